@@ -1,0 +1,39 @@
+# Needs python3 (>= 3.11) with venv, and a package index. Everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+CONSTRAINTS := constraints.txt
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
+
+.PHONY: demo test check train bench clean
+
+demo: .venv/demo.stamp
+	$(BIN)/stxm-live demo
+
+test: .venv/dev.stamp
+	$(BIN)/pytest
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+train: .venv/dev.stamp
+	$(BIN)/stxm-live train --recipe nvpf --simulated 60000 --out stxm_live/recipes/nvpf/bundle --force
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stxm_live needs Python >= 3.11; name one with make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+.venv/demo.stamp: .venv/bin/python pyproject.toml $(CONSTRAINTS)
+	@echo "installing stxm_live into .venv (a minute or two, once)"
+	$(PIP_INSTALL) -e '.[catalog,sim]'
+	@touch $@
+
+.venv/dev.stamp: .venv/bin/python pyproject.toml $(CONSTRAINTS)
+	@echo "installing stxm_live with its development tools into .venv (some minutes, once)"
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $@ .venv/demo.stamp
+
+clean:
+	rm -rf .venv dist build

@@ -1,0 +1,234 @@
+"""`PhaseMaps`: every product of one stack, with one table of names, dimensions and units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.stack import StackKey
+
+if TYPE_CHECKING:
+    import xarray
+
+Status = Literal["complete", "incomplete", "stopped-early"]
+
+
+class Product(NamedTuple):
+    """How an array product is called, what its axes and units are."""
+
+    dims: tuple[str, ...]
+    units: str
+    long_name: str
+
+
+PRODUCTS: Mapping[str, Product] = {
+    "od": Product(("energy_ev", "y", "x"), "1", "optical density ln(I0/I)"),
+    "counts": Product(("y", "x"), "counts", "mean counts per energy"),
+    "specimen": Product(("y", "x"), "", "specimen mask"),
+    "valid": Product(("y", "x"), "", "a finite, not constant spectrum at every energy"),
+    "correlation": Product(("phase", "y", "x"), "1", "Pearson coefficient with each reference"),
+    "phase_index": Product(("y", "x"), "", "phase of the largest coefficient"),
+    "reliability": Product(("y", "x"), "1", "R = 100 (Q1 - Q2)"),
+    "ambiguous": Product(("y", "x"), "", "Q1 - Q2 below the threshold"),
+    "ambiguous_pair": Product(("rank", "y", "x"), "", "best and second-best phase"),
+    "latent": Product(("y", "x", "latent_axis"), "1", "encoder output z_mean"),
+    "latent_index": Product(("y", "x"), "", "ambiguous pixels assigned in latent space (paper)"),
+    "probability": Product(("phase", "y", "x"), "1", "posterior probability of each phase"),
+    "resolved_index": Product(("y", "x"), "", "phase by the recipe's resolver"),
+    "wrong_probability": Product(("y", "x"), "1", "probability that the resolved phase is wrong"),
+    "unidentified": Product(("y", "x"), "", "no reference fits"),
+    "mixed": Product(("y", "x"), "", "two phases in one pixel"),
+    "fractions": Product(("phase",), "1", "share of the specimen by phase_index"),
+    "resolved_fractions": Product(("phase",), "1", "share of the specimen by resolved_index"),
+    "reference_od": Product(("phase", "energy_ev"), "1", "reference spectra at these energies"),
+    "shifts_px": Product(("energy_ev", "direction"), "pixel", "shift applied to each image"),
+    "i0": Product(("energy_ev",), "counts", "incident intensity"),
+}
+"""The array products of `PhaseMaps`; an index of -1 is no specimen or no data."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One verdict on a result: what limits it, what follows from that, what to do."""
+
+    verdict: Literal["good", "limited", "poor"]
+    cause: str
+    consequence: str
+    action: str
+
+    def __str__(self) -> str:
+        if self.verdict == "good":
+            return f"good: {self.cause}"
+        return f"{self.verdict}: {self.cause}; {self.consequence}. {self.action}"
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseMaps:
+    """Which phase every pixel is, how sure that is, and why.
+
+    Images have axes (y, x), spectra (energy); row 0 and column 0 lie at the first value of
+    ``extent_um`` in y and x. A product that was not made is None. Where a pixel is no specimen
+    or has no valid spectrum, indices are -1, floats NaN and booleans False. `PRODUCTS` lists
+    dimensions and units.
+
+    Parameters
+    ----------
+    key : StackKey
+    status : {"complete", "incomplete", "stopped-early"}
+    revision : int
+        1 for the first maps of a stack, one more each time a frame was replaced.
+    phase_names : tuple of str
+        Phase ``k`` has index ``k`` in every map.
+    energies_ev : tuple of float
+        The energies the maps were made from.
+    extent_um : tuple of float
+        First and last pixel centre in x, then in y; either may descend.
+    fractions, resolved_fractions : ndarray of shape (n_phases,)
+        Every specimen pixel with a valid spectrum counts, ambiguous or not (the paper's way).
+    energy_offset_ev, energy_offset_std_ev, energy_width_ev : float or None
+        Not determined yet: None.
+    synthetic_references : bool
+        Whether the reference spectra are calculated ones.
+    """
+
+    key: StackKey
+    status: Status
+    revision: int
+    phase_names: tuple[str, ...]
+    energies_ev: tuple[float, ...]
+    extent_um: tuple[float, float, float, float]
+    od: NDArray[np.float32]
+    counts: NDArray[np.float32]
+    specimen: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    correlation: NDArray[np.float32]
+    phase_index: NDArray[np.int8]
+    reliability: NDArray[np.float32]
+    ambiguous: NDArray[np.bool_]
+    ambiguous_pair: NDArray[np.int8]
+    unidentified: NDArray[np.bool_]
+    fractions: NDArray[np.float64]
+    reference_od: NDArray[np.float64]
+    shifts_px: NDArray[np.float64]
+    i0: NDArray[np.float64]
+    quality: Quality
+    latent: NDArray[np.float32] | None = None
+    latent_index: NDArray[np.int8] | None = None
+    probability: NDArray[np.float32] | None = None
+    resolved_index: NDArray[np.int8] | None = None
+    wrong_probability: NDArray[np.float32] | None = None
+    mixed: NDArray[np.bool_] | None = None
+    resolved_fractions: NDArray[np.float64] | None = None
+    energy_offset_ev: float | None = None
+    energy_offset_std_ev: float | None = None
+    energy_width_ev: float | None = None
+    synthetic_references: bool = False
+    colors: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in PRODUCTS:
+            array = getattr(self, name)
+            if array is not None:
+                array.flags.writeable = False
+
+    @property
+    def final_index(self) -> NDArray[np.int8]:
+        """The resolved map where there is one, else the map of the largest coefficient."""
+        return self.phase_index if self.resolved_index is None else self.resolved_index
+
+    @property
+    def ambiguous_share(self) -> float:
+        """Share of the specimen whose two best coefficients are too close to tell apart."""
+        counted = self.specimen & self.valid
+        return float(self.ambiguous[counted].mean()) if counted.any() else float("nan")
+
+    def differences(self, other: PhaseMaps) -> list[str]:
+        """Names of the products in which two results differ; NaN equals NaN.
+
+        Revision, warnings and provenance are not products: a replay has none of the incidents
+        of the live scan.
+        """
+        plain = ("status", "phase_names", "energies_ev", "extent_um", "quality")
+        names = [name for name in plain if getattr(self, name) != getattr(other, name)]
+        return names + [
+            name for name in PRODUCTS if not _same(getattr(self, name), getattr(other, name))
+        ]
+
+    def identical(self, other: PhaseMaps) -> bool:
+        """Whether all products agree bit for bit, NaN equal to NaN."""
+        return not self.differences(other)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """All products with named dimensions, coordinates and units.
+
+        Dimensions are phase, energy_ev, y and x; the coordinates ``y`` and ``x`` are in um.
+        """
+        import xarray
+
+        ny, nx = self.specimen.shape
+        x0, x1, y0, y1 = self.extent_um
+        variables = {
+            name: (
+                product.dims,
+                getattr(self, name),
+                {"units": product.units, "long_name": product.long_name},
+            )
+            for name, product in PRODUCTS.items()
+            if getattr(self, name) is not None
+        }
+        coordinates = {
+            "phase": ("phase", list(self.phase_names)),
+            "energy_ev": ("energy_ev", list(self.energies_ev), {"units": "eV"}),
+            "y": ("y", np.linspace(y0, y1, ny), {"units": "um"}),
+            "x": ("x", np.linspace(x0, x1, nx), {"units": "um"}),
+            "direction": ("direction", ["y", "x"]),
+        }
+        attributes = {
+            "status": self.status,
+            "revision": self.revision,
+            "run_uids": list(self.key.run_uids),
+            "region": self.key.region,
+            "polarization": self.key.polarization,
+            "synthetic_references": int(self.synthetic_references),
+            "quality": str(self.quality),
+            "warnings": list(self.warnings),
+        }
+        return xarray.Dataset(variables, coordinates, attributes)
+
+    def summary(self) -> list[tuple[str, float, float | None]]:
+        """One row per phase: name, share by correlation, share by the resolver (None: not made)."""
+        resolved = self.resolved_fractions
+        return [
+            (name, float(self.fractions[k]), None if resolved is None else float(resolved[k]))
+            for k, name in enumerate(self.phase_names)
+        ]
+
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share, _ in self.summary())
+        return f"<PhaseMaps {self.key}, {self.status}, revision {self.revision}: {shares}>"
+
+    def _repr_html_(self) -> str:
+        """Picture and verdict, for a notebook."""
+        from stxm_live.display import summary_png_base64
+
+        notes = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
+        return (
+            f"<b>{escape(str(self.key))}</b>, {self.status}<br>"
+            f'<img src="data:image/png;base64,{summary_png_base64(self)}" style="max-width:100%">'
+            f"<p><b>{escape(str(self.quality))}</b></p><ul>{notes}</ul>"
+        )
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))

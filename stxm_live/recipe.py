@@ -1,0 +1,280 @@
+"""The recipe: what a user sets for a material, in one TOML file."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from stxm_live.references import ReferenceSpectra, read_spectrum
+
+Method = Literal["pearson", "mahalanobis", "likelihood"]
+"""How the resolved map is made; see `ResolverOptions`."""
+
+
+def _beside_the_recipe(path: Path | None, info: ValidationInfo) -> Path | None:
+    """A path in a recipe is relative to the recipe's own folder."""
+    folder = (info.context or {}).get("folder", Path())
+    return path if path is None or path.is_absolute() else Path(folder) / path
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class I0Options(_Options):
+    """Where the incident intensity comes from.
+
+    ``empty-region`` finds the pixels beside the specimen; ``region`` is a box
+    [x0, x1, y0, y1] in um; ``spectrum`` is a file of energy and I0, whose scale is free.
+    """
+
+    source: Literal["empty-region", "region", "spectrum"] = "empty-region"
+    region: tuple[float, float, float, float] | None = None
+    spectrum: Path | None = None
+
+    _relative = field_validator("spectrum")(_beside_the_recipe)
+
+    @model_validator(mode="after")
+    def _source_is_given(self) -> I0Options:
+        if self.source == "region" and self.region is None:
+            raise ValueError('source = "region" needs region = [x0, x1, y0, y1] in um')
+        if self.source == "spectrum" and self.spectrum is None:
+            raise ValueError('source = "spectrum" needs spectrum = "file.csv"')
+        return self
+
+
+class AlignmentOptions(_Options):
+    """Registration of the images; a shift above ``max_shift_px`` is an error."""
+
+    enabled: bool = True
+    max_shift_px: PositiveFloat | None = None
+
+
+class SpecimenOptions(_Options):
+    """Which pixels are specimen: a mask file (.msk, .npy or .png), or found from the OD."""
+
+    mask: Path | None = None
+
+    _relative = field_validator("mask")(_beside_the_recipe)
+
+
+class ResolverOptions(_Options):
+    """How every pixel gets its final phase.
+
+    ``pearson``: the largest coefficient, also where it is ambiguous. ``mahalanobis``: the paper;
+    ambiguous pixels go to the nearest cluster in latent space, among the two phases in question
+    (``candidates = "pair"``) or among all. ``likelihood``: counting statistics, free thickness,
+    and the scan's own phase frequencies.
+    ``baseline`` lets each spectrum have a constant of its own in the likelihood: needed when I0
+    does not come from the same image, or when references have their pre-edge subtracted.
+    ``auto`` does so when I0 is a spectrum.
+    """
+
+    method: Method = "likelihood"
+    candidates: Literal["pair", "all"] = "pair"
+    baseline: Literal["auto", "none", "constant"] = "auto"
+
+
+class DetectorOptions(_Options):
+    """The counter: photons per count, and the count from which on it is saturated."""
+
+    photons_per_count: PositiveFloat = 1.0
+    saturation_counts: PositiveFloat | None = None
+
+
+class Recipe(_Options):
+    """Everything that decides a map apart from the images.
+
+    ``energies_ev`` selects energies of a scan (none: all of them), ``exclude_energies_ev``
+    leaves some out. ``ambiguity_threshold`` is the paper's 0.005 on Q1 - Q2;
+    ``min_correlation`` (0: off, as in the paper) marks pixels as unidentified whose best
+    coefficient is below it. ``model`` is a bundle directory; without one that fits, maps are
+    made without the encoder. ``colors`` names a colour per phase.
+
+    Examples
+    --------
+    >>> recipe = Recipe.load("nvpf")
+    >>> recipe.reference_spectra.phase_names
+    ('Na3VPF', 'Na2.4VPF', 'Na2VPF', 'Na1VPF', 'Na1-yVPF')
+    """
+
+    name: str = Field(min_length=1)
+    references: Path
+    energies_ev: tuple[PositiveFloat, ...] | None = None
+    exclude_energies_ev: tuple[PositiveFloat, ...] = ()
+    energy_tolerance_ev: PositiveFloat = 0.05
+    ambiguity_threshold: Annotated[float, Field(ge=0, le=2)] = 0.005
+    min_correlation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    model: Path | None = None
+    colors: dict[str, str] = Field(default_factory=dict)
+    i0: I0Options = I0Options()
+    alignment: AlignmentOptions = AlignmentOptions()
+    specimen: SpecimenOptions = SpecimenOptions()
+    resolver: ResolverOptions = ResolverOptions()
+    detector: DetectorOptions = DetectorOptions()
+
+    _relative = field_validator("references", "model")(_beside_the_recipe)
+
+    @field_validator("energies_ev")
+    @classmethod
+    def _energies_are_sorted(cls, energies: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if energies is not None and len(set(energies)) != len(energies):
+            raise ValueError("an energy stands in the list twice")
+        return tuple(sorted(energies)) if energies else None
+
+    @classmethod
+    def load(cls, path_or_name: str | Path) -> Recipe:
+        """Read a recipe from a TOML file, or one that ships with the package by its name.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is neither; the message lists the names that ship.
+        ValueError
+            If the file is no valid recipe; one line per wrong value.
+        """
+        path = recipe_path(path_or_name)
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{path}: {error}") from None
+        return cls.from_values(values, folder=path.parent)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], *, folder: str | Path = ".") -> Recipe:
+        """Build a recipe from the tables of a TOML file; paths are relative to ``folder``."""
+        try:
+            return cls.model_validate(values, context={"folder": Path(folder)})
+        except ValidationError as error:
+            lines = [
+                f"  {'.'.join(map(str, e['loc'])) or 'recipe'}: "
+                f"{str(e['msg']).removeprefix('Value error, ')}"
+                for e in error.errors()
+            ]
+            title = values.get("name", "recipe")
+            raise ValueError(f"recipe {title!r} in {folder}:\n" + "\n".join(lines)) from None
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Recipe:
+        """A copy with dotted names set, such as ``{"resolver.method": "mahalanobis"}``."""
+        values = self.model_dump()
+        for dotted, value in changes.items():
+            *tables, last = dotted.split(".")
+            target = values
+            for table in tables:
+                if not isinstance(target.get(table), dict):
+                    raise ValueError(f"recipe has no table {table!r} (in {dotted!r})")
+                target = target[table]
+            target[last] = value
+        return Recipe.from_values(values)
+
+    @cached_property
+    def reference_spectra(self) -> ReferenceSpectra:
+        """The reference spectra, read once."""
+        return ReferenceSpectra.from_csv(self.references)
+
+    @cached_property
+    def i0_spectrum(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Energies in eV and I0 from the spectrum file, where the recipe names one."""
+        return read_spectrum(self.i0.spectrum) if self.i0.spectrum is not None else None
+
+    @cached_property
+    def specimen_mask(self) -> NDArray[np.bool_] | None:
+        """The mask file as an array of shape (ny, nx), where the recipe names one."""
+        return read_mask(self.specimen.mask) if self.specimen.mask is not None else None
+
+    def selects(self, energy_ev: float) -> bool:
+        """Whether an energy of the scan takes part in the maps.
+
+        The nearest energy of the recipe must lie within half its distance to its neighbours,
+        0.5 eV at most.
+        """
+        if _is_listed(energy_ev, self.exclude_energies_ev, self.energy_tolerance_ev):
+            return False
+        if self.energies_ev is None:
+            return True
+        gaps = np.diff(self.energies_ev)
+        reach = min(0.5, gaps.min() / 2) if gaps.size else 0.5
+        return _is_listed(energy_ev, self.energies_ev, float(reach))
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every value and every file the recipe names, model excepted."""
+        digest = hashlib.sha256()
+        paths = {"references", "model", "spectrum", "mask"}
+        digest.update(repr(_without(self.model_dump(mode="json"), paths)).encode())
+        for path in (self.references, self.i0.spectrum, self.specimen.mask):
+            if path is not None:
+                digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+def _without(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """The table and its sub-tables without some names, sorted."""
+    return {
+        key: _without(value, names) if isinstance(value, dict) else value
+        for key, value in sorted(values.items())
+        if key not in names
+    }
+
+
+def _is_listed(energy_ev: float, energies_ev: tuple[float, ...], reach_ev: float) -> bool:
+    return any(abs(energy_ev - e) <= reach_ev for e in energies_ev)
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Names and files of the recipes inside the package."""
+    folder = Path(str(resources.files("stxm_live"))) / "recipes"
+    return {path.parent.name: path for path in sorted(folder.glob("*/recipe.toml"))}
+
+
+def recipe_path(path_or_name: str | Path) -> Path:
+    """The TOML file of a recipe given by path, by folder or by the name of a shipped one."""
+    shipped = shipped_recipes()
+    path = Path(path_or_name)
+    if str(path_or_name) in shipped and not path.is_file():
+        return shipped[str(path_or_name)]
+    if path.is_dir():
+        path = path / "recipe.toml"
+    if path.is_file():
+        return path
+    raise FileNotFoundError(
+        f"no recipe {str(path_or_name)!r}: neither a file nor one of the shipped recipes "
+        f"({', '.join(shipped)}); stxm-live recipe new FILE writes a commented one"
+    )
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """A specimen mask of shape (ny, nx) from ``.npy``, ``.png`` or a ``.msk`` text file.
+
+    In a ``.msk`` file each line is an image row in order, any character but a blank is
+    specimen; in a picture, whatever is brighter than half is specimen.
+    """
+    if path.suffix == ".npy":
+        return np.asarray(np.load(path, allow_pickle=False)).astype(bool)
+    if path.suffix == ".png":
+        from skimage.io import imread
+
+        picture = np.asarray(imread(path, as_gray=True), dtype=np.float64)
+        return picture > picture.max() / 2
+    lines = path.read_text(encoding="latin-1").splitlines()
+    width = max((len(line) for line in lines), default=0)
+    if width == 0:
+        raise ValueError(f"{path}: the mask is empty")
+    return np.array([[c != " " for c in line.ljust(width)] for line in lines])

@@ -1,0 +1,202 @@
+"""Reference spectra: the phases a pixel may be."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSpectra:
+    """Spectra of the pure phases on a common energy axis.
+
+    Parameters
+    ----------
+    phase_names : tuple of str
+    energies_ev : ndarray of shape (n_energies,)
+        Ascending.
+    od : ndarray of shape (n_phases, n_energies)
+        Optical density for some thickness; its scale cancels in every result.
+    synthetic : bool
+        True for calculated spectra; results made with them say so wherever they are shown.
+    """
+
+    phase_names: tuple[str, ...]
+    energies_ev: NDArray[np.float64]
+    od: NDArray[np.float64]
+    synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.od.shape != (len(self.phase_names), len(self.energies_ev)):
+            raise ValueError(
+                f"references: {len(self.phase_names)} phases at {len(self.energies_ev)} energies "
+                f"need an array of that shape, got {self.od.shape}"
+            )
+        if len(self.phase_names) < 2 or len(set(self.phase_names)) != len(self.phase_names):
+            raise ValueError(
+                f"references need at least two phases of different names, got {self.phase_names}"
+            )
+        if not np.all(np.diff(self.energies_ev) > 0):
+            raise ValueError("the energies of the references must ascend, each once")
+        if not np.all(np.isfinite(self.od)):
+            raise ValueError("the references contain a value that is not a finite number")
+        flat = [n for n, od in zip(self.phase_names, self.od, strict=True) if np.ptp(od) == 0]
+        if flat:
+            raise ValueError(f"reference {flat[0]} is constant: nothing correlates with it")
+
+    @property
+    def n_phases(self) -> int:
+        """How many phases there are."""
+        return len(self.phase_names)
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> ReferenceSpectra:
+        """Read ``energy_ev,<phase>,<phase>,...``; lines that begin with ``#`` are comments.
+
+        A comment that contains the word ``synthetic`` marks the set as calculated.
+
+        Raises
+        ------
+        ValueError
+            Naming the file and the line, if a field is no number or is missing.
+        """
+        path = Path(path)
+        comments: list[str] = []
+        rows: list[tuple[int, list[str]]] = []
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for number, row in enumerate(csv.reader(file), start=1):
+                if row and row[0].lstrip().startswith("#"):
+                    comments.append(",".join(row).lower())
+                elif any(cell.strip() for cell in row):
+                    rows.append((number, [cell.strip() for cell in row]))
+        if len(rows) < 2 or len(rows[0][1]) < 3:
+            raise ValueError(
+                f"{path}: expected a header energy_ev,<phase>,<phase>,... and lines of numbers"
+            )
+        header = rows[0][1]
+        table = np.empty((len(rows) - 1, len(header)))
+        for k, (number, cells) in enumerate(rows[1:]):
+            try:
+                table[k] = [float(cell) for cell in cells]
+            except ValueError:
+                raise ValueError(
+                    f"{path}, line {number}: expected {len(header)} numbers, got {','.join(cells)!r}"
+                ) from None
+        table = table[np.argsort(table[:, 0], kind="stable")]
+        synthetic = any("synthetic" in comment for comment in comments)
+        try:
+            return cls(tuple(header[1:]), table[:, 0], table[:, 1:].T.copy(), synthetic)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_spectra(
+        cls, spectra: Mapping[str, tuple[ArrayLike, ArrayLike]], *, synthetic: bool = False
+    ) -> ReferenceSpectra:
+        """From one (energies in eV, OD) pair per phase, on the first one's energies.
+
+        Only the range all spectra share is kept.
+        """
+        pairs = {
+            name: (np.asarray(e, dtype=np.float64), np.asarray(od, dtype=np.float64))
+            for name, (e, od) in spectra.items()
+        }
+        low = max(e.min() for e, _ in pairs.values())
+        high = min(e.max() for e, _ in pairs.values())
+        grid = next(iter(pairs.values()))[0]
+        grid = grid[(grid >= low) & (grid <= high)]
+        od = np.array([np.interp(grid, e, values) for e, values in pairs.values()])
+        return cls(tuple(pairs), grid, od, synthetic)
+
+    def at(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
+        """OD of shape (n_phases, n_energies) at other energies, interpolated, never extrapolated.
+
+        Raises
+        ------
+        ValueError
+            Naming the energies outside the references' range.
+        """
+        wanted = np.asarray(energies_ev, dtype=np.float64)
+        low, high = self.energies_ev[0], self.energies_ev[-1]
+        outside = wanted[(wanted < low) | (wanted > high)]
+        if outside.size:
+            listed = ", ".join(f"{e:g}" for e in outside)
+            raise ValueError(
+                f"references cover {low:g} to {high:g} eV, the scan has {listed} eV; "
+                "exclude these energies in the recipe (exclude_energies_ev) or extend the references"
+            )
+        return np.array([np.interp(wanted, self.energies_ev, od) for od in self.od])
+
+    def correlation(self, energies_ev: Sequence[float]) -> NDArray[np.float64]:
+        """Pearson coefficients of shape (n_phases, n_phases) on these energies.
+
+        Fewer than two energies separate nothing: all ones.
+        """
+        if len(energies_ev) < 2:
+            return np.ones((self.n_phases, self.n_phases))
+        centred = self.at(energies_ev)
+        centred -= centred.mean(axis=1, keepdims=True)
+        norm = np.linalg.norm(centred, axis=1)
+        # a phase that is flat on these few energies is told apart from nothing yet
+        unit = centred / np.where(norm > 0, norm, 1.0)[:, None]
+        matrix = np.where(np.outer(norm, norm) > 0, unit @ unit.T, 1.0)
+        return np.clip(matrix, -1.0, 1.0)
+
+    def inseparable_pairs(
+        self, energies_ev: Sequence[float], threshold: float
+    ) -> list[tuple[str, str]]:
+        """Pairs of phases whose 1 - PCC on these energies is below ``threshold``."""
+        matrix = self.correlation(energies_ev)
+        return [
+            (self.phase_names[i], self.phase_names[j])
+            for i in range(self.n_phases)
+            for j in range(i + 1, self.n_phases)
+            if 1.0 - matrix[i, j] < threshold
+        ]
+
+    def smallest_separation(self, energies_ev: Sequence[float]) -> float:
+        """1 - PCC of the closest pair on these energies."""
+        matrix = self.correlation(energies_ev)
+        return float((1.0 - matrix[np.triu_indices(self.n_phases, 1)]).min())
+
+
+def read_spectrum(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read a spectrum of two columns, energy in eV and value, separated by blanks or commas.
+
+    That is what aXis2000, the ALS beamlines (``.xsp``, ``.t``) and plain CSV files have in
+    common. Lines before the first number are taken as a header.
+
+    Returns
+    -------
+    energies_ev, values : ndarray of shape (n_energies,)
+        Ascending energies.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and the line.
+    """
+    path = Path(path)
+    rows: list[tuple[float, float]] = []
+    for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
+        cells = line.replace(",", " ").split()
+        if not cells or cells[0].startswith(("#", "%", "*")):
+            continue
+        try:
+            rows.append((float(cells[0]), float(cells[1])))
+        except (ValueError, IndexError):
+            if rows:
+                raise ValueError(
+                    f"{path}, line {number}: expected an energy and a value, got {line.strip()!r}"
+                ) from None
+    if len(rows) < 2:
+        raise ValueError(f"{path}: no two columns of numbers (energy in eV, value) found")
+    table = np.array(sorted(rows))
+    if not np.all(np.diff(table[:, 0]) > 0):
+        raise ValueError(f"{path}: an energy stands there twice")
+    return table[:, 0], table[:, 1]

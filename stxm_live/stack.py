@@ -1,0 +1,123 @@
+"""Frames and stacks: what the analysis is given, wherever the images came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.scan import StackScan
+
+
+class StackKey(NamedTuple):
+    """Which stack: the runs it came in, the region and the polarization."""
+
+    run_uids: tuple[str, ...]
+    region: str = "1"
+    polarization: str = ""
+
+    def __str__(self) -> str:
+        runs = "+".join(uid[:8] for uid in self.run_uids) or "file"
+        return " ".join(filter(None, (f"run {runs}", f"region {self.region}", self.polarization)))
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The intensity of one energy.
+
+    Parameters
+    ----------
+    energy_ev : float
+        The energy the image really had: readback where the events carry one, else announced.
+    announced_ev : float or None
+        The announced energy this frame fills; None for an image nobody announced.
+    intensity : ndarray of shape (ny, nx), float32
+        Counts as they came; NaN where no line or pixel arrived.
+    """
+
+    energy_ev: float
+    intensity: NDArray[np.float32]
+    announced_ev: float | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether something arrived for every line of the image."""
+        return not bool(np.isnan(self.intensity).all(axis=1).any())
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """The accepted frames of one region, in ascending energy order, and how they were taken.
+
+    Parameters
+    ----------
+    key : StackKey
+    scan : StackScan
+        What was announced.
+    frames : tuple of Frame
+        At most one per energy, ascending.
+    finished : bool
+        Whether the scan ended with every announced energy.
+    notes : tuple of str
+        What went wrong on the way (dropped images, repeated ones), for ``PhaseMaps.warnings``.
+    """
+
+    key: StackKey
+    scan: StackScan
+    frames: tuple[Frame, ...]
+    finished: bool = True
+    notes: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def from_arrays(
+        cls,
+        intensity: NDArray[np.floating],
+        energies_ev: Sequence[float],
+        *,
+        extent_um: tuple[float, float, float, float] | None = None,
+        dwell_ms: float = 0.0,
+        data_field: str = "counts",
+    ) -> Stack:
+        """A stack from an array of shape (n_energies, ny, nx), for files and tests.
+
+        Without ``extent_um`` (first and last pixel centre in x, then in y) a pixel counts as
+        1 um.
+        """
+        data = np.asarray(intensity, dtype=np.float32)
+        if data.ndim != 3 or len(data) != len(energies_ev):
+            raise ValueError(
+                f"intensity has shape {data.shape}, expected ({len(energies_ev)}, ny, nx) "
+                f"for {len(energies_ev)} energies"
+            )
+        n_energies, ny, nx = data.shape
+        x0, x1, y0, y1 = extent_um or (0.0, float(nx - 1), 0.0, float(ny - 1))
+        order = np.argsort(energies_ev, kind="stable")
+        energies = [float(energies_ev[i]) for i in order]
+        scan = StackScan(
+            shape=(n_energies, ny, nx),
+            energies_ev=tuple(energies),
+            dwell_ms=dwell_ms,
+            x_extent_um=(x0, x1),
+            y_extent_um=(y0, y1),
+            data_field=data_field,
+        )
+        frames = tuple(Frame(e, data[i], e) for e, i in zip(energies, order, strict=True))
+        return cls(StackKey(()), scan, frames)
+
+    @property
+    def energies_ev(self) -> tuple[float, ...]:
+        """The energies the frames really had, ascending."""
+        return tuple(frame.energy_ev for frame in self.frames)
+
+    @property
+    def missing_ev(self) -> tuple[float, ...]:
+        """Announced energies without a whole frame."""
+        whole = {frame.announced_ev for frame in self.frames if frame.is_whole}
+        return tuple(e for e in sorted(self.scan.energies_ev) if e not in whole)
+
+    def intensity(self) -> NDArray[np.float32]:
+        """Counts of shape (n_energies, ny, nx), ascending energies."""
+        return np.stack([frame.intensity for frame in self.frames])
