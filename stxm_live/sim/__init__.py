@@ -1,0 +1,1 @@
+"""A simulated microscope with a known truth: phantom, instrument and ophyd devices."""
