@@ -272,7 +272,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
         from skimage.io import imread
 
         picture = np.asarray(imread(path, as_gray=True), dtype=np.float64)
-        return picture > picture.max() / 2
+        return np.asarray(picture > picture.max() / 2)
     lines = path.read_text(encoding="latin-1").splitlines()
     width = max((len(line) for line in lines), default=0)
     if width == 0:

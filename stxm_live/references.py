@@ -85,7 +85,8 @@ class ReferenceSpectra:
                 table[k] = [float(cell) for cell in cells]
             except ValueError:
                 raise ValueError(
-                    f"{path}, line {number}: expected {len(header)} numbers, got {','.join(cells)!r}"
+                    f"{path}, line {number}: expected {len(header)} numbers, "
+                    f"got {','.join(cells)!r}"
                 ) from None
         table = table[np.argsort(table[:, 0], kind="stable")]
         synthetic = any("synthetic" in comment for comment in comments)
@@ -128,7 +129,8 @@ class ReferenceSpectra:
             listed = ", ".join(f"{e:g}" for e in outside)
             raise ValueError(
                 f"references cover {low:g} to {high:g} eV, the scan has {listed} eV; "
-                "exclude these energies in the recipe (exclude_energies_ev) or extend the references"
+                "exclude these energies in the recipe (exclude_energies_ev) "
+                "or extend the references"
             )
         return np.array([np.interp(wanted, self.energies_ev, od) for od in self.od])
 

@@ -131,13 +131,16 @@ class StackScan(BaseModel):
             "y_extent": "y_extent_um",
         }
         names = set(cls.model_fields)
-        fields = {renamed.get(k, k): v for k, v in block.items() if renamed.get(k, k) in names}
-        fields |= {k: v for k, v in own.items() if k in names}
+        fields: dict[str, Any] = {renamed.get(str(k), str(k)): v for k, v in block.items()}
+        fields |= {str(k): v for k, v in own.items()}
+        fields = {k: v for k, v in fields.items() if k in names}
         try:
             return cls(**fields)
         except ValidationError as error:
             problems = "; ".join(_in_words(e, renamed) for e in error.errors())
-            raise ValueError(f"run {run}: the stxm block of the start document: {problems}") from error
+            raise ValueError(
+                f"run {run}: the stxm block of the start document: {problems}"
+            ) from error
 
 
 def _in_words(error: Mapping[str, Any], renamed: Mapping[str, str]) -> str:

@@ -1,0 +1,176 @@
+"""Registration of the images of a stack, and shifting them onto one another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+SMOOTHING_PX = 1.0
+"""Standard deviation of the Gaussian the log images are smoothed with before correlation."""
+
+UPSAMPLING = 20
+"""Shifts are found to 1/20 px."""
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, eq=False)
+class LogImage:
+    """-ln I, smoothed and free of its mean: what the correlation compares.
+
+    The logarithm makes bright and dark parts count alike, and turns a change of the incident
+    intensity into a constant, which the mean takes away.
+    """
+
+    pattern: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, intensity: NDArray[np.floating]) -> LogImage:
+        """From counts of shape (ny, nx); NaN and counts <= 0 take the image's median."""
+        from scipy.ndimage import gaussian_filter
+
+        usable = np.isfinite(intensity) & (intensity > 0)
+        if not usable.any():
+            return cls(np.zeros(intensity.shape, dtype=np.float32))
+        if not usable.all():
+            intensity = np.where(usable, intensity, np.median(intensity[usable]))
+        smooth = gaussian_filter(-np.log(intensity.astype(np.float32, copy=False)), SMOOTHING_PX)
+        return cls(smooth - smooth.mean(dtype=np.float64).astype(np.float32))
+
+    @cached_property
+    def contrast(self) -> float:
+        """Standard deviation: how much there is to register on."""
+        return float(np.sqrt(np.mean(np.square(self.pattern, dtype=np.float64))))
+
+    @cached_property
+    def spectrum(self) -> NDArray[np.complex64]:
+        """Fourier transform."""
+        from scipy.fft import fftn
+
+        return np.asarray(fftn(self.pattern))
+
+
+def find_shift(image: LogImage, anchor: LogImage) -> tuple[float, float]:
+    """The shift (y, x) in pixels that lays ``image`` onto ``anchor``.
+
+    Amplitude cross-correlation, refined to 1/20 px by an upsampled Fourier transform around
+    the peak [1]_; phase-only correlation is several times worse on counting noise. An image
+    without contrast is not shifted.
+
+    References
+    ----------
+    .. [1] M. Guizar-Sicairos, S. T. Thurman and J. R. Fienup, "Efficient subpixel image
+       registration algorithms", Optics Letters 33, 156-158 (2008).
+    """
+    from skimage.registration import phase_cross_correlation
+
+    if image is anchor or image.contrast == 0 or anchor.contrast == 0:
+        return 0.0, 0.0
+    shift, _, _ = phase_cross_correlation(
+        anchor.spectrum,
+        image.spectrum,
+        space="fourier",
+        normalization=None,
+        upsample_factor=UPSAMPLING,
+    )
+    return float(shift[0]), float(shift[1])
+
+
+def best_anchor(images: Sequence[LogImage]) -> int:
+    """Index of the image with the most contrast; the pre-edge one has the least."""
+    return int(np.argmax([image.contrast for image in images]))
+
+
+def find_shifts(
+    images: Sequence[LogImage], energies_ev: Sequence[float], max_shift_px: float | None = None
+) -> NDArray[np.float64]:
+    """Shifts of all images onto the one with the most contrast.
+
+    Returns
+    -------
+    ndarray of shape (n_energies, 2)
+        (y, x) in pixels, to be applied with `shifted`.
+
+    Raises
+    ------
+    ValueError
+        If a shift is longer than ``max_shift_px``; the message names the image.
+    """
+    anchor = images[best_anchor(images)]
+    shifts = np.array(in_threads(lambda image: find_shift(image, anchor), images))
+    if max_shift_px is not None:
+        lengths = np.hypot(*shifts.T)
+        worst = int(np.argmax(lengths))
+        if lengths[worst] > max_shift_px:
+            raise ValueError(
+                f"image at {energies_ev[worst]:g} eV is shifted by {lengths[worst]:.1f} px, more "
+                f"than max_shift_px = {max_shift_px:g}; look at the image, or raise the limit in "
+                "the recipe's [alignment]"
+            )
+    return shifts
+
+
+def shifted(image: NDArray[np.floating], shift_px: tuple[float, float]) -> NDArray[np.float32]:
+    """An image moved by (y, x) pixels, NaN where it came from outside or touches a NaN.
+
+    Cubic B-spline interpolation; Fourier shifts ring at edges.
+
+    Parameters
+    ----------
+    image : ndarray of shape (ny, nx)
+    shift_px : (float, float)
+        Positive values move the picture to higher row and column numbers.
+    """
+    from scipy.ndimage import correlate1d, maximum_filter, spline_filter
+
+    image = np.asarray(image, dtype=np.float32)
+    if shift_px == (0.0, 0.0):
+        return image
+    unknown = ~np.isfinite(image)
+    filled = np.where(unknown, np.nanmedian(image), image) if unknown.any() else image
+    moved = spline_filter(filled, order=3, output=np.float32, mode="mirror")
+    for axis, shift in enumerate(shift_px):
+        weights = _spline_weights(shift - np.floor(shift))
+        moved = correlate1d(moved, weights, axis=axis, mode="mirror")
+    if unknown.any():
+        # beyond two pixels a filled value weighs less than 2 % in the spline
+        moved[maximum_filter(unknown, size=5)] = np.nan
+    return _placed(moved, shift_px)
+
+
+def _spline_weights(fraction: float) -> NDArray[np.float64]:
+    """Weights of the cubic B-spline for a shift by 0 <= fraction < 1, five taps, centred."""
+    distance = np.abs(np.array([2.0, 1.0, 0.0, -1.0, -2.0]) - fraction)
+    near = 2 / 3 - distance**2 + distance**3 / 2
+    far = np.clip(2 - distance, 0, None) ** 3 / 6
+    return np.asarray(np.where(distance < 1, near, far))
+
+
+def _placed(moved: NDArray[np.float32], shift_px: tuple[float, float]) -> NDArray[np.float32]:
+    """The whole-pixel part of a shift; NaN where the source lies outside the image."""
+    out = np.full_like(moved, np.nan)
+    target, source = [], []
+    for length, shift in zip(moved.shape, shift_px, strict=True):
+        whole = int(np.floor(shift))
+        first = max(int(np.ceil(shift)), 0)
+        last = min(length + whole, length)
+        if last <= first:
+            return out
+        target.append(slice(first, last))
+        source.append(slice(first - whole, last - whole))
+    out[tuple(target)] = moved[tuple(source)]
+    return out
+
+
+def in_threads(function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+    """Apply a function that releases the interpreter lock to every item, in order."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return list(pool.map(function, items))

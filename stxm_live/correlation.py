@@ -1,0 +1,124 @@
+"""Pearson correlation of every pixel's spectrum with every reference (the paper's section 3.2)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CHUNK = 16384
+"""Pixels taken at once: their float64 copy stays in the processor's cache."""
+
+
+class BestTwo(NamedTuple):
+    """The two largest coefficients of every spectrum, and whose they are."""
+
+    first: NDArray[np.float32]
+    second: NDArray[np.float32]
+    first_index: NDArray[np.int8]
+    second_index: NDArray[np.int8]
+
+
+def pearson(spectra: NDArray[np.floating], references: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Pearson coefficients of spectra with references.
+
+    Parameters
+    ----------
+    spectra : ndarray of shape (n_energies, n_spectra)
+        Optical density. Sums are taken in float64.
+    references : ndarray of shape (n_phases, n_energies)
+        Optical density of each phase at the same energies.
+
+    Returns
+    -------
+    ndarray of shape (n_phases, n_spectra), float32
+        Between -1 and 1; NaN where a spectrum is constant or contains a value that is not
+        finite: such a spectrum is invalid, not ambiguous.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of energies differ, or if there are fewer than two.
+
+    Notes
+    -----
+    All energies take part, the pre-edge one included (the paper's Algorithm 1).
+
+    Examples
+    --------
+    >>> references = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> pearson(np.array([[0.5], [2.5], [0.5]]), references).round(2)
+    array([[ 1. ],
+           [-0.5]], dtype=float32)
+    """
+    n_energies, n_spectra = spectra.shape
+    if references.shape[1] != n_energies:
+        raise ValueError(
+            f"references have {references.shape[1]} energies, the OD cube has {n_energies}"
+        )
+    if n_energies < 2:
+        raise ValueError("a correlation needs at least two energies")
+    centred = references - references.mean(axis=1, keepdims=True, dtype=np.float64)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    out = np.empty((len(references), n_spectra), dtype=np.float32)
+    for start in range(0, n_spectra, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        out[:, part] = _pearson(spectra[:, part], centred)
+    return out
+
+
+def _pearson(spectra: NDArray[np.floating], unit: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Coefficients with references that are centred and of unit length."""
+    x = spectra.astype(np.float64)
+    mean = x.mean(axis=0)
+    x -= mean
+    length = np.sqrt(np.einsum("ij,ij->j", x, x))
+    # rounding of the input leaves a constant spectrum with a tiny length
+    constant = length <= 1e-6 * np.abs(mean)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        coefficients = (unit @ x) / np.where(constant, np.nan, length)
+    return np.clip(coefficients, -1.0, 1.0)
+
+
+def best_two(correlation: NDArray[np.float32]) -> BestTwo:
+    """The largest and the second-largest coefficient of every spectrum.
+
+    Parameters
+    ----------
+    correlation : ndarray of shape (n_phases, ...)
+
+    Returns
+    -------
+    BestTwo
+        Arrays of shape (...). NaN and -1 where the coefficients are NaN; of equal ones the
+        earlier phase is the first.
+    """
+    shape = correlation.shape[1:]
+    first = np.full(shape, -np.inf, dtype=np.float32)
+    second = first.copy()
+    first_index = np.full(shape, -1, dtype=np.int8)
+    second_index = first_index.copy()
+    for k, q in enumerate(correlation):
+        wins = q > first
+        runner_up = ~wins & (q > second)
+        second = np.where(wins, first, np.where(runner_up, q, second))
+        second_index = np.where(wins, first_index, np.where(runner_up, np.int8(k), second_index))
+        first = np.where(wins, q, first)
+        first_index = np.where(wins, np.int8(k), first_index)
+    invalid = first_index < 0
+    first[invalid] = second[invalid] = np.nan
+    return BestTwo(first, second, first_index, second_index)
+
+
+def reliability(best: BestTwo) -> NDArray[np.float32]:
+    """R = 100 (Q1 - Q2), the paper's equation 1; NaN where there is no coefficient."""
+    return np.float32(100) * (best.first - best.second)
+
+
+def ambiguous(best: BestTwo, threshold: float) -> NDArray[np.bool_]:
+    """Where Q1 - Q2 < ``threshold``: strictly, as in the paper's section 3.3 and Algorithm 1.
+
+    An invalid spectrum is not ambiguous.
+    """
+    return (best.first - best.second) < np.float32(threshold)

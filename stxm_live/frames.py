@@ -1,0 +1,240 @@
+"""From Bluesky documents to frames: the only module that knows how a stack is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.scan import StackScan
+from stxm_live.stack import Frame, Stack, StackKey
+
+MAX_REACH_EV = 0.5
+"""An energy further than this from every announced one was not announced."""
+
+_READBACK_SUFFIXES = ("", "_readback", "_user_readback", "_rbv")
+
+
+def snapshot(name: str, doc: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a document that stays as it is when devices reuse their buffers.
+
+    Arrays and lists in the data of events are copied, everything else is shared: documents are
+    not to be changed by anybody.
+    """
+    copied = dict(doc)
+    if name in ("event", "event_page"):
+        copied["data"] = {key: _copy(value) for key, value in doc["data"].items()}
+    return copied
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, list | tuple):
+        try:
+            return np.array(value)
+        except ValueError:  # ragged
+            return deepcopy(value)
+    return value
+
+
+@dataclass
+class _Slot:
+    """What has arrived of one energy."""
+
+    announced_ev: float | None
+    intensity: NDArray[np.float32]
+    has_line: NDArray[np.bool_]
+    readbacks_ev: dict[int, float] = field(default_factory=dict)
+    changed: bool = False
+
+    def frame(self) -> Frame:
+        readbacks = list(self.readbacks_ev.values())
+        energy = float(np.mean(readbacks)) if readbacks else self.announced_ev
+        assert energy is not None
+        return Frame(energy, self.intensity.copy(), self.announced_ev)
+
+
+class RunFrames:
+    """The frames of one run, as its documents come in, one event per image or per line.
+
+    Parameters
+    ----------
+    start : dict
+        The start document.
+    scan : StackScan, optional
+        What the run is, for runs whose start document does not say it.
+
+    Raises
+    ------
+    ValueError
+        If neither the start document nor ``scan`` describes a stack.
+    """
+
+    def __init__(self, start: Mapping[str, Any], scan: StackScan | None = None) -> None:
+        self.uid = str(start["uid"])
+        self.scan = scan or StackScan.from_start(start)
+        self.key = StackKey((self.uid,), self.scan.region, self.scan.polarization)
+        self.is_closed = False
+        self.notes: list[str] = []
+        self._announced = np.array(sorted(self.scan.energies_ev))
+        self._slots: dict[float, _Slot] = {}
+        self._streams: dict[str, str | None] = {}
+        self._seen_fields: set[str] = set()
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> list[Frame]:
+        """Take a document; return the frames that became whole, or whole again, by it."""
+        if name == "descriptor":
+            self._descriptor(doc)
+        elif name == "event":
+            return list(self._event(doc))
+        elif name == "event_page":
+            from event_model import unpack_event_page
+
+            return [frame for event in unpack_event_page(doc) for frame in self._event(event)]
+        elif name == "stop":
+            return self._stop(doc)
+        return []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every announced energy has a whole frame."""
+        whole = {s.announced_ev for s in self._slots.values() if s.has_line.all()}
+        return whole.issuperset(self.scan.energies_ev)
+
+    def stack(self) -> Stack:
+        """The frames so far; those of unfinished images are partly NaN."""
+        frames = sorted((s.frame() for s in self._slots.values()), key=lambda f: f.energy_ev)
+        return Stack(self.key, self.scan, tuple(frames), self.is_whole, tuple(self.notes))
+
+    def _note(self, text: str) -> None:
+        note = f"run {self.uid[:8]}: {text}"
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _descriptor(self, doc: Mapping[str, Any]) -> None:
+        keys = doc.get("data_keys", {})
+        self._seen_fields.update(keys)
+        if doc.get("name") == "baseline" or self.scan.data_field not in keys:
+            return
+        motor = self.scan.energy_motor
+        names = (motor + suffix for suffix in _READBACK_SUFFIXES)
+        self._streams[doc["uid"]] = next((name for name in names if name in keys), None)
+
+    def _event(self, doc: Mapping[str, Any]) -> Iterator[Frame]:
+        if doc.get("descriptor") not in self._streams:
+            return
+        number = int(doc["seq_num"])
+        data = doc["data"]
+        if self.scan.data_field not in data:
+            self._note(
+                f"the events do not carry {self.scan.data_field!r} itself but a link to a file, "
+                "which cannot be read yet"
+            )
+            return
+        readback = _finite_number(data.get(self._streams[doc["descriptor"]] or ""))
+        pixels = self._pixels(data[self.scan.data_field], number, readback)
+        if pixels is None:
+            return
+        is_line = pixels.ndim == 1
+        index, line = divmod(number - 1, self.scan.shape[1] if is_line else 1)
+        slot = self._slot(index, readback)
+        if slot is None:
+            return
+        rows = slice(line, line + 1) if is_line else slice(None)
+        was_whole = bool(slot.has_line.all())
+        if slot.has_line[rows].all():
+            self._note(f"{_where(slot.announced_ev, readback)} came again; the later one counts")
+        slot.intensity[rows] = pixels
+        slot.has_line[rows] = True
+        if readback is not None:
+            slot.readbacks_ev[line] = readback
+        slot.changed = True
+        # a line sent again changes a whole image: tell once, with its last line or at the stop
+        ends_image = not is_line or not was_whole or line == self.scan.shape[1] - 1
+        if slot.has_line.all() and ends_image:
+            slot.changed = False
+            yield slot.frame()
+
+    def _pixels(
+        self, value: Any, number: int, readback: float | None
+    ) -> NDArray[np.float32] | None:
+        """The event's counts as an image (ny, nx) or a line (nx,); None with a note if neither."""
+        ny, nx = self.scan.image_shape
+        where = f"event {number}" + (f" at {readback:g} eV" if readback is not None else "")
+        try:
+            pixels = np.asarray(value, dtype=np.float32)
+        except (TypeError, ValueError):
+            self._note(f"{where}: {self.scan.data_field!r} does not hold numbers; left out")
+            return None
+        shape = pixels.shape
+        while pixels.ndim > 2 and pixels.shape[0] == 1:
+            pixels = pixels[0]
+        if pixels.shape == (ny, nx) or (pixels.ndim == 1 and pixels.size == ny * nx):
+            return pixels.reshape(ny, nx)
+        if pixels.shape in ((nx,), (1, nx)):
+            line = pixels.reshape(nx)
+            backwards = self.scan.snake and (number - 1) % ny % 2
+            return line[::-1] if backwards else line
+        self._note(
+            f"{where}: image has shape {shape}, the start document announced {(ny, nx)}; left out"
+        )
+        return None
+
+    def _slot(self, index: int, readback: float | None) -> _Slot | None:
+        """Where a frame belongs: by the energy it carries, else by its number."""
+        if readback is not None:
+            announced = self._nearest_announced(readback)
+        elif index < len(self.scan.energies_ev):
+            announced = self.scan.energies_ev[index]
+        else:
+            self._note(
+                f"image {index + 1} came without an energy, "
+                f"{len(self.scan.energies_ev)} were announced; left out"
+            )
+            return None
+        key = announced if announced is not None else round(readback or 0.0, 2)
+        if key not in self._slots:
+            if announced is None:
+                self._note(f"an image at {key:g} eV was not announced")
+            shape = self.scan.image_shape
+            empty = np.full(shape, np.nan, dtype=np.float32)
+            self._slots[key] = _Slot(announced, empty, np.zeros(shape[0], dtype=bool))
+        return self._slots[key]
+
+    def _nearest_announced(self, energy_ev: float) -> float | None:
+        nearest = int(np.argmin(np.abs(self._announced - energy_ev)))
+        gaps = np.diff(self._announced)[max(nearest - 1, 0) : nearest + 1]
+        reach = min(MAX_REACH_EV, gaps.min() / 2) if gaps.size else MAX_REACH_EV
+        found = float(self._announced[nearest])
+        return found if abs(found - energy_ev) <= reach else None
+
+    def _stop(self, doc: Mapping[str, Any]) -> list[Frame]:
+        self.is_closed = True
+        if not self._streams:
+            fields = ", ".join(sorted(self._seen_fields)) or "none"
+            self._note(f"no stream has the field {self.scan.data_field!r}; fields seen: {fields}")
+        if doc.get("exit_status", "success") != "success":
+            reason = doc.get("reason") or "no reason given"
+            self._note(f"the scan ended by {doc['exit_status']} ({reason})")
+        again = [s for s in self._slots.values() if s.changed and s.has_line.all()]
+        for slot in again:
+            slot.changed = False
+        return [slot.frame() for slot in again]
+
+
+def _finite_number(value: Any) -> float | None:
+    try:
+        number = float(np.asarray(value, dtype=np.float64).reshape(()))
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _where(announced_ev: float | None, readback: float | None) -> str:
+    energy = announced_ev if announced_ev is not None else readback
+    return f"the image at {energy:g} eV" if energy is not None else "an image"

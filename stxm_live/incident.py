@@ -1,0 +1,65 @@
+"""Specimen, empty support and incident intensity, from where the recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.optical_density import box_mask, mean_over
+from stxm_live.recipe import Recipe
+from stxm_live.specimen import Field, find_specimen
+
+
+def stack_field(mean_log: NDArray[np.floating], recipe: Recipe) -> Field:
+    """Specimen and empty support: found, or as the recipe's mask says.
+
+    Where I0 does not come from the empty support, a field without one is no error.
+    """
+    mask = recipe.specimen_mask
+    if mask is not None and mask.shape != mean_log.shape:
+        raise ValueError(
+            f"the specimen mask {recipe.specimen.mask} has shape {mask.shape}, "
+            f"the images have {mean_log.shape}"
+        )
+    if mask is not None and recipe.i0.source != "empty-region":
+        return Field(mask, ~mask)
+    try:
+        found = find_specimen(mean_log)
+    except ValueError:
+        if recipe.i0.source == "empty-region":
+            raise
+        return Field(np.isfinite(mean_log), np.zeros(mean_log.shape, dtype=bool))
+    return found if mask is None else Field(mask, found.empty & ~mask)
+
+
+def incident(
+    intensity: NDArray[np.float32],
+    energies_ev: Sequence[float],
+    field: Field,
+    recipe: Recipe,
+    extent_um: tuple[float, float, float, float],
+) -> NDArray[np.float64]:
+    """I0 of every image, shape (n_energies,), from the source that the recipe names.
+
+    Raises
+    ------
+    ValueError
+        If the I0 spectrum does not cover the energies, or its region holds no usable pixel.
+    """
+    spectrum = recipe.i0_spectrum if recipe.i0.source == "spectrum" else None
+    if spectrum is not None:
+        known, i0 = spectrum
+        outside = [e for e in energies_ev if not known[0] <= e <= known[-1]]
+        if outside:
+            raise ValueError(
+                f"the I0 spectrum {recipe.i0.spectrum} covers {known[0]:g} to {known[-1]:g} eV, "
+                f"the scan has {', '.join(f'{e:g}' for e in outside)} eV"
+            )
+        return np.interp(energies_ev, known, i0)
+    if recipe.i0.source == "region" and recipe.i0.region is not None:
+        region = box_mask(recipe.i0.region, extent_um, field.empty.shape)
+    else:
+        region = field.empty
+    return mean_over(intensity, region)

@@ -1,0 +1,159 @@
+"""One verdict on a result: the worst of what limits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.phase_maps import Quality
+from stxm_live.recipe import Recipe
+
+WRONG_LIMITED, WRONG_POOR = 0.1, 0.3
+"""Mean probability of a wrong label from which a map is limited, or poor."""
+
+MISFIT_LIMITED = 4.0
+"""Misfit, relative to the noise between neighbouring pixels, that noise cannot explain."""
+
+COMMON_FIELD_LIMITED = 0.8
+"""Share of the field that every image must show after alignment."""
+
+_ORDER = ("poor", "limited", "good")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the verdict rests on.
+
+    Parameters
+    ----------
+    missing_ev : tuple of float
+        Energies that the maps lack.
+    separation : float
+        1 - PCC of the closest pair of references on the energies used.
+    wrong_probability : ndarray or None
+        Of the specimen pixels.
+    median_counts : float
+        Of the specimen, per pixel and energy.
+    misfit : float or None
+        Variance of spectra about the best reference, over the counting noise.
+    common_field : float
+        Share of the field that every image shows.
+    invalid_share : float
+        Share of the specimen without a valid spectrum.
+    n_specimen : int
+    """
+
+    missing_ev: tuple[float, ...]
+    separation: float
+    wrong_probability: NDArray[np.float32] | None
+    median_counts: float
+    misfit: float | None
+    common_field: float
+    invalid_share: float
+    n_specimen: int
+
+
+def assess(facts: Facts, recipe: Recipe) -> Quality:
+    """The verdict: the worst finding, or good."""
+    findings = list(_findings(facts, recipe))
+    if findings:
+        return min(findings, key=lambda quality: _ORDER.index(quality.verdict))
+    cause = f"about {facts.median_counts:.0f} counts per pixel"
+    if facts.wrong_probability is not None:
+        cause += f", {100 * facts.wrong_probability.mean():.0f} % of the labels expected wrong"
+    return Quality("good", cause, "", "")
+
+
+def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
+    """Everything that limits the result, as it is noticed."""
+    return [
+        finding
+        for check in (_energies, _specimen, _separation, _noise, _misfit, _field)
+        if (finding := check(facts, recipe)) is not None
+    ]
+
+
+def _energies(facts: Facts, recipe: Recipe) -> Quality | None:
+    if not facts.missing_ev:
+        return None
+    listed = ", ".join(f"{e:g}" for e in facts.missing_ev)
+    return Quality(
+        "poor",
+        f"energies are missing: {listed} eV",
+        "phases that differ there cannot be told apart, and no map is resolved",
+        "Scan the region again, or exclude these energies in the recipe.",
+    )
+
+
+def _specimen(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.n_specimen == 0:
+        return Quality(
+            "poor",
+            "no specimen in the field",
+            "there is nothing to map",
+            "Move to a particle, or give a mask in the recipe's [specimen].",
+        )
+    if facts.invalid_share > 0.05:
+        return Quality(
+            "limited",
+            f"{100 * facts.invalid_share:.0f} % of the specimen has no valid spectrum",
+            "these pixels are left out of map and fractions",
+            "Look for saturated, dead or unscanned pixels in the images.",
+        )
+    return None
+
+
+def _separation(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.separation >= recipe.ambiguity_threshold:
+        return None
+    return Quality(
+        "poor",
+        f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these energies, "
+        f"less than the ambiguity threshold {recipe.ambiguity_threshold:g}",
+        "pixels of these two phases are ambiguous even without noise",
+        "Add energies at which they differ, or lower ambiguity_threshold.",
+    )
+
+
+def _noise(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.wrong_probability is None or facts.wrong_probability.size == 0:
+        return None
+    wrong = float(facts.wrong_probability.mean())
+    if wrong < WRONG_LIMITED:
+        return None
+    verdict: Literal["limited", "poor"] = "limited" if wrong < WRONG_POOR else "poor"
+    return Quality(
+        verdict,
+        f"{100 * wrong:.0f} % of the labels are expected wrong at about "
+        f"{facts.median_counts:.0f} counts per pixel",
+        "single pixels cannot be trusted, areas of one colour can"
+        if verdict == "limited"
+        else "only the most frequent phases can be trusted",
+        "Dwell longer, or scan with larger pixels.",
+    )
+
+
+def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.misfit is None or facts.misfit < MISFIT_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"spectra deviate from every reference {np.sqrt(facts.misfit):.1f} times more than "
+        "neighbouring pixels do from each other",
+        "references, energy axis or I0 may not fit, and labels may be wrong with confidence",
+        "Compare the mean spectrum with the references; check the energy calibration and I0.",
+    )
+
+
+def _field(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.common_field >= COMMON_FIELD_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"after alignment only {100 * facts.common_field:.0f} % of the field is in every image",
+        "the rest has no map",
+        "Let the stage settle, or scan a larger region.",
+    )

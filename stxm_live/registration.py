@@ -1,0 +1,133 @@
+"""A stack as a registered cube of optical density, before any phase is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.alignment import LogImage, best_anchor, find_shifts, in_threads, shifted
+from stxm_live.incident import incident, stack_field
+from stxm_live.optical_density import usable_intensity
+from stxm_live.recipe import Recipe
+from stxm_live.specimen import Field
+from stxm_live.stack import Frame, Stack
+
+
+@dataclass(frozen=True, eq=False)
+class RegisteredStack:
+    """Images of a stack on one another, and their optical density.
+
+    Parameters
+    ----------
+    energies_ev : tuple of float
+        Ascending; the energies that the recipe selects and that have a whole image.
+    missing_ev : tuple of float
+        Announced and selected energies without a whole image.
+    intensity : ndarray of shape (n_energies, ny, nx), float32
+        Counts; NaN where unusable or outside the image.
+    od : ndarray of shape (n_energies, ny, nx), float32
+    field : Field
+        Specimen and empty support.
+    valid : ndarray of bool, shape (ny, nx)
+        Where every energy has an OD and the spectrum is not constant.
+    shifts_px : ndarray of shape (n_energies, 2)
+        (y, x) applied to each image.
+    anchor_ev : float
+        Energy of the image the others were laid on.
+    i0 : ndarray of shape (n_energies,)
+    notes : tuple of str
+    """
+
+    energies_ev: tuple[float, ...]
+    missing_ev: tuple[float, ...]
+    intensity: NDArray[np.float32]
+    od: NDArray[np.float32]
+    field: Field
+    valid: NDArray[np.bool_]
+    shifts_px: NDArray[np.float64]
+    anchor_ev: float
+    i0: NDArray[np.float64]
+    notes: tuple[str, ...]
+
+    @property
+    def common_field(self) -> float:
+        """Share of the field that every image shows after alignment."""
+        lost_px = np.ptp(self.shifts_px, axis=0)
+        return float(np.prod(np.clip(1 - lost_px / self.od.shape[1:], 0, 1)))
+
+
+def register(stack: Stack, recipe: Recipe) -> RegisteredStack:
+    """Select, align and normalise the frames of a stack.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two energies are left, if an image is shifted beyond the recipe's limit,
+        or if no I0 can be had.
+    """
+    frames, missing, notes = _selected(stack, recipe)
+    energies = tuple(frame.energy_ev for frame in frames)
+    images = []
+    for frame in frames:
+        intensity, unusable = usable_intensity(frame.intensity, recipe.detector.saturation_counts)
+        if unusable.total:
+            notes.append(f"image at {frame.energy_ev:g} eV: unusable pixels: {unusable}")
+        images.append(intensity)
+    shifts, anchor = _shifts(images, energies, recipe)
+    moved = in_threads(
+        lambda k: shifted(images[k], (shifts[k, 0], shifts[k, 1])), range(len(images))
+    )
+    intensity = np.stack(moved)
+    log = np.log(intensity)
+    field = stack_field(-log.mean(axis=0, dtype=np.float64), recipe)
+    i0 = incident(intensity, energies, field, recipe, stack.scan.extent_um)
+    od = np.log(i0).astype(np.float32)[:, None, None] - log
+    return RegisteredStack(
+        energies_ev=energies,
+        missing_ev=missing,
+        intensity=intensity,
+        od=od,
+        field=field,
+        valid=np.isfinite(od).all(axis=0) & (od.max(axis=0) > od.min(axis=0)),
+        shifts_px=shifts,
+        anchor_ev=energies[anchor],
+        i0=i0,
+        notes=tuple(notes),
+    )
+
+
+def _shifts(
+    images: Sequence[NDArray[np.float32]], energies_ev: Sequence[float], recipe: Recipe
+) -> tuple[NDArray[np.float64], int]:
+    """Shifts of shape (n_energies, 2), and which image they lay the others on."""
+    if not recipe.alignment.enabled:
+        return np.zeros((len(images), 2)), 0
+    patterns = in_threads(LogImage.of, images)
+    shifts = find_shifts(patterns, energies_ev, recipe.alignment.max_shift_px)
+    return shifts, best_anchor(patterns)
+
+
+def _selected(stack: Stack, recipe: Recipe) -> tuple[list[Frame], tuple[float, ...], list[str]]:
+    """Whole frames at energies of the recipe; announced ones that are missing; notes."""
+    notes = list(stack.notes)
+    frames = []
+    for frame in stack.frames:
+        nominal = frame.energy_ev if frame.announced_ev is None else frame.announced_ev
+        if not recipe.selects(nominal):
+            continue
+        if frame.is_whole:
+            frames.append(frame)
+        else:
+            notes.append(f"image at {frame.energy_ev:g} eV is unfinished and was left out")
+    missing = tuple(e for e in stack.missing_ev if recipe.selects(e))
+    if len(frames) < 2:
+        listed = ", ".join(f"{frame.energy_ev:g}" for frame in frames) or "none"
+        wanted = ", ".join(f"{e:g}" for e in recipe.energies_ev or stack.scan.energies_ev)
+        raise ValueError(
+            f"{stack.key}: maps need at least two whole images at energies of the recipe "
+            f"({wanted} eV); there are: {listed}"
+        )
+    return frames, missing, notes
