@@ -1,0 +1,75 @@
+"""Documents of a run in a file, one JSON object per line, arrays bit for bit."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+_ARRAY = "__array__"
+
+
+class BackupFile:
+    """Appends documents to a file as they come; on disk after every one.
+
+    Parameters
+    ----------
+    path : Path
+        Made when the first document comes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: TextIO | None = None
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Append one document."""
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w", encoding="utf-8")
+        self._file.write(json.dumps({"name": name, "doc": doc}, default=_encoded) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file and keep it."""
+        if self._file is not None:
+            self._file.close()
+
+    def delete(self) -> None:
+        """Close the file and remove it: the run is safe elsewhere."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+
+def read_backup(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The documents in a backup file, with real ndarrays.
+
+    A last line that was cut off (the program died while writing) is left out.
+    """
+    with Path(path).open(encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                pair = json.loads(line, object_hook=_decoded)
+                yield pair["name"], pair["doc"]
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.asarray(value)
+        if array.dtype.hasobject:
+            return array.tolist()
+        data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+        return {_ARRAY: data, "dtype": array.dtype.str, "shape": array.shape}
+    raise TypeError(f"a document holds {type(value).__name__}, which JSON cannot hold")
+
+
+def _decoded(item: dict[str, Any]) -> Any:
+    if _ARRAY not in item:
+        return item
+    flat = np.frombuffer(base64.b64decode(item[_ARRAY]), dtype=item["dtype"])
+    array = flat.reshape(item["shape"]).copy()
+    return array if array.ndim else array[()]

@@ -1,0 +1,237 @@
+"""Keep every raw run: a RunEngine subscriber that stores on its own thread."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stxm_live.catalog.backup import BackupFile
+from stxm_live.catalog.folder import catalog_folder
+from stxm_live.catalog.run_store import RunStore, restore_run
+from stxm_live.frames import snapshot
+
+if TYPE_CHECKING:
+    import databroker
+    from bluesky import RunEngine
+
+_log = logging.getLogger(__name__)
+
+_Job = tuple[str, Mapping[str, Any]] | threading.Event | None
+
+
+@dataclass
+class _Run:
+    """A run on its way into the catalogue."""
+
+    store: RunStore
+    backup: BackupFile | None
+    error: Exception | None = None
+
+
+class RawWriter:
+    """Stores raw runs in a catalogue without holding up the scan.
+
+    On the RunEngine's thread a document is only copied and queued. On the writer's own thread
+    it goes to a backup file first, which is removed once the run is in the catalogue, then to
+    the catalogue, one write per image. A failure is logged and told to ``on_error`` at once; the
+    run goes on and its backup file stays, and `preflight` refuses the next run.
+
+    Parameters
+    ----------
+    broker : databroker.Broker
+        From `open_catalog`.
+    backup_folder : path-like, optional
+        Default is ``backup`` in the catalogue's folder; needed for a catalogue on a server.
+    on_error : callable, optional
+        Called as ``on_error(uid, error)`` on the writer's thread.
+
+    Examples
+    --------
+    >>> from bluesky import RunEngine                               # doctest: +SKIP
+    >>> broker = open_catalog()                                     # doctest: +SKIP
+    >>> writer = RawWriter(broker)                                  # doctest: +SKIP
+    >>> RE.subscribe(writer); writer.guard(RE)                      # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        broker: databroker.Broker,
+        *,
+        backup_folder: str | Path | None = None,
+        on_error: Callable[[str, Exception], None] | None = None,
+    ) -> None:
+        folder = Path(backup_folder) if backup_folder else catalog_folder(broker)
+        if folder is None:
+            raise ValueError(
+                "a catalogue on a server needs backup_folder=, a folder on this machine"
+            )
+        self.backup_folder = folder if backup_folder else folder / "backup"
+        self._broker = broker
+        self._on_error = on_error
+        self._queue: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._ends: dict[str, Exception | None] = {}
+        self._failures: dict[str, Exception] = {}
+        self._runs: dict[str, _Run] = {}
+        self._run_of: dict[str, str] = {}
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name="stxm-raw-writer", daemon=True)
+        self._thread.start()
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Copy a document and queue it; never raises for what happens to it later."""
+        if self._is_closed:
+            _log.error("the raw writer is closed: a %s document is not stored", name)
+            return
+        self._queue.put((name, snapshot(name, doc)))
+
+    def guard(self, run_engine: RunEngine) -> None:
+        """Let this RunEngine open a run only if `preflight` allows it."""
+        validate = run_engine.md_validator
+
+        def check(md: dict[str, Any]) -> None:
+            self.preflight()
+            validate(md)
+
+        run_engine.md_validator = check
+
+    def preflight(self) -> None:
+        """Raise RuntimeError if the next run could not be stored: call before it begins."""
+        if self._is_closed:
+            raise RuntimeError(
+                "the raw writer is closed: the run would not be stored; make a new one"
+            )
+        with self._changed:
+            failures = dict(self._failures)
+        if failures:
+            uid, error = next(iter(failures.items()))
+            raise RuntimeError(
+                f"run {uid[:8]} could not be stored in the catalogue ({error}); its documents are "
+                f"kept in {self._backup_path(uid)}. Mend the cause and call retry(), or call "
+                "acknowledge() to go on without"
+            ) from error
+
+    def retry(self) -> None:
+        """Store the failed runs from their backup files; raises what goes wrong again."""
+        for uid in list(self._failures):
+            if uid in self._runs:
+                raise RuntimeError(f"run {uid[:8]} is not over yet; retry when it is")
+            restore_run(self._broker, self._backup_path(uid))
+            with self._changed:
+                self._ends[uid] = None
+                self._failures.pop(uid, None)
+
+    def acknowledge(self) -> None:
+        """Let scans go on although runs failed; their backup files stay."""
+        with self._changed:
+            self._failures.clear()
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Wait until every document handed over so far has been worked on."""
+        reached = threading.Event()
+        self._queue.put(reached)
+        if not reached.wait(timeout_s):
+            raise TimeoutError(f"documents are still being stored after {timeout_s} s")
+
+    def wait(self, uid: str, timeout_s: float | None = None) -> None:
+        """Wait until a run is safely stored.
+
+        Raises
+        ------
+        RuntimeError
+            If it could not be stored.
+        TimeoutError
+            If it is not stored yet, or no such run came.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: uid in self._ends, timeout_s):
+                raise TimeoutError(f"run {uid[:8]} is not stored after {timeout_s} s")
+            error = self._ends[uid]
+        if error is not None:
+            raise RuntimeError(f"run {uid[:8]} could not be stored: {error}") from error
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Work off the queue and end the thread; may be called twice."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._queue.put(None)
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            raise TimeoutError(f"documents are still being stored after {timeout_s} s")
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            if isinstance(job, threading.Event):
+                job.set()
+            else:
+                self._take(*job)
+        for uid, run in self._runs.items():
+            _log.warning("run %s has no end; its documents are in %s", uid, self._backup_path(uid))
+            if run.backup is not None:
+                run.backup.close()
+
+    def _take(self, name: str, doc: Mapping[str, Any]) -> None:
+        uid = self._run_uid(name, doc)
+        if name == "start":
+            self._runs[uid] = _Run(RunStore(self._broker), BackupFile(self._backup_path(uid)))
+        run = self._runs.get(uid)
+        if run is None:
+            if name == "stop":
+                _log.warning("run %s is not stored: its start document was not seen", uid)
+            return
+        self._back_up(uid, run, name, doc)
+        if run.error is None:
+            try:
+                run.store(name, doc)
+            except Exception as error:  # noqa: BLE001  the one place: a scan goes on whatever fails
+                run.error = error
+                with self._changed:
+                    self._failures[uid] = self._ends[uid] = error
+                    self._changed.notify_all()
+                self._report(uid, "could not be stored in the catalogue", error)
+        if name == "stop":
+            self._end(uid, run)
+
+    def _run_uid(self, name: str, doc: Mapping[str, Any]) -> str:
+        """Which run a document belongs to; empty if that is not known."""
+        if name == "start":
+            return str(doc["uid"])
+        parent = str(doc.get("descriptor") or doc.get("resource") or "")
+        uid = str(doc.get("run_start") or self._run_of.get(parent, ""))
+        if name in ("descriptor", "resource", "stream_resource"):
+            self._run_of[doc["uid"]] = uid
+        return uid
+
+    def _back_up(self, uid: str, run: _Run, name: str, doc: Mapping[str, Any]) -> None:
+        if run.backup is None:
+            return
+        try:
+            run.backup(name, doc)
+        except (OSError, TypeError, ValueError) as error:
+            run.backup = None
+            self._report(uid, "has no backup file any more", error)
+
+    def _end(self, uid: str, run: _Run) -> None:
+        if run.backup is not None:
+            if run.error is None:
+                run.backup.delete()
+            else:
+                run.backup.close()
+        del self._runs[uid]
+        self._run_of = {child: of for child, of in self._run_of.items() if of != uid}
+        with self._changed:
+            self._ends[uid] = run.error
+            self._changed.notify_all()
+
+    def _report(self, uid: str, what: str, error: Exception) -> None:
+        _log.error("run %s %s", uid[:8], what, exc_info=error)
+        if self._on_error is not None:
+            self._on_error(uid, error)
+
+    def _backup_path(self, uid: str) -> Path:
+        return self.backup_folder / f"{uid}.jsonl"

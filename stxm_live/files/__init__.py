@@ -1,0 +1,1 @@
+"""Files of other programs, in and out of stacks and documents."""

@@ -1,0 +1,96 @@
+"""The text structure of an SDF header: ``name = value;``, ``{...}`` and ``(n, ...)``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_TOKEN = re.compile(r'"[^"]*"|[-+\w.]+|[{}()=,;]|\S')
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """A header file as dicts (``{...}``), lists (``(n, ...)`` without n), numbers and strings.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and the line, where the text is not of this form.
+    """
+    text = path.read_text(encoding="latin-1")
+    parser = _Parser(path, [*_tokens(text)])
+    found = parser.assignments(end="")
+    if not found:
+        raise ValueError(f"{path}: an empty header")
+    return found
+
+
+def _tokens(text: str) -> Iterator[tuple[str, int]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        for match in _TOKEN.finditer(line):
+            yield match.group(), number
+
+
+class _Parser:
+    """Reads tokens one after the other."""
+
+    def __init__(self, path: Path, tokens: list[tuple[str, int]]) -> None:
+        self._path = path
+        self._tokens = tokens
+        self._at = 0
+
+    def assignments(self, end: str) -> dict[str, Any]:
+        """``name = value;`` until ``end`` (empty: the end of the file)."""
+        found: dict[str, Any] = {}
+        while (name := self._next()) != end:
+            if name == ";":
+                continue
+            self._expect("=", f"{name} = ...")
+            found[name] = self._value()
+        return found
+
+    def _value(self) -> Any:
+        token = self._next()
+        if token == "{":
+            return self.assignments(end="}")
+        if token == "(":
+            return self._items()
+        if token.startswith('"'):
+            return token.strip('"')
+        if token in ("", "}", ")", "=", ",", ";"):
+            raise self._error("a value", token)
+        try:
+            return float(token)
+        except ValueError:
+            return {"true": True, "false": False}.get(token, token)
+
+    def _items(self) -> list[Any]:
+        """The items of an array after its opening parenthesis; the first one is their number."""
+        items = [self._value()]
+        while (token := self._next()) != ")":
+            if token == "}":  # some converted headers have one too many here
+                continue
+            if token != ",":
+                raise self._error("',' or ')'", token)
+            items.append(self._value())
+        if items[0] != len(items) - 1:
+            raise self._error(f"an array of {items[0]} items", f"{len(items) - 1} of them")
+        return items[1:]
+
+    def _next(self) -> str:
+        if self._at == len(self._tokens):
+            self._at += 1
+            return ""
+        self._at += 1
+        return self._tokens[self._at - 1][0]
+
+    def _expect(self, wanted: str, what: str) -> None:
+        token = self._next()
+        if token != wanted:
+            raise self._error(what, token)
+
+    def _error(self, expected: str, token: str) -> ValueError:
+        line = self._tokens[min(self._at, len(self._tokens)) - 1][1]
+        found = token or "the end of the file"
+        return ValueError(f"{self._path}, line {line}: expected {expected}, found {found}")

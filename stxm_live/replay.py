@@ -1,0 +1,136 @@
+"""Documents of past runs, with the arrays as they were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import databroker
+
+Document = tuple[str, dict[str, Any]]
+
+_BLOCK_BYTES = 64 * 2**20
+
+
+def documents(run: Any) -> Iterator[Document]:
+    """The documents of a past run, in the order of its sequence numbers.
+
+    Arrays are read from the catalogue's own nodes: real ndarrays of the dtype that was stored.
+    An event that was sent again (a scan paused and resumed from its last checkpoint) comes once,
+    as it was sent last. Images outside the documents are left out of the events; their data keys
+    stay in the descriptor. A run without an end comes without a stop document.
+
+    Parameters
+    ----------
+    run : BlueskyRun, databroker v1 Header, or iterable of (name, document)
+        An iterable is passed on as it is.
+
+    Yields
+    ------
+    name : str
+    document : dict
+    """
+    if not hasattr(run, "documents"):
+        yield from run
+        return
+    try:
+        stored = run.v2.v3
+    except NotImplementedError:  # in MongoDB: no nodes to read from
+        yield from run.documents()
+        return
+    yield "start", _plain(stored.metadata["start"])
+    streams = [stored[name] for name in stored]
+    for stream in sorted(streams, key=lambda stream: float(stream.metadata["time"])):
+        descriptors = [_plain(doc) for doc in stream.descriptors]
+        yield from (("descriptor", doc) for doc in descriptors)
+        yield from (("event", doc) for doc in _events(stream.base, descriptors))
+    if stored.metadata.get("stop"):
+        yield "stop", _plain(stored.metadata["stop"])
+
+
+def find_run(broker: databroker.Broker, key: str | int = -1) -> Any:
+    """The run of a uid, the beginning of one, or a scan_id; -1 is the last raw run.
+
+    Raises
+    ------
+    KeyError
+        Naming the latest runs, if there is no such run.
+    """
+    text = str(key)
+    catalog = broker.v2
+    try:
+        if text.startswith("-") and text[1:].isdigit():
+            return _nth_last_raw_run(catalog, int(text[1:]))
+        if text.isdigit() and len(text) < 10:
+            try:
+                return catalog[int(text)]
+            except KeyError:
+                if len(text) < 5:  # too short for the beginning of a uid
+                    raise
+        return catalog[text]
+    except (KeyError, ValueError) as error:
+        latest = ", ".join(f"{run.start['uid'][:8]}" for run in catalog.values()[-3:]) or "none"
+        raise KeyError(
+            f"no run {text} in the catalogue ({error}); the latest are: {latest}"
+        ) from error
+
+
+def _nth_last_raw_run(catalog: Any, n: int) -> Any:
+    found = 0
+    for position in range(-1, -len(catalog) - 1, -1):
+        run = catalog.values()[position]
+        found += run.start.get("purpose") != "analysis"
+        if found == n:
+            return run
+    raise KeyError(f"it holds {found} raw runs")
+
+
+def _events(stream: Any, descriptors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Events of one stream; a row is known by its place in the table, the last of a number wins."""
+    if "internal" not in stream:
+        return
+    table = stream["internal"].read()
+    columns = {name: table[name].tolist() for name in table.columns}
+    last_row = {int(number): row for row, number in enumerate(columns["seq_num"])}
+    numbers = sorted(last_row)
+    rows = [last_row[number] for number in numbers]
+    keys = {k: d for k, d in descriptors[0]["data_keys"].items() if not d.get("external")}
+    nodes = {key: stream[key] for key in keys if key in stream}
+    arrays = {key: _rows_of(node, rows) for key, node in nodes.items()}
+    for number, row in zip(numbers, rows, strict=True):
+        time = columns["time"][row]
+        descriptor = [d for d in descriptors if d["time"] <= time or d is descriptors[0]][-1]
+        yield {
+            "uid": f"{descriptor['uid']}-{number}",
+            "time": time,
+            "seq_num": number,
+            "descriptor": descriptor["uid"],
+            "data": {k: next(arrays[k]) if k in arrays else columns[k][row] for k in keys},
+            "timestamps": {k: columns.get(f"ts_{k}", columns["time"])[row] for k in keys},
+            "filled": {},
+        }
+
+
+def _rows_of(node: Any, rows: list[int]) -> Iterator[NDArray[Any]]:
+    """The arrays at these rows of a node, read in blocks of moderate size."""
+    bytes_per_row = max(1, int(np.prod(node.shape[1:])) * node.dtype.itemsize)
+    n_rows = max(1, _BLOCK_BYTES // bytes_per_row)
+    for begin in range(0, len(rows), n_rows):
+        wanted = rows[begin : begin + n_rows]
+        low, high = min(wanted), max(wanted) + 1
+        block = node[low:high]
+        for row in wanted:
+            yield block[row - low]
+
+
+def _plain(value: Any) -> Any:
+    """Tiled's read-only views as dicts and lists."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | np.ndarray):
+        return [_plain(item) for item in value]
+    return value

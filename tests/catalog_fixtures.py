@@ -1,0 +1,109 @@
+"""A real embedded catalogue and a real RunEngine for tests; imported by conftest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from stxm_live.scan import StackScan
+
+
+class EnergyImageDevice:
+    """Readable and settable: shows image ``round(energy)`` of a stack, reusing one buffer.
+
+    ``fields`` of its events are ``energy`` and ``counts``.
+    """
+
+    name = "microscope"
+    parent = None
+    hints: dict = {}
+
+    def __init__(self, images, energies, *, dtype_numpy=None):
+        self.images = dict(zip(energies, images, strict=True))
+        self.energy = energies[0]
+        self.reads = 0
+        self._buffer = np.empty_like(images[0])
+        self._dtype_numpy = dtype_numpy or images.dtype.str
+
+    def set(self, energy):
+        from ophyd.sim import NullStatus
+
+        self.energy = energy
+        return NullStatus()
+
+    def trigger(self):
+        from ophyd.sim import NullStatus
+
+        self._buffer[...] = self.images[self.energy]
+        return NullStatus()
+
+    def read(self):
+        self.reads += 1
+        now = time.time()
+        return {
+            "energy": {"value": self.energy, "timestamp": now},
+            "counts": {"value": self._buffer, "timestamp": now},
+        }
+
+    def describe(self):
+        return {
+            "energy": {"source": "test", "dtype": "number", "shape": [], "units": "eV"},
+            "counts": {
+                "source": "test",
+                "dtype": "array",
+                "shape": list(self._buffer.shape),
+                "dtype_numpy": self._dtype_numpy,
+            },
+        }
+
+    def read_configuration(self):
+        return {}
+
+    def describe_configuration(self):
+        return {}
+
+
+def stack_images(n_energies=4, ny=5, nx=7, seed=0, dtype=np.float32):
+    """Images of which every pixel of every energy is another number."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(1.0, 5000.0, (n_energies, ny, nx)).astype(dtype)
+
+
+def image_scan(n_energies=4, ny=5, nx=7):
+    """The start-document blocks of `EnergyImageDevice`."""
+    return StackScan(
+        shape=(n_energies, ny, nx),
+        energies_ev=tuple(515.0 + k for k in range(n_energies)),
+        x_extent_um=(0, 1),
+        y_extent_um=(3, 2),
+        energy_motor="energy",
+        data_field="counts",
+    )
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory) -> Iterator:
+    """One embedded catalogue for the whole session: opening one imports Tiled for seconds."""
+    from stxm_live.catalog import close_catalog, open_catalog
+
+    opened = open_catalog(tmp_path_factory.mktemp("catalog"))
+    yield opened
+    close_catalog(opened)
+
+
+@pytest.fixture
+def run_engine() -> Iterator:
+    """A RunEngine of its own for every test."""
+    from bluesky import RunEngine
+
+    engine = RunEngine({}, context_managers=[])
+    yield engine
+    if engine.state != "idle":
+        engine.halt()
+    engine._event_loop_policy = None
+    engine.loop.call_soon_threadsafe(engine.loop.stop)
+    engine._th.join()
+    engine.loop.close()
