@@ -1,0 +1,18 @@
+"""Training of the paper's GMVAE; Keras and TensorFlow are loaded when a training starts."""
+
+from stxm_live.training.data import TrainingSet, recipe_energies_ev
+from stxm_live.training.options import EpochReport, Progress, TrainingError, TrainingOptions
+from stxm_live.training.simulated import simulated_spectra
+from stxm_live.training.train import train, train_bundle
+
+__all__ = [
+    "EpochReport",
+    "Progress",
+    "TrainingError",
+    "TrainingOptions",
+    "TrainingSet",
+    "recipe_energies_ev",
+    "simulated_spectra",
+    "train",
+    "train_bundle",
+]

@@ -1,0 +1,140 @@
+"""The spectra of a training, and which of them are held back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.recipe import Recipe
+from stxm_live.references import ReferenceSpectra
+
+MINIMUM_SPECTRA = 400
+"""Fewer leave less than ten spectra for validation."""
+
+HELD_OUT_SHARE = 0.025
+"""For validation, and again for the test (the paper's 95/2.5/2.5 %)."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Spectra and what is known about them.
+
+    Parameters
+    ----------
+    spectra : ndarray of shape (n_spectra, n_energies)
+        Optical density of specimen pixels as it is, not normalised; every value finite.
+    references : ReferenceSpectra
+        They label the latent clusters.
+    energies_ev : tuple of float
+        At which the spectra were taken.
+    labels : ndarray of shape (n_spectra,), optional
+        True phases, for the scores only: the network never sees them.
+    ambiguity_threshold : float
+        Q1 - Q2 from which on a spectrum counts for its phase's cluster.
+    simulated : bool
+        Whether the spectra are simulated; the bundle says so.
+    note : str
+        Where the spectra came from, for the bundle.
+    """
+
+    spectra: NDArray[np.floating]
+    references: ReferenceSpectra
+    energies_ev: tuple[float, ...]
+    labels: NDArray[np.integer] | None = None
+    ambiguity_threshold: float = 0.005
+    simulated: bool = False
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        n_energies = len(self.energies_ev)
+        if self.spectra.ndim != 2 or self.spectra.shape[1] != n_energies:
+            raise ValueError(
+                f"spectra have shape {self.spectra.shape}, expected (n_spectra, {n_energies}) "
+                f"for {n_energies} energies"
+            )
+        bad = int((~np.isfinite(self.spectra).all(axis=1)).sum())
+        if bad:
+            raise ValueError(
+                f"{bad} of {len(self.spectra)} spectra contain a value that is not finite; "
+                "leave these pixels out"
+            )
+        if self.labels is not None and len(self.labels) != len(self.spectra):
+            raise ValueError(f"{len(self.spectra)} spectra came with {len(self.labels)} labels")
+
+    @classmethod
+    def of_recipe(
+        cls,
+        recipe: Recipe,
+        spectra: NDArray[np.floating],
+        *,
+        labels: NDArray[np.integer] | None = None,
+        simulated: bool = False,
+        note: str = "",
+    ) -> TrainingSet:
+        """Spectra taken at the energies of a recipe, with its references and its threshold."""
+        return cls(
+            spectra,
+            recipe.reference_spectra,
+            recipe_energies_ev(recipe),
+            labels,
+            recipe.ambiguity_threshold,
+            simulated,
+            note,
+        )
+
+    @property
+    def reference_od(self) -> NDArray[np.float64]:
+        """The references at the energies, shape (n_phases, n_energies)."""
+        return self.references.at(self.energies_ev)
+
+    def take(self, rows: NDArray[np.intp]) -> TrainingSet:
+        """The same with some of the spectra only."""
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(self, spectra=self.spectra[rows], labels=labels)
+
+
+def recipe_energies_ev(recipe: Recipe) -> tuple[float, ...]:
+    """The energies a model for this recipe is trained at.
+
+    Raises
+    ------
+    ValueError
+        If the recipe leaves them to the scan.
+    """
+    if recipe.energies_ev is None:
+        raise ValueError(
+            f"recipe {recipe.name!r} has no energies_ev, and an encoder is trained for a fixed "
+            "list; add the energies of your scans to the recipe"
+        )
+    return tuple(energy for energy in recipe.energies_ev if recipe.selects(energy))
+
+
+class Split(NamedTuple):
+    """Row numbers of the spectra to train on, to stop by and to score with."""
+
+    train: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+
+def split_rows(n_spectra: int, seed: int) -> Split:
+    """Distribute spectra at random, 95/2.5/2.5 %.
+
+    Raises
+    ------
+    ValueError
+        If there are too few.
+    """
+    if n_spectra < MINIMUM_SPECTRA:
+        raise ValueError(
+            f"{n_spectra} spectra are too few to train on; "
+            f"give at least {MINIMUM_SPECTRA}, better some ten thousand"
+        )
+    rows = np.random.default_rng(seed).permutation(n_spectra)
+    held_out = round(HELD_OUT_SHARE * n_spectra)
+    return Split(
+        train=rows[2 * held_out :], validation=rows[:held_out], test=rows[held_out : 2 * held_out]
+    )

@@ -1,0 +1,123 @@
+"""The paper's network in Keras: a variational auto-encoder with a mixture of Gaussians as prior.
+
+Imported when a training starts, for it loads TensorFlow.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+N_LATENT = 3
+WIDTHS = (512, 256, 128, 64)
+DROPOUT = 0.1
+SIGMA_FLOOR = 1e-3
+"""Smallest standard deviation of a component: none may collapse onto one spectrum."""
+
+LOG_VARIANCE_RANGE = (-20.0, 10.0)
+"""exp() of it stays a number, whatever the spectrum."""
+
+
+def build_encoder(n_energies: int) -> keras.Model:
+    """From OD spectra to z_mean and z_logvar, three each.
+
+    Batch normalisation and dropout stand once, after the fourth layer.
+    """
+    spectra = keras.Input((n_energies,), name="od")
+    hidden = spectra
+    for width in WIDTHS:
+        hidden = layers.Dense(width, activation="relu")(hidden)
+    hidden = layers.BatchNormalization()(hidden)
+    hidden = layers.Dropout(DROPOUT)(hidden)
+    z_mean = layers.Dense(N_LATENT, name="z_mean")(hidden)
+    z_logvar = layers.Dense(N_LATENT, name="z_logvar")(hidden)
+    return keras.Model(spectra, [z_mean, z_logvar], name="encoder")
+
+
+def build_decoder(n_energies: int) -> keras.Model:
+    """From latent coordinates back to OD spectra: the encoder's widths mirrored, linear output."""
+    latent = keras.Input((N_LATENT,), name="z")
+    hidden = latent
+    for width in reversed(WIDTHS):
+        hidden = layers.Dense(width, activation="relu")(hidden)
+    return keras.Model(latent, layers.Dense(n_energies, name="od")(hidden), name="decoder")
+
+
+class GMVAE(keras.Model):  # type: ignore[misc]
+    """Encoder, decoder and the trainable prior sum_k pi_k N(mu_k, Sigma_k), Sigma_k diagonal.
+
+    The loss of a spectrum x is |x - decode(z)|^2, summed over energies, plus
+    ``beta`` * (log q(z|x) - log p(z)) for one sample z from q(z|x): the Kullback-Leibler
+    divergence to a mixture has no closed form, and one sample is an unbiased estimate of it.
+    log p(z) is a log-sum-exp over the components.
+
+    The probabilities of the components are the mixture's responsibilities p(k|z), since the
+    paper's Algorithm 2 would give a head of the encoder no gradient.
+    """
+
+    def __init__(self, n_energies: int, n_components: int, beta: float, seed: int) -> None:
+        super().__init__()
+        self.beta = beta
+        self.encoder = build_encoder(n_energies)
+        self.decoder = build_decoder(n_energies)
+        self._noise = keras.random.SeedGenerator(seed)
+        spread = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+        # softplus(0.54) = 1
+        unit = keras.initializers.Constant(0.5413)
+        components = (n_components, N_LATENT)
+        self.pi_logits = self.add_weight(shape=(n_components,), initializer="zeros", name="pi")
+        self.mu = self.add_weight(shape=components, initializer=spread, name="mu")
+        self.rho = self.add_weight(shape=components, initializer=unit, name="rho")
+        self.reconstruction = keras.metrics.Mean(name="reconstruction")
+        self.divergence = keras.metrics.Mean(name="divergence")
+
+    @property
+    def sigma(self) -> Any:
+        """Standard deviations of shape (n_components, n_latent)."""
+        return ops.softplus(self.rho) + SIGMA_FLOOR
+
+    def component_log_density(self, z: Any) -> Any:
+        """Logarithm of pi_k N(z; mu_k, Sigma_k), shape (n_spectra, n_components)."""
+        sigma = self.sigma
+        scaled = (z[:, None, :] - self.mu) / sigma
+        return (
+            ops.log_softmax(self.pi_logits)
+            - 0.5 * ops.sum(scaled**2, axis=-1)
+            - ops.sum(ops.log(sigma), axis=-1)
+            - 0.5 * N_LATENT * math.log(2 * math.pi)
+        )
+
+    def responsibilities(self, z: Any) -> Any:
+        """p(k|z), shape (n_spectra, n_components)."""
+        return ops.softmax(self.component_log_density(z), axis=-1)
+
+    def components_used(self, latent: NDArray[np.float32]) -> float:
+        """Effective number of components: exp of the entropy of their mean responsibilities."""
+        mean = np.asarray(self.responsibilities(latent)).mean(axis=0, dtype=np.float64)
+        return float(np.exp(-np.sum(mean * np.log(np.maximum(mean, 1e-300)))))
+
+    def mixture_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The learned prior: ``pi``, ``mu``, and ``sigma`` as standard deviations."""
+        parts = {"pi": ops.softmax(self.pi_logits), "mu": self.mu, "sigma": self.sigma}
+        return {name: np.asarray(part, dtype=np.float64) for name, part in parts.items()}
+
+    def call(self, od: Any, training: bool = False) -> Any:
+        """Reconstruct spectra by way of one sample of their latent coordinates; adds the loss."""
+        z_mean, z_logvar = self.encoder(od, training=training)
+        z_logvar = ops.clip(z_logvar, *LOG_VARIANCE_RANGE)
+        noise = keras.random.normal(ops.shape(z_mean), seed=self._noise)
+        z = z_mean + ops.exp(0.5 * z_logvar) * noise
+        decoded = self.decoder(z, training=training)
+        log_q = -0.5 * ops.sum(z_logvar + noise**2 + math.log(2 * math.pi), axis=-1)
+        log_p = ops.logsumexp(self.component_log_density(z), axis=-1)
+        reconstruction = ops.mean(ops.sum((od - decoded) ** 2, axis=-1))
+        divergence = ops.mean(log_q - log_p)
+        self.add_loss(reconstruction + self.beta * divergence)
+        self.reconstruction.update_state(reconstruction)
+        self.divergence.update_state(divergence)
+        return decoded

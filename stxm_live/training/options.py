@@ -1,0 +1,62 @@
+"""What can be set for a training, and what it reports on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
+
+
+class TrainingOptions(BaseModel):
+    """Settings of a training; the defaults of the network are the paper's (its section 3.3).
+
+    Parameters
+    ----------
+    beta : float
+        Weight of the Kullback-Leibler term.
+    epochs : int, optional
+        Passes over the training spectra; the paper takes 400. Default: until the validation loss
+        has not improved for ``patience`` epochs, or ``max_minutes`` are over.
+    batch_size : int
+    learning_rate : float
+        Of Adam.
+    n_components : int
+        K of the mixture.
+    seed : int
+        Of everything random: split, initial weights, order, dropout, sampling.
+    patience : int
+        Epochs without improvement after which a training without ``epochs`` ends.
+    max_minutes : float
+        Time after which a training without ``epochs`` ends.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    beta: NonNegativeFloat = 1e-5
+    epochs: PositiveInt | None = None
+    batch_size: PositiveInt = 128
+    learning_rate: PositiveFloat = 1e-3
+    n_components: PositiveInt = 5
+    seed: int = 0
+    patience: PositiveInt = 25
+    max_minutes: PositiveFloat = 9.0
+
+
+class EpochReport(NamedTuple):
+    """The state of a training after an epoch; errors are squared and summed over energies."""
+
+    epoch: int
+    elapsed_s: float
+    loss: float
+    reconstruction: float
+    divergence: float
+    validation_loss: float
+    validation_reconstruction: float
+
+
+Progress = Callable[[EpochReport], None]
+
+
+class TrainingError(ValueError):
+    """A training that cannot go on or whose result must not be used."""
