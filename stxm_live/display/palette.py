@@ -1,0 +1,107 @@
+"""Colours: one per phase, and the neutral ones that maps lie on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+
+Palette = Literal["roma", "paper"]
+"""``roma`` (Crameri) is the default; ``paper`` runs from red to purple as arXiv:2603.07666 does."""
+
+GROUND = "#1b1e23"
+"""Under every map and spectrum: dark, so that thin bright features stay visible."""
+
+NO_DATA = "#3a4657"
+SPECIMEN = "#6d737c"
+AMBIGUOUS = "#ffb000"
+UNIDENTIFIED = "#e0408c"
+INVALID = "#648fff"
+INK = "#20242a"
+FAINT = "#66707c"
+VERDICT = {"good": "#1b7a3d", "limited": "#a85a00", "poor": "#b3202a"}
+
+DIMMEST = 0.45
+"""Brightness of a pixel of reliability 0; full reliability has 1."""
+
+# The part of roma that is neither too dark for GROUND nor too pale beside it. Of the Crameri
+# maps it keeps phases furthest apart where reliability dims them, for dichromats too: batlow,
+# ordered by lightness, makes a dimmed phase look like its neighbour (tests/test_display_palette).
+_ROMA_SPAN = (0.25, 0.9)
+_PAPER = ("#e6194b", "#f58231", "#f2d43d", "#3cb4a0", "#8e4fd0")
+
+
+def phase_colors(
+    phase_names: Sequence[str],
+    colors: Mapping[str, str] | None = None,
+    *,
+    palette: Palette = "roma",
+) -> NDArray[np.float64]:
+    """Red, green and blue (0 to 1) of each phase, of shape (n_phases, 3).
+
+    Parameters
+    ----------
+    phase_names : sequence of str
+        In the order of the references; the palette follows it, so that phases ordered by sodium
+        content get ordered colours.
+    colors : mapping of str to str, optional
+        Colours of the recipe, by phase name, as matplotlib understands them; phases it does not
+        name keep the palette's.
+    palette : {"roma", "paper"}
+
+    Raises
+    ------
+    ValueError
+        If a colour of the recipe is none.
+
+    Examples
+    --------
+    >>> phase_colors(["Na3VPF", "Na1VPF"], {"Na3VPF": "#ff0000"})[0].tolist()
+    [1.0, 0.0, 0.0]
+    """
+    from matplotlib.colors import is_color_like, to_rgb
+
+    rgb = _sampled(len(phase_names), palette)
+    for k, name in enumerate(phase_names):
+        color = (colors or {}).get(name)
+        if color is None:
+            continue
+        if not is_color_like(color):
+            raise ValueError(
+                f"colour {color!r} of phase {name} in the recipe is none that matplotlib knows; "
+                'write it as "#rrggbb"'
+            )
+        rgb[k] = to_rgb(color)
+    return rgb
+
+
+def _sampled(n_phases: int, palette: Palette) -> NDArray[np.float64]:
+    """Evenly spaced colours of a palette, of shape (n_phases, 3)."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    cmap: Colormap
+    if palette == "paper":
+        cmap, span = LinearSegmentedColormap.from_list("paper", _PAPER), (0.0, 1.0)
+    else:
+        cmap, span = crameri("roma"), _ROMA_SPAN
+    return np.asarray(cmap(np.linspace(*span, n_phases)), dtype=np.float64)[:, :3]
+
+
+def crameri(name: str) -> Colormap:
+    """A scientific colour map by F. Crameri (doi:10.5281/zenodo.1243862)."""
+    from cmcrameri import cm
+
+    cmap: Colormap = cm.cmaps[name]
+    return cmap
+
+
+def heat(name: str = "lipari") -> Colormap:
+    """A map from dim to bright whose lowest colour still differs from the ground, NaN's colour."""
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(crameri(name)(np.linspace(0.22, 1.0, 256))).with_extremes(bad=GROUND)

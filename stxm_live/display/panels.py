@@ -1,0 +1,269 @@
+"""Panels that show a map; each draws on axes it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.display.lettering import PLAIN, set_titles, side_legend, wrapped
+from stxm_live.display.palette import (
+    AMBIGUOUS,
+    DIMMEST,
+    GROUND,
+    INVALID,
+    NO_DATA,
+    SPECIMEN,
+    UNIDENTIFIED,
+    heat,
+)
+from stxm_live.display.raster import Extent, add_colorbar, draw_raster
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.patches import Patch
+
+
+def draw_od_image(
+    ax: Axes,
+    od: NDArray[np.floating],
+    extent_um: Extent,
+    energy_ev: float,
+    *,
+    subtitle: str = "",
+) -> None:
+    """The optical density at one energy in grey; pixels without a value are blue.
+
+    Parameters
+    ----------
+    od : ndarray of shape (ny, nx)
+        NaN where not measured. Grey runs from the 0.5th to the 99.5th percentile.
+    """
+    import matplotlib as mpl
+
+    finite = od[np.isfinite(od)]
+    low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
+    image = draw_raster(
+        ax,
+        od,
+        extent_um,
+        cmap=mpl.colormaps["gray"].with_extremes(bad=NO_DATA),
+        vmin=low,
+        vmax=high if high > low else low + 1.0,
+    )
+    add_colorbar(ax, image, "optical density ln(I0/I)", extend="both")
+    missing = 1.0 - finite.size / od.size
+    note = f"{100 * missing:.1f} % of the pixels have no value (blue)" if missing else ""
+    set_titles(ax, f"Optical density at {energy_ev:.2f} eV", subtitle or note)
+
+
+def draw_phase_map(
+    ax: Axes,
+    index: NDArray[np.integer],
+    extent_um: Extent,
+    phase_names: Sequence[str],
+    colors: NDArray[np.float64],
+    *,
+    title: str,
+    subtitle: str = "",
+    fractions: NDArray[np.float64] | None = None,
+    reliability: NDArray[np.floating] | None = None,
+) -> None:
+    """Each pixel in the colour of its phase; with ``reliability``, unsure pixels are dimmer.
+
+    Parameters
+    ----------
+    index : ndarray of shape (ny, nx)
+        Phase of each pixel, -1 for none.
+    colors : ndarray of shape (n_phases, 3)
+    fractions : ndarray of shape (n_phases,), optional
+        Shares for the legend, 0 to 1; counted from ``index`` if not given.
+    reliability : ndarray of shape (ny, nx), optional
+        R = 100 (Q1 - Q2). The brightness is full from the 75th percentile on.
+    """
+    shown = index >= 0
+    rgb = np.empty((*index.shape, 3), dtype=np.float32)
+    rgb[:] = _rgb(GROUND)
+    rgb[shown] = colors[index[shown]]
+    entries = _phase_entries(index, phase_names, colors, fractions)
+    if reliability is not None and shown.any():
+        full = _full_reliability(reliability[shown])
+        share = np.clip(np.nan_to_num(reliability[shown]) / full, 0.0, 1.0)
+        rgb[shown] *= (DIMMEST + (1.0 - DIMMEST) * share)[:, None]
+        entries += [
+            (None, ""),
+            (_patch("white"), f"sure: R ≥ {full:.2g}"),
+            (_patch((DIMMEST,) * 3), "dim: unsure, R near 0"),
+        ]
+    draw_raster(ax, rgb, extent_um)
+    set_titles(ax, title, subtitle)
+    side_legend(ax, entries, "share of the specimen")
+
+
+def _phase_entries(
+    index: NDArray[np.integer],
+    phase_names: Sequence[str],
+    colors: NDArray[np.float64],
+    fractions: NDArray[np.float64] | None,
+) -> list[tuple[Any, str]]:
+    """Legend entries with shares, digits aligned."""
+    if fractions is None:
+        counts = np.bincount(index[index >= 0].ravel(), minlength=len(phase_names))
+        fractions = counts / max(1, counts.sum())
+    return [
+        (_patch(color), f"{_percent(share)}  {name}")
+        for color, share, name in zip(colors, fractions, phase_names, strict=True)
+    ]
+
+
+def _percent(share: float) -> str:
+    """A percentage padded with figure spaces to the width of 100.0 %."""
+    return f"{100 * share:.1f}".rjust(5, "\u2007") + " %"
+
+
+def _full_reliability(values: NDArray[np.floating]) -> float:
+    finite = values[np.isfinite(values)]
+    return max(float(np.percentile(finite, 75)), 1e-6) if finite.size else 1.0
+
+
+def draw_no_map_yet(
+    ax: Axes,
+    specimen: NDArray[np.bool_],
+    extent_um: Extent,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    title: str,
+) -> None:
+    """The particle's outline, and which phases the energies so far cannot tell apart."""
+    rgb = np.where(specimen[..., None], _rgb(SPECIMEN), _rgb(GROUND))
+    draw_raster(ax, rgb, extent_um)
+    set_titles(ax, title, "shown once these energies tell all phases apart")
+    lines = [f"{a} | {b}" for a, b in pairs[:10]]
+    if len(pairs) > len(lines):
+        lines.append(f"and {len(pairs) - len(lines)} more pairs")
+    side_legend(
+        ax,
+        [(None, line) for line in lines or ["too few energies"]],
+        "not told apart yet",
+        gap_pt=0,
+    )
+
+
+def draw_message(ax: Axes, text: str) -> None:
+    """A sentence in place of a panel."""
+    ax.set_axis_off()
+    ax.text(0, 1, wrapped(text, 48, 12), transform=ax.transAxes, va="top", fontsize=9.5, **PLAIN)
+
+
+def draw_ambiguity(
+    ax: Axes,
+    ambiguous: NDArray[np.bool_],
+    specimen: NDArray[np.bool_],
+    extent_um: Extent,
+    *,
+    pair: NDArray[np.integer] | None = None,
+    phase_names: Sequence[str] = (),
+    unidentified: NDArray[np.bool_] | None = None,
+    valid: NDArray[np.bool_] | None = None,
+    title: str = "Ambiguity",
+) -> None:
+    """Specimen pixels whose two best phases correlate almost equally well (the paper's Fig. 4).
+
+    Parameters
+    ----------
+    ambiguous, specimen, unidentified, valid : ndarray of bool, shape (ny, nx)
+    pair : ndarray of shape (2, ny, nx), optional
+        Best and second-best phase; the three commonest pairs are listed.
+    """
+    total = max(1, int(specimen.sum()))
+    layers = [
+        (specimen, SPECIMEN, "clear"),
+        (ambiguous & specimen, AMBIGUOUS, "ambiguous"),
+    ]
+    if unidentified is not None and unidentified.any():
+        layers.append((unidentified & specimen, UNIDENTIFIED, "no reference fits"))
+    if valid is not None and (specimen & ~valid).any():
+        layers.append((specimen & ~valid, INVALID, "no valid spectrum"))
+    rgb = np.empty((*specimen.shape, 3), dtype=np.float32)
+    rgb[:] = _rgb(GROUND)
+    for mask, color, _ in layers:
+        rgb[mask] = _rgb(color)
+    shares = [float(mask.sum()) / total for mask, _, _ in layers]
+    shares[0] = 1.0 - float(np.any([mask for mask, _, _ in layers[1:]], axis=0).sum()) / total
+    entries: list[tuple[Any, str]] = [
+        (_patch(color), f"{_percent(share)}  {label}")
+        for (_, color, label), share in zip(layers, shares, strict=True)
+    ]
+    if pair is not None and ambiguous.any():
+        entries += [(None, ""), (None, "mostly between")]
+        entries += [(None, line) for line in _commonest_pairs(pair, ambiguous, phase_names)]
+    draw_raster(ax, rgb, extent_um)
+    set_titles(ax, title, "the two best correlations are too close to tell apart")
+    side_legend(ax, entries, "share of the specimen")
+
+
+def _commonest_pairs(
+    pair: NDArray[np.integer], ambiguous: NDArray[np.bool_], phase_names: Sequence[str]
+) -> list[str]:
+    """The three commonest unordered pairs among the ambiguous pixels, a line each."""
+    both = np.sort(pair[:, ambiguous], axis=0)
+    pairs, counts = np.unique(both, axis=1, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:3]
+    return [
+        f"{phase_names[pairs[0, k]]} | {phase_names[pairs[1, k]]}"
+        for k in order
+        if pairs[0, k] >= 0
+    ]
+
+
+def draw_reliability(
+    ax: Axes, reliability: NDArray[np.floating], extent_um: Extent, threshold: float | None = None
+) -> None:
+    """R = 100 (Q1 - Q2) of shape (ny, nx), NaN beside the specimen."""
+    finite = reliability[np.isfinite(reliability)]
+    top = max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0
+    image = draw_raster(ax, reliability, extent_um, cmap=heat(), vmin=0.0, vmax=top)
+    add_colorbar(ax, image, "reliability R = 100 (Q1 − Q2)", extend="max")
+    below = "" if threshold is None else f"; ambiguous below R = {100 * threshold:g}"
+    set_titles(ax, "Reliability of the initial map", f"lead of the best correlation{below}")
+
+
+def draw_wrong_probability(
+    ax: Axes, wrong_probability: NDArray[np.floating], extent_um: Extent
+) -> None:
+    """Probability (0 to 1) that the resolved phase is wrong, of shape (ny, nx); NaN beside it."""
+    image = draw_raster(ax, wrong_probability, extent_um, cmap=heat(), vmin=0.0, vmax=0.5)
+    add_colorbar(ax, image, "probability of a wrong phase", extend="max")
+    finite = wrong_probability[np.isfinite(wrong_probability)]
+    expected = f"{100 * finite.mean():.1f} % of the specimen expected wrong" if finite.size else ""
+    set_titles(ax, "Where the resolved map may be wrong", expected)
+
+
+def draw_correlation(
+    ax: Axes,
+    correlation: NDArray[np.floating],
+    extent_um: Extent,
+    phase_name: str,
+    *,
+    lowest: float = 0.0,
+) -> None:
+    """Pearson coefficient with one reference, of shape (ny, nx); NaN beside the specimen."""
+    image = draw_raster(ax, correlation, extent_um, cmap=heat(), vmin=lowest, vmax=1.0)
+    add_colorbar(ax, image, "Pearson coefficient", extend="min")
+    finite = correlation[np.isfinite(correlation)]
+    median = f"median {np.median(finite):.4f}" if finite.size else ""
+    set_titles(ax, f"Correlation with {phase_name}", median)
+
+
+def _patch(color: Any) -> Patch:
+    from matplotlib.patches import Patch
+
+    return Patch(facecolor=color, edgecolor="#8a929c", linewidth=0.5)
+
+
+def _rgb(color: str) -> NDArray[np.float32]:
+    from matplotlib.colors import to_rgb
+
+    return np.asarray(to_rgb(color), dtype=np.float32)
