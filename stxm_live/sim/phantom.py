@@ -48,8 +48,7 @@ class Particle:
     @property
     def specimen(self) -> NDArray[np.bool_]:
         """Whether there is anything, shape (ny, nx)."""
-        inside: NDArray[np.bool_] = self.thickness_nm > 0
-        return inside
+        return np.asarray(self.thickness_nm > 0)
 
     @property
     def phase_index(self) -> NDArray[np.int8]:
@@ -59,7 +58,7 @@ class Particle:
     @property
     def mixed(self) -> NDArray[np.bool_]:
         """Pixels of more than one phase, shape (ny, nx)."""
-        return self.specimen & (self.fractions.max(axis=0) < 1)
+        return np.asarray(self.specimen & (self.fractions.max(axis=0) < 1))
 
 
 def od_cube(
@@ -127,23 +126,23 @@ def _warped_grid(
 
 
 def _crystal(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Height above the support, about 0 to 1: side facets, bevels, a few pores."""
+    """Height above the support, about 0 to 1: side facets, a tilted top, a few pores."""
     y, x = _warped_grid(shape, 0.025, rng)
-    n_facets = int(rng.integers(6, 9))
-    angle = np.sort(2 * np.pi * (np.arange(n_facets) + rng.uniform(-0.3, 0.3, n_facets)) / n_facets)
-    reach = rng.uniform(0.60, 0.80, n_facets)
+    n_facets = int(rng.integers(6, 10))
+    angle = 2 * np.pi * (np.arange(n_facets) + rng.uniform(-0.3, 0.3, n_facets)) / n_facets
+    reach = rng.uniform(0.64, 0.84, n_facets)
     slope = rng.uniform(1.2, 4.0, n_facets)
-    depth = np.array(
-        [r - (x * np.cos(a) + y * np.sin(a)) for a, r in zip(angle, reach, strict=True)]
-    )
-    height = (slope[:, None, None] * depth).min(axis=0)
+    sides = [
+        k * (r - x * np.cos(a) - y * np.sin(a)) for a, r, k in zip(angle, reach, slope, strict=True)
+    ]
     tilt = rng.uniform(-0.25, 0.25, 2)
-    plateau = 0.85 + tilt[0] * x + tilt[1] * y + 0.06 * _noise(shape, min(shape) / 10, rng)
-    height = np.minimum(height, plateau)
-    for _ in range(int(rng.integers(2, 4))):
-        height -= _pore(height, y, x, rng)
-    height[np.hypot(*np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")) > 1.3] = 0
-    height[[0, -1], :] = height[:, [0, -1]] = 0
+    top = 0.85 + tilt[0] * x + tilt[1] * y + 0.06 * _noise(shape, min(shape) / 10, rng)
+    rounding = 3.0 * (0.92 - np.hypot(x, y))  # keeps the corners off the border of the field
+    height = np.minimum.reduce([*sides, top, rounding])
+    for _ in range(int(rng.integers(2, 5))):
+        height = height - _pore(height, y, x, rng)
+    height[[0, -1], :] = 0
+    height[:, [0, -1]] = 0
     return np.asarray(ndimage.gaussian_filter(np.clip(height, 0, None), 0.6) * (height > 0))
 
 
@@ -153,15 +152,14 @@ def _pore(
     x: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """A dent with steep walls, deep enough to be a hole, somewhere on the plateau."""
-    inside = np.flatnonzero(height > 0.5 * height.max())
-    centre = rng.choice(inside)
-    angle, width = rng.uniform(0, np.pi), rng.uniform(0.03, 0.07)
-    dy, dx = y - y.flat[centre], x - x.flat[centre]
-    along = dx * np.cos(angle) + dy * np.sin(angle)
-    across = dy * np.cos(angle) - dx * np.sin(angle)
-    radius2 = (along / (1.8 * width)) ** 2 + (across / width) ** 2
-    return np.asarray(1.6 * np.exp(-(radius2**2)))
+    """A ragged dent somewhere on the particle; the deeper ones are holes."""
+    centre = rng.choice(np.flatnonzero(height > 0.4 * height.max()))
+    angle, width = rng.uniform(0, np.pi), rng.uniform(0.02, 0.06)
+    ragged = 0.35 * width * _noise(height.shape, max(1.5, width * min(height.shape) / 3), rng)
+    dy, dx = y - y.flat[centre] + ragged, x - x.flat[centre] + np.roll(ragged, 3, axis=0)
+    along = (dx * np.cos(angle) + dy * np.sin(angle)) / (rng.uniform(1, 2.5) * width)
+    across = (dy * np.cos(angle) - dx * np.sin(angle)) / width
+    return np.asarray(rng.uniform(0.5, 1.8) * np.exp(-((along**2 + across**2) ** 1.3)))
 
 
 def _grains(

@@ -1,0 +1,37 @@
+"""A RunEngine that leaves neither thread nor event loop behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bluesky import RunEngine
+from bluesky.preprocessors import msg_mutator
+
+
+@contextmanager
+def a_run_engine(**options) -> Iterator[RunEngine]:
+    """Open one for a test; bluesky itself never closes the loop it makes."""
+    engine = RunEngine({}, context_managers=[], **options)
+    try:
+        yield engine
+    finally:
+        if engine.state not in ("idle", "panicked"):
+            engine.halt()
+        engine.loop.call_soon_threadsafe(engine.loop.stop)
+        engine._th.join(5)
+        engine.loop.close()
+
+
+def with_rare_checkpoints(plan, every: int):
+    """The plan with only every n-th checkpoint: a pause goes further back and repeats events."""
+    count = 0
+
+    def thinned(message):
+        nonlocal count
+        if message.command != "checkpoint":
+            return message
+        count += 1
+        return message if (count - 1) % every == 0 else None
+
+    return msg_mutator(plan, thinned)
