@@ -12,38 +12,44 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-SMOOTHING_PX = 1.0
-"""Standard deviation of the Gaussian the log images are smoothed with before correlation."""
+SMOOTHING_PX = 1.25
+"""Standard deviation of the Gaussian that log images are smoothed with before correlation."""
 
 UPSAMPLING = 20
 """Shifts are found to 1/20 px."""
+
+NEGLIGIBLE_PX = 0.1
+"""Shorter shifts are within the method's own noise; interpolating for them only smooths."""
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
 @dataclass(frozen=True, eq=False)
-class LogImage:
-    """-ln I, smoothed and free of its mean: what the correlation compares.
+class EdgeImage:
+    """Edge strength of the smoothed -ln I, free of its mean: what the correlation compares.
 
-    The logarithm makes bright and dark parts count alike, and turns a change of the incident
-    intensity into a constant, which the mean takes away.
+    The logarithm turns a change of the incident intensity into a constant, which the gradient
+    takes away, and its magnitude does not mind that domains brighten or darken from energy to
+    energy: of the image itself such a change moves the centre of mass, and with it the peak of
+    the correlation (``docs/decisions/0003-alignment.md``).
     """
 
     pattern: NDArray[np.float32]
 
     @classmethod
-    def of(cls, intensity: NDArray[np.floating]) -> LogImage:
+    def of(cls, intensity: NDArray[np.floating]) -> EdgeImage:
         """From counts of shape (ny, nx); NaN and counts <= 0 take the image's median."""
-        from scipy.ndimage import gaussian_filter
+        from scipy.ndimage import gaussian_gradient_magnitude
 
         usable = np.isfinite(intensity) & (intensity > 0)
         if not usable.any():
             return cls(np.zeros(intensity.shape, dtype=np.float32))
         if not usable.all():
             intensity = np.where(usable, intensity, np.median(intensity[usable]))
-        smooth = gaussian_filter(-np.log(intensity.astype(np.float32, copy=False)), SMOOTHING_PX)
-        return cls(smooth - smooth.mean(dtype=np.float64).astype(np.float32))
+        log = np.log(intensity.astype(np.float32, copy=False))
+        edges = gaussian_gradient_magnitude(log, SMOOTHING_PX, mode="nearest")
+        return cls(edges - edges.mean(dtype=np.float64).astype(np.float32))
 
     @cached_property
     def contrast(self) -> float:
@@ -58,7 +64,7 @@ class LogImage:
         return np.asarray(fftn(self.pattern))
 
 
-def find_shift(image: LogImage, anchor: LogImage) -> tuple[float, float]:
+def find_shift(image: EdgeImage, anchor: EdgeImage) -> tuple[float, float]:
     """The shift (y, x) in pixels that lays ``image`` onto ``anchor``.
 
     Amplitude cross-correlation, refined to 1/20 px by an upsampled Fourier transform around
@@ -81,16 +87,18 @@ def find_shift(image: LogImage, anchor: LogImage) -> tuple[float, float]:
         normalization=None,
         upsample_factor=UPSAMPLING,
     )
+    if np.hypot(*shift) < NEGLIGIBLE_PX:
+        return 0.0, 0.0
     return float(shift[0]), float(shift[1])
 
 
-def best_anchor(images: Sequence[LogImage]) -> int:
+def best_anchor(images: Sequence[EdgeImage]) -> int:
     """Index of the image with the most contrast; the pre-edge one has the least."""
     return int(np.argmax([image.contrast for image in images]))
 
 
 def find_shifts(
-    images: Sequence[LogImage], energies_ev: Sequence[float], max_shift_px: float | None = None
+    images: Sequence[EdgeImage], energies_ev: Sequence[float], max_shift_px: float | None = None
 ) -> NDArray[np.float64]:
     """Shifts of all images onto the one with the most contrast.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import LogImage, find_shift, shifted
+from stxm_live.alignment import EdgeImage, find_shift, shifted
 from stxm_live.correlation import best_two, pearson
 from stxm_live.incident import incident, stack_field
 from stxm_live.optical_density import optical_density, usable_intensity
@@ -88,7 +88,7 @@ class ODCube:
         self._od = np.full(shape, np.nan, dtype=np.float32)
         self._sum_log = np.zeros(scan.image_shape)
         self._log: dict[int, NDArray[np.float32]] = {}
-        self._anchor: tuple[LogImage, NDArray[np.float64]] | None = None
+        self._anchor: tuple[EdgeImage, NDArray[np.float64]] | None = None
         self._measured = np.zeros(len(self.energies_ev), dtype=bool)
         self._latest = -1
 
@@ -122,7 +122,7 @@ class ODCube:
 
     def _shift(self, intensity: NDArray[np.float32]) -> tuple[float, float]:
         """Shift onto the images so far; a clearly sharper image becomes the anchor."""
-        image = LogImage.of(intensity)
+        image = EdgeImage.of(intensity)
         if self._anchor is None:
             self._anchor = image, np.zeros(2)
             return 0.0, 0.0

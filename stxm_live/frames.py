@@ -103,8 +103,13 @@ class RunFrames:
     @property
     def is_whole(self) -> bool:
         """Whether every announced energy has a whole frame."""
-        whole = {s.announced_ev for s in self._slots.values() if s.has_line.all()}
-        return whole.issuperset(self.scan.energies_ev)
+        return self.whole_energies_ev.issuperset(self.scan.energies_ev)
+
+    @property
+    def whole_energies_ev(self) -> set[float]:
+        """Announced energies with a whole frame."""
+        slots = self._slots.values()
+        return {s.announced_ev for s in slots if s.announced_ev is not None and s.has_line.all()}
 
     def stack(self) -> Stack:
         """The frames so far; those of unfinished images are partly NaN."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import LogImage, best_anchor, find_shifts, in_threads, shifted
+from stxm_live.alignment import EdgeImage, best_anchor, find_shifts, in_threads, shifted
 from stxm_live.incident import incident, stack_field
 from stxm_live.optical_density import usable_intensity
 from stxm_live.recipe import Recipe
@@ -105,7 +105,7 @@ def _shifts(
     """Shifts of shape (n_energies, 2), and which image they lay the others on."""
     if not recipe.alignment.enabled:
         return np.zeros((len(images), 2)), 0
-    patterns = in_threads(LogImage.of, images)
+    patterns = in_threads(EdgeImage.of, images)
     shifts = find_shifts(patterns, energies_ev, recipe.alignment.max_shift_px)
     return shifts, best_anchor(patterns)
 

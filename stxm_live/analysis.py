@@ -1,0 +1,142 @@
+"""One run on its way from documents to maps; lives on the worker's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stxm_live.bundle import BundleError
+from stxm_live.cube import CubeView, ODCube
+from stxm_live.frames import RunFrames
+from stxm_live.phase_map import LatentModel, map_phases
+from stxm_live.phase_maps import PhaseMaps
+from stxm_live.recipe import Recipe
+from stxm_live.scan import StackScan
+from stxm_live.stack import Frame, StackKey
+
+State = Literal["waiting", "scanning", "mapped", "failed", "ignored"]
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """How far a run is.
+
+    ``is_done``: the run has ended and nothing more will come. ``problems`` tells what went wrong
+    on the way, ``error`` what made the maps impossible.
+    """
+
+    state: State
+    n_images: int = 0
+    n_announced: int = 0
+    is_done: bool = False
+    problems: tuple[str, ...] = ()
+    error: Exception | None = None
+
+
+class RunAnalysis:
+    """Frames, cube and maps of one run.
+
+    Parameters
+    ----------
+    start : dict
+        The start document.
+    recipe : Recipe
+    model : LatentModel or BundleError
+        What `load_model` returned or raised.
+    scan : StackScan, optional
+        For start documents without an ``stxm`` block.
+
+    Raises
+    ------
+    ValueError
+        If the run cannot be read as a stack.
+    """
+
+    def __init__(
+        self,
+        start: Mapping[str, Any],
+        recipe: Recipe,
+        model: LatentModel | BundleError,
+        scan: StackScan | None = None,
+    ) -> None:
+        self._frames: RunFrames | None = RunFrames(start, scan)
+        self._recipe = recipe
+        self._model = model
+        self._cube: ODCube | None = None
+        self.key: StackKey = self._frames.key
+        self.scan = self._frames.scan
+        self.maps: PhaseMaps | None = None
+        self.error: Exception | None = None
+        self.problems: list[str] = []
+        self.n_images = 0
+        self.is_done = False
+
+    def take(
+        self, name: str, doc: Mapping[str, Any], show: Callable[[CubeView], None] | None
+    ) -> PhaseMaps | None:
+        """Take a document; return new maps if it completed or changed the stack.
+
+        Without ``show`` no cube is kept.
+
+        A failure to show is kept in ``problems`` and does not keep the maps from being made; a
+        failure to map is kept in ``error``. Frames stay whatever happens.
+        """
+        if self._frames is None:
+            return None
+        whole = self._frames(name, doc)
+        maps = None
+        if (whole and self._frames.is_whole) or name == "stop":
+            maps = self._map(renew=bool(whole))
+        if show is not None:
+            for frame in whole:
+                self._show(frame, show)
+        self.n_images = len(self._frames.whole_energies_ev)
+        if name == "stop":
+            self.is_done = True
+            self.problems.extend(n for n in self._frames.notes if n not in self.problems)
+            self._frames = self._cube = None
+        return maps
+
+    def status(self) -> StackStatus:
+        """How far the run is."""
+        state: State = "scanning" if self.n_images else "waiting"
+        if self.error is not None:
+            state = "failed"
+        elif self.maps is not None:
+            state = "mapped"
+        return StackStatus(
+            state,
+            self.n_images,
+            self.scan.shape[0],
+            self.is_done,
+            tuple(self.problems),
+            self.error,
+        )
+
+    def _map(self, *, renew: bool) -> PhaseMaps | None:
+        """Maps of the frames so far; None if they failed or if there is nothing new."""
+        assert self._frames is not None
+        if self.maps is not None and not renew:
+            return None
+        revision = 1 if self.maps is None else self.maps.revision + 1
+        try:
+            self.maps = map_phases(
+                self._frames.stack(), self._recipe, model=self._model, revision=revision
+            )
+        except Exception as error:  # noqa: BLE001  the scan must go on; wait() raises the cause
+            self.error = error
+            return None
+        self.error = None
+        return self.maps
+
+    def _show(self, frame: Frame, show: Callable[[CubeView], None]) -> None:
+        try:
+            if self._cube is None:
+                self._cube = ODCube(self.key, self.scan, self._recipe)
+            if self._cube.add(frame):
+                show(self._cube.view())
+        except Exception as error:  # noqa: BLE001  what cannot be shown must not stop the maps
+            problem = f"image at {frame.energy_ev:g} eV cannot be shown: {error}"
+            if problem not in self.problems:
+                self.problems.append(problem)
