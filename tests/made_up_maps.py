@@ -24,7 +24,7 @@ def references(names=NAMES):
 
 def particle(shape=(60, 80), n_phases=5):
     """Specimen mask and true phase: an ellipse in wavy vertical stripes."""
-    y, x = np.mgrid[0 : shape[0], 0 : shape[1]] / np.array(shape)[:, None, None]
+    y, x = (np.indices(shape) + 0.5) / np.array(shape)[:, None, None]
     specimen = ((x - 0.5) / 0.42) ** 2 + ((y - 0.5) / 0.38) ** 2 < 1
     stripe = (x + 0.05 * np.sin(12 * y) - 0.08) / 0.84 * n_phases
     truth = np.clip(stripe.astype(int), 0, n_phases - 1).astype(np.int8)
@@ -74,7 +74,7 @@ def view(
         "phase_names": tuple(names),
         "colors": {},
         "synthetic_references": True,
-        "inseparable": () if far else ((names[1], names[2]), (names[3], names[-1])),
+        "inseparable": () if far else ((names[0], names[1]), (names[-2], names[-1])),
         "provisional_index": truth if far else None,
     }
     return CubeView(**{**values, **changes})

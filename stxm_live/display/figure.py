@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from stxm_live.display.four_panels import draw_failure, draw_final, draw_growing, draw_waiting
 from stxm_live.display.layout import figure_size_in
 from stxm_live.display.palette import Palette
-from stxm_live.display.pictures import agg_figure, folder_for_pictures, safe_name, write_pictures
+from stxm_live.display.pictures import (
+    agg_figure,
+    folder_for_pictures,
+    safe_name,
+    save_png,
+    write_pictures,
+)
 from stxm_live.display.raster import field_of
 
 if TYPE_CHECKING:
@@ -158,7 +164,7 @@ class LiveFigure:
     def _draw(self, folder: Path | None, name: str) -> None:
         """Write the newest picture, drawn on the calling thread; a window draws itself."""
         if folder is not None:
-            self._drawn(self._newest).savefig(folder / name)
+            save_png(self._drawn(self._newest), folder / name)
             self.written.append(folder / name)
             self.n_drawn += 1
 

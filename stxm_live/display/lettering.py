@@ -46,7 +46,8 @@ def _font_has(character: str) -> bool:
 
 def wrapped(text: object, width: int, most_lines: int) -> str:
     """`plain` text in lines of at most ``width`` characters."""
-    lines = textwrap.wrap(plain(text, width * most_lines), width, max_lines=most_lines)
+    line = re.sub(r"(\d) (eV|µm|px)\b", "\\1\u00a0\\2", plain(text, width * most_lines))
+    lines = textwrap.wrap(line, width, max_lines=most_lines, placeholder=" …")
     return "\n".join(lines)
 
 

@@ -171,50 +171,49 @@ def draw_ambiguity(
 ) -> None:
     """Specimen pixels whose two best phases correlate almost equally well (the paper's Fig. 4).
 
+    Shares are of the specimen pixels with a valid spectrum, as `PhaseMaps.ambiguous_share` is.
+
     Parameters
     ----------
     ambiguous, specimen, unidentified, valid : ndarray of bool, shape (ny, nx)
     pair : ndarray of shape (2, ny, nx), optional
         Best and second-best phase; the three commonest pairs are listed.
     """
-    total = max(1, int(specimen.sum()))
-    layers = [
-        (specimen, SPECIMEN, "clear"),
-        (ambiguous & specimen, AMBIGUOUS, "ambiguous"),
-    ]
-    if unidentified is not None and unidentified.any():
-        layers.append((unidentified & specimen, UNIDENTIFIED, "no reference fits"))
-    if valid is not None and (specimen & ~valid).any():
-        layers.append((specimen & ~valid, INVALID, "no valid spectrum"))
+    nowhere = np.zeros_like(specimen)
+    unfit = nowhere if unidentified is None else specimen & unidentified & ~ambiguous
+    invalid = nowhere if valid is None else specimen & ~valid
+    clear = specimen & ~(ambiguous | unfit | invalid)
+    counted = max(1, int((specimen & ~invalid).sum()))
+    entries: list[tuple[Any, str]] = []
     rgb = np.empty((*specimen.shape, 3), dtype=np.float32)
     rgb[:] = _rgb(GROUND)
-    for mask, color, _ in layers:
+    for mask, color, label in (
+        (clear, SPECIMEN, "clear"),
+        (ambiguous & ~invalid, AMBIGUOUS, "ambiguous"),
+        (unfit & ~invalid, UNIDENTIFIED, "no reference fits"),
+    ):
         rgb[mask] = _rgb(color)
-    shares = [float(mask.sum()) / total for mask, _, _ in layers]
-    shares[0] = 1.0 - float(np.any([mask for mask, _, _ in layers[1:]], axis=0).sum()) / total
-    entries: list[tuple[Any, str]] = [
-        (_patch(color), f"{_percent(share)}  {label}")
-        for (_, color, label), share in zip(layers, shares, strict=True)
-    ]
+        if mask.any() or color != UNIDENTIFIED:
+            entries.append((_patch(color), f"{_percent(mask.sum() / counted)}  {label}"))
+    if invalid.any():
+        rgb[invalid] = _rgb(INVALID)
+        entries.append((_patch(INVALID), f"{invalid.sum()} px  no valid spectrum"))
     if pair is not None and ambiguous.any():
-        entries += [(None, ""), (None, "mostly between")]
-        entries += [(None, line) for line in _commonest_pairs(pair, ambiguous, phase_names)]
+        entries += [(None, ""), (None, "ambiguous between")]
+        entries += [(None, line) for line in _commonest_pairs(pair[:, ambiguous], phase_names)]
     draw_raster(ax, rgb, extent_um)
     set_titles(ax, title, "the two best correlations are too close to tell apart")
     side_legend(ax, entries, "share of the specimen")
 
 
-def _commonest_pairs(
-    pair: NDArray[np.integer], ambiguous: NDArray[np.bool_], phase_names: Sequence[str]
-) -> list[str]:
-    """The three commonest unordered pairs among the ambiguous pixels, a line each."""
-    both = np.sort(pair[:, ambiguous], axis=0)
-    pairs, counts = np.unique(both, axis=1, return_counts=True)
+def _commonest_pairs(pair: NDArray[np.integer], phase_names: Sequence[str]) -> list[str]:
+    """The three commonest unordered pairs of ``pair``, of shape (2, n_pixels), a line each."""
+    pairs, counts = np.unique(np.sort(pair, axis=0), axis=1, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:3]
     return [
-        f"{phase_names[pairs[0, k]]} | {phase_names[pairs[1, k]]}"
-        for k in order
-        if pairs[0, k] >= 0
+        f"{100 * counts[k] / counts.sum():.0f} %  {phase_names[a]} | {phase_names[b]}"
+        for k, (a, b) in zip(order, pairs[:, order].T, strict=True)
+        if a >= 0
     ]
 
 

@@ -14,6 +14,7 @@ from stxm_live.display.raster import style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Rectangle
 
 
 def draw_spectra(
@@ -118,34 +119,13 @@ def draw_separability(
     inseparable : sequence of (str, str)
         Pairs that count as not told apart; they get an amber frame.
     """
-    from matplotlib.colors import LogNorm
-    from matplotlib.patches import Rectangle
-
     n = len(phase_names)
     lower = np.tril(np.ones((n, n), dtype=bool), -1)
-    gap = np.where(lower, np.clip(1.0 - correlation, 1e-4, 2.0), np.nan)
-    ax.imshow(gap, cmap=heat("oslo"), norm=LogNorm(1e-4, 2.0), aspect="auto")
-    style_axes(ax, "", "")
+    _draw_gaps(ax, np.where(lower, 1.0 - correlation, np.nan), write_numbers=n <= 8)
     number = {name: k for k, name in enumerate(phase_names)}
     for a, b in inseparable:
         column, row = sorted((number[a], number[b]))
-        frame = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92)
-        frame.set(fill=False, edgecolor=AMBIGUOUS, linewidth=1.6)
-        ax.add_patch(frame)
-    if n <= 8:
-        for row, column in zip(*np.nonzero(lower), strict=True):
-            value = 1.0 - correlation[row, column]
-            dark = gap[row, column] > 0.05
-            ax.text(
-                column,
-                row,
-                f"{value:.2g}" if value >= 1e-4 else "0",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="black" if dark else "white",
-                **PLAIN,
-            )
+        ax.add_patch(_amber_frame(column - 0.46, row - 0.46, 0.92))
     names = [plain(name, 12) for name in phase_names]
     ax.set_xticks(
         range(n - 1), names[:-1], rotation=30, ha="right", rotation_mode="anchor", **PLAIN
@@ -156,10 +136,36 @@ def draw_separability(
     set_titles(
         ax, "Can these energies tell the phases apart?", "1 − PCC of each pair of references"
     )
-    done = n * (n - 1) // 2 - len(inseparable)
-    handle = Rectangle((0, 0), 1, 1, fill=False, edgecolor=AMBIGUOUS, linewidth=1.6)
-    side_legend(
-        ax,
-        [(None, f"{done} of {n * (n - 1) // 2} pairs told apart"), (handle, "not told apart yet")],
-        gap_pt=4,
-    )
+    n_pairs = n * (n - 1) // 2
+    entries: list[tuple[Any, str]] = [
+        (None, f"{n_pairs - len(inseparable)} of {n_pairs} pairs told apart")
+    ]
+    if inseparable:
+        entries.append((_amber_frame(0, 0, 1), "not told apart yet"))
+    side_legend(ax, entries)
+
+
+def _draw_gaps(ax: Axes, gap: NDArray[np.float64], *, write_numbers: bool) -> None:
+    """1 - PCC of shape (n_phases, n_phases) as cells, bright where it is large; NaN is empty."""
+    from matplotlib.colors import LogNorm
+
+    ax.imshow(np.clip(gap, 1e-4, 2.0), cmap=heat("oslo"), norm=LogNorm(1e-4, 2.0), aspect="auto")
+    style_axes(ax, "", "")
+    for row, column in zip(*np.nonzero(np.isfinite(gap) & write_numbers), strict=True):
+        value = gap[row, column]
+        ax.text(
+            column,
+            row,
+            f"{value:.2g}" if value >= 1e-4 else "0",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="black" if value > 0.05 else "white",
+            **PLAIN,
+        )
+
+
+def _amber_frame(x: float, y: float, side: float) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x, y), side, side, fill=False, edgecolor=AMBIGUOUS, linewidth=1.6)
