@@ -39,10 +39,10 @@ def map_run(
     ValueError
         If the run is no stack, or if no map can be made of it.
     """
-    return map_phases(read_stack(run, scan=scan), recipe, model=model)
+    return map_phases(stack_of_run(run, scan=scan), recipe, model=model)
 
 
-def read_stack(run: Any, *, scan: StackScan | None = None) -> Stack:
+def stack_of_run(run: Any, *, scan: StackScan | None = None) -> Stack:
     """The frames of a run; arguments and errors as for `map_run`."""
     frames: RunFrames | None = None
     for name, doc in _documents(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -158,7 +159,7 @@ class PhaseMaps:
         plain = ("status", "phase_names", "energies_ev", "extent_um", "quality")
         names = [name for name in plain if getattr(self, name) != getattr(other, name)]
         return names + [
-            name for name in PRODUCTS if not _same(getattr(self, name), getattr(other, name))
+            name for name in PRODUCTS if not same_array(getattr(self, name), getattr(other, name))
         ]
 
     def identical(self, other: PhaseMaps) -> bool:
@@ -199,6 +200,7 @@ class PhaseMaps:
             "synthetic_references": int(self.synthetic_references),
             "quality": str(self.quality),
             "warnings": list(self.warnings),
+            "provenance": json.dumps(self.provenance, sort_keys=True),
         }
         return xarray.Dataset(variables, coordinates, attributes)
 
@@ -226,7 +228,11 @@ class PhaseMaps:
         )
 
 
-def _same(a: Any, b: Any) -> bool:
+def same_array(a: Any, b: Any) -> bool:
+    """Whether two arrays agree bit for bit in shape, type and values, NaN equal to NaN.
+
+    None, a product that was not made, agrees with None only.
+    """
     if a is None or b is None:
         return a is b
     if a.shape != b.shape or a.dtype != b.dtype:

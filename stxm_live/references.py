@@ -114,6 +114,15 @@ class ReferenceSpectra:
         od = np.array([np.interp(grid, e, values) for e, values in pairs.values()])
         return cls(tuple(pairs), grid, od, synthetic)
 
+    def to_csv(self, path: str | Path) -> None:
+        """Write what `from_csv` reads; every digit is kept."""
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            if self.synthetic:
+                file.write("# synthetic reference spectra\n")
+            writer = csv.writer(file)
+            writer.writerow(["energy_ev", *self.phase_names])
+            writer.writerows(np.column_stack([self.energies_ev, self.od.T]).tolist())
+
     def at(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
         """OD of shape (n_phases, n_energies) at other energies, interpolated, never extrapolated.
 

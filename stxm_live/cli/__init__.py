@@ -1,0 +1,44 @@
+"""The command ``stxm-live``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stxm_live.cli import recipes, stacks
+from stxm_live.cli.demo import demo
+
+app = typer.Typer(
+    name="stxm-live",
+    help="Phase and ambiguity maps of X-ray microscope stacks, live in Bluesky and from files.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.command("map")(stacks.map_stack)
+app.command("import")(stacks.import_stacks)
+app.command()(stacks.replay)
+app.command()(stacks.runs)
+app.command()(recipes.train)
+app.add_typer(recipes.app, name="recipe")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"stxm-live {version('stxm-live')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+    ] = False,
+) -> None:
+    """Exit codes: 0 done, 1 it could not be done (one line says why), 2 wrong usage."""

@@ -1,0 +1,33 @@
+"""One clear line per error, and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+EXPECTED = (OSError, ValueError, LookupError, RuntimeError, ImportError)
+"""What bad input, files and machines raise; anything else is a fault of the program."""
+
+
+def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Print expected errors as a line and exit with 1; STXM_LIVE_DEBUG=1 shows the traceback."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return command(*args, **options)
+        except EXPECTED as error:
+            if os.environ.get("STXM_LIVE_DEBUG"):
+                raise
+            text = error.args[0] if isinstance(error, KeyError) and error.args else error
+            typer.secho(f"error: {text}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(1) from None
+
+    return run

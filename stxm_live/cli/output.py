@@ -1,0 +1,51 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from stxm_live.phase_maps import PhaseMaps
+
+console = Console(highlight=False, soft_wrap=True)
+
+_STYLES = {"good": "green", "limited": "yellow", "poor": "red"}
+
+
+def print_result(
+    maps: PhaseMaps,
+    *,
+    files: Sequence[Path] = (),
+    agreement: Mapping[str, float] | None = None,
+) -> None:
+    """Fractions, ambiguity, verdict, warnings and the files written.
+
+    ``agreement`` maps the name of a map to its share of pixels right, where the truth is known.
+    """
+    resolved_by = maps.provenance.get("method") or "not resolved"
+    table = Table(title=escape(f"{maps.key}: {maps.status}"), title_justify="left")
+    table.add_column("phase")
+    table.add_column("by correlation", justify="right")
+    table.add_column(f"resolved ({resolved_by})", justify="right")
+    for name, share, resolved in maps.summary():
+        table.add_row(escape(name), _percent(share), _percent(resolved))
+    table.add_section()
+    table.add_row("ambiguous", _percent(maps.ambiguous_share), "")
+    console.print(table)
+    if agreement:
+        for name, share in agreement.items():
+            console.print(f"  {name}: {_percent(share)} of the pixels right (simulated truth)")
+    style = _STYLES[maps.quality.verdict]
+    console.print(f"[bold {style}]{escape(str(maps.quality))}[/]")
+    for warning in maps.warnings:
+        console.print(f"[dim]note: {escape(warning)}[/]")
+    if files:
+        console.print(f"{len(files)} files in {escape(str(files[0].parent))}")
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"

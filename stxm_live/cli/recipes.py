@@ -1,0 +1,237 @@
+"""Commands for recipes, and the training of their models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.output import console
+from stxm_live.cli.stacks import Catalog, opened
+from stxm_live.recipe import Recipe, recipe_path, shipped_recipes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from stxm_live.training import EpochReport, TrainingOptions
+
+app = typer.Typer(help="Write, show and list recipes.", no_args_is_help=True)
+
+TEMPLATE = """\
+# A recipe for stxm_live: what decides a map apart from the images.
+# Paths are relative to this file. Lines that begin with # are the defaults.
+name = "{name}"
+
+# Spectra of the pure phases: a CSV file with the columns energy_ev,<phase>,<phase>,...
+# (OD of any thickness). Write the word "synthetic" in a comment line if they are calculated.
+references = "references.csv"
+
+# The energies of the scan that take part, in eV; all of them if this is left out.
+# energies_ev = [505, 513.2, 515.6]
+# exclude_energies_ev = []
+
+# Two best Pearson coefficients closer than this are ambiguous.
+# ambiguity_threshold = 0.005
+# A best coefficient below this is unidentified; 0 is off, as in the paper.
+# min_correlation = 0.0
+
+# A trained model, made by stxm-live train; without one there is no map from the encoder.
+# model = "bundle"
+# The encoder takes energies that are off by no more than this.
+# energy_tolerance_ev = 0.05
+
+# Colours of the phases.
+# [colors]
+# Na3VPF = "#8b1a1a"
+
+[i0]
+# Where the incident intensity comes from: "empty-region" (found beside the specimen),
+# "region" (a box) or "spectrum" (a file of energy and I0).
+source = "empty-region"
+# region = [0.0, 1.5, 0.0, 1.5]    # x0, x1, y0, y1 in um
+# spectrum = "i0.csv"
+
+[alignment]
+# enabled = true
+# A longer shift is an error that names the image; no limit if left out.
+# max_shift_px = 30
+
+[specimen]
+# Which pixels are specimen: a .msk, .npy or .png file; found from the images if left out.
+# mask = "mask.png"
+
+[resolver]
+# "likelihood" (counting statistics and the scan's phase frequencies), "mahalanobis" (the
+# paper: nearest cluster in latent space, for ambiguous pixels) or "pearson".
+# method = "likelihood"
+# The phases an ambiguous pixel may go to in latent space: "pair" or "all".
+# candidates = "pair"
+# A free constant for each spectrum in the likelihood: "auto", "none" or "constant".
+# baseline = "auto"
+
+[detector]
+# photons_per_count = 1.0
+# saturation_counts = 65535
+"""
+
+
+@app.command("new")
+@one_line_errors
+def new(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("recipe.toml"),
+) -> None:
+    """Write a commented recipe to start from.
+
+    Example: stxm-live recipe new lfp.toml
+    """
+    if path.exists():
+        raise FileExistsError(f"{path} exists; choose another name")
+    path.write_text(TEMPLATE.format(name=path.stem), encoding="utf-8")
+    console.print(f"wrote {escape(str(path))}; now name your references in it")
+
+
+@app.command("show")
+@one_line_errors
+def show(recipe: Annotated[str, typer.Argument(help="A TOML file or a shipped name.")]) -> None:
+    """Print a recipe and check it.
+
+    Example: stxm-live recipe show nvpf
+    """
+    loaded = Recipe.load(recipe)
+    console.print(escape(recipe_path(recipe).read_text(encoding="utf-8")))
+    references = loaded.reference_spectra
+    energies = loaded.energies_ev or tuple(references.energies_ev)
+    kind = "synthetic references" if references.synthetic else "references"
+    console.print(
+        f"{references.n_phases} {kind}; on {len(energies)} energies the closest two differ by "
+        f"1 - PCC = {references.smallest_separation(energies):.4f}"
+    )
+
+
+@app.command("list")
+@one_line_errors
+def list_recipes() -> None:
+    """List the recipes that ship with the package."""
+    for name, path in shipped_recipes().items():
+        console.print(f"{name}: {escape(str(path))}")
+
+
+@one_line_errors
+def train(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Runs of the catalogue to train on.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("bundle"),
+    simulated: Annotated[
+        int | None, typer.Option(help="Train on so many simulated spectra instead of runs.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Fixed number; the paper's is 400 [default: to a plateau].")
+    ] = None,
+    max_minutes: Annotated[float, typer.Option(help="Time limit without --epochs.")] = 9.0,
+    beta: Annotated[float, typer.Option(help="Weight of the divergence.")] = 1e-5,
+    batch: Annotated[int, typer.Option(help="Batch size.")] = 128,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    catalog: Catalog = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a bundle.")] = False,
+) -> None:
+    """Train the GMVAE of a recipe, on simulated spectra or on runs of the catalogue.
+
+    Examples: stxm-live train --simulated 60000; stxm-live train 3f2a91 -1 --recipe lfp.toml
+    """
+    from stxm_live.bundle import refuse_to_overwrite
+    from stxm_live.training import TrainingOptions, train_bundle
+
+    if bool(runs) == (simulated is not None):
+        raise ValueError("give either runs to train on or --simulated N")
+    refuse_to_overwrite(out, force=force)
+    loaded = Recipe.load(recipe)
+    options = TrainingOptions(
+        beta=beta, epochs=epochs, batch_size=batch, seed=seed, max_minutes=max_minutes
+    )
+    if runs:
+        spectra, labels = _measured_spectra(runs, loaded, catalog), None
+    else:
+        spectra, labels = _simulated_spectra(loaded, simulated or 0, seed)
+    console.print(f"training on {len(spectra)} spectra")
+    with _TrainingBar(options) as bar:
+        bundle = train_bundle(
+            loaded,
+            spectra,
+            out=out,
+            options=options,
+            progress=bar.update,
+            labels=labels,
+            simulated=not runs,
+            force=force,
+        )
+    for name, value in bundle.info.scores.items():
+        console.print(f"  {name}: {value:.4g}")
+    console.print(f'wrote {escape(str(out))}; name it in the recipe: model = "{escape(str(out))}"')
+
+
+def _simulated_spectra(
+    recipe: Recipe, n_spectra: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
+    from stxm_live.training import recipe_energies_ev, simulated_spectra
+
+    od, labels, _ = simulated_spectra(
+        recipe.reference_spectra,
+        recipe_energies_ev(recipe),
+        n_spectra,
+        np.random.default_rng(seed),
+    )
+    return od, labels
+
+
+def _measured_spectra(runs: list[str], recipe: Recipe, catalog: Path | None) -> NDArray[np.float32]:
+    """Spectra of the specimen pixels of past runs, shape (n_spectra, n_energies)."""
+    from stxm_live.offline import map_run
+    from stxm_live.replay import find_run
+
+    without_model = recipe.with_changes({"model": None})
+    spectra = []
+    with opened(catalog) as broker:
+        for run in runs:
+            maps = map_run(find_run(broker, run), without_model)
+            spectra.append(maps.od[:, maps.specimen & maps.valid].T)
+            console.print(f"run {run}: {len(spectra[-1])} spectra")
+    return np.concatenate(spectra)
+
+
+class _TrainingBar:
+    """A progress bar over epochs or, without a number of them, over the time allowed."""
+
+    def __init__(self, options: TrainingOptions) -> None:
+        self._by_epochs = options.epochs is not None
+        self._total = float(options.epochs or 60 * options.max_minutes)
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("validation loss {task.fields[loss]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+
+    def __enter__(self) -> _TrainingBar:
+        self._bar.start()
+        self._task = self._bar.add_task("", total=self._total, epoch=0, loss="...")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, report: EpochReport) -> None:
+        done = report.epoch if self._by_epochs else report.elapsed_s
+        self._bar.update(
+            self._task,
+            completed=min(done, self._total),
+            epoch=report.epoch,
+            loss=f"{report.validation_loss:.4g}",
+        )

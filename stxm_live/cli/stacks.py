@@ -1,0 +1,254 @@
+"""Commands that turn files and past runs into maps."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.output import console, print_result
+from stxm_live.phase_maps import same_array
+from stxm_live.recipe import Recipe
+from stxm_live.references import ReferenceSpectra, read_spectrum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import databroker
+
+    from stxm_live.phase_maps import PhaseMaps
+
+Catalog = Annotated[
+    Path | None,
+    typer.Option("--catalog", "-c", help="Folder of the catalogue [default: your data folder]."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", help="Change the recipe, e.g. resolver.method=mahalanobis. Repeatable."
+    ),
+]
+
+
+@one_line_errors
+def map_stack(
+    stack: Annotated[Path, typer.Argument(help="A stack, such as an SDF .hdr file.")],
+    references: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--references",
+            "-r",
+            help="CSV energy_ev,<phase>,...; or once for each phase a file of two columns.",
+        ),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe instead: a TOML file or a shipped name.")
+    ] = None,
+    i0: Annotated[
+        Path | None, typer.Option(help="I0 spectrum [default: the empty region of the images].")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(help="Specimen mask: .msk, .npy or .png.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the pictures [default: STACK-maps].")
+    ] = None,
+    changes: Settings = None,
+) -> None:
+    """Make maps of a file: no catalogue and no recipe needed.
+
+    Example: stxm-live map particle.hdr --references nvpf.csv
+    """
+    from stxm_live.display import write_pictures
+    from stxm_live.files import read_stack
+    from stxm_live.phase_map import map_phases
+
+    folder = out or Path(f"{stack.stem}-maps")
+    if (recipe is None) == (not references):
+        raise ValueError("give either --references or --recipe")
+    chosen = Recipe.load(recipe) if recipe else _simple_recipe(stack.stem, references or [], folder)
+    extra: dict[str, Any] = {}
+    if i0 is not None:
+        extra |= {"i0.source": "spectrum", "i0.spectrum": i0}
+    if mask is not None:
+        extra["specimen.mask"] = mask
+    chosen = chosen.with_changes(extra | parse_settings(changes))
+    with console.status(f"reading {escape(str(stack))}"):
+        frames = read_stack(stack)
+    with console.status("mapping"):
+        maps = map_phases(frames, chosen)
+        files = write_pictures(maps, folder)
+    print_result(maps, files=files)
+
+
+@one_line_errors
+def import_stacks(
+    files: Annotated[list[Path], typer.Argument(help="Stacks, such as SDF .hdr files.")],
+    catalog: Catalog = None,
+) -> None:
+    """Bring stacks from files into the catalogue, as runs that can be replayed.
+
+    Example: stxm-live import 71214078.hdr --catalog runs
+    """
+    from stxm_live.files import import_stack
+
+    with opened(catalog) as broker:
+        for path in files:
+            with console.status(f"importing {escape(str(path))}"):
+                uid = import_stack(broker, path)
+            console.print(f"{escape(str(path))}: run {uid}")
+
+
+@one_line_errors
+def replay(
+    run: Annotated[str, typer.Argument(help="uid, the beginning of one, scan_id, or -1.")] = "-1",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Recipe [default: the one of the stored result, else nvpf]."),
+    ] = None,
+    catalog: Catalog = None,
+    out: Annotated[Path | None, typer.Option(help="Also write pictures to this folder.")] = None,
+    changes: Settings = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Fail unless the stored result is identical.")
+    ] = False,
+    store: Annotated[bool, typer.Option(help="Store the result if it is new.")] = True,
+) -> None:
+    """Map a past run again from its raw counts, and compare with the stored result.
+
+    Examples: stxm-live replay; stxm-live replay 3f2a91 --set resolver.method=mahalanobis
+    """
+    from stxm_live.catalog import store_maps
+    from stxm_live.display import write_pictures
+    from stxm_live.offline import map_run
+    from stxm_live.replay import find_run
+
+    with opened(catalog) as broker:
+        found = find_run(broker, run)
+        uid = str(found.start["uid"])
+        stored = _stored(broker, uid)
+        chosen = _recipe_of(recipe, stored).with_changes(parse_settings(changes))
+        with console.status(f"mapping run {uid[:8]}"):
+            maps = map_run(found, chosen)
+        files = write_pictures(maps, out) if out else []
+        print_result(maps, files=files)
+        differing = None if stored is None else _differences(maps, stored)
+        if differing is None:
+            console.print("no stored result to compare with")
+        elif differing:
+            console.print(f"differs from the stored result in: {', '.join(differing)}")
+        else:
+            console.print("[green]identical to the stored result, bit for bit[/]")
+        if differing != [] and store:
+            console.print(f"stored as run {store_maps(broker, maps)[:8]}")
+    if verify and differing != []:
+        raise typer.Exit(1)
+
+
+@one_line_errors
+def runs(
+    catalog: Catalog = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many, the latest first.")] = 20,
+) -> None:
+    """List the runs of the catalogue.
+
+    Example: stxm-live runs --catalog runs
+    """
+    from stxm_live.catalog import list_runs
+
+    with opened(catalog) as broker:
+        table = Table("run", "scan", "when", "energies x rows x columns", "ended", "maps")
+        for run in list_runs(broker, limit=limit):
+            shape = "not a stack" if run.scan is None else " x ".join(map(str, run.scan.shape))
+            table.add_row(
+                run.uid[:8],
+                "" if run.scan_id is None else str(run.scan_id),
+                f"{datetime.fromtimestamp(run.time_s):%Y-%m-%d %H:%M}",
+                shape,
+                run.exit_status or "cut off",
+                "yes" if run.has_maps else "",
+            )
+        console.print(table)
+
+
+@contextmanager
+def opened(folder: Path | None) -> Iterator[databroker.Broker]:
+    """The catalogue, closed at the end."""
+    from stxm_live.catalog import close_catalog, open_catalog
+
+    with console.status("opening the catalogue (some seconds)"):
+        broker = open_catalog(folder)
+    try:
+        yield broker
+    finally:
+        close_catalog(broker)
+
+
+def parse_settings(settings: Sequence[str] | None) -> dict[str, Any]:
+    """``["a.b=1"]`` as ``{"a.b": 1}``; a value that is no TOML is a word.
+
+    Examples
+    --------
+    >>> parse_settings(["resolver.method=pearson", "min_correlation=0.8"])
+    {'resolver.method': 'pearson', 'min_correlation': 0.8}
+    """
+    changes: dict[str, Any] = {}
+    for setting in settings or ():
+        name, sign, value = setting.partition("=")
+        if not sign or not name.strip():
+            raise ValueError(f"--set {setting}: expected name=value")
+        try:
+            changes[name.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[name.strip()] = value.strip()
+    return changes
+
+
+def _simple_recipe(name: str, references: Sequence[Path], folder: Path) -> Recipe:
+    """A recipe of references alone; separate spectra are joined into a CSV in the folder."""
+    if len(references) == 1:
+        return Recipe.from_values({"name": name, "references": references[0].absolute()})
+    joined = ReferenceSpectra.from_spectra({path.stem: read_spectrum(path) for path in references})
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "references.csv"
+    joined.to_csv(path)
+    return Recipe.from_values({"name": name, "references": path.absolute()})
+
+
+def _stored(broker: databroker.Broker, uid: str) -> Any:
+    """The stored result of a run, or None."""
+    from stxm_live.catalog import load_maps
+
+    try:
+        return load_maps(broker, uid)
+    except KeyError:
+        return None
+
+
+def _recipe_of(name: str | None, stored: Any) -> Recipe:
+    if name is not None:
+        return Recipe.load(name)
+    if stored is None:
+        return Recipe.load("nvpf")
+    return Recipe.from_values(json.loads(stored.attrs["provenance"])["recipe_values"])
+
+
+def _differences(maps: PhaseMaps, stored: Any) -> list[str]:
+    """Names of the products that are not the same as in a stored result."""
+    made = maps.to_xarray()
+    names = sorted(set(map(str, made.data_vars)) | set(map(str, stored.data_vars)))
+    return [
+        name
+        for name in names
+        if name not in made
+        or name not in stored
+        or made[name].dims != stored[name].dims
+        or not same_array(made[name].values, stored[name].values)
+    ]

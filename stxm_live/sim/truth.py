@@ -1,0 +1,65 @@
+"""What the maps of a simulated scan ought to be."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.phase_maps import PhaseMaps
+from stxm_live.sim.instrument import SimulatedMicroscope
+from stxm_live.sim.specimens import ParticleSpecimen
+
+
+def true_index(
+    instrument: SimulatedMicroscope, maps: PhaseMaps, energies_ev: tuple[float, ...]
+) -> NDArray[np.int8]:
+    """The true phase of every pixel of the maps, where the anchor image saw it.
+
+    Parameters
+    ----------
+    instrument : SimulatedMicroscope
+        With a particle; its last stack must be the one that was mapped.
+    maps : PhaseMaps
+    energies_ev : tuple of float
+        As scanned, in order: the specimen drifted from one to the next.
+
+    Returns
+    -------
+    ndarray of int8, shape (ny, nx)
+        -1 where there is no specimen.
+    """
+    specimen = instrument.specimen
+    if not isinstance(specimen, ParticleSpecimen):
+        raise ValueError("only a simulated particle has a known truth")
+    anchor = int(np.argmin(np.abs(np.subtract(energies_ev, maps.provenance["anchor_ev"]))))
+    drift_y, drift_x = instrument.microscope.drift_um[anchor]
+    x0, x1, y0, y1 = maps.extent_um
+    ny, nx = maps.specimen.shape
+    truth = specimen.particle.phase_index
+    rows = _nearest(np.linspace(y0, y1, ny) - drift_y, specimen.extent_um[2:], truth.shape[0])
+    columns = _nearest(np.linspace(x0, x1, nx) - drift_x, specimen.extent_um[:2], truth.shape[1])
+    seen = np.outer(rows >= 0, columns >= 0)
+    return np.where(seen, truth[np.ix_(rows, columns)], -1).astype(np.int8)
+
+
+def _nearest(at_um: NDArray[np.float64], ends_um: tuple[float, float], n: int) -> NDArray[np.intp]:
+    """The nearest of n pixels; -1 beside them."""
+    first, last = ends_um
+    index = np.rint((at_um - first) / (last - first) * (n - 1)).astype(np.intp)
+    return np.where((index >= 0) & (index < n), index, -1)
+
+
+def agreement(maps: PhaseMaps, truth: NDArray[np.int8]) -> dict[str, float]:
+    """Share of right pixels, among those mapped and truly specimen, of every map there is."""
+    counted = (maps.phase_index >= 0) & (truth >= 0)
+    probable = None if maps.probability is None else maps.probability.argmax(axis=0)
+    indices = {
+        "Pearson correlation (PCC)": maps.phase_index,
+        "the paper's map, ambiguous pixels by encoder": maps.latent_index,
+        "likelihood with the scan's phase frequencies": probable,
+    }
+    return {
+        name: float((index[counted] == truth[counted]).mean())
+        for name, index in indices.items()
+        if index is not None
+    }
