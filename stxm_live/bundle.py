@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from stxm_live.resolver import Clusters
 
 DESCRIPTION = "bundle.json"
 FILES = ("encoder.tflite", "decoder.tflite", "clusters.npz")
+ARRAYS = ("mean", "covariance", "counts", "pi", "mu", "sigma", "reference_latent")
 TRAIN_AGAIN = "train it again with stxm-live train, or restore the folder from where it came from"
 
 
@@ -138,16 +140,13 @@ class Bundle:
         folder = Path(folder)
         info, sha256 = _read_info(folder)
         files = {name: _read_verified(folder / name, info.sha256[name]) for name in FILES}
-        with np.load(io.BytesIO(files["clusters.npz"]), allow_pickle=False) as arrays:
-            clusters = Clusters(arrays["mean"], arrays["covariance"], arrays["counts"])
-            mixture = Mixture(arrays["pi"], arrays["mu"], arrays["sigma"])
-            reference_latent = arrays["reference_latent"]
+        arrays = _read_arrays(folder / "clusters.npz", files["clusters.npz"])
         return cls(
             folder=folder,
             info=info,
-            clusters=clusters,
-            mixture=mixture,
-            reference_latent=reference_latent,
+            clusters=Clusters(arrays["mean"], arrays["covariance"], arrays["counts"]),
+            mixture=Mixture(arrays["pi"], arrays["mu"], arrays["sigma"]),
+            reference_latent=arrays["reference_latent"],
             sha256=sha256,
             encoder_model=files["encoder.tflite"],
             decoder_model=files["decoder.tflite"],
@@ -212,7 +211,7 @@ def write_bundle(
     models : mapping of str to bytes
         ``encoder.tflite`` and ``decoder.tflite``.
     arrays : mapping of str to ndarray
-        For ``clusters.npz``: mean, covariance, counts, pi, mu, sigma, reference_latent.
+        For ``clusters.npz``: all of `ARRAYS`.
     force : bool
         Replace a bundle that is there.
 
@@ -302,6 +301,15 @@ def _read_verified(path: Path, sha256: str) -> bytes:
             f"{path} is not the file that was trained (SHA-256 differs); {TRAIN_AGAIN}"
         )
     return content
+
+
+def _read_arrays(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of ``clusters.npz``; nothing in it is ever unpickled."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            return {name: stored[name] for name in ARRAYS}
+    except (KeyError, ValueError, BadZipFile) as error:
+        raise BundleError(f"{path} cannot be read ({error}); {TRAIN_AGAIN}") from None
 
 
 def _energy_mismatch(

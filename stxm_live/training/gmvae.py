@@ -103,7 +103,7 @@ class GMVAE(keras.Model):  # type: ignore[misc]
 
     def mixture_arrays(self) -> dict[str, NDArray[np.generic]]:
         """The learned prior: ``pi``, ``mu``, and ``sigma`` as standard deviations."""
-        parts = {"pi": ops.softmax(self.pi_logits), "mu": self.mu, "sigma": self.sigma}
+        parts = {"pi": ops.exp(ops.log_softmax(self.pi_logits)), "mu": self.mu, "sigma": self.sigma}
         return {name: np.asarray(part, dtype=np.float64) for name, part in parts.items()}
 
     def call(self, od: Any, training: bool = False) -> Any:

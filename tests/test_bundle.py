@@ -1,0 +1,227 @@
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from stxm_live.bundle import (
+    Bundle,
+    BundleError,
+    references_fingerprint,
+    training_advice,
+    write_bundle,
+)
+from stxm_live.recipe import Recipe
+
+
+@pytest.fixture
+def copy(small_bundle, tmp_path):
+    return shutil.copytree(small_bundle, tmp_path / "bundle")
+
+
+@pytest.fixture(scope="module")
+def bundle(small_bundle):
+    return Bundle.load(small_bundle)
+
+
+def parts(bundle):
+    """What `write_bundle` was given."""
+    models = {"encoder.tflite": bundle.encoder_model, "decoder.tflite": bundle.decoder_model}
+    arrays = {
+        **bundle.clusters.arrays(),
+        "pi": bundle.mixture.weights,
+        "mu": bundle.mixture.mean,
+        "sigma": bundle.mixture.sigma,
+        "reference_latent": bundle.reference_latent,
+    }
+    return bundle.info, models, arrays
+
+
+def test_a_bundle_says_what_it_was_trained_for_and_on(bundle):
+    recipe = Recipe.load("nvpf")
+    info = bundle.info
+    assert info.energies_ev == recipe.energies_ev
+    assert info.phase_names == recipe.reference_spectra.phase_names
+    assert info.data.synthetic
+    assert info.data.source == "simulated"
+    assert info.data.n_train + info.data.n_validation + info.data.n_test == 8000
+    assert len(info.history["loss"]) == info.options["epochs"]
+    assert set(info.parity) >= {"random", "out-of-range", "held-out"}
+    assert info.references_sha256 == references_fingerprint(
+        recipe.reference_spectra, info.energies_ev
+    )
+    assert {"tensorflow", "keras", "ai-edge-litert"} <= set(info.versions)
+
+
+def test_its_arrays_have_one_row_per_phase_or_component(bundle):
+    assert bundle.clusters.mean.shape == bundle.reference_latent.shape == (5, 3)
+    assert bundle.clusters.covariance.shape == (5, 3, 3)
+    assert bundle.clusters.usable.all()
+    assert bundle.mixture.mean.shape == bundle.mixture.sigma.shape == (5, 3)
+    assert bundle.mixture.weights.sum() == pytest.approx(1)
+
+
+def test_the_decoder_undoes_the_encoder_within_the_noise(bundle):
+    references = Recipe.load("nvpf").reference_spectra.at(bundle.info.energies_ev)
+    od = (references / references.max(axis=1, keepdims=True)).astype(np.float32)
+    decoded = bundle.decoder()(bundle.encoder().encode(od))
+    assert np.sqrt(((decoded - od) ** 2).mean()) < 0.15
+
+
+def test_a_bundle_keeps_its_hash_when_it_is_moved(bundle, copy):
+    assert Bundle.load(copy).sha256 == bundle.sha256
+    assert re.fullmatch("[0-9a-f]{64}", bundle.sha256)
+
+
+@pytest.mark.parametrize("name", ["encoder.tflite", "decoder.tflite", "clusters.npz"])
+def test_one_changed_bit_in_a_file_is_refused_with_advice(copy, name):
+    path = copy / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=f"{name} is not the file.*stxm-live train"):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize("name", ["encoder.tflite", "decoder.tflite", "clusters.npz"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=f"{name} is missing; train it again"):
+        Bundle.load(copy)
+
+
+def edited(folder, **changes):
+    path = folder / "bundle.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"energies_ev": [1.0, 2.0]}, "changed after training"),
+        ({"sha256": {}}, "changed after training"),
+        ({"scores": {"pearson_accuracy": 1.0}}, "changed after training"),
+        ({"format_version": 2}, "format version 2 is unknown"),
+        ({"energies_ev": "many"}, "energies_ev: "),
+        ({"surprise": 1}, "surprise: "),
+    ],
+)
+def test_a_description_somebody_edited_is_refused(copy, changes, message):
+    edited(copy, **changes)
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(copy)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "{}", "null"])
+def test_a_description_that_is_none_is_refused(copy, text):
+    (copy / "bundle.json").write_text(text)
+    with pytest.raises(BundleError, match="is not what stxm-live train writes"):
+        Bundle.load(copy)
+
+
+def test_a_folder_without_a_description_is_no_bundle(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(BundleError, match=r"is no bundle: bundle\.json is missing"):
+            Bundle.load(folder)
+
+
+@pytest.mark.parametrize("harm", ["needs pickle", "is missing"])
+def test_arrays_that_cannot_be_read_safely_are_refused(bundle, tmp_path, harm):
+    info, models, arrays = parts(bundle)
+    if harm == "is missing":
+        del arrays["mean"]
+    else:
+        arrays["mean"] = np.array([{"a": 1}], dtype=object)
+    with pytest.raises(BundleError, match=r"clusters\.npz cannot be read"):
+        write_bundle(tmp_path / "bundle", info, models, arrays)
+
+
+class TestFit:
+    def fits(self, bundle, energies=None, names=None):
+        bundle.check_fits(
+            bundle.info.energies_ev if energies is None else energies,
+            bundle.info.phase_names if names is None else names,
+            0.05,
+        )
+
+    def test_its_own_energies_fit_in_any_order_and_within_the_tolerance(self, bundle):
+        energies = np.array(bundle.info.energies_ev)
+        self.fits(bundle)
+        self.fits(bundle, energies + 0.04)
+
+    def test_an_energy_that_is_off_is_named_with_its_offset(self, bundle):
+        energies = np.array(bundle.info.energies_ev)
+        energies[5] += 0.2
+        with pytest.raises(
+            BundleError, match=r"trained at 518\.3 eV, the scan is off by \+0\.2 eV"
+        ):
+            self.fits(bundle, energies)
+
+    def test_a_missing_energy_is_named(self, bundle):
+        with pytest.raises(BundleError, match=r"trained with 530\.3 eV, the scan has no such"):
+            self.fits(bundle, [e for e in bundle.info.energies_ev if e != 530.3])
+        with pytest.raises(BundleError, match="trained with 505 eV, the scan has no such"):
+            self.fits(bundle, [])
+
+    def test_an_energy_too_many_is_named(self, bundle):
+        with pytest.raises(BundleError, match="13 energies, the scan has 14, among them 540 eV"):
+            self.fits(bundle, [*bundle.info.energies_ev, 540.0])
+
+    def test_other_phases_are_refused(self, bundle):
+        names = bundle.info.phase_names
+        for other in (names[:-1], (*names[:-1], "V2O5"), names[::-1]):
+            with pytest.raises(BundleError, match=r"trained for the phases Na3VPF, .*, the recipe"):
+                self.fits(bundle, names=other)
+
+
+class TestWriting:
+    def test_what_is_written_is_read_back(self, bundle, tmp_path):
+        again = write_bundle(tmp_path / "deep" / "bundle", *parts(bundle))
+        assert again.sha256 == bundle.sha256
+        assert [p.name for p in (tmp_path / "deep").iterdir()] == ["bundle"]
+
+    def test_a_bundle_is_replaced_only_by_force(self, bundle, copy):
+        with pytest.raises(FileExistsError, match=r"holds a bundle already.*--force"):
+            write_bundle(copy, *parts(bundle))
+        info, models, arrays = parts(bundle)
+        info = info.model_copy(update={"scores": {"a": 1.0}})
+        assert write_bundle(copy, info, models, arrays, force=True).info.scores == {"a": 1.0}
+        assert [p.name for p in copy.parent.iterdir()] == ["bundle"]
+
+    def test_a_folder_of_something_else_is_never_replaced(self, bundle, tmp_path):
+        (tmp_path / "thesis.tex").write_text("x")
+        with pytest.raises(FileExistsError, match="is no bundle; choose another folder"):
+            write_bundle(tmp_path, *parts(bundle), force=True)
+        assert (tmp_path / "thesis.tex").read_text() == "x"
+
+
+def test_the_advice_is_a_command_with_its_duration():
+    recipe = Recipe.load("nvpf")
+    assert training_advice(recipe).startswith("stxm-live train --recipe nvpf --simulated 60000")
+    assert "minutes" in training_advice(recipe)
+    assert "--recipe RECIPE.toml" in training_advice(recipe.with_changes({"name": "mine"}))
+
+
+def test_the_bundle_that_ships_fits_its_recipe():
+    recipe = Recipe.load("nvpf")
+    bundle = Bundle.load(recipe.model)
+    references = recipe.reference_spectra
+    bundle.check_fits(recipe.energies_ev, references.phase_names, recipe.energy_tolerance_ev)
+    assert bundle.info.data.synthetic
+    assert bundle.clusters.usable.all()
+    assert bundle.info.references_sha256 == references_fingerprint(
+        references, bundle.info.energies_ev
+    )
+    assert sum(p.stat().st_size for p in recipe.model.iterdir()) < 3e6
+
+
+def test_loading_a_bundle_needs_no_tensorflow(small_bundle):
+    code = (
+        "import sys; from stxm_live.bundle import Bundle\n"
+        f"Bundle.load({str(small_bundle)!r}).encoder().warm_up()\n"
+        "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'sklearn')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
