@@ -15,6 +15,9 @@ Document = tuple[str, dict[str, Any]]
 
 _BLOCK_BYTES = 64 * 2**20
 
+_LONGEST_SCAN_ID = 9
+"""Digits; more are the beginning of a uid."""
+
 
 def documents(run: Any) -> Iterator[Document]:
     """The documents of a past run, in the order of its sequence numbers.
@@ -65,24 +68,27 @@ def find_run(broker: databroker.Broker, key: str | int = -1) -> Any:
     try:
         if text.startswith("-") and text[1:].isdigit():
             return _nth_last_raw_run(catalog, int(text[1:]))
-        if text.isdigit() and len(text) < 10:
-            try:
-                return catalog[int(text)]
-            except KeyError:
-                if len(text) < 5:  # too short for the beginning of a uid
-                    raise
-        return catalog[text]
+        return _by_scan_id(catalog, text) or catalog[text]
     except (KeyError, ValueError) as error:
-        latest = ", ".join(f"{run.start['uid'][:8]}" for run in catalog.values()[-3:]) or "none"
+        latest = ", ".join(run.start["uid"][:8] for run in catalog.values().tail(3)) or "none"
         raise KeyError(
-            f"no run {text} in the catalogue ({error}); the latest are: {latest}"
+            f"no run {text} in the catalogue ({error.args[0]}); the latest are {latest}"
         ) from error
+
+
+def _by_scan_id(catalog: Any, text: str) -> Any:
+    """The latest run of that number, None if there is none: a uid may begin with digits only."""
+    from tiled.queries import Eq
+
+    if not text.isdigit() or len(text) > _LONGEST_SCAN_ID:
+        return None
+    found = catalog.search(Eq("scan_id", int(text)))
+    return found.values().last() if len(found) else None
 
 
 def _nth_last_raw_run(catalog: Any, n: int) -> Any:
     found = 0
-    for position in range(-1, -len(catalog) - 1, -1):
-        run = catalog.values()[position]
+    for run in reversed(catalog.values()):
         found += run.start.get("purpose") != "analysis"
         if found == n:
             return run

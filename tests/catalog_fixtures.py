@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ class EnergyImageDevice:
 
     name = "microscope"
     parent = None
-    hints: dict = {}
+    hints: ClassVar[dict] = {}
 
     def __init__(self, images, energies, *, dtype_numpy=None):
         self.images = dict(zip(energies, images, strict=True))
@@ -94,16 +95,40 @@ def broker(tmp_path_factory) -> Iterator:
     close_catalog(opened)
 
 
-@pytest.fixture
-def run_engine() -> Iterator:
-    """A RunEngine of its own for every test."""
-    from bluesky import RunEngine
+def stack_plan(device, scan, *, before_image=None, md=None):
+    """A stack of one event per image; ``before_image(k)`` is a plan inserted before image k."""
+    import bluesky.plan_stubs as bps
+    import bluesky.preprocessors as bpp
 
-    engine = RunEngine({}, context_managers=[])
-    yield engine
-    if engine.state != "idle":
-        engine.halt()
-    engine._event_loop_policy = None
-    engine.loop.call_soon_threadsafe(engine.loop.stop)
-    engine._th.join()
-    engine.loop.close()
+    @bpp.run_decorator(md={"plan_name": "stack", **(md or {}), **scan.metadata()})
+    def inner():
+        for k, energy_ev in enumerate(scan.energies_ev):
+            yield from bps.checkpoint()
+            yield from bps.abs_set(device, energy_ev, wait=True)
+            if before_image is not None:
+                yield from before_image(k)
+            yield from bps.trigger_and_read([device])
+
+    return inner()
+
+
+def line_documents(images, scan, *, lines=None, exit_status="success"):
+    """The documents of one event per line, the ALS way; ``lines`` tells in which order."""
+    from event_model import compose_run
+
+    ny, nx = scan.image_shape
+    run = compose_run(metadata=scan.metadata())
+    yield "start", run.start_doc
+    keys = {
+        "energy": {"source": "test", "dtype": "number", "shape": []},
+        "counts": {"source": "test", "dtype": "array", "shape": [nx], "dtype_numpy": "<f4"},
+    }
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    yield "descriptor", stream.descriptor_doc
+    for line in range(len(images) * ny) if lines is None else lines:
+        k, row = divmod(line, ny)
+        data = {"energy": scan.energies_ev[k], "counts": images[k, row]}
+        times = dict.fromkeys(data, 1.0)
+        yield "event", stream.compose_event(data=data, timestamps=times, seq_num=line + 1)
+    if exit_status:
+        yield "stop", run.compose_stop(exit_status=exit_status)

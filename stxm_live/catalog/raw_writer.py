@@ -50,12 +50,10 @@ class RawWriter:
     on_error : callable, optional
         Called as ``on_error(uid, error)`` on the writer's thread.
 
-    Examples
-    --------
-    >>> from bluesky import RunEngine                               # doctest: +SKIP
-    >>> broker = open_catalog()                                     # doctest: +SKIP
-    >>> writer = RawWriter(broker)                                  # doctest: +SKIP
-    >>> RE.subscribe(writer); writer.guard(RE)                      # doctest: +SKIP
+    Notes
+    -----
+    ``RE.subscribe(writer)``, then ``writer.guard(RE)`` so that `preflight` is asked before
+    every run.
     """
 
     def __init__(

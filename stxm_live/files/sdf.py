@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def read_sdf(hdr_path: str | Path) -> Stack:
     notes: list[str] = []
     for index, announced in enumerate(scan.energies_ev):
         image = image_path(path, index)
-        if not image.exists():
+        if not image.exists() or image.stat().st_size == 0:
             notes.append(f"{image.name}: no image of {announced:g} eV")
             continue
         intensity, n_lines = _read_image(image, scan.image_shape)
@@ -61,6 +62,12 @@ def read_sdf(hdr_path: str | Path) -> Stack:
 def image_path(hdr_path: Path, index: int) -> Path:
     """Where the image of the stack's ``index``-th energy lies (first channel)."""
     return hdr_path.with_name(f"{hdr_path.stem}_a{index:03d}.xim")
+
+
+def sdf_files(hdr_path: Path) -> list[Path]:
+    """The header and the images that are there, in order."""
+    images = hdr_path.parent.glob(f"{escape(hdr_path.stem)}_a[0-9][0-9][0-9].xim")
+    return [hdr_path, *sorted(images)]
 
 
 def read_spectrum(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -19,17 +19,19 @@ def read_header(path: Path) -> dict[str, Any]:
         Naming the file and the line, where the text is not of this form.
     """
     text = path.read_text(encoding="latin-1")
-    parser = _Parser(path, [*_tokens(text)])
-    found = parser.assignments(end="")
+    found = _Parser(path, list(_tokens(text))).assignments(end="")
     if not found:
         raise ValueError(f"{path}: an empty header")
     return found
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int]]:
+    """Tokens with the line they are on; an empty one ends the file."""
+    number = 1
     for number, line in enumerate(text.splitlines(), start=1):
         for match in _TOKEN.finditer(line):
             yield match.group(), number
+    yield "", number
 
 
 class _Parser:
@@ -39,6 +41,7 @@ class _Parser:
         self._path = path
         self._tokens = tokens
         self._at = 0
+        self._line = 1
 
     def assignments(self, end: str) -> dict[str, Any]:
         """``name = value;`` until ``end`` (empty: the end of the file)."""
@@ -46,6 +49,8 @@ class _Parser:
         while (name := self._next()) != end:
             if name == ";":
                 continue
+            if not name:
+                raise self._error(end, name)
             self._expect("=", f"{name} = ...")
             found[name] = self._value()
         return found
@@ -74,16 +79,15 @@ class _Parser:
             if token != ",":
                 raise self._error("',' or ')'", token)
             items.append(self._value())
-        if items[0] != len(items) - 1:
-            raise self._error(f"an array of {items[0]} items", f"{len(items) - 1} of them")
+        n_items = len(items) - 1
+        if items[0] != n_items:
+            raise self._error(f"an array that begins with {n_items}, its length", str(items[0]))
         return items[1:]
 
     def _next(self) -> str:
-        if self._at == len(self._tokens):
-            self._at += 1
-            return ""
-        self._at += 1
-        return self._tokens[self._at - 1][0]
+        token, self._line = self._tokens[self._at]
+        self._at = min(self._at + 1, len(self._tokens) - 1)
+        return token
 
     def _expect(self, wanted: str, what: str) -> None:
         token = self._next()
@@ -91,6 +95,5 @@ class _Parser:
             raise self._error(what, token)
 
     def _error(self, expected: str, token: str) -> ValueError:
-        line = self._tokens[min(self._at, len(self._tokens)) - 1][1]
         found = token or "the end of the file"
-        return ValueError(f"{self._path}, line {line}: expected {expected}, found {found}")
+        return ValueError(f"{self._path}, line {self._line}: expected {expected}, found {found}")

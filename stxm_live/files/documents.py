@@ -1,0 +1,110 @@
+"""A stack from a file as a Bluesky run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stxm_live.catalog import store_documents
+from stxm_live.files.reading import read_stack, stack_files
+from stxm_live.stack import Frame, Stack
+
+if TYPE_CHECKING:
+    import databroker
+
+
+def stack_documents(
+    stack: Stack, *, md: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The documents of a run that recorded this stack, one event per image.
+
+    Sequence numbers are places in the announced list of energies, so that an image that is
+    missing leaves a gap. The run of an unfinished stack ends with ``exit_status`` "abort".
+
+    Parameters
+    ----------
+    stack : Stack
+    md : mapping, optional
+        More for the start document.
+    """
+    from event_model import compose_run
+
+    scan = stack.scan
+    run = compose_run(metadata={"plan_name": "import", **(md or {}), **scan.metadata()})
+    yield "start", run.start_doc
+    stream = run.compose_descriptor(
+        name="primary",
+        data_keys={
+            scan.energy_motor: {
+                "source": "file",
+                "dtype": "number",
+                "dtype_numpy": "<f8",
+                "shape": [],
+                "units": "eV",
+            },
+            scan.data_field: {
+                "source": "file",
+                "dtype": "array",
+                "dtype_numpy": "<f4",
+                "shape": list(scan.image_shape),
+                "units": "counts",
+            },
+        },
+        validate=True,
+    )
+    yield "descriptor", stream.descriptor_doc
+    time = run.start_doc["time"]
+    for number, frame in sorted(_numbered(stack), key=lambda pair: pair[0]):
+        yield (
+            "event",
+            stream.compose_event(
+                data={scan.energy_motor: frame.energy_ev, scan.data_field: frame.intensity},
+                timestamps={scan.energy_motor: time, scan.data_field: time},
+                seq_num=number,
+            ),
+        )
+    yield (
+        "stop",
+        run.compose_stop(
+            exit_status="success" if stack.finished else "abort", reason="; ".join(stack.notes)
+        ),
+    )
+
+
+def import_stack(
+    broker: databroker.Broker, path: str | Path, *, md: Mapping[str, Any] | None = None
+) -> str:
+    """Bring a stack from a file into the catalogue; returns the run's uid.
+
+    The start document names the file and the SHA-256 of all files read. If anything fails,
+    nothing of the run stays.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the file cannot be read; see `read_stack`.
+    """
+    path = Path(path)
+    stack = read_stack(path)
+    source = {"source_file": path.name, "source_sha256": _sha256(stack_files(path))}
+    return store_documents(broker, stack_documents(stack, md={**source, **(md or {})}))
+
+
+def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
+    """Frames with their place in the announced list, counted from 1; unannounced ones follow."""
+    place: dict[float | None, int] = {e: k for k, e in enumerate(stack.scan.energies_ev, start=1)}
+    beyond = len(place)
+    for frame in stack.frames:
+        if frame.announced_ev not in place:
+            beyond += 1
+        yield place.get(frame.announced_ev, beyond), frame
+
+
+def _sha256(paths: list[Path]) -> str:
+    """The hash of the files' contents, one after the other."""
+    total = sha256()
+    for path in paths:
+        total.update(path.read_bytes())
+    return total.hexdigest()

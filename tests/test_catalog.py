@@ -1,0 +1,218 @@
+import os
+import subprocess
+import sys
+
+import made_up_maps
+import numpy as np
+import pytest
+from catalog_fixtures import stack_images
+
+from stxm_live.catalog import (
+    close_catalog,
+    delete_run,
+    derived_uids,
+    list_runs,
+    load_maps,
+    open_catalog,
+    store_documents,
+    store_maps,
+)
+from stxm_live.files import stack_documents
+from stxm_live.replay import documents, find_run
+from stxm_live.stack import Stack
+
+
+def run_python(code, *arguments):
+    """Run code in a new process in which every warning is an error; what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, done.stderr
+    return done.stdout
+
+
+def made_stack(n_energies=3, ny=5, nx=7, **kwargs):
+    images = stack_images(n_energies, ny, nx, **kwargs)
+    energies = [515.0 + k for k in range(n_energies)]
+    return Stack.from_arrays(images, energies, extent_um=(0, 1, 3, 2))
+
+
+def images_of(run):
+    return np.stack([doc["data"]["counts"] for name, doc in documents(run) if name == "event"])
+
+
+def small_maps(run_uids=("raw",)):
+    return made_up_maps.maps(shape=(6, 9), run=run_uids[0])
+
+
+def test_importing_the_catalogue_loads_no_database_code():
+    loaded = run_python(
+        "import sys, stxm_live.catalog, stxm_live.replay, stxm_live.files\n"
+        "print({'tiled', 'databroker', 'sqlalchemy', 'bluesky', 'dask'} & set(sys.modules))"
+    )
+    assert loaded.strip() == "set()"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OSError, match=r"cannot be written .*name another one") as caught:
+        open_catalog(tmp_path / "file" / "catalog")
+    assert str(tmp_path / "file" / "catalog") in str(caught.value)
+
+
+@pytest.mark.slow
+def test_another_process_finds_the_run_bit_for_bit_and_ends_without_a_warning(tmp_path):
+    stack = made_stack()
+    first = open_catalog(tmp_path)
+    uid = store_documents(first, stack_documents(stack))
+    close_catalog(first)
+
+    printed = run_python(
+        "import sys\n"
+        "from stxm_live.catalog import open_catalog, close_catalog\n"
+        "from stxm_live.replay import documents\n"
+        "broker = open_catalog(sys.argv[1])\n"
+        "for name, doc in documents(broker[-1]):\n"
+        "    if name == 'start': print(doc['uid'])\n"
+        "    if name == 'event': print(doc['data']['counts'].tobytes().hex())\n"
+        "close_catalog(broker)\n",
+        tmp_path,
+    )
+
+    assert printed.split() == [uid, *(image.tobytes().hex() for image in stack.intensity())]
+
+
+@pytest.mark.slow
+def test_a_creation_that_was_interrupted_leaves_nothing_in_the_way(tmp_path):
+    (tmp_path / "catalog.db.unfinished").write_bytes(b"half a database")
+
+    broker = open_catalog(tmp_path)
+
+    assert list(broker.v2) == []
+    close_catalog(broker)
+
+
+@pytest.mark.slow
+def test_a_stored_run_is_found_by_the_ways_of_databroker(broker):
+    uid = store_documents(broker, stack_documents(made_stack(), md={"sample": "ways"}))
+
+    assert broker[uid].start["uid"] == uid
+    assert broker[uid[:8]].start["uid"] == uid
+    assert [header.start["uid"] for header in broker(sample="ways")] == [uid]
+    assert [name for name, _ in broker.v2[uid].documents()] == [
+        "start",
+        "descriptor",
+        *["event"] * 3,
+        "stop",
+    ]
+
+
+@pytest.mark.slow
+def test_storing_a_run_that_breaks_off_leaves_nothing_of_it(broker):
+    def broken():
+        for name, doc in stack_documents(made_stack()):
+            if name == "stop":
+                raise OSError("the disk is gone")
+            uids.append(doc.get("uid"))
+            yield name, doc
+
+    uids = []
+    with pytest.raises(OSError, match="the disk is gone"):
+        store_documents(broker, broken())
+    assert uids[0] not in broker.v2
+
+
+@pytest.mark.slow
+def test_storing_a_run_twice_is_refused_and_leaves_the_first_alone(broker):
+    stack = made_stack()
+    run = list(stack_documents(stack))
+    uid = store_documents(broker, run)
+
+    with pytest.raises(ValueError, match="in the catalogue already"):
+        store_documents(broker, run)
+    np.testing.assert_array_equal(images_of(broker[uid]), stack.intensity())
+
+
+@pytest.mark.slow
+def test_a_stored_result_comes_back_with_its_names_units_and_dtypes(broker):
+    import xarray
+
+    raw = store_documents(broker, stack_documents(made_stack()))
+    maps = small_maps((raw,))
+
+    store_maps(broker, maps)
+
+    expected = maps.to_xarray()
+    loaded = load_maps(broker, raw)
+    xarray.testing.assert_identical(loaded, expected)
+    assert {n: v.dtype for n, v in loaded.items()} == {n: v.dtype for n, v in expected.items()}
+
+
+@pytest.mark.slow
+def test_a_derived_run_names_its_raw_run_and_is_not_taken_for_one(broker):
+    raw = store_documents(broker, stack_documents(made_stack(), md={"scan_id": 4711}))
+
+    derived = store_maps(broker, small_maps((raw,)))
+
+    start = broker.v2[derived].start
+    assert start["parent_uids"] == [raw]
+    assert start["original_run_uid"] == raw
+    assert start["purpose"] == "analysis"
+    assert "scan_id" not in start
+    assert {"package", "version", "parameters", "model_sha256"} <= set(start["analysis"])
+    assert derived_uids(broker, raw) == [derived]
+    assert find_run(broker, -1).start["uid"] == raw
+    assert broker[4711].start["uid"] == raw
+
+
+@pytest.mark.slow
+def test_deleting_the_derived_run_leaves_the_raw_run_whole(broker):
+    stack = made_stack()
+    raw = store_documents(broker, stack_documents(stack))
+    derived = store_maps(broker, small_maps((raw,)))
+
+    delete_run(broker, derived)
+
+    assert derived_uids(broker, raw) == []
+    with pytest.raises(KeyError, match="no result is stored"):
+        load_maps(broker, raw)
+    np.testing.assert_array_equal(images_of(broker[raw]), stack.intensity())
+
+
+@pytest.mark.slow
+def test_the_list_of_runs_says_what_they_are_and_which_have_maps(broker):
+    stack = made_stack()
+    plain = store_documents(broker, stack_documents(stack, md={"scan_id": 7}))
+    mapped = store_documents(broker, stack_documents(stack))
+    store_maps(broker, small_maps((mapped,)))
+
+    latest, before = list_runs(broker, limit=2)
+
+    assert (latest.uid, latest.has_maps, latest.scan_id) == (mapped, True, None)
+    assert (before.uid, before.has_maps, before.scan_id) == (plain, False, 7)
+    assert (latest.plan_name, latest.exit_status) == ("import", "success")
+    assert latest.scan == stack.scan
+
+
+def test_the_derived_run_keeps_numbers_json_cannot_hold_out_of_its_metadata():
+    import dataclasses
+    import json
+
+    from stxm_live.catalog.derived import map_documents
+
+    maps = dataclasses.replace(
+        small_maps(), provenance={"a": np.float32(1.5), "b": (1, np.nan), "c": np.arange(2)}
+    )
+    start = next(map_documents(maps))[1]
+
+    assert json.loads(json.dumps(start, allow_nan=False))["analysis"]["parameters"] == {
+        "a": 1.5,
+        "b": [1, None],
+        "c": [0, 1],
+    }

@@ -1,0 +1,219 @@
+import numpy as np
+import pytest
+from catalog_fixtures import (
+    EnergyImageDevice,
+    image_scan,
+    line_documents,
+    stack_images,
+    stack_plan,
+)
+from run_engines import a_run_engine
+
+from stxm_live import replay
+from stxm_live.catalog import RawWriter, store_documents
+from stxm_live.catalog.run_store import RunStore
+from stxm_live.files import stack_documents
+from stxm_live.replay import documents, find_run
+from stxm_live.stack import Stack
+
+SCAN = image_scan()
+
+
+def events_of(run):
+    return [doc for name, doc in documents(run) if name == "event"]
+
+
+def pairs_of(run):
+    return [(event["data"]["energy"], event["data"]["counts"].tolist()) for event in events_of(run)]
+
+
+def store_stack(broker, seed=0, **md):
+    images = stack_images(seed=seed)
+    stack = Stack.from_arrays(images, SCAN.energies_ev)
+    return store_documents(broker, stack_documents(stack, md=md)), images
+
+
+@pytest.fixture
+def recorded(broker, tmp_path):
+    """A RunEngine whose runs are stored, the live documents, and a function that waits."""
+    writer = RawWriter(broker, backup_folder=tmp_path)
+    live = []
+    with a_run_engine() as engine:
+        engine.subscribe(lambda name, doc: live.append((name, doc)))
+        engine.subscribe(writer)
+        yield engine, live, lambda uid: writer.wait(uid, 30)
+    writer.close(30)
+
+
+def test_an_iterable_of_documents_is_passed_on_as_it_is():
+    pairs = [("start", {"uid": "a"}), ("event_page", {"data": {"counts": [[1, 2]]}})]
+
+    assert list(documents(iter(pairs))) == pairs
+
+
+def test_a_run_in_mongodb_gives_its_documents_as_the_server_sends_them():
+    class MongoRun:
+        @property
+        def v2(self):
+            return self
+
+        @property
+        def v3(self):
+            raise NotImplementedError("v3 is not available for MongoDB-based BlueskyRun")
+
+        def documents(self):
+            yield "start", {"uid": "old"}
+
+    assert list(documents(MongoRun())) == [("start", {"uid": "old"})]
+
+
+@pytest.mark.slow
+def test_a_rewound_scan_gives_the_later_image_with_its_own_energy(recorded, broker):
+    import bluesky.plan_stubs as bps
+    from bluesky.utils import RunEngineInterrupted
+
+    engine, live, wait = recorded
+    images = stack_images()
+    device = EnergyImageDevice(images, SCAN.energies_ev)
+    later = {energy_ev: -image for energy_ev, image in device.images.items()}
+
+    def pause_after_third_image(k):
+        if k == 2 and device.reads == 2:
+            yield from bps.trigger_and_read([device])
+            device.images = later
+            yield from bps.pause()
+
+    with pytest.raises(RunEngineInterrupted):
+        engine(stack_plan(device, SCAN, before_image=pause_after_third_image))
+    (uid,) = engine.resume()
+    wait(uid)
+
+    assert [doc["seq_num"] for name, doc in live if name == "event"] == [1, 2, 3, 3, 4, 5]
+    expected = {}
+    for name, doc in live:
+        if name == "event":
+            expected[doc["seq_num"]] = doc["data"]["energy"]
+    got = events_of(broker.v2[uid])
+    assert {event["seq_num"]: event["data"]["energy"] for event in got} == expected
+    for event in got:
+        k = SCAN.energies_ev.index(event["data"]["energy"])
+        sign = 1 if event["seq_num"] < 3 else -1
+        np.testing.assert_array_equal(event["data"]["counts"], sign * images[k])
+
+
+@pytest.mark.slow
+def test_header_and_run_of_either_version_give_the_same_documents(broker):
+    uid, images = store_stack(broker)
+
+    runs = (broker[uid], broker.v2[uid], broker.v2[uid].v2, broker.v3[uid])
+    replayed = [pairs_of(run) for run in runs]
+
+    assert replayed[0] == [
+        (energy_ev, image.tolist())
+        for energy_ev, image in zip(SCAN.energies_ev, images, strict=True)
+    ]
+    assert all(pairs == replayed[0] for pairs in replayed[1:])
+
+
+@pytest.mark.slow
+def test_replayed_documents_are_valid_and_complete(broker):
+    from event_model import DocumentNames, schema_validators
+
+    uid, _ = store_stack(broker, sample="valid")
+
+    replayed = list(documents(broker[uid]))
+
+    for name, doc in replayed:
+        schema_validators[DocumentNames[name]].validate(doc)
+    assert [name for name, _ in replayed] == ["start", "descriptor", *["event"] * 4, "stop"]
+    assert replayed[0][1]["sample"] == "valid"
+    assert replayed[0][1]["stxm"] == SCAN.metadata()["stxm"] | {"data_field": "counts"} | {
+        key: replayed[0][1]["stxm"][key] for key in ("x_extent", "y_extent")
+    }
+    assert all(type(doc) is dict for _, doc in replayed)
+
+
+@pytest.mark.slow
+def test_lines_are_replayed_in_order_although_they_came_in_another(broker):
+    images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
+    uid = store_documents(broker, line_documents(images, scan, lines=[3, 4, 5, 0, 2, 1]))
+
+    replayed = events_of(broker[uid])
+
+    assert [event["seq_num"] for event in replayed] == [1, 2, 3, 4, 5, 6]
+    lines = np.stack([event["data"]["counts"] for event in replayed])
+    np.testing.assert_array_equal(lines, images.reshape(-1, 5))
+
+
+@pytest.mark.slow
+def test_reading_in_small_blocks_gives_the_same(broker, monkeypatch):
+    lines = [0, 1, 2, 1, 2, 3, 4, 5]
+    images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
+    uid = store_documents(broker, line_documents(images, scan, lines=lines))
+    monkeypatch.setattr(replay, "_BLOCK_BYTES", 45)
+
+    replayed = np.stack([event["data"]["counts"] for event in events_of(broker[uid])])
+
+    np.testing.assert_array_equal(replayed, images.reshape(-1, 5))
+
+
+@pytest.mark.slow
+def test_an_aborted_scan_is_replayed_as_far_as_it_came(recorded, broker):
+    import bluesky.plan_stubs as bps
+    from bluesky.utils import RunEngineInterrupted
+
+    engine, _, wait = recorded
+    images = stack_images()
+
+    def pause_before_third_image(k):
+        if k == 2:
+            yield from bps.pause()
+
+    with pytest.raises(RunEngineInterrupted):
+        engine(
+            stack_plan(
+                EnergyImageDevice(images, SCAN.energies_ev),
+                SCAN,
+                before_image=pause_before_third_image,
+            )
+        )
+    (uid,) = engine.abort("enough")
+    wait(uid)
+
+    replayed = list(documents(broker[uid]))
+    assert [name for name, _ in replayed] == ["start", "descriptor", "event", "event", "stop"]
+    assert replayed[-1][1]["exit_status"] == "abort"
+
+
+@pytest.mark.slow
+def test_a_run_without_an_end_comes_without_a_stop_document(broker):
+    images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
+    store, uid = RunStore(broker), ""
+    for name, doc in line_documents(images, scan, exit_status=None):
+        uid = uid or doc["uid"]
+        store(name, doc)
+
+    replayed = list(documents(broker[uid]))
+
+    assert [name for name, _ in replayed] == ["start", "descriptor", *["event"] * 6]
+
+
+@pytest.mark.slow
+def test_the_last_run_is_found_by_minus_one_its_scan_id_and_its_uid(broker):
+    first, _ = store_stack(broker, scan_id=90)
+    last, _ = store_stack(broker, scan_id=91)
+
+    def uid_of(key):
+        return find_run(broker, key).start["uid"]
+
+    assert [uid_of(key) for key in (-1, "-1", 91, "91", last, last[:8])] == [last] * 6
+    assert uid_of(-2) == uid_of(90) == first
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", [123456, "00000000-no", "-100000", "abc"])
+def test_a_run_that_is_not_there_is_refused_with_the_latest_ones(broker, key):
+    uid, _ = store_stack(broker)
+
+    with pytest.raises(KeyError, match=rf"no run {key} in the catalogue.*{uid[:8]}"):
+        find_run(broker, key)
