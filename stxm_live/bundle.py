@@ -332,6 +332,8 @@ def _energy_mismatch(
             f"trained with {len(trained)} energies, the scan has {len(scanned)}, among them "
             f"{extra:g} eV"
         )
+    if np.abs(scanned - trained).max() > tolerance_ev:
+        return "the energies of the scan are in another order than the bundle's, which ascend"
     return None
 
 

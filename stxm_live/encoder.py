@@ -77,7 +77,7 @@ class Network:
                 self._rows[len(part) :] = 0.0
                 output = self._run(**{self._input: self._rows})[self._output]
                 result[start : start + batch] = output[: len(part)]
-        # rectifiers may turn NaN into 0 and so into a plausible result
+        # whether a rectifier keeps NaN or makes it 0 depends on the processor
         result[~np.isfinite(rows).all(axis=1)] = np.nan
         return result
 

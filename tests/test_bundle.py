@@ -147,10 +147,14 @@ class TestFit:
             0.05,
         )
 
-    def test_its_own_energies_fit_in_any_order_and_within_the_tolerance(self, bundle):
+    def test_its_own_energies_fit_within_the_tolerance(self, bundle):
         energies = np.array(bundle.info.energies_ev)
         self.fits(bundle)
         self.fits(bundle, energies + 0.04)
+
+    def test_energies_in_another_order_are_refused(self, bundle):
+        with pytest.raises(BundleError, match="in another order"):
+            self.fits(bundle, bundle.info.energies_ev[::-1])
 
     def test_an_energy_that_is_off_is_named_with_its_offset(self, bundle):
         energies = np.array(bundle.info.energies_ev)

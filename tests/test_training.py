@@ -104,6 +104,11 @@ class TestTrainingSet:
         with pytest.raises(ValueError, match=r"expected \(n_spectra, 13\) for 13 energies"):
             TrainingSet.of_recipe(recipe, np.zeros((500, 12)))
 
+    def test_energies_must_ascend(self, recipe):
+        energies = recipe.energies_ev[::-1]
+        with pytest.raises(ValueError, match="must ascend"):
+            TrainingSet(np.zeros((500, 13)), recipe.reference_spectra, energies)
+
     def test_labels_must_be_as_many_as_spectra(self, recipe):
         with pytest.raises(ValueError, match="500 spectra came with 3 labels"):
             TrainingSet.of_recipe(recipe, np.zeros((500, 13)), labels=np.zeros(3, int))

@@ -29,7 +29,7 @@ class TrainingSet:
     references : ReferenceSpectra
         They label the latent clusters.
     energies_ev : tuple of float
-        At which the spectra were taken.
+        At which the spectra were taken; ascending.
     labels : ndarray of shape (n_spectra,), optional
         True phases, for the scores only: the network never sees them.
     ambiguity_threshold : float
@@ -55,6 +55,8 @@ class TrainingSet:
                 f"spectra have shape {self.spectra.shape}, expected (n_spectra, {n_energies}) "
                 f"for {n_energies} energies"
             )
+        if not np.all(np.diff(self.energies_ev) > 0):
+            raise ValueError("the energies of the spectra must ascend, each once")
         bad = int((~np.isfinite(self.spectra).all(axis=1)).sum())
         if bad:
             raise ValueError(
