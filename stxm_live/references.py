@@ -74,20 +74,19 @@ class ReferenceSpectra:
                     comments.append(",".join(row).lower())
                 elif any(cell.strip() for cell in row):
                     rows.append((number, [cell.strip() for cell in row]))
-        if len(rows) < 2 or len(rows[0][1]) < 3:
+        if len(rows) < 2 or len(rows[0][1]) < 3 or _is_number(rows[0][1][0]):
             raise ValueError(
                 f"{path}: expected a header energy_ev,<phase>,<phase>,... and lines of numbers"
             )
         header = rows[0][1]
         table = np.empty((len(rows) - 1, len(header)))
         for k, (number, cells) in enumerate(rows[1:]):
-            try:
-                table[k] = [float(cell) for cell in cells]
-            except ValueError:
+            if len(cells) != len(header) or not all(map(_is_number, cells)):
                 raise ValueError(
                     f"{path}, line {number}: expected {len(header)} numbers, "
                     f"got {','.join(cells)!r}"
-                ) from None
+                )
+            table[k] = [float(cell) for cell in cells]
         table = table[np.argsort(table[:, 0], kind="stable")]
         synthetic = any("synthetic" in comment for comment in comments)
         try:
@@ -101,16 +100,21 @@ class ReferenceSpectra:
     ) -> ReferenceSpectra:
         """From one (energies in eV, OD) pair per phase, on the first one's energies.
 
-        Only the range all spectra share is kept.
+        Each may be in any order of energies; only the range all spectra share is kept.
+
+        Raises
+        ------
+        ValueError
+            If they share fewer than two of the first one's energies.
         """
-        pairs = {
-            name: (np.asarray(e, dtype=np.float64), np.asarray(od, dtype=np.float64))
-            for name, (e, od) in spectra.items()
-        }
+        pairs = {name: _ascending(e, od) for name, (e, od) in spectra.items()}
         low = max(e.min() for e, _ in pairs.values())
         high = min(e.max() for e, _ in pairs.values())
         grid = next(iter(pairs.values()))[0]
         grid = grid[(grid >= low) & (grid <= high)]
+        if len(grid) < 2:
+            ranges = ", ".join(f"{n}: {e[0]:g} to {e[-1]:g} eV" for n, (e, _) in pairs.items())
+            raise ValueError(f"the reference spectra share no range of energies ({ranges})")
         od = np.array([np.interp(grid, e, values) for e, values in pairs.values()])
         return cls(tuple(pairs), grid, od, synthetic)
 
@@ -150,10 +154,11 @@ class ReferenceSpectra:
         """
         if len(energies_ev) < 2:
             return np.ones((self.n_phases, self.n_phases))
-        centred = self.at(energies_ev)
-        centred -= centred.mean(axis=1, keepdims=True)
+        od = self.at(energies_ev)
+        centred = od - od.mean(axis=1, keepdims=True)
         norm = np.linalg.norm(centred, axis=1)
         # a phase that is flat on these few energies is told apart from nothing yet
+        norm[np.ptp(od, axis=1) == 0] = 0.0
         unit = centred / np.where(norm > 0, norm, 1.0)[:, None]
         matrix = np.where(np.outer(norm, norm) > 0, unit @ unit.T, 1.0)
         return np.clip(matrix, -1.0, 1.0)
@@ -174,6 +179,23 @@ class ReferenceSpectra:
         """1 - PCC of the closest pair on these energies."""
         matrix = self.correlation(energies_ev)
         return float((1.0 - matrix[np.triu_indices(self.n_phases, 1)]).min())
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _ascending(
+    energies_ev: ArrayLike, values: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A spectrum in ascending order of energies."""
+    energies = np.asarray(energies_ev, dtype=np.float64)
+    order = np.argsort(energies, kind="stable")
+    return energies[order], np.asarray(values, dtype=np.float64)[order]
 
 
 def read_spectrum(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

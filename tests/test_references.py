@@ -1,0 +1,203 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stxm_live.references import ReferenceSpectra, read_spectrum
+
+ENERGIES_EV = np.array([510.0, 512.0, 515.0, 520.0])
+OD = np.array([[0.1, 0.9, 0.3, 0.2], [0.1, 0.4, 1.0, 0.2]])
+
+
+def references(names=("a", "b"), energies_ev=ENERGIES_EV, od=OD, **options):
+    return ReferenceSpectra(tuple(names), np.array(energies_ev), np.array(od), **options)
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    def write(text):
+        path = tmp_path / "references.csv"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_a_csv_is_read_with_its_names_in_order_whatever_the_order_of_its_lines(csv_file):
+    path = csv_file("energy_ev, b ,a\n512,2,1\n\n# dried\n510,1,4\n515,3,2\n")
+    read = ReferenceSpectra.from_csv(path)
+    assert read.phase_names == ("b", "a")
+    assert read.energies_ev.tolist() == [510, 512, 515]
+    assert read.od.tolist() == [[1, 2, 3], [4, 1, 2]]
+    assert not read.synthetic
+
+
+def test_a_csv_with_a_byte_order_mark_is_read_like_any_other(csv_file):
+    read = ReferenceSpectra.from_csv(csv_file("\ufeffenergy_ev,a,b\n510,1,2\n511,2,1\n"))
+    assert read.phase_names == ("a", "b")
+
+
+def test_a_comment_marks_calculated_spectra_as_synthetic(csv_file):
+    text = "# SYNTHETIC, from multiplets\nenergy_ev,a,b\n510,1,2\n511,2,1\n"
+    assert ReferenceSpectra.from_csv(csv_file(text)).synthetic
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    od=st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * 3), min_size=2, max_size=20).filter(
+        lambda rows: all(np.ptp(column) > 0 for column in zip(*rows, strict=True))
+    ),
+    synthetic=st.booleans(),
+)
+def test_writing_and_reading_keeps_every_digit(tmp_path_factory, od, synthetic):
+    energies_ev = 500 + np.arange(len(od)) / 3
+    names = ("Na3VPF", "with, comma", "Na1-yVPF")
+    before = ReferenceSpectra(names, energies_ev, np.array(od).T, synthetic)
+    path = tmp_path_factory.mktemp("csv") / "references.csv"
+    before.to_csv(path)
+    after = ReferenceSpectra.from_csv(path)
+    assert after.phase_names == names
+    assert after.synthetic == synthetic
+    assert np.array_equal(after.energies_ev, before.energies_ev)
+    assert np.array_equal(after.od, before.od)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("energy_ev,a,b\n510,1,2\n511,x,1\n", "line 3: expected 3 numbers, got '511,x,1'"),
+        ("energy_ev,a,b\n# note\n510,1\n511,2,1\n", "line 3: expected 3 numbers, got '510,1'"),
+        ("energy_ev,a,b\n510,1,2\n511,2,1,7\n", "line 3: expected 3 numbers, got '511,2,1,7'"),
+        ("energy_ev,a,b\n510,1,2\n511,2,1\n512\n", "line 4: expected 3 numbers, got '512'"),
+        ("energy_ev,a,b\n510,1,2\n511,,1\n", "line 3: expected 3 numbers, got '511,,1'"),
+        ("510,1,2\n511,2,1\n512,3,3\n", "expected a header energy_ev,<phase>"),
+        ("energy_ev,a\n510,1\n511,2\n", "expected a header energy_ev,<phase>"),
+        ("energy_ev,a,b\n", "expected a header .* and lines of numbers"),
+        ("", "expected a header"),
+        ("energy_ev,a,b\n510,1,2\n510,2,1\n", "energies of the references must ascend, each once"),
+        ("energy_ev,a,b\n510,1,nan\n511,2,1\n", "not a finite number"),
+        ("energy_ev,a,a\n510,1,2\n511,2,1\n", "two phases of different names"),
+        ("energy_ev,a,b\n510,1,2\n511,1,1\n", "reference a is constant"),
+    ],
+)
+def test_a_faulty_csv_is_refused_with_its_name_and_the_place(csv_file, text, problem):
+    with pytest.raises(ValueError, match=rf"references\.csv.*{problem}"):
+        ReferenceSpectra.from_csv(csv_file(text))
+
+
+def test_spectra_of_another_shape_than_names_and_energies_are_refused():
+    with pytest.raises(ValueError, match=r"2 phases at 4 energies.*\(4, 2\)"):
+        references(od=OD.T)
+
+
+def test_between_its_points_a_reference_is_a_straight_line():
+    at = references().at([510.0, 511.0, 517.5])
+    np.testing.assert_allclose(at, [[0.1, 0.5, 0.25], [0.1, 0.25, 0.6]], rtol=1e-12)
+
+
+def test_energies_that_are_not_covered_are_named_and_never_extrapolated():
+    with pytest.raises(ValueError, match=r"cover 510 to 520 eV, the scan has 505, 532\.2 eV") as e:
+        references().at([505, 512, 532.2])
+    assert "exclude_energies_ev" in str(e.value)
+
+
+def test_spectra_measured_apart_meet_on_the_first_ones_energies_where_all_reach():
+    merged = ReferenceSpectra.from_spectra(
+        {"a": ([1, 2, 3, 4], [1, 0, 5, 9]), "b": ([1.5, 2.5, 3.5], [3, 5, 7])}
+    )
+    assert merged.energies_ev.tolist() == [2, 3]
+    assert merged.od.tolist() == [[0, 5], [4, 6]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_the_order_in_which_a_spectrum_was_measured_does_not_matter(seed):
+    rng = np.random.default_rng(seed)
+    spectra = {name: (np.sort(rng.random(9)), rng.random(9)) for name in "abc"}
+    spectra = {
+        n: (np.concatenate([[0], e, [1]]), np.r_[0, od, 1]) for n, (e, od) in spectra.items()
+    }
+    expected = ReferenceSpectra.from_spectra(spectra)
+    order = rng.permutation(11)
+    mixed = {n: (e[order], od[order]) for n, (e, od) in spectra.items()}
+    merged = ReferenceSpectra.from_spectra(mixed)
+    assert np.array_equal(merged.energies_ev, expected.energies_ev)
+    assert np.array_equal(merged.od, expected.od)
+
+
+def test_spectra_that_share_no_energies_are_refused_with_their_ranges():
+    spectra = {"a": ([1, 2, 3], [1, 2, 4]), "b": ([6, 7, 8], [9, 2, 1])}
+    with pytest.raises(ValueError, match=r"a: 1 to 3 eV, b: 6 to 8 eV"):
+        ReferenceSpectra.from_spectra(spectra)
+
+
+def test_the_correlation_of_references_is_that_of_numpy(nvpf):
+    spectra = nvpf.reference_spectra
+    expected = np.corrcoef(spectra.at(nvpf.energies_ev))
+    correlation = spectra.correlation(nvpf.energies_ev)
+    np.testing.assert_allclose(correlation, expected, atol=1e-12)
+    closest = 1 - np.max(expected - 2 * np.eye(5))
+    assert spectra.smallest_separation(nvpf.energies_ev) == pytest.approx(closest)
+    # shared design, section 5
+    assert closest == pytest.approx(0.0078, abs=1e-4)
+
+
+def test_pairs_that_cannot_be_told_apart_are_named_once_each(nvpf):
+    spectra = nvpf.reference_spectra
+    matrix = np.corrcoef(spectra.at(nvpf.energies_ev))
+    names = spectra.phase_names
+    for threshold in (0.005, 0.01, 0.05, 3):
+        expected = {
+            (names[i], names[j]) for i in range(5) for j in range(i) if 1 - matrix[i, j] < threshold
+        }
+        found = spectra.inseparable_pairs(nvpf.energies_ev, threshold)
+        assert {(b, a) for a, b in found} == expected
+        assert len(found) == len(expected)
+    assert len(found) == 10
+
+
+def test_one_energy_separates_nothing():
+    assert references().correlation([512]).tolist() == [[1, 1], [1, 1]]
+    assert references().smallest_separation([512]) == 0
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, 0.7])
+def test_references_that_are_flat_so_far_are_not_told_apart_yet(level):
+    flat = references(
+        ("a", "b", "c"), range(5), [[0.1, 0.1, 0.1, 1, 2], [level] * 3 + [2, 1], [3, 1, 2, 5, 5]]
+    )
+    np.testing.assert_allclose(flat.correlation([0, 1, 2]), 1, atol=1e-12)
+    assert ("a", "b") in flat.inseparable_pairs([0, 1, 2], 0.005)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "515.6\t1.25\t\n517.5\t2.5\t\n",
+        "energy, i0\n517.5,2.5\n515.6,1.25\n",
+        "% written by a beamline\n* 1 2\n# 3 4\nPhoton energy  I0\n515.6  1.25 8\n\n517.5  2.5 9",
+    ],
+)
+def test_a_spectrum_of_two_columns_is_read_from_the_fields_usual_files(tmp_path, text):
+    path = tmp_path / "i0.xsp"
+    path.write_text(text)
+    energies_ev, values = read_spectrum(path)
+    assert energies_ev.tolist() == [515.6, 517.5]
+    assert values.tolist() == [1.25, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("e i0\n515 1\n516 ?\n517 2\n", "line 3: expected an energy and a value, got '516 [?]'"),
+        ("515 1\n516\n", "line 2: expected an energy and a value"),
+        ("515 1\n515 2\n", "an energy stands there twice"),
+        ("only words\n", "no two columns of numbers"),
+        ("515 1\n", "no two columns of numbers"),
+    ],
+)
+def test_a_faulty_spectrum_is_refused_with_its_name_and_the_place(tmp_path, text, problem):
+    path = tmp_path / "i0.xsp"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"i0\.xsp.*{problem}"):
+        read_spectrum(path)
