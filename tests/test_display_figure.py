@@ -92,10 +92,20 @@ def test_without_a_folder_the_picture_is_there_to_ask_for():
     assert waiting.shape != growing.shape or (waiting != growing).any()
 
 
-def test_a_failed_analysis_is_shown(tmp_path):
+def test_a_failed_analysis_is_shown_over_the_last_image_of_that_run(tmp_path):
     live = LiveFigure(tmp_path)
+    live.on_cube(made_up.view(4, run="3f2a91bc7d"))
     live.on_error("3f2a91bc7d", ValueError(r"517.5 eV: $\frac{ has shape (60, 80)"))
-    assert [path.name for path in live.written] == ["error-3f2a91bc.png"]
+    shown = live._drawn(live._newest)
+    assert r"analysis failed: 517.5 eV: $\frac{ has shape" in _words(shown)
+    assert len(shown.axes) > 4
+    live.on_error("another run", ValueError("no frames"))
+    assert live._drawn(live._newest).axes == []
+    assert [p.name for p in live.written[1:]] == ["error-3f2a91bc.png", "error-another.png"]
+
+
+def _words(figure):
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):

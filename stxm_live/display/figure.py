@@ -82,11 +82,13 @@ class LiveFigure:
         self._palette = palette
         self._size_in, self._dpi = size_in, dpi
         self._newest = _Scene(draw_waiting)
+        self._view: CubeView | None = None
         self._first_key: StackKey | None = None
         self._window: _Window | None = None
 
     def on_cube(self, view: CubeView) -> None:
         """Show the newest image."""
+        self._view = view
         digits = max(2, len(str(len(view.energies_ev))))
         energy_ev = view.energies_ev[view.latest]
         self._newest = _Scene(
@@ -112,7 +114,11 @@ class LiveFigure:
 
     def on_error(self, uid: str, error: BaseException) -> None:
         """Show that the analysis of a run failed, and why."""
-        self._newest = _Scene(partial(draw_failure, uid=uid, error=error))
+        view = self._view if self._view is not None and uid in self._view.key.run_uids else None
+        self._newest = _Scene(
+            partial(draw_failure, uid=uid, error=error, view=view, palette=self._palette),
+            self._newest.aspect,
+        )
         self._draw(self.folder, f"error-{safe_name(uid[:8])}.png")
 
     def image(self) -> NDArray[np.uint8]:

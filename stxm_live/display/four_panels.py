@@ -11,7 +11,6 @@ from stxm_live.display.layout import panel_axes, write_footer, write_header
 from stxm_live.display.palette import FAINT, VERDICT, Palette, phase_colors
 from stxm_live.display.panels import (
     draw_ambiguity,
-    draw_message,
     draw_no_map_yet,
     draw_od_image,
     draw_phase_map,
@@ -29,16 +28,29 @@ if TYPE_CHECKING:
 
 SYNTHETIC = "Synthetic references: the reference spectra are calculated, not measured."
 
+_METHODS = {
+    "pearson": "by correlation",
+    "mahalanobis": "ambiguous pixels by encoder",
+    "likelihood": "by likelihood",
+}
+
 
 def draw_waiting(figure: Figure) -> None:
     """Before the first image."""
     write_header(figure, "Waiting for the first image of a stack", "", FAINT)
 
 
-def draw_growing(figure: Figure, view: CubeView, *, palette: Palette = "roma") -> None:
+def draw_growing(
+    figure: Figure,
+    view: CubeView,
+    *,
+    palette: Palette = "roma",
+    detail: tuple[str, str] = ("scan running", FAINT),
+) -> None:
     """OD image, spectra, provisional map and separability of a stack that is being measured.
 
     ``figure`` is an empty one; `stxm_live.display.layout.figure_size_in` is its natural size.
+    ``detail`` is the header's second line and its colour.
     """
     extent = view.scan.extent_um
     aspect = field_of(extent, view.specimen.shape).aspect
@@ -75,8 +87,7 @@ def draw_growing(figure: Figure, view: CubeView, *, palette: Palette = "roma") -
     write_header(
         figure,
         f"{view.key}: energy {n_measured} of {n_energies}, {energy:.2f} eV",
-        "scan running",
-        FAINT,
+        *detail,
     )
     write_footer(figure, SYNTHETIC if view.synthetic_references else "")
 
@@ -133,10 +144,16 @@ def draw_final_map(ax: Axes, maps: PhaseMaps, *, palette: Palette = "roma") -> N
         maps.phase_names,
         phase_colors(maps.phase_names, maps.colors, palette=palette),
         title="Resolved phase map" if resolved else "Phase map (largest correlation)",
-        subtitle="brightness: reliability R = 100 (Q1 − Q2)",
+        subtitle=f"{method_in_words(maps)}; brightness: reliability R",
         fractions=maps.resolved_fractions if resolved else maps.fractions,
         reliability=maps.reliability,
     )
+
+
+def method_in_words(maps: PhaseMaps) -> str:
+    """How the resolved map was made."""
+    method = maps.provenance.get("method") if maps.resolved_index is not None else "pearson"
+    return _METHODS.get(str(method), "by the recipe's resolver")
 
 
 def draw_ambiguity_of_maps(ax: Axes, maps: PhaseMaps) -> None:
@@ -172,13 +189,24 @@ def write_result_header(figure: Figure, maps: PhaseMaps) -> None:
         VERDICT[maps.quality.verdict],
     )
     remarks = [SYNTHETIC] if maps.synthetic_references else []
-    if maps.warnings:
-        more = f" (and {len(maps.warnings) - 1} more)" if len(maps.warnings) > 1 else ""
-        remarks.append(f"Warning: {maps.warnings[0]}{more}")
+    warnings = [text for text in maps.warnings if "references are synthetic" not in text]
+    if warnings:
+        more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+        remarks.append(f"Note: {warnings[0]}{more}")
     write_footer(figure, " ".join(remarks))
 
 
-def draw_failure(figure: Figure, uid: str, error: BaseException) -> None:
-    """What went wrong, in place of a picture."""
-    write_header(figure, f"run {uid[:8]}: the analysis failed", str(error), VERDICT["poor"])
-    draw_message(panel_axes(figure, 2, 2)[0], "The scan goes on; the frames received are kept.")
+def draw_failure(
+    figure: Figure,
+    uid: str,
+    error: BaseException,
+    view: CubeView | None = None,
+    *,
+    palette: Palette = "roma",
+) -> None:
+    """What went wrong, over the panels of the last image where there was one."""
+    detail = (f"analysis failed: {error}. The frames received are kept.", VERDICT["poor"])
+    if view is not None:
+        draw_growing(figure, view, palette=palette, detail=detail)
+    else:
+        write_header(figure, f"run {uid[:8]}", *detail)

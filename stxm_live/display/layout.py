@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # inches: a cell's margins hold the axis labels, the titles, and the legend on the right
-_LEFT, _PANEL, _RIGHT = 0.8, 3.5, 2.0
+_LEFT, _PANEL, _RIGHT = 0.8, 3.5, 2.2
 _BELOW, _ABOVE = 0.55, 0.58
 _HEADER, _FOOTER = 0.6, 0.45
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 FONT = "DejaVu Sans"
 
+_GAP_PT = 8
+
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False, "family": FONT}
 """Text properties: a ``$`` in a phase name is a dollar sign, not a formula."""
 
@@ -75,24 +77,20 @@ def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
         )
 
 
-def side_legend(
-    ax: Axes, entries: list[tuple[Any, str]], title: str = "", gap_pt: float = 8
-) -> Legend:
+def side_legend(ax: Axes, entries: list[tuple[Any, str]], title: str = "") -> Legend:
     """A legend to the right of the axes, so that it never covers data.
 
     Parameters
     ----------
     entries : list of (artist, str)
         The artist None stands for a line of text without a symbol.
-    gap_pt : float
-        Distance from the axes, in points.
     """
     from matplotlib.lines import Line2D
     from matplotlib.transforms import ScaledTranslation
 
     figure = ax.get_figure(root=True)
     assert figure is not None
-    shift = ScaledTranslation(gap_pt / 72, 0, figure.dpi_scale_trans)
+    shift = ScaledTranslation(_GAP_PT / 72, 0, figure.dpi_scale_trans)
     legend = ax.legend(
         [Line2D([], [], linestyle="none") if artist is None else artist for artist, _ in entries],
         # names are set below: a label that begins with "_" would be left out here
@@ -110,7 +108,7 @@ def side_legend(
         labelspacing=0.45,
     )
     for text, (_, label) in zip(legend.get_texts(), entries, strict=True):
-        text.set_text(plain(label, 30))
+        text.set_text(plain(label, 26))
         text.update({"fontsize": 8.5, **PLAIN})
-    legend.get_title().update({"text": plain(title, 34), "fontsize": 8.5, **PLAIN})
+    legend.get_title().update({"text": plain(title, 28), "fontsize": 8.5, **PLAIN})
     return legend

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.display.lettering import PLAIN, set_titles, side_legend, wrapped
+from stxm_live.display.lettering import set_titles, side_legend
 from stxm_live.display.palette import (
     AMBIGUOUS,
     DIMMEST,
@@ -120,7 +120,8 @@ def _phase_entries(
 
 def _percent(share: float) -> str:
     """A percentage padded with figure spaces to the width of 100.0 %."""
-    return f"{100 * share:.1f}".rjust(5, "\u2007") + " %"
+    number = "<0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}"
+    return number.rjust(5, "\u2007") + " %"
 
 
 def _full_reliability(values: NDArray[np.floating]) -> float:
@@ -143,18 +144,7 @@ def draw_no_map_yet(
     lines = [f"{a} | {b}" for a, b in pairs[:10]]
     if len(pairs) > len(lines):
         lines.append(f"and {len(pairs) - len(lines)} more pairs")
-    side_legend(
-        ax,
-        [(None, line) for line in lines or ["too few energies"]],
-        "not told apart yet",
-        gap_pt=0,
-    )
-
-
-def draw_message(ax: Axes, text: str) -> None:
-    """A sentence in place of a panel."""
-    ax.set_axis_off()
-    ax.text(0, 1, wrapped(text, 48, 12), transform=ax.transAxes, va="top", fontsize=9.5, **PLAIN)
+    side_legend(ax, [(None, line) for line in lines or ["too few energies"]], "not told apart yet")
 
 
 def draw_ambiguity(

@@ -18,6 +18,7 @@ from stxm_live.display.four_panels import (
     draw_final,
     draw_od_of_maps,
     draw_spectra_of_maps,
+    method_in_words,
     write_result_header,
 )
 from stxm_live.display.layout import figure_size_in, panel_axes
@@ -43,7 +44,7 @@ Panel = Callable[["Axes"], None]
 # title and second line
 INITIAL = ("Initial phase map", "largest Pearson correlation (PCC), ambiguous pixels included")
 LATENT = ("Latent-space map", "ambiguous pixels to the nearest cluster of the GMVAE (paper)")
-RESOLVED = ("Resolved phase map", "every pixel by the recipe's resolver")
+RESOLVED = "Resolved phase map"
 TRUTH = ("Simulated truth", "what the simulated specimen is made of")
 
 
@@ -187,7 +188,12 @@ def _panels(
     }
     for name, title, index, fractions in (
         ("latent-map", LATENT, maps.latent_index, None),
-        ("resolved-map", RESOLVED, maps.resolved_index, maps.resolved_fractions),
+        (
+            "resolved-map",
+            (RESOLVED, method_in_words(maps)),
+            maps.resolved_index,
+            maps.resolved_fractions,
+        ),
         ("truth", TRUTH, truth, None),
     ):
         if index is not None:

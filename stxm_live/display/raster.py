@@ -19,6 +19,10 @@ Extent = tuple[float, float, float, float]
 
 _LARGEST_SHOWN = 1024
 
+# Narrower fields have no room for a scale bar beside the specimen nor for a colour bar's label;
+# ticks and title say the same.
+_NARROWEST = 0.25
+
 
 class Field(NamedTuple):
     """Where an image lies: outer edges of its first and last pixels, and their unit."""
@@ -80,8 +84,10 @@ def draw_raster(ax: Axes, image: NDArray[Any], extent_um: Extent, **options: Any
     ax.set_aspect("equal", adjustable="box", anchor="NW")
     shown = "µm" if field.unit == "um" else "pixel"
     style_axes(ax, f"x ({shown})", f"y ({shown})")
-    ax.locator_params(nbins=5)
-    _add_scale_bar(ax, field.unit)
+    ax.locator_params(axis="x", nbins=5 if field.aspect < 2 else 3)
+    ax.locator_params(axis="y", nbins=5 if field.aspect > 0.5 else 2)
+    if _NARROWEST < field.aspect < 1 / _NARROWEST:
+        _add_scale_bar(ax, field.unit)
     return artist
 
 
@@ -139,7 +145,8 @@ def add_colorbar(ax: Axes, artist: AxesImage, label: str, extend: str = "neither
         borderpad=0,
     )
     bar = ax.figure.colorbar(artist, cax=side, extend=extend)
-    bar.set_label(label, fontsize=8.5, color=INK, **PLAIN)
+    if ax.get_data_ratio() > _NARROWEST:
+        bar.set_label(label, fontsize=8.5, color=INK, **PLAIN)
     bar.outline.set(edgecolor=FAINT, linewidth=0.6)
     side.tick_params(labelsize=8, colors=INK, color=FAINT, length=3, width=0.6)
 

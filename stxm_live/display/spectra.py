@@ -45,10 +45,11 @@ def draw_spectra(
     """
     energies = np.asarray(energies_ev, dtype=np.float64)
     known = np.isfinite(mean_spectrum) & (True if measured is None else measured)
+    dot = "." if energies.size <= 40 else ""
     entries: list[tuple[Any, str]] = []
     for reference, name, color in zip(reference_od, phase_names, colors, strict=True):
         scaled = scaled_to(reference, mean_spectrum, known)
-        (line,) = ax.plot(energies, scaled, color=color, linewidth=1.3, marker=".", markersize=3)
+        (line,) = ax.plot(energies, scaled, color=color, linewidth=1.3, marker=dot, markersize=3)
         entries.append((line, name))
     (mean,) = ax.plot(
         energies[known],
@@ -56,7 +57,7 @@ def draw_spectra(
         color="white",
         linewidth=1.0,
         marker="o",
-        markersize=4.5,
+        markersize=4.5 if energies.size <= 40 else 2.0,
         markeredgewidth=0,
         zorder=3,
     )
