@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ UPSAMPLING = 20
 NEGLIGIBLE_PX = 0.1
 """Shorter shifts are within the method's own noise; interpolating for them only smooths."""
 
-_T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
@@ -178,7 +177,7 @@ def _placed(moved: NDArray[np.float32], shift_px: tuple[float, float]) -> NDArra
     return out
 
 
-def in_threads(function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
-    """Apply a function that releases the interpreter lock to every item, in order."""
+def in_threads(function: Callable[..., _R], *arguments: Iterable[Any]) -> list[_R]:
+    """``map`` for a function that releases the interpreter lock; results in order."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(function, items))
+        return list(pool.map(function, *arguments))

@@ -34,7 +34,8 @@ def pearson(spectra: NDArray[np.floating], references: NDArray[np.floating]) -> 
     -------
     ndarray of shape (n_phases, n_spectra), float32
         Between -1 and 1; NaN where a spectrum is constant or contains a value that is not
-        finite: such a spectrum is invalid, not ambiguous.
+        finite: such a spectrum is invalid, not ambiguous. 0 for a reference that is constant
+        on these energies: nothing correlates with it.
 
     Raises
     ------
@@ -60,7 +61,9 @@ def pearson(spectra: NDArray[np.floating], references: NDArray[np.floating]) -> 
     if n_energies < 2:
         raise ValueError("a correlation needs at least two energies")
     centred = references - references.mean(axis=1, keepdims=True, dtype=np.float64)
-    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    centred[np.ptp(references, axis=1) == 0] = 0.0
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    centred /= np.where(length > 0, length, 1.0)
     out = np.empty((len(references), n_spectra), dtype=np.float32)
     for start in range(0, n_spectra, _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -71,12 +74,12 @@ def pearson(spectra: NDArray[np.floating], references: NDArray[np.floating]) -> 
 def _pearson(spectra: NDArray[np.floating], unit: NDArray[np.float64]) -> NDArray[np.float64]:
     """Coefficients with references that are centred and of unit length."""
     x = spectra.astype(np.float64)
-    mean = x.mean(axis=0)
-    x -= mean
-    length = np.sqrt(np.einsum("ij,ij->j", x, x))
-    # rounding of the input leaves a constant spectrum with a tiny length
-    constant = length <= 1e-6 * np.abs(mean)
     with np.errstate(invalid="ignore", divide="ignore"):
+        mean = x.mean(axis=0)
+        x -= mean
+        length = np.sqrt(np.einsum("ij,ij->j", x, x))
+        # rounding of the input leaves a constant spectrum with a tiny length
+        constant = length <= 1e-6 * np.abs(mean)
         coefficients = (unit @ x) / np.where(constant, np.nan, length)
     return np.clip(coefficients, -1.0, 1.0)
 

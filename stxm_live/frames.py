@@ -56,7 +56,7 @@ class _Slot:
         readbacks = list(self.readbacks_ev.values())
         energy = float(np.mean(readbacks)) if readbacks else self.announced_ev
         assert energy is not None
-        return Frame(energy, self.intensity.copy(), self.announced_ev)
+        return Frame(energy, self.intensity.copy(), self.announced_ev, bool(self.has_line.all()))
 
 
 class RunFrames:

@@ -230,8 +230,9 @@ class LivePhaseMapper:
     def _handle(self, item: tuple[str, dict[str, Any]]) -> None:
         """Take a document on the worker's thread: the one place where everything is caught."""
         name, doc = item
-        uid = self._run_of(name, doc)
+        uid = None
         try:
+            uid = self._run_of(name, doc)
             if name == "start":
                 self._begin(doc)
             elif uid is not None:

@@ -103,6 +103,8 @@ def map_phases(
         resolution = _resolve(spectra, registered, recipe, model)
         products |= resolution.products
     images: dict[str, Any] = {name: _placed(flat, mapped) for name, flat in products.items()}
+    if "latent" in images:  # (ny, nx, 3): a point in space for each pixel
+        images["latent"] = np.moveaxis(images["latent"], 0, -1)
     facts = _facts(registered, mapped, resolution, recipe)
     references = recipe.reference_spectra
     return PhaseMaps(
@@ -237,14 +239,11 @@ def _by_latent_space(
         model.bundle.clusters,
         recipe.resolver.candidates,
     )
-    return {"latent": latent, "latent_index": index}
+    return {"latent": latent.T, "latent_index": index}
 
 
 def _placed(values: NDArray[Any], mapped: NDArray[np.bool_]) -> NDArray[Any]:
-    """Flat values (..., n_spectra) as images; NaN, -1 or False where nothing is mapped.
-
-    Latent coordinates keep their axis last: (ny, nx, n_latent).
-    """
+    """Flat values (..., n_spectra) as images; NaN, -1 or False where nothing is mapped."""
     nothing = {"f": np.nan, "i": -1, "b": False}[values.dtype.kind]
     image = np.full((*values.shape[:-1], *mapped.shape), nothing, dtype=values.dtype)
     image[..., mapped] = values

@@ -13,7 +13,7 @@ from stxm_live.incident import incident, stack_field
 from stxm_live.optical_density import usable_intensity
 from stxm_live.recipe import Recipe
 from stxm_live.specimen import Field
-from stxm_live.stack import Frame, Stack
+from stxm_live.stack import Stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,18 +68,10 @@ def register(stack: Stack, recipe: Recipe) -> RegisteredStack:
         If fewer than two energies are left, if an image is shifted beyond the recipe's limit,
         or if no I0 can be had.
     """
-    frames, missing, notes = _selected(stack, recipe)
-    energies = tuple(frame.energy_ev for frame in frames)
-    images = []
-    for frame in frames:
-        intensity, unusable = usable_intensity(frame.intensity, recipe.detector.saturation_counts)
-        if unusable.total:
-            notes.append(f"image at {frame.energy_ev:g} eV: unusable pixels: {unusable}")
-        images.append(intensity)
-    shifts, anchor = _shifts(images, energies, recipe)
-    moved = in_threads(
-        lambda k: shifted(images[k], (shifts[k, 0], shifts[k, 1])), range(len(images))
-    )
+    images, missing, notes = _selected(stack, recipe)
+    energies = tuple(images)
+    shifts, anchor = _shifts(list(images.values()), energies, recipe)
+    moved = in_threads(shifted, images.values(), [(y, x) for y, x in shifts.tolist()])
     intensity = np.stack(moved)
     log = np.log(intensity)
     field = stack_field(-log.mean(axis=0, dtype=np.float64), recipe)
@@ -110,24 +102,32 @@ def _shifts(
     return shifts, best_anchor(patterns)
 
 
-def _selected(stack: Stack, recipe: Recipe) -> tuple[list[Frame], tuple[float, ...], list[str]]:
-    """Whole frames at energies of the recipe; announced ones that are missing; notes."""
+def _selected(
+    stack: Stack, recipe: Recipe
+) -> tuple[dict[float, NDArray[np.float32]], tuple[float, ...], list[str]]:
+    """Usable counts by energy in eV; announced energies that are missing; notes."""
     notes = list(stack.notes)
-    frames = []
+    images: dict[float, NDArray[np.float32]] = {}
+    missing = {e for e in stack.missing_ev if recipe.selects(e)}
     for frame in stack.frames:
         nominal = frame.energy_ev if frame.announced_ev is None else frame.announced_ev
         if not recipe.selects(nominal):
             continue
-        if frame.is_whole:
-            frames.append(frame)
-        else:
-            notes.append(f"image at {frame.energy_ev:g} eV is unfinished and was left out")
-    missing = tuple(e for e in stack.missing_ev if recipe.selects(e))
-    if len(frames) < 2:
-        listed = ", ".join(f"{frame.energy_ev:g}" for frame in frames) or "none"
+        intensity, unusable = usable_intensity(frame.intensity, recipe.detector.saturation_counts)
+        where = f"image at {frame.energy_ev:g} eV"
+        if not frame.is_whole or unusable.total == intensity.size:
+            state = "has no usable pixel" if frame.is_whole else "is unfinished"
+            notes.append(f"{where} {state} and was left out")
+            missing.add(nominal)
+            continue
+        if unusable.total:
+            notes.append(f"{where}: unusable pixels: {unusable}")
+        images[frame.energy_ev] = intensity
+    if len(images) < 2:
+        listed = ", ".join(f"{e:g}" for e in images) or "none"
         wanted = ", ".join(f"{e:g}" for e in recipe.energies_ev or stack.scan.energies_ev)
         raise ValueError(
             f"{stack.key}: maps need at least two whole images at energies of the recipe "
             f"({wanted} eV); there are: {listed}"
         )
-    return frames, missing, notes
+    return images, tuple(sorted(missing)), notes

@@ -36,16 +36,14 @@ class Frame:
         The announced energy this frame fills; None for an image nobody announced.
     intensity : ndarray of shape (ny, nx), float32
         Counts as they came; NaN where no line or pixel arrived.
+    is_whole : bool
+        Whether something arrived for every line of the image.
     """
 
     energy_ev: float
     intensity: NDArray[np.float32]
     announced_ev: float | None = None
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether something arrived for every line of the image."""
-        return not bool(np.isnan(self.intensity).all(axis=1).any())
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, eq=False)

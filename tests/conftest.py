@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from catalog_fixtures import broker  # noqa: F401
+from run_engines import a_run_engine
+from small_bundle import train_small_bundle
+
+from stxm_live.recipe import Recipe
+
+REAL = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def RE():  # noqa: N802  the name it has everywhere
+    with a_run_engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def nvpf():
+    """The shipped recipe without its model: what does not need the encoder is quicker so."""
+    return Recipe.load("nvpf").with_changes({"model": None})
+
+
+@pytest.fixture(scope="session")
+def small_bundle(tmp_path_factory):
+    return train_small_bundle(tmp_path_factory.mktemp("models") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def real_folder(tmp_path_factory):
+    """The ALS iron stack as the beamline wrote it."""
+    import tarfile
+
+    archive = REAL / "als_fe_l23_71214078_sdf.tgz"
+    if not archive.exists():
+        pytest.skip("the measured stack is not in ../shared/data")
+    folder = tmp_path_factory.mktemp("als")
+    with tarfile.open(archive) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(12)

@@ -1,0 +1,104 @@
+"""A small simulated particle as a stack and as documents, with its truth."""
+
+from functools import cache
+
+import numpy as np
+from event_model import compose_run
+
+from stxm_live.recipe import Recipe
+from stxm_live.scan import StackScan
+from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
+from stxm_live.stack import Stack
+
+NY, NX = 60, 72
+
+
+@cache
+def particle_counts(photons=3000, seed=5):
+    """Counts (13, NY, NX) without drift, energies in eV, and the particle."""
+    recipe = Recipe.load("nvpf")
+    rng = np.random.default_rng(seed)
+    particle = make_particle((NY, NX), phase_weights=STATES_OF_CHARGE["Na2VPF"], rng=rng)
+    od = od_cube(particle, recipe.reference_spectra, recipe.energies_ev)
+    counts = rng.poisson(photons * np.exp(-od)).astype(np.float32)
+    counts.flags.writeable = False
+    return counts, recipe.energies_ev, particle
+
+
+def particle_stack(**options):
+    counts, energies_ev, _ = particle_counts(**options)
+    return Stack.from_arrays(counts, energies_ev, extent_um=(0.0, 2.13, 1.77, 0.0))
+
+
+def particle_scan(**changes):
+    _, energies_ev, _ = particle_counts()
+    values = {
+        "shape": (len(energies_ev), NY, NX),
+        "energies_ev": energies_ev,
+        "x_extent_um": (0.0, 2.13),
+        "y_extent_um": (1.77, 0.0),
+        "energy_motor": "energy",
+        "data_field": "counts",
+    }
+    return StackScan(**(values | changes))
+
+
+def documents(
+    events,
+    scan,
+    *,
+    exit_status="success",
+    md=None,
+    fields=("energy", "counts"),
+    shape=None,
+):
+    """A run with these events, each (seq_num or None, {field: value}).
+
+    With ``md`` given, it replaces the scan's blocks of the start document.
+    """
+    run = compose_run(metadata=scan.metadata() if md is None else md)
+    yield "start", run.start_doc
+    keys = {
+        field: {"source": "test", "dtype": "number", "shape": []}
+        if field == "energy"
+        else {"source": "test", "dtype": "array", "shape": list(shape or scan.image_shape)}
+        for field in fields
+    }
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    yield "descriptor", stream.descriptor_doc
+    for number, data in events:
+        yield (
+            "event",
+            stream.compose_event(
+                data=data,
+                timestamps=dict.fromkeys(data, 0.0),
+                seq_num=number,
+                validate=False,
+            ),
+        )
+    if exit_status:
+        yield "stop", run.compose_stop(exit_status=exit_status, reason="")
+
+
+def image_events(*, skip=(), change=lambda k, image: image, order=None):
+    counts, energies_ev, _ = particle_counts()
+    for k in range(len(energies_ev)) if order is None else order:
+        if k not in skip:
+            yield None, {"energy": energies_ev[k], "counts": change(k, counts[k])}
+
+
+def line_events(*, lines=None):
+    counts, energies_ev, _ = particle_counts()
+    for n in range(len(energies_ev) * NY) if lines is None else lines:
+        k, row = divmod(n, NY)
+        yield n + 1, {"counts": counts[k, row]}
+
+
+def line_documents(lines=None, **options):
+    return documents(
+        line_events(lines=lines), particle_scan(), fields=("counts",), shape=(NX,), **options
+    )
+
+
+def image_documents(**options):
+    return documents(image_events(**options), particle_scan())

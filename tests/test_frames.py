@@ -1,0 +1,224 @@
+import copy
+
+import event_model
+import numpy as np
+import pytest
+from particles import (
+    NX,
+    NY,
+    documents,
+    image_documents,
+    image_events,
+    line_documents,
+    particle_counts,
+    particle_scan,
+)
+
+from stxm_live.frames import RunFrames, snapshot
+from stxm_live.scan import StackScan
+
+
+def read(stream, scan=None):
+    """The frames of a run and every frame that was announced as whole on the way."""
+    reader, whole = None, []
+    for name, doc in stream:
+        if name == "start":
+            reader = RunFrames(doc, scan)
+        else:
+            whole += reader(name, doc)
+    return reader, whole
+
+
+def assert_holds_the_particle(reader):
+    counts, energies_ev, _ = particle_counts()
+    stack = reader.stack()
+    np.testing.assert_array_equal(stack.intensity(), counts)
+    assert stack.energies_ev == energies_ev
+    assert stack.finished
+    assert stack.missing_ev == ()
+
+
+def test_one_event_per_image_gives_one_frame_each():
+    reader, whole = read(image_documents())
+    assert_holds_the_particle(reader)
+    assert len(whole) == 13
+    assert reader.is_closed
+
+
+@pytest.mark.parametrize(
+    "as_sent",
+    [
+        lambda image: image.ravel(),
+        lambda image: image.tolist(),
+        lambda image: image[None],
+        lambda image: image.astype(np.uint16),
+        lambda image: np.asfortranarray(image),
+    ],
+    ids=["flat waveform", "nested lists", "leading axis of one", "uint16", "column order"],
+)
+def test_an_image_may_come_in_any_form_of_the_right_size(as_sent):
+    reader, _ = read(image_documents(change=lambda k, image: as_sent(image)))
+    assert_holds_the_particle(reader)
+
+
+def test_one_event_per_line_gives_a_frame_with_its_last_line():
+    reader, whole = read(line_documents())
+    assert_holds_the_particle(reader)
+    assert [frame.announced_ev for frame in whole] == list(particle_counts()[1])
+
+
+def test_event_pages_are_read_like_events():
+    stream = list(line_documents())
+    start, descriptor = stream[:2]
+    events = [doc for name, doc in stream if name == "event"]
+    pages = [
+        ("event_page", event_model.pack_event_page(*events[first : first + 7]))
+        for first in range(0, len(events), 7)
+    ]
+    reader, _ = read([start, descriptor, *pages, stream[-1]])
+    assert_holds_the_particle(reader)
+
+
+def test_energies_may_come_in_any_order():
+    reader, _ = read(image_documents(order=[7, 0, 12, 3, 1, 2, 4, 6, 5, 11, 8, 10, 9]))
+    assert_holds_the_particle(reader)
+
+
+def test_a_readback_beside_the_announced_energy_is_the_frame_s_energy():
+    events = [(n, data | {"energy": data["energy"] + 0.04}) for n, data in image_events()]
+    reader, _ = read(documents(events, particle_scan()))
+    stack = reader.stack()
+    assert stack.missing_ev == ()
+    np.testing.assert_allclose(stack.energies_ev, np.add(particle_counts()[1], 0.04))
+
+
+def test_a_repeated_image_is_replaced_by_the_later_one():
+    events = [*image_events(), *image_events(skip=range(1, 13), change=lambda k, im: im + 1)]
+    reader, whole = read(documents(events, particle_scan()))
+    counts = particle_counts()[0]
+    np.testing.assert_array_equal(reader.stack().intensity()[0], counts[0] + 1)
+    assert len(whole) == 14
+    assert "came again" in reader.stack().notes[0]
+
+
+def test_an_image_already_handed_out_does_not_change_when_it_comes_again():
+    stream = documents(
+        [*image_events(), *image_events(change=lambda k, im: im * 0)], particle_scan()
+    )
+    _, whole = read(stream)
+    np.testing.assert_array_equal(whole[0].intensity, particle_counts()[0][0])
+
+
+def test_a_line_sent_again_after_a_rewind_replaces_the_line():
+    ny = NY
+    lines = [*range(3 * ny + 5), *range(3 * ny + 2, 13 * ny)]
+    reader, whole = read(line_documents(lines=lines))
+    assert_holds_the_particle(reader)
+    assert len(whole) == 13
+
+
+def test_a_whole_image_scanned_again_line_by_line_is_told_once():
+    lines = [*range(13 * NY), *range(2 * NY, 3 * NY)]
+    _, whole = read(line_documents(lines=lines))
+    assert [frame.announced_ev for frame in whole].count(particle_counts()[1][2]) == 2
+
+
+def test_an_extra_energy_is_kept_apart_and_noted():
+    extra = (None, {"energy": 540.0, "counts": particle_counts()[0][0]})
+    reader, _ = read(documents([*image_events(), extra], particle_scan()))
+    stack = reader.stack()
+    assert stack.frames[-1].energy_ev == 540.0
+    assert stack.frames[-1].announced_ev is None
+    assert "540 eV was not announced" in " ".join(stack.notes)
+
+
+def test_an_image_of_another_shape_is_left_out_with_both_shapes_named():
+    def change(k, image):
+        return image.T if k == 2 else image
+
+    reader, _ = read(image_documents(change=change))
+    stack = reader.stack()
+    assert stack.missing_ev == (particle_counts()[1][2],)
+    assert not stack.finished
+    assert f"shape ({NX}, {NY}), the start document announced ({NY}, {NX})" in stack.notes[0]
+    assert "515.6 eV" in stack.notes[0]
+
+
+@pytest.mark.parametrize("value", ["beam dump", {"a": 1}, [[1, 2], [3]], None, 7.0])
+def test_a_value_that_is_no_image_is_left_out_with_a_note(value):
+    events = list(image_events())
+    events[4] = (None, {"energy": events[4][1]["energy"], "counts": value})
+    reader, _ = read(documents(events, particle_scan()))
+    assert reader.stack().missing_ev == (517.5,)
+    assert any("left out" in note for note in reader.notes)
+
+
+def test_more_images_than_announced_without_energies_are_left_out():
+    counts = particle_counts()[0]
+    events = [(None, {"counts": image}) for image in [*counts, counts[0]]]
+    reader, _ = read(documents(events, particle_scan(), fields=("counts",)))
+    assert_holds_the_particle(reader)
+    assert "image 14 came without an energy, 13 were announced" in reader.notes[0]
+
+
+def test_an_aborted_line_scan_keeps_what_came_and_names_what_is_missing():
+    reader, _ = read(line_documents(lines=range(5 * NY + 7), exit_status="abort"))
+    stack = reader.stack()
+    assert len(stack.frames) == 6
+    assert np.isnan(stack.frames[5].intensity[7:]).all()
+    assert not np.isnan(stack.frames[5].intensity[:7]).any()
+    assert stack.missing_ev == particle_counts()[1][5:]
+    assert any("ended by abort" in note for note in stack.notes)
+
+
+def test_a_run_without_a_stop_document_is_valid_and_open():
+    reader, _ = read(documents(image_events(), particle_scan(), exit_status=None))
+    assert_holds_the_particle(reader)
+    assert not reader.is_closed
+
+
+def test_a_field_that_no_stream_has_is_named_with_those_there_are():
+    scan = particle_scan(data_field="pmt")
+    reader, _ = read(documents(image_events(), scan))
+    assert "no stream has the field 'pmt'; fields seen: counts, energy" in reader.notes[0]
+
+
+def test_snaking_lines_are_turned_round():
+    counts = particle_counts()[0]
+    events = [
+        (n, {"counts": data["counts"][::-1] if (n - 1) % NY % 2 else data["counts"]})
+        for n, data in ((n + 1, {"counts": counts[n // NY, n % NY]}) for n in range(13 * NY))
+    ]
+    scan = particle_scan(snake=True)
+    reader, _ = read(documents(events, scan, fields=("counts",), shape=(NX,)))
+    np.testing.assert_array_equal(reader.stack().intensity(), counts)
+
+
+def test_a_start_document_without_the_block_says_what_is_missing():
+    stream = list(documents(image_events(), particle_scan(), md={"plan_name": "count"}))
+    with pytest.raises(ValueError, match=r"no stxm block.*scan=StackScan\(shape="):
+        RunFrames(stream[0][1])
+    reader, _ = read(stream, scan=particle_scan())
+    assert_holds_the_particle(reader)
+
+
+def test_documents_are_never_changed():
+    stream = list(line_documents())
+    before = copy.deepcopy(stream)
+    read((name, snapshot(name, doc)) for name, doc in stream)
+    for (_, doc), (_, copied) in zip(stream, before, strict=True):
+        np.testing.assert_equal(doc, copied)
+
+
+def test_a_snapshot_survives_a_device_that_reuses_its_buffer():
+    buffer = np.arange(6.0).reshape(2, 3)
+    copied = snapshot("event", {"uid": "a", "data": {"counts": buffer, "energy": 1.0}})
+    buffer[:] = -1
+    np.testing.assert_array_equal(copied["data"]["counts"], np.arange(6.0).reshape(2, 3))
+
+
+def test_a_block_that_contradicts_itself_is_refused_with_its_own_field_names():
+    md = particle_scan().metadata()
+    md["stxm"]["energies"] = md["stxm"]["energies"][:-1]
+    with pytest.raises(ValueError, match="13 energies, the list has 12"):
+        StackScan.from_start({"uid": "3f2a91bb", **md})

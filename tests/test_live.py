@@ -1,0 +1,336 @@
+import logging
+import threading
+import time
+
+import numpy as np
+import pytest
+from catalog_fixtures import EnergyImageDevice, stack_plan
+from particles import (
+    NY,
+    documents,
+    image_documents,
+    image_events,
+    line_documents,
+    particle_counts,
+    particle_scan,
+)
+
+from stxm_live import LivePhaseMapper, map_run
+
+
+def feed(live, stream):
+    """Hand a run's documents over; its uid."""
+    uid = None
+    for name, doc in stream:
+        uid = doc["uid"] if name == "start" else uid
+        live(name, doc)
+    return uid
+
+
+class Recorder:
+    """A sink that remembers what it was told, and on which thread."""
+
+    def __init__(self):
+        self.cubes, self.maps, self.errors, self.threads = [], [], [], set()
+
+    def on_cube(self, view):
+        self.threads.add(threading.current_thread().name)
+        self.cubes.append(view)
+
+    def on_maps(self, maps):
+        self.maps.append(maps)
+
+    def on_error(self, uid, error):
+        self.errors.append((uid, error))
+
+
+@pytest.fixture
+def live(nvpf):
+    with LivePhaseMapper(nvpf) as mapper:
+        yield mapper
+
+
+@pytest.fixture
+def sink(live):
+    recorder = Recorder()
+    live.add_sink(recorder)
+    return recorder
+
+
+@pytest.mark.parametrize("stream", [image_documents, line_documents])
+def test_live_maps_are_those_of_a_replay_bit_for_bit(live, nvpf, stream):
+    docs = list(stream())
+    maps = live.wait(feed(live, docs), timeout_s=30)
+    assert maps.status == "complete"
+    assert maps.identical(map_run(docs, nvpf))
+
+
+def test_images_and_lines_of_the_same_counts_give_the_same_maps(nvpf):
+    assert map_run(image_documents(), nvpf).identical(map_run(line_documents(), nvpf))
+
+
+def test_energies_in_any_order_give_the_same_maps(live, nvpf):
+    order = [7, 0, 12, 3, 1, 2, 4, 6, 5, 11, 8, 10, 9]
+    maps = live.wait(feed(live, image_documents(order=order)), timeout_s=30)
+    assert maps.identical(map_run(image_documents(), nvpf))
+
+
+def test_without_a_background_thread_the_result_is_there_at_once(nvpf):
+    live = LivePhaseMapper(nvpf, background=False)
+    uid = feed(live, image_documents())
+    assert live.wait(uid, timeout_s=0).identical(map_run(image_documents(), nvpf))
+
+
+def test_the_cube_grows_image_by_image_on_the_worker_thread(live, sink):
+    live.wait(feed(live, image_documents()), timeout_s=30)
+    assert [int(view.measured.sum()) for view in sink.cubes] == list(range(1, 14))
+    assert sink.threads == {"stxm-live-worker"}
+    first, last = sink.cubes[0], sink.cubes[-1]
+    assert np.isnan(first.od[1:]).all()
+    assert not np.isnan(last.od[:, 3:-3, 3:-3]).any()
+    assert not last.od.flags.writeable
+
+
+def test_a_provisional_map_appears_when_the_energies_separate_the_references(live, sink, nvpf):
+    live.wait(feed(live, image_documents()), timeout_s=30)
+    references, threshold = nvpf.reference_spectra, nvpf.ambiguity_threshold
+    for n, view in enumerate(sink.cubes, start=1):
+        separates = references.smallest_separation(nvpf.energies_ev[:n]) >= threshold
+        assert (view.provisional_index is not None) == separates
+        assert bool(view.inseparable) != separates
+    final = sink.maps[0].phase_index
+    shown = sink.cubes[-1].provisional_index
+    both = (final >= 0) & (shown >= 0)
+    # registered on another image, so shifted by a fraction of a pixel
+    assert (final[both] == shown[both]).mean() > 0.9
+
+
+def test_a_replaced_image_gives_the_maps_again_with_the_next_revision(live, sink, nvpf):
+    again = list(image_events(skip=range(1, 13), change=lambda k, image: image + 40))
+    docs = list(documents([*image_events(), *again], particle_scan()))
+    maps = live.wait(feed(live, docs), timeout_s=30)
+    assert [m.revision for m in sink.maps] == [1, 2]
+    assert maps.revision == 2
+    assert not maps.identical(sink.maps[0])
+    assert maps.identical(map_run(docs, nvpf))
+    assert any("came again" in warning for warning in maps.warnings)
+
+
+def test_an_aborted_scan_gives_incomplete_maps_that_name_what_is_missing(live):
+    uid = feed(live, line_documents(lines=range(6 * NY + 3), exit_status="abort"))
+    maps = live.wait(uid, timeout_s=30)
+    assert maps.status == "incomplete"
+    assert maps.resolved_index is None
+    assert len(maps.energies_ev) == 6
+    text = " ".join(maps.warnings)
+    assert "519.2" in text
+    assert "ended by abort" in text
+    assert live.status(uid).n_images == 6
+
+
+def test_a_scan_aborted_before_the_second_image_says_so(live, sink):
+    uid = feed(live, image_documents(skip=range(1, 13)))
+    with pytest.raises(ValueError, match="at least two whole images"):
+        live.wait(uid, timeout_s=30)
+    assert live.status(uid).state == "failed"
+    assert sink.errors[0][0] == uid
+
+
+def test_two_runs_in_a_row_and_two_interleaved_do_not_mix(live, nvpf):
+    first = list(image_documents())
+    second = list(image_documents(change=lambda k, image: image * np.float32(0.5)))
+    uids = [feed(live, first), feed(live, second)]
+    third, fourth = list(line_documents()), list(image_documents())
+    uids += [third[0][1]["uid"], fourth[0][1]["uid"]]
+    longer = max(len(third), len(fourth))
+    for k in range(longer):
+        for docs in (third, fourth):
+            if k < len(docs):
+                live(*docs[k])
+    for uid, docs in zip(uids, (first, second, third, fourth), strict=True):
+        maps = live.wait(uid, timeout_s=30)
+        assert maps.key.run_uids == (uid,)
+        assert maps.identical(map_run(docs, nvpf))
+
+
+def test_under_a_run_engine_a_device_that_reuses_its_buffer_does_no_harm(live, nvpf, RE):
+    counts, energies_ev, _ = particle_counts()
+    device = EnergyImageDevice(counts, energies_ev)
+    RE.subscribe(live)
+    RE(stack_plan(device, particle_scan()))
+    uid = next(iter(live._runs))
+    maps = live.wait(uid, timeout_s=30)
+    assert maps.identical(map_run(image_documents(), nvpf))
+
+
+def test_a_raising_sink_is_reported_and_disturbs_neither_scan_nor_maps(live, RE, caplog):
+    heard = Recorder()
+
+    def breaks(_):
+        raise OSError("disk full")
+
+    live.add_sink(on_cube=breaks, on_maps=breaks)
+    live.add_sink(heard)
+    counts, energies_ev, _ = particle_counts()
+    RE.subscribe(live)
+    with caplog.at_level(logging.CRITICAL, "stxm_live"):
+        (uid,) = RE(stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan()))
+        maps = live.wait(uid, timeout_s=30)
+    assert maps.status == "complete"
+    assert len(heard.cubes) == 13
+    assert {str(error) for _, error in heard.errors} == {"disk full"}
+
+
+def test_a_slow_sink_does_not_hold_up_the_scan(live, RE):
+    release = threading.Event()
+    live.add_sink(on_cube=lambda view: release.wait(20))
+    counts, energies_ev, _ = particle_counts()
+    RE.subscribe(live)
+    (uid,) = RE(stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan()))
+    assert not live.status(uid).is_done  # the scan has ended, the sink still holds the worker
+    release.set()
+    assert live.wait(uid, timeout_s=30).status == "complete"
+
+
+def test_an_unknown_run_is_an_error_that_names_map_run(live):
+    with pytest.raises(KeyError, match=r"map_run\(catalog\[uid\]"):
+        live.wait("3f2a91bb", timeout_s=0)
+
+
+def test_a_run_that_began_before_the_subscription_is_left_alone(live, sink):
+    docs = list(image_documents())
+    uid = docs[0][1]["uid"]
+    for name, doc in docs[1:]:
+        live(name, doc)
+    with pytest.raises(KeyError):
+        live.wait(uid, timeout_s=0)
+    assert not sink.errors
+
+
+def test_waiting_too_short_says_how_far_the_run_is(live):
+    feed_part = list(image_documents())[:6]
+    uid = feed_part[0][1]["uid"]
+    worker_threads = threading.Thread(target=lambda: [live(n, d) for n, d in feed_part])
+    worker_threads.start()
+    worker_threads.join()
+    deadline = time.monotonic() + 20
+    while live.status(uid).n_images < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with pytest.raises(TimeoutError, match="4 of 13 images are in, the run has not ended"):
+        live.wait(uid, timeout_s=0.1)
+
+
+def test_waiting_inside_the_plan_that_delivers_is_refused(live, RE):
+    import bluesky.plan_stubs as bps
+
+    counts, energies_ev, _ = particle_counts()
+    seen = []
+
+    def wait_in_plan(k):
+        yield from bps.null()
+        uid = next(iter(live._runs))
+        with pytest.raises(RuntimeError, match="wait_for_maps"):
+            live.wait(uid, timeout_s=1)
+        seen.append(k)
+
+    RE.subscribe(live)
+    RE(
+        stack_plan(
+            EnergyImageDevice(counts, energies_ev), particle_scan(), before_image=wait_in_plan
+        )
+    )
+    assert len(seen) == 13
+
+
+def test_a_run_that_is_no_stack_is_ignored_and_wait_says_why(live, sink):
+    docs = list(documents(image_events(), particle_scan(), md={"plan_name": "count"}))
+    uid = feed(live, docs)
+    with pytest.raises(ValueError, match="no stxm block"):
+        live.wait(uid, timeout_s=30)
+    assert not sink.errors
+    assert live.status(uid).state == "ignored"
+    assert live.stacks(uid) == []
+
+
+def test_a_broken_block_is_told_to_the_sinks(live, sink):
+    md = particle_scan().metadata()
+    md["stxm"]["shape"] = [13, 60]
+    uid = feed(live, documents(image_events(), particle_scan(), md=md))
+    with pytest.raises(ValueError, match="shape"):
+        live.wait(uid, timeout_s=30)
+    assert sink.errors
+
+
+def test_explicit_keywords_stand_in_for_a_missing_block(nvpf):
+    with LivePhaseMapper(nvpf, scan=particle_scan()) as live:
+        docs = list(documents(image_events(), particle_scan(), md={"plan_name": "count"}))
+        maps = live.wait(feed(live, docs), timeout_s=30)
+    assert maps.identical(map_run(docs, nvpf, scan=particle_scan()))
+
+
+def test_wait_refuses_a_region_that_is_not_there(live):
+    uid = feed(live, image_documents())
+    assert live.wait(uid, region="1", timeout_s=30)
+    with pytest.raises(ValueError, match="no stack of region '7'"):
+        live.wait(uid, region="7", timeout_s=30)
+    assert [str(key) for key in live.stacks(uid)] == [f"run {uid[:8]} region 1"]
+
+
+def test_what_cannot_be_shown_is_a_problem_and_what_cannot_be_mapped_an_error(nvpf):
+    counts = particle_counts()[0]
+    filled = np.full_like(counts[0], 500) + counts[3] * 0.9  # nothing is empty
+    events = [
+        (None, data | {"counts": np.random.default_rng(k).poisson(filled).astype(np.float32)})
+        for k, (_, data) in enumerate(image_events())
+    ]
+    recipe = nvpf.with_changes({"i0.source": "region", "i0.region": (90, 91, 90, 91)})
+    recorder = Recorder()
+    with LivePhaseMapper(recipe) as live:
+        live.add_sink(recorder)
+        uid = feed(live, documents(events, particle_scan()))
+        with pytest.raises(ValueError, match="lies outside the image"):
+            live.wait(uid, timeout_s=30)
+        status = live.status(uid)
+    assert status.n_images == 13
+    assert any("cannot be shown" in problem for problem in status.problems)
+    assert recorder.errors
+
+
+def test_after_close_documents_are_ignored_with_a_line_in_the_log(nvpf, caplog):
+    live = LivePhaseMapper(nvpf)
+    live.close()
+    with caplog.at_level(logging.WARNING, "stxm_live"):
+        live("start", {"uid": "3f2a91bb"})
+    assert "after close()" in caplog.text
+
+
+def test_a_mangled_document_never_raises(live):
+    for name in ("start", "descriptor", "event", "event_page", "stop", "resource", "nonsense"):
+        live(name, {})
+        live(name, {"uid": None, "data": 7, "run_start": [], "descriptor": {}})
+    maps = live.wait(feed(live, image_documents()), timeout_s=30)
+    assert maps.status == "complete"
+
+
+def test_only_the_last_results_stay_in_memory(nvpf):
+    with LivePhaseMapper(nvpf) as live:
+        uids = [feed(live, image_documents(skip=range(2, 13))) for _ in range(10)]
+        for uid in uids[-8:]:
+            live.wait(uid, timeout_s=30)
+        uids.append(feed(live, image_documents(skip=range(2, 13))))
+        live.wait(uids[-1], timeout_s=30)
+        with pytest.raises(KeyError, match="no longer in memory"):
+            live.wait(uids[0], timeout_s=0)
+
+
+def test_a_subscribed_mapper_is_not_forgotten_by_the_run_engine(nvpf, RE):
+    counts, energies_ev, _ = particle_counts()
+    seen = Recorder()
+    mapper = LivePhaseMapper(nvpf)
+    mapper.add_sink(seen)
+    RE.subscribe(mapper)
+    close = mapper.close
+    del mapper
+    RE(stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan()))
+    close()
+    assert len(seen.maps) == 1

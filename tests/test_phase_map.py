@@ -1,0 +1,285 @@
+import json
+import random
+
+import numpy as np
+import pytest
+from particles import NX, NY, particle_counts, particle_stack
+
+from stxm_live.phase_map import load_model, map_phases
+from stxm_live.phase_maps import PRODUCTS
+from stxm_live.recipe import Recipe
+from stxm_live.stack import Frame, Stack
+
+
+@pytest.fixture(scope="module")
+def maps(nvpf):
+    return map_phases(particle_stack(), nvpf)
+
+
+@pytest.fixture(scope="module")
+def with_encoder(small_bundle):
+    recipe = Recipe.load("nvpf").with_changes({"model": small_bundle})
+    return map_phases(particle_stack(), recipe)
+
+
+def right(index):
+    """Share of right pixels among those inside one domain of the particle."""
+    _, _, particle = particle_counts()
+    counted = particle.specimen & ~particle.mixed & (index >= 0)
+    assert counted.sum() > 0.9 * (particle.specimen & ~particle.mixed).sum()
+    return (index[counted] == particle.phase_index[counted]).mean()
+
+
+def test_pure_pixels_get_their_true_phase(maps):
+    assert right(maps.phase_index) > 0.85
+    assert right(maps.resolved_index) > 0.9
+    assert right(maps.resolved_index) > right(maps.phase_index)
+
+
+def test_the_expected_share_of_wrong_labels_is_the_true_one(maps):
+    _, _, particle = particle_counts()
+    pure = particle.specimen & ~particle.mixed & (maps.resolved_index >= 0)
+    expected = maps.wrong_probability[pure].mean()
+    assert expected == pytest.approx(1 - right(maps.resolved_index), abs=0.03)
+
+
+def test_coefficients_are_those_of_numpy(maps):
+    row, column = NY // 2, NX // 2
+    for k, reference in enumerate(maps.reference_od):
+        expected = np.corrcoef(maps.od[:, row, column], reference)[0, 1]
+        assert maps.correlation[k, row, column] == pytest.approx(expected, abs=1e-5)
+
+
+def test_reliability_is_the_lead_of_the_best_in_percent(maps):
+    q = np.sort(maps.correlation, axis=0)
+    np.testing.assert_allclose(maps.reliability, 100 * (q[-1] - q[-2]), atol=1e-4)
+    mapped = maps.phase_index >= 0
+    np.testing.assert_array_equal(maps.ambiguous[mapped], maps.reliability[mapped] < 0.5)
+
+
+def test_every_mapped_pixel_counts_in_the_fractions_ambiguous_or_not(maps):
+    counted = np.bincount(maps.phase_index[maps.phase_index >= 0], minlength=5)
+    np.testing.assert_allclose(maps.fractions, counted / counted.sum())
+    assert maps.fractions.sum() == pytest.approx(1)
+    assert maps.resolved_fractions.sum() == pytest.approx(1)
+
+
+def test_beside_the_specimen_there_is_no_phase(maps):
+    outside = ~maps.specimen
+    assert (maps.phase_index[outside] == -1).all()
+    assert (maps.resolved_index[outside] == -1).all()
+    assert np.isnan(maps.correlation[:, outside]).all()
+    assert not maps.ambiguous[outside].any()
+
+
+def test_all_products_have_the_announced_axes(with_encoder):
+    sizes = {"energy_ev": 13, "phase": 5, "y": NY, "x": NX, "rank": 2, "latent_axis": 3}
+    sizes["direction"] = 2
+    for name, product in PRODUCTS.items():
+        array = getattr(with_encoder, name)
+        if array is not None:
+            assert array.shape == tuple(sizes[d] for d in product.dims), name
+            assert not array.flags.writeable, name
+
+
+def test_the_result_depends_neither_on_the_order_of_frames_nor_on_the_rest_of_the_scan(nvpf, maps):
+    counts, energies_ev, _ = particle_counts()
+    order = list(range(13))
+    random.Random(3).shuffle(order)
+    shuffled = Stack.from_arrays(
+        counts[order], [energies_ev[k] for k in order], extent_um=(0.0, 2.13, 1.77, 0.0)
+    )
+    assert map_phases(shuffled, nvpf).identical(maps)
+    more = Stack.from_arrays(
+        np.concatenate([counts, counts[:1]]), [*energies_ev, 540.0], extent_um=(0.0, 2.13, 1.77, 0)
+    )
+    assert map_phases(more, nvpf).identical(maps)
+
+
+def test_results_that_differ_name_the_products(nvpf, maps):
+    other = map_phases(particle_stack(), nvpf.with_changes({"ambiguity_threshold": 0.01}))
+    assert not other.identical(maps)
+    assert "ambiguous" in other.differences(maps)
+    assert "od" not in other.differences(maps)
+
+
+def test_nothing_is_written_over_in_the_stack(nvpf):
+    stack = particle_stack()
+    before = stack.intensity().copy()
+    map_phases(stack, nvpf)
+    np.testing.assert_array_equal(stack.intensity(), before)
+
+
+def test_a_missing_energy_makes_the_result_incomplete_and_unresolved(nvpf):
+    stack = particle_stack()
+    frames = tuple(f for f in stack.frames if f.energy_ev != 518.3)
+    partial = Stack(stack.key, stack.scan, frames, finished=False)
+    maps = map_phases(partial, nvpf)
+    assert maps.status == "incomplete"
+    assert maps.resolved_index is None
+    assert maps.probability is None
+    assert maps.quality.verdict == "poor"
+    assert "518.3 eV" in maps.quality.cause
+    assert any("518.3" in warning for warning in maps.warnings)
+    assert maps.final_index is maps.phase_index
+
+
+def test_an_excluded_energy_is_not_missed(nvpf):
+    recipe = nvpf.with_changes({"exclude_energies_ev": (505.0,)})
+    maps = map_phases(particle_stack(), recipe)
+    assert maps.status == "complete"
+    assert 505.0 not in maps.energies_ev
+
+
+def test_the_energies_really_had_are_used(nvpf):
+    energies_ev = particle_counts()[1]
+    stack = particle_stack()
+    off = tuple(
+        Frame(e + 0.03, f.intensity, e) for e, f in zip(energies_ev, stack.frames, strict=True)
+    )
+    maps = map_phases(Stack(stack.key, stack.scan, off), nvpf)
+    np.testing.assert_allclose(maps.energies_ev, np.add(energies_ev, 0.03))
+    expected = nvpf.reference_spectra.at(np.add(energies_ev, 0.03))
+    np.testing.assert_allclose(maps.reference_od, expected)
+
+
+def test_references_that_do_not_cover_an_energy_are_an_error_that_names_it(nvpf, tmp_path):
+    references = nvpf.reference_spectra
+    short = tmp_path / "short.csv"
+    keep = references.energies_ev <= 531
+    type(references)(
+        references.phase_names, references.energies_ev[keep], references.od[:, keep]
+    ).to_csv(short)
+    with pytest.raises(ValueError, match=r"cover 500 to 531 eV, the scan has 532.2 eV"):
+        map_phases(particle_stack(), nvpf.with_changes({"references": short}))
+
+
+def changed(k, change):
+    counts, energies_ev, _ = particle_counts()
+    images = np.array(counts)
+    images[k] = change(images[k])
+    return Stack.from_arrays(images, energies_ev)
+
+
+def test_dead_pixels_are_left_out_and_counted(nvpf):
+    def dead_row(image):
+        image[30] = 0
+        image[31, :5] = np.nan
+        return image
+
+    maps = map_phases(changed(4, dead_row), nvpf)
+    assert (maps.phase_index[30] == -1).all()
+    assert f"{NX} zero or negative" in " ".join(maps.warnings)
+    assert "5 missing" in " ".join(maps.warnings)
+    assert not maps.valid[30].any()
+
+
+def test_saturated_pixels_are_left_out_and_counted(nvpf):
+    limit = float(particle_counts()[0].max())
+    maps = map_phases(particle_stack(), nvpf.with_changes({"detector.saturation_counts": limit}))
+    assert "saturated" in " ".join(maps.warnings)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda image: image * 0, lambda image: image * np.nan],
+    ids=["shutter closed", "all NaN"],
+)
+def test_an_image_without_a_usable_pixel_counts_as_missing(nvpf, change):
+    maps = map_phases(changed(6, change), nvpf)
+    assert maps.status == "incomplete"
+    assert "image at 519.2 eV has no usable pixel" in " ".join(maps.warnings)
+    assert 519.2 not in maps.energies_ev
+
+
+def test_without_an_encoder_maps_are_made_and_a_line_tells_how_to_train_one(maps):
+    assert maps.latent_index is None
+    assert maps.resolved_index is not None
+    assert any("stxm-live train" in warning for warning in maps.warnings)
+
+
+def test_the_paper_s_map_changes_ambiguous_pixels_only(with_encoder):
+    clear = (with_encoder.phase_index >= 0) & ~with_encoder.ambiguous
+    np.testing.assert_array_equal(with_encoder.latent_index[clear], with_encoder.phase_index[clear])
+    changed_pixels = with_encoder.latent_index != with_encoder.phase_index
+    assert changed_pixels.any()
+    second = with_encoder.ambiguous_pair[1]
+    np.testing.assert_array_equal(with_encoder.latent_index[changed_pixels], second[changed_pixels])
+
+
+@pytest.mark.parametrize(
+    ("method", "product"), [("pearson", "phase_index"), ("mahalanobis", "latent_index")]
+)
+def test_the_recipe_chooses_which_map_is_the_resolved_one(small_bundle, method, product):
+    recipe = Recipe.load("nvpf").with_changes({"model": small_bundle, "resolver.method": method})
+    maps = map_phases(particle_stack(), recipe)
+    np.testing.assert_array_equal(maps.resolved_index, getattr(maps, product))
+
+
+def test_a_bundle_for_other_energies_leaves_the_maps_without_an_encoder(small_bundle):
+    counts, energies_ev, _ = particle_counts()
+    recipe = Recipe.load("nvpf").with_changes({"model": small_bundle})
+    shifted = Stack.from_arrays(counts, np.add(energies_ev, 0.2))
+    maps = map_phases(shifted, recipe)
+    assert maps.latent is None
+    assert maps.probability is not None
+    assert any("off by" in warning and "0.2" in warning for warning in maps.warnings)
+
+
+def test_a_tampered_bundle_is_refused_and_maps_are_made_without_it(small_bundle, tmp_path):
+    import shutil
+
+    copy = tmp_path / "bundle"
+    shutil.copytree(small_bundle, copy)
+    model = copy / "encoder.tflite"
+    model.write_bytes(model.read_bytes()[:-1] + b"\x01")
+    recipe = Recipe.load("nvpf").with_changes({"model": copy, "resolver.method": "mahalanobis"})
+    maps = map_phases(particle_stack(), recipe)
+    assert maps.latent is None
+    assert any("SHA-256" in warning for warning in maps.warnings)
+    assert any("by likelihood instead" in warning for warning in maps.warnings)
+    assert maps.provenance["method"] == "likelihood"
+
+
+def test_a_model_for_other_references_is_refused(small_bundle, nvpf, tmp_path):
+    references = nvpf.reference_spectra
+    other = tmp_path / "other.csv"
+    type(references)(references.phase_names, references.energies_ev, references.od * 1.1).to_csv(
+        other
+    )
+    recipe = nvpf.with_changes({"references": other, "model": small_bundle})
+    with pytest.raises(ValueError, match="other references"):
+        load_model(recipe)
+
+
+def test_any_function_may_stand_for_the_encoder(small_bundle):
+    recipe = Recipe.load("nvpf").with_changes({"model": small_bundle})
+    model = load_model(recipe)._replace(
+        encode=lambda spectra: np.zeros((len(spectra), 3), np.float32)
+    )
+    maps = map_phases(particle_stack(), recipe, model=model)
+    assert (maps.latent[maps.phase_index >= 0] == 0).all()
+
+
+def test_the_dataset_has_all_products_with_units_and_coordinates(with_encoder):
+    dataset = with_encoder.to_xarray()
+    assert dataset["od"].dims == ("energy_ev", "y", "x")
+    assert list(dataset["phase"].values) == list(with_encoder.phase_names)
+    assert dataset["i0"].attrs["units"] == "counts"
+    assert dataset["y"].values[0] == pytest.approx(1.77)  # extents may descend
+    assert dataset["y"].values[-1] == pytest.approx(0.0)
+    json.loads(dataset.attrs["provenance"])
+    missing = {n for n in PRODUCTS if getattr(with_encoder, n) is not None} - set(dataset)
+    assert not missing
+
+
+def test_a_result_shows_itself_in_a_notebook_with_its_verdict(maps):
+    html = maps._repr_html_()
+    assert "data:image/png;base64," in html
+    assert maps.quality.cause.split()[0] in html
+    assert "synthetic" in html
+
+
+def test_synthetic_references_are_named_as_such(maps):
+    assert maps.synthetic_references
+    assert "the reference spectra are synthetic" in maps.warnings
