@@ -1,0 +1,259 @@
+import hashlib
+import shutil
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from skimage.io import imsave
+
+from stxm_live.recipe import Recipe, read_mask, recipe_path, shipped_recipes
+
+TOML = """
+name = "iron"
+references = "spectra/fe.csv"
+energies_ev = [708.5, 700.0, 710.2]
+exclude_energies_ev = [700.0]
+
+[i0]
+source = "spectrum"
+spectrum = "i0.xsp"
+
+[alignment]
+max_shift_px = 4
+
+[specimen]
+mask = "particle.msk"
+
+[resolver]
+method = "pearson"
+
+[detector]
+saturation_counts = 60000
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A recipe with every file that it names."""
+    folder = tmp_path / "iron"
+    (folder / "spectra").mkdir(parents=True)
+    (folder / "recipe.toml").write_text(TOML)
+    (folder / "spectra" / "fe.csv").write_text("energy_ev,oxidized,reduced\n690,1,1\n720,2,3\n")
+    (folder / "i0.xsp").write_text("690 100\n720 130\n")
+    (folder / "particle.msk").write_text("  xx\n x\n")
+    return folder
+
+
+def values(**changes):
+    return {"name": "iron", "references": "fe.csv", **changes}
+
+
+def test_the_shipped_recipe_has_the_papers_phases_energies_and_threshold():
+    recipe = Recipe.load("nvpf")
+    spectra = recipe.reference_spectra
+    assert spectra.phase_names == ("Na3VPF", "Na2.4VPF", "Na2VPF", "Na1VPF", "Na1-yVPF")
+    assert len(recipe.energies_ev) == 13
+    assert recipe.ambiguity_threshold == 0.005
+    assert recipe.min_correlation == 0
+    assert spectra.at(recipe.energies_ev).shape == (5, 13)
+    assert spectra.synthetic, "no measured set is public, and results must say so"
+
+
+def test_every_shipped_recipe_loads_by_its_name():
+    assert "nvpf" in shipped_recipes()
+    for name, path in shipped_recipes().items():
+        assert Recipe.load(name).name == name
+        assert Recipe.load(path).fingerprint() == Recipe.load(name).fingerprint()
+
+
+def test_an_unknown_recipe_names_those_that_ship(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no recipe 'nvfp': .*\(.*nvpf.*\)"):
+        Recipe.load("nvfp")
+
+
+def test_a_file_of_that_name_comes_before_a_shipped_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nvpf").write_text(TOML)
+    assert Recipe.load("nvpf").name == "iron"
+
+
+def test_files_are_looked_for_beside_the_recipe(folder, monkeypatch):
+    monkeypatch.chdir("/")
+    recipe = Recipe.load(folder)
+    assert recipe_path(folder) == folder / "recipe.toml"
+    assert recipe.references == folder / "spectra" / "fe.csv"
+    assert recipe.reference_spectra.phase_names == ("oxidized", "reduced")
+    assert [column.tolist() for column in recipe.i0_spectrum] == [[690, 720], [100, 130]]
+    assert recipe.specimen_mask.tolist() == [[0, 0, 1, 1], [0, 1, 0, 0]]
+    assert recipe.model is None
+
+
+def test_an_absolute_path_stays_as_it_is(folder):
+    elsewhere = folder / "spectra" / "fe.csv"
+    recipe = Recipe.from_values(values(references=str(elsewhere)), folder="/nowhere")
+    assert recipe.references == elsewhere
+
+
+def test_what_a_recipe_does_not_say_has_the_papers_defaults():
+    recipe = Recipe.from_values(values())
+    assert recipe.energies_ev is None
+    assert recipe.ambiguity_threshold == 0.005
+    assert recipe.i0.source == "empty-region"
+    assert recipe.alignment.enabled
+    assert recipe.alignment.max_shift_px is None
+    assert recipe.i0_spectrum is None
+    assert recipe.specimen_mask is None
+    assert all(recipe.selects(e) for e in (505.0, 512.345, 1000.0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"treshold": 0.01}, "treshold: Extra inputs are not permitted"),
+        ({"alignment": {"max_shift": 3}}, r"alignment\.max_shift: Extra inputs"),
+        ({"alignment": {"max_shift_px": 0}}, r"alignment\.max_shift_px: .*greater than 0"),
+        ({"alignment": True}, "alignment: "),
+        ({"name": ""}, "name: .*at least 1 character"),
+        ({"ambiguity_threshold": -0.1}, "ambiguity_threshold: .*greater than or equal to 0"),
+        ({"ambiguity_threshold": "low"}, "ambiguity_threshold: .*valid number"),
+        ({"min_correlation": 1.2}, "min_correlation: .*less than or equal to 1"),
+        ({"energies_ev": [515, 515.0]}, "energies_ev: an energy stands in the list twice"),
+        ({"energies_ev": [515, -3]}, r"energies_ev\.1: .*greater than 0"),
+        ({"i0": {"source": "region"}}, r"i0: source = \"region\" needs region = \[x0, x1, y0, y1"),
+        ({"i0": {"source": "spectrum"}}, 'i0: source = "spectrum" needs spectrum = "file.csv"'),
+        ({"i0": {"source": "sky"}}, "i0.source: Input should be 'empty-region', 'region' or"),
+        ({"i0": {"region": [1, 2, 3]}}, r"i0\.region\.3: Field required"),
+        ({"resolver": {"method": "magic"}}, "resolver.method: .*'mahalanobis'"),
+        ({"detector": {"photons_per_count": 0}}, r"detector\.photons_per_count: .*greater than 0"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(changes, problem):
+    with pytest.raises(ValueError, match=rf"recipe '.*' in \.:\n(?s:.*)  {problem}"):
+        Recipe.from_values(values(**changes))
+
+
+def test_all_wrong_values_are_told_at_once_a_line_each():
+    with pytest.raises(ValueError, match="recipe 'iron'") as e:
+        Recipe.from_values({"name": "iron", "min_correlation": 7, "resolver": {"k": 1}})
+    lines = str(e.value).splitlines()[1:]
+    assert sorted(line.split(":")[0].strip() for line in lines) == [
+        "min_correlation",
+        "references",
+        "resolver.k",
+    ]
+    assert "pydantic" not in str(e.value)
+
+
+def test_a_slip_in_the_toml_is_told_with_file_and_line(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text('name = "iron"\nenergies_ev = [515.6, 517.5\n[i0]\nsource =\n')
+    with pytest.raises(ValueError, match=r"recipe\.toml: .*line \d"):
+        Recipe.load(path)
+
+
+def test_a_change_touches_only_what_it_names(folder):
+    recipe = Recipe.load(folder)
+    changed = recipe.with_changes({"resolver.method": "mahalanobis", "ambiguity_threshold": 0.01})
+    assert changed.resolver.method == "mahalanobis"
+    assert changed.ambiguity_threshold == 0.01
+    assert recipe.resolver.method == "pearson"
+    before, after = recipe.model_dump(), changed.model_dump()
+    before["resolver"]["method"], before["ambiguity_threshold"] = "mahalanobis", 0.01
+    assert after == before
+    assert changed.reference_spectra.phase_names == ("oxidized", "reduced")
+
+
+def test_a_change_takes_the_text_of_a_command_line(folder):
+    recipe = Recipe.load(folder).with_changes({"alignment.max_shift_px": "2.5"})
+    assert recipe.alignment.max_shift_px == 2.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"resolvr.method": "pearson"}, r"recipe has no table 'resolvr' \(in 'resolvr\.method'\)"),
+        ({"name.first": "Fe"}, "recipe has no table 'name'"),
+        ({"resolver.methd": "pearson"}, "resolver.methd: Extra inputs"),
+        ({"resolver.method": "best"}, "resolver.method: Input should be 'pearson'"),
+        ({"ambiguity_threshold": "low"}, "ambiguity_threshold: .*valid number"),
+    ],
+)
+def test_a_change_of_something_that_is_not_there_is_refused(folder, changes, problem):
+    with pytest.raises(ValueError, match=problem):
+        Recipe.load(folder).with_changes(changes)
+
+
+def test_a_recipe_does_not_change_in_place():
+    with pytest.raises(ValidationError, match="frozen"):
+        Recipe.from_values(values()).ambiguity_threshold = 0.1
+
+
+def test_the_recipe_selects_its_energies_within_half_their_distance_and_half_an_ev():
+    recipe = Recipe.from_values(values(energies_ev=[520.0, 510.0, 520.6]))
+    assert recipe.energies_ev == (510.0, 520.0, 520.6)
+    chosen = [510.0, 510.29, 519.75, 520.25, 520.4, 520.85]
+    assert all(recipe.selects(e) for e in chosen)
+    assert not any(recipe.selects(e) for e in [509.6, 511.0, 519.6, 521.0])
+    alone = Recipe.from_values(values(energies_ev=[510.0]))
+    assert alone.selects(510.5)
+    assert not alone.selects(510.6)
+
+
+def test_excluded_energies_are_left_out_within_the_tolerance():
+    recipe = Recipe.from_values(values(exclude_energies_ev=[530.3], energy_tolerance_ev=0.05))
+    assert not recipe.selects(530.3)
+    assert not recipe.selects(530.34)
+    assert recipe.selects(530.36)
+
+
+def test_the_fingerprint_depends_on_values_and_contents_not_on_the_place(folder, tmp_path):
+    first = Recipe.load(folder).fingerprint()
+    assert len(first) == len(hashlib.sha256().hexdigest())
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(folder, moved)
+    assert Recipe.load(moved).fingerprint() == first
+    assert Recipe.load(folder).with_changes({"model": "bundle"}).fingerprint() == first
+    seen = {first, Recipe.load(folder).with_changes({"ambiguity_threshold": 0.006}).fingerprint()}
+    for name in ("spectra/fe.csv", "i0.xsp", "particle.msk"):
+        with (moved / name).open("a") as file:
+            file.write("\n")
+        seen.add(Recipe.load(moved).fingerprint())
+    assert len(seen) == 5
+
+
+def test_a_mask_is_the_same_from_each_kind_of_file(tmp_path, rng):
+    mask = rng.random((7, 11)) < 0.4
+    mask[3] = False
+    mask[:, 5] = False
+    mask[0, -1] = True
+    np.save(tmp_path / "mask.npy", mask.astype(np.uint8))
+    imsave(tmp_path / "mask.png", np.where(mask, 255, 0).astype(np.uint8), check_contrast=False)
+    rows = ["".join("x" if c else " " for c in row) for row in mask]
+    (tmp_path / "mask.msk").write_text("\n".join(rows) + "\n")
+    (tmp_path / "short.msk").write_text("\n".join(row.rstrip() for row in rows) + "\n")
+    for name in ("mask.npy", "mask.png", "mask.msk", "short.msk"):
+        read = read_mask(tmp_path / name)
+        assert read.dtype == bool
+        assert np.array_equal(read, mask), name
+
+
+def test_whatever_is_brighter_than_half_in_a_coloured_picture_is_specimen(tmp_path):
+    picture = np.zeros((2, 3, 4), dtype=np.uint8)
+    picture[..., 3] = 255
+    picture[0, 1, :3] = 255
+    picture[1, 2, :3] = 100
+    imsave(tmp_path / "mask.png", picture, check_contrast=False)
+    assert read_mask(tmp_path / "mask.png").tolist() == [[0, 1, 0], [0, 0, 0]]
+
+
+def test_an_empty_mask_file_is_refused_by_name(tmp_path):
+    (tmp_path / "empty.msk").write_text("\n\n")
+    with pytest.raises(ValueError, match=r"empty\.msk: the mask is empty"):
+        read_mask(tmp_path / "empty.msk")
+
+
+def test_a_mask_array_of_python_objects_is_not_unpacked(tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match="allow_pickle"):
+        read_mask(tmp_path / "objects.npy")
