@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
 from bluesky.utils import MsgGenerator
 
+if TYPE_CHECKING:
+    from stxm_live.live import LivePhaseMapper
+    from stxm_live.phase_maps import PhaseMaps
+
 _POLL_S = 0.05
 
 
-class Live(Protocol):
-    """What is needed of a `LivePhaseMapper`."""
-
-    def status(self, uid: str) -> Any:
-        """An object with ``is_done``."""
-        ...
-
-    def wait(self, uid: str, *, timeout_s: float) -> Any:
-        """The maps of a run, or an error that says what went wrong."""
-        ...
-
-
-def wait_for_maps(live: Live, uid: str, *, timeout_s: float = 30.0) -> MsgGenerator[Any]:
+def wait_for_maps(
+    live: LivePhaseMapper, uid: str, *, timeout_s: float = 30.0
+) -> MsgGenerator[PhaseMaps]:
     """Wait for the maps of a run inside a plan; the RunEngine stays responsive.
 
     Parameters
@@ -43,6 +37,8 @@ def wait_for_maps(live: Live, uid: str, *, timeout_s: float = 30.0) -> MsgGenera
     ------
     TimeoutError
         If the maps are not there in time.
+    KeyError, ValueError
+        As `LivePhaseMapper.wait`.
     """
     deadline = time.monotonic() + timeout_s
     while not live.status(uid).is_done:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,6 +140,12 @@ class SimulatedMicroscope:
             dtype_numpy="<f4",
             reuse_buffer=reuse_buffer,
         )
+
+    def field(self) -> dict[str, Any]:
+        """The raster of the specimen's own pixels, as arguments of `stxm_stack`."""
+        x0, x1, y0, y1 = self.specimen.extent_um
+        ny, nx = self.specimen.shape
+        return {"x_extent_um": (x0, x1), "y_extent_um": (y0, y1), "nx": nx, "ny": ny}
 
     def _image(self, scan: StackScan) -> Mapping[str, NDArray[np.float64]]:
         self._enter(scan)

@@ -1,0 +1,27 @@
+"""Plans, catalogue and live maps.
+
+(uid,) = RE(stxm_stack(camera, energy, energies_ev=recipe.energies_ev, **microscope.field()))
+maps = live.wait(uid, timeout_s=30)
+"""
+
+# ruff: noqa: F401, F821  names for the user at the prompt, and from the files before this one
+import os
+import threading
+
+from stxm_live import LivePhaseMapper, map_run
+from stxm_live.catalog import RawWriter, close_catalog, list_runs, open_catalog
+from stxm_live.plans import stxm_stack, wait_for_maps
+
+catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
+writer = RawWriter(catalog)
+live = LivePhaseMapper(recipe)
+
+RE.md["scan_id"] = max((run.scan_id or 0 for run in list_runs(catalog, limit=1)), default=0)
+RE.subscribe(writer)
+RE.subscribe(live)
+writer.guard(RE)
+
+# before the interpreter ends its threads, without which the embedded catalogue stores nothing
+threading._register_atexit(close_catalog, catalog)
+threading._register_atexit(writer.close)
+threading._register_atexit(live.close)  # the last one registered is called first

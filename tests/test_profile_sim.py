@@ -1,0 +1,74 @@
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROFILES = Path(__file__).parents[1] / "profiles"
+IGNORED = shutil.ignore_patterns("*.sqlite*", "db", "log", "pid", "security")
+
+SESSION = """
+import json
+raster = microscope.field() | {"nx": 64, "ny": 56}
+microscope.camera._exposure_time_s = lambda scan: 0.0
+(uid,) = RE(stxm_stack(camera, energy, energies_ev=recipe.energies_ev, **raster))
+maps = live.wait(uid, timeout_s=120)
+writer.wait(uid, 60)
+again = map_run(catalog[-1], recipe)
+print("RESULT", json.dumps({
+    "uid": uid, "scan_id": catalog[-1].start["scan_id"], "shape": maps.phase_index.shape,
+    "status": maps.status, "differences": maps.differences(again),
+    "plans": [stxm_stack.__name__, wait_for_maps.__name__],
+    "devices": [d.name for d in (energy, sample_x, sample_y, camera, line, ring_current)],
+}))
+"""
+
+
+def session(folder: Path) -> dict:
+    """Run a short scan in IPython with the profile, as a user would; its printed result."""
+    shutil.copytree(PROFILES, folder / "profiles", dirs_exist_ok=True, ignore=IGNORED)
+    command = ["-m", "IPython", f"--ipython-dir={folder / 'profiles'}", "--profile=sim"]
+    environment = {**os.environ, "STXM_LIVE_CATALOG": str(folder / "runs")}
+    done = subprocess.run(
+        [sys.executable, *command, "-c", SESSION],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    lines = [text for text in done.stdout.splitlines() if text.startswith("RESULT ")]
+    assert lines, done.stdout[-3000:] + done.stderr[-3000:]
+    return json.loads(lines[0].removeprefix("RESULT "))
+
+
+@pytest.mark.slow
+def test_a_session_with_the_profile_scans_maps_stores_and_replays(tmp_path):
+    first = session(tmp_path)
+    assert first["status"] == "complete"
+    assert first["shape"] == [56, 64]
+    assert first["differences"] == []
+    assert first["scan_id"] == 1
+    assert first["plans"] == ["stxm_stack", "wait_for_maps"]
+    names = ["energy", "sample_x", "sample_y", "camera", "line", "ring_current"]
+    assert first["devices"] == names
+    assert (tmp_path / "runs").is_dir()
+    second = session(tmp_path)
+    assert second["scan_id"] == 2
+    assert second["uid"] != first["uid"]
+
+
+def test_startup_files_are_short_and_only_wire():
+    files = sorted((PROFILES / "profile_sim" / "startup").glob("*.py"))
+    assert [file.name[:3] for file in files] == ["00-", "10-", "20-"]
+    for file in files:
+        text = file.read_text()
+        assert len(text.splitlines()) < 40, file.name
+        assert "def " not in text
+        assert "class " not in text
