@@ -1,0 +1,196 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import nnls
+from scipy.special import softmax
+from scipy.stats import chi2 as chi_squared
+
+from stxm_live.likelihood import fit_references, phase_frequencies, posterior
+
+N_SPECTRA = 20_000
+
+
+@pytest.fixture(scope="module")
+def references(nvpf):
+    return nvpf.reference_spectra.at(nvpf.energies_ev)
+
+
+def counted(references, *, i0=600.0, frequencies=None, gain=1.0, n=N_SPECTRA, seed=0, mixed=False):
+    """OD and counts of spectra that follow the model exactly, and their phases.
+
+    Counts are Poisson numbers times ``gain``, so that their variance is gain times their mean.
+    """
+    rng = np.random.default_rng(seed)
+    phase = rng.choice(len(references), n, p=frequencies)
+    thickness = rng.uniform(1.0, 5.0, n)
+    expected = i0 * np.exp(-references[phase].T * thickness)
+    counts = np.maximum(rng.poisson(expected / gain) * gain, gain)
+    return np.log(i0 / counts), counts, phase
+
+
+def test_the_misfit_is_that_of_a_weighted_least_squares_fit(references):
+    # with a million photons counted and expected variances are the same
+    od, photons, _ = counted(references, i0=1e6, n=30)
+    for baseline in (False, True):
+        fit = fit_references(od, photons, references, baseline=baseline)
+        for k, i in np.ndindex(5, 30):
+            weight = np.sqrt(photons[:, i])
+            columns = [references[k], np.ones(13), -np.ones(13)][: 3 if baseline else 1]
+            _, residual = nnls(np.transpose(columns) * weight[:, None], od[:, i] * weight)
+            assert fit.chi2[k, i] == pytest.approx(residual**2, rel=0.02, abs=0.3)
+
+
+def test_no_thickness_is_negative(references):
+    brighter = np.repeat(-0.1 * references.mean(axis=0)[:, None], 4, axis=1)
+    fit = fit_references(brighter, np.full((13, 4), 1e6), references)
+    for chi2 in fit.chi2:
+        np.testing.assert_allclose(chi2, fit.chi2[0], rtol=1e-9)
+
+
+def test_the_misfit_of_the_true_phase_follows_chi_squared(references):
+    od, photons, phase = counted(references, i0=3000)
+    for baseline, degrees in ((False, 12), (True, 11)):
+        fit = fit_references(od, photons, references, baseline=baseline)
+        own = fit.chi2[phase, np.arange(N_SPECTRA)]
+        assert own.mean() == pytest.approx(degrees, rel=0.02)
+        assert np.quantile(own, 0.95) == pytest.approx(chi_squared.ppf(0.95, degrees), rel=0.03)
+
+
+@pytest.mark.parametrize("i0", [150, 600, 3000])
+@pytest.mark.parametrize("baseline", [False, True])
+def test_probabilities_are_calibrated_on_the_models_own_spectra(references, i0, baseline):
+    od, photons, phase = counted(references, i0=i0)
+    fit = fit_references(od, photons, references, baseline=baseline)
+    probability = posterior(fit.log_likelihood, np.full(5, 0.2))
+    right = probability.argmax(axis=0) == phase
+    sure = probability.max(axis=0)
+    assert sure.mean() == pytest.approx(right.mean(), abs=0.015)
+    for low, high in ((0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.0)):
+        these = (sure > low) & (sure <= high)
+        if these.sum() > 300:
+            error = 3 * np.sqrt(0.25 / these.sum())
+            assert sure[these].mean() == pytest.approx(right[these].mean(), abs=0.02 + error)
+
+
+@pytest.mark.parametrize("gain", [0.5, 2.0])
+def test_counts_noisier_or_quieter_than_photons_show_in_the_dispersion_only(references, gain):
+    od, photons, phase = counted(references, i0=2000, gain=gain)
+    fit = fit_references(od, photons, references)
+    assert fit.dispersion == pytest.approx(gain, rel=0.1)
+    probability = posterior(fit.log_likelihood, np.full(5, 0.2))
+    right = probability.argmax(axis=0) == phase
+    assert probability.max(axis=0).mean() == pytest.approx(right.mean(), abs=0.02)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    scale=st.tuples(*[st.floats(0.01, 100)] * 5),
+    baseline=st.booleans(),
+)
+def test_the_scale_of_a_reference_favours_no_phase(references, scale, baseline):
+    od, photons, _ = counted(references, n=50)
+    expected = fit_references(od, photons, references, baseline=baseline)
+    scaled = fit_references(od, photons, references * np.array(scale)[:, None], baseline=baseline)
+    np.testing.assert_allclose(scaled.log_likelihood, expected.log_likelihood, rtol=1e-9, atol=1e-6)
+
+
+def test_pure_noise_on_the_support_is_no_phase_in_particular(references):
+    rng = np.random.default_rng(0)
+    photons = rng.poisson(1000, (13, N_SPECTRA)).astype(float)
+    fit = fit_references(np.log(1000 / photons), photons, references)
+    assert posterior(fit.log_likelihood, np.full(5, 0.2)).mean(axis=1) == pytest.approx(
+        0.2, abs=0.03
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(constant=st.floats(-2, 2), seed=st.integers(0, 99))
+def test_with_a_baseline_a_constant_od_changes_nothing(references, constant, seed):
+    od, photons, _ = counted(references, n=50, seed=seed)
+    expected = fit_references(od, photons, references, baseline=True)
+    moved = fit_references(od + constant, photons, references, baseline=True)
+    np.testing.assert_allclose(moved.chi2, expected.chi2, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(moved.log_likelihood, expected.log_likelihood, rtol=1e-6, atol=1e-6)
+
+
+def test_without_a_baseline_a_constant_od_misleads(references):
+    od, photons, phase = counted(references, i0=3000, n=2000)
+    index = fit_references(od + 0.5, photons, references).log_likelihood.argmax(axis=0)
+    free = fit_references(od + 0.5, photons, references, baseline=True).log_likelihood.argmax(
+        axis=0
+    )
+    assert (index == phase).mean() < (free == phase).mean() - 0.2
+
+
+def test_a_spectrum_is_fitted_the_same_wherever_it_stands_in_a_large_map(references):
+    od, photons, _ = counted(references, n=17_000)
+    part = slice(16_380, 16_390)
+    whole = fit_references(od, photons, references)
+    alone = fit_references(od[:, part], photons[:, part], references)
+    np.testing.assert_allclose(alone.chi2, whole.chi2[:, part], rtol=1e-9)
+
+
+def test_the_planted_frequencies_of_the_phases_are_found_again(references):
+    planted = np.array([0.05, 0.4, 0.3, 0.05, 0.2])
+    od, photons, phase = counted(references, i0=1500, frequencies=planted)
+    found = phase_frequencies(fit_references(od, photons, references).log_likelihood)
+    assert found.sum() == pytest.approx(1)
+    np.testing.assert_allclose(found, np.bincount(phase) / N_SPECTRA, atol=0.01)
+
+
+def test_knowing_the_frequencies_makes_more_labels_right(references):
+    planted = np.array([0.02, 0.06, 0.12, 0.2, 0.6])
+    od, photons, phase = counted(references, i0=300, frequencies=planted)
+    log_likelihood = fit_references(od, photons, references).log_likelihood
+    flat = posterior(log_likelihood, np.full(5, 0.2)).argmax(axis=0)
+    probability = posterior(log_likelihood, phase_frequencies(log_likelihood))
+    known = probability.argmax(axis=0)
+    assert (known == phase).mean() > (flat == phase).mean() + 0.02
+    assert probability.max(axis=0).mean() == pytest.approx((known == phase).mean(), abs=0.02)
+
+
+def test_the_frequencies_are_a_fixed_point_of_expectation_maximisation():
+    rng = np.random.default_rng(1)
+    log_likelihood = 3 * rng.normal(size=(4, 3000))
+    found = phase_frequencies(log_likelihood, tolerance=1e-12, max_iterations=100_000)
+    share = softmax(log_likelihood + np.log(found)[:, None], axis=0)
+    np.testing.assert_allclose(share.mean(axis=1), found, atol=1e-9)
+
+
+def test_phases_that_no_spectrum_tells_apart_are_equally_frequent():
+    np.testing.assert_allclose(phase_frequencies(np.full((5, 30), -1e4)), 0.2)
+    assert phase_frequencies(np.zeros((5, 0))).tolist() == [0.2] * 5
+
+
+def test_a_large_map_has_the_frequencies_of_an_even_selection():
+    phase = np.arange(90_001) % 3
+    log_likelihood = np.where(np.arange(3)[:, None] == np.sort(phase), 0.0, -50.0)
+    np.testing.assert_allclose(phase_frequencies(log_likelihood), 1 / 3, atol=1e-3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), spread=st.floats(0, 1e5))
+def test_probabilities_add_up_to_one_and_are_those_of_bayes(seed, spread):
+    rng = np.random.default_rng(seed)
+    log_likelihood = spread * rng.normal(size=(5, 20)) - 1e4
+    frequencies = rng.dirichlet(np.ones(5))
+    before = log_likelihood.copy()
+    probability = posterior(log_likelihood, frequencies)
+    assert probability.dtype == np.float32
+    np.testing.assert_allclose(probability.sum(axis=0), 1, atol=1e-6)
+    expected = softmax(log_likelihood + np.log(frequencies)[:, None], axis=0)
+    np.testing.assert_allclose(probability, expected, atol=1e-6)
+    np.testing.assert_array_equal(log_likelihood, before)
+
+
+def test_a_phase_that_never_occurs_has_no_probability():
+    probability = posterior(np.array([[5.0], [0.0], [0.0]]), np.array([0.0, 0.5, 0.5]))
+    assert probability[:, 0].tolist() == [0, 0.5, 0.5]
+
+
+def test_without_any_spectrum_there_is_nothing_to_fit(references):
+    fit = fit_references(np.zeros((13, 0)), np.zeros((13, 0)), references)
+    assert fit.chi2.shape == (5, 0)
+    assert fit.dispersion == 1
+    assert posterior(fit.log_likelihood, np.full(5, 0.2)).shape == (5, 0)
