@@ -206,13 +206,10 @@ def test_the_derived_run_keeps_numbers_json_cannot_hold_out_of_its_metadata():
 
     from stxm_live.catalog.derived import map_documents
 
-    maps = dataclasses.replace(
-        small_maps(), provenance={"a": np.float32(1.5), "b": (1, np.nan), "c": np.arange(2)}
-    )
+    maps = dataclasses.replace(small_maps(), provenance={"a": 1.5, "b": (1, np.nan)})
     start = next(map_documents(maps))[1]
 
     assert json.loads(json.dumps(start, allow_nan=False))["analysis"]["parameters"] == {
         "a": 1.5,
         "b": [1, None],
-        "c": [0, 1],
     }

@@ -1,5 +1,4 @@
 import hashlib
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +128,7 @@ def test_missing_lines_of_an_image_are_nan_and_noted(tmp_path):
 
     assert np.isfinite(stack.intensity()[2, 0]).all()
     assert np.isnan(stack.intensity()[2, 1:]).all()
+    assert not stack.finished
     assert stack.missing_ev == (702.0,)
     assert stack.notes == ("demo_a002.xim: 1 of 3 lines of the image at 702 eV",)
 
@@ -232,6 +232,17 @@ def test_the_documents_of_a_stack_are_a_valid_run_with_one_event_per_image(tmp_p
     assert documents[-1][1]["exit_status"] == "success"
 
 
+def test_the_documents_leave_an_unfinished_image_out(tmp_path):
+    path = write_stack(tmp_path)
+    image = tmp_path / "demo_a000.xim"
+    image.write_text(image.read_text().split("\n")[0] + "\n")
+
+    documents = list(stack_documents(read_sdf(path)))
+
+    assert [doc["seq_num"] for name, doc in documents if name == "event"] == [2, 3]
+    assert documents[-1][1]["reason"] == "demo_a000.xim: 1 of 3 lines of the image at 700 eV"
+
+
 def test_the_documents_of_an_unfinished_stack_leave_a_gap_and_end_aborted(tmp_path):
     documents = list(stack_documents(read_sdf(write_stack(tmp_path, missing=(1,)))))
 
@@ -261,21 +272,11 @@ def test_an_imported_stack_comes_back_from_the_catalogue_bit_for_bit(tmp_path, b
     assert start["source_sha256"] == hashlib.sha256(contents).hexdigest()
 
 
-@pytest.fixture(scope="module")
-def als_folder(tmp_path_factory):
-    if not ALS.exists():
-        pytest.skip(f"the measured stack is not there: {ALS}")
-    folder = tmp_path_factory.mktemp("als")
-    with tarfile.open(ALS / "als_fe_l23_71214078_sdf.tgz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder
-
-
 @pytest.mark.real
-def test_the_als_stack_equals_the_same_stack_in_hdf5(als_folder):
+def test_the_als_stack_equals_the_same_stack_in_hdf5(real_folder):
     import h5py
 
-    stack = read_sdf(als_folder / "71214078.hdr")
+    stack = read_sdf(real_folder / "71214078.hdr")
 
     with h5py.File(ALS / "als_fe_l23_71214078.h5") as file:
         np.testing.assert_array_equal(stack.intensity(), file["counts"][:])
@@ -286,10 +287,10 @@ def test_the_als_stack_equals_the_same_stack_in_hdf5(als_folder):
 
 
 @pytest.mark.real
-def test_the_als_i0_spectrum_is_read_to_the_last_digit(als_folder):
+def test_the_als_i0_spectrum_is_read_to_the_last_digit(real_folder):
     import h5py
 
-    energies_ev, i0 = read_spectrum(als_folder / "i0.xsp")
+    energies_ev, i0 = read_spectrum(real_folder / "i0.xsp")
 
     with h5py.File(ALS / "als_fe_l23_71214078.h5") as file:
         np.testing.assert_array_equal(np.column_stack([energies_ev, i0]), file["i0"][:])

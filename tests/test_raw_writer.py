@@ -11,7 +11,6 @@ from catalog_fixtures import (
     stack_images,
     stack_plan,
 )
-from run_engines import a_run_engine
 
 from stxm_live.catalog import RawWriter, read_backup, restore_run
 from stxm_live.catalog.backup import BackupFile
@@ -23,12 +22,6 @@ pytestmark = pytest.mark.slow
 
 class DatabaseGoneError(Exception):
     """What a broken catalogue raises in these tests."""
-
-
-@pytest.fixture
-def engine():
-    with a_run_engine() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -63,13 +56,11 @@ def stored_images(broker, uid):
     return np.stack([d["data"]["counts"] for n, d in documents(broker.v2[uid]) if n == "event"])
 
 
-def test_a_detector_that_reuses_its_buffer_is_stored_as_it_was_read(
-    engine, broker, writer, tmp_path
-):
+def test_a_detector_that_reuses_its_buffer_is_stored_as_it_was_read(RE, broker, writer, tmp_path):
     images, scan = stack_images(), image_scan()
-    engine.subscribe(writer)
+    RE.subscribe(writer)
 
-    (uid,) = engine(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
     writer.wait(uid, 30)
 
     stored = stored_images(broker, uid)
@@ -78,14 +69,12 @@ def test_a_detector_that_reuses_its_buffer_is_stored_as_it_was_read(
     assert list(tmp_path.iterdir()) == []  # no backup file any more
 
 
-def test_arrays_keep_the_dtype_they_came_in_whatever_was_declared(engine, broker, writer):
+def test_arrays_keep_the_dtype_they_came_in_whatever_was_declared(RE, broker, writer):
     images = stack_images(dtype=np.uint16)
     scan = image_scan()
-    engine.subscribe(writer)
+    RE.subscribe(writer)
 
-    (uid,) = engine(
-        stack_plan(EnergyImageDevice(images, scan.energies_ev, dtype_numpy="<f4"), scan)
-    )
+    (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev, dtype_numpy="<f4"), scan))
     writer.wait(uid, 30)
 
     stored = stored_images(broker, uid)
@@ -93,7 +82,7 @@ def test_arrays_keep_the_dtype_they_came_in_whatever_was_declared(engine, broker
     assert stored.dtype == np.uint16
 
 
-def test_the_scan_does_not_wait_for_the_catalogue(engine, broker, writer, monkeypatch):
+def test_the_scan_does_not_wait_for_the_catalogue(RE, broker, writer, monkeypatch):
     may_write = threading.Event()
     store = RunStore.__call__
 
@@ -103,9 +92,9 @@ def test_the_scan_does_not_wait_for_the_catalogue(engine, broker, writer, monkey
 
     monkeypatch.setattr(RunStore, "__call__", store_later)
     images, scan = stack_images(), image_scan()
-    engine.subscribe(writer)
+    RE.subscribe(writer)
 
-    (uid,) = engine(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
 
     with pytest.raises(TimeoutError, match=f"run {uid[:8]} is not stored after 0 s"):
         writer.wait(uid, 0)
@@ -114,14 +103,14 @@ def test_the_scan_does_not_wait_for_the_catalogue(engine, broker, writer, monkey
     np.testing.assert_array_equal(stored_images(broker, uid), images)
 
 
-def test_documents_are_left_as_they_are_for_other_subscribers(engine, writer):
+def test_documents_are_left_as_they_are_for_other_subscribers(RE, writer):
     images, scan = stack_images(), image_scan()
     before, after = [], []
-    engine.subscribe(lambda name, doc: before.append((name, copy.deepcopy(doc))))
-    engine.subscribe(writer)
-    engine.subscribe(lambda name, doc: after.append((name, doc)))
+    RE.subscribe(lambda name, doc: before.append((name, copy.deepcopy(doc))))
+    RE.subscribe(writer)
+    RE.subscribe(lambda name, doc: after.append((name, doc)))
 
-    (uid,) = engine(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
     writer.wait(uid, 30)
 
     for (name, old), (_, new) in zip(before, after, strict=True):
@@ -131,16 +120,16 @@ def test_documents_are_left_as_they_are_for_other_subscribers(engine, writer):
 
 
 def test_a_failed_write_lets_the_scan_finish_is_told_and_stops_the_next_run(
-    engine, broker, writer, reported, broken_catalog, tmp_path
+    RE, broker, writer, reported, broken_catalog, tmp_path
 ):
     images, scan = stack_images(), image_scan()
     device = EnergyImageDevice(images, scan.energies_ev)
     stops = []
-    engine.subscribe(writer)
-    engine.subscribe(lambda name, doc: stops.append(doc), "stop")
-    writer.guard(engine)
+    RE.subscribe(writer)
+    RE.subscribe(lambda name, doc: stops.append(doc), "stop")
+    writer.guard(RE)
 
-    (uid,) = engine(stack_plan(device, scan))
+    (uid,) = RE(stack_plan(device, scan))
 
     assert [stop["exit_status"] for stop in stops] == ["success"]
     with pytest.raises(RuntimeError, match="could not be stored: database or disk is full"):
@@ -148,7 +137,7 @@ def test_a_failed_write_lets_the_scan_finish_is_told_and_stops_the_next_run(
     writer.flush(30)
     assert [(failed, type(error)) for failed, error in reported] == [(uid, DatabaseGoneError)]
     with pytest.raises(RuntimeError, match=rf"run {uid[:8]} could not be stored.*retry\(\)"):
-        engine(stack_plan(device, scan))
+        RE(stack_plan(device, scan))
     assert device.reads == len(images)  # the second run never began
     assert len(stops) == 1
 
@@ -157,12 +146,12 @@ def test_a_failed_write_lets_the_scan_finish_is_told_and_stops_the_next_run(
 
 
 def test_a_failed_run_can_be_stored_again_from_its_backup(
-    engine, broker, writer, broken_catalog, tmp_path
+    RE, broker, writer, broken_catalog, tmp_path
 ):
     images, scan = stack_images(), image_scan()
-    engine.subscribe(writer)
-    writer.guard(engine)
-    (failed,) = engine(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    RE.subscribe(writer)
+    writer.guard(RE)
+    (failed,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
     writer.flush(30)
 
     broken_catalog.set()
@@ -170,49 +159,49 @@ def test_a_failed_run_can_be_stored_again_from_its_backup(
 
     np.testing.assert_array_equal(stored_images(broker, failed), images)
     assert list(tmp_path.iterdir()) == []
-    (uid,) = engine(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
     writer.wait(uid, 30)
     writer.wait(failed, 0)
 
 
-def test_scans_may_go_on_after_a_failure_is_acknowledged(engine, writer, broken_catalog, tmp_path):
+def test_scans_may_go_on_after_a_failure_is_acknowledged(RE, writer, broken_catalog, tmp_path):
     images, scan = stack_images(), image_scan()
-    engine.subscribe(writer)
-    writer.guard(engine)
-    (failed,) = engine(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    RE.subscribe(writer)
+    writer.guard(RE)
+    (failed,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
     writer.flush(30)
     broken_catalog.set()
 
     writer.acknowledge()
-    (uid,) = engine(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
 
     writer.wait(uid, 30)
     assert [path.stem for path in tmp_path.iterdir()] == [failed]
 
 
-def test_the_guard_still_asks_the_validator_that_was_there(engine, writer):
+def test_the_guard_still_asks_the_validator_that_was_there(RE, writer):
     def refuse(md):
         raise ValueError("no sample named")
 
-    engine.md_validator = refuse
-    writer.guard(engine)
+    RE.md_validator = refuse
+    writer.guard(RE)
     scan = image_scan()
 
     with pytest.raises(ValueError, match="no sample named"):
-        engine(stack_plan(EnergyImageDevice(stack_images(), scan.energies_ev), scan))
+        RE(stack_plan(EnergyImageDevice(stack_images(), scan.energies_ev), scan))
 
 
 def test_a_backup_folder_that_cannot_be_written_is_told_and_the_run_is_stored(
-    engine, broker, tmp_path, reported
+    RE, broker, tmp_path, reported
 ):
     (tmp_path / "file").touch()
     images, scan = stack_images(), image_scan()
     writer = RawWriter(
         broker, backup_folder=tmp_path / "file", on_error=lambda *args: reported.append(args)
     )
-    engine.subscribe(writer)
+    RE.subscribe(writer)
 
-    (uid,) = engine(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
     writer.wait(uid, 30)
     writer.close(30)
 
@@ -273,25 +262,25 @@ def test_pages_of_events_are_stored_like_single_events(broker, writer):
     np.testing.assert_array_equal(stored_images(broker, uid), images.reshape(-1, 5))
 
 
-def test_a_run_that_is_no_stack_is_stored_too(engine, broker, writer):
+def test_a_run_that_is_no_stack_is_stored_too(RE, broker, writer):
     import bluesky.plans as bp
     from ophyd.sim import det
 
-    engine.subscribe(writer)
+    RE.subscribe(writer)
 
-    (uid,) = engine(bp.count([det], 3))
+    (uid,) = RE(bp.count([det], 3))
     writer.wait(uid, 30)
 
     assert [name for name, _ in documents(broker.v2[uid])].count("event") == 3
 
 
-def test_a_run_without_any_event_is_stored_too(engine, broker, writer):
+def test_a_run_without_any_event_is_stored_too(RE, broker, writer):
     import bluesky.plan_stubs as bps
     import bluesky.preprocessors as bpp
 
-    engine.subscribe(writer)
+    RE.subscribe(writer)
 
-    (uid,) = engine(bpp.run_wrapper(bps.null(), md=image_scan().metadata()))
+    (uid,) = RE(bpp.run_wrapper(bps.null(), md=image_scan().metadata()))
     writer.wait(uid, 30)
 
     assert [name for name, _ in documents(broker.v2[uid])] == ["start", "stop"]
@@ -354,6 +343,78 @@ def test_a_closed_writer_refuses_the_next_run_and_does_not_raise_on_documents(br
 
     with pytest.raises(RuntimeError, match="the raw writer is closed"):
         writer.preflight()
+
+
+def test_waiting_for_a_run_that_never_ended_does_not_hang_on_a_closed_writer(broker, tmp_path):
+    writer = RawWriter(broker, backup_folder=tmp_path)
+    run = list(line_documents(stack_images(2, 3, 5), image_scan(2, 3, 5), exit_status=None))
+    uid = run[0][1]["uid"]
+    for pair in run:
+        writer(*pair)
+    writer.close(30)
+
+    with pytest.raises(RuntimeError, match=f"run {uid[:8]} was not over when"):
+        writer.wait(uid)
+    writer.flush()
+    assert len(list(read_backup(tmp_path / f"{uid}.jsonl"))) == len(run)
+
+
+def test_runs_left_behind_by_an_earlier_session_are_named(broker, tmp_path, caplog):
+    (tmp_path / "left.jsonl").touch()
+
+    writer = RawWriter(broker, backup_folder=tmp_path)
+    writer.close(30)
+
+    assert writer.leftovers == [tmp_path / "left.jsonl"]
+    assert "restore_run" in caplog.text
+
+
+def test_an_error_callback_that_raises_does_not_keep_later_runs_from_being_stored(
+    broker, tmp_path, broken_catalog
+):
+    def raising(uid, error):
+        raise ValueError("no such window")
+
+    writer = RawWriter(broker, backup_folder=tmp_path, on_error=raising)
+    scan = image_scan(2, 3, 5)
+    uids = []
+    for seed in range(2):
+        images = stack_images(2, 3, 5, seed=seed)
+        run = list(line_documents(images, scan))
+        uids.append(run[0][1]["uid"])
+        for pair in run:
+            writer(*pair)
+        writer.flush(30)
+        broken_catalog.set()
+    writer.wait(uids[1], 30)
+    writer.close(30)
+
+    np.testing.assert_array_equal(stored_images(broker, uids[1]), images.reshape(-1, 5))
+
+
+def test_what_other_subscribers_do_to_a_descriptor_is_not_stored(RE, broker, writer, monkeypatch):
+    may_write = threading.Event()
+    store = RunStore.__call__
+
+    def store_later(self, name, doc):
+        assert may_write.wait(30)
+        store(self, name, doc)
+
+    monkeypatch.setattr(RunStore, "__call__", store_later)
+
+    def mutate(name, doc):
+        doc["data_keys"]["energy"]["source"] = "Stream"
+
+    scan = image_scan()
+    RE.subscribe(writer)
+    RE.subscribe(mutate, "descriptor")
+
+    (uid,) = RE(stack_plan(EnergyImageDevice(stack_images(), scan.energies_ev), scan))
+    may_write.set()
+    writer.wait(uid, 30)
+
+    (descriptor,) = [doc for name, doc in documents(broker.v2[uid]) if name == "descriptor"]
+    assert descriptor["data_keys"]["energy"]["source"] == "test"
 
 
 def test_a_catalogue_on_a_server_needs_a_folder_for_backups():

@@ -7,10 +7,9 @@ from catalog_fixtures import (
     stack_images,
     stack_plan,
 )
-from run_engines import a_run_engine
 
 from stxm_live import replay
-from stxm_live.catalog import RawWriter, store_documents
+from stxm_live.catalog import RawWriter, close_catalog, open_catalog, store_documents
 from stxm_live.catalog.run_store import RunStore
 from stxm_live.files import stack_documents
 from stxm_live.replay import documents, find_run
@@ -34,14 +33,13 @@ def store_stack(broker, seed=0, **md):
 
 
 @pytest.fixture
-def recorded(broker, tmp_path):
+def recorded(RE, broker, tmp_path):
     """A RunEngine whose runs are stored, the live documents, and a function that waits."""
     writer = RawWriter(broker, backup_folder=tmp_path)
     live = []
-    with a_run_engine() as engine:
-        engine.subscribe(lambda name, doc: live.append((name, doc)))
-        engine.subscribe(writer)
-        yield engine, live, lambda uid: writer.wait(uid, 30)
+    RE.subscribe(lambda name, doc: live.append((name, doc)))
+    RE.subscribe(writer)
+    yield RE, live, lambda uid: writer.wait(uid, 30)
     writer.close(30)
 
 
@@ -217,3 +215,56 @@ def test_a_run_that_is_not_there_is_refused_with_the_latest_ones(broker, key):
 
     with pytest.raises(KeyError, match=rf"no run {key} in the catalogue.*{uid[:8]}"):
         find_run(broker, key)
+
+
+def external_documents(file, scan):
+    """A run whose images lie in an HDF5 file, the ophyd-async way."""
+    from event_model import compose_run
+
+    run = compose_run()
+    yield "start", run.start_doc
+    counts = {"dtype_numpy": "<f4", "shape": [1, *scan.image_shape], "external": "STREAM:"}
+    keys = {
+        "energy": {"source": "test", "dtype": "number", "shape": []},
+        "counts": {"source": "test", "dtype": "array", **counts},
+    }
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    yield "descriptor", stream.descriptor_doc
+    resource = run.compose_stream_resource(
+        mimetype="application/x-hdf5",
+        uri=f"file://localhost{file}",
+        data_key="counts",
+        parameters={"dataset": "/counts", "chunk_shape": (1, *scan.image_shape)},
+    )
+    yield "stream_resource", resource.stream_resource_doc
+    for k, energy_ev in enumerate(scan.energies_ev):
+        yield (
+            "stream_datum",
+            resource.compose_stream_datum(
+                indices={"start": k, "stop": k + 1},
+                seq_nums={"start": k + 1, "stop": k + 2},
+                descriptor=stream.descriptor_doc,
+            ),
+        )
+        times = {"energy": 1.0}
+        yield "event", stream.compose_event(data={"energy": energy_ev}, timestamps=times)
+    yield "stop", run.compose_stop()
+
+
+@pytest.mark.slow
+def test_images_in_files_stay_readable_where_the_catalogue_was_told_of_them(tmp_path):
+    import h5py
+
+    images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
+    (tmp_path / "images").mkdir()
+    with h5py.File(tmp_path / "images" / "stack.h5", "w") as file:
+        file["counts"] = images
+    catalog = open_catalog(tmp_path / "catalog", image_roots=[tmp_path / "images"])
+
+    uid = store_documents(catalog, external_documents(tmp_path / "images" / "stack.h5", scan))
+
+    events = [event["data"] for event in events_of(catalog[uid])]
+    assert events == [{"energy": energy_ev} for energy_ev in scan.energies_ev]
+    read = catalog.v2[uid]["primary"]["counts"].read()
+    np.testing.assert_array_equal(read.reshape(images.shape), images)
+    close_catalog(catalog)

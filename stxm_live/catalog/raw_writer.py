@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,11 @@ class RawWriter:
     on_error : callable, optional
         Called as ``on_error(uid, error)`` on the writer's thread.
 
+    Attributes
+    ----------
+    leftovers : list of Path
+        Backup files found at the beginning: runs of sessions that ended before they were stored.
+
     Notes
     -----
     ``RE.subscribe(writer)``, then ``writer.guard(RE)`` so that `preflight` is asked before
@@ -69,6 +75,14 @@ class RawWriter:
                 "a catalogue on a server needs backup_folder=, a folder on this machine"
             )
         self.backup_folder = folder if backup_folder else folder / "backup"
+        self.leftovers = sorted(self.backup_folder.glob("*.jsonl"))
+        if self.leftovers:
+            _log.warning(
+                "%d runs of earlier sessions are only in backup files in %s; store them with "
+                "stxm_live.catalog.restore_run(broker, file)",
+                len(self.leftovers),
+                self.backup_folder,
+            )
         self._broker = broker
         self._on_error = on_error
         self._queue: queue.SimpleQueue[_Job] = queue.SimpleQueue()
@@ -78,6 +92,7 @@ class RawWriter:
         self._runs: dict[str, _Run] = {}
         self._run_of: dict[str, str] = {}
         self._is_closed = False
+        self._is_working = True
         self._thread = threading.Thread(target=self._work, name="stxm-raw-writer", daemon=True)
         self._thread.start()
 
@@ -86,7 +101,9 @@ class RawWriter:
         if self._is_closed:
             _log.error("the raw writer is closed: a %s document is not stored", name)
             return
-        self._queue.put((name, snapshot(name, doc)))
+        # events are large and their arrays all that changes; other subscribers mutate the rest
+        copied = snapshot(name, doc) if name in ("event", "event_page") else deepcopy(doc)
+        self._queue.put((name, copied))
 
     def guard(self, run_engine: RunEngine) -> None:
         """Let this RunEngine open a run only if `preflight` allows it."""
@@ -131,6 +148,8 @@ class RawWriter:
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until every document handed over so far has been worked on."""
+        if not self._thread.is_alive():
+            return
         reached = threading.Event()
         self._queue.put(reached)
         if not reached.wait(timeout_s):
@@ -142,13 +161,19 @@ class RawWriter:
         Raises
         ------
         RuntimeError
-            If it could not be stored.
+            If it could not be stored, or the writer was closed before its end came.
         TimeoutError
             If it is not stored yet, or no such run came.
         """
+
+        def is_decided() -> bool:
+            return uid in self._ends or not self._is_working
+
         with self._changed:
-            if not self._changed.wait_for(lambda: uid in self._ends, timeout_s):
+            if not self._changed.wait_for(is_decided, timeout_s):
                 raise TimeoutError(f"run {uid[:8]} is not stored after {timeout_s} s")
+            if uid not in self._ends:
+                raise RuntimeError(f"run {uid[:8]} was not over when the raw writer was closed")
             error = self._ends[uid]
         if error is not None:
             raise RuntimeError(f"run {uid[:8]} could not be stored: {error}") from error
@@ -172,6 +197,9 @@ class RawWriter:
             _log.warning("run %s has no end; its documents are in %s", uid, self._backup_path(uid))
             if run.backup is not None:
                 run.backup.close()
+        with self._changed:
+            self._is_working = False
+            self._changed.notify_all()
 
     def _take(self, name: str, doc: Mapping[str, Any]) -> None:
         uid = self._run_uid(name, doc)
@@ -198,11 +226,11 @@ class RawWriter:
     def _run_uid(self, name: str, doc: Mapping[str, Any]) -> str:
         """Which run a document belongs to; empty if that is not known."""
         if name == "start":
-            return str(doc["uid"])
+            return str(doc.get("uid"))
         parent = str(doc.get("descriptor") or doc.get("resource") or "")
         uid = str(doc.get("run_start") or self._run_of.get(parent, ""))
         if name in ("descriptor", "resource", "stream_resource"):
-            self._run_of[doc["uid"]] = uid
+            self._run_of[str(doc.get("uid"))] = uid
         return uid
 
     def _back_up(self, uid: str, run: _Run, name: str, doc: Mapping[str, Any]) -> None:
@@ -228,8 +256,12 @@ class RawWriter:
 
     def _report(self, uid: str, what: str, error: Exception) -> None:
         _log.error("run %s %s", uid[:8], what, exc_info=error)
-        if self._on_error is not None:
+        if self._on_error is None:
+            return
+        try:
             self._on_error(uid, error)
+        except Exception:  # noqa: BLE001  not ours: the runs to come are stored nevertheless
+            _log.exception("on_error of the raw writer failed")
 
     def _backup_path(self, uid: str) -> Path:
         return self.backup_folder / f"{uid}.jsonl"

@@ -60,8 +60,10 @@ class RunStore:
             if n_events is None:
                 return
             self._write = _tiled_writer(self._client, n_events)
-        for held in self._held:
-            self._write(*held)
+        # the writer validates every event, and for that spells out its arrays: 11 ms a line
+        with np.printoptions(threshold=0):
+            for held in self._held:
+                self._write(*held)
         self._held.clear()
 
     def _events_per_image(self, name: str, doc: Mapping[str, Any]) -> int | None:

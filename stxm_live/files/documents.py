@@ -20,8 +20,10 @@ def stack_documents(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The documents of a run that recorded this stack, one event per image.
 
-    Sequence numbers are places in the announced list of energies, so that an image that is
-    missing leaves a gap. The run of an unfinished stack ends with ``exit_status`` "abort".
+    Sequence numbers are places in the announced list of energies, so that a missing image
+    leaves a gap. An unfinished image is left out like a missing one, since an event cannot say
+    which lines never came. The run of an unfinished stack ends with ``exit_status`` "abort" and
+    the stack's notes as the reason.
 
     Parameters
     ----------
@@ -93,10 +95,12 @@ def import_stack(
 
 
 def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
-    """Frames with their place in the announced list, counted from 1; unannounced ones follow."""
+    """Whole frames with their place in the announced list, counted from 1; unannounced ones follow."""
     place: dict[float | None, int] = {e: k for k, e in enumerate(stack.scan.energies_ev, start=1)}
     beyond = len(place)
     for frame in stack.frames:
+        if not frame.is_whole:
+            continue
         if frame.announced_ev not in place:
             beyond += 1
         yield place.get(frame.announced_ev, beyond), frame

@@ -52,7 +52,9 @@ def read_sdf(hdr_path: str | Path) -> Stack:
                 f"{image.name}: {n_lines} of {scan.image_shape[0]} lines of the image at "
                 f"{announced:g} eV"
             )
-        frames.append(Frame(_noted_energy(header, index, announced), intensity, announced))
+        is_whole = n_lines == scan.image_shape[0]
+        energy_ev = _noted_energy(header, index, announced)
+        frames.append(Frame(energy_ev, intensity, announced, is_whole))
     if not frames:
         raise FileNotFoundError(f"{image_path(path, 0)}: none of the stack's images is there")
     frames.sort(key=lambda frame: frame.energy_ev)
