@@ -62,13 +62,21 @@ def test_a_smaller_region_shows_a_part_and_the_support_goes_on_outside(specimen)
     np.testing.assert_array_equal(beyond, np.full(SHAPE, 2000.0))
 
 
+def four_pixels():
+    """Thicknesses 0, 100, 200, 300 nm of phase a, pixels of 1 um, reaching to the border."""
+    thickness = np.array([[0.0, 100.0], [200.0, 300.0]])
+    fractions = np.stack([np.ones((2, 2)), np.zeros((2, 2))])
+    return ParticleSpecimen(Particle(thickness, fractions), REFERENCES, pixel_size_um=1.0)
+
+
 def test_between_pixels_the_optical_density_is_interpolated():
-    particle = Particle(np.array([[0.0, 100.0], [200.0, 300.0]]), np.ones((1, 2, 2)))
-    two = ReferenceSpectra(("a", "b"), REFERENCES.energies_ev, REFERENCES.od)
-    particle = Particle(particle.thickness_nm, np.stack([np.ones((2, 2)), np.zeros((2, 2))]))
-    specimen = ParticleSpecimen(particle, two, pixel_size_um=1.0)
-    middle = specimen.intensity(510.0, np.array([0.0]), np.array([0.0]))
+    middle = four_pixels().intensity(510.0, np.array([0.0]), np.array([0.0]))
     np.testing.assert_allclose(-np.log(middle), [[1.5 * 0.4]])
+
+
+def test_a_particle_cut_by_its_field_does_not_go_on_beside_it():
+    row = four_pixels().intensity(510.0, np.array([-0.5, 0.5, 1.5]), np.array([0.5]))
+    np.testing.assert_allclose(-np.log(row), [[2 * 0.4, 3 * 0.4, 0.0]], atol=1e-12)
 
 
 def test_planted_drift_moves_the_specimen_up_the_axes(specimen):
