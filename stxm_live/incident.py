@@ -46,7 +46,8 @@ def incident(
     Raises
     ------
     ValueError
-        If the I0 spectrum does not cover the energies, or its region holds no usable pixel.
+        If the I0 spectrum does not cover the energies or is not positive there, or if the
+        region of I0 holds no usable pixel.
     """
     spectrum = recipe.i0_spectrum if recipe.i0.source == "spectrum" else None
     if spectrum is not None:
@@ -57,7 +58,15 @@ def incident(
                 f"the I0 spectrum {recipe.i0.spectrum} covers {known[0]:g} to {known[-1]:g} eV, "
                 f"the scan has {', '.join(f'{e:g}' for e in outside)} eV"
             )
-        return np.interp(energies_ev, known, i0)
+        found = np.interp(energies_ev, known, i0)
+        dark = [e for e, value in zip(energies_ev, found, strict=True) if not value > 0]
+        if dark:
+            raise ValueError(
+                f"the I0 spectrum {recipe.i0.spectrum} is not positive at "
+                f"{', '.join(f'{e:g}' for e in dark)} eV; mend it, or exclude these energies "
+                "in the recipe (exclude_energies_ev)"
+            )
+        return found
     if recipe.i0.source == "region" and recipe.i0.region is not None:
         region = box_mask(recipe.i0.region, extent_um, field.empty.shape)
     else:

@@ -20,9 +20,10 @@ app = typer.Typer(
 app.command()(demo)
 app.command("map")(stacks.map_stack)
 app.command("import")(stacks.import_stacks)
-app.command()(stacks.replay)
+# -1 is a run, not an option
+app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)
 app.command()(stacks.runs)
-app.command()(recipes.train)
+app.command(context_settings={"ignore_unknown_options": True})(recipes.train)
 app.add_typer(recipes.app, name="recipe")
 
 

@@ -18,7 +18,6 @@ from stxm_live.display.pictures import (
     folder_for_pictures,
     safe_name,
     save_png,
-    write_pictures,
 )
 from stxm_live.display.raster import field_of
 
@@ -40,9 +39,9 @@ class _Scene(NamedTuple):
 class LiveFigure:
     """Four panels that follow a stack: OD image, spectra, phase map, ambiguity.
 
-    Subscribe it with ``live.add_sink(on_cube=f.on_cube, on_maps=f.on_maps, on_error=f.on_error)``.
-    With a ``folder`` it writes a picture per energy and per map product, drawn on the thread
-    that calls. `show` opens a window as well (or instead): that is drawn on the thread that
+    Have it told with ``live.add_sink(figure)``. With a ``folder`` it writes a picture per energy
+    and one of the result, drawn on the thread that calls; `write_pictures` makes one of each
+    product. `show` opens a window as well (or instead): that is drawn on the thread that
     called `show`, from the newest snapshot, and may be closed at any time.
 
     Parameters
@@ -100,17 +99,15 @@ class LiveFigure:
         )
 
     def on_maps(self, maps: PhaseMaps) -> None:
-        """Show a result, and write a picture of each of its products."""
-        folder = self._folder_of(maps.key)
+        """Show a result."""
         self._newest = _Scene(
             partial(draw_final, maps=maps, palette=self._palette),
             field_of(maps.extent_um, maps.specimen.shape).aspect,
         )
         self._draw(
-            folder, "maps.png" if maps.revision == 1 else f"maps-revision-{maps.revision}.png"
+            self._folder_of(maps.key),
+            "maps.png" if maps.revision == 1 else f"maps-revision-{maps.revision}.png",
         )
-        if folder is not None:
-            self.written += write_pictures(maps, folder, palette=self._palette)
 
     def on_error(self, uid: str, error: BaseException) -> None:
         """Show that the analysis of a run failed, and why."""

@@ -1,5 +1,9 @@
 """Training of the paper's GMVAE; Keras and TensorFlow are loaded when a training starts."""
 
+# TensorFlow carries an SQLite without full-text search, and the one that a process loads first
+# serves all: the catalogue needs Python's own.
+import sqlite3  # noqa: F401
+
 from stxm_live.training.data import TrainingSet, recipe_energies_ev
 from stxm_live.training.options import EpochReport, Progress, TrainingError, TrainingOptions
 from stxm_live.training.simulated import simulated_spectra

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+from particles import NX, NY, particle_counts
+
+from stxm_live.incident import incident, stack_field
+from stxm_live.specimen import Field, find_specimen
+
+EXTENT_UM = (0.0, 2.13, 1.77, 0.0)
+"""30 nm a pixel; y descends."""
+
+
+@pytest.fixture
+def intensity():
+    """Counts at a known I0 that changes from energy to energy."""
+    counts, _, _ = particle_counts()
+    ring = np.linspace(1.0, 0.92, 13, dtype=np.float32)
+    return counts * ring[:, None, None]
+
+
+@pytest.fixture
+def energies_ev():
+    return particle_counts()[1]
+
+
+@pytest.fixture
+def true_i0():
+    return 3000 * np.linspace(1.0, 0.92, 13)
+
+
+def mean_log(intensity):
+    return -np.log(intensity).mean(axis=0, dtype=np.float64)
+
+
+def half_mask():
+    mask = np.zeros((NY, NX), dtype=bool)
+    mask[20:40, 30:50] = True
+    return mask
+
+
+def masked(recipe, tmp_path, mask, **changes):
+    np.save(tmp_path / "mask.npy", mask)
+    return recipe.with_changes({"specimen.mask": tmp_path / "mask.npy", **changes})
+
+
+def spectrum(recipe, tmp_path, text):
+    (tmp_path / "i0.xsp").write_text(text)
+    return recipe.with_changes({"i0": {"source": "spectrum", "spectrum": tmp_path / "i0.xsp"}})
+
+
+def test_the_incident_intensity_is_that_beside_the_specimen(nvpf, intensity, energies_ev, true_i0):
+    field = stack_field(mean_log(intensity), nvpf)
+    found = incident(intensity, energies_ev, field, nvpf, EXTENT_UM)
+    np.testing.assert_allclose(found, true_i0, rtol=3 / np.sqrt(3000 * field.empty.sum()))
+
+
+def test_a_box_gives_the_mean_of_its_pixels(nvpf, intensity, energies_ev):
+    recipe = nvpf.with_changes({"i0": {"source": "region", "region": (0.0, 0.145, 1.77, 1.61)}})
+    field = stack_field(mean_log(intensity), recipe)
+    found = incident(intensity, energies_ev, field, recipe, EXTENT_UM)
+    expected = intensity[:, :6, :5].mean(axis=(1, 2), dtype=np.float64)
+    np.testing.assert_allclose(found, expected, rtol=1e-7)
+
+
+def test_a_spectrum_is_interpolated_between_its_points(nvpf, tmp_path, intensity, energies_ev):
+    recipe = spectrum(nvpf, tmp_path, "500 10\n520 30\n540 10\n")
+    field = stack_field(mean_log(intensity), recipe)
+    found = incident(intensity, energies_ev, field, recipe, EXTENT_UM)
+    np.testing.assert_allclose(found, 30 - np.abs(np.array(energies_ev) - 520), rtol=1e-12)
+
+
+def test_a_spectrum_that_does_not_cover_the_scan_names_the_energies(
+    nvpf, tmp_path, intensity, energies_ev
+):
+    recipe = spectrum(nvpf, tmp_path, "510 10\n531 30\n")
+    field = Field(half_mask(), ~half_mask())
+    with pytest.raises(ValueError, match=r"i0\.xsp covers 510 to 531 eV, .* 505, 532\.2 eV"):
+        incident(intensity, energies_ev, field, recipe, EXTENT_UM)
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "nan"])
+def test_a_spectrum_without_light_at_an_energy_is_refused(
+    nvpf, tmp_path, intensity, energies_ev, value
+):
+    recipe = spectrum(nvpf, tmp_path, f"500 10\n515.6 {value}\n516 9\n540 10\n")
+    field = Field(half_mask(), ~half_mask())
+    with pytest.raises(ValueError, match=r"i0\.xsp is not positive at .*515\.6.* eV"):
+        incident(intensity, energies_ev, field, recipe, EXTENT_UM)
+
+
+def test_without_a_mask_the_field_is_found(nvpf, intensity):
+    found, expected = stack_field(mean_log(intensity), nvpf), find_specimen(mean_log(intensity))
+    assert np.array_equal(found.specimen, expected.specimen)
+    assert np.array_equal(found.empty, expected.empty)
+
+
+def test_a_mask_says_what_is_specimen_and_the_support_is_still_found(nvpf, tmp_path, intensity):
+    mask = half_mask()
+    mask[:6] = True  # where the support is empty
+    field = stack_field(mean_log(intensity), masked(nvpf, tmp_path, mask))
+    assert np.array_equal(field.specimen, mask)
+    found = find_specimen(mean_log(intensity)).empty
+    assert np.array_equal(field.empty, found & ~mask)
+    assert found[:6].any()
+
+
+def test_with_a_mask_and_another_source_nothing_needs_to_look_empty(nvpf, tmp_path):
+    source = {"i0.source": "region", "i0.region": (0, 1, 0, 1)}
+    recipe = masked(nvpf, tmp_path, half_mask(), **source)
+    field = stack_field(np.full((NY, NX), np.nan), recipe)
+    assert np.array_equal(field.specimen, half_mask())
+    assert np.array_equal(field.empty, ~half_mask())
+
+
+def full_field():
+    """A field without any empty place."""
+    rng = np.random.default_rng(0)
+    return np.repeat(np.repeat(rng.uniform(0.5, 3, (12, 12)), 5, axis=0), 6, axis=1)
+
+
+def test_a_particle_that_fills_the_field_is_all_specimen_if_i0_comes_from_elsewhere(nvpf):
+    recipe = nvpf.with_changes({"i0": {"source": "region", "region": (0, 1, 0, 1)}})
+    image = full_field()
+    image[7, 8] = np.nan
+    field = stack_field(image, recipe)
+    assert np.array_equal(field.specimen, np.isfinite(image))
+    assert not field.empty.any()
+    with pytest.raises(ValueError, match="nothing in the field looks empty"):
+        stack_field(image, nvpf)
+
+
+def test_a_mask_of_another_shape_than_the_images_is_refused_by_name(nvpf, tmp_path, intensity):
+    with pytest.raises(ValueError, match=r"mask\.npy has shape \(72, 60\).*images have \(60, 72\)"):
+        stack_field(mean_log(intensity), masked(nvpf, tmp_path, half_mask().T))
+
+
+def test_a_support_without_usable_pixels_in_one_image_is_refused(nvpf, intensity, energies_ev):
+    field = Field(half_mask(), ~half_mask())
+    intensity[4] = np.nan
+    with pytest.raises(ValueError, match="no usable pixel in the region that I0"):
+        incident(intensity, energies_ev, field, nvpf, EXTENT_UM)

@@ -1,0 +1,95 @@
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from stxm_live.quality import Facts, assess
+
+FINE = Facts(
+    missing_ev=(),
+    separation=0.02,
+    wrong_probability=np.full(50, 0.04, dtype=np.float32),
+    median_counts=2345.0,
+    misfit=1.2,
+    common_field=0.97,
+    invalid_share=0.0,
+    n_specimen=50,
+)
+
+
+def wrong(mean):
+    return np.array([0.0, 2 * mean], dtype=np.float32)
+
+
+def test_a_result_that_nothing_limits_is_good_and_says_how_much_it_rests_on(nvpf):
+    quality = assess(FINE, nvpf)
+    assert quality.verdict == "good"
+    assert str(quality) == ("good: about 2345 counts per pixel, 4 % of the labels expected wrong")
+
+
+def test_without_probabilities_the_verdict_makes_no_claim_about_labels(nvpf):
+    quality = assess(replace(FINE, wrong_probability=None, misfit=None), nvpf)
+    assert quality.cause == "about 2345 counts per pixel"
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict", "cause"),
+    [
+        ({"missing_ev": (515.6, 530.3)}, "poor", "energies are missing: 515.6, 530.3 eV"),
+        ({"n_specimen": 0}, "poor", "no specimen in the field"),
+        ({"invalid_share": 0.06}, "limited", "6 % of the specimen has no valid spectrum"),
+        ({"separation": 0.0049}, "poor", "1 - PCC = 0.0049 on these energies"),
+        ({"wrong_probability": wrong(0.12)}, "limited", "12 % of the labels .* 2345 counts"),
+        ({"wrong_probability": wrong(0.31)}, "poor", "31 % of the labels are expected wrong"),
+        ({"misfit": 9.0}, "limited", "every reference 3.0 times more than neighbouring pixels"),
+        ({"common_field": 0.7}, "limited", "only 70 % of the field is in every image"),
+    ],
+)
+def test_each_limit_has_its_verdict_cause_consequence_and_next_step(nvpf, facts, verdict, cause):
+    quality = assess(replace(FINE, **facts), nvpf)
+    assert quality.verdict == verdict
+    assert re.search(cause, quality.cause)
+    assert quality.consequence
+    assert quality.action.endswith(".")
+    assert str(quality).startswith(f"{verdict}: {quality.cause}; {quality.consequence}. ")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"invalid_share": 0.05},
+        {"separation": 0.005},
+        {"wrong_probability": wrong(0.09)},
+        {"misfit": 3.9},
+        {"misfit": None},
+        {"common_field": 0.8},
+    ],
+)
+def test_up_to_its_limit_nothing_is_said(nvpf, facts):
+    assert assess(replace(FINE, **facts), nvpf).verdict == "good"
+
+
+def test_the_recipe_decides_how_far_apart_references_must_be(nvpf):
+    strict = nvpf.with_changes({"ambiguity_threshold": 0.03})
+    assert assess(FINE, strict).verdict == "poor"
+    assert "0.03" in assess(FINE, strict).cause
+
+
+def test_the_worst_finding_is_the_verdict(nvpf):
+    facts = replace(FINE, invalid_share=0.5, misfit=100.0, wrong_probability=wrong(0.4))
+    quality = assess(facts, nvpf)
+    assert quality.verdict == "poor"
+    assert "40 % of the labels" in quality.cause
+
+
+def test_missing_energies_come_before_everything_else(nvpf):
+    facts = replace(FINE, missing_ev=(505.0,), separation=0.0, wrong_probability=wrong(0.4))
+    assert assess(facts, nvpf).cause == "energies are missing: 505 eV"
+
+
+def test_a_result_without_a_single_spectrum_is_poor_and_no_warning(nvpf):
+    facts = replace(
+        FINE, n_specimen=0, wrong_probability=np.zeros(0, dtype=np.float32), misfit=None
+    )
+    assert assess(facts, nvpf).cause == "no specimen in the field"
