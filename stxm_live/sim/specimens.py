@@ -81,6 +81,14 @@ class ParticleSpecimen:
         sampled = _sampled(od, rows, columns)
         return np.asarray(np.exp(-np.where(np.outer(inside_y, inside_x), sampled, 0.0)))
 
+    def phase_index(self, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.int8]:
+        """The true phase of the nearest pixel, int8 of shape (ny, nx); -1 where there is none."""
+        rows, columns = (np.rint(at).astype(int) for at in _pixel_coordinates(self, x_um, y_um))
+        ny, nx = self.shape
+        inside = np.outer((rows >= 0) & (rows < ny), (columns >= 0) & (columns < nx))
+        nearest = self.particle.phase_index[np.ix_(rows.clip(0, ny - 1), columns.clip(0, nx - 1))]
+        return np.where(inside, nearest, -1).astype(np.int8)
+
 
 class RecordedSpecimen:
     """A measured stack, shown as it was counted.
