@@ -15,6 +15,9 @@ from stxm_live.recipe import Recipe
 from stxm_live.specimen import Field
 from stxm_live.stack import Stack
 
+FLAT_OD = 1e-5
+"""Smaller ranges, relative to the largest OD or 1, are rounding in float32 and no spectrum."""
+
 
 @dataclass(frozen=True, eq=False)
 class RegisteredStack:
@@ -73,6 +76,11 @@ def register(stack: Stack, recipe: Recipe) -> RegisteredStack:
     shifts, anchor = _shifts(list(images.values()), energies, recipe)
     moved = in_threads(shifted, images.values(), [(y, x) for y, x in shifts.tolist()])
     intensity = np.stack(moved)
+    # beside a bright pixel the spline may swing below zero, where there is no OD
+    dark = intensity <= 0
+    if dark.any():
+        intensity[dark] = np.nan
+        notes.append(f"{dark.any(axis=0).sum()} pixels are not positive after the alignment")
     log = np.log(intensity)
     field = stack_field(-log.mean(axis=0, dtype=np.float64), recipe)
     i0 = incident(intensity, energies, field, recipe, stack.scan.extent_um)
@@ -83,12 +91,19 @@ def register(stack: Stack, recipe: Recipe) -> RegisteredStack:
         intensity=intensity,
         od=od,
         field=field,
-        valid=np.isfinite(od).all(axis=0) & (od.max(axis=0) > od.min(axis=0)),
+        valid=_has_spectrum(od),
         shifts_px=shifts,
         anchor_ev=energies[anchor],
         i0=i0,
         notes=tuple(notes),
     )
+
+
+def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where every energy has an OD and the spectrum is not constant, shape (ny, nx)."""
+    low, high = od.min(axis=0), od.max(axis=0)
+    largest = np.maximum(np.maximum(high, -low), 1)
+    return np.asarray(np.isfinite(high - low) & (high - low > FLAT_OD * largest))
 
 
 def _shifts(
@@ -108,11 +123,16 @@ def _selected(
     """Usable counts by energy in eV; announced energies that are missing; notes."""
     notes = list(stack.notes)
     images: dict[float, NDArray[np.float32]] = {}
-    missing = {e for e in stack.missing_ev if recipe.selects(e)}
-    for frame in stack.frames:
-        nominal = frame.energy_ev if frame.announced_ev is None else frame.announced_ev
-        if not recipe.selects(nominal):
+    frames = {f.energy_ev if f.announced_ev is None else f.announced_ev: f for f in stack.frames}
+    chosen = recipe.selected({*frames, *stack.missing_ev})
+    missing = set(stack.missing_ev).intersection(chosen)
+    lacking = ", ".join(f"{e:g}" for e in recipe.not_in(chosen))
+    if lacking:
+        notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
+    for nominal in chosen:
+        if nominal not in frames:
             continue
+        frame = frames[nominal]
         intensity, unusable = usable_intensity(frame.intensity, recipe.detector.saturation_counts)
         where = f"image at {frame.energy_ev:g} eV"
         if not frame.is_whole or unusable.total == intensity.size:

@@ -1,0 +1,162 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from particles import NX, NY, particle_counts, particle_stack
+
+from stxm_live.correlation import pearson
+from stxm_live.registration import register
+from stxm_live.stack import Stack
+
+
+@pytest.fixture
+def still(nvpf):
+    """The recipe without alignment: what is tested has no drift."""
+    return nvpf.with_changes({"alignment.enabled": False})
+
+
+def drifting(drift_px, **options):
+    """The particle, displaced by whole pixels (y, x) at each energy; its border is empty."""
+    counts, energies_ev, _ = particle_counts(**options)
+    moved = [np.roll(c, tuple(d), axis=(0, 1)) for c, d in zip(counts, drift_px, strict=True)]
+    return Stack.from_arrays(np.array(moved), energies_ev)
+
+
+def with_frames(stack, change, unfinished=()):
+    """The same stack with its images changed: ``change(k, image)`` is the new one, or None."""
+    frames = []
+    for k, frame in enumerate(stack.frames):
+        image = change(k, frame.intensity.copy())
+        if image is not None:
+            frames.append(replace(frame, intensity=image, is_whole=k not in unfinished))
+    return replace(stack, frames=tuple(frames))
+
+
+def test_without_drift_the_optical_density_is_that_of_the_counts(still):
+    counts, energies_ev, particle = particle_counts()
+    registered = register(particle_stack(), still)
+    assert registered.energies_ev == energies_ev
+    assert registered.missing_ev == ()
+    assert registered.od.shape == (13, NY, NX)
+    assert registered.od.dtype == np.float32
+    i0 = counts[:, registered.field.empty].mean(axis=1, dtype=np.float64)
+    np.testing.assert_allclose(registered.i0, i0, rtol=1e-7)
+    np.testing.assert_allclose(registered.od, np.log(i0[:, None, None] / counts), atol=2e-6)
+    assert registered.valid.all()
+    assert registered.common_field == 1
+    assert not registered.shifts_px.any()
+    assert abs(registered.od[:, ~particle.specimen].mean()) < 0.01
+
+
+def test_a_planted_drift_is_taken_back(nvpf):
+    drift = np.random.default_rng(0).integers(-3, 4, (13, 2))
+    registered = register(drifting(drift), nvpf)
+    anchor = registered.energies_ev.index(registered.anchor_ev)
+    np.testing.assert_allclose(registered.shifts_px, drift[anchor] - drift, atol=0.5)
+    assert np.sqrt(np.mean((registered.shifts_px + drift - drift[anchor]) ** 2)) < 0.15
+    lost = np.ptp(registered.shifts_px, axis=0) / (NY, NX)
+    assert registered.common_field == pytest.approx((1 - lost[0]) * (1 - lost[1]))
+    # what not every image shows has no spectrum
+    assert registered.valid.mean() == pytest.approx(registered.common_field, abs=0.03)
+    assert np.isnan(registered.od).any(axis=0)[~registered.valid].all()
+
+
+def test_the_order_in_which_frames_were_given_does_not_matter(nvpf):
+    counts, energies_ev, _ = particle_counts()
+    order = np.random.default_rng(1).permutation(13)
+    shuffled = Stack.from_arrays(counts[order], [energies_ev[k] for k in order])
+    one, other = (register(s, nvpf) for s in (Stack.from_arrays(counts, energies_ev), shuffled))
+    assert one.energies_ev == other.energies_ev
+    np.testing.assert_array_equal(one.od, other.od)
+    np.testing.assert_array_equal(one.shifts_px, other.shifts_px)
+
+
+def test_energies_that_the_recipe_leaves_out_take_no_part_and_are_not_missing(still):
+    energies_ev = particle_counts()[1]
+    recipe = still.with_changes({"exclude_energies_ev": (505.0, 524.0)})
+    registered = register(particle_stack(), recipe)
+    assert registered.energies_ev == tuple(e for e in energies_ev if e not in (505, 524))
+    assert registered.missing_ev == ()
+
+
+def test_missing_unfinished_and_dead_images_are_told_and_left_out(still):
+    def change(k, image):
+        if k == 4:
+            image[30:] = np.nan
+        if k == 6:
+            image[:] = 0
+        return None if k == 2 else image
+
+    stack = with_frames(particle_stack(), change, unfinished=[4])
+    energies_ev = particle_counts()[1]
+    registered = register(stack, still)
+    assert registered.missing_ev == tuple(energies_ev[k] for k in (2, 4, 6))
+    assert registered.energies_ev == tuple(
+        e for k, e in enumerate(energies_ev) if k not in (2, 4, 6)
+    )
+    assert len(registered.od) == 10
+    assert registered.notes == (
+        f"image at {energies_ev[4]:g} eV is unfinished and was left out",
+        f"image at {energies_ev[6]:g} eV has no usable pixel and was left out",
+    )
+
+
+def test_unusable_pixels_are_counted_image_by_image_and_have_no_spectrum(still):
+    recipe = still.with_changes({"detector.saturation_counts": 9000})
+
+    def change(k, image):
+        if k == 1:
+            image[20, 30:33] = [0, -1, np.nan]
+        if k == 7:
+            image[21, 31] = 9000
+        return image
+
+    registered = register(with_frames(particle_stack(), change), recipe)
+    energies_ev = particle_counts()[1]
+    assert registered.notes == (
+        f"image at {energies_ev[1]:g} eV: unusable pixels: 1 missing, 2 zero or negative",
+        f"image at {energies_ev[7]:g} eV: unusable pixels: 1 saturated",
+    )
+    assert np.argwhere(~registered.valid).tolist() == [[20, 30], [20, 31], [20, 32], [21, 31]]
+
+
+def test_one_energy_is_not_enough_and_the_message_says_what_there_is(still):
+    stack = with_frames(particle_stack(), lambda k, image: image if k == 3 else None)
+    with pytest.raises(ValueError, match=r"at least two whole images.*there are: 516\.6"):
+        register(stack, still)
+
+
+def test_a_shift_beyond_the_recipes_limit_is_an_error(nvpf):
+    drift = np.zeros((13, 2), dtype=int)
+    drift[8] = [0, 9]
+    stack = drifting(drift)
+    assert register(stack, nvpf).common_field < 0.9
+    with pytest.raises(ValueError, match=r"image at 524 eV is shifted by .* max_shift_px = 4"):
+        register(stack, nvpf.with_changes({"alignment.max_shift_px": 4}))
+
+
+def test_few_photons_and_a_drift_leave_holes_but_no_warning(nvpf):
+    """Beside bright pixels the spline swings below zero where hardly a photon was counted."""
+    drift = np.zeros((13, 2), dtype=int)
+    stack = drifting(drift, photons=12)
+    registered = register(stack, nvpf)
+    assert registered.shifts_px.any(), "without a shift there is nothing to interpolate"
+    assert any("pixels are not positive after the alignment" in n for n in registered.notes)
+    known = np.isfinite(registered.intensity)
+    assert (registered.intensity[known] > 0).all()
+    assert np.isfinite(registered.od[known]).all()
+    assert not registered.valid[~known.all(axis=0)].any()
+
+
+@pytest.mark.parametrize("grey", [1.1, 1.5, 2.0, 3.0, 4.0])
+@pytest.mark.parametrize("photons", [1.0, 1e3, 1e6])
+def test_a_grey_absorber_is_invalid_though_rounding_makes_it_a_spectrum(still, nvpf, grey, photons):
+    references = nvpf.reference_spectra.at(nvpf.energies_ev)
+    od = np.zeros((13, 40, 50))
+    od[:, 8:20, 12:30] = 3 * references[0][:, None, None]
+    od[:, 27:35, 12:30] = grey
+    i0 = photons * np.linspace(0.9, 1.5, 13)[:, None, None]
+    registered = register(Stack.from_arrays(i0 * np.exp(-od), nvpf.energies_ev), still)
+    assert not registered.valid[27:35, 12:30].any()
+    assert registered.valid[8:20, 12:30].all()
+    assert np.isfinite(pearson(registered.od[:, registered.valid], references)).all()
