@@ -1,5 +1,4 @@
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from stxm_live.recipe import Recipe
 from stxm_live.scan import StackScan
 from stxm_live.sim.devices import SimulatedAxis
 from stxm_live.sim.instrument import SimulatedMicroscope, raster
-from stxm_live.sim.microscope import Beam, Drift
+from stxm_live.sim.microscope import Beam
 from stxm_live.sim.specimens import ParticleSpecimen
 from stxm_live.stack import Stack
 
@@ -190,29 +189,3 @@ def test_a_recorded_stack_is_shown_without_noise_and_in_its_own_numbers():
         image = scope.camera.read()["camera"]["value"]
         assert image.dtype == np.float32
         np.testing.assert_array_equal(image, counts[k])
-
-
-@pytest.mark.parametrize("flipped", [False, True])
-def test_the_truth_follows_the_frame_the_images_were_aligned_to(flipped):
-    pixel_um = 0.03
-    scope = simulated(drift=Drift(trend_um=(pixel_um, -2 * pixel_um)))
-    for energy in (505.0, 510.0, 515.0):
-        settled(scope.energy.set(energy))
-        settled(scope.camera.trigger())
-    x0, x1, y0, y1 = scope.specimen.extent_um
-    sign = -1 if flipped else 1
-    # aligned to the last image, which shows the specimen displaced by (2, -4) pixels
-    maps = SimpleNamespace(
-        energies_ev=(505.0, 510.0, 515.0),
-        extent_um=(x1, x0, y1, y0) if flipped else (x0, x1, y0, y1),
-        specimen=np.zeros(SHAPE, dtype=bool),
-        shifts_px=sign * np.array([[2.0, -4.0], [1.0, -2.0], [0.0, 0.0]]),
-    )
-    truth = scope.true_phase_index(maps)[::sign, ::sign]
-    np.testing.assert_array_equal(truth[2:, :-4], scope.specimen.particle.phase_index[:-2, 4:])
-
-
-def test_a_recorded_stack_has_no_truth():
-    stack = Stack.from_arrays(np.ones((2, 3, 4)), [705.0, 710.0])
-    with pytest.raises(TypeError, match="no known truth"):
-        SimulatedMicroscope.with_recorded(stack).true_phase_index(None)

@@ -84,7 +84,7 @@ def test_planted_drift_moves_the_specimen_up_the_axes(specimen):
     drifting = microscope(specimen, drift=Drift(trend_um=(2 * PIXEL_UM, -3 * PIXEL_UM)))
     images = []
     for _ in range(3):
-        drifting.begin_image(510.0)
+        drifting.begin_image()
         images.append(drifting.counts(510.0, x, y))
     np.testing.assert_allclose(images[1][2:, :-3], images[0][:-2, 3:], rtol=1e-9)
     np.testing.assert_allclose(images[2][4:, :-6], images[0][:-4, 6:], rtol=1e-9)
@@ -97,7 +97,7 @@ def test_planted_drift_moves_the_specimen_up_the_axes(specimen):
 def test_the_random_walk_has_the_wanted_step_and_starts_at_zero(specimen):
     walking = microscope(specimen, drift=Drift(walk_um=0.05))
     for _ in range(2001):
-        walking.begin_image(510.0)
+        walking.begin_image()
     steps = np.diff(walking.drift_um, axis=0)
     assert steps.std() == pytest.approx(0.05, rel=0.05)
     assert abs(steps.mean()) < 0.004
@@ -109,7 +109,7 @@ def test_the_random_walk_has_the_wanted_step_and_starts_at_zero(specimen):
 def test_empty_support_counts_match_i0_within_poisson_error(specimen):
     x, y = grid(specimen)
     noisy = microscope(specimen, beam=Beam(photons_per_pixel=900))
-    noisy.begin_image(510.0)
+    noisy.begin_image()
     expected = noisy.i0(510.0, x, y)
     empty = ~specimen.particle.specimen
     pull = ((noisy.counts(510.0, x, y) - expected) / np.sqrt(expected))[empty]
@@ -129,7 +129,7 @@ def test_the_ring_current_falls_by_eight_per_cent_over_thirteen_images(specimen)
     x, y = grid(specimen)
     decaying = microscope(specimen, beam=Beam(spectrum=0))
     for _ in range(14):
-        decaying.begin_image(510.0)
+        decaying.begin_image()
     assert decaying.ring_current_ma == pytest.approx(500 * 0.92, rel=0.001)
     assert decaying.i0(510.0, x, y).mean() == pytest.approx(2000 * 0.92, rel=0.001)
 
@@ -156,16 +156,6 @@ def test_an_energy_error_shows_the_specimen_at_another_energy(specimen):
     )
 
 
-def test_the_drift_of_an_energy_is_that_of_its_latest_image(specimen):
-    drifting = microscope(specimen, drift=Drift(trend_um=(0.1, 0.0)))
-    for energy in (505.0, 510.0, 505.0002, 515.0):
-        drifting.begin_image(energy)
-    for energy, images in ((504.0, 0), (510.3, 1), (505.0002, 2), (520.0, 3)):
-        np.testing.assert_allclose(drifting.drift_at_um(energy), [0.1 * images, 0])
-    drifting.begin_image(510.0)
-    np.testing.assert_allclose(drifting.drift_at_um(510.0), [0.4, 0])
-
-
 def test_the_true_phase_at_a_position_is_that_of_the_nearest_pixel(specimen):
     x, y = grid(specimen)
     truth = specimen.particle.phase_index
@@ -182,7 +172,7 @@ def test_photon_noise_does_not_change_the_drift(specimen):
     for beam in (Beam(), QUIET):
         one = microscope(specimen, beam=beam, drift=Drift(walk_um=0.1), seed=9)
         for _ in range(4):
-            one.begin_image(510.0)
+            one.begin_image()
             one.counts(510.0, x, y)
         paths.append(one.drift_um)
     np.testing.assert_array_equal(*paths)

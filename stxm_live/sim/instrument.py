@@ -8,7 +8,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.phase_maps import PhaseMaps
 from stxm_live.references import ReferenceSpectra
 from stxm_live.scan import StackScan
 from stxm_live.sim.devices import Channel, SimulatedAxis, SimulatedDetector
@@ -148,23 +147,9 @@ class SimulatedMicroscope:
         ny, nx = self.specimen.shape
         return {"x_extent_um": (x0, x1), "y_extent_um": (y0, y1), "nx": nx, "ny": ny}
 
-    def true_phase_index(self, maps: PhaseMaps) -> NDArray[np.int8]:
-        """The truth behind the maps of the latest stack, int8 of shape (ny, nx), -1 outside.
-
-        It lies in the frame the images were aligned to: where drift and the shifts the analysis
-        applied have left the specimen together (their median over the energies).
-        """
-        if not isinstance(self.specimen, ParticleSpecimen):
-            raise TypeError("a recorded stack has no known truth")
-        x_um, y_um = axes(maps.extent_um, maps.specimen.shape)
-        pitch = [(at[-1] - at[0]) / max(len(at) - 1, 1) for at in (y_um, x_um)]
-        drift = [self.microscope.drift_at_um(energy_ev) for energy_ev in maps.energies_ev]
-        dy, dx = np.median(np.array(drift) + maps.shifts_px * pitch, axis=0)
-        return self.specimen.phase_index(x_um - dx, y_um - dy)
-
     def _image(self, scan: StackScan) -> Mapping[str, NDArray[np.float64]]:
         self._enter(scan)
-        self.microscope.begin_image(self.energy.position)
+        self.microscope.begin_image()
         x_um, y_um = raster(scan)
         return {"camera": self.microscope.counts(self.energy.position, x_um, y_um)}
 
@@ -172,7 +157,7 @@ class SimulatedMicroscope:
         self._enter(scan)
         if self.energy.position != self._line_energy_ev:  # another energy: an image begins
             self._line_energy_ev = self.energy.position
-            self.microscope.begin_image(self.energy.position)
+            self.microscope.begin_image()
         x_um, _ = raster(scan)
         counts = self.microscope.counts(self.energy.position, x_um, np.array([self.y.position]))
         return {"line": counts[0], "sample_x": x_um}
@@ -187,16 +172,8 @@ class SimulatedMicroscope:
 
 def raster(scan: StackScan) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Pixel centres of a scan in um: columns x (nx) and rows y (ny), in the order scanned."""
-    return axes(scan.extent_um, scan.image_shape)
-
-
-def axes(
-    extent_um: tuple[float, float, float, float], shape: tuple[int, ...]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Positions in um of the columns (nx) and of the rows (ny) of an image of shape (ny, nx)."""
-    x0, x1, y0, y1 = extent_um
-    ny, nx = shape
-    return np.linspace(x0, x1, nx), np.linspace(y0, y1, ny)
+    ny, nx = scan.image_shape
+    return np.linspace(*scan.x_extent_um, nx), np.linspace(*scan.y_extent_um, ny)
 
 
 def whole_specimen(specimen: Specimen) -> StackScan:

@@ -97,7 +97,6 @@ class Microscope:
         self.drift = drift or Drift()
         self._noise, self._walk = rng.spawn(2)
         self._drift_um: list[NDArray[np.float64]] = []
-        self._energies_ev: list[float] = []
 
     @property
     def drift_um(self) -> NDArray[np.float64]:
@@ -123,21 +122,14 @@ class Microscope:
     def begin_stack(self) -> None:
         """Centre the specimen and fill the ring."""
         self._drift_um.clear()
-        self._energies_ev.clear()
 
-    def begin_image(self, energy_ev: float) -> None:
+    def begin_image(self) -> None:
         """Let the specimen drift and the ring current fall by one image; the first has neither."""
-        self._energies_ev.append(energy_ev)
         if not self._drift_um:
             self._drift_um.append(np.zeros(2))
             return
         step = self._walk.normal(0.0, 1.0, 2) * self.drift.walk_um + self.drift.trend_um
         self._drift_um.append(self._drift_um[-1] + step)
-
-    def drift_at_um(self, energy_ev: float) -> NDArray[np.float64]:
-        """Displacement (y, x) in the latest image at the energy nearest to this one."""
-        distance = np.abs(np.array(self._energies_ev) - energy_ev)
-        return self._drift_um[int(np.flatnonzero(distance == distance.min())[-1])]
 
     def i0(
         self, energy_ev: float, x_um: NDArray[np.float64], y_um: NDArray[np.float64]

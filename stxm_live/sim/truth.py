@@ -35,18 +35,9 @@ def true_index(
     drift_y, drift_x = instrument.microscope.drift_um[anchor]
     x0, x1, y0, y1 = maps.extent_um
     ny, nx = maps.specimen.shape
-    truth = specimen.particle.phase_index
-    rows = _nearest(np.linspace(y0, y1, ny) - drift_y, specimen.extent_um[2:], truth.shape[0])
-    columns = _nearest(np.linspace(x0, x1, nx) - drift_x, specimen.extent_um[:2], truth.shape[1])
-    seen = np.outer(rows >= 0, columns >= 0)
-    return np.where(seen, truth[np.ix_(rows, columns)], -1).astype(np.int8)
-
-
-def _nearest(at_um: NDArray[np.float64], ends_um: tuple[float, float], n: int) -> NDArray[np.intp]:
-    """The nearest of n pixels; -1 beside them."""
-    first, last = ends_um
-    index = np.rint((at_um - first) / (last - first) * (n - 1)).astype(np.intp)
-    return np.where((index >= 0) & (index < n), index, -1)
+    return specimen.phase_index(
+        np.linspace(x0, x1, nx) - drift_x, np.linspace(y0, y1, ny) - drift_y
+    )
 
 
 def agreement(maps: PhaseMaps, truth: NDArray[np.int8]) -> dict[str, float]:
