@@ -82,7 +82,7 @@ class ODCube:
         self.key = key
         self.scan = scan
         self.recipe = recipe
-        self.energies_ev = [e for e in sorted(scan.energies_ev) if recipe.selects(e)]
+        self.energies_ev = recipe.selected(scan.energies_ev)
         self._reference_od = recipe.reference_spectra.at(self.energies_ev)
         shape = (len(self.energies_ev), *scan.image_shape)
         self._od = np.full(shape, np.nan, dtype=np.float32)

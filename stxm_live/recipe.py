@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -200,19 +200,41 @@ class Recipe(_Options):
         """The mask file as an array of shape (ny, nx), where the recipe names one."""
         return read_mask(self.specimen.mask) if self.specimen.mask is not None else None
 
-    def selects(self, energy_ev: float) -> bool:
-        """Whether an energy of the scan takes part in the maps.
+    def selected(self, energies_ev: Iterable[float]) -> list[float]:
+        """Which energies of a scan take part in the maps, ascending.
 
-        The nearest energy of the recipe must lie within half its distance to its neighbours,
-        0.5 eV at most.
+        For each energy of the recipe it is the nearest of the scan, if that lies within half the
+        distance to the recipe's next one, 0.5 eV at most.
+
+        Examples
+        --------
+        >>> recipe = Recipe(name="two", references="r.csv", energies_ev=(515.0, 517.0))
+        >>> recipe.selected([514.8, 515.1, 516.0, 517.4, 530.0])
+        [515.1, 517.4]
         """
-        if _is_listed(energy_ev, self.exclude_energies_ev, self.energy_tolerance_ev):
-            return False
-        if self.energies_ev is None:
-            return True
-        gaps = np.diff(self.energies_ev)
-        reach = min(0.5, gaps.min() / 2) if gaps.size else 0.5
-        return _is_listed(energy_ev, self.energies_ev, float(reach))
+        offered = np.array(
+            [
+                e
+                for e in sorted(energies_ev)
+                if not any(abs(e - x) <= self.energy_tolerance_ev for x in self.exclude_energies_ev)
+            ]
+        )
+        if self.energies_ev is None or offered.size == 0:
+            return [float(e) for e in offered]
+        nearest = {float(offered[np.abs(offered - e).argmin()]): e for e in self.energies_ev}
+        reach = self._reach_ev
+        return [found for found, wanted in nearest.items() if abs(found - wanted) <= reach]
+
+    @property
+    def _reach_ev(self) -> float:
+        gaps = np.diff(self.energies_ev or ())
+        return float(min(0.5, gaps.min() / 2)) if gaps.size else 0.5
+
+    def not_in(self, energies_ev: Iterable[float]) -> list[float]:
+        """Energies of the recipe for which a scan has none."""
+        chosen = self.selected(energies_ev)
+        wanted = [e for e in self.energies_ev or () if e not in self.exclude_energies_ev]
+        return [e for e in wanted if not any(abs(e - c) <= self._reach_ev for c in chosen)]
 
     def fingerprint(self) -> str:
         """SHA-256 over every value and every file the recipe names, model excepted."""
@@ -232,10 +254,6 @@ def _without(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
         for key, value in sorted(values.items())
         if key not in names
     }
-
-
-def _is_listed(energy_ev: float, energies_ev: tuple[float, ...], reach_ev: float) -> bool:
-    return any(abs(energy_ev - e) <= reach_ev for e in energies_ev)
 
 
 def shipped_recipes() -> dict[str, Path]:

@@ -24,6 +24,11 @@ def nvpf():
 
 
 @pytest.fixture(scope="session")
+def shipped_bundle():
+    return Recipe.load("nvpf").model
+
+
+@pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory):
     return train_small_bundle(tmp_path_factory.mktemp("models") / "bundle")
 

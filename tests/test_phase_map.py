@@ -17,8 +17,8 @@ def maps(nvpf):
 
 
 @pytest.fixture(scope="module")
-def with_encoder(small_bundle):
-    recipe = Recipe.load("nvpf").with_changes({"model": small_bundle})
+def with_encoder(shipped_bundle):
+    recipe = Recipe.load("nvpf").with_changes({"model": shipped_bundle})
     return map_phases(particle_stack(), recipe)
 
 
@@ -210,15 +210,15 @@ def test_the_paper_s_map_changes_ambiguous_pixels_only(with_encoder):
 @pytest.mark.parametrize(
     ("method", "product"), [("pearson", "phase_index"), ("mahalanobis", "latent_index")]
 )
-def test_the_recipe_chooses_which_map_is_the_resolved_one(small_bundle, method, product):
-    recipe = Recipe.load("nvpf").with_changes({"model": small_bundle, "resolver.method": method})
+def test_the_recipe_chooses_which_map_is_the_resolved_one(shipped_bundle, method, product):
+    recipe = Recipe.load("nvpf").with_changes({"model": shipped_bundle, "resolver.method": method})
     maps = map_phases(particle_stack(), recipe)
     np.testing.assert_array_equal(maps.resolved_index, getattr(maps, product))
 
 
-def test_a_bundle_for_other_energies_leaves_the_maps_without_an_encoder(small_bundle):
+def test_a_bundle_for_other_energies_leaves_the_maps_without_an_encoder(shipped_bundle):
     counts, energies_ev, _ = particle_counts()
-    recipe = Recipe.load("nvpf").with_changes({"model": small_bundle})
+    recipe = Recipe.load("nvpf").with_changes({"model": shipped_bundle})
     shifted = Stack.from_arrays(counts, np.add(energies_ev, 0.2))
     maps = map_phases(shifted, recipe)
     assert maps.latent is None
@@ -226,11 +226,11 @@ def test_a_bundle_for_other_energies_leaves_the_maps_without_an_encoder(small_bu
     assert any("off by" in warning and "0.2" in warning for warning in maps.warnings)
 
 
-def test_a_tampered_bundle_is_refused_and_maps_are_made_without_it(small_bundle, tmp_path):
+def test_a_tampered_bundle_is_refused_and_maps_are_made_without_it(shipped_bundle, tmp_path):
     import shutil
 
     copy = tmp_path / "bundle"
-    shutil.copytree(small_bundle, copy)
+    shutil.copytree(shipped_bundle, copy)
     model = copy / "encoder.tflite"
     model.write_bytes(model.read_bytes()[:-1] + b"\x01")
     recipe = Recipe.load("nvpf").with_changes({"model": copy, "resolver.method": "mahalanobis"})
@@ -241,19 +241,19 @@ def test_a_tampered_bundle_is_refused_and_maps_are_made_without_it(small_bundle,
     assert maps.provenance["method"] == "likelihood"
 
 
-def test_a_model_for_other_references_is_refused(small_bundle, nvpf, tmp_path):
+def test_a_model_for_other_references_is_refused(shipped_bundle, nvpf, tmp_path):
     references = nvpf.reference_spectra
     other = tmp_path / "other.csv"
     type(references)(references.phase_names, references.energies_ev, references.od * 1.1).to_csv(
         other
     )
-    recipe = nvpf.with_changes({"references": other, "model": small_bundle})
+    recipe = nvpf.with_changes({"references": other, "model": shipped_bundle})
     with pytest.raises(ValueError, match="other references"):
         load_model(recipe)
 
 
-def test_any_function_may_stand_for_the_encoder(small_bundle):
-    recipe = Recipe.load("nvpf").with_changes({"model": small_bundle})
+def test_any_function_may_stand_for_the_encoder(shipped_bundle):
+    recipe = Recipe.load("nvpf").with_changes({"model": shipped_bundle})
     model = load_model(recipe)._replace(
         encode=lambda spectra: np.zeros((len(spectra), 3), np.float32)
     )

@@ -245,6 +245,38 @@ def test_lines_are_written_an_image_at_a_time(broker, writer, monkeypatch, n_lin
     np.testing.assert_array_equal(stored_images(broker, uid), images.reshape(-1, 4)[:n_lines])
 
 
+def test_an_image_of_another_shape_or_dtype_leaves_the_others_as_they_are(broker, writer):
+    from event_model import compose_run
+
+    images = [
+        np.full((3, 5), 1, np.float32),
+        np.full((5, 3), 2, np.float32),
+        np.full((3, 5), 1e9 + 0.5, np.float64),
+        np.full((3, 5), 4, np.float32),
+        np.full(15, 5, np.float32),
+    ]
+    run = compose_run(metadata=image_scan(5, 3, 5).metadata())
+    key = {"source": "test", "dtype": "array", "shape": [3, 5], "dtype_numpy": "<f4"}
+    stream = run.compose_descriptor(name="primary", data_keys={"counts": key})
+    writer("start", run.start_doc)
+    writer("descriptor", stream.descriptor_doc)
+    for image in images:
+        writer("event", stream.compose_event(data={"counts": image}, timestamps={"counts": 1.0}))
+    writer("stop", run.compose_stop())
+    writer.wait(run.start_doc["uid"], 30)
+
+    stored = [doc for name, doc in documents(broker.v2[run.start_doc["uid"]]) if name == "event"]
+    by_number = {event["seq_num"]: event["data"]["counts"] for event in stored}
+    for number, image in enumerate(images, start=1):
+        np.testing.assert_array_equal(by_number[number], image, strict=True)
+    assert set(broker.v2[run.start_doc["uid"]]) == {
+        "primary",
+        "primary_2",
+        "primary_3",
+        "primary_4",
+    }
+
+
 def test_pages_of_events_are_stored_like_single_events(broker, writer):
     from event_model import pack_event_page
 

@@ -104,7 +104,7 @@ def test_what_a_recipe_does_not_say_has_the_papers_defaults():
     assert recipe.alignment.max_shift_px is None
     assert recipe.i0_spectrum is None
     assert recipe.specimen_mask is None
-    assert all(recipe.selects(e) for e in (505.0, 512.345, 1000.0))
+    assert recipe.selected([1000.0, 505.0, 512.345]) == [505.0, 512.345, 1000.0]
 
 
 @pytest.mark.parametrize(
@@ -189,22 +189,23 @@ def test_a_recipe_does_not_change_in_place():
         Recipe.from_values(values()).ambiguity_threshold = 0.1
 
 
-def test_the_recipe_selects_its_energies_within_half_their_distance_and_half_an_ev():
+def test_the_recipe_selects_the_nearest_within_half_the_distance_and_half_an_ev():
     recipe = Recipe.from_values(values(energies_ev=[520.0, 510.0, 520.6]))
     assert recipe.energies_ev == (510.0, 520.0, 520.6)
-    chosen = [510.0, 510.29, 519.75, 520.25, 520.4, 520.85]
-    assert all(recipe.selects(e) for e in chosen)
-    assert not any(recipe.selects(e) for e in [509.6, 511.0, 519.6, 521.0])
+    offered = [520.85, 510.2, 510.25, 519.75, 520.28, 530.0]
+    assert recipe.selected(offered) == [510.2, 519.75, 520.85]
+    assert recipe.not_in([510.2, 520.85]) == [520.0]
+    assert recipe.selected([509.6, 511.0, 519.6, 521.0]) == []
     alone = Recipe.from_values(values(energies_ev=[510.0]))
-    assert alone.selects(510.5)
-    assert not alone.selects(510.6)
+    assert alone.selected([510.5])
+    assert not alone.selected([510.6])
 
 
 def test_excluded_energies_are_left_out_within_the_tolerance():
     recipe = Recipe.from_values(values(exclude_energies_ev=[530.3], energy_tolerance_ev=0.05))
-    assert not recipe.selects(530.3)
-    assert not recipe.selects(530.34)
-    assert recipe.selects(530.36)
+    assert not recipe.selected([530.3])
+    assert not recipe.selected([530.34])
+    assert recipe.selected([530.36])
 
 
 def test_the_fingerprint_depends_on_values_and_contents_not_on_the_place(folder, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,14 @@ from stxm_live.scan import StackScan
 if TYPE_CHECKING:
     import databroker
 
+_Kind = tuple[tuple[str, tuple[int, ...], str], ...]
+"""Name, shape and dtype of the arrays in an event."""
+
 _ALL_AT_THE_END = 10_000
 """Events per write of a run that never sends the announced data."""
+
+_BYTES_PER_WRITE = 32 * 2**20
+"""Of a run that is there as a whole."""
 
 
 class RunStore:
@@ -25,20 +31,28 @@ class RunStore:
 
     Tiled's writer collects a fixed number of events, and one write costs 60-160 ms however many
     they are. How many events make an image is known with the first event that carries the
-    announced data; until then the documents are held back. Descriptors wait for their first
-    event, which tells the dtype the arrays really have: Tiled stores in the declared one.
+    announced data; until then the documents are held back.
+
+    Tiled keeps the arrays of a stream as one array of the declared dtype: others it casts, and
+    an array of another shape makes it pad all of them with zeros. So descriptors wait for their
+    first event, which tells dtype and shape, and events whose arrays are different go to a
+    stream of their own, ``primary_2``.
 
     Parameters
     ----------
     broker : databroker.Broker
         From `open_catalog`.
+    bytes_per_write : int
+        Collect at least so much of the announced data; 0 for a run that is being measured.
     """
 
-    def __init__(self, broker: databroker.Broker) -> None:
+    def __init__(self, broker: databroker.Broker, *, bytes_per_write: int = 0) -> None:
         self._client = broker.v2
+        self._bytes_per_write = bytes_per_write
         self._scan: StackScan | None = None
         self._held: list[tuple[str, Mapping[str, Any]]] = []
         self._descriptors: dict[str, Mapping[str, Any]] = {}
+        self._streams: dict[str, dict[_Kind, str]] = {}
         self._write: Any = None
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -47,16 +61,45 @@ class RunStore:
             self._scan = _scan_or_none(doc)
         if name == "descriptor":
             self._descriptors[doc["uid"]] = doc
-            return
-        for uid in list(self._descriptors) if name == "stop" else [doc.get("descriptor")]:
-            if uid in self._descriptors:
-                self._forward("descriptor", _with_true_dtypes(self._descriptors.pop(uid), doc))
-        self._forward(name, doc)
+            self._streams[doc["uid"]] = {}
+        elif name == "event_page":
+            for event in _events(doc):
+                self._event(event)
+        elif name == "event":
+            self._event(doc)
+        else:
+            unused = [uid for uid, kinds in self._streams.items() if not kinds]
+            for uid in unused if name in ("stop", "stream_datum") else []:
+                self._stream(uid, ())
+            self._forward(name, doc)
+
+    def _event(self, doc: Mapping[str, Any]) -> None:
+        kind = tuple(
+            (key, value.shape, value.dtype.str)
+            for key, value in sorted(doc["data"].items())
+            if isinstance(value, np.ndarray)
+        )
+        self._forward("event", {**doc, "descriptor": self._stream(doc["descriptor"], kind)})
+
+    def _stream(self, uid: str, kind: _Kind) -> str:
+        """The descriptor for events with arrays of this kind, forwarded when it is new."""
+        kinds = self._streams[uid]
+        if kind not in kinds:
+            descriptor = self._descriptors[uid]
+            keys = dict(descriptor["data_keys"])
+            for key, shape, dtype in kind:
+                keys[key] = {**keys[key], "shape": list(shape), "dtype_numpy": dtype}
+            own = {"data_keys": keys}
+            if kinds:
+                own |= {"uid": str(uuid4()), "name": f"{descriptor['name']}_{len(kinds) + 1}"}
+            self._forward("descriptor", {**descriptor, **own})
+            kinds[kind] = own.get("uid", uid)
+        return kinds[kind]
 
     def _forward(self, name: str, doc: Mapping[str, Any]) -> None:
         self._held.append((name, doc))
         if self._write is None:
-            n_events = self._events_per_image(name, doc)
+            n_events = self._events_per_write(name, doc)
             if n_events is None:
                 return
             self._write = _tiled_writer(self._client, n_events)
@@ -66,20 +109,19 @@ class RunStore:
                 self._write(*held)
         self._held.clear()
 
-    def _events_per_image(self, name: str, doc: Mapping[str, Any]) -> int | None:
-        """How many events to write at once; None if this document does not tell."""
+    def _events_per_write(self, name: str, doc: Mapping[str, Any]) -> int | None:
+        """How many events make at least an image; None if this document does not tell."""
         if name == "stop":
             return _ALL_AT_THE_END
-        if name not in ("event", "event_page"):
+        if name != "event":
             return None
         if self._scan is None:
             return 1
         if self._scan.data_field not in doc["data"]:
             return None
-        value = doc["data"][self._scan.data_field]
-        n_values = np.size(value if name == "event" else value[0])
-        ny, nx = self._scan.image_shape
-        return max(1, round(ny * nx / max(n_values, 1)))
+        value = np.asarray(doc["data"][self._scan.data_field])
+        events_per_image = round(np.prod(self._scan.image_shape) / max(value.size, 1))
+        return max(1, events_per_image, self._bytes_per_write // max(value.nbytes, 1))
 
 
 def store_documents(
@@ -91,7 +133,7 @@ def store_documents(
     uid = str(first[1]["uid"])
     if uid in broker.v2:
         raise ValueError(f"run {uid[:8]} is in the catalogue already")
-    store = RunStore(broker)
+    store = RunStore(broker, bytes_per_write=_BYTES_PER_WRITE)
     try:
         for name, doc in chain([first], documents):
             store(name, doc)
@@ -152,12 +194,7 @@ def _tiled_writer(client: Any, events_per_write: int) -> Any:
     return TiledWriter(client, batch_size=events_per_write, max_array_size=0)
 
 
-def _with_true_dtypes(descriptor: Mapping[str, Any], event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The descriptor with the dtype of the arrays in an event or event page of it."""
-    data = event.get("data", {})
-    keys = dict(descriptor["data_keys"])
-    for key, description in keys.items():
-        value = data.get(key)
-        if description["dtype"] == "array" and isinstance(value, np.ndarray):
-            keys[key] = {**description, "dtype_numpy": value.dtype.str}
-    return {**descriptor, "data_keys": keys}
+def _events(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    from event_model import unpack_event_page
+
+    yield from unpack_event_page(page)

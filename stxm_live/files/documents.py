@@ -95,7 +95,7 @@ def import_stack(
 
 
 def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
-    """Whole frames with their place in the announced list, counted from 1; unannounced ones follow."""
+    """Whole frames with their place in the announced list, from 1; unannounced ones follow."""
     place: dict[float | None, int] = {e: k for k, e in enumerate(stack.scan.energies_ev, start=1)}
     beyond = len(place)
     for frame in stack.frames:

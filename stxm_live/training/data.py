@@ -111,7 +111,7 @@ def recipe_energies_ev(recipe: Recipe) -> tuple[float, ...]:
             f"recipe {recipe.name!r} has no energies_ev, and an encoder is trained for a fixed "
             "list; add the energies of your scans to the recipe"
         )
-    return tuple(energy for energy in recipe.energies_ev if recipe.selects(energy))
+    return tuple(recipe.selected(recipe.energies_ev))
 
 
 class Split(NamedTuple):

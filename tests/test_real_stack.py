@@ -1,0 +1,152 @@
+"""The same road on a measured stack: ALS 11.0.2, Fe L2,3, 123 energies (B. Toner, M. Marcus)."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_engines import a_run_engine
+from typer.testing import CliRunner
+
+from stxm_live import LivePhaseMapper, Recipe, ReferenceSpectra, map_phases
+from stxm_live.catalog import (
+    RawWriter,
+    close_catalog,
+    delete_run,
+    derived_uids,
+    load_maps,
+    open_catalog,
+    store_maps,
+)
+from stxm_live.cli import app
+from stxm_live.files import read_stack
+from stxm_live.plans import stxm_stack
+from stxm_live.references import read_spectrum
+from stxm_live.sim.instrument import SimulatedMicroscope
+
+pytestmark = pytest.mark.real
+
+THIRTEEN_EV = (700, 705, 707, 707.8, 708.5, 709.3, 709.7, 710.5, 712, 715, 720.4, 722.5, 725)
+"""Pre-edge, both L3 lines and their flanks, the dip, L2: chosen by eye from the references."""
+
+
+@pytest.fixture(scope="module")
+def stack(real_folder):
+    return read_stack(real_folder / "71214078.hdr")
+
+
+@pytest.fixture(scope="module")
+def recipe(real_folder, tmp_path_factory):
+    """The end members, the beamline's I0 and the authors' mask, as they came with the stack."""
+    folder = tmp_path_factory.mktemp("fe")
+    names = ("oxidized", "reduced")
+    spectra = {name: read_spectrum(real_folder / f"{name}.t") for name in names}
+    ReferenceSpectra.from_spectra(spectra).to_csv(folder / "references.csv")
+    (folder / "fe.toml").write_text(
+        'name = "fe"\nreferences = "references.csv"\n'
+        f'[i0]\nsource = "spectrum"\nspectrum = "{real_folder}/i0.xsp"\n'
+        f'[specimen]\nmask = "{real_folder}/mask_file.msk"\n'
+    )
+    return Recipe.load(folder / "fe.toml")
+
+
+@pytest.fixture(scope="module")
+def maps(stack, recipe):
+    return map_phases(stack, recipe)
+
+
+@pytest.fixture(scope="module")
+def nearest_ev(stack):
+    """The recorded energies next to the thirteen."""
+    recorded = np.array(stack.energies_ev)
+    return tuple(float(recorded[np.abs(recorded - e).argmin()]) for e in THIRTEEN_EV)
+
+
+def test_the_share_of_oxidised_iron_is_the_known_one(maps):
+    assert maps.specimen.sum() == 4374
+    assert 100 * maps.fractions[0] == pytest.approx(73.6, abs=0.5)
+    assert maps.valid[maps.specimen].all()
+
+
+def test_the_best_correlation_is_the_larger_weighted_share_of_a_linear_combination(maps):
+    inside = maps.specimen
+    references = maps.reference_od
+    design = np.column_stack([references.T, np.ones(len(maps.energies_ev))])
+    shares = np.linalg.lstsq(design, maps.od[:, inside].astype(float), rcond=None)[0][:2]
+    norms = np.linalg.norm(references - references.mean(axis=1, keepdims=True), axis=1)
+    expected = (shares * norms[:, None]).argmax(axis=0)
+    np.testing.assert_array_equal(maps.phase_index[inside], expected)
+
+
+def test_thirteen_energies_keep_most_labels_of_the_full_spectrum(stack, recipe, maps, nearest_ev):
+    few = map_phases(stack, recipe.with_changes({"energies_ev": nearest_ev}))
+    assert few.energies_ev == nearest_ev
+    inside = maps.specimen
+    assert (few.phase_index[inside] == maps.phase_index[inside]).mean() >= 0.92
+
+
+def test_a_stack_its_authors_aligned_is_left_where_it_is(maps):
+    assert np.abs(maps.shifts_px).max() <= 0.15
+
+
+def test_i0_found_in_the_image_is_the_measured_one_but_for_a_factor(stack, recipe, maps):
+    found = map_phases(stack, recipe.with_changes({"i0.source": "empty-region"}))
+    ratio = maps.i0 / found.i0
+    assert ratio.std() / ratio.mean() < 0.002  # counting noise of the region is 0.001
+
+
+@pytest.mark.slow
+def test_scanned_live_with_a_model_trained_on_it_and_replayed_in_a_new_process(
+    real_folder, stack, recipe, nearest_ev, tmp_path
+):
+    folder = tmp_path / "runs"
+    toml = Path(recipe.references).parent / "fe13.toml"
+    text = (toml.parent / "fe.toml").read_text()
+    toml.write_text(f"energies_ev = {list(nearest_ev)}\nmodel = 'bundle'\n{text}")
+    bundle = toml.parent / "bundle"
+    catalog = ["--catalog", str(folder)]
+    for command in (
+        ["import", str(real_folder / "71214078.hdr"), *catalog],
+        ["train", "-1", "--recipe", str(toml), "--epochs", "4", "--out", str(bundle), *catalog],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+    thirteen = Recipe.load(toml)
+    microscope = SimulatedMicroscope.with_recorded(stack, reuse_buffer=True)
+    broker = open_catalog(folder)
+    writer = RawWriter(broker)
+    try:
+        with LivePhaseMapper(thirteen) as live, a_run_engine() as run_engine:
+            run_engine.subscribe(writer)
+            run_engine.subscribe(live)
+            (uid,) = run_engine(
+                stxm_stack(
+                    microscope.camera,
+                    microscope.energy,
+                    energies_ev=nearest_ev,
+                    **microscope.field(),
+                )
+            )
+            maps = live.wait(uid, timeout_s=60)
+        writer.wait(uid, timeout_s=60)
+        assert maps.latent_index is not None, maps.warnings
+        assert 60 < 100 * maps.fractions[0] < 80
+        delete_run(broker, store_maps(broker, maps))
+        assert derived_uids(broker, uid) == []
+    finally:
+        writer.close()
+        close_catalog(broker)
+
+    replay = [sys.executable, "-m", "stxm_live", "replay", uid]
+    options = [*catalog, "--recipe", str(toml)]
+    subprocess.run([*replay, *options], check=True, env=os.environ, capture_output=True)
+    broker = open_catalog(folder)
+    try:
+        replayed = load_maps(broker, uid)
+    finally:
+        close_catalog(broker)
+    for name, variable in maps.to_xarray().data_vars.items():
+        assert replayed[name].dtype == variable.dtype, name
+        np.testing.assert_array_equal(replayed[name].values, variable.values, err_msg=name)
