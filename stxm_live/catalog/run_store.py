@@ -74,12 +74,14 @@ class RunStore:
             self._forward(name, doc)
 
     def _event(self, doc: Mapping[str, Any]) -> None:
+        data = {k: v.item() if _is_single(v) else v for k, v in doc["data"].items()}
         kind = tuple(
             (key, value.shape, value.dtype.str)
-            for key, value in sorted(doc["data"].items())
+            for key, value in sorted(data.items())
             if isinstance(value, np.ndarray)
         )
-        self._forward("event", {**doc, "descriptor": self._stream(doc["descriptor"], kind)})
+        uid = self._stream(doc["descriptor"], kind)
+        self._forward("event", {**doc, "data": data, "descriptor": uid})
 
     def _stream(self, uid: str, kind: _Kind) -> str:
         """The descriptor for events with arrays of this kind, forwarded when it is new."""
@@ -89,11 +91,11 @@ class RunStore:
             keys = dict(descriptor["data_keys"])
             for key, shape, dtype in kind:
                 keys[key] = {**keys[key], "shape": list(shape), "dtype_numpy": dtype}
-            own = {"data_keys": keys}
-            if kinds:
-                own |= {"uid": str(uuid4()), "name": f"{descriptor['name']}_{len(kinds) + 1}"}
+            name, kinds[kind] = descriptor["name"], uid
+            if len(kinds) > 1:
+                name, kinds[kind] = f"{name}_{len(kinds)}", str(uuid4())
+            own = {"data_keys": keys, "uid": kinds[kind], "name": name}
             self._forward("descriptor", {**descriptor, **own})
-            kinds[kind] = own.get("uid", uid)
         return kinds[kind]
 
     def _forward(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -192,6 +194,10 @@ def _tiled_writer(client: Any, events_per_write: int) -> Any:
 
     # arrays of any length beside the table, which knows no float32
     return TiledWriter(client, batch_size=events_per_write, max_array_size=0)
+
+
+def _is_single(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 0
 
 
 def _events(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
