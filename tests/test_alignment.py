@@ -205,6 +205,7 @@ def test_a_picture_shifted_out_of_the_field_is_all_nan(shift_px):
 @pytest.mark.parametrize("shift_px", [(0.5, 0.0), (0.0, 0.3), (1.75, -2.4), (-0.2, 0.9)])
 def test_a_missing_pixel_spoils_its_surroundings_and_nothing_else(shift_px):
     image = smooth()
+    image[20, 30] += 10 * np.ptp(image)  # far from whatever is put in its place
     whole = shifted(image, shift_px)
     holed = image.copy()
     holed[20, 30] = np.nan
@@ -216,8 +217,8 @@ def test_a_missing_pixel_spoils_its_surroundings_and_nothing_else(shift_px):
     for corner in np.ndindex(2, 2):
         assert np.isnan(moved[tuple(np.floor(centre).astype(int) + corner)])
     known = np.isfinite(moved)
-    spread = np.ptp(image)
-    np.testing.assert_allclose(moved[known], whole[known], atol=0.02 * spread)
+    # the cardinal cubic spline is at most 0.037 high beyond two pixels, 0.14 beyond one
+    np.testing.assert_allclose(moved[known], whole[known], atol=0.04 * np.ptp(image))
 
 
 def test_a_missing_line_is_not_smeared_over_the_picture():

@@ -80,6 +80,14 @@ def test_a_constant_spectrum_is_invalid_not_ambiguous(value):
     assert np.isnan(reliability(best)[[0, 2]]).all()
 
 
+@pytest.mark.parametrize("value", [0.1, 1.0, -5.3, 1e6])
+def test_rounding_in_float32_makes_no_spectrum_of_a_constant(value):
+    spectra = np.full((13, 1), value, dtype=np.float32)
+    spectra[::3] = np.nextafter(spectra[::3], np.float32(np.inf))
+    assert np.ptp(spectra) > 0
+    assert np.isnan(pearson(spectra, some_spectra(0)[1])).all()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_spectrum_with_a_value_that_is_no_number_is_invalid_alone(value):
     spectra, references = some_spectra(0)

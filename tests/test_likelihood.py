@@ -41,6 +41,19 @@ def test_the_misfit_is_that_of_a_weighted_least_squares_fit(references):
             assert fit.chi2[k, i] == pytest.approx(residual**2, rel=0.02, abs=0.3)
 
 
+@pytest.mark.parametrize("baseline", [False, True])
+def test_thickness_and_constant_are_integrated_out_as_a_gaussian(references, baseline):
+    # with a million photons counted and expected variances are the same
+    od, photons, _ = counted(references, i0=1e6, n=30)
+    fit = fit_references(od, photons, references, baseline=baseline)
+    volume = fit.log_likelihood + 0.5 * fit.chi2 / fit.dispersion
+    for k, i in np.ndindex(5, 30):
+        columns = [references[k] / np.linalg.norm(references[k]), np.ones(13)][: 1 + baseline]
+        design = np.transpose(columns)
+        expected = -0.5 * np.linalg.slogdet((design.T * photons[:, i]) @ design)[1]
+        assert volume[k, i] == pytest.approx(expected, abs=0.01)
+
+
 def test_no_thickness_is_negative(references):
     brighter = np.repeat(-0.1 * references.mean(axis=0)[:, None], 4, axis=1)
     fit = fit_references(brighter, np.full((13, 4), 1e6), references)
@@ -55,6 +68,14 @@ def test_the_misfit_of_the_true_phase_follows_chi_squared(references):
         own = fit.chi2[phase, np.arange(N_SPECTRA)]
         assert own.mean() == pytest.approx(degrees, rel=0.02)
         assert np.quantile(own, 0.95) == pytest.approx(chi_squared.ppf(0.95, degrees), rel=0.03)
+
+
+def test_a_handful_of_photons_does_not_break_the_misfit(references):
+    od, photons, phase = counted(references, i0=8)
+    own = fit_references(od, photons, references).chi2[phase, np.arange(N_SPECTRA)]
+    assert np.median(photons) < 6
+    # variances of the counts themselves would make it 7
+    assert own.mean() == pytest.approx(12, rel=0.15)
 
 
 @pytest.mark.parametrize("i0", [150, 600, 3000])

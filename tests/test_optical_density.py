@@ -92,8 +92,13 @@ def test_no_usable_pixel_for_the_incident_intensity_is_an_error(where):
 
 
 def test_a_box_picks_rows_by_y_and_columns_by_x():
-    mask = box_mask((2.5, 5, 0.5, 1.5), (0, 6, 0, 3), (4, 7))
-    assert np.argwhere(mask).tolist() == [[1, 3], [1, 4], [1, 5]]
+    mask = box_mask((2.5, 5, 0.5, 2), (0, 6, 0, 3), (4, 7))
+    assert np.argwhere(mask).tolist() == [[1, 3], [1, 4], [1, 5], [2, 3], [2, 4], [2, 5]]
+
+
+def test_a_pixel_whose_centre_lies_on_an_edge_of_the_box_is_inside():
+    assert np.argwhere(box_mask((1, 2, 3, 3), (0, 6, 0, 3), (4, 7))).tolist() == [[3, 1], [3, 2]]
+    assert np.argwhere(box_mask((6, 6, 0, 1), (6, 0, 3, 0), (4, 7))).tolist() == [[2, 0], [3, 0]]
 
 
 end = st.integers(-40, 40)
