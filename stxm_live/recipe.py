@@ -221,9 +221,9 @@ class Recipe(_Options):
         )
         if self.energies_ev is None or offered.size == 0:
             return [float(e) for e in offered]
-        nearest = {float(offered[np.abs(offered - e).argmin()]): e for e in self.energies_ev}
+        nearest = [(e, float(offered[np.abs(offered - e).argmin()])) for e in self.energies_ev]
         reach = self._reach_ev
-        return [found for found, wanted in nearest.items() if abs(found - wanted) <= reach]
+        return sorted({found for wanted, found in nearest if abs(found - wanted) <= reach})
 
     @property
     def _reach_ev(self) -> float:

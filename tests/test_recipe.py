@@ -201,6 +201,14 @@ def test_the_recipe_selects_the_nearest_within_half_the_distance_and_half_an_ev(
     assert not alone.selected([510.6])
 
 
+def test_a_scan_of_fewer_energies_than_the_recipe_keeps_all_that_are_listed():
+    recipe = Recipe.load("nvpf")
+    for offered in (recipe.energies_ev[::2], recipe.energies_ev[3:5], recipe.energies_ev[2:3]):
+        assert recipe.selected(offered) == list(offered)
+        left = [e for e in recipe.energies_ev if e not in offered]
+        assert recipe.not_in(offered) == left
+
+
 def test_excluded_energies_are_left_out_within_the_tolerance():
     recipe = Recipe.from_values(values(exclude_energies_ev=[530.3], energy_tolerance_ev=0.05))
     assert not recipe.selected([530.3])
