@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from multiprocessing.pool import ThreadPool
 from typing import Any, TypeVar
 
@@ -56,6 +56,10 @@ class EdgeImage:
         return float(np.sqrt(np.mean(np.square(self.pattern, dtype=np.float64))))
 
     @cached_property
+    def anchor_spectrum(self) -> NDArray[np.complex64]:
+        """Fourier transform, kept for the images that are laid onto this one."""
+        return self.spectrum()
+
     def spectrum(self) -> NDArray[np.complex64]:
         """Fourier transform."""
         from scipy.fft import fftn
@@ -80,8 +84,8 @@ def find_shift(image: EdgeImage, anchor: EdgeImage) -> tuple[float, float]:
     if image is anchor or image.contrast == 0 or anchor.contrast == 0:
         return 0.0, 0.0
     shift, _, _ = phase_cross_correlation(
-        anchor.spectrum,
-        image.spectrum,
+        anchor.anchor_spectrum,
+        image.spectrum(),
         space="fourier",
         normalization=None,
         upsample_factor=UPSAMPLING,
@@ -91,38 +95,18 @@ def find_shift(image: EdgeImage, anchor: EdgeImage) -> tuple[float, float]:
     return float(shift[0]), float(shift[1])
 
 
-def best_anchor(images: Sequence[EdgeImage]) -> int:
-    """Index of the image with the most contrast; the pre-edge one has the least."""
-    return int(np.argmax([image.contrast for image in images]))
-
-
-def find_shifts(
-    images: Sequence[EdgeImage], energies_ev: Sequence[float], max_shift_px: float | None = None
-) -> NDArray[np.float64]:
-    """Shifts of all images onto the one with the most contrast.
-
-    Returns
-    -------
-    ndarray of shape (n_energies, 2)
-        (y, x) in pixels, to be applied with `shifted`.
-
-    Raises
-    ------
-    ValueError
-        If a shift is longer than ``max_shift_px``; the message names the image.
-    """
-    anchor = images[best_anchor(images)]
-    shifts = np.array(in_threads(lambda image: find_shift(image, anchor), images))
-    if max_shift_px is not None:
-        lengths = np.hypot(*shifts.T)
-        worst = int(np.argmax(lengths))
-        if lengths[worst] > max_shift_px:
-            raise ValueError(
-                f"image at {energies_ev[worst]:g} eV is shifted by {lengths[worst]:.1f} px, more "
-                f"than max_shift_px = {max_shift_px:g}; look at the image, or raise the limit in "
-                "the recipe's [alignment]"
-            )
-    return shifts
+def check_shifts(
+    shifts_px: NDArray[np.float64], energies_ev: Sequence[float], max_shift_px: float | None
+) -> None:
+    """Raise ValueError, naming the image, if a shift (y, x) is longer than allowed."""
+    lengths = np.hypot(*shifts_px.T)
+    worst = int(np.argmax(lengths))
+    if max_shift_px is not None and lengths[worst] > max_shift_px:
+        raise ValueError(
+            f"image at {energies_ev[worst]:g} eV is shifted by {lengths[worst]:.1f} px, more "
+            f"than max_shift_px = {max_shift_px:g}; look at the image, or raise the limit in "
+            "the recipe's [alignment]"
+        )
 
 
 def shifted(image: NDArray[np.floating], shift_px: tuple[float, float]) -> NDArray[np.float32]:
@@ -178,6 +162,21 @@ def _placed(moved: NDArray[np.float32], shift_px: tuple[float, float]) -> NDArra
 
 
 def in_threads(function: Callable[..., _R], *arguments: Iterable[Any]) -> list[_R]:
-    """``map`` for a function that releases the interpreter lock; results in order."""
-    with ThreadPool(os.cpu_count()) as pool:
-        return pool.starmap(function, zip(*arguments, strict=True), chunksize=1)
+    """``map`` for a function that releases the interpreter lock; results in order.
+
+    The shortest of the arguments counts; a single call is made right here.
+    """
+    calls = list(zip(*arguments, strict=False))
+    if len(calls) == 1:
+        return [function(*calls[0])]
+    return _pool().starmap(function, calls, chunksize=1)
+
+
+@cache
+def _pool() -> ThreadPool:
+    """One pool for the process: memory that a thread frees is best used again by itself."""
+    return ThreadPool(os.cpu_count())
+
+
+# a forked process has the pool's object but not its threads
+os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -12,6 +12,7 @@ from stxm_live.frames import RunFrames
 from stxm_live.phase_map import LatentModel, map_phases
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
+from stxm_live.registration import Registrar
 from stxm_live.scan import StackScan
 from stxm_live.stack import Frame, StackKey
 
@@ -63,6 +64,7 @@ class RunAnalysis:
         self._frames: RunFrames | None = RunFrames(start, scan)
         self._recipe = recipe
         self._model = model
+        self._registrar: Registrar | None = Registrar(recipe)
         self._cube: ODCube | None = None
         self.key: StackKey = self._frames.key
         self.scan = self._frames.scan
@@ -77,7 +79,6 @@ class RunAnalysis:
     ) -> PhaseMaps | None:
         """Take a document; return new maps if it completed or changed the stack.
 
-        Without ``show`` no cube is kept.
 
         A failure to show is kept in ``problems`` and does not keep the maps from being made; a
         failure to map is kept in ``error``. Frames stay whatever happens.
@@ -88,14 +89,13 @@ class RunAnalysis:
         maps = None
         if (whole and self._frames.is_whole) or name == "stop":
             maps = self._map(renew=bool(whole))
-        if show is not None:
-            for frame in whole:
-                self._show(frame, show)
+        for frame in whole:
+            self._look(frame, show)
         self.n_images = len(self._frames.whole_energies_ev)
         if name == "stop":
             self.is_done = True
             self.problems.extend(n for n in self._frames.notes if n not in self.problems)
-            self._frames = self._cube = None
+            self._frames = self._cube = self._registrar = None
         return maps
 
     def status(self) -> StackStatus:
@@ -122,7 +122,11 @@ class RunAnalysis:
         revision = 1 if self.maps is None else self.maps.revision + 1
         try:
             self.maps = map_phases(
-                self._frames.stack(), self._recipe, model=self._model, revision=revision
+                self._frames.stack(),
+                self._recipe,
+                model=self._model,
+                registrar=self._registrar,
+                revision=revision,
             )
         except Exception as error:  # noqa: BLE001  the scan must go on; wait() raises the cause
             self.error = error
@@ -130,12 +134,19 @@ class RunAnalysis:
         self.error = None
         return self.maps
 
-    def _show(self, frame: Frame, show: Callable[[CubeView], None]) -> None:
+    def _look(self, frame: Frame, show: Callable[[CubeView], None] | None) -> None:
+        """Show the cube with a new frame, or at least register it before the last one comes."""
+        assert self._frames is not None
+        assert self._registrar is not None
+        stack = self._frames.stack()
         try:
-            if self._cube is None:
-                self._cube = ODCube(self.key, self.scan, self._recipe)
-            if self._cube.add(frame):
-                show(self._cube.view())
+            if show is None:
+                self._registrar.prepare(stack)
+                return
+            self._cube = self._cube or ODCube(self.scan, self._recipe, self._registrar)
+            view = self._cube.view(stack, frame)
+            if view is not None:
+                show(view)
         except Exception as error:  # noqa: BLE001  what cannot be shown must not stop the maps
             problem = f"image at {frame.energy_ev:g} eV cannot be shown: {error}"
             if problem not in self.problems:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_CHUNK = 16384
+_CHUNK = 4096
 """Pixels taken at once: their float64 copy stays in the processor's cache."""
 
 

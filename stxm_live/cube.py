@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import EdgeImage, find_shift, shifted
 from stxm_live.correlation import best_two, pearson
-from stxm_live.incident import incident, stack_field
-from stxm_live.optical_density import optical_density, usable_intensity
 from stxm_live.recipe import Recipe
+from stxm_live.registration import RegisteredStack, Registrar
 from stxm_live.scan import StackScan
-from stxm_live.stack import Frame, StackKey
+from stxm_live.stack import Frame, Stack, StackKey
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +60,16 @@ class CubeView:
 class ODCube:
     """The growing cube of one stack.
 
-    Each image is registered, divided by I0 and kept as it comes; the empty support is found
-    anew from all images so far. Final maps never use it: they are made from the frames by
-    `map_phases`, so that live and replayed results agree.
+    The images so far are registered as those of a finished stack are: the one with the most
+    contrast so far is what the others are laid on, and I0 and specimen are found anew with
+    every image. Final maps are made from the frames by `map_phases`, not from the cube.
 
     Parameters
     ----------
-    key : StackKey
     scan : StackScan
     recipe : Recipe
+    registrar : Registrar, optional
+        Shared with whoever maps the same frames.
 
     Raises
     ------
@@ -78,98 +77,69 @@ class ODCube:
         If the references do not cover the announced energies.
     """
 
-    def __init__(self, key: StackKey, scan: StackScan, recipe: Recipe) -> None:
-        self.key = key
+    def __init__(self, scan: StackScan, recipe: Recipe, registrar: Registrar | None = None) -> None:
         self.scan = scan
         self.recipe = recipe
-        self.energies_ev = recipe.selected(scan.energies_ev)
+        self.energies_ev = tuple(recipe.selected(scan.energies_ev))
         self._reference_od = recipe.reference_spectra.at(self.energies_ev)
-        shape = (len(self.energies_ev), *scan.image_shape)
-        self._od = np.full(shape, np.nan, dtype=np.float32)
-        self._sum_log = np.zeros(scan.image_shape)
-        self._log: dict[int, NDArray[np.float32]] = {}
-        self._anchor: tuple[EdgeImage, NDArray[np.float64]] | None = None
-        self._measured = np.zeros(len(self.energies_ev), dtype=bool)
-        self._latest = -1
+        self._registrar = registrar or Registrar(recipe)
 
-    def add(self, frame: Frame) -> bool:
-        """Take a whole frame, or a later one of the same energy; False if it is not shown.
+    def view(self, stack: Stack, latest: Frame) -> CubeView | None:
+        """The cube of the frames so far; None if the recipe leaves the latest one out.
 
         Raises
         ------
         ValueError
-            If no I0 can be had.
+            If no I0 can be had, or an image is shifted beyond the recipe's limit.
         """
-        if frame.announced_ev not in self.energies_ev:
-            return False
-        index = self.energies_ev.index(frame.announced_ev)
-        intensity, _ = usable_intensity(frame.intensity, self.recipe.detector.saturation_counts)
-        if self.recipe.alignment.enabled:
-            intensity = shifted(intensity, self._shift(intensity))
-        log = -np.log(intensity)
-        if index in self._log:
-            self._sum_log -= self._log[index]
-        self._log[index] = log
-        self._sum_log += log
-        self._measured[index] = True
-        self._latest = index
-        self._field = stack_field(self._sum_log / self._measured.sum(), self.recipe)
-        i0 = incident(
-            intensity[None], [frame.energy_ev], self._field, self.recipe, self.scan.extent_um
-        )
-        self._od[index] = optical_density(intensity, i0[0])
-        return True
-
-    def _shift(self, intensity: NDArray[np.float32]) -> tuple[float, float]:
-        """Shift onto the images so far; a clearly sharper image becomes the anchor."""
-        image = EdgeImage.of(intensity)
-        if self._anchor is None:
-            self._anchor = image, np.zeros(2)
-            return 0.0, 0.0
-        anchor, anchor_shift = self._anchor
-        shift = anchor_shift + find_shift(image, anchor)
-        if image.contrast > 1.5 * anchor.contrast:
-            self._anchor = image, shift
-        return float(shift[0]), float(shift[1])
-
-    def view(self) -> CubeView:
-        """A snapshot that later frames do not change."""
-        recipe, specimen = self.recipe, self._field.specimen
-        references = recipe.reference_spectra
-        so_far = [e for e, known in zip(self.energies_ev, self._measured, strict=True) if known]
-        pairs = references.inseparable_pairs(so_far, recipe.ambiguity_threshold)
-        spectrum = np.full(len(self.energies_ev), np.nan)
-        inside = self._od[self._measured][:, specimen]
-        with np.errstate(invalid="ignore"):
-            known = np.isfinite(inside)
-            total = np.where(known, inside, 0).sum(axis=1, dtype=np.float64)
-            spectrum[self._measured] = total / known.sum(axis=1)
+        if latest.announced_ev not in self.energies_ev:
+            return None
+        registered = self._registrar.register(stack)
+        nominal = {f.energy_ev: f.nominal_ev for f in stack.frames}
+        places = [self.energies_ev.index(nominal[e]) for e in registered.energies_ev]
+        shape = (len(self.energies_ev), *self.scan.image_shape)
+        od = np.full(shape, np.nan, dtype=np.float32)
+        od[places] = registered.od
+        measured = np.zeros(len(self.energies_ev), dtype=bool)
+        measured[places] = True
+        references = self.recipe.reference_spectra
+        so_far = [self.energies_ev[k] for k in places]
+        pairs = references.inseparable_pairs(so_far, self.recipe.ambiguity_threshold)
         return CubeView(
-            key=self.key,
+            key=stack.key,
             scan=self.scan,
-            energies_ev=tuple(self.energies_ev),
-            measured=self._measured.copy(),
-            latest=self._latest,
-            od=read_only(self._od.copy()),
-            specimen=specimen,
-            mean_spectrum=spectrum,
+            energies_ev=self.energies_ev,
+            measured=measured,
+            latest=self.energies_ev.index(latest.announced_ev),
+            od=_read_only(od),
+            specimen=registered.field.specimen,
+            mean_spectrum=_mean_spectrum(od, registered.field.specimen),
             reference_od=self._reference_od,
             phase_names=references.phase_names,
-            colors=dict(recipe.colors),
+            colors=dict(self.recipe.colors),
             synthetic_references=references.synthetic,
             inseparable=tuple(pairs),
-            provisional_index=None if pairs else self._provisional(specimen),
+            provisional_index=None if pairs else self._provisional(registered),
         )
 
-    def _provisional(self, specimen: NDArray[np.bool_]) -> NDArray[np.int8]:
-        spectra = self._od[self._measured][:, specimen]
-        best = best_two(pearson(spectra, self._reference_od[:, self._measured]))
-        index = np.full(specimen.shape, -1, dtype=np.int8)
-        index[specimen] = best.first_index
+    def _provisional(self, registered: RegisteredStack) -> NDArray[np.int8]:
+        """Phase of the largest coefficient on the energies so far, -1 beside the specimen."""
+        mapped = registered.field.specimen & registered.valid
+        references = self.recipe.reference_spectra.at(registered.energies_ev)
+        index = np.full(mapped.shape, -1, dtype=np.int8)
+        index[mapped] = best_two(pearson(registered.od[:, mapped], references)).first_index
         return index
 
 
-def read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """The array, protected from writing."""
+def _mean_spectrum(od: NDArray[np.float32], specimen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean OD of the specimen at each energy; NaN where not measured."""
+    inside = od[:, specimen]
+    known = np.isfinite(inside)
+    total = np.where(known, inside, 0).sum(axis=1, dtype=np.float64)
+    count = known.sum(axis=1)
+    return np.asarray(np.divide(total, count, out=np.full(len(od), np.nan), where=count > 0))
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     array.flags.writeable = False
     return array

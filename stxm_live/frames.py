@@ -51,12 +51,29 @@ class _Slot:
     has_line: NDArray[np.bool_]
     readbacks_ev: dict[int, float] = field(default_factory=dict)
     changed: bool = False
+    _frame: Frame | None = None
+
+    def put(self, rows: slice, pixels: NDArray[np.float32]) -> None:
+        """Take pixels; a frame that was handed out keeps those it had."""
+        if pixels.shape == self.intensity.shape:
+            self.intensity = pixels
+        else:
+            if self._frame is not None or not self.intensity.flags.writeable:
+                self.intensity = self.intensity.copy()
+            self.intensity[rows] = pixels
+        self._frame = None
+        self.has_line[rows] = True
+        self.changed = True
 
     def frame(self) -> Frame:
-        readbacks = list(self.readbacks_ev.values())
-        energy = float(np.mean(readbacks)) if readbacks else self.announced_ev
-        assert energy is not None
-        return Frame(energy, self.intensity.copy(), self.announced_ev, bool(self.has_line.all()))
+        """What has arrived; the same object until something else does."""
+        if self._frame is None:
+            readbacks = list(self.readbacks_ev.values())
+            energy = float(np.mean(readbacks)) if readbacks else self.announced_ev
+            assert energy is not None
+            whole = bool(self.has_line.all())
+            self._frame = Frame(energy, self.intensity, self.announced_ev, whole)
+        return self._frame
 
 
 class RunFrames:
@@ -154,11 +171,9 @@ class RunFrames:
         was_whole = bool(slot.has_line.all())
         if slot.has_line[rows].all():
             self._note(f"{_where(slot.announced_ev, readback)} came again; the later one counts")
-        slot.intensity[rows] = pixels
-        slot.has_line[rows] = True
         if readback is not None:
             slot.readbacks_ev[line] = readback
-        slot.changed = True
+        slot.put(rows, pixels)
         # a line sent again changes a whole image: tell once, with its last line or at the stop
         ends_image = not is_line or not was_whole or line == self.scan.shape[1] - 1
         if slot.has_line.all() and ends_image:
@@ -207,7 +222,7 @@ class RunFrames:
             if announced is None:
                 self._note(f"an image at {key:g} eV was not announced")
             shape = self.scan.image_shape
-            empty = np.full(shape, np.nan, dtype=np.float32)
+            empty = np.broadcast_to(np.float32(np.nan), shape)
             self._slots[key] = _Slot(announced, empty, np.zeros(shape[0], dtype=bool))
         return self._slots[key]
 

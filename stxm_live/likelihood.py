@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_CHUNK = 16384
+_CHUNK = 4096
 """Pixels taken at once: their float64 copies stay in the processor's cache."""
 
 _EM_PIXELS = 20_000
@@ -21,8 +21,8 @@ class Fit(NamedTuple):
     variance of the counts over that of the expected photons.
     """
 
-    chi2: NDArray[np.float64]
-    log_likelihood: NDArray[np.float64]
+    chi2: NDArray[np.float32]
+    log_likelihood: NDArray[np.float32]
     dispersion: float
 
 
@@ -61,8 +61,8 @@ def fit_references(
     """
     n_phases, n_spectra = len(references), od.shape[1]
     scaled = references / np.linalg.norm(references, axis=1, keepdims=True)
-    chi2 = np.empty((n_phases, n_spectra))
-    log_det = np.empty((n_phases, n_spectra))
+    chi2 = np.empty((n_phases, n_spectra), dtype=np.float32)
+    log_det = np.empty_like(chi2)
     for start in range(0, n_spectra, _CHUNK):
         part = slice(start, start + _CHUNK)
         n = photons[:, part].astype(np.float64)
@@ -71,7 +71,9 @@ def fit_references(
         y = od[:, part] - 0.5 / expected
         chi2[:, part], log_det[:, part], _, _ = _weighted_fit(y, expected, scaled, baseline)
     dispersion = _dispersion(chi2.min(axis=0), od.shape[0] - 1 - baseline)
-    return Fit(chi2, -0.5 * chi2 / dispersion - 0.5 * log_det, dispersion)
+    log_likelihood = np.multiply(log_det, np.float32(-0.5), out=log_det)
+    log_likelihood -= chi2 * np.float32(0.5 / dispersion)
+    return Fit(chi2, log_likelihood, dispersion)
 
 
 def _weighted_fit(
@@ -104,7 +106,7 @@ def _best_model_photons(
     return np.asarray(n * np.exp(np.clip(y - model, -2.0, 2.0)))
 
 
-def _dispersion(chi2: NDArray[np.float64], degrees: int) -> float:
+def _dispersion(chi2: NDArray[np.floating], degrees: int) -> float:
     """Median misfit over the median of chi-squared with that many degrees of freedom."""
     if chi2.size == 0 or degrees < 1:
         return 1.0
@@ -113,7 +115,7 @@ def _dispersion(chi2: NDArray[np.float64], degrees: int) -> float:
 
 
 def phase_frequencies(
-    log_likelihood: NDArray[np.float64], *, tolerance: float = 1e-6, max_iterations: int = 1000
+    log_likelihood: NDArray[np.floating], *, tolerance: float = 1e-6, max_iterations: int = 1000
 ) -> NDArray[np.float64]:
     """How often each phase occurs in the scan, by expectation maximisation.
 
@@ -130,7 +132,7 @@ def phase_frequencies(
     n_phases, n_spectra = log_likelihood.shape
     if n_spectra == 0:
         return np.full(n_phases, 1 / n_phases)
-    chosen = log_likelihood[:, :: max(1, -(-n_spectra // _EM_PIXELS))]
+    chosen = log_likelihood[:, :: max(1, -(-n_spectra // _EM_PIXELS))].astype(np.float64)
     weight = np.exp(chosen - chosen.max(axis=0))
     frequency = np.full(n_phases, 1 / n_phases)
     for _ in range(max_iterations):
@@ -144,7 +146,7 @@ def phase_frequencies(
 
 
 def posterior(
-    log_likelihood: NDArray[np.float64], frequencies: NDArray[np.float64]
+    log_likelihood: NDArray[np.floating], frequencies: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Probability of each phase for every spectrum.
 
@@ -162,4 +164,5 @@ def posterior(
         weight = log_likelihood + np.log(frequencies)[:, None]
     weight -= weight.max(axis=0)
     np.exp(weight, out=weight)
-    return np.asarray(weight / weight.sum(axis=0), dtype=np.float32)
+    weight /= weight.sum(axis=0)
+    return weight.astype(np.float32)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from stxm_live.bundle import BundleError
-from stxm_live.frames import RunFrames
+from stxm_live.frames import RunFrames, snapshot
 from stxm_live.phase_map import LatentModel, map_phases
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
@@ -56,7 +56,7 @@ def stack_of_run(run: Any, *, scan: StackScan | None = None) -> Stack:
         elif frames is None:
             raise ValueError(f"the first document is a {name}, expected a start document")
         else:
-            frames(name, doc)
+            frames(name, snapshot(name, doc))
     if frames is None:
         raise ValueError("the run has no documents")
     return frames.stack()

@@ -44,15 +44,18 @@ def usable_intensity(
     Returns
     -------
     intensity : ndarray of shape (ny, nx), float32
-        NaN where counts are missing (not finite), zero or negative, or saturated.
+        NaN where counts are missing (not finite), zero or negative, or saturated; the counts
+        themselves, not a copy, where all are usable.
     unusable : Unusable
     """
-    intensity = np.array(counts, dtype=np.float32)
+    intensity = np.asarray(counts, dtype=np.float32)
     missing = ~np.isfinite(intensity)
     not_positive = ~missing & (intensity <= 0)
     limit = np.inf if saturation_counts is None else saturation_counts
     saturated = ~missing & (intensity >= limit)
-    intensity[missing | not_positive | saturated] = np.nan
+    unusable = missing | not_positive | saturated
+    if unusable.any():
+        intensity = np.where(unusable, np.float32(np.nan), intensity)
     return intensity, Unusable(int(missing.sum()), int(not_positive.sum()), int(saturated.sum()))
 
 
@@ -105,11 +108,12 @@ def mean_over(intensity: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArr
     -----
     Counts are averaged, not optical densities: the mean of ln I0 is biased by counting noise.
     """
-    chosen = intensity[:, mask].astype(np.float64)
-    counted = np.isfinite(chosen).sum(axis=1)
+    chosen = intensity[:, mask]
+    known = np.isfinite(chosen)
+    counted = known.sum(axis=1)
     if chosen.shape[1] == 0 or np.any(counted == 0):
         raise ValueError("no usable pixel in the region that I0 is taken from")
-    return np.asarray(np.nansum(chosen, axis=1) / counted)
+    return np.asarray(chosen.sum(axis=1, dtype=np.float64, where=known) / counted)
 
 
 def box_mask(

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from stxm_live.bundle import Bundle, BundleError, references_fingerprint, training_advice
 from stxm_live.correlation import BestTwo, ambiguous, best_two, pearson, reliability
-from stxm_live.likelihood import Fit, fit_references, phase_frequencies, posterior
+from stxm_live.likelihood import fit_references, phase_frequencies, posterior
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.quality import Facts, assess
 from stxm_live.recipe import Recipe
-from stxm_live.registration import RegisteredStack, register
+from stxm_live.registration import RegisteredStack, Registrar
 from stxm_live.resolver import mahalanobis_resolve
 from stxm_live.stack import Stack
 
@@ -52,7 +52,6 @@ class _Spectra:
     """The spectra that are mapped, one column each, and what correlation says of them."""
 
     od: NDArray[np.float32]
-    photons: NDArray[np.float32]
     references: NDArray[np.float64]
     correlation: NDArray[np.float32]
     best: BestTwo
@@ -64,6 +63,7 @@ def map_phases(
     recipe: Recipe,
     *,
     model: LatentModel | BundleError | None = None,
+    registrar: Registrar | None = None,
     revision: int = 1,
 ) -> PhaseMaps:
     """Phase, reliability and ambiguity of every pixel of a stack.
@@ -82,6 +82,8 @@ def map_phases(
     model : LatentModel or BundleError, optional
         What `load_model` returned or raised; by default it is called here. Without a model that
         fits there is no latent map, and a warning says how to train one.
+    registrar : Registrar, optional
+        One that saw some of the frames before: it saves time and changes nothing.
     revision : int
 
     Returns
@@ -94,18 +96,24 @@ def map_phases(
         If no map can be made: fewer than two energies, references that do not cover them, no
         I0, or a drift beyond the limit. The message says what to do.
     """
-    registered = register(stack, recipe)
+    registered = (registrar or Registrar(recipe)).register(stack)
+    if len(registered.energies_ev) < 2:
+        raise ValueError(
+            f"{stack.key}: maps need at least two images at energies of the recipe, there is "
+            f"one, at {registered.energies_ev[0]:g} eV"
+        )
     mapped = registered.field.specimen & registered.valid
     spectra = _correlated(registered, mapped, recipe)
     products = _by_correlation(spectra, recipe)
     resolution = None
     if not registered.missing_ev:
-        resolution = _resolve(spectra, registered, recipe, model)
+        resolution = _resolve(spectra, registered, mapped, recipe, model)
         products |= resolution.products
+    counts = _mean_counts(registered.intensity)
+    facts = _facts(registered, counts, mapped, resolution, recipe)
     images: dict[str, Any] = {name: _placed(flat, mapped) for name, flat in products.items()}
     if "latent" in images:  # (ny, nx, 3): a point in space for each pixel
         images["latent"] = np.moveaxis(images["latent"], 0, -1)
-    facts = _facts(registered, mapped, resolution, recipe)
     references = recipe.reference_spectra
     return PhaseMaps(
         key=stack.key,
@@ -115,16 +123,16 @@ def map_phases(
         energies_ev=registered.energies_ev,
         extent_um=stack.scan.extent_um,
         od=registered.od,
-        counts=_mean_counts(registered.intensity),
+        counts=counts,
         specimen=registered.field.specimen,
         valid=registered.valid,
         reference_od=spectra.references,
         shifts_px=registered.shifts_px,
         i0=registered.i0,
-        fractions=_fractions(spectra.best.first_index, references.n_phases),
+        fractions=_fractions(images["phase_index"], references.n_phases),
         resolved_fractions=None
         if resolution is None
-        else _fractions(products["resolved_index"], references.n_phases),
+        else _fractions(images["resolved_index"], references.n_phases),
         **images,
         quality=assess(facts, recipe),
         synthetic_references=references.synthetic,
@@ -142,7 +150,6 @@ def _correlated(registered: RegisteredStack, mapped: NDArray[np.bool_], recipe: 
     best = best_two(correlation)
     return _Spectra(
         od=od,
-        photons=registered.intensity[:, mapped] * np.float32(recipe.detector.photons_per_count),
         references=references,
         correlation=correlation,
         best=best,
@@ -168,7 +175,7 @@ class _Resolution:
     """What resolves the ambiguous pixels, and how."""
 
     products: dict[str, NDArray[Any]]
-    fit: Fit
+    dispersion: float
     method: str
     model_sha256: str | None
     notes: tuple[str, ...]
@@ -177,14 +184,12 @@ class _Resolution:
 def _resolve(
     spectra: _Spectra,
     registered: RegisteredStack,
+    mapped: NDArray[np.bool_],
     recipe: Recipe,
     model: LatentModel | BundleError | None,
 ) -> _Resolution:
     """Probabilities by counting statistics, the paper's latent map, and the recipe's choice."""
-    fit = fit_references(
-        spectra.od, spectra.photons, spectra.references, baseline=_has_baseline(recipe)
-    )
-    probability = posterior(fit.log_likelihood, phase_frequencies(fit.log_likelihood))
+    probability, dispersion = _by_likelihood(spectra, registered.intensity[:, mapped], recipe)
     products = {"probability": probability}
     method, notes, sha256 = recipe.resolver.method, [], None
     try:
@@ -203,7 +208,16 @@ def _resolve(
         index = spectra.best.first_index if method == "pearson" else products["latent_index"]
     right = np.take_along_axis(probability, index[None].astype(np.intp), axis=0)[0]
     products |= {"resolved_index": index, "wrong_probability": np.float32(1) - right}
-    return _Resolution(products, fit, method, sha256, tuple(notes))
+    return _Resolution(products, dispersion, method, sha256, tuple(notes))
+
+
+def _by_likelihood(
+    spectra: _Spectra, counts: NDArray[np.float32], recipe: Recipe
+) -> tuple[NDArray[np.float32], float]:
+    """Probability of each phase (n_phases, n_spectra), and the dispersion of the counts."""
+    photons = counts * np.float32(recipe.detector.photons_per_count)
+    fit = fit_references(spectra.od, photons, spectra.references, baseline=_has_baseline(recipe))
+    return posterior(fit.log_likelihood, phase_frequencies(fit.log_likelihood)), fit.dispersion
 
 
 def _has_baseline(recipe: Recipe) -> bool:
@@ -252,7 +266,7 @@ def _placed(values: NDArray[Any], mapped: NDArray[np.bool_]) -> NDArray[Any]:
 
 def _fractions(index: NDArray[np.int8], n_phases: int) -> NDArray[np.float64]:
     """Share of each phase among the mapped pixels; NaN if there are none."""
-    counts = np.bincount(index.astype(np.intp), minlength=n_phases)
+    counts = np.bincount(index[index >= 0].astype(np.intp), minlength=n_phases)
     total = counts.sum()
     return counts / total if total else np.full(n_phases, np.nan)
 
@@ -263,6 +277,7 @@ def _mean_counts(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _facts(
     registered: RegisteredStack,
+    counts: NDArray[np.float32],
     mapped: NDArray[np.bool_],
     resolution: _Resolution | None,
     recipe: Recipe,
@@ -273,7 +288,7 @@ def _facts(
         missing_ev=registered.missing_ev,
         separation=recipe.reference_spectra.smallest_separation(registered.energies_ev),
         wrong_probability=None if resolution is None else resolution.products["wrong_probability"],
-        median_counts=float(np.median(registered.intensity[:, mapped])) if n_mapped else 0.0,
+        median_counts=float(np.median(counts[mapped])) if n_mapped else 0.0,
         misfit=None if resolution is None else _misfit(registered, mapped, resolution, recipe),
         common_field=registered.common_field,
         invalid_share=1 - n_mapped / n_specimen if n_specimen else 0.0,
@@ -292,7 +307,7 @@ def _misfit(
     Both are in units of the expected counting noise, so that gain and fluctuations of the
     counter cancel.
     """
-    rows = slice(None, None, 4)
+    rows = slice(None, None, 8)
     both = mapped[rows, 1:] & mapped[rows, :-1]
     if both.sum() < 100:
         return None
@@ -302,7 +317,7 @@ def _misfit(
     variance = (1 / counts[:, :, 1:] + 1 / counts[:, :, :-1])[:, both]
     # 0.4549 is the median of chi-squared with one degree of freedom
     noise = float(np.median(step**2 / variance)) / 0.4549
-    return resolution.fit.dispersion / max(noise, 1e-9)
+    return resolution.dispersion / max(noise, 1e-9)
 
 
 def _warnings(
@@ -341,5 +356,5 @@ def _provenance(
         "anchor_ev": registered.anchor_ev,
         "method": None if resolution is None else resolution.method,
         "model_sha256": None if resolution is None else resolution.model_sha256,
-        "dispersion": None if resolution is None else resolution.fit.dispersion,
+        "dispersion": None if resolution is None else resolution.dispersion,
     }

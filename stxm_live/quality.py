@@ -36,7 +36,7 @@ class Facts:
     wrong_probability : ndarray or None
         Of the specimen pixels.
     median_counts : float
-        Of the specimen, per pixel and energy.
+        Of the specimen's pixels, each averaged over the energies.
     misfit : float or None
         Variance of spectra about the best reference, over the counting noise.
     common_field : float
@@ -98,7 +98,7 @@ def _specimen(facts: Facts, recipe: Recipe) -> Quality | None:
         )
     if facts.invalid_share > 0.05:
         return Quality(
-            "limited",
+            "limited" if facts.invalid_share < 0.5 else "poor",
             f"{100 * facts.invalid_share:.0f} % of the specimen has no valid spectrum",
             "these pixels are left out of map and fractions",
             "Look for saturated, dead or unscanned pixels in the images.",

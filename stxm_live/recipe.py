@@ -204,7 +204,7 @@ class Recipe(_Options):
         """Which energies of a scan take part in the maps, ascending.
 
         For each energy of the recipe it is the nearest of the scan, if that lies within half the
-        distance to the recipe's next one, 0.5 eV at most.
+        smallest distance between two of the recipe's, 0.5 eV at most.
 
         Examples
         --------
@@ -212,18 +212,16 @@ class Recipe(_Options):
         >>> recipe.selected([514.8, 515.1, 516.0, 517.4, 530.0])
         [515.1, 517.4]
         """
-        offered = np.array(
-            [
-                e
-                for e in sorted(energies_ev)
-                if not any(abs(e - x) <= self.energy_tolerance_ev for x in self.exclude_energies_ev)
-            ]
-        )
+        offered = np.array([e for e in sorted(energies_ev) if not self._excludes(e)])
         if self.energies_ev is None or offered.size == 0:
             return [float(e) for e in offered]
         nearest = [(e, float(offered[np.abs(offered - e).argmin()])) for e in self.energies_ev]
         reach = self._reach_ev
         return sorted({found for wanted, found in nearest if abs(found - wanted) <= reach})
+
+    def _excludes(self, energy_ev: float) -> bool:
+        near = (abs(energy_ev - e) for e in self.exclude_energies_ev)
+        return any(distance <= self.energy_tolerance_ev for distance in near)
 
     @property
     def _reach_ev(self) -> float:
@@ -233,7 +231,7 @@ class Recipe(_Options):
     def not_in(self, energies_ev: Iterable[float]) -> list[float]:
         """Energies of the recipe for which a scan has none."""
         chosen = self.selected(energies_ev)
-        wanted = [e for e in self.energies_ev or () if e not in self.exclude_energies_ev]
+        wanted = [e for e in self.energies_ev or () if not self._excludes(e)]
         return [e for e in wanted if not any(abs(e - c) <= self._reach_ev for c in chosen)]
 
     def fingerprint(self) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import EdgeImage, best_anchor, find_shifts, in_threads, shifted
+from stxm_live.alignment import EdgeImage, check_shifts, find_shift, in_threads, shifted
 from stxm_live.incident import incident, stack_field
 from stxm_live.optical_density import usable_intensity
 from stxm_live.recipe import Recipe
 from stxm_live.specimen import Field
-from stxm_live.stack import Stack
+from stxm_live.stack import Frame, Stack
 
 FLAT_OD = 1e-5
 """Smaller ranges, relative to the largest OD or 1, are rounding in float32 and no spectrum."""
@@ -62,41 +63,168 @@ class RegisteredStack:
         return float(np.prod(np.clip(1 - lost_px / self.od.shape[1:], 0, 1)))
 
 
-def register(stack: Stack, recipe: Recipe) -> RegisteredStack:
-    """Select, align and normalise the frames of a stack.
+class Registrar:
+    """Registers a stack that grows: what was computed of a frame is kept for the next time.
 
-    Raises
-    ------
-    ValueError
-        If fewer than two energies are left, if an image is shifted beyond the recipe's limit,
-        or if no I0 can be had.
+    Every step is a function of the frames alone and is done once for each, so that a stack gives
+    the same whether its frames were seen one by one or all at once.
     """
-    images, missing, notes = _selected(stack, recipe)
-    energies = tuple(images)
-    shifts, anchor = _shifts(list(images.values()), energies, recipe)
-    moved = in_threads(shifted, images.values(), [(y, x) for y, x in shifts.tolist()])
-    intensity = np.stack(moved)
-    # beside a bright pixel the spline may swing below zero, where there is no OD
-    dark = intensity <= 0
-    if dark.any():
-        intensity[dark] = np.nan
-        notes.append(f"{dark.any(axis=0).sum()} pixels are not positive after the alignment")
-    log = np.log(intensity)
-    field = stack_field(-log.mean(axis=0, dtype=np.float64), recipe)
-    i0 = incident(intensity, energies, field, recipe, stack.scan.extent_um)
-    od = np.log(i0).astype(np.float32)[:, None, None] - log
-    return RegisteredStack(
-        energies_ev=energies,
-        missing_ev=missing,
-        intensity=intensity,
-        od=od,
-        field=field,
-        valid=_has_spectrum(od),
-        shifts_px=shifts,
-        anchor_ev=energies[anchor],
-        i0=i0,
-        notes=tuple(notes),
-    )
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._images: dict[Frame, _Image] = {}
+
+    def register(self, stack: Stack) -> RegisteredStack:
+        """Select, align and normalise the frames of a stack.
+
+        Raises
+        ------
+        ValueError
+            If no frame is left, if an image is shifted beyond the recipe's limit, or if no I0
+            can be had.
+        """
+        images, missing, notes = self._selected(stack)
+        energies = tuple(image.energy_ev for image in images)
+        anchor, shifts = self._shifts(images)
+        intensity = _moved(images)
+        notes.extend(
+            f"image at {image.energy_ev:g} eV: {image.n_dark} pixels are not positive after the "
+            "alignment"
+            for image in images
+            if image.n_dark
+        )
+        log = np.log(intensity)
+        field = stack_field(-log.mean(axis=0, dtype=np.float64), self.recipe)
+        i0 = incident(intensity, energies, field, self.recipe, stack.scan.extent_um)
+        od = np.subtract(np.log(i0).astype(np.float32)[:, None, None], log, out=log)
+        return RegisteredStack(
+            energies_ev=energies,
+            missing_ev=missing,
+            intensity=intensity,
+            od=od,
+            field=field,
+            valid=_has_spectrum(od),
+            shifts_px=shifts,
+            anchor_ev=energies[anchor],
+            i0=i0,
+            notes=tuple(notes),
+        )
+
+    def prepare(self, stack: Stack) -> None:
+        """Do what can be done before a stack is complete."""
+        images, _, _ = self._selected(stack)
+        self._shifts(images)
+        _moved(images)
+
+    def _selected(self, stack: Stack) -> tuple[list[_Image], tuple[float, ...], list[str]]:
+        """Usable images in ascending energy; announced energies that are missing; notes."""
+        notes = list(stack.notes)
+        frames = {frame.nominal_ev: frame for frame in stack.frames}
+        chosen = self.recipe.selected({*frames, *stack.missing_ev})
+        missing = set(stack.missing_ev).intersection(chosen)
+        lacking = ", ".join(f"{e:g}" for e in self.recipe.not_in(chosen))
+        if lacking:
+            notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
+        self._images = {frames[e]: self._image(frames[e]) for e in chosen if e in frames}
+        usable = []
+        for frame, image in self._images.items():
+            where = f"image at {frame.energy_ev:g} eV"
+            if image.problem:
+                missing.add(frame.nominal_ev)
+                notes.append(f"{where} {image.problem} and was left out")
+                continue
+            if image.unusable.total:
+                notes.append(f"{where}: unusable pixels: {image.unusable}")
+            usable.append(image)
+        if not usable:
+            announced = ", ".join(f"{e:g}" for e in stack.scan.energies_ev)
+            raise ValueError(
+                f"{stack.key}: there is no usable image at an energy of the recipe; "
+                f"the scan announced {announced} eV"
+            )
+        return usable, tuple(sorted(missing)), notes
+
+    def _image(self, frame: Frame) -> _Image:
+        known = self._images.get(frame)
+        return _Image(frame, self.recipe) if known is None else known
+
+    def _shifts(self, images: Sequence[_Image]) -> tuple[int, NDArray[np.float64]]:
+        """Which image the others are laid on, and the shifts of all, shape (n_energies, 2)."""
+        if not self.recipe.alignment.enabled:
+            return 0, np.zeros((len(images), 2))
+        in_threads(_Image.find_contrast, [image for image in images if image.contrast < 0])
+        anchor = int(np.argmax([image.contrast for image in images]))
+        pattern = images[anchor].edges()
+        loose = [image for image in images if image.anchor is not pattern]
+        in_threads(_Image.find_shift, loose, repeat(pattern))
+        shifts = np.array([image.shift_px for image in images])
+        energies = [image.energy_ev for image in images]
+        check_shifts(shifts, energies, self.recipe.alignment.max_shift_px)
+        return anchor, shifts
+
+
+def register(stack: Stack, recipe: Recipe) -> RegisteredStack:
+    """A stack registered all at once; see `Registrar.register`."""
+    return Registrar(recipe).register(stack)
+
+
+class _Image:
+    """What is known of one frame; every value is computed once.
+
+    The edges are kept of an anchor only: they are quickly found again.
+    """
+
+    def __init__(self, frame: Frame, recipe: Recipe) -> None:
+        self.energy_ev = frame.energy_ev
+        self.intensity, self.unusable = usable_intensity(
+            frame.intensity, recipe.detector.saturation_counts
+        )
+        self.problem = ""
+        if not frame.is_whole:
+            self.problem = "is unfinished"
+        elif self.unusable.total == self.intensity.size:
+            self.problem = "has no usable pixel"
+        self.contrast = -1.0  # not known yet
+        self.anchor: EdgeImage | None = None
+        self.shift_px = (0.0, 0.0)
+        self.moved: NDArray[np.float32] | None = None
+        self.n_dark = 0
+        self._edges: EdgeImage | None = None
+
+    def edges(self) -> EdgeImage:
+        """What the correlation compares."""
+        if self._edges is None:
+            self._edges = EdgeImage.of(self.intensity)
+        return self._edges
+
+    def find_contrast(self) -> None:
+        """How much there is to register on."""
+        self.contrast = self.edges().contrast
+
+    def find_shift(self, anchor: EdgeImage) -> None:
+        """The shift (y, x) in pixels that lays this image onto the one with these edges."""
+        shift_px = find_shift(self.edges(), anchor)
+        if shift_px != self.shift_px:
+            self.moved = None
+        self.anchor, self.shift_px = anchor, shift_px
+        if self._edges is not anchor:
+            self._edges = None
+
+    def move(self) -> None:
+        """Apply the shift; beside a bright pixel the spline may swing below zero."""
+        moved = shifted(self.intensity, self.shift_px)
+        dark = moved <= 0
+        self.n_dark = int(dark.sum())
+        self.moved = np.where(dark, np.float32(np.nan), moved) if self.n_dark else moved
+
+
+def _moved(images: Sequence[_Image]) -> NDArray[np.float32]:
+    """The shifted images, shape (n_energies, ny, nx)."""
+    in_threads(_Image.move, [image for image in images if image.moved is None])
+    cube = np.stack([image.moved for image in images if image.moved is not None])
+    for image, plane in zip(images, cube, strict=True):
+        image.moved = plane  # once in memory is enough
+    return cube
 
 
 def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -104,50 +232,3 @@ def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
     low, high = od.min(axis=0), od.max(axis=0)
     largest = np.maximum(np.maximum(high, -low), 1)
     return np.asarray(np.isfinite(high - low) & (high - low > FLAT_OD * largest))
-
-
-def _shifts(
-    images: Sequence[NDArray[np.float32]], energies_ev: Sequence[float], recipe: Recipe
-) -> tuple[NDArray[np.float64], int]:
-    """Shifts of shape (n_energies, 2), and which image they lay the others on."""
-    if not recipe.alignment.enabled:
-        return np.zeros((len(images), 2)), 0
-    patterns = in_threads(EdgeImage.of, images)
-    shifts = find_shifts(patterns, energies_ev, recipe.alignment.max_shift_px)
-    return shifts, best_anchor(patterns)
-
-
-def _selected(
-    stack: Stack, recipe: Recipe
-) -> tuple[dict[float, NDArray[np.float32]], tuple[float, ...], list[str]]:
-    """Usable counts by energy in eV; announced energies that are missing; notes."""
-    notes = list(stack.notes)
-    images: dict[float, NDArray[np.float32]] = {}
-    frames = {f.energy_ev if f.announced_ev is None else f.announced_ev: f for f in stack.frames}
-    chosen = recipe.selected({*frames, *stack.missing_ev})
-    missing = set(stack.missing_ev).intersection(chosen)
-    lacking = ", ".join(f"{e:g}" for e in recipe.not_in(chosen))
-    if lacking:
-        notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
-    for nominal in chosen:
-        if nominal not in frames:
-            continue
-        frame = frames[nominal]
-        intensity, unusable = usable_intensity(frame.intensity, recipe.detector.saturation_counts)
-        where = f"image at {frame.energy_ev:g} eV"
-        if not frame.is_whole or unusable.total == intensity.size:
-            state = "has no usable pixel" if frame.is_whole else "is unfinished"
-            notes.append(f"{where} {state} and was left out")
-            missing.add(nominal)
-            continue
-        if unusable.total:
-            notes.append(f"{where}: unusable pixels: {unusable}")
-        images[frame.energy_ev] = intensity
-    if len(images) < 2:
-        listed = ", ".join(f"{e:g}" for e in images) or "none"
-        wanted = ", ".join(f"{e:g}" for e in recipe.energies_ev or stack.scan.energies_ev)
-        raise ValueError(
-            f"{stack.key}: maps need at least two whole images at energies of the recipe "
-            f"({wanted} eV); there are: {listed}"
-        )
-    return images, tuple(sorted(missing)), notes

@@ -45,6 +45,11 @@ class Frame:
     announced_ev: float | None = None
     is_whole: bool = True
 
+    @property
+    def nominal_ev(self) -> float:
+        """The announced energy, or the one it had if nobody announced it."""
+        return self.energy_ev if self.announced_ev is None else self.announced_ev
+
 
 @dataclass(frozen=True, eq=False)
 class Stack:

@@ -6,20 +6,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from stxm_live.alignment import (
-    EdgeImage,
-    best_anchor,
-    find_shift,
-    find_shifts,
-    in_threads,
-    shifted,
-)
+from stxm_live.alignment import EdgeImage, check_shifts, find_shift, in_threads, shifted
 from stxm_live.recipe import Recipe
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 NY, NX = 72, 96
 FINE = 4
 """Fine pixels a pixel: a drift of quarter pixels needs no interpolation."""
+
+
+def best_anchor(images):
+    return int(np.argmax([image.contrast for image in images]))
+
+
+def find_shifts(images, energies_ev, max_shift_px=None):
+    """As `Registrar` does: all onto the image of the most contrast."""
+    anchor = images[best_anchor(images)]
+    shifts = np.array([find_shift(image, anchor) for image in images])
+    check_shifts(shifts, energies_ev, max_shift_px)
+    return shifts
 
 
 @cache

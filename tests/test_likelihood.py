@@ -51,14 +51,16 @@ def test_thickness_and_constant_are_integrated_out_as_a_gaussian(references, bas
         columns = [references[k] / np.linalg.norm(references[k]), np.ones(13)][: 1 + baseline]
         design = np.transpose(columns)
         expected = -0.5 * np.linalg.slogdet((design.T * photons[:, i]) @ design)[1]
-        assert volume[k, i] == pytest.approx(expected, abs=0.01)
+        # single precision leaves 1e-7 of the misfit
+        rounding = 0.01 + 2e-7 * float(fit.chi2[k, i]) / fit.dispersion
+        assert volume[k, i] == pytest.approx(expected, abs=rounding)
 
 
 def test_no_thickness_is_negative(references):
     brighter = np.repeat(-0.1 * references.mean(axis=0)[:, None], 4, axis=1)
     fit = fit_references(brighter, np.full((13, 4), 1e6), references)
     for chi2 in fit.chi2:
-        np.testing.assert_allclose(chi2, fit.chi2[0], rtol=1e-9)
+        np.testing.assert_allclose(chi2, fit.chi2[0], rtol=1e-5)
 
 
 def test_the_misfit_of_the_true_phase_follows_chi_squared(references):
@@ -113,7 +115,7 @@ def test_the_scale_of_a_reference_favours_no_phase(references, scale, baseline):
     od, photons, _ = counted(references, n=50)
     expected = fit_references(od, photons, references, baseline=baseline)
     scaled = fit_references(od, photons, references * np.array(scale)[:, None], baseline=baseline)
-    np.testing.assert_allclose(scaled.log_likelihood, expected.log_likelihood, rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(scaled.log_likelihood, expected.log_likelihood, rtol=1e-5, atol=1e-3)
 
 
 def test_pure_noise_on_the_support_is_no_phase_in_particular(references):
@@ -131,8 +133,8 @@ def test_with_a_baseline_a_constant_od_changes_nothing(references, constant, see
     od, photons, _ = counted(references, n=50, seed=seed)
     expected = fit_references(od, photons, references, baseline=True)
     moved = fit_references(od + constant, photons, references, baseline=True)
-    np.testing.assert_allclose(moved.chi2, expected.chi2, rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(moved.log_likelihood, expected.log_likelihood, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(moved.chi2, expected.chi2, rtol=1e-5, atol=1e-3)
+    np.testing.assert_allclose(moved.log_likelihood, expected.log_likelihood, rtol=1e-5, atol=1e-3)
 
 
 def test_without_a_baseline_a_constant_od_misleads(references):
@@ -149,7 +151,7 @@ def test_a_spectrum_is_fitted_the_same_wherever_it_stands_in_a_large_map(referen
     part = slice(16_380, 16_390)
     whole = fit_references(od, photons, references)
     alone = fit_references(od[:, part], photons[:, part], references)
-    np.testing.assert_allclose(alone.chi2, whole.chi2[:, part], rtol=1e-9)
+    np.testing.assert_allclose(alone.chi2, whole.chi2[:, part], rtol=1e-5)
 
 
 def test_the_planted_frequencies_of_the_phases_are_found_again(references):

@@ -130,7 +130,7 @@ def test_an_aborted_scan_gives_incomplete_maps_that_name_what_is_missing(live):
 
 def test_a_scan_aborted_before_the_second_image_says_so(live, sink):
     uid = feed(live, image_documents(skip=range(1, 13)))
-    with pytest.raises(ValueError, match="at least two whole images"):
+    with pytest.raises(ValueError, match="need at least two images"):
         live.wait(uid, timeout_s=30)
     assert live.status(uid).state == "failed"
     assert sink.errors[0][0] == uid

@@ -77,7 +77,7 @@ def test_the_recipe_decides_how_far_apart_references_must_be(nvpf):
 
 
 def test_the_worst_finding_is_the_verdict(nvpf):
-    facts = replace(FINE, invalid_share=0.5, misfit=100.0, wrong_probability=wrong(0.4))
+    facts = replace(FINE, invalid_share=0.4, misfit=100.0, wrong_probability=wrong(0.4))
     quality = assess(facts, nvpf)
     assert quality.verdict == "poor"
     assert "40 % of the labels" in quality.cause

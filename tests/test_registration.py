@@ -5,7 +5,8 @@ import pytest
 from particles import NX, NY, particle_counts, particle_stack
 
 from stxm_live.correlation import pearson
-from stxm_live.registration import register
+from stxm_live.phase_map import map_phases
+from stxm_live.registration import Registrar, register
 from stxm_live.stack import Stack
 
 
@@ -120,9 +121,16 @@ def test_unusable_pixels_are_counted_image_by_image_and_have_no_spectrum(still):
     assert np.argwhere(~registered.valid).tolist() == [[20, 30], [20, 31], [20, 32], [21, 31]]
 
 
-def test_one_energy_is_not_enough_and_the_message_says_what_there_is(still):
+def test_one_energy_is_registered_but_is_not_enough_for_a_map(still):
     stack = with_frames(particle_stack(), lambda k, image: image if k == 3 else None)
-    with pytest.raises(ValueError, match=r"at least two whole images.*there are: 516\.6"):
+    assert register(stack, still).energies_ev == (516.6,)
+    with pytest.raises(ValueError, match=r"at least two images.*there is one, at 516\.6 eV"):
+        map_phases(stack, still)
+
+
+def test_no_usable_image_is_an_error_that_names_what_was_announced(still):
+    stack = with_frames(particle_stack(), lambda k, image: None)
+    with pytest.raises(ValueError, match=r"no usable image.*announced 505, 513\.2"):
         register(stack, still)
 
 
@@ -160,3 +168,20 @@ def test_a_grey_absorber_is_invalid_though_rounding_makes_it_a_spectrum(still, n
     assert not registered.valid[27:35, 12:30].any()
     assert registered.valid[8:20, 12:30].all()
     assert np.isfinite(pearson(registered.od[:, registered.valid], references)).all()
+
+
+def test_a_registrar_that_saw_the_images_come_gives_what_a_new_one_gives(nvpf):
+    rng = np.random.default_rng(4)
+    drift = np.cumsum(rng.integers(-1, 2, (13, 2)), axis=0)
+    stack = drifting(drift)
+    # one energy at a time, in an order in which the image of most contrast changes twice
+    order = [0, 12, 3, 9, 1, 5, 4, 2, 6, 7, 8, 11, 10]
+    growing = Registrar(nvpf)
+    for n in range(1, 14):
+        frames = tuple(stack.frames[k] for k in sorted(order[:n]))
+        (growing.register if n % 2 else growing.prepare)(replace(stack, frames=frames))
+    seen, anew = growing.register(stack), register(stack, nvpf)
+    assert seen.anchor_ev == anew.anchor_ev
+    for name in ("od", "intensity", "shifts_px", "i0", "valid"):
+        np.testing.assert_array_equal(getattr(seen, name), getattr(anew, name), err_msg=name)
+    assert seen.notes == anew.notes
