@@ -166,7 +166,8 @@ def _by_correlation(spectra: _Spectra, recipe: Recipe) -> dict[str, NDArray[Any]
         "reliability": reliability(best),
         "ambiguous": spectra.ambiguous,
         "ambiguous_pair": np.array([best.first_index, best.second_index]),
-        "unidentified": best.first < recipe.min_correlation,
+        # 0 is off: nothing is unidentified, however badly it correlates
+        "unidentified": best.first < (recipe.min_correlation or -np.inf),
     }
 
 
