@@ -102,3 +102,47 @@ def line_documents(lines=None, **options):
 
 def image_documents(**options):
     return documents(image_events(**options), particle_scan())
+
+
+SDF_HEADER = """
+ScanDefinition = {{ Label = "{name}.hdr"; Type = "NEXAFS Image Scan"; Flags = "Image Stack";
+    Dwell = 1;
+	Regions = (1,
+{{
+			PAxis = {{ Name = "Sample X"; Unit = "um"; Min = 0; Max = {x}; Dir = 1;
+				Points = ({nx}, {columns});
+}};
+			QAxis = {{ Name = "Sample Y"; Unit = "um"; Min = 0; Max = {y}; Dir = 1;
+				Points = ({ny}, {rows});
+}};
+}});
+	StackAxis = {{ Name = "Energy"; Unit = "eV"; Min = {low}; Max = {high}; Dir = 1;
+		Points = ({n}, {energies});
+}};
+	Channels = (1,
+{{ Name = "counter0"; Unit = "counts";}});
+}};
+"""
+
+
+def write_sdf(folder, name):
+    """The particle as an SDF stack ``name.hdr`` with its ``.xim`` files."""
+    counts, energies_ev, _ = particle_counts()
+    x, y = np.arange(NX) * 0.03, np.arange(NY) * 0.03
+    header = SDF_HEADER.format(
+        name=name,
+        x=x[-1],
+        y=y[-1],
+        nx=NX,
+        ny=NY,
+        columns=", ".join(f"{v:.3f}" for v in x),
+        rows=", ".join(f"{v:.3f}" for v in y),
+        low=energies_ev[0],
+        high=energies_ev[-1],
+        n=len(energies_ev),
+        energies=", ".join(f"{e}" for e in energies_ev),
+    )
+    (folder / f"{name}.hdr").write_text(header)
+    for k, image in enumerate(counts):
+        lines = ("".join(f"{value:.6f}\t" for value in row) for row in image)
+        (folder / f"{name}_a{k:03d}.xim").write_text("\n".join(lines) + "\n")
