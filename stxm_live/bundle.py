@@ -16,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from stxm_live.clusters import Clusters, Landmarks, Members
 from stxm_live.encoder import Encoder, Network
 from stxm_live.recipe import Recipe, shipped_recipes
 from stxm_live.references import ReferenceSpectra
-from stxm_live.resolver import Clusters
 
 DESCRIPTION = "bundle.json"
 FILES = ("encoder.tflite", "decoder.tflite", "clusters.npz")
 ARRAYS = ("mean", "covariance", "counts", "pi", "mu", "sigma", "reference_latent")
+MEMBERS = ("member_latent", "member_phase_index")
+"""Arrays that bundles have since their training keeps labelled points."""
+
 TRAIN_AGAIN = "train it again with stxm-live train, or restore the folder from where it came from"
 
 
@@ -117,6 +120,8 @@ class Bundle:
         The references, scaled to a largest OD of 1, in latent space.
     sha256 : str
         One hash for all of it, for provenance.
+    members : Members or None
+        Labelled latent points of the training set, thinned; None in a bundle without them.
     """
 
     folder: Path
@@ -127,6 +132,7 @@ class Bundle:
     sha256: str
     encoder_model: bytes
     decoder_model: bytes
+    members: Members | None = None
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
@@ -150,6 +156,7 @@ class Bundle:
             sha256=sha256,
             encoder_model=files["encoder.tflite"],
             decoder_model=files["decoder.tflite"],
+            members=Members(*(arrays[name] for name in MEMBERS)) if MEMBERS[0] in arrays else None,
         )
 
     def encoder(self, n_threads: int | None = None) -> Encoder:
@@ -159,6 +166,11 @@ class Bundle:
     def decoder(self, n_threads: int | None = None) -> Network:
         """A new decoder, from latent coordinates to optical densities."""
         return Network(self.decoder_model, n_threads)
+
+    @property
+    def landmarks(self) -> Landmarks:
+        """What a spectrum's place in latent space is compared with."""
+        return Landmarks(self.clusters, self.reference_latent, self.members)
 
     def check_fits(
         self, energies_ev: Sequence[float], phase_names: Sequence[str], tolerance_ev: float
@@ -211,7 +223,7 @@ def write_bundle(
     models : mapping of str to bytes
         ``encoder.tflite`` and ``decoder.tflite``.
     arrays : mapping of str to ndarray
-        For ``clusters.npz``: all of `ARRAYS`.
+        For ``clusters.npz``: all of `ARRAYS`, and perhaps `MEMBERS`.
     force : bool
         Replace a bundle that is there.
 
@@ -307,7 +319,8 @@ def _read_arrays(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
     """The arrays of ``clusters.npz``; nothing in it is ever unpickled."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            return {name: stored[name] for name in ARRAYS}
+            names = (*ARRAYS, *(name for name in MEMBERS if name in stored))
+            return {name: stored[name] for name in names}
     except (KeyError, ValueError, BadZipFile) as error:
         raise BundleError(f"{path} cannot be read ({error}); {TRAIN_AGAIN}") from None
 

@@ -17,7 +17,7 @@ from stxm_live.phase_maps import PhaseMaps
 from stxm_live.quality import Facts, assess
 from stxm_live.recipe import Recipe
 from stxm_live.registration import RegisteredStack, Registrar
-from stxm_live.resolver import mahalanobis_resolve
+from stxm_live.resolver import STRATEGIES, distance_by, resolve
 from stxm_live.stack import Stack
 
 
@@ -197,9 +197,9 @@ def _resolve(
         fitting = _fitting_model(model, registered, recipe)
     except BundleError as problem:
         notes.append(f"no map from the encoder: {problem}; {training_advice(recipe)}")
-        if method == "mahalanobis":
+        if method in STRATEGIES:
+            notes.append(f"the map is resolved by likelihood instead of {method}")
             method = "likelihood"
-            notes.append("the map is resolved by likelihood instead of mahalanobis")
     else:
         products |= _by_latent_space(spectra, fitting, recipe)
         sha256 = fitting.bundle.sha256
@@ -244,15 +244,23 @@ def _fitting_model(
 def _by_latent_space(
     spectra: _Spectra, model: LatentModel, recipe: Recipe
 ) -> dict[str, NDArray[Any]]:
-    """The paper's second step: ambiguous pixels by their place in latent space."""
+    """The paper's second step: ambiguous pixels by their place in latent space.
+
+    By the recipe's strategy, or the paper's own where the recipe chooses none.
+    """
     latent = model.encode(np.ascontiguousarray(spectra.od.T))
-    index = mahalanobis_resolve(
+    best, options = spectra.best, recipe.resolver
+    chosen = [strategy for strategy in STRATEGIES if strategy == options.method]
+    landmarks = model.bundle.landmarks.beside(
+        latent, best.first_index, ~spectra.ambiguous, of_scan=options.statistics == "scan"
+    )
+    index = resolve(
         latent,
-        spectra.best.first_index,
+        best.first_index,
         spectra.ambiguous,
-        np.array([spectra.best.first_index, spectra.best.second_index]),
-        model.bundle.clusters,
-        recipe.resolver.candidates,
+        np.array([best.first_index, best.second_index]),
+        distance_by(chosen[0] if chosen else "mahalanobis", landmarks),
+        options.candidates,
     )
     return {"latent": latent.T, "latent_index": index}
 

@@ -25,7 +25,7 @@ from pydantic import (
 
 from stxm_live.references import ReferenceSpectra, read_spectrum
 
-Method = Literal["pearson", "mahalanobis", "likelihood"]
+Method = Literal["pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood"]
 """How the resolved map is made; see `ResolverOptions`."""
 
 
@@ -81,8 +81,11 @@ class ResolverOptions(_Options):
 
     ``pearson``: the largest coefficient, also where it is ambiguous. ``mahalanobis``: the paper;
     ambiguous pixels go to the nearest cluster in latent space, among the two phases in question
-    (``candidates = "pair"``) or among all. ``likelihood``: counting statistics, free thickness,
-    and the scan's own phase frequencies.
+    (``candidates = "pair"``) or among all. ``euclidean``, ``centroid``, ``knn``: the same with
+    the nearest projected reference, the nearest cluster mean, or the votes of the 15 nearest
+    labelled points. Clusters and labelled points are those of the training set, or with
+    ``statistics = "scan"`` of the scan's own unambiguous pixels. ``likelihood``: counting
+    statistics, free thickness, and the scan's own phase frequencies.
     ``baseline`` lets each spectrum have a constant of its own in the likelihood: needed when I0
     does not come from the same image, or when references have their pre-edge subtracted.
     ``auto`` does so when I0 is a spectrum.
@@ -90,6 +93,7 @@ class ResolverOptions(_Options):
 
     method: Method = "likelihood"
     candidates: Literal["pair", "all"] = "pair"
+    statistics: Literal["training", "scan"] = "training"
     baseline: Literal["auto", "none", "constant"] = "auto"
 
 

@@ -14,6 +14,7 @@ from stxm_live.bundle import (
     training_advice,
     write_bundle,
 )
+from stxm_live.clusters import MOST_MEMBERS
 from stxm_live.recipe import Recipe
 
 
@@ -32,12 +33,23 @@ def parts(bundle):
     models = {"encoder.tflite": bundle.encoder_model, "decoder.tflite": bundle.decoder_model}
     arrays = {
         **bundle.clusters.arrays(),
+        **bundle.members.arrays(),
         "pi": bundle.mixture.weights,
         "mu": bundle.mixture.mean,
         "sigma": bundle.mixture.sigma,
         "reference_latent": bundle.reference_latent,
     }
     return bundle.info, models, arrays
+
+
+def test_a_bundle_keeps_labelled_points_and_one_without_them_can_be_read(bundle, tmp_path):
+    info, models, arrays = parts(bundle)
+    members = bundle.members
+    assert np.isfinite(members.latent).all()
+    counted = np.minimum(bundle.clusters.counts, MOST_MEMBERS)
+    assert np.bincount(members.phase_index, minlength=5).tolist() == counted.tolist()
+    old = {name: array for name, array in arrays.items() if not name.startswith("member")}
+    assert write_bundle(tmp_path / "old", info, models, old).members is None
 
 
 def test_a_bundle_says_what_it_was_trained_for_and_on(bundle):

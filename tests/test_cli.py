@@ -54,7 +54,12 @@ def test_the_commented_lines_of_a_new_recipe_are_valid_too(tmp_path):
     text = TEMPLATE.format(name="x")
     setting = re.compile(r"^# (\[?[a-z0-9_]+(?:\]$| = .*)|Na3VPF = .*)", re.MULTILINE)
     values = tomllib.loads(setting.sub(r"\1", text))
-    assert values["resolver"] == {"method": "likelihood", "candidates": "pair", "baseline": "auto"}
+    assert values["resolver"] == {
+        "method": "likelihood",
+        "candidates": "pair",
+        "statistics": "training",
+        "baseline": "auto",
+    }
     Recipe.from_values(values, folder=tmp_path)
 
 

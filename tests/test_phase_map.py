@@ -8,6 +8,7 @@ from particles import NX, NY, particle_counts, particle_stack
 from stxm_live.phase_map import load_model, map_phases
 from stxm_live.phase_maps import PRODUCTS
 from stxm_live.recipe import Recipe
+from stxm_live.resolver import STRATEGIES
 from stxm_live.stack import Frame, Stack
 
 
@@ -214,6 +215,27 @@ def test_the_recipe_chooses_which_map_is_the_resolved_one(shipped_bundle, method
     recipe = Recipe.load("nvpf").with_changes({"model": shipped_bundle, "resolver.method": method})
     maps = map_phases(particle_stack(), recipe)
     np.testing.assert_array_equal(maps.resolved_index, getattr(maps, product))
+
+
+def test_every_strategy_in_latent_space_gives_a_map_of_its_own(shipped_bundle, with_encoder):
+    maps = {}
+    for method in STRATEGIES:
+        changes = {"model": shipped_bundle, "resolver.method": method}
+        maps[method] = map_phases(particle_stack(), Recipe.load("nvpf").with_changes(changes))
+        np.testing.assert_array_equal(maps[method].resolved_index, maps[method].latent_index)
+        assert maps[method].provenance["method"] == method
+    np.testing.assert_array_equal(maps["mahalanobis"].latent_index, with_encoder.latent_index)
+    different = {m.latent_index.tobytes() for m in maps.values()}
+    assert len(different) == len(STRATEGIES)
+
+
+def test_clusters_of_the_scan_itself_resolve_differently_from_the_training_set_s(
+    shipped_bundle, with_encoder
+):
+    changes = {"model": shipped_bundle, "resolver.statistics": "scan"}
+    maps = map_phases(particle_stack(), Recipe.load("nvpf").with_changes(changes))
+    np.testing.assert_array_equal(maps.latent, with_encoder.latent)
+    assert "latent_index" in maps.differences(with_encoder)
 
 
 def test_a_bundle_for_other_energies_leaves_the_maps_without_an_encoder(shipped_bundle):

@@ -67,10 +67,13 @@ source = "empty-region"
 
 [resolver]
 # "likelihood" (counting statistics and the scan's phase frequencies), "mahalanobis" (the
-# paper: nearest cluster in latent space, for ambiguous pixels) or "pearson".
+# paper: nearest cluster in latent space, for ambiguous pixels), "euclidean", "centroid" or
+# "knn" (the paper's alternatives to it), or "pearson".
 # method = "likelihood"
 # The phases an ambiguous pixel may go to in latent space: "pair" or "all".
 # candidates = "pair"
+# Clusters of the "training" set, or of the "scan"'s own unambiguous pixels.
+# statistics = "training"
 # A free constant for each spectrum in the likelihood: "auto", "none" or "constant".
 # baseline = "auto"
 

@@ -31,6 +31,9 @@ SYNTHETIC = "Synthetic references: the reference spectra are calculated, not mea
 _METHODS = {
     "pearson": "by correlation",
     "mahalanobis": "ambiguous pixels by encoder",
+    "euclidean": "ambiguous pixels to the nearest reference in latent space",
+    "centroid": "ambiguous pixels to the nearest centroid in latent space",
+    "knn": "ambiguous pixels by neighbours in latent space",
     "likelihood": "by likelihood",
 }
 

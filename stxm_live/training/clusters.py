@@ -6,36 +6,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live import correlation
-from stxm_live.resolver import CANDIDATES, Clusters, mahalanobis_resolve
+from stxm_live.clusters import Clusters, Members, fit_clusters, thinned_members
+from stxm_live.resolver import CANDIDATES, mahalanobis_resolve
 from stxm_live.training.data import TrainingSet
 
 
 def cluster_statistics(latent: NDArray[np.floating], data: TrainingSet) -> Clusters:
     """Mean and covariance of each phase's unambiguous spectra, labelled by Pearson correlation.
 
-    As in the paper's section 3.3. Covariances are shrunk towards a sphere after Ledoit and Wolf,
-    so that they can be inverted.
+    As in the paper's section 3.3.
 
     Parameters
     ----------
     latent : ndarray of shape (n_spectra, n_latent)
         Of the same spectra.
     """
-    from sklearn.covariance import LedoitWolf
+    first_index, clear = _labels(data)
+    return fit_clusters(latent, first_index, clear, data.references.n_phases)
 
+
+def labelled_members(latent: NDArray[np.floating], data: TrainingSet) -> Members:
+    """Some of the unambiguous spectra of each phase, labelled by Pearson correlation."""
+    return thinned_members(latent, *_labels(data))
+
+
+def _labels(data: TrainingSet) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+    """Phase of the largest coefficient, and whether it leads by enough."""
     best = correlation.best_two(correlation.pearson(data.spectra.T, data.reference_od))
-    clear = (best.first - best.second) >= np.float32(data.ambiguity_threshold)
-    n_phases, n_latent = data.references.n_phases, latent.shape[1]
-    mean = np.full((n_phases, n_latent), np.nan)
-    covariance = np.full((n_phases, n_latent, n_latent), np.nan)
-    counts = np.zeros(n_phases, dtype=np.int64)
-    for k in range(n_phases):
-        members = latent[clear & (best.first_index == k)].astype(np.float64)
-        counts[k] = len(members)
-        if len(members) > 1:
-            estimate = LedoitWolf().fit(members)
-            mean[k], covariance[k] = estimate.location_, estimate.covariance_
-    return Clusters(mean, covariance, counts)
+    return best.first_index, (best.first - best.second) >= np.float32(data.ambiguity_threshold)
 
 
 def accuracies(

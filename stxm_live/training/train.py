@@ -21,7 +21,7 @@ from stxm_live.bundle import (
 )
 from stxm_live.encoder import Encoder, Network
 from stxm_live.recipe import Recipe
-from stxm_live.training.clusters import accuracies, cluster_statistics
+from stxm_live.training.clusters import accuracies, cluster_statistics, labelled_members
 from stxm_live.training.data import TrainingSet, split_rows
 from stxm_live.training.options import EpochReport, Progress, TrainingOptions
 
@@ -116,6 +116,7 @@ def train(
     }
     arrays = {
         **clusters.arrays(),
+        **labelled_members(latent[split.train], data.take(split.train)).arrays(),
         **model.mixture_arrays(),
         "reference_latent": encode(_of_largest_one(data.reference_od)),
     }
