@@ -213,3 +213,37 @@ def test_the_derived_run_keeps_numbers_json_cannot_hold_out_of_its_metadata():
         "a": 1.5,
         "b": [1, None],
     }
+
+
+def test_the_derived_run_has_the_cube_the_maps_and_the_summary_in_streams_of_their_own():
+    from stxm_live.catalog.derived import map_documents
+
+    maps = small_maps()
+    documents = list(map_documents(maps))
+
+    kinds = [name for name, _ in documents]
+    assert kinds == ["start", *["descriptor", "event"] * 3, "stop"]
+    keys = {doc["name"]: set(doc["data_keys"]) for name, doc in documents if name == "descriptor"}
+    assert keys["od"] == {"od", "energy_ev", "y", "x"}
+    assert {"phase_index", "correlation", "ambiguous", "y", "x"} <= keys["maps"]
+    assert keys["summary"] >= {"fractions", "reference_od", "shifts_px", "i0", "energy_ev"}
+    assert set.union(*keys.values()) == set(maps.to_xarray().variables) - {"phase", "direction"}
+    events = [doc["data"] for name, doc in documents if name == "event"]
+    np.testing.assert_array_equal(events[0]["od"], maps.od)
+    np.testing.assert_array_equal(events[2]["fractions"], maps.fractions)
+
+
+@pytest.mark.slow
+def test_a_result_stored_in_a_single_stream_by_an_earlier_version_is_loaded(broker, monkeypatch):
+    import xarray
+
+    from stxm_live.catalog import derived
+
+    raw = store_documents(broker, stack_documents(made_stack()))
+    maps = small_maps((raw,))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(derived, "_STREAMS", ("maps",))
+        earlier.setattr(derived, "_stream_of", lambda variable: "maps")
+        store_maps(broker, maps)
+
+    xarray.testing.assert_identical(load_maps(broker, raw), maps.to_xarray())

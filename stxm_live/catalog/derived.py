@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import xarray
 
 _PURPOSE = "analysis"
-_STREAM = "maps"
+_STREAMS = ("od", "maps", "summary")
 
 
 def store_maps(broker: databroker.Broker, maps: PhaseMaps) -> str:
@@ -25,7 +25,9 @@ def store_maps(broker: databroker.Broker, maps: PhaseMaps) -> str:
     The derived run has no scan_id. Its start document names the raw runs (``parent_uids``,
     ``original_run_uid``), ``purpose`` is "analysis", and ``analysis`` holds package, version,
     parameters and the model's hash. Names, dimensions and units are those of
-    `PhaseMaps.to_xarray`, all products in one event of the stream ``maps``.
+    `PhaseMaps.to_xarray`, in three streams of one event each: ``od`` the cube, ``maps`` all
+    other images, ``summary`` the rest (fractions, references, shifts, I0). Each stream has the
+    coordinates of its dimensions.
     """
     return store_documents(broker, map_documents(maps))
 
@@ -35,9 +37,7 @@ def map_documents(maps: PhaseMaps) -> Iterator[tuple[str, dict[str, Any]]]:
     from event_model import compose_run
 
     dataset = maps.to_xarray()
-    variables = {**dataset.data_vars, **dataset.coords}
-    numbers = {name: v for name, v in variables.items() if v.dtype.kind in "biuf"}
-    labels = {name: v.values.tolist() for name, v in variables.items() if name not in numbers}
+    labels = {n: v.values.tolist() for n, v in dataset.coords.items() if not _is_number(v)}
     parents = list(maps.key.run_uids)
     run = compose_run(
         metadata={
@@ -52,21 +52,44 @@ def map_documents(maps: PhaseMaps) -> Iterator[tuple[str, dict[str, Any]]]:
         }
     )
     yield "start", run.start_doc
+    for stream in _STREAMS:
+        yield from _stream_documents(run, stream, _variables_of(dataset, stream))
+    yield "stop", run.compose_stop()
+
+
+def _stream_documents(
+    run: Any, name: str, variables: Mapping[str, xarray.DataArray]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A descriptor and one event."""
     stream = run.compose_descriptor(
-        name=_STREAM,
-        data_keys={str(name): _data_key(variable) for name, variable in numbers.items()},
+        name=name,
+        data_keys={key: _data_key(variable) for key, variable in variables.items()},
         validate=True,
     )
     yield "descriptor", stream.descriptor_doc
-    time = run.start_doc["time"]
-    yield (
-        "event",
-        stream.compose_event(
-            data={str(name): variable.values for name, variable in numbers.items()},
-            timestamps=dict.fromkeys(map(str, numbers), time),
-        ),
+    event = stream.compose_event(
+        data={key: variable.values for key, variable in variables.items()},
+        timestamps=dict.fromkeys(variables, run.start_doc["time"]),
     )
-    yield "stop", run.compose_stop()
+    yield "event", event
+
+
+def _variables_of(dataset: xarray.Dataset, stream: str) -> dict[str, xarray.DataArray]:
+    """The products of a stream and the coordinates of their dimensions, numbers all."""
+    products = {str(n): v for n, v in dataset.data_vars.items() if _stream_of(v) == stream}
+    dims = {dim for variable in products.values() for dim in variable.dims}
+    axes = {str(n): v for n, v in dataset.coords.items() if n in dims and _is_number(v)}
+    return {**products, **axes}
+
+
+def _stream_of(variable: xarray.DataArray) -> str:
+    if variable.name == "od":
+        return "od"
+    return "maps" if {"y", "x"} <= set(variable.dims) else "summary"
+
+
+def _is_number(variable: xarray.DataArray) -> bool:
+    return variable.dtype.kind in "biuf"
 
 
 def derived_uids(broker: databroker.Broker, original_uid: str) -> list[str]:
@@ -90,23 +113,25 @@ def load_maps(broker: databroker.Broker, original_uid: str) -> xarray.Dataset:
     if not uids:
         raise KeyError(f"no result is stored for run {original_uid[:8]}; make one by replaying it")
     run = broker.v2[uids[-1]]
-    stream = run[_STREAM].base
     analysis = run.start["analysis"]
     labels = {name: (name, list(values)) for name, values in analysis["labels"].items()}
-    arrays = {
-        name: (
-            tuple(key["dims"]),
-            stream[name][0],
-            {k: key[k] for k in ("units", "long_name") if k in key},
-        )
-        for name, key in stream.metadata["data_keys"].items()
-    }
+    arrays: dict[str, Any] = {}
+    # a result stored by an earlier version has all in the stream "maps"
+    for stream in (run[name].base for name in _STREAMS if name in run):
+        keys = stream.metadata["data_keys"]
+        arrays |= {n: _array(stream[n], key) for n, key in keys.items() if n not in arrays}
     is_coordinate = {name: value[0] == (name,) for name, value in arrays.items()}
     return xarray.Dataset(
         {name: value for name, value in arrays.items() if not is_coordinate[name]},
         {**labels, **{name: value for name, value in arrays.items() if is_coordinate[name]}},
         {k: list(v) if isinstance(v, tuple) else v for k, v in analysis["attributes"].items()},
     )
+
+
+def _array(node: Any, key: Mapping[str, Any]) -> tuple[tuple[str, ...], Any, dict[str, str]]:
+    """Dimensions, values and attributes of a stored array."""
+    attributes = {k: key[k] for k in ("units", "long_name") if k in key}
+    return tuple(key["dims"]), node[0], attributes
 
 
 def _data_key(variable: Any) -> dict[str, Any]:
