@@ -28,7 +28,7 @@ from rich.table import Table
 
 from stxm_live import LivePhaseMapper, Recipe, StackScan
 from stxm_live.correlation import ambiguous, best_two, pearson, reliability
-from stxm_live.phase_map import load_model
+from stxm_live.latent import load_model
 from stxm_live.sim.instrument import SimulatedMicroscope
 
 Document = tuple[str, dict[str, Any]]

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import PhaseMaps, Recipe, Stack, map_phases
-from stxm_live.phase_map import LatentModel, load_model
+from stxm_live.latent import LatentModel, load_model
 from stxm_live.sim.instrument import SimulatedMicroscope
 from stxm_live.sim.microscope import Beam
 from stxm_live.sim.phantom import STATES_OF_CHARGE

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from stxm_live.bundle import BundleError
 from stxm_live.cube import CubeView, ODCube
 from stxm_live.frames import RunFrames
-from stxm_live.phase_map import LatentModel, map_phases
+from stxm_live.latent import LatentModel
+from stxm_live.phase_map import map_phases
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
 from stxm_live.registration import Registrar

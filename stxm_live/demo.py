@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
+from stxm_live.sim.instrument import SimulatedMicroscope
+from stxm_live.sim.microscope import Beam
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +69,7 @@ def run_demo(
     show : bool
         Also open a window.
     """
-    from bluesky import RunEngine
-
-    from stxm_live.catalog import RawWriter, close_catalog, open_catalog, store_maps
     from stxm_live.display import LiveFigure, write_pictures
-    from stxm_live.live import LivePhaseMapper
-    from stxm_live.plans import stxm_stack
-    from stxm_live.sim.instrument import SimulatedMicroscope
-    from stxm_live.sim.microscope import Beam
     from stxm_live.sim.truth import agreement, true_index
 
     if recipe.energies_ev is None:
@@ -87,23 +82,40 @@ def run_demo(
         beam=Beam(photons_per_pixel=photons),
         frame_time_s=frame_time_s,
     )
-    broker = open_catalog(folder / "catalog")
-    writer = RawWriter(broker)
     figure = LiveFigure(folder / "pictures")
+    if show:
+        figure.show()
+    maps = _scan_and_store(folder / "catalog", recipe, microscope, figure)
+    truth = true_index(microscope, maps, recipe.energies_ev)
+    pictures = write_pictures(maps, folder / "pictures", truth=truth)
+    (uid,) = maps.key.run_uids
+    return DemoResult(uid, maps, truth, agreement(maps, truth), [*figure.written, *pictures])
+
+
+def _scan_and_store(
+    folder: Path, recipe: Recipe, microscope: SimulatedMicroscope, sink: object
+) -> PhaseMaps:
+    """Scan under a RunEngine with catalogue and mapper subscribed, as at a beamline."""
+    from bluesky import RunEngine
+
+    from stxm_live.catalog import RawWriter, close_catalog, open_catalog, store_maps
+    from stxm_live.live import LivePhaseMapper
+    from stxm_live.plans import stxm_stack
+
+    broker = open_catalog(folder)
+    writer = RawWriter(broker)
     try:
         with LivePhaseMapper(recipe) as live:
-            live.add_sink(figure)
-            run_engine = RunEngine({}, call_returns_result=False)
+            live.add_sink(sink)
+            run_engine = RunEngine({})
             run_engine.subscribe(writer)
             run_engine.subscribe(live)
             writer.guard(run_engine)
-            if show:
-                figure.show()
             plan = stxm_stack(
                 microscope.camera,
                 microscope.energy,
-                energies_ev=recipe.energies_ev,
-                md={"sample": f"simulated particle, mostly {state_of_charge}"},
+                energies_ev=recipe.energies_ev or (),
+                md={"sample": "simulated particle"},
                 **microscope.field(),
             )
             (uid,) = run_engine(plan)
@@ -113,7 +125,4 @@ def run_demo(
     finally:
         writer.close()
         close_catalog(broker)
-    truth = true_index(microscope, maps, recipe.energies_ev)
-    pictures = write_pictures(maps, folder / "pictures", truth=truth)
-    seen = list(dict.fromkeys([*figure.written, *pictures]))
-    return DemoResult(uid, maps, truth, agreement(maps, truth), seen)
+    return maps

@@ -15,7 +15,7 @@ from stxm_live.analysis import RunAnalysis, StackStatus
 from stxm_live.bundle import BundleError
 from stxm_live.cube import CubeView
 from stxm_live.frames import snapshot
-from stxm_live.phase_map import LatentModel, load_model
+from stxm_live.latent import LatentModel, load_model
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
 from stxm_live.scan import StackScan

@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.bundle import Bundle, BundleError, references_fingerprint, training_advice
-from stxm_live.correlation import BestTwo, ambiguous, best_two, pearson, reliability
-from stxm_live.likelihood import fit_references, phase_frequencies, posterior
+from stxm_live.bundle import BundleError
+from stxm_live.latent import LatentModel
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.quality import Facts, assess
 from stxm_live.recipe import Recipe
 from stxm_live.registration import RegisteredStack, Registrar
-from stxm_live.resolver import STRATEGIES, distance_by, resolve
+from stxm_live.resolution import Resolution, by_correlation, correlated, resolve_spectra
 from stxm_live.stack import Stack
-
-
-class LatentModel(NamedTuple):
-    """A bundle and a function that encodes spectra (n_spectra, n_energies) with it."""
-
-    bundle: Bundle
-    encode: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-
-def load_model(recipe: Recipe) -> LatentModel:
-    """The recipe's model, warmed up.
-
-    Raises
-    ------
-    BundleError
-        If the recipe names none, if it is damaged or if it was made for other references.
-    """
-    if recipe.model is None:
-        raise BundleError("the recipe names no model")
-    bundle = Bundle.load(recipe.model)
-    theirs = bundle.info.references_sha256
-    if references_fingerprint(recipe.reference_spectra, bundle.info.energies_ev) != theirs:
-        raise BundleError(f"bundle {bundle.folder}: trained for other references than the recipe's")
-    encoder = bundle.encoder()
-    encoder.warm_up()
-    return LatentModel(bundle, encoder.encode)
-
-
-@dataclass(frozen=True, eq=False)
-class _Spectra:
-    """The spectra that are mapped, one column each, and what correlation says of them."""
-
-    od: NDArray[np.float32]
-    references: NDArray[np.float64]
-    correlation: NDArray[np.float32]
-    best: BestTwo
-    ambiguous: NDArray[np.bool_]
 
 
 def map_phases(
@@ -103,17 +63,14 @@ def map_phases(
             f"one, at {registered.energies_ev[0]:g} eV"
         )
     mapped = registered.field.specimen & registered.valid
-    spectra = _correlated(registered, mapped, recipe)
-    products = _by_correlation(spectra, recipe)
+    spectra = correlated(registered, mapped, recipe)
+    products = by_correlation(spectra, recipe)
     resolution = None
     if not registered.missing_ev:
-        resolution = _resolve(spectra, registered, mapped, recipe, model)
+        resolution = resolve_spectra(spectra, registered, mapped, recipe, model)
         products |= resolution.products
     counts = _mean_counts(registered.intensity)
     facts = _facts(registered, counts, mapped, resolution, recipe)
-    images: dict[str, Any] = {name: _placed(flat, mapped) for name, flat in products.items()}
-    if "latent" in images:  # (ny, nx, 3): a point in space for each pixel
-        images["latent"] = np.moveaxis(images["latent"], 0, -1)
     references = recipe.reference_spectra
     return PhaseMaps(
         key=stack.key,
@@ -129,11 +86,7 @@ def map_phases(
         reference_od=spectra.references,
         shifts_px=registered.shifts_px,
         i0=registered.i0,
-        fractions=_fractions(images["phase_index"], references.n_phases),
-        resolved_fractions=None
-        if resolution is None
-        else _fractions(images["resolved_index"], references.n_phases),
-        **images,
+        **_images_and_fractions(products, mapped, references.n_phases),
         quality=assess(facts, recipe),
         synthetic_references=references.synthetic,
         colors=dict(recipe.colors),
@@ -142,127 +95,16 @@ def map_phases(
     )
 
 
-def _correlated(registered: RegisteredStack, mapped: NDArray[np.bool_], recipe: Recipe) -> _Spectra:
-    """The mapped pixels' spectra and their Pearson coefficients."""
-    references = recipe.reference_spectra.at(registered.energies_ev)
-    od = registered.od[:, mapped]
-    correlation = pearson(od, references)
-    best = best_two(correlation)
-    return _Spectra(
-        od=od,
-        references=references,
-        correlation=correlation,
-        best=best,
-        ambiguous=ambiguous(best, recipe.ambiguity_threshold),
-    )
-
-
-def _by_correlation(spectra: _Spectra, recipe: Recipe) -> dict[str, NDArray[Any]]:
-    """The paper's first step; products as flat arrays (..., n_spectra)."""
-    best = spectra.best
-    return {
-        "correlation": spectra.correlation,
-        "phase_index": best.first_index,
-        "reliability": reliability(best),
-        "ambiguous": spectra.ambiguous,
-        "ambiguous_pair": np.array([best.first_index, best.second_index]),
-        # 0 is off: nothing is unidentified, however badly it correlates
-        "unidentified": best.first < (recipe.min_correlation or -np.inf),
-    }
-
-
-@dataclass(frozen=True, eq=False)
-class _Resolution:
-    """What resolves the ambiguous pixels, and how."""
-
-    products: dict[str, NDArray[Any]]
-    dispersion: float
-    method: str
-    model_sha256: str | None
-    notes: tuple[str, ...]
-
-
-def _resolve(
-    spectra: _Spectra,
-    registered: RegisteredStack,
-    mapped: NDArray[np.bool_],
-    recipe: Recipe,
-    model: LatentModel | BundleError | None,
-) -> _Resolution:
-    """Probabilities by counting statistics, the paper's latent map, and the recipe's choice."""
-    probability, dispersion = _by_likelihood(spectra, registered.intensity[:, mapped], recipe)
-    products = {"probability": probability}
-    method, notes, sha256 = recipe.resolver.method, [], None
-    try:
-        fitting = _fitting_model(model, registered, recipe)
-    except BundleError as problem:
-        notes.append(f"no map from the encoder: {problem}; {training_advice(recipe)}")
-        if method in STRATEGIES:
-            notes.append(f"the map is resolved by likelihood instead of {method}")
-            method = "likelihood"
-    else:
-        products |= _by_latent_space(spectra, fitting, recipe)
-        sha256 = fitting.bundle.sha256
-    if method == "likelihood":
-        index = probability.argmax(axis=0).astype(np.int8)
-    else:
-        index = spectra.best.first_index if method == "pearson" else products["latent_index"]
-    right = np.take_along_axis(probability, index[None].astype(np.intp), axis=0)[0]
-    products |= {"resolved_index": index, "wrong_probability": np.float32(1) - right}
-    return _Resolution(products, dispersion, method, sha256, tuple(notes))
-
-
-def _by_likelihood(
-    spectra: _Spectra, counts: NDArray[np.float32], recipe: Recipe
-) -> tuple[NDArray[np.float32], float]:
-    """Probability of each phase (n_phases, n_spectra), and the dispersion of the counts."""
-    photons = counts * np.float32(recipe.detector.photons_per_count)
-    fit = fit_references(spectra.od, photons, spectra.references, baseline=_has_baseline(recipe))
-    return posterior(fit.log_likelihood, phase_frequencies(fit.log_likelihood)), fit.dispersion
-
-
-def _has_baseline(recipe: Recipe) -> bool:
-    """Whether the likelihood gives each spectrum a constant of its own."""
-    if recipe.resolver.baseline == "auto":
-        return recipe.i0.source == "spectrum"
-    return recipe.resolver.baseline == "constant"
-
-
-def _fitting_model(
-    model: LatentModel | BundleError | None, registered: RegisteredStack, recipe: Recipe
-) -> LatentModel:
-    """The model, if it was made for these energies and phases; BundleError if not."""
-    if isinstance(model, BundleError):
-        raise model
-    loaded = model or load_model(recipe)
-    loaded.bundle.check_fits(
-        registered.energies_ev, recipe.reference_spectra.phase_names, recipe.energy_tolerance_ev
-    )
-    return loaded
-
-
-def _by_latent_space(
-    spectra: _Spectra, model: LatentModel, recipe: Recipe
-) -> dict[str, NDArray[Any]]:
-    """The paper's second step: ambiguous pixels by their place in latent space.
-
-    By the recipe's strategy, or the paper's own where the recipe chooses none.
-    """
-    latent = model.encode(np.ascontiguousarray(spectra.od.T))
-    best, options = spectra.best, recipe.resolver
-    chosen = [strategy for strategy in STRATEGIES if strategy == options.method]
-    landmarks = model.bundle.landmarks.beside(
-        latent, best.first_index, ~spectra.ambiguous, of_scan=options.statistics == "scan"
-    )
-    index = resolve(
-        latent,
-        best.first_index,
-        spectra.ambiguous,
-        np.array([best.first_index, best.second_index]),
-        distance_by(chosen[0] if chosen else "mahalanobis", landmarks),
-        options.candidates,
-    )
-    return {"latent": latent.T, "latent_index": index}
+def _images_and_fractions(
+    products: dict[str, NDArray[Any]], mapped: NDArray[np.bool_], n_phases: int
+) -> dict[str, Any]:
+    """Flat products (..., n_spectra) as images, and the phases' shares of the two maps."""
+    images = {name: _placed(flat, mapped) for name, flat in products.items()}
+    if "latent" in images:  # (ny, nx, 3): a point in space for each pixel
+        images["latent"] = np.moveaxis(images["latent"], 0, -1)
+    shares = {"phase_index": "fractions", "resolved_index": "resolved_fractions"}
+    known = {share: images[name] for name, share in shares.items() if name in images}
+    return images | {share: _fractions(index, n_phases) for share, index in known.items()}
 
 
 def _placed(values: NDArray[Any], mapped: NDArray[np.bool_]) -> NDArray[Any]:
@@ -288,7 +130,7 @@ def _facts(
     registered: RegisteredStack,
     counts: NDArray[np.float32],
     mapped: NDArray[np.bool_],
-    resolution: _Resolution | None,
+    resolution: Resolution | None,
     recipe: Recipe,
 ) -> Facts:
     n_specimen = int(registered.field.specimen.sum())
@@ -308,7 +150,7 @@ def _facts(
 def _misfit(
     registered: RegisteredStack,
     mapped: NDArray[np.bool_],
-    resolution: _Resolution,
+    resolution: Resolution,
     recipe: Recipe,
 ) -> float | None:
     """Deviation from the best reference, over that between neighbouring pixels (variances).
@@ -332,7 +174,7 @@ def _misfit(
 def _warnings(
     registered: RegisteredStack,
     facts: Facts,
-    resolution: _Resolution | None,
+    resolution: Resolution | None,
     recipe: Recipe,
 ) -> tuple[str, ...]:
     notes = list(registered.notes)
@@ -354,7 +196,7 @@ def _warnings(
 
 
 def _provenance(
-    registered: RegisteredStack, resolution: _Resolution | None, recipe: Recipe
+    registered: RegisteredStack, resolution: Resolution | None, recipe: Recipe
 ) -> dict[str, Any]:
     return {
         "package": "stxm_live",

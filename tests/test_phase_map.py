@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from particles import NX, NY, particle_counts, particle_stack
 
-from stxm_live.phase_map import load_model, map_phases
+from stxm_live.latent import load_model
+from stxm_live.phase_map import map_phases
 from stxm_live.phase_maps import PRODUCTS
 from stxm_live.recipe import Recipe
 from stxm_live.resolver import STRATEGIES

@@ -1,0 +1,62 @@
+"""The trained model that belongs to a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.bundle import Bundle, BundleError, references_fingerprint
+from stxm_live.recipe import Recipe
+
+
+class LatentModel(NamedTuple):
+    """A bundle and a function that encodes spectra (n_spectra, n_energies) with it."""
+
+    bundle: Bundle
+    encode: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def load_model(recipe: Recipe) -> LatentModel:
+    """The recipe's model, warmed up.
+
+    Raises
+    ------
+    BundleError
+        If the recipe names none, if it is damaged or if it was made for other references.
+    """
+    if recipe.model is None:
+        raise BundleError("the recipe names no model")
+    bundle = Bundle.load(recipe.model)
+    theirs = bundle.info.references_sha256
+    if references_fingerprint(recipe.reference_spectra, bundle.info.energies_ev) != theirs:
+        raise BundleError(f"bundle {bundle.folder}: trained for other references than the recipe's")
+    encoder = bundle.encoder()
+    encoder.warm_up()
+    return LatentModel(bundle, encoder.encode)
+
+
+def fitting_model(
+    model: LatentModel | BundleError | None, energies_ev: Sequence[float], recipe: Recipe
+) -> LatentModel:
+    """The model, if it was made for these energies and for the recipe's phases.
+
+    Parameters
+    ----------
+    model : LatentModel or BundleError, optional
+        What `load_model` returned or raised; by default it is called here.
+
+    Raises
+    ------
+    BundleError
+        If there is none, or if it does not fit.
+    """
+    if isinstance(model, BundleError):
+        raise model
+    loaded = model or load_model(recipe)
+    loaded.bundle.check_fits(
+        energies_ev, recipe.reference_spectra.phase_names, recipe.energy_tolerance_ev
+    )
+    return loaded
