@@ -1,17 +1,18 @@
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from stxm_live.files import read_sdf, read_spectrum, read_stack, stack_documents
+from stxm_live.files import read_sdf, read_spectrum, read_stack, ring_current, stack_documents
 from stxm_live.files.sdf_header import read_header
 from stxm_live.scan import StackScan
 
 ALS = Path(__file__).parents[2] / "shared" / "data"
 
 HEADER = """
-ScanDefinition = {{ Label = "demo.hdr"; Type = "NEXAFS Image Scan"; Flags = "{flags}";
+ScanDefinition = {{ Label = "demo.hdr"; Type = "{scan_type}"; Flags = "{flags}";
 \tDwell = 0.433;
 \tRegions = ({n_regions},
 {regions});
@@ -20,8 +21,8 @@ ScanDefinition = {{ Label = "demo.hdr"; Type = "NEXAFS Image Scan"; Flags = "{fl
 \t\tPoints = ({n_energies}, {energies});
 }};
 
-\tChannels = (1,
-{{ Name = "counter1"; Unit = "counts";}});
+\tChannels = ({n_channels},
+{channels});
 }};
  Time = "2007 December 14 18:52:00"; BeamFeedback = true; Dwell2 = -6.2774386e+066;
 
@@ -46,11 +47,22 @@ def pixel(k, row, column):
 
 
 def write_stack(
-    folder, *, energies=ENERGIES, regions=(REGION,), flags="Image Stack", images="", missing=()
+    folder,
+    *,
+    energies=ENERGIES,
+    regions=(REGION,),
+    channels=("counter1",),
+    scan_type="NEXAFS Image Scan",
+    flags="Image Stack",
+    images="",
+    missing=(),
 ):
     path = folder / "demo.hdr"
     header = HEADER.format(
         flags=flags,
+        scan_type=scan_type,
+        n_channels=len(channels),
+        channels=",".join(f'{{ Name = "{c}"; Unit = "counts";}}' for c in channels),
         n_regions=len(regions),
         regions=",\n".join(regions),
         n_energies=len(energies),
@@ -65,6 +77,10 @@ def write_stack(
             )
             (folder / f"demo_a{k:03d}.xim").write_text("\n".join(lines) + "\n")
     return path
+
+
+def write_image(path, value):
+    path.write_text(("\t".join([str(value)] * COLUMNS) + "\t\n") * ROWS)
 
 
 def test_the_first_line_of_an_image_file_is_row_0_at_the_first_point_of_the_q_axis(tmp_path):
@@ -140,6 +156,94 @@ def test_an_image_file_that_is_still_empty_counts_as_missing(tmp_path):
     assert read_sdf(path).missing_ev == (702.0,)
 
 
+def test_an_energy_at_the_seam_of_two_ranges_is_kept_once_and_noted(tmp_path):
+    stack = read_sdf(write_stack(tmp_path, energies=(700.0, 701.0, 701.0)))
+
+    assert stack.energies_ev == stack.scan.energies_ev == (700.0, 701.0)
+    assert stack.intensity()[1, 0, 0] == pixel(2, 0, 0)
+    assert stack.finished
+    assert stack.notes == ("demo.hdr: 2 images of 701 eV, the last one is used",)
+
+
+def test_of_several_regions_one_is_to_be_chosen(tmp_path):
+    other = REGION.replace("-2.0, -1.5, -1.0, -0.5", "5.0, 6.0, 7.0, 8.0")
+    path = write_stack(tmp_path, regions=(REGION, other), flags="Multi-Region Image Stack")
+    for k in range(3):
+        for region in range(2):
+            write_image(tmp_path / f"demo_a{k:03d}{region}.xim", 100 * region + k)
+
+    stack = read_sdf(path, region="2")
+
+    np.testing.assert_array_equal(stack.intensity()[:, 0, 0], [100, 101, 102])
+    assert stack.scan.x_extent_um == (5.0, 8.0)
+    assert (stack.scan.region, stack.scan.n_regions, stack.key.region) == ("2", 2, "2")
+    with pytest.raises(ValueError, match=r"demo\.hdr: has 2 regions; choose one .*: 1, 2"):
+        read_sdf(path)
+
+
+def test_of_several_channels_one_is_to_be_chosen_by_its_name(tmp_path):
+    path = write_stack(tmp_path, channels=("counter1", "VCO"))
+    for k in range(3):
+        write_image(tmp_path / f"demo_b{k:03d}.xim", k)
+
+    stack = read_sdf(path, detector="VCO")
+
+    np.testing.assert_array_equal(stack.intensity()[:, 0, 0], [0, 1, 2])
+    with pytest.raises(ValueError, match=r"has 2 detectors; choose one .*: counter1, VCO"):
+        read_sdf(path)
+
+
+def test_the_ring_current_noted_with_each_image_may_be_0(tmp_path):
+    images = "Image000_0 = {StorageRingCurrent = 301.5;}; Image001_0 = {StorageRingCurrent = 0;};"
+    path = write_stack(tmp_path, images=images)
+
+    np.testing.assert_array_equal(ring_current(path), [301.5, 0.0, np.nan])
+
+
+def test_an_image_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "scan").mkdir()
+    path = write_stack(tmp_path / "scan")
+    image = tmp_path / "scan" / "demo_a001.xim"
+    image.rename(tmp_path / "elsewhere.txt")
+    image.symlink_to(tmp_path / "elsewhere.txt")
+
+    with pytest.raises(ValueError, match=r"demo_a001\.xim: leads out of its folder"):
+        read_sdf(path)
+
+
+def test_a_folder_with_one_stack_is_read_and_one_with_two_is_refused(tmp_path):
+    write_stack(tmp_path)
+    (tmp_path / "._demo.hdr").write_bytes(b"\0" * 10)
+    assert len(read_stack(tmp_path).frames) == 3
+
+    (tmp_path / "other.hdr").touch()
+    with pytest.raises(ValueError, match=r"has 2 stacks: demo\.hdr, other\.hdr; name one"):
+        read_stack(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no stack in this folder"):
+        read_stack(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("bracket", list("{}()"))
+def test_a_header_that_lacks_any_one_of_its_brackets_is_refused_or_still_right(tmp_path, bracket):
+    path = write_stack(tmp_path)
+    text = path.read_text()
+    whole = read_sdf(path)
+
+    for k in [k for k, letter in enumerate(text) if letter == bracket]:
+        path.write_text(text[:k] + text[k + 1 :])
+        with suppress(ValueError):
+            assert read_sdf(path).scan == whole.scan
+
+
+def test_an_empty_header_is_refused(tmp_path):
+    path = write_stack(tmp_path)
+    path.write_bytes(b"")
+
+    with pytest.raises(ValueError, match=r"demo\.hdr: an empty header"):
+        read_sdf(path)
+
+
 def test_a_stack_without_any_image_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"demo_a000\.xim: none of the stack's images"):
         read_sdf(write_stack(tmp_path, missing=range(3)))
@@ -174,13 +278,21 @@ def test_an_image_of_another_shape_than_announced_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"regions": [REGION, REGION]}, "of 2 regions, expected an 'Image Stack' of one region"),
-        ({"flags": "Image"}, "'Image' of 1 regions"),
+        ({"flags": "Image"}, "'Image', expected one of .'Image Stack', 'Multi-Region Image Stack'"),
+        ({"flags": "Spectra", "scan_type": "NEXAFS Point Scan"}, "is a point scan: a spectrum"),
+        ({"scan_type": "NEXAFS Line Scan"}, "is a line scan"),
+        ({"scan_type": "Focus Scan"}, "is a focus scan"),
         ({"energies": (-2.0, -1.0, 0.0)}, "from -2 to 0: these are no photon energies"),
-        ({"energies": (700.0, 700.0, 702.0)}, "names one energy twice"),
+        ({"energies": (700.0,)}, "a single image, at 700 eV"),
+        ({"images": 'ScanningStage = "MagnetField";'}, "a scan of the magnet, not of the energy"),
+        (
+            {"images": "Image000_0 = {Energy = 778.2;}; Image002_0 = {Energy = 778.2;};"},
+            "from 700 to 702, but 2 images were taken at 778.2 eV: a scan of something else",
+        ),
+        ({"regions": (REGION.replace("-1.5", "l.5"),)}, "line 7: PAxis: 'l.5' is not a number"),
     ],
 )
-def test_what_is_no_stack_of_one_region_is_refused_with_the_reason(tmp_path, change, message):
+def test_what_is_no_stack_is_refused_with_the_reason(tmp_path, change, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_sdf(write_stack(tmp_path, **change))
     assert "demo.hdr" in str(caught.value)
@@ -208,7 +320,7 @@ def test_a_header_that_is_cut_off_or_garbled_is_refused_with_its_line(tmp_path, 
 def test_a_file_of_unknown_kind_is_refused_with_what_is_known(tmp_path):
     (tmp_path / "stack.tif").touch()
 
-    with pytest.raises(ValueError, match=r"cannot read \.tif; known are \.hdr"):
+    with pytest.raises(ValueError, match=r"cannot read \.tif; known are \.h5, .*\.hdr"):
         read_stack(tmp_path / "stack.tif")
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_stack(tmp_path / "other.hdr")

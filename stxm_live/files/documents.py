@@ -76,12 +76,18 @@ def stack_documents(
 
 
 def import_stack(
-    broker: databroker.Broker, path: str | Path, *, md: Mapping[str, Any] | None = None
+    broker: databroker.Broker,
+    path: str | Path,
+    *,
+    region: str | None = None,
+    detector: str | None = None,
+    md: Mapping[str, Any] | None = None,
 ) -> str:
     """Bring a stack from a file into the catalogue; returns the run's uid.
 
-    The start document names the file and the SHA-256 of all files read. If anything fails,
-    nothing of the run stays.
+    The start document names the file, the SHA-256 of all files read, and the detector if one
+    was chosen. If anything fails, nothing of the run stays. ``region`` and ``detector`` are
+    needed where the file has several; see `read_stack`.
 
     Raises
     ------
@@ -89,8 +95,10 @@ def import_stack(
         If the file cannot be read; see `read_stack`.
     """
     path = Path(path)
-    stack = read_stack(path)
+    stack = read_stack(path, region=region, detector=detector)
     source = {"source_file": path.name, "source_sha256": _sha256(stack_files(path))}
+    if detector is not None:
+        source["source_detector"] = detector
     return store_documents(broker, stack_documents(stack, md={**source, **(md or {})}))
 
 
@@ -110,5 +118,7 @@ def _sha256(paths: list[Path]) -> str:
     """The hash of the files' contents, one after the other."""
     total = sha256()
     for path in paths:
-        total.update(path.read_bytes())
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                total.update(block)
     return total.hexdigest()

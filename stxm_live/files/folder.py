@@ -1,0 +1,51 @@
+"""Files that belong together, and choices among what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def check_inside(path: Path, folder: Path) -> Path:
+    """The path, unless it leads out of the folder, as a link or by its name.
+
+    Raises
+    ------
+    ValueError
+        If it does: a file must not bring in others from anywhere on the disk.
+    """
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"{path}: leads out of its folder, to {path.resolve()}; copy the file here"
+        )
+    return path
+
+
+def chosen(path: Path, what: str, names: Sequence[str], wanted: str | None) -> str:
+    """The wanted one of several names, or the only one.
+
+    Raises
+    ------
+    ValueError
+        Naming the choices, if the wanted one is not there or none is wanted of several.
+    """
+    choices = ", ".join(names)
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is None:
+        raise ValueError(f"{path}: has {len(names)} {what}s; choose one with {what}=: {choices}")
+    if wanted not in names:
+        raise ValueError(f"{path}: has no {what} {wanted}; there are {choices}")
+    return wanted
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to that takes the other's place at the end; on failure nothing stays."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,41 @@
+"""Tables of numbers in text files, with the line of what is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def read_numbers(path: Path) -> NDArray[np.float64]:
+    """A table of numbers; blanks and tabs separate, also at the end of a line.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and the line, where something is no number or a line has another length.
+    """
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: an empty file (0 bytes)")
+    try:
+        table: NDArray[np.float64] = np.loadtxt(path, ndmin=2, encoding="latin-1")
+    except ValueError:
+        raise ValueError(_first_fault(path)) from None
+    return table
+
+
+def _first_fault(path: Path) -> str:
+    """Which line of a table of numbers cannot be read, and why."""
+    n_columns = 0
+    for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
+        cells = line.split()
+        for cell in cells:
+            try:
+                float(cell)
+            except ValueError:
+                return f"{path}, line {number}: {cell!r} is not a number"
+        n_columns = n_columns or len(cells)
+        if cells and len(cells) != n_columns:
+            return f"{path}, line {number}: {len(cells)} numbers, the lines above have {n_columns}"
+    return f"{path}: not a table of numbers"

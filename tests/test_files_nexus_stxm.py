@@ -1,0 +1,212 @@
+import h5py
+import nexus_files as nx
+import numpy as np
+import pytest
+
+from stxm_live.files import read_nexus_stxm, read_stack, ring_current
+
+
+@pytest.mark.parametrize(
+    ("write", "dwell_ms"),
+    [
+        (nx.write_cls, 1.0),
+        (nx.write_pollux, 10.0),
+        (lambda path: nx.write_pollux(path, old_axes=True), 10.0),
+        (lambda path: nx.write_pollux(path, photon_energy=True), 10.0),
+        (lambda path: nx.write_pollux(path, photon_energy=True, old_axes=True), 10.0),
+        (nx.write_pystxmcontrol_3, 2.5),
+        (nx.write_pystxmcontrol_2, 2.5),
+    ],
+)
+def test_every_layout_gives_the_same_stack(tmp_path, write, dwell_ms):
+    stack = read_stack(write(tmp_path / "stack.hdf5"))
+
+    np.testing.assert_array_equal(stack.intensity(), nx.CUBE.astype(np.float32))
+    assert stack.energies_ev == stack.scan.energies_ev == tuple(nx.ENERGIES)
+    assert stack.scan.extent_um == pytest.approx((-2.0, -0.5, 10.0, 12.0))
+    assert stack.scan.dwell_ms == dwell_ms
+    assert stack.finished
+    assert stack.notes == ()
+
+
+def test_points_beside_the_requested_pixels_are_averaged_and_an_empty_pixel_stays_nan(tmp_path):
+    path = nx.write_pystxmcontrol_2(tmp_path / "a.stxm", binned=False)
+
+    images = read_stack(path).intensity()
+
+    expected = nx.CUBE.astype(np.float32)
+    expected[:, 0, 3] = np.nan
+    np.testing.assert_array_equal(images, expected)
+
+
+def test_energies_that_were_not_measured_are_missing_frames(tmp_path):
+    cube = nx.CUBE.copy()
+    cube[1, 2] = np.nan
+    cube[2] = np.nan
+
+    stack = read_stack(nx.write_cls(tmp_path / "a.hdf5", cube=cube))
+
+    assert stack.energies_ev == (700.0, 701.5)
+    assert stack.missing_ev == (701.5, 702.0)
+    assert not stack.finished
+    assert stack.notes == (
+        "a.hdf5: 2 of 3 lines of the image at 701.5 eV",
+        "a.hdf5: no image of 702 eV",
+    )
+    assert np.isnan(stack.intensity()[1, 2]).all()
+
+
+def test_a_missing_pixel_stays_nan_and_leaves_its_image_whole(tmp_path):
+    cube = nx.CUBE.copy()
+    cube[1, 0, 2] = np.nan
+
+    stack = read_stack(nx.write_cls(tmp_path / "a.hdf5", cube=cube))
+
+    np.testing.assert_array_equal(stack.intensity(), cube.astype(np.float32))
+    assert stack.finished
+
+
+def test_zeros_that_pystxmcontrol_began_with_count_as_not_measured(tmp_path):
+    cube = nx.CUBE.copy()
+    cube[1, 1:] = 0
+    cube[2] = 0
+
+    stack = read_stack(nx.write_pystxmcontrol_3(tmp_path / "a.stxm", cube=cube))
+
+    assert stack.missing_ev == (701.5, 702.0)
+    assert np.isnan(stack.intensity()[1, 1:]).all()
+
+
+def test_of_several_regions_one_is_to_be_chosen(tmp_path):
+    path = nx.write_pystxmcontrol_3(tmp_path / "a.stxm", regions=2)
+
+    with pytest.raises(ValueError, match=r"has 2 regions; choose one.*: entry0, entry1"):
+        read_stack(path)
+    with pytest.raises(ValueError, match=r"has no region 7; there are entry0, entry1"):
+        read_stack(path, region="7")
+    stack = read_stack(path, region="entry1")
+    assert stack.intensity()[0, 0, 0] == 2000.0
+    assert (stack.scan.region, stack.scan.n_regions, stack.key.region) == ("entry1", 2, "entry1")
+
+
+def test_of_several_detectors_one_is_to_be_chosen(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5", detectors=2)
+
+    with pytest.raises(ValueError, match=r"has 2 detectors; choose one.*: counter0, counter1"):
+        read_stack(path)
+    stack = read_stack(path, detector="counter1")
+    assert stack.intensity()[0, 0, 0] == 1001.0
+
+
+def test_an_energy_at_the_seam_of_two_ranges_is_kept_once_and_noted(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5", energies=np.array([700.0, 701.0, 701.0]))
+
+    stack = read_stack(path)
+
+    assert stack.energies_ev == (700.0, 701.0)
+    assert stack.intensity()[1, 0, 0] == 1200.0
+    assert stack.notes == ("a.hdf5: 2 images of 701 eV, the last one is used",)
+    assert stack.finished
+
+
+def test_the_ring_current_of_each_image_is_the_mean_of_its_control(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5")
+
+    np.testing.assert_allclose(ring_current(path), [250.0, 249.0, 248.0])
+    with pytest.raises(ValueError, match="no ring current"):
+        ring_current(nx.write_pollux(tmp_path / "b.hdf5"))
+
+
+@pytest.mark.parametrize(
+    ("scan_type", "reason"),
+    [
+        (b"sample focus", "a focus scan"),
+        (b"SAMPLE LINE SPECTRUM", "a line scan"),
+        ("Sample Point Spectrum", "a point scan"),
+        (b"osa image", "order-sorting aperture"),
+    ],
+)
+def test_what_is_no_stack_is_refused_with_the_reason(tmp_path, scan_type, reason):
+    path = nx.write_cls(tmp_path / "a.hdf5", scan_type=scan_type)
+
+    with pytest.raises(ValueError, match=reason):
+        read_nexus_stxm(path)
+
+
+def test_a_single_image_is_refused(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5", cube=nx.CUBE[0], energies=nx.ENERGIES[:1])
+
+    with pytest.raises(ValueError, match="a single image, at 700 eV"):
+        read_stack(path)
+
+
+def test_a_unit_nobody_knows_is_refused_and_kev_are_understood(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5", energies=nx.ENERGIES / 1000)
+    with h5py.File(path, "a") as file:
+        file["entry0/counter0/energy"].attrs["units"] = "keV"
+        file["entry0/counter0/sample_x"].attrs["units"] = "mm"
+    stack = read_stack(path)
+    assert stack.energies_ev == pytest.approx(tuple(nx.ENERGIES))
+    assert stack.scan.x_extent_um == (-2000.0, -500.0)
+
+    with h5py.File(path, "a") as file:
+        file["entry0/counter0/energy"].attrs["units"] = "furlong"
+    with pytest.raises(ValueError, match=r"energy is in 'furlong'; known are ev, kev"):
+        read_stack(path)
+
+
+def test_any_other_hdf5_file_is_refused_with_what_to_do(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["counts"] = nx.CUBE
+
+    with pytest.raises(ValueError, match=r"no entry with the definition NXstxm.*mapping file"):
+        read_stack(tmp_path / "a.h5")
+
+
+def test_a_file_that_is_cut_off_empty_or_no_hdf5_is_named(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5")
+    whole = path.read_bytes()
+
+    for contents, reason in (
+        (whole[: len(whole) // 2], "cut off or damaged"),
+        (b"", "an empty file"),
+        (b"ScanDefinition = {", "not an HDF5 file"),
+    ):
+        path.write_bytes(contents)
+        with pytest.raises(ValueError, match=rf"a\.hdf5: .*{reason}"):
+            read_stack(path)
+
+
+def test_texts_where_numbers_belong_are_named(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        del file["entry0/counter0/energy"]
+        file["entry0/counter0/energy"] = [b"700", b"many", b"702"]
+
+    with pytest.raises(ValueError, match=r"a\.hdf5: /entry0/counter0/energy holds .*expected num"):
+        read_stack(path)
+
+
+def test_counts_that_lie_in_a_file_elsewhere_on_the_disk_are_refused(tmp_path):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    path = nx.write_cls(folder / "a.hdf5")
+    nx.write_cls(tmp_path / "other.hdf5")
+    nx.write_cls(folder / "beside.hdf5")
+    with h5py.File(path, "a") as file:
+        del file["entry0/counter0/data"]
+        file["entry0/counter0/data"] = h5py.ExternalLink("beside.hdf5", "entry0/counter0/data")
+    np.testing.assert_array_equal(read_stack(path).intensity(), nx.CUBE)
+
+    with h5py.File(path, "a") as file:
+        del file["entry0/counter0/data"]
+        file["entry0/counter0/data"] = h5py.ExternalLink("../other.hdf5", "entry0/counter0/data")
+    with pytest.raises(ValueError, match="leads out of its folder"):
+        read_stack(path)
+
+
+def test_a_file_that_is_still_being_written_can_be_read(tmp_path):
+    path = nx.write_pystxmcontrol_3(tmp_path / "a.stxm")
+    with h5py.File(path, "a", libver="latest", locking=False) as writer:
+        writer.swmr_mode = True
+        assert len(read_stack(path).frames) == 3
