@@ -37,11 +37,19 @@ Settings = Annotated[
         "--set", "-s", help="Change the recipe, e.g. resolver.method=mahalanobis. Repeatable."
     ),
 ]
+Region = Annotated[
+    str | None, typer.Option(help="Which region, in a file of several; the error names them.")
+]
+Detector = Annotated[
+    str | None, typer.Option(help="Which detector, in a file of several; the error names them.")
+]
 
 
 @one_line_errors
 def map_stack(
-    stack: Annotated[Path, typer.Argument(help="A stack, such as an SDF .hdr file.")],
+    stack: Annotated[
+        Path, typer.Argument(help="A stack: SDF .hdr, NXstxm .hdf5, .stxm, .ncb, mapping .toml.")
+    ],
     references: Annotated[
         list[Path] | None,
         typer.Option(
@@ -60,6 +68,8 @@ def map_stack(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the pictures [default: STACK-maps].")
     ] = None,
+    region: Region = None,
+    detector: Detector = None,
     changes: Settings = None,
 ) -> None:
     """Make maps of a file: no catalogue and no recipe needed.
@@ -81,7 +91,7 @@ def map_stack(
         extra["specimen.mask"] = mask
     chosen = chosen.with_changes(extra | parse_settings(changes))
     with console.status(f"reading {escape(str(stack))}"):
-        frames = read_stack(stack)
+        frames = read_stack(stack, region=region, detector=detector)
     with console.status("mapping"):
         maps = map_phases(frames, chosen)
         files = write_pictures(maps, folder)
@@ -90,8 +100,10 @@ def map_stack(
 
 @one_line_errors
 def import_stacks(
-    files: Annotated[list[Path], typer.Argument(help="Stacks, such as SDF .hdr files.")],
+    files: Annotated[list[Path], typer.Argument(help="Stacks, as for the command map.")],
     catalog: Catalog = None,
+    region: Region = None,
+    detector: Detector = None,
 ) -> None:
     """Bring stacks from files into the catalogue, as runs that can be replayed.
 
@@ -102,7 +114,7 @@ def import_stacks(
     with opened(catalog) as broker:
         for path in files:
             with console.status(f"importing {escape(str(path))}"):
-                uid = import_stack(broker, path)
+                uid = import_stack(broker, path, region=region, detector=detector)
             console.print(f"{escape(str(path))}: run {uid}")
 
 
