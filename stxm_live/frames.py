@@ -50,6 +50,7 @@ class _Slot:
     intensity: NDArray[np.float32]
     has_line: NDArray[np.bool_]
     readbacks_ev: dict[int, float] = field(default_factory=dict)
+    monitors: dict[int, float] = field(default_factory=dict)
     changed: bool = False
     _frame: Frame | None = None
 
@@ -72,7 +73,8 @@ class _Slot:
             energy = float(np.mean(readbacks)) if readbacks else self.announced_ev
             assert energy is not None
             whole = bool(self.has_line.all())
-            self._frame = Frame(energy, self.intensity, self.announced_ev, whole)
+            monitor = float(np.mean(list(self.monitors.values()))) if self.monitors else None
+            self._frame = Frame(energy, self.intensity, self.announced_ev, whole, monitor)
         return self._frame
 
 
@@ -173,6 +175,9 @@ class RunFrames:
             self._note(f"{_where(slot.announced_ev, readback)} came again; the later one counts")
         if readback is not None:
             slot.readbacks_ev[line] = readback
+        monitor = _finite_number(data.get(self.scan.i0_field or ""))
+        if monitor is not None:
+            slot.monitors[line] = monitor
         slot.put(rows, pixels)
         # a line sent again changes a whole image: tell once, with its last line or at the stop
         ends_image = not is_line or not was_whole or line == self.scan.shape[1] - 1

@@ -40,35 +40,68 @@ def incident(
     field: Field,
     recipe: Recipe,
     extent_um: tuple[float, float, float, float],
+    monitors: Sequence[float | None] = (),
 ) -> NDArray[np.float64]:
     """I0 of every image, shape (n_energies,), from the source that the recipe names.
+
+    ``monitors`` are the readings of the I0 monitor, one for each image.
 
     Raises
     ------
     ValueError
-        If the I0 spectrum does not cover the energies or is not positive there, or if the
-        region of I0 holds no usable pixel.
+        If the I0 spectrum does not cover the energies, if spectrum or monitor are not positive
+        there, or if the region of I0 holds no usable pixel.
     """
-    spectrum = recipe.i0_spectrum if recipe.i0.source == "spectrum" else None
-    if spectrum is not None:
-        known, i0 = spectrum
-        outside = [e for e in energies_ev if not known[0] <= e <= known[-1]]
-        if outside:
-            raise ValueError(
-                f"the I0 spectrum {recipe.i0.spectrum} covers {known[0]:g} to {known[-1]:g} eV, "
-                f"the scan has {', '.join(f'{e:g}' for e in outside)} eV"
-            )
-        found = np.interp(energies_ev, known, i0)
-        dark = [e for e, value in zip(energies_ev, found, strict=True) if not value > 0]
-        if dark:
-            raise ValueError(
-                f"the I0 spectrum {recipe.i0.spectrum} is not positive at "
-                f"{', '.join(f'{e:g}' for e in dark)} eV; mend it, or exclude these energies "
-                "in the recipe (exclude_energies_ev)"
-            )
-        return found
+    if recipe.i0_spectrum is not None and recipe.i0.source == "spectrum":
+        return _from_spectrum(*recipe.i0_spectrum, energies_ev, recipe)
+    if recipe.i0.source == "monitor":
+        return _from_monitor(monitors, energies_ev)
     if recipe.i0.source == "region" and recipe.i0.region is not None:
         region = box_mask(recipe.i0.region, extent_um, field.empty.shape)
     else:
         region = field.empty
     return mean_over(intensity, region)
+
+
+def _from_spectrum(
+    known_ev: NDArray[np.float64],
+    i0: NDArray[np.float64],
+    energies_ev: Sequence[float],
+    recipe: Recipe,
+) -> NDArray[np.float64]:
+    outside = [e for e in energies_ev if not known_ev[0] <= e <= known_ev[-1]]
+    if outside:
+        raise ValueError(
+            f"the I0 spectrum {recipe.i0.spectrum} covers {known_ev[0]:g} to {known_ev[-1]:g} eV, "
+            f"the scan has {_listed(outside)} eV"
+        )
+    found = np.interp(energies_ev, known_ev, i0)
+    dark = [e for e, value in zip(energies_ev, found, strict=True) if not value > 0]
+    if dark:
+        raise ValueError(
+            f"the I0 spectrum {recipe.i0.spectrum} is not positive at {_listed(dark)} eV; "
+            "mend it, or exclude these energies in the recipe (exclude_energies_ev)"
+        )
+    return found
+
+
+def _from_monitor(
+    monitors: Sequence[float | None], energies_ev: Sequence[float]
+) -> NDArray[np.float64]:
+    if not monitors or all(value is None for value in monitors):
+        raise ValueError(
+            "the recipe takes I0 from a monitor, but the scan has no readings of one; the start "
+            "document names its data key as stxm_live.i0_field (StackScan(i0_field=...))"
+        )
+    found = np.array([np.nan if value is None else value for value in monitors])
+    bad = [e for e, value in zip(energies_ev, found, strict=True) if not value > 0]
+    if bad:
+        raise ValueError(
+            f"the I0 monitor reads zero, less or nothing at {_listed(bad)} eV; "
+            "take I0 from elsewhere ([i0] source), or exclude these energies"
+        )
+    return found
+
+
+def _listed(energies_ev: Sequence[float]) -> str:
+    return ", ".join(f"{e:g}" for e in energies_ev)

@@ -59,6 +59,52 @@ def usable_intensity(
     return intensity, Unusable(int(missing.sum()), int(not_positive.sum()), int(saturated.sum()))
 
 
+def corrected_counts(
+    counts: NDArray[np.floating],
+    *,
+    dark_counts: float = 0.0,
+    dead_time_ns: float | None = None,
+    dwell_ms: float = 0.0,
+) -> NDArray[np.float32]:
+    """What an ideal counter would have counted, without the dark ones.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (ny, nx)
+    dark_counts : float
+        Per pixel, without beam.
+    dead_time_ns : float, optional
+        Time after a count in which the counter sees no other one (non-paralysable: true rate
+        n / (1 - n t) for a measured rate n).
+    dwell_ms : float
+        Exposure of a pixel, needed for the dead time.
+
+    Returns
+    -------
+    ndarray of shape (ny, nx), float32
+        NaN where the counter was dead all the time.
+
+    Raises
+    ------
+    ValueError
+        If a dead time is given and the dwell is not known.
+
+    Examples
+    --------
+    >>> corrected_counts(np.array([[5000.0]]), dead_time_ns=20, dwell_ms=1.0).round(1)
+    array([[5555.6]], dtype=float32)
+    """
+    corrected = np.asarray(counts, dtype=np.float32)
+    if dead_time_ns is not None:
+        if dwell_ms <= 0:
+            raise ValueError(
+                "the recipe corrects for dead time, which needs the scan's dwell_ms; it says 0"
+            )
+        alive = 1 - corrected * np.float32(1e-6 * dead_time_ns / dwell_ms)
+        corrected = np.divide(corrected, alive, out=np.full_like(alive, np.nan), where=alive > 0)
+    return corrected - np.float32(dark_counts) if dark_counts else corrected
+
+
 def optical_density(
     intensity: NDArray[np.floating], i0: NDArray[np.floating] | float
 ) -> NDArray[np.float32]:

@@ -43,10 +43,12 @@ class I0Options(_Options):
     """Where the incident intensity comes from.
 
     ``empty-region`` finds the pixels beside the specimen; ``region`` is a box
-    [x0, x1, y0, y1] in um; ``spectrum`` is a file of energy and I0, whose scale is free.
+    [x0, x1, y0, y1] in um; ``spectrum`` is a file of energy and I0, whose scale is free;
+    ``monitor`` is what a monitor read with each image (the scan's ``i0_field``, such as the ring
+    current), whose scale is free too.
     """
 
-    source: Literal["empty-region", "region", "spectrum"] = "empty-region"
+    source: Literal["empty-region", "region", "spectrum", "monitor"] = "empty-region"
     region: tuple[float, float, float, float] | None = None
     spectrum: Path | None = None
 
@@ -88,7 +90,7 @@ class ResolverOptions(_Options):
     statistics, free thickness, and the scan's own phase frequencies.
     ``baseline`` lets each spectrum have a constant of its own in the likelihood: needed when I0
     does not come from the same image, or when references have their pre-edge subtracted.
-    ``auto`` does so when I0 is a spectrum.
+    ``auto`` does so when I0 is a spectrum or a monitor.
     """
 
     method: Method = "likelihood"
@@ -98,10 +100,17 @@ class ResolverOptions(_Options):
 
 
 class DetectorOptions(_Options):
-    """The counter: photons per count, and the count from which on it is saturated."""
+    """The counter.
+
+    ``photons_per_count``; ``saturation_counts``, from which on it is not to be trusted;
+    ``dark_counts`` per pixel without beam, taken away; ``dead_time_ns`` after each count, in
+    which it sees no other one (corrected with the scan's dwell).
+    """
 
     photons_per_count: PositiveFloat = 1.0
     saturation_counts: PositiveFloat | None = None
+    dark_counts: Annotated[float, Field(ge=0)] = 0.0
+    dead_time_ns: PositiveFloat | None = None
 
 
 class Recipe(_Options):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stxm_live.alignment import EdgeImage, check_shifts, find_shift, in_threads, shifted
 from stxm_live.incident import incident, stack_field
-from stxm_live.optical_density import usable_intensity
+from stxm_live.optical_density import corrected_counts, usable_intensity
 from stxm_live.recipe import Recipe
 from stxm_live.specimen import Field
 from stxm_live.stack import Frame, Stack
@@ -88,14 +88,16 @@ class Registrar:
         anchor, shifts = self._shifts(images)
         intensity = _moved(images)
         notes.extend(
-            f"image at {image.energy_ev:g} eV: {image.n_dark} pixels are not positive after the "
-            "alignment"
+            f"image at {image.energy_ev:g} eV: {image.n_dark} pixels are not positive after "
+            "correction and alignment"
             for image in images
             if image.n_dark
         )
         log = np.log(intensity)
         field = stack_field(-log.mean(axis=0, dtype=np.float64), self.recipe)
-        i0 = incident(intensity, energies, field, self.recipe, stack.scan.extent_um)
+        monitors = [image.monitor for image in images]
+        extent_um = stack.scan.extent_um
+        i0 = incident(intensity, energies, field, self.recipe, extent_um, monitors)
         od = np.subtract(np.log(i0).astype(np.float32)[:, None, None], log, out=log)
         return RegisteredStack(
             energies_ev=energies,
@@ -125,7 +127,8 @@ class Registrar:
         lacking = ", ".join(f"{e:g}" for e in self.recipe.not_in(chosen))
         if lacking:
             notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
-        self._images = {frames[e]: self._image(frames[e]) for e in chosen if e in frames}
+        dwell_ms = stack.scan.dwell_ms
+        self._images = {frames[e]: self._image(frames[e], dwell_ms) for e in chosen if e in frames}
         usable = []
         for frame, image in self._images.items():
             where = f"image at {frame.energy_ev:g} eV"
@@ -144,9 +147,9 @@ class Registrar:
             )
         return usable, tuple(sorted(missing)), notes
 
-    def _image(self, frame: Frame) -> _Image:
+    def _image(self, frame: Frame, dwell_ms: float) -> _Image:
         known = self._images.get(frame)
-        return _Image(frame, self.recipe) if known is None else known
+        return _Image(frame, self.recipe, dwell_ms) if known is None else known
 
     def _shifts(self, images: Sequence[_Image]) -> tuple[int, NDArray[np.float64]]:
         """Which image the others are laid on, and the shifts of all, shape (n_energies, 2)."""
@@ -174,10 +177,16 @@ class _Image:
     The edges are kept of an anchor only: they are quickly found again.
     """
 
-    def __init__(self, frame: Frame, recipe: Recipe) -> None:
+    def __init__(self, frame: Frame, recipe: Recipe, dwell_ms: float) -> None:
         self.energy_ev = frame.energy_ev
-        self.intensity, self.unusable = usable_intensity(
-            frame.intensity, recipe.detector.saturation_counts
+        self.monitor = frame.monitor
+        detector = recipe.detector
+        usable, self.unusable = usable_intensity(frame.intensity, detector.saturation_counts)
+        self.intensity = corrected_counts(
+            usable,
+            dark_counts=detector.dark_counts,
+            dead_time_ns=detector.dead_time_ns,
+            dwell_ms=dwell_ms,
         )
         self.problem = ""
         if not frame.is_whole:

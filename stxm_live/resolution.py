@@ -110,7 +110,7 @@ def _by_likelihood(
 def _has_baseline(recipe: Recipe) -> bool:
     """Whether the likelihood gives each spectrum a constant of its own."""
     if recipe.resolver.baseline == "auto":
-        return recipe.i0.source == "spectrum"
+        return recipe.i0.source in ("spectrum", "monitor")
     return recipe.resolver.baseline == "constant"
 
 

@@ -38,12 +38,15 @@ class Frame:
         Counts as they came; NaN where no line or pixel arrived.
     is_whole : bool
         Whether something arrived for every line of the image.
+    monitor : float or None
+        Mean reading of the scan's I0 monitor while the image was taken.
     """
 
     energy_ev: float
     intensity: NDArray[np.float32]
     announced_ev: float | None = None
     is_whole: bool = True
+    monitor: float | None = None
 
     @property
     def nominal_ev(self) -> float:

@@ -10,6 +10,7 @@ from particles import (
     image_documents,
     image_events,
     line_documents,
+    line_events,
     particle_counts,
     particle_scan,
 )
@@ -222,3 +223,19 @@ def test_a_block_that_contradicts_itself_is_refused_with_its_own_field_names():
     md["stxm"]["energies"] = md["stxm"]["energies"][:-1]
     with pytest.raises(ValueError, match="13 energies, the list has 12"):
         StackScan.from_start({"uid": "3f2a91bb", **md})
+
+
+def test_the_monitor_of_an_image_is_its_mean_reading():
+    scan = particle_scan(i0_field="ring_current")
+    events = [
+        (n, data | {"ring_current": 500.0 if (n - 1) % NY < NY // 2 else 498.0})
+        for n, data in ((n + 1, line) for n, (_, line) in enumerate(line_events()))
+    ]
+    fields = ("counts", "ring_current")
+    reader, _ = read(documents(events, scan, fields=fields, shape=(NX,)))
+    assert {frame.monitor for frame in reader.stack().frames} == {499.0}
+
+
+def test_without_a_monitor_there_is_no_reading():
+    reader, _ = read(image_documents())
+    assert {frame.monitor for frame in reader.stack().frames} == {None}

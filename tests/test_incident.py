@@ -138,3 +138,28 @@ def test_a_support_without_usable_pixels_in_one_image_is_refused(nvpf, intensity
     intensity[4] = np.nan
     with pytest.raises(ValueError, match="no usable pixel in the region that I0"):
         incident(intensity, energies_ev, field, nvpf, EXTENT_UM)
+
+
+@pytest.fixture
+def by_monitor(nvpf, intensity, energies_ev):
+    """I0 of the particle as the recipe takes it from these readings of a monitor."""
+    recipe = nvpf.with_changes({"i0.source": "monitor"})
+    field = find_specimen(mean_log(intensity))
+    return lambda readings: incident(intensity, energies_ev, field, recipe, EXTENT_UM, readings)
+
+
+def test_the_monitor_is_i0_up_to_a_factor(by_monitor, true_i0):
+    np.testing.assert_array_equal(by_monitor(list(true_i0 / 7)), true_i0 / 7)
+
+
+@pytest.mark.parametrize("reading", [0.0, -1.0, float("nan"), None])
+def test_a_monitor_that_reads_nothing_is_refused_with_the_energy(by_monitor, true_i0, reading):
+    readings = list(true_i0)
+    readings[4] = reading
+    with pytest.raises(ValueError, match=r"monitor reads zero, less or nothing at 517\.5 eV"):
+        by_monitor(readings)
+
+
+def test_a_scan_without_a_monitor_says_how_to_name_one(by_monitor):
+    with pytest.raises(ValueError, match="i0_field"):
+        by_monitor([None] * 13)

@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from stxm_live.optical_density import (
     Unusable,
     box_mask,
+    corrected_counts,
     mean_over,
     optical_density,
     usable_intensity,
@@ -143,3 +144,26 @@ def test_a_box_outside_of_the_image_is_refused_with_both_ranges():
         ValueError, match=r"x 8 to 9, y 0 to 1 um lies outside the image \(x 6 to 0, y 0 to 3 um\)"
     ):
         box_mask((9, 8, 0, 1), (6, 0, 0, 3), (4, 7))
+
+
+def test_dead_time_is_corrected_as_for_a_counter_that_is_not_paralysed():
+    true_rate_hz, dead_ns, dwell_ms = 8e6, 25.0, 2.0
+    seen = true_rate_hz / (1 + true_rate_hz * dead_ns * 1e-9) * dwell_ms * 1e-3
+    corrected = corrected_counts(np.array([[seen]]), dead_time_ns=dead_ns, dwell_ms=dwell_ms)
+    assert corrected[0, 0] == pytest.approx(true_rate_hz * dwell_ms * 1e-3, rel=1e-5)
+
+
+def test_a_counter_that_was_dead_all_the_time_has_no_count():
+    corrected = corrected_counts(np.array([[1e5, 10.0]]), dead_time_ns=25, dwell_ms=2)
+    assert np.isnan(corrected[0, 0])
+    assert np.isfinite(corrected[0, 1])
+
+
+def test_dark_counts_are_taken_away_after_the_dead_time():
+    corrected = corrected_counts(np.array([[5000.0]]), dark_counts=40, dead_time_ns=20, dwell_ms=1)
+    assert corrected[0, 0] == pytest.approx(5000 / 0.9 - 40, rel=1e-6)
+
+
+def test_a_dead_time_needs_the_dwell():
+    with pytest.raises(ValueError, match="needs the scan's dwell_ms"):
+        corrected_counts(np.ones((2, 2)), dead_time_ns=20)

@@ -1,5 +1,6 @@
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -306,3 +307,32 @@ def test_a_result_shows_itself_in_a_notebook_with_its_verdict(maps):
 def test_synthetic_references_are_named_as_such(maps):
     assert maps.synthetic_references
     assert "the reference spectra are synthetic" in maps.warnings
+
+
+def test_i0_by_monitor_gives_nearly_the_map_of_i0_from_the_image(nvpf, maps):
+    stack = particle_stack()
+    ring = np.linspace(500, 460, 13)
+    falling = replace(
+        stack,
+        frames=tuple(
+            replace(f, intensity=f.intensity * np.float32(mA / 500), monitor=float(mA))
+            for f, mA in zip(stack.frames, ring, strict=True)
+        ),
+    )
+    by_monitor = map_phases(falling, nvpf.with_changes({"i0.source": "monitor"}))
+    both = (by_monitor.phase_index >= 0) & (maps.phase_index >= 0)
+    assert (by_monitor.phase_index[both] == maps.phase_index[both]).mean() > 0.95
+    assert (by_monitor.resolved_index[both] == maps.resolved_index[both]).mean() > 0.93
+
+
+def test_dark_counts_and_dead_time_of_the_recipe_are_corrected(nvpf, maps):
+    stack = particle_stack()
+    dwell_ms, dead_ns, dark = 1.0, 30.0, 50.0
+    seen = tuple(
+        replace(f, intensity=(f.intensity + dark) / (1 + (f.intensity + dark) * dead_ns * 1e-6))
+        for f in stack.frames
+    )
+    scan = stack.scan.model_copy(update={"dwell_ms": dwell_ms})
+    detector = {"detector.dark_counts": dark, "detector.dead_time_ns": dead_ns}
+    corrected = map_phases(replace(stack, scan=scan, frames=seen), nvpf.with_changes(detector))
+    np.testing.assert_allclose(corrected.od, maps.od, atol=2e-5)

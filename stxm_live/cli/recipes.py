@@ -51,7 +51,7 @@ references = "references.csv"
 
 [i0]
 # Where the incident intensity comes from: "empty-region" (found beside the specimen),
-# "region" (a box) or "spectrum" (a file of energy and I0).
+# "region" (a box), "spectrum" (a file of energy and I0) or "monitor" (read with each image).
 source = "empty-region"
 # region = [0.0, 1.5, 0.0, 1.5]    # x0, x1, y0, y1 in um
 # spectrum = "i0.csv"
@@ -80,6 +80,9 @@ source = "empty-region"
 [detector]
 # photons_per_count = 1.0
 # saturation_counts = 65535
+# Counts per pixel without beam, and the time after a count in which no other one is seen.
+# dark_counts = 0.0
+# dead_time_ns = 20.0
 """
 
 
