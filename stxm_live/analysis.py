@@ -80,7 +80,6 @@ class RunAnalysis:
     ) -> PhaseMaps | None:
         """Take a document; return new maps if it completed or changed the stack.
 
-
         A failure to show is kept in ``problems`` and does not keep the maps from being made; a
         failure to map is kept in ``error``. Frames stay whatever happens.
         """
@@ -118,7 +117,8 @@ class RunAnalysis:
     def _map(self, *, renew: bool) -> PhaseMaps | None:
         """Maps of the frames so far; None if they failed or if there is nothing new."""
         assert self._frames is not None
-        if self.maps is not None and not renew:
+        tried = self.maps is not None or self.error is not None
+        if tried and not renew:
             return None
         revision = 1 if self.maps is None else self.maps.revision + 1
         try:

@@ -159,7 +159,7 @@ class LivePhaseMapper:
         if isinstance(run, StackStatus):
             raise run.error or ValueError(f"run {uid[:8]} is no stack")
         _check_matches(run.key, region, polarization)
-        if run.maps is None:
+        if run.error is not None or run.maps is None:
             raise run.error or ValueError(f"run {uid[:8]}: no maps were made")
         return run.maps
 

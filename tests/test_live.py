@@ -334,3 +334,15 @@ def test_a_subscribed_mapper_is_not_forgotten_by_the_run_engine(nvpf, RE):
     RE(stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan()))
     close()
     assert len(seen.maps) == 1
+
+
+def test_a_failure_is_told_once_and_maps_it_made_outdated_are_not_returned(nvpf):
+    far = list(image_events(skip=range(1, 13), change=lambda k, im: np.roll(im, 20, axis=1)))
+    recipe = nvpf.with_changes({"alignment.max_shift_px": 5.0})
+    recorder = Recorder()
+    with LivePhaseMapper(recipe) as live:
+        live.add_sink(on_maps=recorder.on_maps, on_error=recorder.on_error)
+        uid = feed(live, documents([*image_events(), *far], particle_scan()))
+        with pytest.raises(ValueError, match="image at 505 eV is shifted by"):
+            live.wait(uid, timeout_s=30)
+    assert len(recorder.maps) == len(recorder.errors) == 1
