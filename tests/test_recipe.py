@@ -122,7 +122,10 @@ def test_what_a_recipe_does_not_say_has_the_papers_defaults():
         ({"energies_ev": [515, -3]}, r"energies_ev\.1: .*greater than 0"),
         ({"i0": {"source": "region"}}, r"i0: source = \"region\" needs region = \[x0, x1, y0, y1"),
         ({"i0": {"source": "spectrum"}}, 'i0: source = "spectrum" needs spectrum = "file.csv"'),
-        ({"i0": {"source": "sky"}}, "i0.source: Input should be 'empty-region', 'region', 'spectrum' or"),
+        (
+            {"i0": {"source": "sky"}},
+            "i0.source: Input should be 'empty-region', 'region', 'spectrum' or",
+        ),
         ({"i0": {"region": [1, 2, 3]}}, r"i0\.region\.3: Field required"),
         ({"resolver": {"method": "magic"}}, "resolver.method: .*'mahalanobis'"),
         ({"detector": {"photons_per_count": 0}}, r"detector\.photons_per_count: .*greater than 0"),
