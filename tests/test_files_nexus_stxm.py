@@ -3,7 +3,7 @@ import nexus_files as nx
 import numpy as np
 import pytest
 
-from stxm_live.files import read_nexus_stxm, read_stack, ring_current
+from stxm_live.files import read_nexus_stxm, read_stack
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,24 @@ def test_an_energy_at_the_seam_of_two_ranges_is_kept_once_and_noted(tmp_path):
     assert stack.finished
 
 
-def test_the_ring_current_of_each_image_is_the_mean_of_its_control(tmp_path):
+def test_the_monitor_of_each_frame_is_its_mean_ring_current(tmp_path):
     path = nx.write_cls(tmp_path / "a.hdf5")
 
-    np.testing.assert_allclose(ring_current(path), [250.0, 249.0, 248.0])
-    with pytest.raises(ValueError, match="no ring current"):
-        ring_current(nx.write_pollux(tmp_path / "b.hdf5"))
+    stack = read_stack(path)
+    assert [frame.monitor for frame in stack.frames] == [250.0, 249.0, 248.0]
+    assert stack.scan.i0_field == "ring_current"
+    without = read_stack(nx.write_pollux(tmp_path / "b.hdf5"))
+    assert [frame.monitor for frame in without.frames] == [None] * 3
+    assert without.scan.i0_field is None
+
+
+def test_a_ring_current_that_was_not_recorded_for_an_image_is_unknown(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        file["entry0/control/data"][1] = np.nan
+        file["entry0/control/data"][2, 0] = np.nan
+
+    assert [frame.monitor for frame in read_stack(path).frames] == [250.0, None, 248.0]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stxm_live.files import read_sdf, read_spectrum, read_stack, ring_current, stack_documents
+from stxm_live.files import read_sdf, read_spectrum, read_stack, stack_documents
 from stxm_live.files.sdf_header import read_header
 from stxm_live.scan import StackScan
 
@@ -193,11 +193,11 @@ def test_of_several_channels_one_is_to_be_chosen_by_its_name(tmp_path):
         read_sdf(path)
 
 
-def test_the_ring_current_noted_with_each_image_may_be_0(tmp_path):
+def test_the_ring_current_noted_with_an_image_is_its_monitor_and_may_be_0(tmp_path):
     images = "Image000_0 = {StorageRingCurrent = 301.5;}; Image001_0 = {StorageRingCurrent = 0;};"
     path = write_stack(tmp_path, images=images)
 
-    np.testing.assert_array_equal(ring_current(path), [301.5, 0.0, np.nan])
+    assert [frame.monitor for frame in read_sdf(path).frames] == [301.5, 0.0, None]
 
 
 def test_an_image_that_is_a_link_out_of_the_folder_is_refused(tmp_path):

@@ -26,7 +26,11 @@ class Raster(BaseModel):
 
 
 def assembled(
-    path: Path, images: NDArray[np.floating], energies_ev: NDArray[np.floating], raster: Raster
+    path: Path,
+    images: NDArray[np.floating],
+    energies_ev: NDArray[np.floating],
+    raster: Raster,
+    ring_current_ma: NDArray[np.floating] | None = None,
 ) -> Stack:
     """The stack of an array of images.
 
@@ -40,6 +44,8 @@ def assembled(
     energies_ev : ndarray of shape (n_energies,)
         Announced, in the order of measuring.
     raster : Raster
+    ring_current_ma : ndarray of shape (n_energies,), optional
+        What the frames carry as their monitor; NaN where unknown.
 
     Raises
     ------
@@ -53,7 +59,7 @@ def assembled(
             f"{path}: the images have shape {images.shape}, the axes announce {shape}: "
             "(energies, y, x)"
         )
-    scan, places, notes = announced(path, energies_ev, raster)
+    scan, places, notes = announced(path, energies_ev, raster, ring_current_ma)
     frames = []
     finished = True
     for energy_ev, k in zip(scan.energies_ev, places, strict=True):
@@ -66,7 +72,9 @@ def assembled(
             )
         finished &= n_lines == shape[1]
         if n_lines:
-            frames.append(Frame(energy_ev, intensity, energy_ev, n_lines == shape[1]))
+            whole = n_lines == shape[1]
+            monitor = monitor_of(ring_current_ma, k)
+            frames.append(Frame(energy_ev, intensity, energy_ev, whole, monitor))
     if not frames:
         raise ValueError(f"{path}: not a single image was measured, all are empty")
     frames.sort(key=lambda frame: frame.energy_ev)
@@ -75,7 +83,10 @@ def assembled(
 
 
 def announced(
-    path: Path, energies_ev: NDArray[np.floating], raster: Raster
+    path: Path,
+    energies_ev: NDArray[np.floating],
+    raster: Raster,
+    ring_current_ma: NDArray[np.floating] | None = None,
 ) -> tuple[StackScan, list[int], list[str]]:
     """What a list of energies announces, the place of each energy in it, and notes.
 
@@ -110,10 +121,18 @@ def announced(
             region=raster.region,
             n_regions=raster.n_regions,
             polarization=raster.polarization,
+            i0_field=None if ring_current_ma is None else "ring_current",
         )
     except ValidationError as error:
         raise ValueError(f"{path}: {error}") from error
     return scan, list(places.values()), notes
+
+
+def monitor_of(ring_current_ma: NDArray[np.floating] | None, place: int) -> float | None:
+    """The monitor of a frame; None where it is not known. 0 stays: some machines always write 0."""
+    if ring_current_ma is None or not np.isfinite(ring_current_ma[place]):
+        return None
+    return float(ring_current_ma[place])
 
 
 def measured_lines(image: NDArray[np.floating]) -> tuple[NDArray[np.float32], int]:

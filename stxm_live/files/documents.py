@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stxm_live.catalog import store_documents
 from stxm_live.files.reading import read_stack, stack_files
+from stxm_live.scan import StackScan
 from stxm_live.stack import Frame, Stack
 
 if TYPE_CHECKING:
@@ -36,36 +37,16 @@ def stack_documents(
     scan = stack.scan
     run = compose_run(metadata={"plan_name": "import", **(md or {}), **scan.metadata()})
     yield "start", run.start_doc
-    stream = run.compose_descriptor(
-        name="primary",
-        data_keys={
-            scan.energy_motor: {
-                "source": "file",
-                "dtype": "number",
-                "dtype_numpy": "<f8",
-                "shape": [],
-                "units": "eV",
-            },
-            scan.data_field: {
-                "source": "file",
-                "dtype": "array",
-                "dtype_numpy": "<f4",
-                "shape": list(scan.image_shape),
-                "units": "counts",
-            },
-        },
-        validate=True,
-    )
+    stream = run.compose_descriptor(name="primary", data_keys=_data_keys(scan), validate=True)
     yield "descriptor", stream.descriptor_doc
     time = run.start_doc["time"]
     for number, frame in sorted(_numbered(stack), key=lambda pair: pair[0]):
+        data = {scan.energy_motor: frame.energy_ev, scan.data_field: frame.intensity}
+        if scan.i0_field is not None:
+            data[scan.i0_field] = float("nan") if frame.monitor is None else frame.monitor
         yield (
             "event",
-            stream.compose_event(
-                data={scan.energy_motor: frame.energy_ev, scan.data_field: frame.intensity},
-                timestamps={scan.energy_motor: time, scan.data_field: time},
-                seq_num=number,
-            ),
+            stream.compose_event(data=data, timestamps=dict.fromkeys(data, time), seq_num=number),
         )
     yield (
         "stop",
@@ -100,6 +81,24 @@ def import_stack(
     if detector is not None:
         source["source_detector"] = detector
     return store_documents(broker, stack_documents(stack, md={**source, **(md or {})}))
+
+
+def _data_keys(scan: StackScan) -> dict[str, Any]:
+    """What the events carry: energy, image, and the ring current if the file has it."""
+    number = {"source": "file", "dtype": "number", "dtype_numpy": "<f8", "shape": []}
+    keys: dict[str, Any] = {
+        scan.energy_motor: {**number, "units": "eV"},
+        scan.data_field: {
+            "source": "file",
+            "dtype": "array",
+            "dtype_numpy": "<f4",
+            "shape": list(scan.image_shape),
+            "units": "counts",
+        },
+    }
+    if scan.i0_field is not None:
+        keys[scan.i0_field] = {**number, "units": "mA"}
+    return keys
 
 
 def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:

@@ -36,7 +36,8 @@ def read_nexus_stxm(
     -------
     Stack
         Counts in the order (energy, y, x), whatever the file's; missing pixels are NaN, and an
-        energy without any counts, as in a stack that was stopped, is a missing frame.
+        energy without any counts, as in a stack that was stopped, is a missing frame. The mean
+        ring current (``control``) during an image is the frame's monitor.
 
     Raises
     ------
@@ -58,39 +59,12 @@ def read_nexus_stxm(
         check_is_stack(path, text_of(data, "stxm_scan_type"), where=f", {name}")
         images, raster = _images(path, file[name], data)
         energies_ev = energies_of(path, data, energy_name(path, data))
+        current = _ring_current(path, file[name], len(energies_ev))
         n_regions = len(entries)
         raster = raster.model_copy(
             update={"region": name if n_regions > 1 else "1", "n_regions": n_regions}
         )
-    return assembled(path, images, energies_ev, raster)
-
-
-def nexus_ring_current(
-    path: str | Path, *, region: str | None = None, detector: str | None = None
-) -> NDArray[np.float64]:
-    """Mean ring current (``control``) of each image, shape (n_energies,), in the file's order.
-
-    NaN where there is none for an image. Arguments and errors as for `read_nexus_stxm`; a file
-    without ``control`` is a ValueError.
-    """
-    path = Path(path)
-    with opened_hdf5(path) as file:
-        entry = file[chosen(path, "region", nexus_entries(file), region)]
-        data = entry[chosen(path, "detector", detectors_of(entry), detector)]
-        n_energies = len(energies_of(path, data, energy_name(path, data)))
-        where = next((n for n in ("control", "instrument/control") if f"{n}/data" in entry), None)
-        if where is None:
-            raise ValueError(f"{path}: no ring current, {entry.name} has no control")
-        values = numbers(path, entry[where], "data")
-    if values.size % n_energies:
-        raise ValueError(f"{path}: control has {values.size} values for {n_energies} energies")
-    if values.ndim == 3 and values.shape[0] != n_energies:
-        values = np.moveaxis(values, values.shape.index(n_energies), 0)
-    per_image = values.reshape(n_energies, -1)
-    known = np.isfinite(per_image)
-    total = np.where(known, per_image, 0.0).sum(axis=1)
-    count = known.sum(axis=1)
-    return np.asarray(np.divide(total, count, out=np.full(n_energies, np.nan), where=count > 0))
+    return assembled(path, images, energies_ev, raster, current)
 
 
 def nexus_entries(file: Any) -> list[str]:
@@ -150,6 +124,23 @@ def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float64], Ras
         x_um = positions_um(path, data, "sample_x", images.shape[2])
         y_um = positions_um(path, data, "sample_y", images.shape[1])
     return images, Raster(x_um=tuple(x_um), y_um=tuple(y_um), dwell_ms=dwell_ms)
+
+
+def _ring_current(path: Path, entry: Any, n_energies: int) -> NDArray[np.float64] | None:
+    """Mean ring current of each image, shape (n_energies,); None if the file has none."""
+    where = next((n for n in ("control", "instrument/control") if f"{n}/data" in entry), None)
+    if where is None or entry[where]["data"].dtype.kind not in "fiu":
+        return None
+    values = numbers(path, entry[where], "data")
+    if values.size == 0 or values.size % n_energies:
+        raise ValueError(f"{path}: control has {values.size} values for {n_energies} energies")
+    if values.ndim == 3 and n_energies in values.shape:
+        values = np.moveaxis(values, values.shape.index(n_energies), 0)
+    per_image = values.reshape(n_energies, -1)
+    known = np.isfinite(per_image)
+    total = np.where(known, per_image, 0.0).sum(axis=1)
+    count = known.sum(axis=1)
+    return np.asarray(np.divide(total, count, out=np.full(n_energies, np.nan), where=count > 0))
 
 
 def _signal(data: Any) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from stxm_live.files.nexus_stxm import nexus_ring_current, read_nexus_stxm
-from stxm_live.files.sdf import read_sdf, sdf_files, sdf_ring_current
+from stxm_live.files.ncb import ncb_files, read_ncb
+from stxm_live.files.nexus_stxm import read_nexus_stxm
+from stxm_live.files.sdf import read_sdf, sdf_files
 from stxm_live.stack import Stack
 
 
@@ -19,16 +17,16 @@ def _alone(path: Path) -> list[Path]:
 
 
 class _Kind(NamedTuple):
-    """How a kind of file is read, which files belong to it, and its ring current if it has one."""
+    """How a kind of file is read, and which files belong to it."""
 
     read: Callable[..., Stack]
     files: Callable[[Path], list[Path]] = _alone
-    ring_current: Callable[..., NDArray[np.float64]] | None = None
 
 
-_NEXUS = _Kind(read_nexus_stxm, ring_current=nexus_ring_current)
+_NEXUS = _Kind(read_nexus_stxm)
 _KINDS = {
-    ".hdr": _Kind(read_sdf, sdf_files, sdf_ring_current),
+    ".ncb": _Kind(read_ncb, ncb_files),
+    ".hdr": _Kind(read_sdf, sdf_files),
     **dict.fromkeys((".h5", ".hdf", ".hdf5", ".nxs", ".stxm"), _NEXUS),
 }
 
@@ -54,21 +52,6 @@ def read_stack(
     """
     path = stack_file(path)
     return _KINDS[path.suffix.lower()].read(path, region=region, detector=detector)
-
-
-def ring_current(
-    path: str | Path, *, region: str | None = None, detector: str | None = None
-) -> NDArray[np.float64]:
-    """Ring current of each image, shape (n_energies,), in the order it was measured.
-
-    NaN where there is none. 0 is returned as it stands in the file: it means that nobody
-    recorded the current. Arguments and errors as for `read_stack`.
-    """
-    path = stack_file(path)
-    found = _KINDS[path.suffix.lower()].ring_current
-    if found is None:
-        raise ValueError(f"{path}: files of this kind have no ring current")
-    return found(path, region=region, detector=detector)
 
 
 def stack_files(path: str | Path) -> list[Path]:

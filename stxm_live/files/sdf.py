@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.files.assembly import announced
+from stxm_live.files.assembly import announced, monitor_of
 from stxm_live.files.folder import check_inside
 from stxm_live.files.number_table import read_numbers
 from stxm_live.files.sdf_header import read_header
@@ -26,7 +26,7 @@ def read_sdf(
     Energies are announced by the StackAxis; where the header notes the energy of an image
     (``Image000_0 = {Energy = ...}``) the frame carries that. Images that are missing, as in a
     stack that was stopped, are left out, missing lines are NaN; both are noted and leave the
-    stack unfinished.
+    stack unfinished. The ring current noted with an image is the frame's monitor.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def read_sdf(
     path = Path(hdr_path)
     header = read_header(path)
     taken = chosen_region(path, header, region, detector)
-    scan, places, notes = announced(path, taken.energies_ev, taken.raster)
+    scan, places, notes = announced(path, taken.energies_ev, taken.raster, taken.ring_current_ma)
     frames: list[Frame] = []
     finished = True
     for announced_ev, index in zip(scan.energies_ev, places, strict=True):
@@ -67,7 +67,8 @@ def read_sdf(
             )
         energy_ev = float(taken.noted_ev[index])
         energy_ev = energy_ev if energy_ev > 0 else announced_ev
-        frames.append(Frame(energy_ev, intensity, announced_ev, is_whole))
+        monitor = monitor_of(taken.ring_current_ma, index)
+        frames.append(Frame(energy_ev, intensity, announced_ev, is_whole, monitor))
     if not frames:
         raise FileNotFoundError(
             f"{image_path(path, 0, taken)}: none of the stack's images is there"
@@ -93,18 +94,6 @@ def read_spectrum(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.flo
     if table.ndim != 2 or table.shape[1] != 2:
         raise ValueError(f"{path}: expected two columns, energy in eV and a value")
     return table[:, 0], table[:, 1]
-
-
-def sdf_ring_current(
-    hdr_path: str | Path, *, region: str | None = None, detector: str | None = None
-) -> NDArray[np.float64]:
-    """Ring current noted with each image, shape (n_energies,), in the order of the StackAxis.
-
-    NaN where none is noted; 0 is kept as it is: some machines always write 0.
-    """
-    path = Path(hdr_path)
-    header = read_header(path)
-    return chosen_region(path, header, region, detector).ring_current_ma
 
 
 def _read_image(path: Path, shape: tuple[int, int]) -> tuple[NDArray[np.float32], int]:

@@ -26,8 +26,10 @@ class Region:
     raster : Raster
     energies_ev : ndarray of shape (n_energies,)
         The StackAxis.
-    noted_ev, ring_current_ma : ndarray of shape (n_energies,)
+    noted_ev : ndarray of shape (n_energies,)
         Noted with each image; NaN where not.
+    ring_current_ma : ndarray of shape (n_energies,), or None
+        As noted with each image; None if with none.
     letter : str
         Of the channel, in the names of the image files.
     suffix : str
@@ -37,7 +39,7 @@ class Region:
     raster: Raster
     energies_ev: NDArray[np.float64]
     noted_ev: NDArray[np.float64]
-    ring_current_ma: NDArray[np.float64]
+    ring_current_ma: NDArray[np.float64] | None
     letter: str
     suffix: str
 
@@ -70,11 +72,12 @@ def chosen_region(
         region=name,
         n_regions=len(regions),
     )
+    current = np.array([_number(n.get("StorageRingCurrent")) for n in noted])
     return Region(
         raster=raster,
         energies_ev=energies_ev,
         noted_ev=noted_ev,
-        ring_current_ma=np.array([_number(n.get("StorageRingCurrent")) for n in noted]),
+        ring_current_ma=current if np.isfinite(current).any() else None,
         letter=chr(ord("a") + letter),
         suffix="" if len(regions) == 1 else str(index),
     )

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from stxm_live.files import read_ncb, read_stack, write_ncb
+from stxm_live.stack import Stack
+
+CUBE = np.arange(24, dtype=np.float32).reshape(2, 3, 4) + 100
+DAT = """4 3 {scale}
+{x}
+-2.0 2.0
+2
+ 710.5
+ 712.0
+a001.xim 710.5 1.5
+a002.xim 712.0 2.5
+"""
+
+
+def write(folder, values, *, scale, x="10.0 13.0", dat=DAT):
+    path = folder / "demo.ncb"
+    values.tofile(path)
+    (folder / "demo.dat").write_text(dat.format(scale=scale, x=x))
+    return path
+
+
+def test_integers_are_divided_by_their_scale(tmp_path):
+    path = write(tmp_path, (CUBE * 10).astype("<i2"), scale=10.0)
+
+    stack = read_stack(path)
+
+    np.testing.assert_array_equal(stack.intensity(), CUBE)
+    assert stack.energies_ev == (710.5, 712.0)
+    assert stack.scan.extent_um == (10.0, 13.0, -2.0, 2.0)
+    assert stack.scan.dwell_ms == 2.0
+
+
+def test_a_negative_scale_stands_for_float32(tmp_path):
+    stack = read_ncb(write(tmp_path, CUBE, scale=-1.0))
+
+    np.testing.assert_array_equal(stack.intensity(), CUBE)
+
+
+def test_axes_may_descend(tmp_path):
+    stack = read_ncb(write(tmp_path, CUBE, scale=-1.0, x="13.0 10.0"))
+
+    np.testing.assert_array_equal(stack.intensity(), CUBE)
+    assert stack.scan.x_extent_um == (13.0, 10.0)
+
+
+def test_a_written_stack_is_read_again_with_axes_that_ascend_from_0(tmp_path):
+    stack = Stack.from_arrays(CUBE, (710.5, 712.0), extent_um=(13, 10, -2, 2), dwell_ms=1.5)
+
+    write_ncb(tmp_path / "out.ncb", stack)
+
+    again = read_ncb(tmp_path / "out.ncb")
+    np.testing.assert_array_equal(again.intensity(), CUBE[:, :, ::-1])
+    assert again.energies_ev == stack.energies_ev
+    assert again.scan.extent_um == (0.0, 3.0, 0.0, 4.0)
+    assert again.scan.dwell_ms == 1.5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.dat", "out.ncb"]
+
+
+@pytest.mark.parametrize(
+    ("dat", "message"),
+    [
+        ("", "ends after line 0"),
+        (DAT.replace("710.5", "71o.5"), r"demo\.dat, line 5: expected 1 number.*found '71o.5'"),
+        (DAT.replace("-2.0 2.0", "-2.0"), r"demo\.dat, line 3: expected 2 number.*found '-2.0'"),
+        (DAT.replace("4 3", "4 5"), r"demo\.ncb: 96 bytes, its \.dat announces 160"),
+        (DAT.replace("4 3", "-4 3"), "-4 columns"),
+    ],
+)
+def test_a_garbled_description_is_named_with_its_line(tmp_path, dat, message):
+    path = write(tmp_path, CUBE, scale=-1.0, dat=dat)
+
+    with pytest.raises(ValueError, match=message):
+        read_ncb(path)
+
+
+def test_an_ncb_without_its_dat_is_refused(tmp_path):
+    path = write(tmp_path, CUBE, scale=-1.0)
+    (tmp_path / "demo.dat").unlink()
+
+    with pytest.raises(FileNotFoundError, match=r"demo\.dat: missing"):
+        read_ncb(path)
