@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stxm_live.optical_density import box_mask, mean_over
 from stxm_live.recipe import Recipe
+from stxm_live.references import listed_ev
 from stxm_live.specimen import Field, find_specimen
 
 
@@ -73,13 +74,13 @@ def _from_spectrum(
     if outside:
         raise ValueError(
             f"the I0 spectrum {recipe.i0.spectrum} covers {known_ev[0]:g} to {known_ev[-1]:g} eV, "
-            f"the scan has {_listed(outside)} eV"
+            f"the scan has {listed_ev(outside)} eV"
         )
     found = np.interp(energies_ev, known_ev, i0)
     dark = [e for e, value in zip(energies_ev, found, strict=True) if not value > 0]
     if dark:
         raise ValueError(
-            f"the I0 spectrum {recipe.i0.spectrum} is not positive at {_listed(dark)} eV; "
+            f"the I0 spectrum {recipe.i0.spectrum} is not positive at {listed_ev(dark)} eV; "
             "mend it, or exclude these energies in the recipe (exclude_energies_ev)"
         )
     return found
@@ -97,11 +98,7 @@ def _from_monitor(
     bad = [e for e, value in zip(energies_ev, found, strict=True) if not value > 0]
     if bad:
         raise ValueError(
-            f"the I0 monitor reads zero, less or nothing at {_listed(bad)} eV; "
+            f"the I0 monitor reads zero, less or nothing at {listed_ev(bad)} eV; "
             "take I0 from elsewhere ([i0] source), or exclude these energies"
         )
     return found
-
-
-def _listed(energies_ev: Sequence[float]) -> str:
-    return ", ".join(f"{e:g}" for e in energies_ev)

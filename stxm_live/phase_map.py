@@ -13,6 +13,7 @@ from stxm_live.latent import LatentModel
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.quality import Facts, assess
 from stxm_live.recipe import Recipe
+from stxm_live.references import listed_ev
 from stxm_live.registration import RegisteredStack, Registrar
 from stxm_live.resolution import Resolution, by_correlation, correlated, resolve_spectra
 from stxm_live.stack import Stack
@@ -179,7 +180,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     notes = list(registered.notes)
     if registered.missing_ev:
-        listed = ", ".join(f"{e:g}" for e in registered.missing_ev)
+        listed = listed_ev(registered.missing_ev)
         notes.append(f"the scan lacks {listed} eV: phases are provisional, nothing is resolved")
     threshold = recipe.ambiguity_threshold
     if facts.separation < 2 * threshold:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stxm_live.phase_maps import Quality
 from stxm_live.recipe import Recipe
+from stxm_live.references import listed_ev
 
 WRONG_LIMITED, WRONG_POOR = 0.1, 0.3
 """Mean probability of a wrong label from which a map is limited, or poor."""
@@ -79,7 +80,7 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
 def _energies(facts: Facts, recipe: Recipe) -> Quality | None:
     if not facts.missing_ev:
         return None
-    listed = ", ".join(f"{e:g}" for e in facts.missing_ev)
+    listed = listed_ev(facts.missing_ev)
     return Quality(
         "poor",
         f"energies are missing: {listed} eV",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,7 +139,7 @@ class ReferenceSpectra:
         low, high = self.energies_ev[0], self.energies_ev[-1]
         outside = wanted[(wanted < low) | (wanted > high)]
         if outside.size:
-            listed = ", ".join(f"{e:g}" for e in outside)
+            listed = listed_ev(outside)
             raise ValueError(
                 f"references cover {low:g} to {high:g} eV, the scan has {listed} eV; "
                 "exclude these energies in the recipe (exclude_energies_ev) "
@@ -196,6 +196,22 @@ def _ascending(
     energies = np.asarray(energies_ev, dtype=np.float64)
     order = np.argsort(energies, kind="stable")
     return energies[order], np.asarray(values, dtype=np.float64)[order]
+
+
+def listed_ev(energies_ev: Iterable[float], most: int = 8) -> str:
+    """Energies for a message, without the unit; of a long list the ends.
+
+    Examples
+    --------
+    >>> listed_ev([505, 513.2])
+    '505, 513.2'
+    >>> listed_ev(range(500, 600))
+    '500, 501, 502, 503, ... 599 (100 energies)'
+    """
+    words = [f"{e:g}" for e in energies_ev]
+    if len(words) <= most:
+        return ", ".join(words)
+    return f"{', '.join(words[: most // 2])}, ... {words[-1]} ({len(words)} energies)"
 
 
 def read_spectrum(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

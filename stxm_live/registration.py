@@ -13,6 +13,7 @@ from stxm_live.alignment import EdgeImage, check_shifts, find_shift, in_threads,
 from stxm_live.incident import incident, stack_field
 from stxm_live.optical_density import corrected_counts, usable_intensity
 from stxm_live.recipe import Recipe
+from stxm_live.references import listed_ev
 from stxm_live.specimen import Field
 from stxm_live.stack import Frame, Stack
 
@@ -124,7 +125,7 @@ class Registrar:
         frames = {frame.nominal_ev: frame for frame in stack.frames}
         chosen = self.recipe.selected({*frames, *stack.missing_ev})
         missing = set(stack.missing_ev).intersection(chosen)
-        lacking = ", ".join(f"{e:g}" for e in self.recipe.not_in(chosen))
+        lacking = listed_ev(self.recipe.not_in(chosen))
         if lacking:
             notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
         dwell_ms = stack.scan.dwell_ms
@@ -140,7 +141,7 @@ class Registrar:
                 notes.append(f"{where}: unusable pixels: {image.unusable}")
             usable.append(image)
         if not usable:
-            announced = ", ".join(f"{e:g}" for e in stack.scan.energies_ev)
+            announced = listed_ev(stack.scan.energies_ev)
             raise ValueError(
                 f"{stack.key}: there is no usable image at an energy of the recipe; "
                 f"the scan announced {announced} eV"
