@@ -49,9 +49,11 @@ def usable_intensity(
     unusable : Unusable
     """
     intensity = np.asarray(counts, dtype=np.float32)
+    limit = np.inf if saturation_counts is None else saturation_counts
+    if intensity.size and intensity.min() > 0 and intensity.max() < limit:  # NaN fails both
+        return intensity, Unusable()
     missing = ~np.isfinite(intensity)
     not_positive = ~missing & (intensity <= 0)
-    limit = np.inf if saturation_counts is None else saturation_counts
     saturated = ~missing & (intensity >= limit)
     unusable = missing | not_positive | saturated
     if unusable.any():
