@@ -1,6 +1,7 @@
 """Files of other programs, in and out of stacks and documents."""
 
 from stxm_live.files.documents import import_stack, stack_documents
+from stxm_live.files.mapped import read_mapped
 from stxm_live.files.ncb import read_ncb, write_ncb
 from stxm_live.files.nexus_export import aligned_stack, write_nexus_stxm
 from stxm_live.files.nexus_stxm import read_nexus_stxm
@@ -10,6 +11,7 @@ from stxm_live.files.sdf import read_sdf, read_spectrum
 __all__ = [
     "aligned_stack",
     "import_stack",
+    "read_mapped",
     "read_ncb",
     "read_nexus_stxm",
     "read_sdf",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from stxm_live.files.mapped import mapped_files, read_mapped
 from stxm_live.files.ncb import ncb_files, read_ncb
 from stxm_live.files.nexus_stxm import read_nexus_stxm
 from stxm_live.files.sdf import read_sdf, sdf_files
@@ -25,6 +26,7 @@ class _Kind(NamedTuple):
 
 _NEXUS = _Kind(read_nexus_stxm)
 _KINDS = {
+    ".toml": _Kind(read_mapped, mapped_files),
     ".ncb": _Kind(read_ncb, ncb_files),
     ".hdr": _Kind(read_sdf, sdf_files),
     **dict.fromkeys((".h5", ".hdf", ".hdf5", ".nxs", ".stxm"), _NEXUS),
@@ -74,9 +76,10 @@ def stack_file(path: str | Path) -> Path:
 
 
 def _only_stack(folder: Path) -> Path:
-    found = sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in _KINDS and not p.name.startswith(".")
-    )
+    """The only stack of a folder; a mapping file goes before the files it may speak of."""
+    files = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    found = [p for p in files if p.suffix.lower() == ".toml"]
+    found = found or [p for p in files if p.suffix.lower() in _KINDS]
     if not found:
         raise FileNotFoundError(f"{folder}: no stack in this folder")
     if len(found) > 1:
