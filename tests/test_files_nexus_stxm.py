@@ -3,7 +3,7 @@ import nexus_files as nx
 import numpy as np
 import pytest
 
-from stxm_live.files import read_nexus_stxm, read_stack
+from stxm_live.files import read_nexus_stxm, read_spectrum, read_stack
 
 
 @pytest.mark.parametrize(
@@ -143,6 +143,18 @@ def test_what_is_no_stack_is_refused_with_the_reason(tmp_path, scan_type, reason
 
     with pytest.raises(ValueError, match=reason):
         read_nexus_stxm(path)
+
+
+def test_the_spectrum_of_a_point_scan_is_read_without_what_was_not_measured(tmp_path):
+    counts = np.array([50.0, np.nan, 70.0])
+    path = nx.write_cls(tmp_path / "a.hdf5", cube=counts, scan_type=b"sample point spectrum")
+
+    energies_ev, values = read_spectrum(path)
+
+    np.testing.assert_array_equal(energies_ev, nx.ENERGIES[[0, 2]])
+    np.testing.assert_array_equal(values, [50.0, 70.0])
+    with pytest.raises(ValueError, match="'SAMPLE IMAGE STACK', expected a point scan"):
+        read_spectrum(nx.write_cls(tmp_path / "b.hdf5"))
 
 
 def test_a_single_image_is_refused(tmp_path):

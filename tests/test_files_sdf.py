@@ -326,6 +326,18 @@ def test_a_file_of_unknown_kind_is_refused_with_what_is_known(tmp_path):
         read_stack(tmp_path / "other.hdr")
 
 
+def test_the_spectrum_of_a_point_scan_is_read_by_its_header(tmp_path):
+    path = write_stack(tmp_path, scan_type="NEXAFS Point Scan", flags="Spectra")
+    (tmp_path / "demo_0.xsp").write_text("700.0\t5.5\t\n701.0\t6.5\t\n")
+
+    energies_ev, counts = read_spectrum(path)
+
+    np.testing.assert_array_equal(energies_ev, [700.0, 701.0])
+    np.testing.assert_array_equal(counts, [5.5, 6.5])
+    with pytest.raises(ValueError, match="'NEXAFS Image Scan', expected a point scan"):
+        read_spectrum(write_stack(tmp_path))
+
+
 def test_the_documents_of_a_stack_are_a_valid_run_with_one_event_per_image(tmp_path):
     from event_model import DocumentNames, schema_validators
 

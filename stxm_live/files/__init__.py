@@ -6,7 +6,8 @@ from stxm_live.files.ncb import read_ncb, write_ncb
 from stxm_live.files.nexus_export import aligned_stack, write_nexus_stxm
 from stxm_live.files.nexus_stxm import read_nexus_stxm
 from stxm_live.files.reading import read_stack
-from stxm_live.files.sdf import read_sdf, read_spectrum
+from stxm_live.files.sdf import read_sdf
+from stxm_live.files.spectrum import read_spectrum
 
 __all__ = [
     "aligned_stack",

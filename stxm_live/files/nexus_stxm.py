@@ -94,7 +94,7 @@ def detectors_of(entry: Any) -> list[str]:
         for name in entry
         if isinstance(entry.get(name), h5py.Group)
         and {"sample_x", "sample_y"} <= set(entry[name])
-        and _signal(entry[name]) in entry[name]
+        and signal_name(entry[name]) in entry[name]
         and name not in ("binned_values", "requested_values")
     ]
 
@@ -115,7 +115,7 @@ def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float64], Ras
         images, x_um, y_um = requested
     else:
         energy = energy_name(path, data)
-        images = numbers(path, data, _signal(data))
+        images = numbers(path, data, signal_name(data))
         if images.ndim == 2:
             images = images[np.newaxis]
         else:
@@ -143,7 +143,7 @@ def _ring_current(path: Path, entry: Any, n_energies: int) -> NDArray[np.float64
     return np.asarray(np.divide(total, count, out=np.full(n_energies, np.nan), where=count > 0))
 
 
-def _signal(data: Any) -> str:
+def signal_name(data: Any) -> str:
     """The name of the counts; "data" unless the group says otherwise."""
     name = attribute(data, "signal")
     return name if isinstance(name, str) and name in data else "data"

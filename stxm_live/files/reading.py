@@ -75,6 +75,11 @@ def stack_file(path: str | Path) -> Path:
     return path
 
 
+def is_nexus(path: Path) -> bool:
+    """Whether the NXstxm reader is asked about a file of this name."""
+    return _KINDS.get(path.suffix.lower()) is _NEXUS
+
+
 def _only_stack(folder: Path) -> Path:
     """The only stack of a folder; a mapping file goes before the files it may speak of."""
     files = sorted(p for p in folder.iterdir() if not p.name.startswith("."))

@@ -88,14 +88,6 @@ def sdf_files(hdr_path: Path) -> list[Path]:
     return [hdr_path, *sorted(images)]
 
 
-def read_spectrum(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Energies in eV and values of a two-column text file (``.xsp`` and the like)."""
-    table = read_numbers(Path(path))
-    if table.ndim != 2 or table.shape[1] != 2:
-        raise ValueError(f"{path}: expected two columns, energy in eV and a value")
-    return table[:, 0], table[:, 1]
-
-
 def _read_image(path: Path, shape: tuple[int, int]) -> tuple[NDArray[np.float32], int]:
     """An image, NaN in lines that are missing at its end, and how many lines there are."""
     values = read_numbers(check_inside(path, path.parent))
