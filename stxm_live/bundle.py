@@ -103,6 +103,15 @@ class Mixture:
     mean: NDArray[np.float64]
     sigma: NDArray[np.float64]
 
+    def responsibilities(self, latent: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Probability p(k|z) of each component, shape (n_spectra, n_components)."""
+        scaled = (latent[:, None, :] - self.mean) / self.sigma
+        log_density = np.log(self.weights) - np.log(self.sigma).sum(axis=1)
+        log_density = log_density - 0.5 * (scaled**2).sum(axis=-1)
+        density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
+        share: NDArray[np.float64] = density / density.sum(axis=1, keepdims=True)
+        return share
+
 
 @dataclass(frozen=True, eq=False)
 class Bundle:

@@ -29,6 +29,7 @@ def run(monkeypatch, tmp_path):
 
 
 COMMANDS = ["demo", "map", "import", "replay", "runs", "train", "recipe new", "recipe show"]
+COMMANDS += ["figures", "diagnose"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stxm_live.cli import recipes, stacks
+from stxm_live.cli import figures, recipes, stacks
 from stxm_live.cli.demo import demo
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command("import")(stacks.import_stacks)
 app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)
 app.command()(stacks.runs)
 app.command(context_settings={"ignore_unknown_options": True})(recipes.train)
+app.command(context_settings={"ignore_unknown_options": True})(figures.figures)
+app.command()(figures.diagnose)
 app.add_typer(recipes.app, name="recipe")
 
 

@@ -145,8 +145,8 @@ def replay(
     with opened(catalog) as broker:
         found = find_run(broker, run)
         uid = str(found.start["uid"])
-        stored = _stored(broker, uid)
-        chosen = _recipe_of(recipe, stored).with_changes(parse_settings(changes))
+        stored = stored_maps(broker, uid)
+        chosen = recipe_of(recipe, stored).with_changes(parse_settings(changes))
         with console.status(f"mapping run {uid[:8]}"):
             maps = map_run(found, chosen)
         files = write_pictures(maps, out) if out else []
@@ -234,7 +234,7 @@ def _simple_recipe(name: str, references: Sequence[Path], folder: Path) -> Recip
     return Recipe.from_values({"name": name, "references": path.absolute()})
 
 
-def _stored(broker: databroker.Broker, uid: str) -> Any:
+def stored_maps(broker: databroker.Broker, uid: str) -> Any:
     """The stored result of a run, or None."""
     from stxm_live.catalog import load_maps
 
@@ -244,7 +244,8 @@ def _stored(broker: databroker.Broker, uid: str) -> Any:
         return None
 
 
-def _recipe_of(name: str | None, stored: Any) -> Recipe:
+def recipe_of(name: str | None, stored: Any) -> Recipe:
+    """The recipe of that name, else the one of a stored result, else nvpf."""
     if name is not None:
         return Recipe.load(name)
     if stored is None:

@@ -1,0 +1,121 @@
+"""Commands that draw the paper's figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.output import console
+from stxm_live.cli.stacks import (
+    Catalog,
+    Settings,
+    opened,
+    parse_settings,
+    recipe_of,
+    stored_maps,
+)
+from stxm_live.recipe import Recipe
+
+if TYPE_CHECKING:
+    import databroker
+
+    from stxm_live.phase_maps import PhaseMaps
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for PNG and CSV files.")]
+
+
+@one_line_errors
+def figures(
+    runs: Annotated[
+        list[str], typer.Argument(help="uid, the beginning of one, scan_id, or -1. Repeatable.")
+    ],
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="Recipe [default: the one of the stored result, else nvpf]."),
+    ] = None,
+    catalog: Catalog = None,
+    out: Out = Path("figures"),
+    changes: Settings = None,
+) -> None:
+    """Draw the paper's figures for past runs: 3, 4, S3, S4, S6, S7, S8; of several also 5 and 6.
+
+    Examples: stxm-live figures -1 --catalog runs; stxm-live figures 3f2a91 77c0 --out paper
+    """
+    from stxm_live.display.pictures import safe_name
+    from stxm_live.figures import Particle, particle_plates, write_plates
+
+    particles = []
+    with opened(catalog) as broker:
+        for run in runs:
+            found, chosen = _found(broker, run, recipe, changes)
+            uid = str(found.start["uid"])
+            folder = out / safe_name(uid[:8]) if len(runs) > 1 else out
+            with console.status(f"run {uid[:8]}"):
+                maps, files = _draw_run(found, chosen, folder)
+            console.print(f"run {uid[:8]}: {len(files)} files in {escape(str(folder))}")
+            particles.append(Particle(str(found.start.get("sample") or uid[:8]), maps))
+    if len(particles) > 1:
+        files = write_plates(particle_plates(particles), out)
+        console.print(f"{len(runs)} runs: {len(files)} files in {escape(str(out))}")
+
+
+def _found(
+    broker: databroker.Broker, run: str, recipe: str | None, changes: list[str] | None
+) -> tuple[Any, Recipe]:
+    """The run, and the recipe to map it by."""
+    from stxm_live.replay import find_run
+
+    found = find_run(broker, run)
+    stored = None if recipe else stored_maps(broker, str(found.start["uid"]))
+    return found, recipe_of(recipe, stored).with_changes(parse_settings(changes))
+
+
+def _draw_run(found: Any, recipe: Recipe, folder: Path) -> tuple[PhaseMaps, list[Path]]:
+    """Map a run and draw its figures; says so where there is no encoder for some of them."""
+    from stxm_live.bundle import BundleError
+    from stxm_live.figures import run_plates, write_plates
+    from stxm_live.latent import LatentModel, load_model
+    from stxm_live.offline import map_run
+
+    model: LatentModel | BundleError
+    try:
+        model = load_model(recipe)
+    except BundleError as problem:
+        model = problem
+    maps = map_run(found, recipe, model=model)
+    bundle = None if isinstance(model, BundleError) else model.bundle
+    files = write_plates(run_plates(maps, recipe.reference_spectra, bundle), folder)
+    if maps.latent is None:
+        why = [text for text in maps.warnings if "encoder" in text or "resolved" in text]
+        console.print(f"note: no figures 4, S6, S7 and S8: {escape('; '.join(why))}")
+    return maps, files
+
+
+@one_line_errors
+def diagnose(
+    bundle: Annotated[
+        Path | None, typer.Argument(help="Folder of the bundle [default: the recipe's].")
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="The recipe it was trained for: a TOML file or a shipped name.")
+    ] = "nvpf",
+    out: Out = Path("diagnosis"),
+) -> None:
+    """Draw what a bundle has learned: figures S9, S10, S11, and the components of its mixture.
+
+    Example: stxm-live diagnose bundle --recipe nvpf
+    """
+    from stxm_live.bundle import Bundle, BundleError
+    from stxm_live.figures import model_plates, write_plates
+
+    loaded = Recipe.load(recipe)
+    folder = bundle or loaded.model
+    if folder is None:
+        raise BundleError(f"recipe {loaded.name!r} names no model; give the folder of a bundle")
+    with console.status(f"simulating spectra for {escape(str(folder))}"):
+        files = write_plates(model_plates(Bundle.load(folder), loaded), out)
+    console.print(f"{len(files)} files in {escape(str(out))}")

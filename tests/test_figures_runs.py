@@ -1,0 +1,194 @@
+import csv
+from functools import cache
+
+import numpy as np
+import pytest
+from particles import particle_stack
+from PIL import Image
+
+from stxm_live.figures import Particle, particle_plates, run_plates, write_plates
+from stxm_live.figures.audit import MARGIN, audit
+from stxm_live.figures.maps import figure_3, figure_4, figure_s8, pixels_of
+from stxm_live.figures.particles import charge, figure_6
+from stxm_live.figures.plate import Table, write_table
+from stxm_live.figures.references import figure_s4
+from stxm_live.latent import load_model
+from stxm_live.phase_map import map_phases
+from stxm_live.recipe import Recipe
+from stxm_live.resolver import squared_mahalanobis
+
+
+@cache
+def result(method="likelihood"):
+    recipe = Recipe.load("nvpf").with_changes({"resolver.method": method})
+    model = load_model(recipe)
+    return map_phases(particle_stack(), recipe, model=model), model.bundle, recipe
+
+
+def rows_of(plate):
+    return [dict(zip(plate.table.columns, row, strict=True)) for row in plate.table.rows]
+
+
+def drawn_texts(figure):
+    from matplotlib.text import Text
+
+    return " | ".join(t.get_text() for t in figure.findobj(Text))
+
+
+def test_every_figure_of_a_run_is_a_picture_and_a_table(tmp_path):
+    maps, bundle, recipe = result()
+    files = write_plates(run_plates(maps, recipe.reference_spectra, bundle), tmp_path / "f")
+    names = ["fig3", "figS3", "figS4", "fig4", "figS6", "figS7", "figS8"]
+    assert [f.name.split("-")[0] for f in files[::2]] == names
+    for picture, table in zip(files[::2], files[1::2], strict=True):
+        pixels = np.asarray(Image.open(picture).convert("L"))
+        assert pixels.std() > 10, picture
+        with table.open(newline="") as file:
+            lines = list(csv.reader(file))
+        assert len({len(line) for line in lines}) == 1, table
+        assert len(lines) > 2, table
+
+
+def test_without_an_encoder_there_are_only_the_figures_of_correlation(nvpf):
+    maps = map_phases(particle_stack(), nvpf)
+    plates = run_plates(maps, nvpf.reference_spectra, None)
+    assert [p.name.split("-")[0] for p in plates] == ["fig3", "figS3", "figS4"]
+    with pytest.raises(ValueError, match="made without an encoder"):
+        pixels_of(maps)
+
+
+def test_the_shares_in_the_figures_are_those_of_the_maps():
+    maps, bundle, _ = result()
+    rows = rows_of(figure_3(maps))
+    assert [row["share"] for row in rows] == maps.fractions.tolist()
+    clear = rows_of(figure_4(maps, bundle))
+    assert len(clear) == (maps.phase_index >= 0).sum()
+    for row in clear[::97]:
+        at = row["row"], row["column"]
+        assert row["phase_resolved"] == maps.phase_names[maps.latent_index[at]]
+        assert row["ambiguous"] == maps.ambiguous[at]
+        assert (row["z1"], row["z3"]) == (maps.latent[at][0], maps.latent[at][2])
+
+
+def test_references_appear_once_per_pair_with_the_coefficient_of_numpy():
+    maps, _, recipe = result()
+    rows = rows_of(figure_s4(recipe.reference_spectra, maps.energies_ev))
+    assert len(rows) == 10
+    expected = np.corrcoef(maps.reference_od)
+    names = maps.phase_names
+    for row in rows:
+        pair = names.index(row["phase"]), names.index(row["other_phase"])
+        assert row["pearson_on_scan"] == pytest.approx(expected[pair], abs=1e-12)
+
+
+@pytest.mark.parametrize("method", ["mahalanobis", "knn"])
+def test_the_strategies_figure_has_the_recipe_s_own_among_them(method):
+    maps, bundle, _ = result(method)
+    rows = {(row["strategy"], row["candidates"]): row for row in rows_of(figure_s8(maps, bundle))}
+    assert len(rows) == 8
+    own = [rows[method, "pair"][f"share_{name}"] for name in maps.phase_names]
+    np.testing.assert_allclose(own, maps.resolved_fractions)
+    changed = (maps.latent_index != maps.phase_index).sum() / maps.ambiguous.sum()
+    assert rows[method, "pair"]["changed_share_of_ambiguous"] == pytest.approx(changed)
+
+
+def test_the_audit_lists_clear_pixels_that_lie_nearer_to_another_cluster():
+    maps, bundle, _ = result()
+    found = audit(maps, bundle)
+    clear = (maps.phase_index >= 0) & ~maps.ambiguous
+    distance = squared_mahalanobis(maps.latent[clear], bundle.clusters)
+    own = np.take_along_axis(distance, maps.phase_index[clear][None].astype(int), axis=0)[0]
+    expected = own - distance.min(axis=0) > MARGIN
+    assert expected.any()
+    np.testing.assert_array_equal(found.suspected_index[clear] >= 0, expected)
+    assert not (found.suspected_index[~clear] >= 0).any()
+    assert found.counts.sum() == expected.sum()
+    assert found.counts.trace() == 0
+    assert found.share == pytest.approx(expected.mean())
+
+
+def test_particles_are_ordered_by_their_phases_and_all_shown():
+    maps, _, _ = result()
+    n = len(maps.phase_names)
+
+    def with_shares(shares):
+        from dataclasses import replace
+
+        return replace(maps, resolved_fractions=np.array(shares, float))
+
+    late = Particle("Zoe", with_shares([0, 0, 0, 0.5, 0.5]))
+    early = Particle("Ann", with_shares([0.9, 0.1, 0, 0, 0]))
+    assert charge(early.maps) == pytest.approx(0.1 / (n - 1))
+    assert charge(late.maps) == pytest.approx(3.5 / (n - 1))
+    figure = figure_6([late, early])
+    assert [row["particle"] for row in rows_of(figure)[::n]] == ["Ann", "Zoe"]
+    assert "50" in drawn_texts(figure.figure)
+    plates = list(particle_plates([late, early]))
+    assert [p.name.split("-")[0] for p in plates] == ["fig5", "fig6"]
+    assert drawn_texts(plates[0].figure).count("Zoe") == 2
+
+
+def test_particles_of_other_phases_cannot_be_compared():
+    from dataclasses import replace
+
+    maps, _, _ = result()
+    other = replace(maps, phase_names=("a", "b", "c", "d", "e"))
+    with pytest.raises(ValueError, match=r"same phases can be compared, got Na3VPF.*; a, b"):
+        list(particle_plates([Particle("one", maps), Particle("two", other)]))
+
+
+def test_a_table_has_no_formulas_and_leaves_nan_empty(tmp_path):
+    table = Table(("name", "value"), [("=cmd()", np.nan), ("a,b", np.float32(0.1)), ("c", 3)])
+    write_table(table, tmp_path / "t.csv")
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines == ["name,value", "'=cmd(),", '"a,b",0.1', "c,3"]
+
+
+@pytest.mark.slow
+def test_the_commands_draw_the_figures_of_runs_and_of_a_bundle(tmp_path, monkeypatch, RE):
+    from typer.testing import CliRunner
+
+    from stxm_live.catalog import RawWriter, close_catalog, open_catalog
+    from stxm_live.cli import app
+    from stxm_live.plans import stxm_stack
+    from stxm_live.sim.instrument import SimulatedMicroscope
+
+    monkeypatch.chdir(tmp_path)
+    recipe = Recipe.load("nvpf")
+    broker = open_catalog(tmp_path / "runs")
+    writer = RawWriter(broker)
+    RE.subscribe(writer)
+    for seed, sample in enumerate(("first", "second")):
+        microscope = SimulatedMicroscope.with_particle(
+            recipe.reference_spectra, rng=np.random.default_rng(seed), shape=(48, 48)
+        )
+        plan = stxm_stack(
+            microscope.camera,
+            microscope.energy,
+            energies_ev=recipe.energies_ev,
+            md={"sample": sample},
+            **microscope.field(),
+        )
+        (uid,) = RE(plan)
+        writer.wait(uid, timeout_s=60)
+    writer.close()
+    close_catalog(broker)
+    done = CliRunner().invoke(app, ["figures", "-1", "-2", "--catalog", "runs", "--out", "f"])
+    assert done.exit_code == 0, done.output
+    assert {p.name for p in (tmp_path / "f").glob("*.png")} == {
+        "fig5-particles.png",
+        "fig6-states-of-charge.png",
+    }
+    assert len(list((tmp_path / "f").glob(f"{uid[:8]}/*.png"))) == 7
+    assert "second" in (tmp_path / "f" / "fig5-particles.csv").read_text()
+    settings = ["--set", "model=nowhere", "--out", "g"]
+    done = CliRunner().invoke(app, ["figures", "-1", "--catalog", "runs", *settings])
+    assert done.exit_code == 0, done.output
+    assert "no figures 4, S6, S7 and S8: no map from the encoder" in done.output
+    assert len(list((tmp_path / "g").glob("*.png"))) == 3
+    done = CliRunner().invoke(app, ["diagnose", "--out", "d"])
+    assert done.exit_code == 0, done.output
+    assert len(list((tmp_path / "d").glob("*.csv"))) == 4
+    done = CliRunner().invoke(app, ["diagnose", "runs"])
+    assert done.exit_code == 1
+    assert "is no bundle" in done.output
