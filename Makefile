@@ -4,7 +4,7 @@ BIN := .venv/bin
 CONSTRAINTS := constraints.txt
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo test check train bench clean
+.PHONY: demo test check train bench docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/stxm-live demo
@@ -21,6 +21,9 @@ check: .venv/dev.stamp
 train: .venv/dev.stamp
 	$(BIN)/stxm-live train --recipe nvpf --simulated 60000 --out stxm_live/recipes/nvpf/bundle --force
 
+docs: .venv/docs.stamp
+	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stxm_live needs Python >= 3.11; name one with make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
@@ -35,5 +38,9 @@ train: .venv/dev.stamp
 	$(PIP_INSTALL) -e '.[dev]'
 	@touch $@ .venv/demo.stamp
 
+.venv/docs.stamp: .venv/dev.stamp
+	$(PIP_INSTALL) -e '.[docs]'
+	@touch $@
+
 clean:
-	rm -rf .venv dist build
+	rm -rf .venv dist build docs/_build docs/auto_gallery docs/reference/generated

@@ -1,0 +1,27 @@
+"""A scraper for sphinx-gallery: the plates that a script leaves in its variables."""
+
+from stxm_live.figures import Plate
+
+_shown: set[int] = set()
+
+
+def plate_scraper(block, block_vars, gallery_conf) -> str:
+    """Save the figure of each new `Plate`, also in lists, and return its place on the page."""
+    from sphinx_gallery.scrapers import figure_rst
+
+    paths = []
+    for plate in _plates(block_vars["example_globals"]):
+        if id(plate) not in _shown:
+            _shown.add(id(plate))
+            path = next(block_vars["image_path_iterator"])
+            plate.figure.savefig(path, dpi=110)
+            paths.append(path)
+    return figure_rst(paths, gallery_conf["src_dir"])
+
+
+def _plates(variables):
+    for value in list(variables.values()):
+        if isinstance(value, Plate):
+            yield value
+        elif isinstance(value, list):
+            yield from (item for item in value if isinstance(item, Plate))
