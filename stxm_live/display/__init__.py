@@ -1,4 +1,4 @@
-"""Live figure and pictures of a stack; matplotlib is imported here only, when first used."""
+"""Live figure, pictures and page of a stack; matplotlib and bokeh are imported here only."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stxm_live.display.figure import LiveFigure
+    from stxm_live.display.page import write_page
     from stxm_live.display.pictures import summary_png_base64, write_pictures
 
-__all__ = ["LiveFigure", "summary_png_base64", "write_pictures"]
+__all__ = ["LiveFigure", "summary_png_base64", "write_page", "write_pictures"]
 
 _HOMES = {
     "LiveFigure": "stxm_live.display.figure",
     "summary_png_base64": "stxm_live.display.pictures",
+    "write_page": "stxm_live.display.page",
     "write_pictures": "stxm_live.display.pictures",
 }
 

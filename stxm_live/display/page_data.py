@@ -1,0 +1,182 @@
+"""The numbers of a page: whole numbers times a step, differences, deflated, as text."""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import xarray
+
+_LARGEST_CODE = 65535
+
+_PEARSON_STEP = 0.001
+_R_STEP = 0.02
+_PROBABILITY_STEP = 0.005
+
+_SPECTRA_LADDER = (
+    (1, 0.002, 0.002),
+    (1, 0.01, 0.01),
+    (1, 0.01, 0.08),
+    (1, 0.02, 0.08),
+    (1, 0.04, 0.08),
+    (2, 0.01, 0.08),
+    (4, 0.01, 0.08),
+    (8, 0.02, 0.08),
+)
+"""Block and steps of a `Precision`, from fine to coarse: what fits is taken.
+
+Most of the bytes are the noise, and beside the specimen nobody needs it.
+"""
+
+
+class Precision(NamedTuple):
+    """How spectra are kept: means of ``block_px`` x ``block_px`` pixels, in steps of OD."""
+
+    block_px: int
+    step_od: float
+    step_beside_od: float
+
+    def __str__(self) -> str:
+        side = f"{self.block_px} x {self.block_px}"
+        whose = "of each pixel" if self.block_px == 1 else f"of blocks of {side} pixels"
+        beside = f" (±{self.step_beside_od / 2:g} beside the specimen)"
+        return (
+            f"spectra {whose}, OD to ±{self.step_od / 2:g}"
+            f"{beside if self.step_beside_od > self.step_od else ''}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """An array as text for a page.
+
+    A value is ``start + (code - 1) * step``; code 0 is NaN. What is stored are the differences
+    of the codes along a row, first all low bytes and then all high bytes, zlib, base64.
+    """
+
+    shape: tuple[int, ...]
+    start: float
+    step: float
+    text: str
+
+    def describe(self) -> dict[str, Any]:
+        """What the page's script needs beside the text."""
+        return {"shape": self.shape, "start": self.start, "step": self.step}
+
+
+def packed(values: NDArray[Any], step: float) -> Packed:
+    """Numbers to within half a step; the step grows where the range has more than 65534 of it.
+
+    Examples
+    --------
+    >>> unpacked(packed(np.array([[0.5, np.nan], [-1.0, 2.26]]), 0.5))
+    array([[ 0.5,  nan],
+           [-1. ,  2.5]])
+    """
+    values = np.asarray(values, dtype=np.float64)
+    finite = np.isfinite(values)
+    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
+    step = max(step, (high - low) / (_LARGEST_CODE - 2))
+    start = float(np.floor(low / step) * step)
+    codes = np.zeros(values.shape, dtype=np.uint16)
+    codes[finite] = np.rint((values[finite] - start) / step) + 1
+    differences = np.diff(codes, axis=-1, prepend=np.uint16(0)).view(np.int16)
+    zigzag = ((differences << 1) ^ (differences >> 15)).view(np.uint16)
+    planes = np.stack([zigzag & 255, zigzag >> 8]).astype(np.uint8)
+    text = b64encode(zlib.compress(planes.tobytes(), 6)).decode("ascii")
+    return Packed(values.shape, start, step, text)
+
+
+def unpacked(data: Packed) -> NDArray[np.float64]:
+    """What the page's script makes of it."""
+    from base64 import b64decode
+
+    planes = np.frombuffer(zlib.decompress(b64decode(data.text)), dtype=np.uint8)
+    low, high = planes.reshape(2, *data.shape).astype(np.uint16)
+    zigzag = low | (high << 8)
+    differences = (zigzag >> 1) ^ (-(zigzag & 1).astype(np.int16)).view(np.uint16)
+    codes = np.cumsum(differences, axis=-1, dtype=np.uint16)
+    values = data.start + (codes.astype(np.float64) - 1) * data.step
+    return np.where(codes == 0, np.nan, values)
+
+
+def packed_maps(dataset: xarray.Dataset, most_bytes: int) -> tuple[dict[str, Packed], str]:
+    """All that a page shows of each pixel apart from its spectrum; products not made are not.
+
+    Returns
+    -------
+    arrays : dict of str to Packed
+    precision : str
+        In words. Where ``most_bytes`` are exceeded, as by noise without any structure, the
+        steps of all quantities are four times as wide.
+    """
+    for factor in (1, 4):
+        arrays = {
+            name: packed(dataset[name].values, step)
+            for name, step in _steps(dataset, factor)
+            if name in dataset
+        }
+        if sum(len(data.text) for data in arrays.values()) <= most_bytes:
+            break
+    words = (
+        f"coefficients to ±{_PEARSON_STEP / 2 * factor:g}, R to ±{_R_STEP / 2 * factor:g}, "
+        f"probabilities to ±{_PROBABILITY_STEP / 2 * factor:g}"
+    )
+    return arrays, words
+
+
+def _steps(dataset: xarray.Dataset, factor: int) -> Iterator[tuple[str, float]]:
+    for name in ("specimen", "valid", "phase_index", "resolved_index"):
+        yield name, 1.0
+    for name in ("ambiguous", "unidentified", "ambiguous_pair"):
+        yield name, 1.0
+    counts = dataset["counts"].values
+    median = float(np.nanmedian(counts)) if np.isfinite(counts).any() else 1.0
+    yield "counts", factor * max(1.0, median / 500)
+    yield "correlation", factor * _PEARSON_STEP
+    yield "reliability", factor * _R_STEP
+    yield "probability", factor * _PROBABILITY_STEP
+    yield "wrong_probability", factor * _PROBABILITY_STEP
+
+
+def packed_spectra(
+    od: NDArray[np.floating], specimen: NDArray[np.bool_], most_bytes: int
+) -> tuple[Packed, Precision]:
+    """OD of shape (n_energies, ny, nx) as precisely as fits; the coarsest if nothing does."""
+    for precision in (Precision(*rung) for rung in _SPECTRA_LADDER):
+        step = precision.step_beside_od
+        beside = od if step == precision.step_od else np.rint(od / step) * step
+        means = block_means(np.where(specimen, od, beside), precision.block_px)
+        data = packed(means, precision.step_od)
+        if len(data.text) <= most_bytes:
+            break
+    return data, precision
+
+
+def block_means(od: NDArray[np.floating], block_px: int) -> NDArray[np.floating]:
+    """Means of square blocks of the last two axes, NaN left out; blocks at the end are smaller.
+
+    Examples
+    --------
+    >>> block_means(np.array([[[1.0, 3.0, 5.0]]]), 2)
+    array([[[2., 5.]]])
+    """
+    if block_px == 1:
+        return od
+    finite = np.isfinite(od)
+    rows, columns = (np.arange(0, n, block_px) for n in od.shape[-2:])
+
+    def sums(values: NDArray[Any]) -> NDArray[Any]:
+        lines = np.add.reduceat(values, rows, axis=-2)
+        return np.asarray(np.add.reduceat(lines, columns, axis=-1))
+
+    total = sums(np.where(finite, od, 0.0).astype(np.float64))
+    number = sums(finite.astype(np.int64))
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
