@@ -73,14 +73,19 @@ def import_stack(
     Raises
     ------
     ValueError, OSError
-        If the file cannot be read; see `read_stack`.
+        If the file cannot be read (see `read_stack`) or the catalogue's disk is full.
     """
     path = Path(path)
     stack = read_stack(path, region=region, detector=detector)
     source = {"source_file": path.name, "source_sha256": _sha256(stack_files(path))}
     if detector is not None:
         source["source_detector"] = detector
-    return store_documents(broker, stack_documents(stack, md={**source, **(md or {})}))
+    documents = stack_documents(stack, md={**source, **(md or {})})
+    try:
+        return store_documents(broker, documents)
+    except OSError as error:
+        why = f"{path}: was read, but the catalogue cannot store it and keeps nothing of it: "
+        raise OSError(f"{why}{error}") from error
 
 
 def _data_keys(scan: StackScan) -> dict[str, Any]:

@@ -1,0 +1,89 @@
+"""Files of several kinds into the catalogue and out again, by the commands as well."""
+
+import hashlib
+import resource
+
+import nexus_files as nx
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from stxm_live.cli import app
+from stxm_live.files import import_stack, read_stack, stack_documents, write_ncb, write_nexus_stxm
+from stxm_live.offline import stack_of_run
+from stxm_live.stack import Stack
+
+
+def test_the_documents_of_a_file_carry_its_ring_current_back_to_the_frames(tmp_path):
+    stack = read_stack(nx.write_cls(tmp_path / "a.hdf5"))
+
+    again = stack_of_run(stack_documents(stack))
+
+    assert [frame.monitor for frame in again.frames] == [250.0, 249.0, 248.0]
+    np.testing.assert_array_equal(again.intensity(), stack.intensity())
+
+
+def test_a_ring_current_nobody_knows_stays_unknown_in_the_documents(tmp_path):
+    import h5py
+
+    path = nx.write_cls(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        file["entry0/control/data"][1] = np.nan
+
+    again = stack_of_run(stack_documents(read_stack(path)))
+
+    assert [frame.monitor for frame in again.frames] == [250.0, None, 248.0]
+
+
+@pytest.mark.slow
+def test_a_chosen_region_and_detector_come_back_from_the_catalogue(tmp_path, broker):
+    path = nx.write_pystxmcontrol_3(tmp_path / "a.stxm", regions=2)
+
+    uid = import_stack(broker, path, region="entry1", detector="default")
+
+    stack = stack_of_run(broker[uid])
+    np.testing.assert_array_equal(stack.intensity(), nx.CUBE + 1000)
+    assert stack.key.region == "entry1"
+    start = broker[uid].start
+    assert start["source_detector"] == "default"
+    assert start["source_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.slow
+def test_the_hash_of_a_stack_in_two_files_is_that_of_both(tmp_path, broker):
+    write_ncb(tmp_path / "a.ncb", Stack.from_arrays(nx.CUBE, nx.ENERGIES))
+    both = (tmp_path / "a.ncb").read_bytes() + (tmp_path / "a.dat").read_bytes()
+
+    uid = import_stack(broker, tmp_path / "a.ncb")
+
+    start = broker[uid].start
+    assert start["source_sha256"] == hashlib.sha256(both).hexdigest()
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_in_mid_import_leaves_nothing_of_the_run(tmp_path, broker):
+    counts = np.random.default_rng(1).integers(1, 9999, (2, 1500, 1500)).astype(np.float32)
+    path = tmp_path / "large.hdf5"
+    write_nexus_stxm(path, Stack.from_arrays(counts, (500.0, 501.0)))
+    runs = set(broker.v2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6_000_000, hard))  # an image has 9 MB
+    try:
+        with pytest.raises(OSError, match=r"large\.hdf5: was read, but the catalogue cannot store"):
+            import_stack(broker, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert set(broker.v2) == runs
+    uid = import_stack(broker, path)
+    np.testing.assert_array_equal(stack_of_run(broker[uid]).intensity(), counts)
+
+
+def test_the_command_map_names_the_regions_to_choose_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    path = nx.write_pystxmcontrol_3(tmp_path / "a.stxm", regions=2)
+
+    done = CliRunner().invoke(app, ["map", str(path), "--recipe", "nvpf"])
+
+    assert done.exit_code == 1
+    assert "has 2 regions; choose one with region=: entry0, entry1" in done.output
