@@ -1,3 +1,6 @@
+import shutil
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -5,6 +8,7 @@ import tifffile
 
 from stxm_live.files import read_stack
 
+REAL = Path(__file__).parents[2] / "shared" / "data"
 CUBE = np.arange(24, dtype=np.uint16).reshape(2, 3, 4) + 100
 HDF5 = """
 file = "scan.h5"
@@ -102,3 +106,17 @@ def test_files_that_are_missing_or_lead_out_of_the_folder_are_refused(tmp_path):
     path.write_text(HDF5.replace("scan.h5", "other.h5"))
     with pytest.raises(FileNotFoundError, match=r"other\.h5 is not there"):
         read_stack(path)
+
+
+@pytest.mark.real
+def test_the_measured_stack_in_plain_hdf5_equals_the_beamlines_own_files(tmp_path, real_folder):
+    shutil.copy(REAL / "als_fe_l23_71214078.h5", tmp_path / "als.h5")
+    (tmp_path / "als.toml").write_text(
+        'file = "als.h5"\ndata = "counts"\nenergies = "energy"\npixel_size_um = 0.08\n'
+    )
+
+    stack = read_stack(tmp_path / "als.toml")
+
+    theirs = read_stack(real_folder / "71214078.hdr")
+    np.testing.assert_array_equal(stack.intensity(), theirs.intensity())
+    assert stack.energies_ev == theirs.energies_ev

@@ -229,6 +229,43 @@ def test_counts_that_lie_in_a_file_elsewhere_on_the_disk_are_refused(tmp_path):
         read_stack(path)
 
 
+def test_an_entry_that_lies_in_a_file_elsewhere_on_the_disk_is_refused(tmp_path):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    nx.write_cls(tmp_path / "other.hdf5")
+    with h5py.File(folder / "a.hdf5", "w") as file:
+        file["entry0"] = h5py.ExternalLink("../other.hdf5", "entry0")
+
+    with pytest.raises(ValueError, match=r"other\.hdf5: leads out of its folder"):
+        read_stack(folder / "a.hdf5")
+
+
+def test_a_virtual_data_set_of_a_file_elsewhere_is_refused(tmp_path):
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    path = nx.write_cls(folder / "a.hdf5")
+    nx.write_cls(tmp_path / "other.hdf5")
+    layout = h5py.VirtualLayout(shape=(3, 3, 4), dtype="f4")
+    layout[:] = h5py.VirtualSource("../other.hdf5", "entry0/counter0/data", shape=(3, 3, 4))
+    with h5py.File(path, "a") as file:
+        del file["entry0/counter0/data"]
+        file["entry0/counter0"].create_virtual_dataset("data", layout)
+
+    with pytest.raises(ValueError, match=r"other\.hdf5: leads out of its folder"):
+        read_stack(path)
+
+
+def test_a_data_set_far_larger_than_the_memory_is_refused(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        data = file["entry0/counter0"]
+        del data["data"]
+        data.create_dataset("data", shape=(3, 10**7, 10**7), dtype="f4", chunks=(1, 64, 64))
+
+    with pytest.raises(ValueError, match="Unable to allocate"):
+        read_stack(path)
+
+
 def test_a_file_that_is_still_being_written_can_be_read(tmp_path):
     path = nx.write_pystxmcontrol_3(tmp_path / "a.stxm")
     with h5py.File(path, "a", libver="latest", locking=False) as writer:

@@ -35,6 +35,8 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
             file = h5py.File(path, "r", swmr=True, locking=False)
         with file:
             yield file
+    except MemoryError as error:
+        raise ValueError(f"{path}: larger than the memory ({error})") from error
     except (OSError, RuntimeError) as error:
         raise ValueError(f"{path}: cannot be read, cut off or damaged ({error})") from error
 
@@ -76,28 +78,36 @@ def numbers(path: Path, group: Any, name: str) -> NDArray[np.float64]:
     ValueError
         If there is none, if it is no numbers, or if it lies in a file out of this one's folder.
     """
-    dataset = dataset_in(path, group, name)
-    if dataset.dtype.kind not in "fiub":
-        raise ValueError(f"{path}: {dataset.name} holds {dataset.dtype}, expected numbers")
-    return np.asarray(dataset[()], dtype=np.float64)
+    return np.asarray(_dataset_of_numbers(path, group, name)[()], dtype=np.float64)
+
+
+def counts(path: Path, group: Any, name: str) -> NDArray[np.float32]:
+    """A data set as float32 of its own shape; errors as for `numbers`."""
+    return np.asarray(_dataset_of_numbers(path, group, name).astype(np.float32)[()])
 
 
 def dataset_in(path: Path, group: Any, name: str) -> Any:
     """A data set of a group; errors as for `numbers`."""
     import h5py
 
-    where = f"{group.name.rstrip('/')}/{name.strip('/')}"
-    steps = where.strip("/").split("/")
-    for n_steps in range(1, len(steps) + 1):
-        link = group.file.get("/".join(steps[:n_steps]), getlink=True)
-        if isinstance(link, h5py.ExternalLink):
-            check_inside(path.parent / link.filename, path.parent)
-    dataset = group.file.get(where)
+    dataset = group.get(name)
     if not isinstance(dataset, h5py.Dataset):
+        where = f"{group.name.rstrip('/')}/{name.strip('/')}"
         raise ValueError(f"{path}: there is no data set {where}")
-    elsewhere = [name for name, *_ in dataset.external or ()]
+    file = Path(dataset.file.filename)  # not this one's if a link leads elsewhere
+    others = [file.parent / name for name, *_ in dataset.external or ()]
     if dataset.is_virtual:
-        elsewhere += [s.file_name for s in dataset.virtual_sources() if s.file_name != "."]
-    for file_name in elsewhere:
-        check_inside(path.parent / file_name, path.parent)
+        sources = {source.file_name for source in dataset.virtual_sources()} - {"."}
+        others += [file.parent / name for name in sources]
+    if file != path:
+        others.append(file)
+    for other in others:
+        check_inside(other, path.parent)
+    return dataset
+
+
+def _dataset_of_numbers(path: Path, group: Any, name: str) -> Any:
+    dataset = dataset_in(path, group, name)
+    if dataset.dtype.kind not in "fiub":
+        raise ValueError(f"{path}: {dataset.name} holds {dataset.dtype}, expected numbers")
     return dataset

@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 
 from stxm_live.files.assembly import Raster, assembled
 from stxm_live.files.folder import check_inside, chosen
-from stxm_live.files.hdf5 import numbers, opened_hdf5
+from stxm_live.files.hdf5 import counts, numbers, opened_hdf5
 from stxm_live.files.number_table import read_numbers
 from stxm_live.stack import Stack
 
@@ -122,21 +122,21 @@ def mapped_files(path: Path) -> list[Path]:
     return [path, *(check_inside(path.parent / name, path.parent) for name in names)]
 
 
-def _hdf5_images(path: Path, mapping: Mapping, file: Path) -> NDArray[np.float64]:
+def _hdf5_images(path: Path, mapping: Mapping, file: Path) -> NDArray[np.float32]:
     if not mapping.data:
         raise ValueError(f"{path}: data: name the data set of the counts in {file.name}")
     with opened_hdf5(file) as opened:
-        return numbers(file, opened, mapping.data)
+        return counts(file, opened, mapping.data)
 
 
-def _tiff_images(files: list[Path]) -> NDArray[np.float64]:
+def _tiff_images(files: list[Path]) -> NDArray[np.float32]:
     """Pages of a file, or one image of each file."""
     import tifffile
 
     images = []
     for file in files:
         try:
-            images.append(np.asarray(tifffile.imread(file), dtype=np.float64))
+            images.append(np.asarray(tifffile.imread(file), dtype=np.float32))
         except _DAMAGED as error:
             raise ValueError(f"{file}: cannot be read, no TIFF or cut off ({error})") from error
     if len({image.shape for image in images}) > 1:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stxm_live.files.assembly import Raster, assembled
 from stxm_live.files.folder import chosen
-from stxm_live.files.hdf5 import attribute, numbers, opened_hdf5, text_of
+from stxm_live.files.hdf5 import attribute, counts, numbers, opened_hdf5, text_of
 from stxm_live.files.nexus_axes import axis_places, count_time_ms, energies_of, positions_um
 from stxm_live.files.scan_type import check_is_stack
 from stxm_live.files.stxm_versions import version_of, with_requested_positions
@@ -107,7 +107,7 @@ def energy_name(path: Path, data: Any) -> str:
     raise ValueError(f"{path}: {data.name} has neither energy nor photon_energy")
 
 
-def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float64], Raster]:
+def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float32], Raster]:
     """Counts (n_energies, ny, nx), and where and how they were taken."""
     dwell_ms = count_time_ms(path, entry, data)
     requested = with_requested_positions(path, entry, data)
@@ -115,7 +115,7 @@ def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float64], Ras
         images, x_um, y_um = requested
     else:
         energy = energy_name(path, data)
-        images = numbers(path, data, signal_name(data))
+        images = counts(path, data, signal_name(data))
         if images.ndim == 2:
             images = images[np.newaxis]
         else:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.files.hdf5 import attribute, numbers, text_of
+from stxm_live.files.hdf5 import attribute, counts, numbers, text_of
 
-_Images = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+_Images = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
 
 
 def version_of(entry: Any) -> float | None:
@@ -35,7 +35,7 @@ def with_requested_positions(path: Path, entry: Any, data: Any) -> _Images | Non
     if "binned_values/data" in entry:
         binned = entry["binned_values"]
         return (
-            numbers(path, binned, "data"),
+            counts(path, binned, "data"),
             numbers(path, binned, "sample_x"),
             numbers(path, binned, "sample_y"),
         )
@@ -43,23 +43,23 @@ def with_requested_positions(path: Path, entry: Any, data: Any) -> _Images | Non
         return None
     x_um = numbers(path, entry["requested_values"], "sample_x")
     y_um = numbers(path, entry["requested_values"], "sample_y")
-    counts, measured_um = numbers(path, data, "data"), numbers(path, data, "sample_x")
-    if counts.shape != measured_um.shape or counts.ndim != 3:
+    measured, measured_um = counts(path, data, "data"), numbers(path, data, "sample_x")
+    if measured.shape != measured_um.shape or measured.ndim != 3:
         raise ValueError(
-            f"{path}: {data.name} has counts of shape {counts.shape} at positions of shape "
+            f"{path}: {data.name} has counts of shape {measured.shape} at positions of shape "
             f"{measured_um.shape}, expected one position for each"
         )
-    return binned_lines(counts, measured_um, x_um), x_um, y_um
+    return binned_lines(measured, measured_um, x_um), x_um, y_um
 
 
 def binned_lines(
-    counts: NDArray[np.float64], measured_um: NDArray[np.float64], x_um: NDArray[np.float64]
-) -> NDArray[np.float64]:
+    measured: NDArray[np.floating], measured_um: NDArray[np.float64], x_um: NDArray[np.float64]
+) -> NDArray[np.float32]:
     """Mean counts of the points nearest to each requested position of a line.
 
     Parameters
     ----------
-    counts, measured_um : ndarray of shape (n_energies, ny, n_points)
+    measured, measured_um : ndarray of shape (n_energies, ny, n_points)
         What was counted, and where.
     x_um : ndarray of shape (nx,)
         Requested, evenly spaced; may descend.
@@ -69,14 +69,14 @@ def binned_lines(
     ndarray of shape (n_energies, ny, nx)
         NaN where no point came near: nothing is interpolated.
     """
-    n_lines, nx = counts.shape[0] * counts.shape[1], len(x_um)
+    n_lines, nx = measured.shape[0] * measured.shape[1], len(x_um)
     step_um = (x_um[-1] - x_um[0]) / max(nx - 1, 1) or 1.0
     place = np.rint((measured_um.reshape(n_lines, -1) - x_um[0]) / step_um)
     inside = (place >= 0) & (place < nx)
     line = np.broadcast_to(np.arange(n_lines)[:, None], place.shape)
     bins = (line * nx + np.where(inside, place, 0).astype(np.intp))[inside]
-    values = counts.reshape(n_lines, -1)[inside]
+    values = measured.reshape(n_lines, -1)[inside]
     total = np.bincount(bins, weights=values, minlength=n_lines * nx)
     n_points = np.bincount(bins, minlength=n_lines * nx)
     mean = np.divide(total, n_points, out=np.full(n_lines * nx, np.nan), where=n_points > 0)
-    return mean.reshape(*counts.shape[:2], nx)
+    return mean.reshape(*measured.shape[:2], nx).astype(np.float32)
