@@ -8,6 +8,7 @@ import typer
 
 from stxm_live.cli import figures, recipes, stacks
 from stxm_live.cli.demo import demo
+from stxm_live.cli.export import export
 
 app = typer.Typer(
     name="stxm-live",
@@ -25,6 +26,7 @@ app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)
 app.command()(stacks.runs)
 app.command(context_settings={"ignore_unknown_options": True})(recipes.train)
 app.command(context_settings={"ignore_unknown_options": True})(figures.figures)
+app.command(context_settings={"ignore_unknown_options": True})(export)
 app.command()(figures.diagnose)
 app.add_typer(recipes.app, name="recipe")
 

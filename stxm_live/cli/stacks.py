@@ -71,12 +71,15 @@ def map_stack(
     region: Region = None,
     detector: Detector = None,
     changes: Settings = None,
+    page: Annotated[
+        bool, typer.Option("--page", help="Also write maps.html, a page to send by mail.")
+    ] = False,
 ) -> None:
     """Make maps of a file: no catalogue and no recipe needed.
 
     Example: stxm-live map particle.hdr --references nvpf.csv
     """
-    from stxm_live.display import write_pictures
+    from stxm_live.display import write_page, write_pictures
     from stxm_live.files import read_stack
     from stxm_live.phase_map import map_phases
 
@@ -95,6 +98,8 @@ def map_stack(
     with console.status("mapping"):
         maps = map_phases(frames, chosen)
         files = write_pictures(maps, folder)
+        if page:
+            files.append(write_page(maps, folder / "maps.html"))
     print_result(maps, files=files)
 
 

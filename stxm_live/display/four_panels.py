@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SYNTHETIC = "Synthetic references: the reference spectra are calculated, not measured."
 
-_METHODS = {
+METHODS = {
     "pearson": "by correlation",
     "mahalanobis": "ambiguous pixels by encoder",
     "euclidean": "ambiguous pixels to the nearest reference in latent space",
@@ -156,7 +156,7 @@ def draw_final_map(ax: Axes, maps: PhaseMaps, *, palette: Palette = "roma") -> N
 def method_in_words(maps: PhaseMaps) -> str:
     """How the resolved map was made."""
     method = maps.provenance.get("method") if maps.resolved_index is not None else "pearson"
-    return _METHODS.get(str(method), "by the recipe's resolver")
+    return METHODS.get(str(method), "by the recipe's resolver")
 
 
 def draw_ambiguity_of_maps(ax: Axes, maps: PhaseMaps) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stxm_live.display.four_panels import METHODS
 from stxm_live.display.palette import VERDICT
 
 if TYPE_CHECKING:
@@ -21,11 +22,6 @@ _TITLES = {
     "wrong_probability": ("Where the resolved map may be wrong", "probability of a wrong phase"),
     "reliability": ("Reliability of the initial map", "R = 100 (Q1 − Q2)"),
     "od": ("Optical density", "the image at the energy chosen below"),
-}
-_METHODS = {
-    "pearson": "by correlation",
-    "mahalanobis": "ambiguous pixels to the nearest cluster of the encoder",
-    "likelihood": "by likelihood",
 }
 
 
@@ -112,7 +108,7 @@ def _map(name: str, dataset: xarray.Dataset, figure: str) -> str:
     title, subtitle = _TITLES[name]
     if name == "resolved_index":
         method = json.loads(dataset.attrs["provenance"]).get("method")
-        subtitle = _METHODS.get(str(method), subtitle)
+        subtitle = METHODS.get(str(method), subtitle)
     slider = ""
     if name == "od":
         last = dataset.sizes["energy_ev"] - 1
