@@ -66,7 +66,8 @@ class BundleInfo(_Part):
     """Content of ``bundle.json``.
 
     ``references_sha256`` is `references_fingerprint` of the spectra the labels came from;
-    ``history`` holds one value per epoch; ``scores`` are taken on the held-out test spectra.
+    ``history`` holds one value per epoch; ``scores`` are taken on the held-out test spectra,
+    those of the components on the training spectra, whose number they need.
     """
 
     format: Literal["stxm-live bundle"] = "stxm-live bundle"

@@ -88,6 +88,9 @@ def test_train_wants_runs_or_simulated_spectra_not_both(run):
     code, text = run("train")
     assert code == 1
     assert "either runs to train on or --simulated N" in text
+    code, text = run("train", "--simulated", 400, "--by-particle")
+    assert code == 1
+    assert "--by-particle needs runs" in text
 
 
 @pytest.mark.slow

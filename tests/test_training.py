@@ -18,7 +18,12 @@ from stxm_live.training import (
     train_bundle,
 )
 from stxm_live.training.clusters import accuracies, cluster_statistics
-from stxm_live.training.data import split_rows
+from stxm_live.training.components import (
+    component_scores,
+    effective_components,
+    refuse_collapse,
+)
+from stxm_live.training.data import split_groups, split_rows
 
 ALS = Path(__file__).parents[2] / "shared" / "data" / "als_fe_l23_71214078.h5"
 
@@ -126,6 +131,30 @@ class TestTrainingSet:
         assert [len(rows) for rows in split] == [57_000, 1500, 1500]
         assert np.array_equal(np.sort(np.concatenate(split)), np.arange(60_000))
 
+    def test_particles_are_held_back_as_a_whole(self):
+        rng = np.random.default_rng(0)
+        groups = rng.permutation(np.repeat(np.arange(10), rng.integers(300, 3000, 10)))
+        for seed in range(5):
+            split = split_groups(groups, seed)
+            assert np.array_equal(np.sort(np.concatenate(split)), np.arange(len(groups)))
+            kinds = [set(groups[rows].tolist()) for rows in split]
+            assert not kinds[0] & kinds[1] | kinds[0] & kinds[2] | kinds[1] & kinds[2]
+            assert min(len(rows) for rows in split) >= 0.025 * len(groups)
+            assert len(split.train) > 0.5 * len(groups)
+
+    def test_of_three_particles_one_is_trained_on(self):
+        groups = np.repeat([7, 8, 9], [5, 20, 1000])
+        for seed in range(6):
+            assert [len(set(groups[rows])) for rows in split_groups(groups, seed)] == [1, 1, 1]
+
+    def test_two_particles_cannot_be_held_back(self):
+        with pytest.raises(ValueError, match="at least three, got 2; give more runs, or split by"):
+            split_groups(np.repeat([0, 1], 500), seed=0)
+
+    def test_groups_must_be_as_many_as_spectra(self, recipe):
+        with pytest.raises(ValueError, match="500 spectra came with 3 groups"):
+            TrainingSet.of_recipe(recipe, np.zeros((500, 13)), groups=np.zeros(3, int))
+
     def test_too_few_spectra_are_refused(self):
         with pytest.raises(ValueError, match=r"399 spectra are too few.*at least 400"):
             split_rows(399, seed=1)
@@ -171,6 +200,32 @@ class TestClusters:
         assert scores["ambiguous_share"] == 0.0
         unlabelled = TrainingSet.of_recipe(recipe, data.spectra)
         assert accuracies(latent, unlabelled, cluster_statistics(latent, unlabelled)) == {}
+
+
+class TestComponents:
+    def test_a_mixture_that_merged_is_an_error_with_advice(self):
+        merged = np.tile([0.98, 0.011, 0.004, 0.004, 0.001], (100, 1))
+        with pytest.raises(
+            TrainingError, match=r"collapsed: 2 of 5 components.*another seed than 4.*than 1e-05"
+        ):
+            refuse_collapse(merged, beta=1e-5, seed=4)
+        merged[:, 2] = 0.02
+        refuse_collapse(merged, beta=1e-5, seed=4)
+
+    def test_components_that_follow_thickness_know_nothing_of_phases(self):
+        rng = np.random.default_rng(0)
+        spectra = rng.uniform(0.1, 3.0, (5000, 1)) * np.ones((1, 13))
+        phase = rng.integers(0, 5, 5000)
+        component = np.digitize(spectra[:, 0], np.quantile(spectra[:, 0], [0.2, 0.4, 0.6, 0.8]))
+        scores = component_scores(np.eye(5)[component], spectra, phase)
+        assert scores["components_used"] == pytest.approx(5, abs=0.01)
+        assert scores["component_thickness_information"] == pytest.approx(1, abs=0.01)
+        assert scores["component_phase_information"] == pytest.approx(0, abs=0.01)
+
+    def test_one_phase_alone_has_no_information_to_share(self):
+        spectra = np.random.default_rng(0).uniform(0.1, 3.0, (500, 13))
+        scores = component_scores(np.ones((500, 1)), spectra, np.zeros(500, int))
+        assert set(scores) == {"components_used", "component_thickness_information"}
 
 
 class TestNetwork:
@@ -231,8 +286,9 @@ class TestNetwork:
     def test_components_used_counts_those_in_use(self, model):
         mu = model.mixture_arrays()["mu"].astype(np.float32)
         model.rho.assign(np.full((4, 3), -3.0))
-        assert model.components_used(mu) == pytest.approx(4, abs=0.01)
-        assert model.components_used(mu[:1]) == pytest.approx(1, abs=0.01)
+        for n in (4, 1):
+            responsibilities = np.asarray(model.responsibilities(mu[:n]))
+            assert effective_components(responsibilities) == pytest.approx(n, abs=0.01)
 
 
 @pytest.mark.slow
@@ -250,6 +306,44 @@ class TestTraining:
         assert bundle.info.data.source == "measured"
         # its references are calculated ones
         assert bundle.info.data.synthetic
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_no_seed_gives_nan_or_a_collapse(self, recipe, tmp_path, seed):
+        od, labels, _ = simulate(recipe, 4000, seed=seed)
+        options = TrainingOptions(epochs=4, seed=seed)
+        bundle = train_bundle(
+            recipe, od, out=tmp_path / "b", options=options, labels=labels, simulated=True
+        )
+        for values in bundle.info.history.values():
+            assert np.isfinite(values).all()
+        assert np.isfinite(bundle.encoder().encode(od)).all()
+        assert np.isfinite(bundle.clusters.covariance).all()
+        assert bundle.info.scores["components_used"] > 1
+        scores = bundle.info.scores
+        assert 0 <= scores["component_phase_information"] <= 1
+        assert bundle.info.options["split_by"] == "pixel"
+
+    def test_a_collapsed_mixture_leaves_no_bundle(self, recipe, tmp_path, monkeypatch):
+        monkeypatch.setattr("stxm_live.training.components.IN_USE", 0.9)
+        od, _, _ = simulate(recipe, 400)
+        with pytest.raises(TrainingError, match="the mixture has collapsed: 0 of 5 components"):
+            train_bundle(recipe, od, out=tmp_path / "b", options=TrainingOptions(epochs=1))
+        assert not list(tmp_path.iterdir())
+
+    def test_scores_are_those_of_particles_never_seen(self, recipe, tmp_path):
+        od, labels, _ = simulate(recipe, 1200)
+        groups = np.repeat(np.arange(4), 300)
+        bundle = train_bundle(
+            recipe,
+            od,
+            out=tmp_path / "b",
+            options=TrainingOptions(epochs=2),
+            labels=labels,
+            groups=groups,
+        )
+        data = bundle.info.data
+        assert (data.n_train, data.n_validation, data.n_test) == (600, 300, 300)
+        assert bundle.info.options["split_by"] == "particle"
 
     def test_it_ends_by_the_clock(self, recipe, tmp_path):
         od, _, _ = simulate(recipe, 400)

@@ -144,6 +144,9 @@ def train(
     beta: Annotated[float, typer.Option(help="Weight of the divergence.")] = 1e-5,
     batch: Annotated[int, typer.Option(help="Batch size.")] = 128,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    by_particle: Annotated[
+        bool, typer.Option("--by-particle", help="Hold back whole runs instead of pixels.")
+    ] = False,
     catalog: Catalog = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle.")] = False,
 ) -> None:
@@ -156,15 +159,18 @@ def train(
 
     if bool(runs) == (simulated is not None):
         raise ValueError("give either runs to train on or --simulated N")
+    if by_particle and not runs:
+        raise ValueError("--by-particle needs runs: simulated spectra are of no particle")
     refuse_to_overwrite(out, force=force)
     loaded = Recipe.load(recipe)
     options = TrainingOptions(
         beta=beta, epochs=epochs, batch_size=batch, seed=seed, max_minutes=max_minutes
     )
     if runs:
-        spectra, labels = _measured_spectra(runs, loaded, catalog), None
+        (spectra, numbers), labels = _measured_spectra(runs, loaded, catalog), None
+        groups = numbers if by_particle else None
     else:
-        spectra, labels = _simulated_spectra(loaded, simulated or 0, seed)
+        (spectra, labels), groups = _simulated_spectra(loaded, simulated or 0, seed), None
     console.print(f"training on {len(spectra)} spectra")
     with _TrainingBar(options) as bar:
         bundle = train_bundle(
@@ -175,6 +181,7 @@ def train(
             progress=bar.update,
             labels=labels,
             simulated=not runs,
+            groups=groups,
             force=force,
         )
     for name, value in bundle.info.scores.items():
@@ -196,8 +203,10 @@ def _simulated_spectra(
     return od, labels
 
 
-def _measured_spectra(runs: list[str], recipe: Recipe, catalog: Path | None) -> NDArray[np.float32]:
-    """Spectra of the specimen pixels of past runs, shape (n_spectra, n_energies)."""
+def _measured_spectra(
+    runs: list[str], recipe: Recipe, catalog: Path | None
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Spectra of the specimen pixels of past runs (n_spectra, n_energies), and which run each."""
     from stxm_live.offline import map_run
     from stxm_live.replay import find_run
 
@@ -208,7 +217,8 @@ def _measured_spectra(runs: list[str], recipe: Recipe, catalog: Path | None) -> 
             maps = map_run(find_run(broker, run), without_model)
             spectra.append(maps.od[:, maps.specimen & maps.valid].T)
             console.print(f"run {run}: {len(spectra[-1])} spectra")
-    return np.concatenate(spectra)
+    numbers = np.repeat(np.arange(len(spectra)), [len(part) for part in spectra])
+    return np.concatenate(spectra), numbers
 
 
 class _TrainingBar:

@@ -30,6 +30,11 @@ def labelled_members(latent: NDArray[np.floating], data: TrainingSet) -> Members
     return thinned_members(latent, *_labels(data))
 
 
+def phases_of(data: TrainingSet) -> NDArray[np.integer]:
+    """True phases where they are known, else those of the largest coefficient."""
+    return _labels(data)[0] if data.labels is None else data.labels
+
+
 def _labels(data: TrainingSet) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
     """Phase of the largest coefficient, and whether it leads by enough."""
     best = correlation.best_two(correlation.pearson(data.spectra.T, data.reference_od))

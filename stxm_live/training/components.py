@@ -30,6 +30,24 @@ def effective_components(responsibilities: NDArray[np.floating]) -> float:
     return float(np.exp(-np.sum(mean * np.log(np.maximum(mean, 1e-300)))))
 
 
+def component_scores(
+    responsibilities: NDArray[np.floating],
+    spectra: NDArray[np.floating],
+    phase_index: NDArray[np.integer],
+) -> dict[str, float]:
+    """Components in use, and what the likeliest one knows of a spectrum's phase and thickness.
+
+    Components follow thickness rather than phase where beta is as small as the paper's.
+    """
+    component = responsibilities.argmax(axis=1)
+    scores = {
+        "components_used": effective_components(responsibilities),
+        "component_phase_information": information_share(component, phase_index),
+        "component_thickness_information": information_share(component, thickness_class(spectra)),
+    }
+    return {name: score for name, score in scores.items() if np.isfinite(score)}
+
+
 def refuse_collapse(responsibilities: NDArray[np.floating], *, beta: float, seed: int) -> None:
     """Raise where the mixture has merged into too few components.
 

@@ -38,6 +38,9 @@ class TrainingSet:
         Whether the spectra are simulated; the bundle says so.
     note : str
         Where the spectra came from, for the bundle.
+    groups : ndarray of shape (n_spectra,), optional
+        Which particle each spectrum is from. With them whole particles are held back: pixels of
+        one particle resemble each other, and a split among them makes scores too good.
     """
 
     spectra: NDArray[np.floating]
@@ -47,6 +50,7 @@ class TrainingSet:
     ambiguity_threshold: float = 0.005
     simulated: bool = False
     note: str = ""
+    groups: NDArray[np.integer] | None = None
 
     def __post_init__(self) -> None:
         n_energies = len(self.energies_ev)
@@ -65,6 +69,8 @@ class TrainingSet:
             )
         if self.labels is not None and len(self.labels) != len(self.spectra):
             raise ValueError(f"{len(self.spectra)} spectra came with {len(self.labels)} labels")
+        if self.groups is not None and len(self.groups) != len(self.spectra):
+            raise ValueError(f"{len(self.spectra)} spectra came with {len(self.groups)} groups")
 
     @classmethod
     def of_recipe(
@@ -75,6 +81,7 @@ class TrainingSet:
         labels: NDArray[np.integer] | None = None,
         simulated: bool = False,
         note: str = "",
+        groups: NDArray[np.integer] | None = None,
     ) -> TrainingSet:
         """Spectra taken at the energies of a recipe, with its references and its threshold."""
         return cls(
@@ -85,6 +92,7 @@ class TrainingSet:
             recipe.ambiguity_threshold,
             simulated,
             note,
+            groups,
         )
 
     @property
@@ -95,7 +103,14 @@ class TrainingSet:
     def take(self, rows: NDArray[np.intp]) -> TrainingSet:
         """The same with some of the spectra only."""
         labels = None if self.labels is None else self.labels[rows]
-        return replace(self, spectra=self.spectra[rows], labels=labels)
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, spectra=self.spectra[rows], labels=labels, groups=groups)
+
+    def split(self, seed: int) -> Split:
+        """By particle where groups are given, else by pixel."""
+        if self.groups is None:
+            return split_rows(len(self.spectra), seed)
+        return split_groups(self.groups, seed)
 
 
 def recipe_energies_ev(recipe: Recipe) -> tuple[float, ...]:
@@ -130,13 +145,52 @@ def split_rows(n_spectra: int, seed: int) -> Split:
     ValueError
         If there are too few.
     """
-    if n_spectra < MINIMUM_SPECTRA:
-        raise ValueError(
-            f"{n_spectra} spectra are too few to train on; "
-            f"give at least {MINIMUM_SPECTRA}, better some ten thousand"
-        )
+    _refuse_too_few(n_spectra)
     rows = np.random.default_rng(seed).permutation(n_spectra)
     held_out = round(HELD_OUT_SHARE * n_spectra)
     return Split(
         train=rows[2 * held_out :], validation=rows[:held_out], test=rows[held_out : 2 * held_out]
     )
+
+
+def split_groups(groups: NDArray[np.integer], seed: int) -> Split:
+    """Distribute whole particles at random: at least 2.5 % of the spectra for each of two.
+
+    Validation and test take particles until they have enough; the others are trained on.
+
+    Parameters
+    ----------
+    groups : ndarray of shape (n_spectra,)
+        Which particle each spectrum is from.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If there are too few spectra or fewer than three particles.
+    """
+    _refuse_too_few(len(groups))
+    particles, sizes = np.unique(groups, return_counts=True)
+    if len(particles) < 3:
+        raise ValueError(
+            f"a split by particle needs at least three, got {len(particles)}; give more runs, "
+            "or split by pixel"
+        )
+    order = np.random.default_rng(seed).permutation(len(particles))
+    wanted = HELD_OUT_SHARE * len(groups)
+    filled = np.cumsum(sizes[order])
+    # one particle is left for each part that follows
+    n_validation = min(int(np.searchsorted(filled, wanted)) + 1, len(order) - 2)
+    held_out = filled[n_validation - 1] + wanted
+    n_test = min(int(np.searchsorted(filled, held_out)) + 1, len(order) - 1) - n_validation
+    parts = np.split(particles[order], [n_validation, n_validation + n_test])
+    validation, test, train = (np.flatnonzero(np.isin(groups, part)) for part in parts)
+    return Split(train=train, validation=validation, test=test)
+
+
+def _refuse_too_few(n_spectra: int) -> None:
+    if n_spectra < MINIMUM_SPECTRA:
+        raise ValueError(
+            f"{n_spectra} spectra are too few to train on; "
+            f"give at least {MINIMUM_SPECTRA}, better some ten thousand"
+        )

@@ -96,11 +96,6 @@ class GMVAE(keras.Model):  # type: ignore[misc]
         """p(k|z), shape (n_spectra, n_components)."""
         return ops.softmax(self.component_log_density(z), axis=-1)
 
-    def components_used(self, latent: NDArray[np.float32]) -> float:
-        """Effective number of components: exp of the entropy of their mean responsibilities."""
-        mean = np.asarray(self.responsibilities(latent)).mean(axis=0, dtype=np.float64)
-        return float(np.exp(-np.sum(mean * np.log(np.maximum(mean, 1e-300)))))
-
     def mixture_arrays(self) -> dict[str, NDArray[np.generic]]:
         """The learned prior: ``pi``, ``mu``, and ``sigma`` as standard deviations."""
         parts = {"pi": ops.exp(ops.log_softmax(self.pi_logits)), "mu": self.mu, "sigma": self.sigma}

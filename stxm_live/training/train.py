@@ -21,8 +21,9 @@ from stxm_live.bundle import (
 )
 from stxm_live.encoder import Encoder, Network
 from stxm_live.recipe import Recipe
-from stxm_live.training.clusters import accuracies, cluster_statistics, labelled_members
-from stxm_live.training.data import TrainingSet, split_rows
+from stxm_live.training.clusters import accuracies, cluster_statistics, labelled_members, phases_of
+from stxm_live.training.components import component_scores, refuse_collapse
+from stxm_live.training.data import TrainingSet
 from stxm_live.training.options import EpochReport, Progress, TrainingOptions
 
 PACKAGES = ("stxm-live", "keras", "ai-edge-litert", "numpy", "scikit-learn")
@@ -38,6 +39,7 @@ def train_bundle(
     labels: NDArray[np.integer] | None = None,
     simulated: bool = False,
     note: str = "",
+    groups: NDArray[np.integer] | None = None,
     parity_spectra: Mapping[str, NDArray[np.floating]] | None = None,
     force: bool = False,
 ) -> Bundle:
@@ -50,7 +52,9 @@ def train_bundle(
     ValueError
         If the recipe has no ``energies_ev``, or the spectra cannot be trained on.
     """
-    data = TrainingSet.of_recipe(recipe, spectra, labels=labels, simulated=simulated, note=note)
+    data = TrainingSet.of_recipe(
+        recipe, spectra, labels=labels, simulated=simulated, note=note, groups=groups
+    )
     return train(
         data,
         out=out,
@@ -90,7 +94,8 @@ def train(
     FileExistsError
         Before the training, if ``out`` would be overwritten.
     TrainingError
-        If the training diverges, or the exported networks differ from Keras.
+        If the training diverges, if the mixture collapses, or if the exported networks differ
+        from Keras.
     """
     refuse_to_overwrite(out, force=force)
     options = options or TrainingOptions()
@@ -99,7 +104,7 @@ def train(
     from stxm_live.training.export import export_networks
     from stxm_live.training.fit import fit
 
-    split = split_rows(len(data.spectra), options.seed)
+    split = data.split(options.seed)
     spectra = data.spectra.astype(np.float32)
     model, reports = fit(spectra[split.train], spectra[split.validation], options, progress)
     checks = {**_strange_spectra(spectra.shape[1]), "held-out": spectra[split.test]}
@@ -107,16 +112,19 @@ def train(
     files, parity = export_networks(model, checks)
     encode = Encoder(files["encoder.tflite"]).encode
     latent = encode(spectra)
-    clusters = cluster_statistics(latent[split.train], data.take(split.train))
+    trained = data.take(split.train)
+    responsibilities = np.asarray(model.responsibilities(latent[split.train]))
+    refuse_collapse(responsibilities, beta=options.beta, seed=options.seed)
+    clusters = cluster_statistics(latent[split.train], trained)
     test = data.take(split.test)
     scores = {
         "reconstruction": _reconstruction(files["decoder.tflite"], test, latent[split.test]),
-        "components_used": model.components_used(latent[split.test]),
+        **component_scores(responsibilities, trained.spectra, phases_of(trained)),
         **accuracies(latent[split.test], test, clusters),
     }
     arrays = {
         **clusters.arrays(),
-        **labelled_members(latent[split.train], data.take(split.train)).arrays(),
+        **labelled_members(latent[split.train], trained).arrays(),
         **model.mixture_arrays(),
         "reference_latent": encode(_of_largest_one(data.reference_od)),
     }
@@ -154,7 +162,7 @@ def _info(
     parity: dict[str, Parity],
 ) -> BundleInfo:
     """What goes into ``bundle.json``; numbers that nobody computes with are cut to six digits."""
-    split = split_rows(len(data.spectra), options.seed)
+    split = data.split(options.seed)
     history = zip(EpochReport._fields, zip(*reports, strict=True), strict=True)
     return BundleInfo(
         energies_ev=data.energies_ev,
@@ -169,7 +177,10 @@ def _info(
             n_test=len(split.test),
             note=data.note,
         ),
-        options=options.model_dump(mode="json"),
+        options={
+            **options.model_dump(mode="json"),
+            "split_by": "pixel" if data.groups is None else "particle",
+        },
         history={name: tuple(_six_digits(v) for v in values) for name, values in history},
         scores={name: _six_digits(value) for name, value in scores.items()},
         parity=parity,
