@@ -30,6 +30,7 @@ def shipped_bundle():
 
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory):
+    pytest.importorskip("keras", reason="training needs the extra stxm-live[train]")
     return train_small_bundle(tmp_path_factory.mktemp("models") / "bundle")
 
 

@@ -71,5 +71,10 @@ def test_the_live_mapper_loads_without_plotting_catalogue_and_training():
 
 def test_every_module_imports_by_itself():
     for module in pkgutil.walk_packages(stxm_live.__path__, "stxm_live."):
-        if not module.name.endswith("__main__"):
+        if module.name.endswith("__main__"):
+            continue
+        try:
             importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            if error.name != "keras":  # only the extra "train" brings it
+                raise
