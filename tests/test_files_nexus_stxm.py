@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import h5py
 import nexus_files as nx
 import numpy as np
@@ -266,8 +269,36 @@ def test_a_data_set_far_larger_than_the_memory_is_refused(tmp_path):
         read_stack(path)
 
 
-def test_a_file_that_is_still_being_written_can_be_read(tmp_path):
+def test_a_file_whose_writer_never_closed_it_can_be_read(tmp_path):
     path = nx.write_pystxmcontrol_3(tmp_path / "a.stxm")
-    with h5py.File(path, "a", libver="latest", locking=False) as writer:
-        writer.swmr_mode = True
-        assert len(read_stack(path).frames) == 3
+    writer = (
+        "import h5py, os, sys\n"
+        "file = h5py.File(sys.argv[1], 'a', libver='latest')\n"
+        "file.swmr_mode = True\n"
+        "file.flush()\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", writer, path], check=True)
+
+    assert len(read_stack(path).frames) == 3
+
+
+def test_a_line_that_is_missing_in_the_middle_leaves_the_image_unfinished(tmp_path):
+    cube = nx.CUBE.copy()
+    cube[0, 1] = np.nan
+
+    stack = read_stack(nx.write_cls(tmp_path / "a.hdf5", cube=cube))
+
+    assert not stack.finished
+    assert stack.missing_ev == (700.0,)
+    assert stack.notes == ("a.hdf5: 2 of 3 lines of the image at 700 eV",)
+    np.testing.assert_array_equal(stack.intensity(), cube.astype(np.float32))
+
+
+def test_descending_energies_give_ascending_frames(tmp_path):
+    stack = read_stack(nx.write_cls(tmp_path / "a.hdf5", energies=nx.ENERGIES[::-1]))
+
+    assert stack.energies_ev == tuple(nx.ENERGIES)
+    assert stack.scan.energies_ev == tuple(nx.ENERGIES[::-1])
+    np.testing.assert_array_equal(stack.intensity(), nx.CUBE[::-1])
+    assert [frame.monitor for frame in stack.frames] == [248.0, 249.0, 250.0]
