@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_POINTS = 6000
 """Points drawn in a panel; more only cover each other."""
 
+FEWEST_MARKED = 500
+"""Marked points are thinned no further."""
+
 
 class View(NamedTuple):
     """Two directions of latent space to look at points along.
@@ -114,6 +117,7 @@ def draw_points(
     colors: NDArray[np.float64] | str,
     labels: tuple[str, str],
     *,
+    most: int = MOST_POINTS,
     size: float = 3.0,
     alpha: float = 0.6,
 ) -> None:
@@ -121,7 +125,7 @@ def draw_points(
 
     They are drawn in a shuffled order, so that no phase lies on top.
     """
-    rows = np.random.default_rng(0).permutation(len(points))[:MOST_POINTS]
+    rows = np.random.default_rng(0).permutation(len(points))[:most]
     shown = colors if isinstance(colors, str) else colors[rows]
     x, y = points[rows].T
     ax.scatter(x, y, s=size, c=shown, alpha=alpha, linewidths=0, rasterized=True)
@@ -171,7 +175,9 @@ def draw_phases(
     rgb = np.where(phase_index[:, None] >= 0, colors[phase_index], _rgb(SPECIMEN))
     draw_points(ax, seen, rgb, view.labels)
     if marked is not None and marked.any():
-        draw_points(ax, seen[marked], AMBIGUOUS, view.labels, alpha=0.8)
+        # as thin as the others, so that the eye sees their share; but never too few to see
+        most = max(FEWEST_MARKED, int(MOST_POINTS * marked.mean()))
+        draw_points(ax, seen[marked], AMBIGUOUS, view.labels, most=most, alpha=0.8)
     draw_references(ax, references, colors)
     set_titles(ax, title, subtitle)
     entries: list[tuple[Any, str]] = [

@@ -154,5 +154,5 @@ def _draw_ambiguous(ax: Axes, particles: Sequence[Particle]) -> None:
 
 
 def _name_rows(ax: Axes, particles: Sequence[Particle]) -> None:
-    ax.set_yticks(range(len(particles)), [plain(name, 14) for name, _ in particles], **PLAIN)
+    ax.set_yticks(range(len(particles)), [plain(name, 10) for name, _ in particles], **PLAIN)
     ax.set_ylim(len(particles) - 0.5, -0.5)

@@ -46,7 +46,9 @@ def draw_reference_spectra(
 ) -> None:
     """Each reference as it is; amber lines at the energies of the scan."""
     for energy in scan_ev:
-        ax.axvline(energy, color=AMBIGUOUS, linewidth=0.6, alpha=0.6)
+        # a full line through the spectra where there is room for it
+        top = 1.0 if len(scan_ev) <= 30 else 0.05
+        ax.axvline(energy, 0.0, top, color=AMBIGUOUS, linewidth=0.6, alpha=0.6)
     entries: list[tuple[Any, str]] = []
     for od, name, color in zip(references.od, references.phase_names, colors, strict=True):
         (line,) = ax.plot(references.energies_ev, od, color=color, linewidth=1.2)
@@ -70,14 +72,15 @@ def draw_sampled(
     """Each reference at the energies of the scan in even steps, scaled to a largest OD of 1."""
     sampled = references.at(scan_ev)
     steps = np.arange(len(scan_ev))
+    dot = "o" if len(scan_ev) <= 40 else ""
     entries: list[tuple[Any, str]] = []
     for od, name, color in zip(sampled, references.phase_names, colors, strict=True):
-        (line,) = ax.plot(steps, od / np.abs(od).max(), color=color, marker="o", markersize=3.5)
+        (line,) = ax.plot(steps, od / np.abs(od).max(), color=color, marker=dot, markersize=3.5)
         line.set_linewidth(1.0)
         entries.append((line, name))
     style_axes(ax, "photon energy (eV)", "optical density / its largest")
     labelled = steps if len(steps) <= 16 else steps[:: -(-len(steps) // 12)]
-    ax.set_xticks(labelled, [f"{scan_ev[k]:g}" for k in labelled], rotation=60)
+    ax.set_xticks(labelled, [f"{scan_ev[k]:.5g}" for k in labelled], rotation=60)
     set_titles(ax, "As the scan sees them", "one step per energy")
     side_legend(ax, entries)
 
@@ -136,9 +139,10 @@ def draw_triangle(
     for i, j in zip(*np.nonzero(lower), strict=True):
         bright = matrix[i, j] > low + 0.45 * (1.0 - low)
         centred(ax, j, i, f"{matrix[i, j]:.4f}", color="black" if bright else "white")
-    frame = Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, fill=False)
-    frame.set(edgecolor=AMBIGUOUS, linewidth=2.4)
-    ax.add_patch(frame)
+    if n > 2:
+        frame = Rectangle((float(column) - 0.47, float(row) - 0.47), 0.94, 0.94, fill=False)
+        frame.set(edgecolor=AMBIGUOUS, linewidth=2.4)
+        ax.add_patch(frame)
     names = [plain(name, 12) for name in phase_names]
     ax.set_xticks(
         range(n - 1), names[:-1], rotation=30, ha="right", rotation_mode="anchor", **PLAIN
@@ -146,4 +150,7 @@ def draw_triangle(
     ax.set_yticks(range(1, n), names[1:], **PLAIN)
     ax.set_xlim(-0.5, n - 1.5)
     ax.set_ylim(n - 0.5, 0.5)
-    set_titles(ax, title, "Pearson coefficient of each pair; amber: the closest")
+    note = (
+        "Pearson coefficient of each pair; amber: the closest" if n > 2 else "Pearson coefficient"
+    )
+    set_titles(ax, title, note)
