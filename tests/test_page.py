@@ -89,7 +89,7 @@ def test_the_words_of_the_page_are_there_without_scripts():
     text = without_scripts(page(maps.to_xarray()))
     assert "Quality limited: the closest references (Na2.4VPF, Na2VPF)" in text
     assert "Synthetic references" in text
-    assert "<li>518.3 eV: 4 pixels without counts</li>" in text
+    assert "<li>Note: 518.3 eV: 4 pixels without counts</li>" in text
     for name, share, resolved in maps.summary():
         assert f"{name}</td><td>{100 * resolved:.1f} %</td><td>{100 * share:.1f} %</td>" in text
     assert f"{100 * maps.ambiguous_share:.1f} %" in text

@@ -261,7 +261,8 @@
     const seen = [...spectrum, ...scaled.flat()].filter((v) => !Number.isNaN(v));
     if (seen.length) {
       const [low, high] = [Math.min(...seen), Math.max(...seen)];
-      const margin = 0.08 * (high - low) || 0.1;
+      // at least 0.2 OD: the noise of an empty pixel shall look like noise
+      const margin = Math.max(0.08 * (high - low), 0.1 - (high - low) / 2);
       model("spectrum").y_range.setv({ start: low - margin, end: high + margin });
     }
     model("references").data = {

@@ -75,7 +75,7 @@ def page(dataset: xarray.Dataset) -> str:
     library, figures_script, figures = _bokeh_parts(
         {
             **map_figures(shown, field),
-            "spectrum": spectrum_figure(energies[[0, -1]].tolist(), colors),
+            "spectrum": spectrum_figure(energies.tolist(), colors),
         }
     )
     arrays, maps_precision = packed_maps(dataset, MOST_BYTES // 2)

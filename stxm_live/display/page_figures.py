@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,17 +99,17 @@ def _add_scale_bar(plot: figure, x_range: Range1d) -> None:
     )
 
 
-def spectrum_figure(energies_ev: tuple[float, float], colors: list[str]) -> figure:
+def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
     """A pixel's spectrum over the references, between the first and the last energy."""
     from bokeh.models import ColumnDataSource, Range1d
     from bokeh.plotting import figure
 
-    first, last = energies_ev
+    first, last = energies_ev[0], energies_ev[-1]
     margin = 0.03 * abs(last - first) or 1.0
     plot = figure(
         name="spectrum",
         frame_width=350,
-        frame_height=230,
+        frame_height=210,
         x_range=Range1d(first - margin, last + margin),
         y_range=Range1d(0.0, 1.0),
         tools="box_zoom,pan,reset",
@@ -122,7 +123,14 @@ def spectrum_figure(energies_ev: tuple[float, float], colors: list[str]) -> figu
     plot.multi_line("xs", "ys", line_color="color", line_width="width", source=lines)
     pixel = ColumnDataSource({"x": [], "y": []}, name="pixel")
     plot.line("x", "y", source=pixel, line_color="white", line_width=1.0)
-    plot.scatter("x", "y", source=pixel, size=6, fill_color="white", line_color=GROUND)
+    plot.scatter(
+        "x",
+        "y",
+        source=pixel,
+        size=6 if len(energies_ev) <= 40 else 3,
+        fill_color="white",
+        line_color=GROUND,
+    )
     _style(plot, "photon energy (eV)", "optical density")
     return plot
 

@@ -74,7 +74,7 @@ def _warnings(dataset: xarray.Dataset) -> str:
     warnings = dataset.attrs["warnings"]
     if not warnings:
         return "<p>No warnings.</p>"
-    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in warnings) + "</ul>"
+    return "<ul>" + "".join(f"<li>Note: {escape(text)}</li>" for text in warnings) + "</ul>"
 
 
 def _fractions(dataset: xarray.Dataset) -> str:
