@@ -59,3 +59,14 @@ def test_aligned_images_are_exported_with_nan_where_they_left_the_field(tmp_path
     again = read_stack(tmp_path / "out.hdf5")
     np.testing.assert_array_equal(again.intensity(), registered.intensity)
     assert again.scan.extent_um == stack.scan.extent_um
+
+
+def test_nexusformat_finds_no_error_in_an_exported_stack(tmp_path, capsys):
+    from nexusformat.nexus.validate import validate_application
+
+    stack = read_stack(nx.write_cls(tmp_path / "in.hdf5"))
+    write_nexus_stxm(tmp_path / "out.hdf5", stack)
+
+    validate_application(str(tmp_path / "out.hdf5"), path="/entry1", application="NXstxm")
+
+    assert "Total number of errors: 0" in capsys.readouterr().out

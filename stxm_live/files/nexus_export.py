@@ -33,7 +33,8 @@ def write_nexus_stxm(path: str | Path, stack: Stack, *, title: str = "") -> None
     Notes
     -----
     Texts are arrays of one and axes are bytes of fixed length, since MANTiS 3.3 takes no others.
-    The energy is the one each image really had; ``count_time`` is in seconds.
+    The energy is the one each image really had; ``count_time`` is in seconds. The definition
+    asks for the times of start and end; a stack does not know them and they are left empty.
     """
     import h5py
 
@@ -65,7 +66,7 @@ def _write_entry(entry: Any, stack: Stack, title: str) -> None:
     intensity = stack.intensity()
     x, y = _positions(stack)
     energies_ev = np.array(stack.energies_ev)
-    _texts(entry, definition="NXstxm", title=title or str(stack.key))
+    _texts(entry, definition="NXstxm", title=title or str(stack.key), start_time="", end_time="")
     entry["definition"].attrs["version"] = "1.1"
     entry.attrs["default"] = DETECTOR
     data = _group(entry, DETECTOR, "NXdata")
@@ -78,10 +79,9 @@ def _write_entry(entry: Any, stack: Stack, title: str) -> None:
     ):
         _numbers(data, name, values, unit)
         data.attrs[f"{name}_indices"] = place
-        data[name].attrs["axis"] = place + 1
     count_time_s = np.full(len(energies_ev), stack.scan.dwell_ms / 1000)
     _numbers(data, "count_time", count_time_s, "s")
-    _write_instrument(entry, stack, x, y)
+    _write_instrument(entry, stack)
     sample = _group(entry, "sample", "NXsample")
     _numbers(sample, "rotation_angle", np.zeros(1), "degree")
     current = [np.nan if f.monitor is None else f.monitor for f in stack.frames]
@@ -90,9 +90,7 @@ def _write_entry(entry: Any, stack: Stack, title: str) -> None:
         _numbers(control, "data", np.broadcast_to(np.reshape(current, (-1, 1, 1)), intensity.shape))
 
 
-def _write_instrument(
-    entry: Any, stack: Stack, x: NDArray[np.float64], y: NDArray[np.float64]
-) -> None:
+def _write_instrument(entry: Any, stack: Stack) -> None:
     """What the definition requires beside the data; the counts are linked, not copied."""
     instrument = _group(entry, "instrument", "NXinstrument")
     source = _group(instrument, "source", "NXsource")
@@ -101,8 +99,6 @@ def _write_instrument(
     _numbers(monochromator, "energy", np.array(stack.energies_ev), "eV")
     detector = _group(instrument, "detector", "NXdetector")
     detector["data"] = entry[DETECTOR]["data"]
-    for name, values in (("sample_x", x), ("sample_y", y)):
-        _numbers(_group(instrument, name, "NXdetector"), "data", values, "um")
 
 
 def _positions(stack: Stack) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
