@@ -88,6 +88,15 @@ def resolve_spectra(
             method = "likelihood"
     else:
         products |= _by_latent_space(spectra, fitting, recipe)
+        if (
+            method == "knn"
+            and recipe.resolver.statistics == "training"
+            and fitting.bundle.members is None
+        ):
+            notes.append(
+                "the model keeps no labelled points: the neighbours are the scan's own clear "
+                "pixels; train it again to have those of the training set"
+            )
         sha256 = fitting.bundle.sha256
     if method == "likelihood":
         index = probability.argmax(axis=0).astype(np.int8)
