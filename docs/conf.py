@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "mathml",
+    "signatures",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
@@ -46,10 +47,11 @@ numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 
 nitpicky = True
-# Other packages are not linked (no network), nor what a docstring names of its own module.
+# Not checked: other packages (no network), what a docstring names of its own module, and types in
+# signatures that have no page.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!stxm_live\.).*"),
-    (r"py:(class|obj)", r"stxm_live\..*\b(_\w+|P|R)"),
+    (r"py:class", r"stxm_live\.\w+\..*"),
 ]
 suppress_warnings = ["config.cache"]
 

@@ -1,0 +1,92 @@
+"""
+The paper's figures
+===================
+
+Each figure of arXiv:2603.07666 that one's own data can fill, here for **synthetic** particles. For
+past runs `stxm-live figures RUN` writes them, for a model `stxm-live diagnose BUNDLE`.
+"""
+
+import numpy as np
+
+from stxm_live import Recipe, Stack, map_phases
+from stxm_live.bundle import Bundle
+from stxm_live.figures import Particle, model_plates, particle_plates, run_plates
+from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
+
+recipe = Recipe.load("nvpf")
+bundle = Bundle.load(recipe.model)
+
+
+def scanned(state_of_charge, seed):
+    """Maps of a simulated particle with 2000 photons per pixel and energy."""
+    rng = np.random.default_rng(seed)
+    weights = STATES_OF_CHARGE[state_of_charge]
+    particle = make_particle((120, 120), phase_weights=weights, rng=rng)
+    od = od_cube(particle, recipe.reference_spectra, recipe.energies_ev)
+    counts = rng.poisson(2000 * np.exp(-od))
+    stack = Stack.from_arrays(counts, recipe.energies_ev, extent_um=(0.0, 3.6, 3.6, 0.0))
+    return map_phases(stack, recipe)
+
+
+maps = scanned("Na2VPF", 3)
+plates = {plate.name: plate for plate in run_plates(maps, recipe.reference_spectra, bundle)}
+plates |= {plate.name: plate for plate in model_plates(bundle, recipe)}
+others = [Particle(state, scanned(state, 5)) for state in ("Na3VPF", "Na1VPF")]
+plates |= {p.name: p for p in particle_plates([Particle("Na2VPF", maps), *others])}
+
+# %%
+# **Fig. 3.** The Pearson coefficients of every pixel, the initial map, and the ambiguous pixels:
+# those whose two best coefficients differ by less than 0.005.
+figure_3 = plates["fig3-correlation"]
+
+# %%
+# **Fig. 4.** The same particle before and after resolution, and where its spectra lie in latent
+# space. Ambiguous spectra lie between the clusters.
+figure_4 = plates["fig4-resolved"]
+
+# %%
+# **Fig. 5.** Particles at three states of charge: initial map, ambiguity, resolved map.
+figure_5 = plates["fig5-particles"]
+
+# %%
+# **Fig. 6.** Their shares of the phases, in the order of their charge.
+figure_6 = plates["fig6-states-of-charge"]
+
+# %%
+# **Fig. S3.** The reference spectra, and the energies of the scan on them.
+figure_s3 = plates["figS3-references"]
+
+# %%
+# **Fig. S4.** How much the references resemble each other on these energies. Where 1 - PCC is near
+# the threshold 0.005, noise makes pixels of the two phases ambiguous.
+figure_s4 = plates["figS4-reference-correlation"]
+
+# %%
+# **Fig. S6.** Clear pixels that lie nearer to another phase in latent space: suspected false
+# assignments, which the rule for ambiguous pixels never touches.
+figure_s6 = plates["figS6-audit"]
+
+# %%
+# **Fig. S7.** The same spectra in latent space.
+figure_s7 = plates["figS7-audit-latent"]
+
+# %%
+# **Fig. S8.** The paper's strategies for ambiguous pixels side by side.
+figure_s8 = plates["figS8-strategies"]
+
+# %%
+# **Fig. S9.** What the decoder makes of the straight line from the first reference to the last:
+# spectra that pass through the phases between.
+figure_s9 = plates["figS9-decoder-path"]
+
+# %%
+# **Fig. S10.** K-means in latent space. The longest axis follows the thickness, not the phase.
+figure_s10 = plates["figS10-kmeans"]
+
+# %%
+# **Fig. S11.** Losses of the training.
+figure_s11 = plates["figS11-losses"]
+
+# %%
+# **Components of the mixture** (not in the paper): what they know of phase and of thickness.
+components = plates["components"]
