@@ -35,25 +35,27 @@ class EdgeImage:
     """
 
     pattern: NDArray[np.float32]
+    contrast: float
 
     @classmethod
     def of(cls, intensity: NDArray[np.floating]) -> EdgeImage:
-        """From counts of shape (ny, nx); NaN and counts <= 0 take the image's median."""
+        """From counts of shape (ny, nx); NaN and counts <= 0 take the image's median.
+
+        ``contrast`` is the standard deviation of the edge strength beyond what noise makes of
+        it: how much there is to register on.
+        """
         from scipy.ndimage import gaussian_gradient_magnitude
 
         usable = np.isfinite(intensity) & (intensity > 0)
         if not usable.any():
-            return cls(np.zeros(intensity.shape, dtype=np.float32))
+            return cls(np.zeros(intensity.shape, dtype=np.float32), 0.0)
         if not usable.all():
             intensity = np.where(usable, intensity, np.median(intensity[usable]))
         log = np.log(intensity.astype(np.float32, copy=False))
         edges = gaussian_gradient_magnitude(log, SMOOTHING_PX, mode="nearest")
-        return cls(edges - edges.mean(dtype=np.float64).astype(np.float32))
-
-    @cached_property
-    def contrast(self) -> float:
-        """Standard deviation: how much there is to register on."""
-        return float(np.sqrt(np.mean(np.square(self.pattern, dtype=np.float64))))
+        edges -= edges.mean(dtype=np.float64).astype(np.float32)
+        variance = float(np.mean(np.square(edges, dtype=np.float64)))
+        return cls(edges, float(np.sqrt(max(variance - _noise_variance(log), 0.0))))
 
     @cached_property
     def anchor_spectrum(self) -> NDArray[np.complex64]:
@@ -65,6 +67,18 @@ class EdgeImage:
         from scipy.fft import fftn
 
         return np.asarray(fftn(self.pattern))
+
+
+def _noise_variance(log: NDArray[np.float32]) -> float:
+    """Variance that independent noise of the pixels gives to the edge strength.
+
+    White noise of variance v leaves v / (8 pi s^4) in each component of the gradient after
+    smoothing by s, and the length of such a vector varies by 2 - pi/2 of that. The noise is
+    taken from the median difference of neighbours, in whatever unit the counts are.
+    """
+    steps = np.abs(np.diff(log, axis=-1)) if log.shape[-1] > 1 else np.zeros(1)
+    pixel = float(np.median(steps)) / (0.6745 * np.sqrt(2))
+    return float((2 - np.pi / 2) * pixel**2 / (8 * np.pi * SMOOTHING_PX**4))
 
 
 def find_shift(image: EdgeImage, anchor: EdgeImage) -> tuple[float, float]:

@@ -13,6 +13,12 @@ _CHUNK = 4096
 _EM_PIXELS = 20_000
 """Pixels that the phase frequencies are estimated from, evenly spread over the specimen."""
 
+_GAIN_PIXELS = 4_000
+"""Pixels that the counter's gain is estimated from."""
+
+_GAIN_ROUNDS = 4
+"""Estimates of the gain, each from the one before."""
+
 
 class Fit(NamedTuple):
     """Every reference fitted to every spectrum.
@@ -54,26 +60,61 @@ def fit_references(
 
     Notes
     -----
-    ln n of n counts is too low by 1/(2n) on average, which is corrected to that order. The
-    variance is taken from the spectrum that fits best rather than from the counts themselves,
-    whose own noise would pull the fit. The counts' dispersion (gain, fluctuations of the beam,
-    smoothing by the alignment) is taken from the median misfit of the scan.
+    The counts' dispersion (gain, fluctuations of the beam, smoothing by the alignment) is taken
+    from the median misfit of the scan, so that the unit of the counts does not matter. ln n of n
+    photons is too low by 1/(2n) on average, which is corrected to that order. The variance is
+    taken from the spectrum that fits best rather than from the counts themselves, whose own
+    noise would pull the fit.
     """
-    n_phases, n_spectra = len(references), od.shape[1]
-    scaled = references / np.linalg.norm(references, axis=1, keepdims=True)
-    chi2 = np.empty((n_phases, n_spectra), dtype=np.float32)
-    log_det = np.empty_like(chi2)
-    for start in range(0, n_spectra, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        n = photons[:, part].astype(np.float64)
-        y = od[:, part] - 0.5 / n
-        expected = _best_model_photons(y, n, scaled, baseline)
-        y = od[:, part] - 0.5 / expected
-        chi2[:, part], log_det[:, part], _, _ = _weighted_fit(y, expected, scaled, baseline)
+    length = np.linalg.norm(references, axis=1, keepdims=True)
+    scaled = references / np.where(length > 0, length, 1.0)
+    gain = _counts_per_photon(od, photons, scaled, baseline)
+    chi2, log_det = _fit(od, photons, scaled, baseline, gain)
     dispersion = _dispersion(chi2.min(axis=0), od.shape[0] - 1 - baseline)
     log_likelihood = np.multiply(log_det, np.float32(-0.5), out=log_det)
     log_likelihood -= chi2 * np.float32(0.5 / dispersion)
+    # a reference that is flat at these energies says nothing, and no spectrum is told to be it
+    flat = np.ptp(scaled, axis=1) == 0 if baseline else length[:, 0] == 0
+    log_likelihood[flat] = -np.inf
     return Fit(chi2, log_likelihood, dispersion)
+
+
+def _fit(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    scaled: NDArray[np.float64],
+    baseline: bool,
+    gain: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Misfit and log determinant, each (n_phases, n_spectra), in units of ``photons``."""
+    chi2 = np.empty((len(scaled), od.shape[1]), dtype=np.float32)
+    log_det = np.empty_like(chi2)
+    for start in range(0, od.shape[1], _CHUNK):
+        part = slice(start, start + _CHUNK)
+        n = photons[:, part].astype(np.float64)
+        expected = _best_model_photons(od[:, part] - 0.5 * gain / n, n, scaled, baseline)
+        y = od[:, part] - 0.5 * gain / expected
+        chi2[:, part], log_det[:, part], _, _ = _weighted_fit(y, expected, scaled, baseline)
+    return chi2, log_det
+
+
+def _counts_per_photon(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    scaled: NDArray[np.float64],
+    baseline: bool,
+) -> float:
+    """Variance over mean of the counts, from an even selection of the spectra.
+
+    The first estimate leaves the bias of ln n out, the next ones take it as found before.
+    """
+    chosen = slice(None, None, max(1, -(-od.shape[1] // _GAIN_PIXELS)))
+    y, n = od[:, chosen], photons[:, chosen]
+    gain = 0.0
+    for _ in range(_GAIN_ROUNDS):
+        chi2, _ = _fit(y, n, scaled, baseline, gain)
+        gain = _dispersion(chi2.min(axis=0), od.shape[0] - 1 - baseline)
+    return gain
 
 
 def _weighted_fit(
@@ -84,10 +125,12 @@ def _weighted_fit(
     a, by = (r**2) @ w, r @ wy
     yy = np.einsum("ij,ij->j", wy, y)
     if not baseline:
-        t = np.maximum(by / a, 0.0)
-        return yy - t * (2 * by - t * a), np.log(a), t, np.zeros_like(t)
+        t = np.maximum(by / np.where(a > 0, a, 1.0), 0.0)
+        volume = np.log(np.where(a > 0, a, 1.0))
+        return yy - t * (2 * by - t * a), volume, t, np.zeros_like(t)
     s, sr, sy = w.sum(axis=0), r @ w, wy.sum(axis=0)
-    variance = a - sr**2 / s
+    # a constant reference has no variance but for rounding
+    variance = np.maximum(a - sr**2 / s, 1e-12 * a + np.finfo(np.float64).tiny)
     t = np.maximum((by - sr * sy / s) / variance, 0.0)
     rest = yy - sy**2 / s
     b = (sy - t * sr) / s
@@ -111,7 +154,7 @@ def _dispersion(chi2: NDArray[np.floating], degrees: int) -> float:
     if chi2.size == 0 or degrees < 1:
         return 1.0
     expected = degrees * (1 - 2 / (9 * degrees)) ** 3
-    return max(float(np.median(chi2)) / expected, 1e-6)
+    return max(float(np.median(chi2)) / expected, float(np.finfo(np.float32).tiny))
 
 
 def phase_frequencies(

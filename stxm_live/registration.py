@@ -21,6 +21,13 @@ FLAT_OD = 1e-5
 """Smaller ranges, relative to the largest OD or 1, are rounding in float32 and no spectrum."""
 
 
+MIN_LEVEL = 0.03
+"""An image with fewer counts, relative to the median of the stack's images, had no beam."""
+
+MIN_ALIGNABLE_PX = 16
+"""Images with fewer rows or columns are left where they are: there is nothing to register on."""
+
+
 @dataclass(frozen=True, eq=False)
 class RegisteredStack:
     """Images of a stack on one another, and their optical density.
@@ -122,7 +129,12 @@ class Registrar:
     def _selected(self, stack: Stack) -> tuple[list[_Image], tuple[float, ...], list[str]]:
         """Usable images in ascending energy; announced energies that are missing; notes."""
         notes = list(stack.notes)
-        frames = {frame.nominal_ev: frame for frame in stack.frames}
+        frames = {
+            frame.nominal_ev: frame
+            for frame in stack.frames
+            # of energies nobody announced, those that the recipe names
+            if frame.announced_ev is not None or self.recipe.energies_ev is not None
+        }
         chosen = self.recipe.selected({*frames, *stack.missing_ev})
         missing = set(stack.missing_ev).intersection(chosen)
         lacking = listed_ev(self.recipe.not_in(chosen))
@@ -131,11 +143,14 @@ class Registrar:
         dwell_ms = stack.scan.dwell_ms
         self._images = {frames[e]: self._image(frames[e], dwell_ms) for e in chosen if e in frames}
         usable = []
+        typical = float(np.median([i.level for i in self._images.values() if not i.problem] or 0))
         for frame, image in self._images.items():
             where = f"image at {frame.energy_ev:g} eV"
-            if image.problem:
-                missing.add(frame.nominal_ev)
-                notes.append(f"{where} {image.problem} and was left out")
+            problem = image.problem or image.dimness(typical)
+            if problem:
+                notes.append(f"{where} {problem} and was left out")
+                if frame.announced_ev is not None:
+                    missing.add(frame.nominal_ev)
                 continue
             if image.unusable.total:
                 notes.append(f"{where}: unusable pixels: {image.unusable}")
@@ -144,7 +159,7 @@ class Registrar:
             announced = listed_ev(stack.scan.energies_ev)
             raise ValueError(
                 f"{stack.key}: there is no usable image at an energy of the recipe; "
-                f"the scan announced {announced} eV"
+                f"the scan announced {announced} eV" + "".join(f"; {note}" for note in notes[:3])
             )
         return usable, tuple(sorted(missing)), notes
 
@@ -154,7 +169,8 @@ class Registrar:
 
     def _shifts(self, images: Sequence[_Image]) -> tuple[int, NDArray[np.float64]]:
         """Which image the others are laid on, and the shifts of all, shape (n_energies, 2)."""
-        if not self.recipe.alignment.enabled:
+        too_small = min(images[0].intensity.shape) < MIN_ALIGNABLE_PX
+        if not self.recipe.alignment.enabled or too_small:
             return 0, np.zeros((len(images), 2))
         in_threads(_Image.find_contrast, [image for image in images if image.contrast < 0])
         anchor = int(np.argmax([image.contrast for image in images]))
@@ -194,12 +210,24 @@ class _Image:
             self.problem = "is unfinished"
         elif self.unusable.total == self.intensity.size:
             self.problem = "has no usable pixel"
+        elif self.unusable.total > self.intensity.size / 2:
+            self.problem = f"has hardly a usable pixel ({self.unusable})"
+        self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
         self.contrast = -1.0  # not known yet
         self.anchor: EdgeImage | None = None
         self.shift_px = (0.0, 0.0)
         self.moved: NDArray[np.float32] | None = None
         self.n_dark = 0
         self._edges: EdgeImage | None = None
+
+    def dimness(self, typical: float) -> str:
+        """What is wrong with the counts beside those of the other images; empty if nothing."""
+        if self.level >= MIN_LEVEL * typical:
+            return ""
+        return (
+            f"has a median of {self.level:.3g} counts where the others have {typical:.3g} "
+            "(shutter closed, beam lost?)"
+        )
 
     def edges(self) -> EdgeImage:
         """What the correlation compares."""

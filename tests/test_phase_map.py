@@ -339,3 +339,38 @@ def test_dark_counts_and_dead_time_of_the_recipe_are_corrected(nvpf, maps):
     detector = {"detector.dark_counts": dark, "detector.dead_time_ns": dead_ns}
     corrected = map_phases(replace(stack, scan=scan, frames=seen), nvpf.with_changes(detector))
     np.testing.assert_allclose(corrected.od, maps.od, atol=2e-5)
+
+
+@pytest.mark.parametrize("photons", [0.02, 0.2, 1, 5, 30])
+def test_an_image_without_beam_is_left_out_and_named(nvpf, photons):
+    rng = np.random.default_rng(3)
+    maps = map_phases(changed(5, lambda image: rng.poisson(photons, image.shape)), nvpf)
+    assert maps.status == "incomplete"
+    assert "518.3 eV" in maps.quality.cause
+    assert any("image at 518.3 eV has" in warning for warning in maps.warnings)
+    assert np.hypot(*maps.shifts_px.T).max() < 1
+
+
+def test_a_dimmed_image_is_no_anchor(nvpf, maps):
+    rng = np.random.default_rng(3)
+    dimmed = map_phases(changed(2, lambda image: rng.poisson(0.06 * image)), nvpf)
+    assert dimmed.provenance["anchor_ev"] == maps.provenance["anchor_ev"]
+    assert dimmed.status == "complete"
+
+
+def test_an_energy_nobody_announced_neither_spoils_nor_delays_the_maps(nvpf, maps):
+    stack = particle_stack()
+    every = nvpf.with_changes({"energies_ev": None})
+    expected = map_phases(stack, every)
+    for energy_ev, change in ((700.0, 1), (510.0, 0)):
+        extra = Frame(energy_ev, stack.frames[0].intensity * np.float32(change))
+        more = replace(stack, frames=(*stack.frames, extra))
+        assert map_phases(more, every).identical(expected)
+        assert map_phases(more, nvpf).identical(maps)
+
+
+def test_tiny_images_are_mapped_where_they_are(nvpf):
+    counts, energies_ev, _ = particle_counts()
+    recipe = nvpf.with_changes({"i0.source": "region", "i0.region": (0, 2, 0, 40)})
+    maps = map_phases(Stack.from_arrays(counts[:, 20:60, :3], energies_ev), recipe)
+    assert not maps.shifts_px.any()
