@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,14 @@ _LONGEST_SCAN_ID = 9
 
 
 def documents(run: Any) -> Iterator[Document]:
-    """The documents of a past run, in the order of its sequence numbers.
+    """The documents of a past run: descriptors, then the events in the order of their times.
 
-    Arrays are read from the catalogue's own nodes: real ndarrays of the dtype that was stored.
-    An event that was sent again (a scan paused and resumed from its last checkpoint) comes once,
-    as it was sent last. Images outside the documents are left out of the events; their data keys
-    stay in the descriptor. A run without an end comes without a stop document.
+    Within a stream events come in the order of their sequence numbers. Arrays are read from the
+    catalogue's own nodes: real ndarrays of the dtype that was stored. An event that was
+    sent again (a scan paused and resumed from its last checkpoint) comes once, as it was sent
+    last; with an array of another dtype it comes twice, the later one later. Images outside the
+    documents are left out of the events; their data keys stay in the descriptor. A run
+    without an end comes without a stop document.
 
     Parameters
     ----------
@@ -47,10 +50,13 @@ def documents(run: Any) -> Iterator[Document]:
         return
     yield "start", _plain(stored.metadata["start"])
     streams = [stored[name] for name in stored]
-    for stream in sorted(streams, key=lambda stream: float(stream.metadata["time"])):
-        descriptors = [_plain(doc) for doc in stream.descriptors]
-        yield from (("descriptor", doc) for doc in descriptors)
-        yield from (("event", doc) for doc in _events(stream.base, descriptors))
+    streams.sort(key=lambda stream: float(stream.metadata["time"]))
+    descriptors = [[_plain(doc) for doc in stream.descriptors] for stream in streams]
+    yield from (("descriptor", doc) for docs in descriptors for doc in docs)
+    # images of another dtype have a stream of their own: by time the later one still counts
+    events = (_events(s.base, docs) for s, docs in zip(streams, descriptors, strict=True))
+    for event in heapq.merge(*events, key=lambda event: (event["time"], event["seq_num"])):
+        yield "event", event
     if stored.metadata.get("stop"):
         yield "stop", _plain(stored.metadata["stop"])
 

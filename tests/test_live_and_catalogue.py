@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 from catalog_fixtures import EnergyImageDevice, stack_plan
-from particles import particle_counts, particle_scan
+from particles import documents, particle_counts, particle_scan
 from run_engines import with_rare_checkpoints
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.catalog import RawWriter
+from stxm_live.catalog import RawWriter, store_documents
+from stxm_live.offline import stack_of_run
 from stxm_live.plans import stxm_stack, wait_for_maps
 from stxm_live.sim.instrument import SimulatedMicroscope
 
@@ -81,3 +82,22 @@ def test_the_simulated_microscope_maps_live_as_it_replays(recorded, broker, nvpf
     writer.wait(uid, timeout_s=60)
     assert maps.status == "complete"
     assert maps.identical(map_run(broker[uid], nvpf))
+
+
+def test_an_image_sent_again_in_other_dtypes_counts_as_sent_last_live_and_replayed(broker, nvpf):
+    counts, energies_ev, _ = particle_counts()
+    again = [(counts[5] * 0.5).astype(np.float64), counts[5] * np.float32(0.8)]
+    images = [*zip(energies_ev, counts, strict=True), *((energies_ev[5], image) for image in again)]
+    events = [(None, {"energy": energy_ev, "counts": image}) for energy_ev, image in images]
+    run = list(documents(events, particle_scan()))
+    live = LivePhaseMapper(nvpf)
+    for name, doc in run:
+        live(name, doc)
+    maps = live.wait(run[0][1]["uid"], timeout_s=60)
+    live.close()
+
+    replayed = broker[store_documents(broker, run)]
+
+    np.testing.assert_array_equal(stack_of_run(replayed).intensity()[5], again[-1])
+    assert maps.identical(map_run(replayed, nvpf))
+    assert maps.warnings == map_run(replayed, nvpf).warnings
