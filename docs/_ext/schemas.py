@@ -140,7 +140,8 @@ def command_pages(command: typing.Any, name: str, depth: int = 1) -> Iterator[st
 def help_text(command: typing.Any) -> str:
     """The help, its examples as code."""
     text, _, example = inspect.cleandoc(command.help or "").partition("\nExample")
-    lines = example.lstrip("s").lstrip(":").strip().split("; ") if example else []
+    example = " ".join(example.lstrip("s").lstrip(":").split())
+    lines = example.split("; ") if example else []
     shown = "".join(f"    {line.strip()}\n" for line in lines)
     label = "For example:" if len(lines) == 1 else "Examples:"
     return f"{text.strip()}\n" + (f"\n{label}\n\n{shown}" if shown else "")

@@ -37,8 +37,9 @@ for i, n in enumerate(photons):
 
 
 # %%
-# The share of right labels rises steeply with the photons, and with the thickness up to 600 nm. The ambiguous share (right) hardly moves where the accuracy doubles: it is no
-# measure of quality. A thin pixel gets a confident wrong label.
+# The share of right labels rises steeply with the photons, and with the thickness up to 600 nm. The
+# ambiguous share (right) hardly moves where the accuracy doubles: it is no measure of quality. A
+# thin pixel gets a confident wrong label.
 def draw(ax, values, title):
     """One table as an image with its numbers."""
     ax.imshow(values, vmin=0, vmax=1, cmap="cividis", aspect="auto")

@@ -41,7 +41,7 @@ figure_3 = plates["fig3-correlation"]
 
 # %%
 # **Fig. 4.** The same particle before and after resolution, and where its spectra lie in latent
-# space. Ambiguous spectra lie between the clusters.
+# space. Ambiguous spectra lie all over the clusters, not at their borders only.
 figure_4 = plates["fig4-resolved"]
 
 # %%
@@ -63,7 +63,8 @@ figure_s4 = plates["figS4-reference-correlation"]
 
 # %%
 # **Fig. S6.** Clear pixels that lie nearer to another phase in latent space: suspected false
-# assignments, which the rule for ambiguous pixels never touches.
+# assignments, which the rule for ambiguous pixels never touches. Here it is the thin rim, which the
+# broad cluster of one phase attracts: a list to look at, not a correction.
 figure_s6 = plates["figS6-audit"]
 
 # %%
@@ -80,7 +81,8 @@ figure_s8 = plates["figS8-strategies"]
 figure_s9 = plates["figS9-decoder-path"]
 
 # %%
-# **Fig. S10.** K-means in latent space. The longest axis follows the thickness, not the phase.
+# **Fig. S10.** K-means in latent space. The groups know much of the thickness and almost nothing
+# of the phase.
 figure_s10 = plates["figS10-kmeans"]
 
 # %%
