@@ -72,6 +72,7 @@ class RunAnalysis:
         self.maps: PhaseMaps | None = None
         self.error: Exception | None = None
         self.problems: list[str] = []
+        self.hidden: Exception | None = None
         self.n_images = 0
         self.is_done = False
 
@@ -94,7 +95,7 @@ class RunAnalysis:
         self.n_images = len(self._frames.whole_energies_ev)
         if name == "stop":
             self.is_done = True
-            self.problems.extend(n for n in self._frames.notes if n not in self.problems)
+            self.problems.extend(self._frames.notes)
             self._frames = self._cube = self._registrar = None
         return maps
 
@@ -149,6 +150,5 @@ class RunAnalysis:
             if view is not None:
                 show(view)
         except Exception as error:  # noqa: BLE001  what cannot be shown must not stop the maps
-            problem = f"image at {frame.energy_ev:g} eV cannot be shown: {error}"
-            if problem not in self.problems:
-                self.problems.append(problem)
+            self.hidden = self.hidden or error
+            self.problems.append(f"image at {frame.energy_ev:g} eV cannot be shown: {error}")

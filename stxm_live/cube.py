@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +23,7 @@ class CubeView:
     key : StackKey
     scan : StackScan
     energies_ev : tuple of float
-        Axis of the cube, ascending: every announced energy, and images nobody announced.
+        Axis of the cube, ascending: every announced energy that takes part in the maps.
     measured : ndarray of bool, shape (n_energies,)
     latest : int
         Index of the energy that came last.
@@ -55,6 +54,11 @@ class CubeView:
     synthetic_references: bool
     inseparable: tuple[tuple[str, str], ...] = ()
     provisional_index: NDArray[np.int8] | None = None
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
 
 
 class ODCube:
@@ -95,11 +99,12 @@ class ODCube:
         if latest.announced_ev not in self.energies_ev:
             return None
         registered = self._registrar.register(stack)
-        nominal = {f.energy_ev: f.nominal_ev for f in stack.frames}
-        places = [self.energies_ev.index(nominal[e]) for e in registered.energies_ev]
+        announced = {f.energy_ev: f.announced_ev for f in stack.frames}
+        known = [e for e in registered.energies_ev if announced[e] in self.energies_ev]
+        places = [self.energies_ev.index(announced[e] or 0.0) for e in known]
         shape = (len(self.energies_ev), *self.scan.image_shape)
         od = np.full(shape, np.nan, dtype=np.float32)
-        od[places] = registered.od
+        od[places] = registered.od[[registered.energies_ev.index(e) for e in known]]
         measured = np.zeros(len(self.energies_ev), dtype=bool)
         measured[places] = True
         references = self.recipe.reference_spectra
@@ -111,10 +116,10 @@ class ODCube:
             energies_ev=self.energies_ev,
             measured=measured,
             latest=self.energies_ev.index(latest.announced_ev),
-            od=_read_only(od),
-            specimen=registered.field.specimen,
+            od=od,
+            specimen=registered.field.specimen.copy(),
             mean_spectrum=_mean_spectrum(od, registered.field.specimen),
-            reference_od=self._reference_od,
+            reference_od=self._reference_od.copy(),
             phase_names=references.phase_names,
             colors=dict(self.recipe.colors),
             synthetic_references=references.synthetic,
@@ -138,8 +143,3 @@ def _mean_spectrum(od: NDArray[np.float32], specimen: NDArray[np.bool_]) -> NDAr
     total = np.where(known, inside, 0).sum(axis=1, dtype=np.float64)
     count = known.sum(axis=1)
     return np.asarray(np.divide(total, count, out=np.full(len(od), np.nan), where=count > 0))
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array

@@ -106,7 +106,7 @@ def _scan_and_store(
     writer = RawWriter(broker)
     try:
         with LivePhaseMapper(recipe) as live:
-            live.add_sink(sink)
+            live.add_sink(sink, own_thread=True)
             run_engine = RunEngine({})
             run_engine.subscribe(writer)
             run_engine.subscribe(live)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -16,19 +17,17 @@ from stxm_live.stack import Frame, Stack, StackKey
 MAX_REACH_EV = 0.5
 """An energy further than this from every announced one was not announced."""
 
+MAX_NOTES = 20
+"""A run is not described by more notes than anybody reads."""
+
 _READBACK_SUFFIXES = ("", "_readback", "_user_readback", "_rbv")
 
 
 def snapshot(name: str, doc: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a document that stays as it is when devices reuse their buffers.
-
-    Arrays and lists in the data of events are copied, everything else is shared: documents are
-    not to be changed by anybody.
-    """
-    copied = dict(doc)
-    if name in ("event", "event_page"):
-        copied["data"] = {key: _copy(value) for key, value in doc["data"].items()}
-    return copied
+    """A copy of a document that stays as it is whatever devices and other subscribers do."""
+    if name not in ("event", "event_page"):
+        return deepcopy(dict(doc))
+    return {**doc, "data": {key: _copy(value) for key, value in doc["data"].items()}}
 
 
 def _copy(value: Any) -> Any:
@@ -96,13 +95,14 @@ class RunFrames:
 
     def __init__(self, start: Mapping[str, Any], scan: StackScan | None = None) -> None:
         self.uid = str(start["uid"])
-        self.scan = scan or StackScan.from_start(start)
+        self.scan = scan if scan and "stxm" not in start else StackScan.from_start(start)
         self.key = StackKey((self.uid,), self.scan.region, self.scan.polarization)
         self.is_closed = False
         self.notes: list[str] = []
         self._announced = np.array(sorted(self.scan.energies_ev))
         self._slots: dict[float, _Slot] = {}
         self._streams: dict[str, str | None] = {}
+        self._stream_name: str | None = None
         self._seen_fields: set[str] = set()
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> list[Frame]:
@@ -137,13 +137,24 @@ class RunFrames:
 
     def _note(self, text: str) -> None:
         note = f"run {self.uid[:8]}: {text}"
-        if note not in self.notes:
+        if len(self.notes) == MAX_NOTES:
+            self.notes.append(f"run {self.uid[:8]}: further notes are left out")
+        elif len(self.notes) < MAX_NOTES and note not in self.notes:
             self.notes.append(note)
 
     def _descriptor(self, doc: Mapping[str, Any]) -> None:
         keys = doc.get("data_keys", {})
         self._seen_fields.update(keys)
-        if doc.get("name") == "baseline" or self.scan.data_field not in keys:
+        name = str(doc.get("name"))
+        if name == "baseline" or self.scan.data_field not in keys:
+            return
+        self._stream_name = self._stream_name or name
+        # a catalogue keeps events of another shape or type in a stream "primary_2"
+        if re.sub(r"_\d+$", "", name) != re.sub(r"_\d+$", "", self._stream_name):
+            self._note(
+                f"stream {name!r} has {self.scan.data_field!r} too and is left out; the stack is "
+                f"taken from {self._stream_name!r}"
+            )
             return
         motor = self.scan.energy_motor
         names = (motor + suffix for suffix in _READBACK_SUFFIXES)
@@ -214,7 +225,7 @@ class RunFrames:
         """Where a frame belongs: by the energy it carries, else by its number."""
         if readback is not None:
             announced = self._nearest_announced(readback)
-        elif index < len(self.scan.energies_ev):
+        elif 0 <= index < len(self.scan.energies_ev):
             announced = self.scan.energies_ev[index]
         else:
             self._note(
@@ -253,11 +264,13 @@ class RunFrames:
 
 
 def _finite_number(value: Any) -> float | None:
+    """A scalar, or the mean of an array that a monitor counted pixel by pixel."""
     try:
-        number = float(np.asarray(value, dtype=np.float64).reshape(()))
+        numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         return None
-    return number if np.isfinite(number) else None
+    known = numbers[np.isfinite(numbers)]
+    return float(known.mean()) if known.size else None
 
 
 def _where(announced_ev: float | None, readback: float | None) -> str:

@@ -25,17 +25,27 @@ def load_model(recipe: Recipe) -> LatentModel:
     Raises
     ------
     BundleError
-        If the recipe names none, if it is damaged or if it was made for other references.
+        If the recipe names none, if it is damaged, was made for other references or cannot be
+        run here.
     """
     if recipe.model is None:
         raise BundleError("the recipe names no model")
-    bundle = Bundle.load(recipe.model)
+    try:
+        bundle = Bundle.load(recipe.model)
+        _check_references(bundle, recipe)
+        encoder = bundle.encoder()
+        encoder.warm_up()
+    except BundleError:
+        raise
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        raise BundleError(f"the model in {recipe.model} cannot be used: {error}") from error
+    return LatentModel(bundle, encoder.encode)
+
+
+def _check_references(bundle: Bundle, recipe: Recipe) -> None:
     theirs = bundle.info.references_sha256
     if references_fingerprint(recipe.reference_spectra, bundle.info.energies_ev) != theirs:
         raise BundleError(f"bundle {bundle.folder}: trained for other references than the recipe's")
-    encoder = bundle.encoder()
-    encoder.warm_up()
-    return LatentModel(bundle, encoder.encode)
 
 
 def fitting_model(

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Protocol
@@ -19,6 +18,7 @@ from stxm_live.latent import LatentModel, load_model
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
 from stxm_live.scan import StackScan
+from stxm_live.sinks import Callbacks, Sinks
 from stxm_live.stack import StackKey
 from stxm_live.worker import Worker
 
@@ -34,13 +34,6 @@ class Sink(Protocol):
     def on_cube(self, view: CubeView) -> None: ...  # noqa: D102
     def on_maps(self, maps: PhaseMaps) -> None: ...  # noqa: D102
     def on_error(self, uid: str, error: Exception) -> None: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class _Callbacks:
-    on_cube: Callable[[CubeView], None] | None
-    on_maps: Callable[[PhaseMaps], None] | None
-    on_error: Callable[[str, Exception], None] | None
 
 
 class LivePhaseMapper:
@@ -70,11 +63,11 @@ class LivePhaseMapper:
     def __init__(
         self, recipe: Recipe, *, scan: StackScan | None = None, background: bool = True
     ) -> None:
-        recipe.reference_spectra  # noqa: B018  fail here, not in the middle of a scan
+        recipe.read_files()  # fail here, not in the middle of a scan
         self.recipe = recipe
         self._scan = scan
         self._model: LatentModel | BundleError | None = None
-        self._sinks: list[_Callbacks] = []
+        self._sinks = Sinks()
         self._changed = threading.Condition()
         self._runs: OrderedDict[str, RunAnalysis | StackStatus] = OrderedDict()
         self._run_of_descriptor: dict[str, str] = {}
@@ -109,19 +102,26 @@ class LivePhaseMapper:
         on_cube: Callable[[CubeView], None] | None = None,
         on_maps: Callable[[PhaseMaps], None] | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
+        own_thread: bool = False,
     ) -> None:
         """Have functions, or the methods of an object so called, told of what happens.
 
         They run on the worker's thread, one after the other, with arrays that cannot be
         written. One that raises is logged, and the others are told through ``on_error``.
+        With ``own_thread`` they run on a thread of their own, for what is slow, such as drawing:
+        maps do not wait for it, and a cube that a newer one has overtaken is skipped.
+
+        Raises
+        ------
+        TypeError
+            If there is nothing to call.
         """
-        self._sinks.append(
-            _Callbacks(
-                on_cube or getattr(sink, "on_cube", None),
-                on_maps or getattr(sink, "on_maps", None),
-                on_error or getattr(sink, "on_error", None),
-            )
+        callbacks = Callbacks(
+            on_cube or getattr(sink, "on_cube", None),
+            on_maps or getattr(sink, "on_maps", None),
+            on_error or getattr(sink, "on_error", None),
         )
+        self._sinks.add(callbacks, own_thread=own_thread)
 
     def wait(
         self,
@@ -148,36 +148,47 @@ class LivePhaseMapper:
         """
         with self._changed:
             self._check_may_wait(uid)
-            if not self._changed.wait_for(lambda: self._is_done(uid), timeout_s):
-                status = self.status(uid)
+            self._changed.wait_for(lambda: self._is_done(uid) or self._is_closed, timeout_s)
+            status = self.status(uid)
+            if not status.is_done and self._is_closed:
+                raise RuntimeError(
+                    f"run {uid[:8]}: the mapper was closed before the run ended; "
+                    "use map_run(catalog[uid], recipe)"
+                )
+            if not status.is_done:
                 raise TimeoutError(
                     f"run {uid[:8]}: no maps after {timeout_s:g} s; {status.n_images} of "
                     f"{status.n_announced} images are in, the run has "
                     + ("ended" if status.is_done else "not ended")
                 )
-            run = self._runs[uid]
+            run = self._run(uid)
         if isinstance(run, StackStatus):
             raise run.error or ValueError(f"run {uid[:8]} is no stack")
         _check_matches(run.key, region, polarization)
-        if run.error is not None or run.maps is None:
-            raise run.error or ValueError(f"run {uid[:8]}: no maps were made")
+        if run.error is not None:
+            raise run.error.with_traceback(None)
+        if run.maps is None:
+            raise ValueError(f"run {uid[:8]}: no maps were made")
         return run.maps
 
     def stacks(self, uid: str) -> list[StackKey]:
         """The stacks a run belongs to."""
-        run = self._runs[uid]
+        run = self._run(uid)
         return [run.key] if isinstance(run, RunAnalysis) else []
 
     def status(self, uid: str) -> StackStatus:
         """How far a run is."""
-        run = self._runs[uid]
+        run = self._run(uid)
         return run if isinstance(run, StackStatus) else run.status()
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Finish what has come in and end the worker; later documents are ignored."""
         self._is_closed = True
+        with self._changed:
+            self._changed.notify_all()
         if self._worker is not None and not self._worker.close(timeout_s):
             logger.warning("the analysis was still busy after %g s", timeout_s)
+        self._sinks.close(timeout_s)
 
     def __enter__(self) -> LivePhaseMapper:
         return self
@@ -196,15 +207,24 @@ class LivePhaseMapper:
             self._runs[uid] = StackStatus("waiting")
             self._delivering[uid] = threading.get_ident()
             finished = [u for u in self._runs if u != uid and self._is_done(u)]
-            for old in finished[: max(0, len(finished) - KEPT_RESULTS + 1)]:
-                del self._runs[old]
+            mapped = [u for u in finished if isinstance(self._runs[u], RunAnalysis)]
+            others = [u for u in finished if u not in mapped]
+            for runs in (mapped, others):
+                for old in runs[: max(0, len(runs) - KEPT_RESULTS + 1)]:
+                    del self._runs[old]
 
-    def _check_may_wait(self, uid: str) -> None:
+    def _run(self, uid: str) -> RunAnalysis | StackStatus:
         if uid not in self._runs:
             raise KeyError(
                 f"run {uid[:8]} did not begin while this mapper was subscribed, or is no longer "
                 "in memory; use map_run(catalog[uid], recipe)"
             )
+        return self._runs[uid]
+
+    def _check_may_wait(self, uid: str) -> None:
+        self._run(uid)
+        if self._worker is not None and self._worker.is_current_thread:
+            raise RuntimeError("a sink cannot wait for maps: it would hold up whoever makes them")
         if self._delivering.get(uid) == threading.get_ident():
             raise RuntimeError(
                 f"run {uid[:8]} is delivered by this thread and cannot end while it waits; "
@@ -216,19 +236,15 @@ class LivePhaseMapper:
 
     def _warm_up(self) -> None:
         """Import and load what the first frame would wait for."""
-        for name in ("scipy.fft", "scipy.ndimage", "skimage.registration"):
-            import_module(name)
-
         try:
             self._model = load_model(self.recipe)
         except BundleError as error:
             self._model = error
-        except Exception as error:
-            logger.exception("the model could not be loaded")
-            self._model = BundleError(f"the model could not be loaded: {error}")
+        for name in ("scipy.fft", "scipy.ndimage", "skimage.registration"):
+            import_module(name)
 
     def _handle(self, item: tuple[str, dict[str, Any]]) -> None:
-        """Take a document on the worker's thread: the one place where everything is caught."""
+        """Take a document on the worker's thread; what goes wrong is logged and told."""
         name, doc = item
         uid = None
         try:
@@ -239,7 +255,10 @@ class LivePhaseMapper:
                 self._continue(uid, name, doc)
         except Exception as error:
             logger.exception("run %s: a %s document could not be used", str(uid)[:8], name)
-            self._tell_error(str(uid), error)
+            run = self._runs.get(str(uid))
+            if isinstance(run, RunAnalysis):
+                run.problems.append(f"a {name} document could not be used: {error!r}")
+            self._sinks.error(str(uid), error)
         finally:
             with self._changed:
                 self._changed.notify_all()
@@ -266,7 +285,7 @@ class LivePhaseMapper:
         except ValueError as error:
             self._runs[uid] = StackStatus("ignored", error=error)
             if "stxm" in start:
-                self._tell_error(uid, error)
+                self._sinks.error(uid, error)
             else:
                 logger.info("%s", error)
 
@@ -276,45 +295,23 @@ class LivePhaseMapper:
             if name == "stop":
                 self._runs[uid] = StackStatus(run.state, is_done=True, error=run.error)
             return
-        known = run.error, len(run.problems)
-        shows = any(sink.on_cube for sink in self._sinks)
-        maps = run.take(name, doc, self._show if shows else None)
+        known, n_problems = _failures(run), len(run.problems)
+        maps = run.take(name, doc, self._sinks.cube if self._sinks.want_cubes else None)
         if name == "stop":
             self._forget_descriptors(uid)
         if maps is not None:
-            self._tell("on_maps", maps)
-        if run.error is not None and run.error is not known[0]:
-            logger.error("run %s: %s", uid[:8], run.error, exc_info=run.error)
-            self._tell_error(uid, run.error)
-        for problem in run.problems[known[1] :]:
+            self._sinks.maps(maps)
+        for problem in run.problems[n_problems:]:
             logger.warning("run %s: %s", uid[:8], problem)
+        for text, error in _failures(run).items():
+            if text not in known:
+                logger.error("run %s: %s", uid[:8], text, exc_info=error)
+                self._sinks.error(uid, error)
+            error.__traceback__ = None  # its frames would keep the images in memory
 
     def _forget_descriptors(self, uid: str) -> None:
         known = self._run_of_descriptor
         self._run_of_descriptor = {d: run for d, run in known.items() if run != uid}
-
-    def _show(self, view: CubeView) -> None:
-        self._tell("on_cube", view)
-
-    def _tell(self, method: str, result: CubeView | PhaseMaps) -> None:
-        for sink in list(self._sinks):
-            callback = getattr(sink, method)
-            if callback is None:
-                continue
-            try:
-                callback(result)
-            except Exception as error:
-                logger.exception("a sink failed in %s", method)
-                self._tell_error(result.key.run_uids[0], error)
-
-    def _tell_error(self, uid: str, error: Exception) -> None:
-        for sink in list(self._sinks):
-            if sink.on_error is None:
-                continue
-            try:
-                sink.on_error(uid, error)
-            except Exception:
-                logger.exception("a sink failed in on_error")
 
 
 def _check_matches(key: StackKey, region: str | None, polarization: str | None) -> None:
@@ -323,3 +320,8 @@ def _check_matches(key: StackKey, region: str | None, polarization: str | None) 
         raise ValueError(
             f"no stack of region {wanted[0]!r} and polarization {wanted[1]!r}; there is {key}"
         )
+
+
+def _failures(run: RunAnalysis) -> dict[str, Exception]:
+    """What keeps maps or the growing cube from being made, by its message."""
+    return {str(error): error for error in (run.hidden, run.error) if error is not None}

@@ -203,7 +203,7 @@ def _provenance(
         "package": "stxm_live",
         "version": version("stxm-live"),
         "recipe": recipe.name,
-        "recipe_sha256": recipe.fingerprint(),
+        "recipe_sha256": recipe.fingerprint,
         "recipe_values": recipe.model_dump(mode="json"),
         "anchor_ev": registered.anchor_ev,
         "method": None if resolution is None else resolution.method,

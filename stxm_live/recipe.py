@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
+from tokenize import TokenError
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -28,15 +31,17 @@ from stxm_live.references import ReferenceSpectra, read_spectrum
 Method = Literal["pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood"]
 """How the resolved map is made; see `ResolverOptions`."""
 
+_COLOR = re.compile(r"#[0-9a-f]{3}(?:[0-9a-f]{3})?|(?:tab:)?[a-z]+", re.IGNORECASE)
+
 
 def _beside_the_recipe(path: Path | None, info: ValidationInfo) -> Path | None:
     """A path in a recipe is relative to the recipe's own folder."""
     folder = (info.context or {}).get("folder", Path())
-    return path if path is None or path.is_absolute() else Path(folder) / path
+    return None if path is None else (Path(folder) / path).absolute()
 
 
 class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class I0Options(_Options):
@@ -120,7 +125,7 @@ class Recipe(_Options):
     leaves some out. ``ambiguity_threshold`` is the paper's 0.005 on Q1 - Q2;
     ``min_correlation`` (0: off, as in the paper) marks pixels as unidentified whose best
     coefficient is below it. ``model`` is a bundle directory; without one that fits, maps are
-    made without the encoder. ``colors`` names a colour per phase.
+    made without the encoder. ``colors`` names a colour per phase, ``#rrggbb`` or a word.
 
     Examples
     --------
@@ -152,6 +157,16 @@ class Recipe(_Options):
         if energies is not None and len(set(energies)) != len(energies):
             raise ValueError("an energy stands in the list twice")
         return tuple(sorted(energies)) if energies else None
+
+    @field_validator("colors")
+    @classmethod
+    def _colors_are_colors(cls, colors: dict[str, str]) -> dict[str, str]:
+        for phase, color in colors.items():
+            if not _COLOR.fullmatch(color):
+                raise ValueError(
+                    f'colour {color!r} of phase {phase!r}: expected "#rrggbb" or a name as "teal"'
+                )
+        return colors
 
     @classmethod
     def load(cls, path_or_name: str | Path) -> Recipe:
@@ -225,7 +240,7 @@ class Recipe(_Options):
         >>> recipe.selected([514.8, 515.1, 516.0, 517.4, 530.0])
         [515.1, 517.4]
         """
-        offered = np.array([e for e in sorted(energies_ev) if not self._excludes(e)])
+        offered = np.array([e for e in sorted(set(energies_ev)) if not self._excludes(e)])
         if self.energies_ev is None or offered.size == 0:
             return [float(e) for e in offered]
         nearest = [(e, float(offered[np.abs(offered - e).argmin()])) for e in self.energies_ev]
@@ -247,8 +262,17 @@ class Recipe(_Options):
         wanted = [e for e in self.energies_ev or () if not self._excludes(e)]
         return [e for e in wanted if not any(abs(e - c) <= self._reach_ev for c in chosen)]
 
+    def read_files(self) -> None:
+        """Read what the recipe names, so that nothing is missing later; errors as for reading."""
+        for content in ("reference_spectra", "i0_spectrum", "specimen_mask", "fingerprint"):
+            getattr(self, content)
+
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over every value and every file the recipe names, model excepted."""
+        """SHA-256 over every value and every file the recipe names, model excepted.
+
+        Taken once, like the contents of the files.
+        """
         digest = hashlib.sha256()
         paths = {"references", "model", "spectrum", "mask"}
         digest.update(repr(_without(self.model_dump(mode="json"), paths)).encode())
@@ -294,16 +318,49 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
     In a ``.msk`` file each line is an image row in order, any character but a blank is
     specimen; in a picture, whatever is brighter than half is specimen.
-    """
-    if path.suffix == ".npy":
-        return np.asarray(np.load(path, allow_pickle=False)).astype(bool)
-    if path.suffix == ".png":
-        from skimage.io import imread
 
-        picture = np.asarray(imread(path, as_gray=True), dtype=np.float64)
-        return np.asarray(picture > picture.max() / 2)
-    lines = path.read_text(encoding="latin-1").splitlines()
-    width = max((len(line) for line in lines), default=0)
-    if width == 0:
+    Raises
+    ------
+    ValueError
+        Naming the file, if it is empty, broken, no image, or of another kind.
+    """
+    reader = _MASK_READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(sorted(_MASK_READERS))
+        raise ValueError(f"{path}: a mask is a file {known}, not {path.suffix or 'without suffix'}")
+    content = path.read_bytes()
+    try:
+        mask = reader(content)
+    except _DAMAGED_MASK as error:
+        raise ValueError(f"{path}: cannot be read as a mask ({error})") from error
+    if mask.size == 0:
         raise ValueError(f"{path}: the mask is empty")
-    return np.array([[c != " " for c in line.ljust(width)] for line in lines])
+    if mask.ndim != 2:
+        raise ValueError(f"{path}: the mask has shape {mask.shape}, expected (rows, columns)")
+    return mask
+
+
+def _array_mask(content: bytes) -> NDArray[np.bool_]:
+    array: NDArray[Any] = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
+    return array.astype(bool)
+
+
+def _picture_mask(content: bytes) -> NDArray[np.bool_]:
+    from skimage.io import imread
+
+    if not content.startswith(b"\x89PNG"):  # imread would try every format it knows
+        raise ValueError("no PNG file")
+    picture = np.asarray(imread(BytesIO(content), as_gray=True), dtype=np.float64)
+    return np.asarray(picture > picture.max() / 2)
+
+
+def _text_mask(content: bytes) -> NDArray[np.bool_]:
+    lines = content.decode("latin-1").splitlines()
+    width = max((len(line) for line in lines), default=0)
+    return np.array([[c != " " for c in line.ljust(width)] for line in lines], dtype=bool)
+
+
+_MASK_READERS = {".npy": _array_mask, ".png": _picture_mask, ".msk": _text_mask}
+
+_DAMAGED_MASK = (ValueError, OSError, EOFError, SyntaxError, TokenError)
+"""What numpy and the readers of pictures raise for a file that is cut off or something else."""

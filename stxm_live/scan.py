@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -50,8 +51,8 @@ class StackScan(BaseModel):
             raise ValueError(
                 f"shape announces {self.shape[0]} energies, the list has {len(self.energies_ev)}"
             )
-        if len(set(self.energies_ev)) != len(self.energies_ev):
-            raise ValueError("the list of energies names one energy twice")
+        if not all(isfinite(e) and e > 0 for e in self.energies_ev):
+            raise ValueError(f"energies must be positive numbers in eV, got {self.energies_ev}")
         return self
 
     @property

@@ -122,7 +122,7 @@ class Stack:
     def missing_ev(self) -> tuple[float, ...]:
         """Announced energies without a whole frame."""
         whole = {frame.announced_ev for frame in self.frames if frame.is_whole}
-        return tuple(e for e in sorted(self.scan.energies_ev) if e not in whole)
+        return tuple(e for e in sorted(set(self.scan.energies_ev)) if e not in whole)
 
     def intensity(self) -> NDArray[np.float32]:
         """Counts of shape (n_energies, ny, nx), ascending energies."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
+
+logger = logging.getLogger("stxm_live")
 
 
 class Worker(Generic[_T]):
@@ -16,7 +19,8 @@ class Worker(Generic[_T]):
     Parameters
     ----------
     handle : callable
-        Called on the worker's thread with every item; it must not raise.
+        Called on the worker's thread with every item. What it raises is logged, and the next
+        item is taken.
     prepare : callable, optional
         Called once on the worker's thread before the first item, to import and to warm up.
     name : str
@@ -43,11 +47,21 @@ class Worker(Generic[_T]):
     def close(self, timeout_s: float = 10.0) -> bool:
         """Let the worker finish what was submitted; whether it did within the time."""
         self._queue.put(None)
+        if self.is_current_thread:
+            return False
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    @property
+    def is_current_thread(self) -> bool:
+        """Whether the caller runs on this worker."""
+        return threading.current_thread() is self._thread
 
     def _run(self) -> None:
         if self._prepare is not None:
             self._prepare()
         while (item := self._queue.get()) is not None:
-            self._handle(item)
+            try:
+                self._handle(item)
+            except BaseException:
+                logger.exception("an item could not be handled")

@@ -239,3 +239,38 @@ def test_the_monitor_of_an_image_is_its_mean_reading():
 def test_without_a_monitor_there_is_no_reading():
     reader, _ = read(image_documents())
     assert {frame.monitor for frame in reader.stack().frames} == {None}
+
+
+def test_a_second_stream_with_the_same_field_is_left_out_and_named():
+    counts = particle_counts()[0]
+    stream = list(image_documents())
+    descriptor = dict(stream[1][1], uid="dark-descriptor", name="dark")
+    dark = dict(stream[2][1], descriptor="dark-descriptor", uid="dark-event")
+    dark["data"] = {"counts": counts[0] * 0}
+    reader, _ = read([*stream[:-1], ("descriptor", descriptor), ("event", dark), stream[-1]])
+    assert_holds_the_particle(reader)
+    assert "stream 'dark' has 'counts' too and is left out" in reader.notes[0]
+
+
+def test_an_energy_announced_twice_is_taken_as_it_came_last():
+    counts, energies_ev, _ = particle_counts()
+    scan = particle_scan(shape=(14, NY, NX), energies_ev=(*energies_ev, energies_ev[0]))
+    events = [*image_events(), (None, {"energy": energies_ev[0], "counts": counts[0] + 1})]
+    reader, _ = read(documents(events, scan))
+    stack = reader.stack()
+    assert stack.finished
+    np.testing.assert_array_equal(stack.intensity()[0], counts[0] + 1)
+
+
+def test_notes_without_end_are_cut():
+    lines = ((n + 1, {"counts": np.zeros(NX + 1)}) for n in range(300))
+    reader, _ = read(documents(lines, particle_scan(), fields=("counts",), shape=(NX,)))
+    assert len(reader.notes) == 21
+    assert "further notes are left out" in reader.notes[-1]
+
+
+def test_a_monitor_counted_pixel_by_pixel_is_averaged():
+    scan = particle_scan(i0_field="i0")
+    events = [(n, data | {"i0": np.array([1.0, 3.0, np.nan])}) for n, data in image_events()]
+    reader, _ = read(documents(events, scan, fields=("energy", "counts", "i0")))
+    assert {frame.monitor for frame in reader.stack().frames} == {2.0}

@@ -346,3 +346,124 @@ def test_a_failure_is_told_once_and_maps_it_made_outdated_are_not_returned(nvpf)
         with pytest.raises(ValueError, match="image at 505 eV is shifted by"):
             live.wait(uid, timeout_s=30)
     assert len(recorder.maps) == len(recorder.errors) == 1
+
+
+def test_a_sink_cannot_change_what_the_maps_are_made_of(nvpf, tmp_path):
+    np.save(tmp_path / "mask.npy", particle_counts()[2].specimen)
+    (tmp_path / "i0.csv").write_text("400,3000\n600,3000\n")
+    recipe = nvpf.with_changes(
+        {
+            "specimen.mask": tmp_path / "mask.npy",
+            "i0.source": "spectrum",
+            "i0.spectrum": tmp_path / "i0.csv",
+        }
+    )
+    refused = []
+
+    def meddle(view):
+        for name in ("od", "specimen", "measured", "mean_spectrum", "reference_od"):
+            with pytest.raises(ValueError, match="read-only"):
+                getattr(view, name)[...] = 0
+            refused.append(name)
+
+    docs = list(image_documents())
+    with LivePhaseMapper(recipe) as live:
+        live.add_sink(on_cube=meddle)
+        maps = live.wait(feed(live, docs), timeout_s=30)
+    assert len(refused) == 5 * 13
+    assert maps.identical(map_run(docs, recipe))
+
+
+def test_a_sink_that_waits_for_maps_is_refused_at_once(live):
+    heard = []
+
+    def wait(view):
+        with pytest.raises(RuntimeError, match="a sink cannot wait"):
+            live.wait(view.key.run_uids[0], timeout_s=60)
+        heard.append(view)
+
+    live.add_sink(on_cube=wait)
+    live.wait(feed(live, image_documents()), timeout_s=30)
+    assert len(heard) == 13
+
+
+def test_a_sink_with_nothing_to_call_is_refused(live):
+    with pytest.raises(TypeError, match=r"add_sink\(on_maps=function\)"):
+        live.add_sink([].append)
+
+
+def test_even_a_sink_that_ends_the_program_does_not_end_the_worker(live, caplog):
+    def ends(_):
+        raise SystemExit(3)
+
+    live.add_sink(on_maps=ends)
+    with caplog.at_level(logging.CRITICAL, "stxm_live"):
+        feed(live, image_documents())
+        uid = feed(live, image_documents())
+        assert live.wait(uid, timeout_s=30).status == "complete"
+
+
+def test_a_sink_on_a_thread_of_its_own_holds_up_nothing_and_skips_what_is_old(nvpf):
+    release, seen = threading.Event(), Recorder()
+
+    def slow(view):
+        release.wait(20)
+        seen.on_cube(view)
+
+    with LivePhaseMapper(nvpf) as live:
+        live.add_sink(on_cube=slow, on_maps=seen.on_maps, own_thread=True)
+        maps = live.wait(feed(live, image_documents()), timeout_s=30)
+        assert not seen.cubes
+        release.set()
+    assert 1 <= len(seen.cubes) < 13
+    assert seen.cubes[-1].measured.all()
+    assert seen.maps == [maps]
+    assert "stxm-live-sink-1" in seen.threads
+
+
+def test_closing_during_a_run_ends_the_wait_with_the_reason(nvpf):
+    live = LivePhaseMapper(nvpf)
+    docs = list(image_documents())[:8]
+    feeder = threading.Thread(target=lambda: feed(live, docs))
+    feeder.start()
+    feeder.join()
+    closer = threading.Timer(0.3, live.close)
+    closer.start()
+    with pytest.raises(RuntimeError, match="closed before the run ended"):
+        live.wait(docs[0][1]["uid"], timeout_s=30)
+    closer.join()
+
+
+def test_runs_that_are_no_stack_do_not_push_results_out_of_memory(live):
+    uid = feed(live, image_documents())
+    for _ in range(12):
+        feed(live, documents(image_events(), particle_scan(), md={"plan_name": "count"}))
+    assert live.wait(uid, timeout_s=30).status == "complete"
+
+
+def test_an_event_that_cannot_be_read_is_a_problem_of_its_run(live, caplog):
+    docs = list(image_documents())
+    del docs[4][1]["seq_num"]
+    with caplog.at_level(logging.CRITICAL, "stxm_live"):
+        uid = feed(live, docs)
+        assert live.wait(uid, timeout_s=30).status == "incomplete"
+    assert any("event document could not be used" in p for p in live.status(uid).problems)
+
+
+def test_files_the_recipe_names_are_read_before_the_scan(nvpf, tmp_path):
+    missing = {"i0.source": "spectrum", "i0.spectrum": tmp_path / "i0.csv"}
+    with pytest.raises(FileNotFoundError, match=r"i0\.csv"):
+        LivePhaseMapper(nvpf.with_changes(missing))
+
+
+def test_bad_images_do_not_disturb_the_scan_and_are_named(live, RE):
+    counts, energies_ev, _ = particle_counts()
+    bad = np.array(counts)
+    bad[2], bad[9] = np.nan, 0
+    RE.subscribe(live)
+    (uid,) = RE(stack_plan(EnergyImageDevice(bad, energies_ev), particle_scan()))
+    maps = live.wait(uid, timeout_s=30)
+    text = " ".join(maps.warnings)
+    assert maps.status == "incomplete"
+    assert "image at 515.6 eV has no usable pixel" in text
+    assert "image at 525 eV has no usable pixel" in text

@@ -63,7 +63,7 @@ def test_every_shipped_recipe_loads_by_its_name():
     assert "nvpf" in shipped_recipes()
     for name, path in shipped_recipes().items():
         assert Recipe.load(name).name == name
-        assert Recipe.load(path).fingerprint() == Recipe.load(name).fingerprint()
+        assert Recipe.load(path).fingerprint == Recipe.load(name).fingerprint
 
 
 def test_an_unknown_recipe_names_those_that_ship(tmp_path, monkeypatch):
@@ -129,11 +129,26 @@ def test_what_a_recipe_does_not_say_has_the_papers_defaults():
         ({"i0": {"region": [1, 2, 3]}}, r"i0\.region\.3: Field required"),
         ({"resolver": {"method": "magic"}}, "resolver.method: .*'mahalanobis'"),
         ({"detector": {"photons_per_count": 0}}, r"detector\.photons_per_count: .*greater than 0"),
+        (
+            {"detector": {"photons_per_count": float("inf")}},
+            r"detector\.photons_per_count: .*finite",
+        ),
+        ({"detector": {"dark_counts": float("nan")}}, r"detector\.dark_counts: .*finite"),
+        ({"energies_ev": [515, float("inf")]}, r"energies_ev\.1: .*finite"),
+        ({"i0": {"region": [0, 1, 0, float("nan")]}}, r"i0\.region\.3: .*finite"),
+        ({"colors": {"A": "red", "B": "#12"}}, "colors: colour '#12' of phase 'B': expected"),
+        ({"colors": {"A": "red;background:url(x)"}}, "colors: colour 'red;.*' of phase 'A'"),
+        ({"colors": {"A": "teal\n"}}, "colors: colour .* of phase 'A'"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(changes, problem):
     with pytest.raises(ValueError, match=rf"recipe '.*' in \.:\n(?s:.*)  {problem}"):
         Recipe.from_values(values(**changes))
+
+
+def test_colours_are_hexadecimal_or_words():
+    colors = {"A": "#1b7", "B": "#1B7A3D", "C": "rebeccapurple", "D": "tab:blue"}
+    assert Recipe.from_values(values(colors=colors)).colors == colors
 
 
 def test_all_wrong_values_are_told_at_once_a_line_each():
@@ -220,17 +235,17 @@ def test_excluded_energies_are_left_out_within_the_tolerance():
 
 
 def test_the_fingerprint_depends_on_values_and_contents_not_on_the_place(folder, tmp_path):
-    first = Recipe.load(folder).fingerprint()
+    first = Recipe.load(folder).fingerprint
     assert len(first) == len(hashlib.sha256().hexdigest())
     moved = tmp_path / "elsewhere"
     shutil.copytree(folder, moved)
-    assert Recipe.load(moved).fingerprint() == first
-    assert Recipe.load(folder).with_changes({"model": "bundle"}).fingerprint() == first
-    seen = {first, Recipe.load(folder).with_changes({"ambiguity_threshold": 0.006}).fingerprint()}
+    assert Recipe.load(moved).fingerprint == first
+    assert Recipe.load(folder).with_changes({"model": "bundle"}).fingerprint == first
+    seen = {first, Recipe.load(folder).with_changes({"ambiguity_threshold": 0.006}).fingerprint}
     for name in ("spectra/fe.csv", "i0.xsp", "particle.msk"):
         with (moved / name).open("a") as file:
             file.write("\n")
-        seen.add(Recipe.load(moved).fingerprint())
+        seen.add(Recipe.load(moved).fingerprint)
     assert len(seen) == 5
 
 
@@ -259,10 +274,42 @@ def test_whatever_is_brighter_than_half_in_a_coloured_picture_is_specimen(tmp_pa
     assert read_mask(tmp_path / "mask.png").tolist() == [[0, 1, 0], [0, 0, 0]]
 
 
-def test_an_empty_mask_file_is_refused_by_name(tmp_path):
-    (tmp_path / "empty.msk").write_text("\n\n")
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_an_empty_mask_file_is_refused_by_name(tmp_path, content):
+    (tmp_path / "empty.msk").write_bytes(content)
     with pytest.raises(ValueError, match=r"empty\.msk: the mask is empty"):
         read_mask(tmp_path / "empty.msk")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".png"])
+def test_a_damaged_mask_file_is_refused_by_name(tmp_path, rng, suffix):
+    path = tmp_path / f"mask{suffix}"
+    mask = (rng.random((40, 50)) * 255).astype(np.uint8)
+    np.save(path, mask) if suffix == ".npy" else imsave(path, mask)
+    whole = path.read_bytes()
+    other = {".npy": b"PK\x03\x04" + whole, ".png": whole[:12] + b"XXXX" + whole[16:]}
+    for content in (b"", b"no mask", whole[:20], whole[:200], other[suffix]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"mask\.\w+: cannot be read as a mask \("):
+            read_mask(path)
+
+
+@pytest.mark.parametrize("name", ["mask.tif", "mask"])
+def test_a_mask_of_another_kind_is_refused_with_the_kinds_there_are(tmp_path, name):
+    (tmp_path / name).write_text("xx\n")
+    with pytest.raises(ValueError, match=rf"{name}: a mask is a file \.msk, \.npy, \.png, not "):
+        read_mask(tmp_path / name)
+
+
+def test_a_mask_that_is_no_image_is_refused_with_its_shape(tmp_path):
+    np.save(tmp_path / "cube.npy", np.ones((2, 3, 4)))
+    with pytest.raises(ValueError, match=r"cube\.npy: the mask has shape \(2, 3, 4\)"):
+        read_mask(tmp_path / "cube.npy")
+
+
+def test_a_mask_that_is_not_there_is_told_as_such(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.png"):
+        read_mask(tmp_path / "nowhere.png")
 
 
 def test_a_mask_array_of_python_objects_is_not_unpacked(tmp_path):

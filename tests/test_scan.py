@@ -113,7 +113,8 @@ def test_a_missing_field_is_named_as_the_block_calls_it(name):
     [
         ({"shape": [2, 4, 5]}, "announces 2 energies, the list has 3"),
         ({"shape": [3, 0, 5]}, "all at least 1"),
-        ({"energies": [515.6, 515.6, 524.0]}, "names one energy twice"),
+        ({"energies": [515.6, -1.0, 524.0]}, "positive numbers in eV"),
+        ({"energies": [515.6, float("nan"), 524.0]}, "positive numbers in eV"),
         ({"dwell_ms": -1}, "dwell_ms: .*greater than or equal to 0"),
         ({"x_extent": [0, "left"]}, r"x_extent\.1: .*valid number"),
         ({"shape": [3, 4]}, r"shape\.2: Field required"),
