@@ -37,7 +37,7 @@ _COLOR = re.compile(r"#[0-9a-f]{3}(?:[0-9a-f]{3})?|(?:tab:)?[a-z]+", re.IGNORECA
 def _beside_the_recipe(path: Path | None, info: ValidationInfo) -> Path | None:
     """A path in a recipe is relative to the recipe's own folder."""
     folder = (info.context or {}).get("folder", Path())
-    return path if path is None or path.is_absolute() else Path(folder) / path
+    return None if path is None else (Path(folder) / path).absolute()
 
 
 class _Options(BaseModel):
@@ -240,7 +240,7 @@ class Recipe(_Options):
         >>> recipe.selected([514.8, 515.1, 516.0, 517.4, 530.0])
         [515.1, 517.4]
         """
-        offered = np.array([e for e in sorted(energies_ev) if not self._excludes(e)])
+        offered = np.array([e for e in sorted(set(energies_ev)) if not self._excludes(e)])
         if self.energies_ev is None or offered.size == 0:
             return [float(e) for e in offered]
         nearest = [(e, float(offered[np.abs(offered - e).argmin()])) for e in self.energies_ev]
@@ -262,8 +262,17 @@ class Recipe(_Options):
         wanted = [e for e in self.energies_ev or () if not self._excludes(e)]
         return [e for e in wanted if not any(abs(e - c) <= self._reach_ev for c in chosen)]
 
+    def read_files(self) -> None:
+        """Read what the recipe names, so that nothing is missing later; errors as for reading."""
+        for content in ("reference_spectra", "i0_spectrum", "specimen_mask", "fingerprint"):
+            getattr(self, content)
+
+    @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over every value and every file the recipe names, model excepted."""
+        """SHA-256 over every value and every file the recipe names, model excepted.
+
+        Taken once, like the contents of the files.
+        """
         digest = hashlib.sha256()
         paths = {"references", "model", "spectrum", "mask"}
         digest.update(repr(_without(self.model_dump(mode="json"), paths)).encode())

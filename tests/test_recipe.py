@@ -63,7 +63,7 @@ def test_every_shipped_recipe_loads_by_its_name():
     assert "nvpf" in shipped_recipes()
     for name, path in shipped_recipes().items():
         assert Recipe.load(name).name == name
-        assert Recipe.load(path).fingerprint() == Recipe.load(name).fingerprint()
+        assert Recipe.load(path).fingerprint == Recipe.load(name).fingerprint
 
 
 def test_an_unknown_recipe_names_those_that_ship(tmp_path, monkeypatch):
@@ -235,17 +235,17 @@ def test_excluded_energies_are_left_out_within_the_tolerance():
 
 
 def test_the_fingerprint_depends_on_values_and_contents_not_on_the_place(folder, tmp_path):
-    first = Recipe.load(folder).fingerprint()
+    first = Recipe.load(folder).fingerprint
     assert len(first) == len(hashlib.sha256().hexdigest())
     moved = tmp_path / "elsewhere"
     shutil.copytree(folder, moved)
-    assert Recipe.load(moved).fingerprint() == first
-    assert Recipe.load(folder).with_changes({"model": "bundle"}).fingerprint() == first
-    seen = {first, Recipe.load(folder).with_changes({"ambiguity_threshold": 0.006}).fingerprint()}
+    assert Recipe.load(moved).fingerprint == first
+    assert Recipe.load(folder).with_changes({"model": "bundle"}).fingerprint == first
+    seen = {first, Recipe.load(folder).with_changes({"ambiguity_threshold": 0.006}).fingerprint}
     for name in ("spectra/fe.csv", "i0.xsp", "particle.msk"):
         with (moved / name).open("a") as file:
             file.write("\n")
-        seen.add(Recipe.load(moved).fingerprint())
+        seen.add(Recipe.load(moved).fingerprint)
     assert len(seen) == 5
 
 
