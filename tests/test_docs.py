@@ -51,8 +51,7 @@ def folder(tmp_path, monkeypatch):
 def test_what_a_page_shows_works(page, folder, RE):
     text = page.read_text(encoding="utf-8")
     if "mine.toml" in text and "recipe new mine.toml" not in text:
-        shown = "".join(block for kind, block, _ in blocks(page) if kind == "toml")
-        Path("mine.toml").write_text(shown + TEMPLATE.format(name="mine"))
+        Path("mine.toml").write_text(TEMPLATE.format(name="mine"))
     microscope = SimulatedMicroscope.with_particle(
         Recipe.load("nvpf").reference_spectra, rng=np.random.default_rng(1), shape=(60, 64)
     )
@@ -60,6 +59,10 @@ def test_what_a_page_shows_works(page, folder, RE):
     for kind, block, line in blocks(page):
         if kind == "console":
             run_commands(block)
+        elif kind == "toml":
+            name = re.match(r"# (\w+\.toml)\n", block)
+            assert name, f"line {line}: the block does not say which file it is"
+            Path(name[1]).write_text(block)
         elif kind == "python":
             # padded, so that an error names the line of the page
             exec(compile("\n" * line + block, str(page), "exec"), names)

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from stxm_live import bundle, recipe, scan
 from stxm_live.cli import app, recipes
+from stxm_live.files.mapped import Mapping
 from stxm_live.phase_maps import PRODUCTS
 
 
@@ -23,6 +24,7 @@ def write(folder: Path) -> None:
         "template": f"```toml\n{recipes.TEMPLATE.format(name='mine')}```\n",
         "stack-scan": table(scan.StackScan),
         "bundle": bundle_tables(),
+        "mapping": table(Mapping),
         "products": product_table(),
         "commands": "\n".join(command_pages(typer.main.get_command(app), "stxm-live")),
     }
