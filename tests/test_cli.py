@@ -84,6 +84,14 @@ def test_wrong_usage_exits_with_2(run):
     assert run("nonsense")[0] == 2
 
 
+@pytest.mark.parametrize("command", ["runs", "replay", "export -1", "figures -1", "train -1"])
+def test_commands_that_only_read_make_no_catalogue(run, tmp_path, command):
+    code, text = run(*command.split(), "--catalog", "typo")
+    assert code == 1
+    assert text == f"error: no catalogue in {tmp_path / 'typo'}; stxm-live import makes one "
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_train_wants_runs_or_simulated_spectra_not_both(run):
     code, text = run("train")
     assert code == 1

@@ -26,7 +26,10 @@ def default_folder() -> Path:
 
 
 def open_catalog(
-    path: str | Path | None = None, *, image_roots: Sequence[str | Path] = ()
+    path: str | Path | None = None,
+    *,
+    image_roots: Sequence[str | Path] = (),
+    create: bool = True,
 ) -> databroker.Broker:
     """Open the catalogue in a folder, and make it if there is none.
 
@@ -39,6 +42,8 @@ def open_catalog(
         The catalogue's folder; default is `default_folder`.
     image_roots : sequence of path-like
         Folders of image files that runs refer to; without them Tiled refuses to read there.
+    create : bool
+        False: a folder without a catalogue is an error, and nothing is made.
 
     Returns
     -------
@@ -48,11 +53,15 @@ def open_catalog(
 
     Raises
     ------
+    FileNotFoundError
+        If there is no catalogue and none is to be made.
     OSError
         If the folder cannot be made or written.
     """
     folder = Path(path) if path is not None else default_folder()
     folder = folder.expanduser().absolute()
+    if not create and not (folder / _DATABASE).exists():
+        raise FileNotFoundError(f"no catalogue in {folder}; stxm-live import makes one")
     _require_writable(folder)
     if not (folder / _DATABASE).exists():
         _create_database(folder)

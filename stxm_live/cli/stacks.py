@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Catalog = Annotated[
     Path | None,
-    typer.Option("--catalog", "-c", help="Folder of the catalogue [default: your data folder]."),
+    typer.Option("--catalog", "-c", help="Folder of the catalogue; default: your data folder."),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -62,11 +62,11 @@ def map_stack(
         str | None, typer.Option(help="A recipe instead: a TOML file or a shipped name.")
     ] = None,
     i0: Annotated[
-        Path | None, typer.Option(help="I0 spectrum [default: the empty region of the images].")
+        Path | None, typer.Option(help="I0 spectrum; default: the empty region of the images.")
     ] = None,
     mask: Annotated[Path | None, typer.Option(help="Specimen mask: .msk, .npy or .png.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures [default: STACK-maps].")
+        Path | None, typer.Option(help="Folder for the pictures; default: STACK-maps.")
     ] = None,
     region: Region = None,
     detector: Detector = None,
@@ -116,7 +116,7 @@ def import_stacks(
     """
     from stxm_live.files import import_stack
 
-    with opened(catalog) as broker:
+    with opened(catalog, create=True) as broker:
         for path in files:
             with console.status(f"importing {escape(str(path))}"):
                 uid = import_stack(broker, path, region=region, detector=detector)
@@ -128,7 +128,7 @@ def replay(
     run: Annotated[str, typer.Argument(help="uid, the beginning of one, scan_id, or -1.")] = "-1",
     recipe: Annotated[
         str | None,
-        typer.Option(help="Recipe [default: the one of the stored result, else nvpf]."),
+        typer.Option(help="Recipe; default: the one of the stored result, else nvpf."),
     ] = None,
     catalog: Catalog = None,
     out: Annotated[Path | None, typer.Option(help="Also write pictures to this folder.")] = None,
@@ -196,12 +196,12 @@ def runs(
 
 
 @contextmanager
-def opened(folder: Path | None) -> Iterator[databroker.Broker]:
-    """The catalogue, closed at the end."""
+def opened(folder: Path | None, *, create: bool = False) -> Iterator[databroker.Broker]:
+    """The catalogue, closed at the end; an error if there is none, unless it is to be made."""
     from stxm_live.catalog import close_catalog, open_catalog
 
     with console.status("opening the catalogue (some seconds)"):
-        broker = open_catalog(folder)
+        broker = open_catalog(folder, create=create)
     try:
         yield broker
     finally:
