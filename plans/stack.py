@@ -65,6 +65,8 @@ def stxm_stack(
     """
     if mode == "line" and y_axis is None:
         raise ValueError("line mode moves the y axis between lines; pass y_axis=")
+    if len(set(energies_ev)) != len(energies_ev):
+        raise ValueError("energies_ev names one energy twice")
     scan = StackScan(
         shape=(len(energies_ev), ny, nx),
         energies_ev=tuple(float(e) for e in energies_ev),

@@ -50,7 +50,7 @@ def export(
     catalog: Catalog = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Map the run anew with it [default: the stored result, else nvpf]."),
+        typer.Option(help="Map the run anew with it; default: the stored result, else nvpf."),
     ] = None,
     changes: Settings = None,
     pixels: Annotated[

@@ -35,7 +35,7 @@ def figures(
     ],
     recipe: Annotated[
         str | None,
-        typer.Option(help="Recipe [default: the one of the stored result, else nvpf]."),
+        typer.Option(help="Recipe; default: the one of the stored result, else nvpf."),
     ] = None,
     catalog: Catalog = None,
     out: Out = Path("figures"),
@@ -98,7 +98,7 @@ def _draw_run(found: Any, recipe: Recipe, folder: Path) -> tuple[PhaseMaps, list
 @one_line_errors
 def diagnose(
     bundle: Annotated[
-        Path | None, typer.Argument(help="Folder of the bundle [default: the recipe's].")
+        Path | None, typer.Argument(help="Folder of the bundle; default: the recipe's.")
     ] = None,
     recipe: Annotated[
         str, typer.Option(help="The recipe it was trained for: a TOML file or a shipped name.")

@@ -138,7 +138,7 @@ def train(
         int | None, typer.Option(help="Train on so many simulated spectra instead of runs.")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Fixed number; the paper's is 400 [default: to a plateau].")
+        int | None, typer.Option(help="Fixed number; the paper's is 400; default: to a plateau.")
     ] = None,
     max_minutes: Annotated[float, typer.Option(help="Time limit without --epochs.")] = 9.0,
     beta: Annotated[float, typer.Option(help="Weight of the divergence.")] = 1e-5,
