@@ -4,7 +4,8 @@
 
 Synthetic: particles at five states of charge, drifting a pixel per image, references matched.
 Means over particles. Accuracy counts every mapped specimen pixel, balanced accuracy every phase
-alike; ``expected`` is the accuracy that the probabilities promise.
+alike; ``expected`` is the accuracy that the probabilities promise. ``ambiguous share`` is that of
+the specimen pixels, the same for every map.
 """
 
 from __future__ import annotations
@@ -38,16 +39,18 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = Recipe.load("nvpf")
     model = load_model(recipe)
-    table = Table("photons", "map", "accuracy", "balanced", "ambiguous px", "expected")
+    table = Table(
+        "photons", "map", "accuracy", "balanced", "ambiguous px", "expected", "ambiguous share"
+    )
     figures = {}
     for photons in PHOTONS:
         scans = list(scored_scans(recipe, model, photons, arguments))
         for name in scans[0]:
-            mean = np.nanmean([scan[name] for scan in scans], axis=0)
+            mean = np.mean([scan[name] for scan in scans], axis=0)
             figures[f"{photons} {name}"] = mean.tolist()
             table.add_row(f"{photons}", name, *("" if np.isnan(m) else f"{m:.3f}" for m in mean))
         table.add_section()
-    Console(width=100).print(table)
+    Console(width=116).print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1))
 
@@ -92,7 +95,7 @@ def scanned(
 def scores(
     maps: PhaseMaps, all_candidates: PhaseMaps, truth: NDArray[np.int8]
 ) -> dict[str, NDArray[np.float64]]:
-    """Accuracy, balanced accuracy, accuracy on ambiguous pixels, expected accuracy."""
+    """Accuracy, balanced, on ambiguous pixels, expected, and the share of ambiguous pixels."""
     assert maps.probability is not None
     counted = (maps.phase_index >= 0) & (truth >= 0)
     indices = {
@@ -108,7 +111,13 @@ def scores(
         per_phase = [right[truth[counted] == k].mean() for k in np.unique(truth[counted])]
         unclear = right[maps.ambiguous[counted]].mean()
         result[name] = np.array(
-            [right.mean(), np.mean(per_phase), unclear, expected.get(name, np.nan)]
+            [
+                right.mean(),
+                np.mean(per_phase),
+                unclear,
+                expected.get(name, np.nan),
+                maps.ambiguous_share,
+            ]
         )
     return result
 
