@@ -2,16 +2,19 @@ import re
 from pathlib import Path
 
 import made_up_maps as made_up
+import numpy as np
 import pytest
 import xarray
-from particles import documents, particle_counts, particle_scan
+from particles import documents, particle_counts, particle_scan, write_sdf
 from typer.testing import CliRunner
 
 from stxm_live.catalog import store_documents, store_maps
 from stxm_live.cli import app
 from stxm_live.cli.export import Format, _result, write_formats
+from stxm_live.files import read_stack
 from stxm_live.offline import map_run
 from stxm_live.recipe import Recipe
+from stxm_live.registration import register
 from stxm_live.results import read_nexus, write_nexus
 
 
@@ -72,6 +75,33 @@ def test_errors_are_a_line_that_names_the_file(run, maps):
     assert code == 1
     assert "a NeXus file is exported as it is" in text
     assert run("export", "first.nxs", "--format", "pdf")[0] == 2
+
+
+def test_aligned_images_are_not_made_of_a_result(run, maps):
+    write_nexus(maps, "first.nxs")
+    code, text = run("export", "first.nxs", "--format", "ncb")
+    assert code == 1
+    assert text == "error: nxstxm and ncb are written from a run; a NeXus file has no raw counts "
+
+
+@pytest.mark.slow
+def test_the_aligned_images_of_a_run_are_written_for_other_programs(run, tmp_path, nvpf):
+    write_sdf(tmp_path, "stack")
+    assert run("import", "stack.hdr", "--catalog", "runs")[0] == 0
+    command = ["export", "-1", "--catalog", "runs", "--recipe", "nvpf", "--out", "r"]
+    code, text = run(*command, "-f", "nxstxm", "-f", "ncb")
+    assert code == 0, text
+    assert "-1: 2 files in r" in text
+    assert names("r") >= {"aligned.hdf5", "aligned.ncb"}
+    assert "maps.nxs" not in names("r")
+    stack = read_stack("stack.hdr")
+    expected = register(stack, nvpf).intensity
+    written = read_stack("r/aligned.hdf5")
+    np.testing.assert_array_equal(written.intensity(), expected)
+    np.testing.assert_allclose(written.energies_ev, stack.energies_ev)
+    as_ncb = read_stack("r/aligned.ncb").intensity()
+    known = np.isfinite(expected)
+    np.testing.assert_allclose(as_ncb[known], expected[known], atol=expected[known].max() / 3e4)
 
 
 def test_hostile_names_of_phases_write_no_file_outside_the_folder(tmp_path):

@@ -29,6 +29,12 @@ class Format(StrEnum):
     csv = "csv"
     tiff = "tiff"
     all = "all"
+    nxstxm = "nxstxm"
+    ncb = "ncb"
+
+
+ALIGNED = (Format.nxstxm, Format.ncb)
+"""The aligned images rather than a result: only on request, and not of a result's file."""
 
 
 @one_line_errors
@@ -42,7 +48,12 @@ def export(
     ],
     formats: Annotated[
         list[Format],
-        typer.Option("--format", "-f", help="nexus, html (a page to send by mail), csv, tiff."),
+        typer.Option(
+            "--format",
+            "-f",
+            help="nexus, html (a page to send by mail), csv, tiff, all of these; or the aligned "
+            "images of a run: nxstxm (MANTiS), ncb (aXis2000). Repeatable.",
+        ),
     ] = [Format.all],  # noqa: B006  typer reads it only
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder; of several results each gets its own.")
@@ -60,18 +71,31 @@ def export(
     """Write results as files: NeXus, a HTML page that opens offline, CSV tables, TIFF images.
 
     Examples: stxm-live export -1 --catalog runs --out results; stxm-live export results/maps.nxs
-    --format html
+    --format html; stxm-live export -1 --format nxstxm
     """
     sources = [_source(run) for run in runs]
+    if set(ALIGNED).intersection(formats) and any(isinstance(s, Path) for s in sources):
+        raise ValueError("nxstxm and ncb are written from a run; a NeXus file has no raw counts")
     if (recipe or changes) and any(isinstance(source, Path) for source in sources):
         raise ValueError("--recipe and --set map a run anew; a NeXus file is exported as it is")
-    for source, dataset in _datasets(sources, catalog, recipe, parse_settings(changes)):
-        folder = out / _name(source) if len(sources) > 1 else out
-        with console.status(f"writing {escape(str(source))}"):
-            files = write_formats(dataset, folder, formats, pixels=pixels)
-        console.print(f"{escape(str(source))}: {len(files)} files in {escape(str(folder))}")
-        for path in files:
-            console.print(f"  {escape(str(path.relative_to(folder)))}")
+    settings = parse_settings(changes)
+    folders = {s: out / _name(s) if len(sources) > 1 else out for s in sources}
+    if not set(ALIGNED).issuperset(formats):
+        for source, dataset in _datasets(sources, catalog, recipe, settings):
+            with console.status(f"writing {escape(str(source))}"):
+                files = write_formats(dataset, folders[source], formats, pixels=pixels)
+            _print_files(source, folders[source], files)
+    if set(ALIGNED).intersection(formats):
+        with opened(catalog) as broker:
+            for source, folder in folders.items():
+                files = write_aligned(broker, str(source), folder, formats, recipe, settings)
+                _print_files(source, folder, files)
+
+
+def _print_files(source: str | Path, folder: Path, files: Sequence[Path]) -> None:
+    console.print(f"{escape(str(source))}: {len(files)} files in {escape(str(folder))}")
+    for path in files:
+        console.print(f"  {escape(str(path.relative_to(folder)))}")
 
 
 def write_formats(
@@ -91,6 +115,40 @@ def write_formats(
         files += write_csv(dataset, folder / "csv", pixels=pixels)
     if Format.tiff in wanted:
         files += write_tiff(dataset, folder / "tiff")
+    return files
+
+
+def write_aligned(
+    broker: databroker.Broker,
+    run: str,
+    folder: Path,
+    formats: Sequence[Format],
+    recipe: str | None = None,
+    changes: dict[str, Any] | None = None,
+) -> list[Path]:
+    """Write the aligned counts of a run as ``aligned.hdf5`` (NXstxm) and ``aligned.ncb``, as asked.
+
+    Energies and alignment are those of the recipe, found as for a result.
+    """
+    from stxm_live.files import aligned_stack, write_ncb, write_nexus_stxm
+    from stxm_live.offline import stack_of_run
+    from stxm_live.registration import register
+    from stxm_live.replay import find_run
+
+    found = find_run(broker, run)
+    stored = None if recipe else stored_maps(broker, str(found.start["uid"]))
+    chosen = recipe_of(recipe, stored).with_changes(changes or {})
+    with console.status(f"aligning run {escape(run)}"):
+        stack = stack_of_run(found)
+        aligned = aligned_stack(stack, register(stack, chosen))
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    if Format.nxstxm in formats:
+        files.append(folder / "aligned.hdf5")
+        write_nexus_stxm(files[-1], aligned)
+    if Format.ncb in formats:
+        files.append(folder / "aligned.ncb")
+        write_ncb(files[-1], aligned)
     return files
 
 
