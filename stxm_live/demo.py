@@ -42,7 +42,7 @@ def run_demo(
     *,
     size_px: int = 200,
     photons: float = 2000.0,
-    frame_time_s: float = 0.4,
+    frame_time_s: float = 0.8,
     state_of_charge: str = "Na2VPF",
     seed: int = 20,
     show: bool = False,

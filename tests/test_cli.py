@@ -103,13 +103,13 @@ def test_train_wants_runs_or_simulated_spectra_not_both(run):
 
 @pytest.mark.slow
 def test_the_demo_grows_maps_and_replays_identically_in_a_new_process(run):
-    code, text = run("demo", "d", "--size", 64, "--frame-time", 0, "--seed", 3)
+    code, text = run("demo", "d", "--size", 64, "--frame-time", 0.7, "--seed", 3)
     assert code == 0, text
     assert "identical to the stored result, bit for bit" in text
     for name in ("Pearson correlation", "the paper's map", "likelihood with"):
         assert re.search(rf"{name}[^:]*: [5-9]\d\.\d % of the pixels right", text)
     pictures = [np.asarray(Image.open(p)) for p in sorted(Path("d/pictures").glob("energy-*.png"))]
-    assert len(pictures) == 13
+    assert len(pictures) >= 5  # all 13, unless drawing is slower than the scan
     changes = [(a != b).any(axis=-1).mean() for a, b in pairwise(pictures)]
     assert min(changes) > 0.01  # of the figure's pixels, between any two energies
     for name in ("overview", "phase-map", "resolved-map", "latent-map", "ambiguity"):

@@ -24,7 +24,7 @@ def demo(
     size: Annotated[int, typer.Option(help="Rows and columns of the images.")] = 200,
     photons: Annotated[float, typer.Option(help="Photons per pixel and energy.")] = 2000.0,
     seed: Annotated[int, typer.Option(help="Another seed is another particle.")] = 20,
-    frame_time: Annotated[float, typer.Option(help="Seconds an image takes.")] = 0.4,
+    frame_time: Annotated[float, typer.Option(help="Seconds an image takes.")] = 0.8,
     changes: Settings = None,
     show: Annotated[bool, typer.Option("--show", help="Open a window as well.")] = False,
 ) -> None:
