@@ -151,3 +151,10 @@ def test_a_measured_stack_is_imported_replayed_and_mapped(run, real_folder):
     code, text = run("replay", "-1", "--catalog", "runs", "--verify")
     assert code == 0, text
     assert "identical to the stored result" in text
+
+
+def test_importing_what_is_not_there_makes_no_catalogue(run):
+    code, text = run("import", "nothing.hdr", "--catalog", "runs")
+    assert code == 1
+    assert text == "error: nothing.hdr: no such file "
+    assert not Path("runs").exists()

@@ -116,6 +116,9 @@ def import_stacks(
     """
     from stxm_live.files import import_stack
 
+    for path in files:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file")
     with opened(catalog, create=True) as broker:
         for path in files:
             with console.status(f"importing {escape(str(path))}"):
