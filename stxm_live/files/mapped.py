@@ -137,7 +137,7 @@ def _tiff_images(files: list[Path]) -> NDArray[np.float32]:
     for file in files:
         try:
             images.append(np.asarray(tifffile.imread(file), dtype=np.float32))
-        except _DAMAGED as error:
+        except (*_DAMAGED, tifffile.TiffFileError) as error:
             raise ValueError(f"{file}: cannot be read, no TIFF or cut off ({error})") from error
     if len({image.shape for image in images}) > 1:
         shapes = ", ".join(f"{f.name} {i.shape}" for f, i in zip(files, images, strict=True))
