@@ -135,6 +135,68 @@ class ReferenceSpectra:
         ValueError
             Naming the energies outside the references' range.
         """
+        wanted = self._within(energies_ev)
+        return np.array([np.interp(wanted, self.energies_ev, od) for od in self.od])
+
+    def corrected(self, offset_ev: float, width_ev: float) -> ReferenceSpectra:
+        """The spectra as a monochromator records them whose axis and resolution are off.
+
+        Parameters
+        ----------
+        offset_ev : float
+            True energy minus nominal energy.
+        width_ev : float
+            Standard deviation of the Gaussian by which the beam is wider in energy than that of
+            the references; not negative.
+
+        Returns
+        -------
+        ReferenceSpectra
+            At nominal energies: the range moves by ``-offset_ev``. With a width the steps are
+            divided until none is longer than half the width. Zero and zero give the same object.
+
+        Examples
+        --------
+        >>> energies = np.array([510.0, 512.0, 514.0])
+        >>> peaks = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+        >>> ReferenceSpectra(("a", "b"), energies, peaks).corrected(0.25, 0.0).at([511.75])
+        array([[1.],
+               [0.]])
+        """
+        if not np.isfinite(offset_ev) or not 0 <= width_ev < np.inf:
+            raise ValueError(
+                f"energy offset {offset_ev:g} eV and width {width_ev:g} eV: expected two finite "
+                "numbers, the width not negative"
+            )
+        if offset_ev == 0 and width_ev == 0:
+            return self
+        grid = _subdivided(self.energies_ev, width_ev / 2) if width_ev else self.energies_ev
+        od = self.broadened_at(grid, width_ev)
+        return ReferenceSpectra(self.phase_names, grid - offset_ev, od, self.synthetic)
+
+    def broadened_at(
+        self, energies_ev: Sequence[float] | NDArray[np.floating], width_ev: float
+    ) -> NDArray[np.float64]:
+        """OD of shape (n_phases, n_energies) after a Gaussian of standard deviation ``width_ev``.
+
+        The spectra are taken as straight between their points, and as going on straight for the
+        part of the Gaussian that reaches beyond their ends; energies beyond the ends raise as in
+        `at`. The convolution is exact.
+        """
+        if width_ev == 0:
+            return self.at(energies_ev)
+        from scipy.special import ndtr
+
+        wanted = self._within(energies_ev)
+        slopes = np.diff(self.od, axis=1) / np.diff(self.energies_ev)
+        line = self.od[:, :1] + slopes[:, :1] * (wanted - self.energies_ev[0])
+        # every bend of the polygon is a ramp; a ramp under a Gaussian has a closed form
+        x = (wanted - self.energies_ev[1:-1, None]) / width_ev
+        ramps = width_ev * (x * ndtr(x) + np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
+        return np.asarray(line + np.diff(slopes, axis=1) @ ramps)
+
+    def _within(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
+        """The energies, if all lie inside the references' range."""
         wanted = np.asarray(energies_ev, dtype=np.float64)
         low, high = self.energies_ev[0], self.energies_ev[-1]
         outside = wanted[(wanted < low) | (wanted > high)]
@@ -145,7 +207,7 @@ class ReferenceSpectra:
                 "exclude these energies in the recipe (exclude_energies_ev) "
                 "or extend the references"
             )
-        return np.array([np.interp(wanted, self.energies_ev, od) for od in self.od])
+        return wanted
 
     def correlation(self, energies_ev: Sequence[float]) -> NDArray[np.float64]:
         """Pearson coefficients of shape (n_phases, n_phases) on these energies.
@@ -187,6 +249,13 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _subdivided(energies_ev: NDArray[np.float64], longest_ev: float) -> NDArray[np.float64]:
+    """The same energies and as many evenly between them that no step is longer."""
+    counts = np.maximum(1, np.ceil(np.diff(energies_ev) / longest_ev)).astype(np.intp)
+    place = np.concatenate([[0], np.cumsum(counts)])
+    return np.interp(np.arange(place[-1] + 1), place, energies_ev)
 
 
 def _ascending(

@@ -201,3 +201,51 @@ def test_a_faulty_spectrum_is_refused_with_its_name_and_the_place(tmp_path, text
     path.write_text(text)
     with pytest.raises(ValueError, match=rf"i0\.xsp.*{problem}"):
         read_spectrum(path)
+
+
+def test_corrected_references_hold_at_a_nominal_energy_the_od_of_the_true_one(nvpf):
+    spectra = nvpf.reference_spectra
+    nominal = np.arange(505, 540, 0.7)
+    for offset_ev in (-0.4, 0.3):
+        np.testing.assert_allclose(
+            spectra.corrected(offset_ev, 0).at(nominal), spectra.at(nominal + offset_ev), atol=1e-12
+        )
+    assert spectra.corrected(0, 0) is spectra
+
+
+def test_a_width_is_a_convolution_with_a_gaussian(nvpf):
+    spectra = nvpf.reference_spectra
+    step = 0.005
+    fine = np.arange(510, 540, step)
+    for width_ev in (0.03, 0.3):
+        reach = np.arange(-6 * width_ev, 6 * width_ev + step / 2, step)
+        kernel = np.exp(-0.5 * (reach / width_ev) ** 2)
+        inner = slice(len(reach) // 2, -(len(reach) // 2))
+        expected = [np.convolve(od, kernel / kernel.sum(), "valid") for od in spectra.at(fine)]
+        blurred = spectra.corrected(0, width_ev).at(fine[inner])
+        np.testing.assert_allclose(blurred, expected, atol=6e-3 * np.ptp(spectra.od))
+
+
+def test_offset_and_width_together_do_what_one_after_the_other_does():
+    both = references().corrected(0.4, 0.7)
+    one_by_one = references().corrected(0, 0.7).corrected(0.4, 0)
+    np.testing.assert_allclose(both.energies_ev, one_by_one.energies_ev)
+    np.testing.assert_allclose(both.od, one_by_one.od)
+
+
+def test_a_straight_line_stays_straight_up_to_its_ends_however_wide_the_beam():
+    line = references(od=np.array([[0.0, 2.0, 5.0, 10.0], [10.0, 8.0, 5.0, 0.0]]))
+    broad = line.corrected(0, 1.5)
+    np.testing.assert_allclose(broad.at(ENERGIES_EV), line.od, atol=1e-12)
+    assert (broad.energies_ev[0], broad.energies_ev[-1]) == (510, 520)
+
+
+def test_corrected_references_are_not_extrapolated():
+    with pytest.raises(ValueError, match=r"cover 510.3 to 520.3 eV, the scan has 510 eV"):
+        references().corrected(-0.3, 0.1).at([510.0, 515.0])
+
+
+@pytest.mark.parametrize("wrong", [(np.nan, 0), (0, -0.1), (0, np.inf)])
+def test_an_offset_or_width_that_cannot_be_is_refused(wrong):
+    with pytest.raises(ValueError, match="expected two finite numbers, the width not negative"):
+        references().corrected(*wrong)
