@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from stxm_live.bundle import BundleError
 from stxm_live.cube import CubeView, ODCube
 from stxm_live.frames import RunFrames
 from stxm_live.latent import LatentModel
-from stxm_live.phase_map import map_phases
+from stxm_live.phase_map import map_phases, takes_longer
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
 from stxm_live.registration import Registrar
@@ -78,18 +78,18 @@ class RunAnalysis:
 
     def take(
         self, name: str, doc: Mapping[str, Any], show: Callable[[CubeView], None] | None
-    ) -> PhaseMaps | None:
-        """Take a document; return new maps if it completed or changed the stack.
+    ) -> Iterator[PhaseMaps]:
+        """Take a document; yield new maps if it completed or changed the stack.
 
-        A failure to show is kept in ``problems`` and does not keep the maps from being made; a
-        failure to map is kept in ``error``. Frames stay whatever happens.
+        First come the maps that are quickly made, then those with refined registration and the
+        energy axis. A failure to show is kept in ``problems`` and does not keep the maps from
+        being made; a failure to map is kept in ``error``. Frames stay whatever happens.
         """
         if self._frames is None:
-            return None
+            return
         whole = self._frames(name, doc)
-        maps = None
         if (whole and self._frames.is_whole) or name == "stop":
-            maps = self._map(renew=bool(whole))
+            yield from self._map(renew=bool(whole))
         for frame in whole:
             self._look(frame, show)
         self.n_images = len(self._frames.whole_energies_ev)
@@ -97,7 +97,6 @@ class RunAnalysis:
             self.is_done = True
             self.problems.extend(self._frames.notes)
             self._frames = self._cube = self._registrar = None
-        return maps
 
     def status(self) -> StackStatus:
         """How far the run is."""
@@ -115,26 +114,34 @@ class RunAnalysis:
             self.error,
         )
 
-    def _map(self, *, renew: bool) -> PhaseMaps | None:
-        """Maps of the frames so far; None if they failed or if there is nothing new."""
+    def _map(self, *, renew: bool) -> Iterator[PhaseMaps]:
+        """Maps of the frames so far; none if they failed or if there is nothing new."""
         assert self._frames is not None
         tried = self.maps is not None or self.error is not None
         if tried and not renew:
-            return None
-        revision = 1 if self.maps is None else self.maps.revision + 1
-        try:
-            self.maps = map_phases(
-                self._frames.stack(),
-                self._recipe,
-                model=self._model,
-                registrar=self._registrar,
-                revision=revision,
-            )
-        except Exception as error:  # noqa: BLE001  the scan must go on; wait() raises the cause
-            self.error = error
-            return None
-        self.error = None
-        return self.maps
+            return
+        stack = self._frames.stack()
+        steps = (True, False) if takes_longer(self._recipe) else (False,)
+        for quick in steps:
+            revision = 1 if self.maps is None else self.maps.revision + 1
+            try:
+                self.maps = map_phases(
+                    stack,
+                    self._recipe,
+                    model=self._model,
+                    registrar=self._registrar,
+                    revision=revision,
+                    quick=quick,
+                )
+            except Exception as error:  # noqa: BLE001  the scan goes on; wait() raises the cause
+                if quick or len(steps) == 1:
+                    self.error = error
+                else:  # the maps that are there are as good as they were
+                    self.hidden = self.hidden or error
+                    self.problems.append(f"the maps could not be refined: {error}")
+                return
+            self.error = None
+            yield self.maps
 
     def _look(self, frame: Frame, show: Callable[[CubeView], None] | None) -> None:
         """Show the cube with a new frame, or at least register it before the last one comes."""

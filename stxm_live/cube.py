@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.correlation import best_two, pearson
+from stxm_live.normalisation import RegisteredStack
 from stxm_live.recipe import Recipe
-from stxm_live.registration import RegisteredStack, Registrar
+from stxm_live.registration import Registrar
 from stxm_live.scan import StackScan
 from stxm_live.stack import Frame, Stack, StackKey
 
@@ -85,7 +86,7 @@ class ODCube:
         self.scan = scan
         self.recipe = recipe
         self.energies_ev = tuple(recipe.selected(scan.energies_ev))
-        self._reference_od = recipe.reference_spectra.at(self.energies_ev)
+        self._reference_od = recipe.corrected_references.at(self.energies_ev)
         self._registrar = registrar or Registrar(recipe)
 
     def view(self, stack: Stack, latest: Frame) -> CubeView | None:
@@ -107,7 +108,7 @@ class ODCube:
         od[places] = registered.od[[registered.energies_ev.index(e) for e in known]]
         measured = np.zeros(len(self.energies_ev), dtype=bool)
         measured[places] = True
-        references = self.recipe.reference_spectra
+        references = self.recipe.corrected_references
         so_far = [self.energies_ev[k] for k in places]
         pairs = references.inseparable_pairs(so_far, self.recipe.ambiguity_threshold)
         return CubeView(
@@ -130,7 +131,7 @@ class ODCube:
     def _provisional(self, registered: RegisteredStack) -> NDArray[np.int8]:
         """Phase of the largest coefficient on the energies so far, -1 beside the specimen."""
         mapped = registered.field.specimen & registered.valid
-        references = self.recipe.reference_spectra.at(registered.energies_ev)
+        references = self.recipe.corrected_references.at(registered.energies_ev)
         index = np.full(mapped.shape, -1, dtype=np.int8)
         index[mapped] = best_two(pearson(registered.od[:, mapped], references)).first_index
         return index

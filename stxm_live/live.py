@@ -296,11 +296,10 @@ class LivePhaseMapper:
                 self._runs[uid] = StackStatus(run.state, is_done=True, error=run.error)
             return
         known, n_problems = _failures(run), len(run.problems)
-        maps = run.take(name, doc, self._sinks.cube if self._sinks.want_cubes else None)
+        for maps in run.take(name, doc, self._sinks.cube if self._sinks.want_cubes else None):
+            self._sinks.maps(maps)
         if name == "stop":
             self._forget_descriptors(uid)
-        if maps is not None:
-            self._sinks.maps(maps)
         for problem in run.problems[n_problems:]:
             logger.warning("run %s: %s", uid[:8], problem)
         for text, error in _failures(run).items():

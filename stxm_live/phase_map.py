@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -10,11 +13,12 @@ from numpy.typing import NDArray
 
 from stxm_live.bundle import BundleError
 from stxm_live.latent import LatentModel
+from stxm_live.normalisation import RegisteredStack, normalise
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.quality import Facts, assess
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
-from stxm_live.registration import RegisteredStack, Registrar
+from stxm_live.registration import Registrar
 from stxm_live.resolution import Resolution, by_correlation, correlated, resolve_spectra
 from stxm_live.stack import Stack
 
@@ -26,6 +30,7 @@ def map_phases(
     model: LatentModel | BundleError | None = None,
     registrar: Registrar | None = None,
     revision: int = 1,
+    quick: bool = False,
 ) -> PhaseMaps:
     """Phase, reliability and ambiguity of every pixel of a stack.
 
@@ -46,6 +51,9 @@ def map_phases(
     registrar : Registrar, optional
         One that saw some of the frames before: it saves time and changes nothing.
     revision : int
+    quick : bool
+        Leave out what takes longer, refined registration and the fit of the energy axis: for
+        maps that are shown until those with all of it are there.
 
     Returns
     -------
@@ -58,28 +66,90 @@ def map_phases(
         I0, or a drift beyond the limit. The message says what to do.
     """
     registered = (registrar or Registrar(recipe)).register(stack)
+    source = _Source(registered, recipe, model, quick)
+    return _mapped(registered, recipe, source, revision)
+
+
+def takes_longer(recipe: Recipe) -> bool:
+    """Whether ``quick`` makes a difference."""
+    return recipe.energy_fit or (recipe.alignment.enabled and recipe.alignment.refine)
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """What maps can be made again from: the aligned images, and the recipe they were aligned by."""
+
+    aligned: RegisteredStack
+    recipe: Recipe
+    model: LatentModel | BundleError | None
+    quick: bool
+
+    def model_for(self, recipe: Recipe) -> LatentModel | BundleError | None:
+        """The model at hand, if the recipe has the same."""
+        return self.model if recipe.model == self.recipe.model else None
+
+    def registered(self, recipe: Recipe) -> RegisteredStack:
+        """The same aligned images, normalised as another recipe says."""
+        if any(getattr(recipe, table) != getattr(self.recipe, table) for table in _ALIGNING):
+            raise ValueError(
+                "redo keeps the images as they were aligned; for changes of [alignment] or "
+                "[detector] use map_run(run, recipe)"
+            )
+        if _asks_for_more(recipe, self.recipe):
+            raise ValueError(
+                "redo has the aligned images only; for energies that the recipe left out before "
+                "use map_run(run, recipe)"
+            )
+        return normalise(self.aligned.selected(recipe), recipe)
+
+
+_ALIGNING = ("alignment", "detector")
+"""Tables of a recipe that decide what is done to the raw images."""
+
+
+def _asks_for_more(recipe: Recipe, than: Recipe) -> bool:
+    """Whether a recipe may select an energy that another one leaves out."""
+    if not set(than.exclude_energies_ev) <= set(recipe.exclude_energies_ev):
+        return True
+    return than.energies_ev is not None and not (
+        recipe.energies_ev is not None and set(recipe.energies_ev) <= set(than.energies_ev)
+    )
+
+
+def _redone(
+    changes: Mapping[str, Any], *, source: _Source, recipe: Recipe, revision: int
+) -> PhaseMaps:
+    """See `PhaseMaps.redo`."""
+    changed = recipe.with_changes(changes)
+    return _mapped(source.registered(changed), changed, source, revision + 1)
+
+
+def _mapped(
+    registered: RegisteredStack, recipe: Recipe, source: _Source, revision: int
+) -> PhaseMaps:
+    """Maps of a registered stack."""
     if len(registered.energies_ev) < 2:
         raise ValueError(
-            f"{stack.key}: maps need at least two images at energies of the recipe, there is "
-            f"one, at {registered.energies_ev[0]:g} eV"
+            f"{registered.key}: maps need at least two images at energies of the recipe, there "
+            f"is one, at {registered.energies_ev[0]:g} eV"
         )
     mapped = registered.field.specimen & registered.valid
     spectra = correlated(registered, mapped, recipe)
     products = by_correlation(spectra, recipe)
     resolution = None
     if not registered.missing_ev:
-        resolution = resolve_spectra(spectra, registered, mapped, recipe, model)
+        resolution = resolve_spectra(spectra, registered, mapped, recipe, source.model_for(recipe))
         products |= resolution.products
     counts = _mean_counts(registered.intensity)
     facts = _facts(registered, counts, mapped, resolution, recipe)
-    references = recipe.reference_spectra
+    references = recipe.corrected_references
     return PhaseMaps(
-        key=stack.key,
+        key=registered.key,
         status="incomplete" if registered.missing_ev else "complete",
         revision=revision,
         phase_names=references.phase_names,
         energies_ev=registered.energies_ev,
-        extent_um=stack.scan.extent_um,
+        extent_um=registered.extent_um,
         od=registered.od,
         counts=counts,
         specimen=registered.field.specimen,
@@ -93,6 +163,7 @@ def map_phases(
         colors=dict(recipe.colors),
         warnings=_warnings(registered, facts, resolution, recipe),
         provenance=_provenance(registered, resolution, recipe),
+        remake=partial(_redone, source=source, recipe=recipe, revision=revision),
     )
 
 
@@ -138,7 +209,7 @@ def _facts(
     n_mapped = int(mapped.sum())
     return Facts(
         missing_ev=registered.missing_ev,
-        separation=recipe.reference_spectra.smallest_separation(registered.energies_ev),
+        separation=recipe.corrected_references.smallest_separation(registered.energies_ev),
         wrong_probability=None if resolution is None else resolution.products["wrong_probability"],
         median_counts=float(np.median(counts[mapped])) if n_mapped else 0.0,
         misfit=None if resolution is None else _misfit(registered, mapped, resolution, recipe),
@@ -191,7 +262,7 @@ def _warnings(
         )
     if resolution is not None:
         notes.extend(resolution.notes)
-    if recipe.reference_spectra.synthetic:
+    if recipe.corrected_references.synthetic:
         notes.append("the reference spectra are synthetic")
     return tuple(notes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -44,13 +44,25 @@ PRODUCTS: Mapping[str, Product] = {
     "wrong_probability": Product(("y", "x"), "1", "probability that the resolved phase is wrong"),
     "unidentified": Product(("y", "x"), "", "no reference fits"),
     "mixed": Product(("y", "x"), "", "two phases in one pixel"),
+    "corrected_index": Product(("y", "x"), "", "resolved phase with the energy axis corrected"),
+    "corrected_probability": Product(
+        ("phase", "y", "x"), "1", "probability of each phase with the energy axis corrected"
+    ),
+    "corrected_wrong_probability": Product(
+        ("y", "x"), "1", "probability that the corrected phase is wrong"
+    ),
     "fractions": Product(("phase",), "1", "share of the specimen by phase_index"),
     "resolved_fractions": Product(("phase",), "1", "share of the specimen by resolved_index"),
     "reference_od": Product(("phase", "energy_ev"), "1", "reference spectra at these energies"),
     "shifts_px": Product(("energy_ev", "direction"), "pixel", "shift applied to each image"),
+    "shifts_before_px": Product(("energy_ev", "direction"), "pixel", "shift before refinement"),
+    "shift_quality": Product(("energy_ev",), "pixel", "standard uncertainty of each shift"),
     "i0": Product(("energy_ev",), "counts", "incident intensity"),
+    "i0_std": Product(("energy_ev",), "counts", "standard uncertainty of the incident intensity"),
 }
 """The array products of `PhaseMaps`; an index of -1 is no specimen or no data."""
+
+_NUMBERS = ("dispersion", "energy_offset_ev", "energy_offset_std_ev", "energy_width_ev")
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,8 @@ class PhaseMaps:
     key : StackKey
     status : {"complete", "incomplete", "stopped-early"}
     revision : int
-        1 for the first maps of a stack, one more each time a frame was replaced.
+        1 for the first maps of a stack, one more each time they were made again: refined, or
+        because a frame was replaced.
     phase_names : tuple of str
         Phase ``k`` has index ``k`` in every map.
     energies_ev : tuple of float
@@ -91,8 +104,12 @@ class PhaseMaps:
         First and last pixel centre in x, then in y; either may descend.
     fractions, resolved_fractions : ndarray of shape (n_phases,)
         Every specimen pixel with a valid spectrum counts, ambiguous or not (the paper's way).
+    dispersion : float or None
+        Variance of the counts over that of Poisson statistics.
     energy_offset_ev, energy_offset_std_ev, energy_width_ev : float or None
-        Not determined yet: None.
+        What the scan says of the energy axis: true = nominal + offset, and the standard
+        deviation of the Gaussian by which the beam is wider than that of the references. None
+        if not looked for.
     synthetic_references : bool
         Whether the reference spectra are calculated ones.
     """
@@ -125,6 +142,13 @@ class PhaseMaps:
     wrong_probability: NDArray[np.float32] | None = None
     mixed: NDArray[np.bool_] | None = None
     resolved_fractions: NDArray[np.float64] | None = None
+    corrected_index: NDArray[np.int8] | None = None
+    corrected_probability: NDArray[np.float32] | None = None
+    corrected_wrong_probability: NDArray[np.float32] | None = None
+    shifts_before_px: NDArray[np.float64] | None = None
+    shift_quality: NDArray[np.float64] | None = None
+    i0_std: NDArray[np.float64] | None = None
+    dispersion: float | None = None
     energy_offset_ev: float | None = None
     energy_offset_std_ev: float | None = None
     energy_width_ev: float | None = None
@@ -132,6 +156,7 @@ class PhaseMaps:
     colors: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    remake: Callable[[Mapping[str, Any]], PhaseMaps] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in PRODUCTS:
@@ -150,13 +175,45 @@ class PhaseMaps:
         counted = self.specimen & self.valid
         return float(self.ambiguous[counted].mean()) if counted.any() else float("nan")
 
+    @property
+    def od_std(self) -> NDArray[np.float32] | None:
+        """Standard uncertainty of the optical density, shape of ``od``; None if not estimated.
+
+        From the counts behind each value and their dispersion, and from I0, whose error is
+        common to all pixels of an image.
+        """
+        if self.dispersion is None or self.i0_std is None:
+            return None
+        counts = self.i0[:, None, None] * np.exp(-self.od.astype(np.float64))
+        common = np.square(self.i0_std / self.i0)[:, None, None]
+        return np.sqrt(self.dispersion / counts + common).astype(np.float32)
+
+    def redo(self, changes: Mapping[str, Any]) -> PhaseMaps:
+        """New maps of the same aligned images with another recipe, in about a second.
+
+        Parameters
+        ----------
+        changes : mapping
+            Dotted names and values, as for `Recipe.with_changes`: another I0 box, mask,
+            excluded energy, energy offset or resolver.
+
+        Raises
+        ------
+        ValueError
+            If a change needs the raw images again ([alignment], [detector], an energy that was
+            left out before), or if these maps were read from a file.
+        """
+        if self.remake is None:
+            raise ValueError("these maps have no images with them; use map_run(run, recipe)")
+        return self.remake(changes)
+
     def differences(self, other: PhaseMaps) -> list[str]:
         """Names of the products in which two results differ; NaN equals NaN.
 
         Revision, warnings and provenance are not products: a replay has none of the incidents
         of the live scan.
         """
-        plain = ("status", "phase_names", "energies_ev", "extent_um", "quality")
+        plain = ("status", "phase_names", "energies_ev", "extent_um", "quality", *_NUMBERS)
         names = [name for name in plain if getattr(self, name) != getattr(other, name)]
         return names + [
             name for name in PRODUCTS if not same_array(getattr(self, name), getattr(other, name))
@@ -201,6 +258,7 @@ class PhaseMaps:
             "quality": str(self.quality),
             "warnings": list(self.warnings),
             "provenance": json.dumps(self.provenance, sort_keys=True),
+            **{name: value for name in _NUMBERS if (value := getattr(self, name)) is not None},
         }
         return xarray.Dataset(variables, coordinates, attributes)
 

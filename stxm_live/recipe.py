@@ -69,10 +69,35 @@ class I0Options(_Options):
 
 
 class AlignmentOptions(_Options):
-    """Registration of the images; a shift above ``max_shift_px`` is an error."""
+    """Registration of the images.
+
+    ``reference``: every image is laid on the one with the most contrast (``best-contrast``), on
+    the one nearest to ``reference_ev`` (``constant``), or on the one before it (``preceding``).
+    ``edges`` compares edge strength; without it the smoothed images themselves. ``region_um`` is
+    a box [x0, x1, y0, y1] that alone is compared. ``shifts`` is a CSV file
+    ``energy_ev,shift_y_px,shift_x_px`` of shifts to apply instead. A shift above
+    ``max_shift_px`` is an error. ``refine`` registers every image once more against what the
+    other energies predict for it, after the first maps; ``smooth_drift`` then takes a drift that
+    goes on as before to be more likely.
+    """
 
     enabled: bool = True
+    reference: Literal["best-contrast", "constant", "preceding"] = "best-contrast"
+    reference_ev: PositiveFloat | None = None
+    edges: bool = True
+    region_um: tuple[float, float, float, float] | None = None
+    shifts: Path | None = None
     max_shift_px: PositiveFloat | None = None
+    refine: bool = True
+    smooth_drift: bool = False
+
+    _relative = field_validator("shifts")(_beside_the_recipe)
+
+    @model_validator(mode="after")
+    def _reference_is_given(self) -> AlignmentOptions:
+        if self.reference == "constant" and self.reference_ev is None:
+            raise ValueError('reference = "constant" needs reference_ev = 517.5 or another energy')
+        return self
 
 
 class SpecimenOptions(_Options):
@@ -124,8 +149,12 @@ class Recipe(_Options):
     ``energies_ev`` selects energies of a scan (none: all of them), ``exclude_energies_ev``
     leaves some out. ``ambiguity_threshold`` is the paper's 0.005 on Q1 - Q2;
     ``min_correlation`` (0: off, as in the paper) marks pixels as unidentified whose best
-    coefficient is below it. ``model`` is a bundle directory; without one that fits, maps are
-    made without the encoder. ``colors`` names a colour per phase, ``#rrggbb`` or a word.
+    coefficient is below it. The true photon energy is the nominal one plus ``energy_offset_ev``,
+    and the beam is wider than that of the references by a Gaussian of standard deviation
+    ``energy_width_ev``, as far as the user knows. With ``energy_fit`` both are also looked for
+    in the scan, and an offset above ``energy_warning_ev`` is in the verdict. ``model`` is a
+    bundle directory; without one that fits, maps are made without the encoder. ``colors`` names
+    a colour per phase, ``#rrggbb`` or a word.
 
     Examples
     --------
@@ -139,6 +168,10 @@ class Recipe(_Options):
     energies_ev: tuple[PositiveFloat, ...] | None = None
     exclude_energies_ev: tuple[PositiveFloat, ...] = ()
     energy_tolerance_ev: PositiveFloat = 0.05
+    energy_offset_ev: float = 0.0
+    energy_width_ev: Annotated[float, Field(ge=0)] = 0.0
+    energy_fit: bool = True
+    energy_warning_ev: PositiveFloat = 0.05
     ambiguity_threshold: Annotated[float, Field(ge=0, le=2)] = 0.005
     min_correlation: Annotated[float, Field(ge=0, le=1)] = 0.0
     model: Path | None = None
@@ -215,8 +248,13 @@ class Recipe(_Options):
 
     @cached_property
     def reference_spectra(self) -> ReferenceSpectra:
-        """The reference spectra, read once."""
+        """The reference spectra as in the file, read once."""
         return ReferenceSpectra.from_csv(self.references)
+
+    @cached_property
+    def corrected_references(self) -> ReferenceSpectra:
+        """The reference spectra with the recipe's energy offset and width, at nominal energies."""
+        return self.reference_spectra.corrected(self.energy_offset_ev, self.energy_width_ev)
 
     @cached_property
     def i0_spectrum(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -274,9 +312,10 @@ class Recipe(_Options):
         Taken once, like the contents of the files.
         """
         digest = hashlib.sha256()
-        paths = {"references", "model", "spectrum", "mask"}
+        paths = {"references", "model", "spectrum", "mask", "shifts"}
         digest.update(repr(_without(self.model_dump(mode="json"), paths)).encode())
-        for path in (self.references, self.i0.spectrum, self.specimen.mask):
+        files = (self.references, self.i0.spectrum, self.specimen.mask, self.alignment.shifts)
+        for path in files:
             if path is not None:
                 digest.update(path.read_bytes())
         return digest.hexdigest()

@@ -1,74 +1,25 @@
-"""A stack as a registered cube of optical density, before any phase is looked for."""
+"""The images of a stack laid on one another; what is known of a frame is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.alignment import EdgeImage, check_shifts, find_shift, in_threads, shifted
-from stxm_live.incident import incident, stack_field
+from stxm_live.normalisation import AlignedStack, RegisteredStack, normalise
 from stxm_live.optical_density import corrected_counts, usable_intensity
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
-from stxm_live.specimen import Field
 from stxm_live.stack import Frame, Stack
-
-FLAT_OD = 1e-5
-"""Smaller ranges, relative to the largest OD or 1, are rounding in float32 and no spectrum."""
-
 
 MIN_LEVEL = 0.03
 """An image with fewer counts, relative to the median of the stack's images, had no beam."""
 
 MIN_ALIGNABLE_PX = 16
 """Images with fewer rows or columns are left where they are: there is nothing to register on."""
-
-
-@dataclass(frozen=True, eq=False)
-class RegisteredStack:
-    """Images of a stack on one another, and their optical density.
-
-    Parameters
-    ----------
-    energies_ev : tuple of float
-        Ascending; the energies that the recipe selects and that have a whole image.
-    missing_ev : tuple of float
-        Announced and selected energies without a whole image.
-    intensity : ndarray of shape (n_energies, ny, nx), float32
-        Counts; NaN where unusable or outside the image.
-    od : ndarray of shape (n_energies, ny, nx), float32
-    field : Field
-        Specimen and empty support.
-    valid : ndarray of bool, shape (ny, nx)
-        Where every energy has an OD and the spectrum is not constant.
-    shifts_px : ndarray of shape (n_energies, 2)
-        (y, x) applied to each image.
-    anchor_ev : float
-        Energy of the image the others were laid on.
-    i0 : ndarray of shape (n_energies,)
-    notes : tuple of str
-    """
-
-    energies_ev: tuple[float, ...]
-    missing_ev: tuple[float, ...]
-    intensity: NDArray[np.float32]
-    od: NDArray[np.float32]
-    field: Field
-    valid: NDArray[np.bool_]
-    shifts_px: NDArray[np.float64]
-    anchor_ev: float
-    i0: NDArray[np.float64]
-    notes: tuple[str, ...]
-
-    @property
-    def common_field(self) -> float:
-        """Share of the field that every image shows after alignment."""
-        lost_px = np.ptp(self.shifts_px, axis=0)
-        return float(np.prod(np.clip(1 - lost_px / self.od.shape[1:], 0, 1)))
 
 
 class Registrar:
@@ -91,8 +42,11 @@ class Registrar:
             If no frame is left, if an image is shifted beyond the recipe's limit, or if no I0
             can be had.
         """
+        return normalise(self.align(stack), self.recipe)
+
+    def align(self, stack: Stack) -> AlignedStack:
+        """Select and align the frames of a stack; errors as for `register`."""
         images, missing, notes = self._selected(stack)
-        energies = tuple(image.energy_ev for image in images)
         anchor, shifts = self._shifts(images)
         intensity = _moved(images)
         notes.extend(
@@ -101,22 +55,15 @@ class Registrar:
             for image in images
             if image.n_dark
         )
-        log = np.log(intensity)
-        field = stack_field(-log.mean(axis=0, dtype=np.float64), self.recipe)
-        monitors = [image.monitor for image in images]
-        extent_um = stack.scan.extent_um
-        i0 = incident(intensity, energies, field, self.recipe, extent_um, monitors)
-        od = np.subtract(np.log(i0).astype(np.float32)[:, None, None], log, out=log)
-        return RegisteredStack(
-            energies_ev=energies,
+        return AlignedStack(
+            key=stack.key,
+            extent_um=stack.scan.extent_um,
+            energies_ev=tuple(image.energy_ev for image in images),
             missing_ev=missing,
             intensity=intensity,
-            od=od,
-            field=field,
-            valid=_has_spectrum(od),
+            monitors=tuple(image.monitor for image in images),
             shifts_px=shifts,
-            anchor_ev=energies[anchor],
-            i0=i0,
+            anchor_ev=images[anchor].energy_ev,
             notes=tuple(notes),
         )
 
@@ -263,10 +210,3 @@ def _moved(images: Sequence[_Image]) -> NDArray[np.float32]:
     for image, plane in zip(images, cube, strict=True):
         image.moved = plane  # once in memory is enough
     return cube
-
-
-def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where every energy has an OD and the spectrum is not constant, shape (ny, nx)."""
-    low, high = od.min(axis=0), od.max(axis=0)
-    largest = np.maximum(np.maximum(high, -low), 1)
-    return np.asarray(np.isfinite(high - low) & (high - low > FLAT_OD * largest))

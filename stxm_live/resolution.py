@@ -12,8 +12,8 @@ from stxm_live.bundle import BundleError, training_advice
 from stxm_live.correlation import BestTwo, ambiguous, best_two, pearson, reliability
 from stxm_live.latent import LatentModel, fitting_model
 from stxm_live.likelihood import fit_references, phase_frequencies, posterior
+from stxm_live.normalisation import RegisteredStack
 from stxm_live.recipe import Recipe
-from stxm_live.registration import RegisteredStack
 from stxm_live.resolver import STRATEGIES, distance_by, resolve
 
 
@@ -30,7 +30,7 @@ class Spectra:
 
 def correlated(registered: RegisteredStack, mapped: NDArray[np.bool_], recipe: Recipe) -> Spectra:
     """The mapped pixels' spectra and their Pearson coefficients."""
-    references = recipe.reference_spectra.at(registered.energies_ev)
+    references = recipe.corrected_references.at(registered.energies_ev)
     od = registered.od[:, mapped]
     correlation = pearson(od, references)
     best = best_two(correlation)

@@ -12,7 +12,7 @@ from stxm_live.files.folder import replacing
 from stxm_live.stack import Stack
 
 if TYPE_CHECKING:
-    from stxm_live.registration import RegisteredStack
+    from stxm_live.normalisation import RegisteredStack
 
 DETECTOR = "counter0"
 """The name MANTiS and the beamlines' programs expect."""

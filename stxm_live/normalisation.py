@@ -1,0 +1,132 @@
+"""From images that lie on one another to optical density: specimen, I0, OD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.incident import incident, stack_field
+from stxm_live.recipe import Recipe
+from stxm_live.specimen import Field
+from stxm_live.stack import StackKey
+
+FLAT_OD = 1e-5
+"""Smaller ranges, relative to the largest OD or 1, are rounding in float32 and no spectrum."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AlignedStack:
+    """Images of a stack on one another.
+
+    Parameters
+    ----------
+    key : StackKey
+    extent_um : tuple of float
+        First and last pixel centre in x, then in y.
+    energies_ev : tuple of float
+        Ascending; the energies that the recipe selects and that have a whole image.
+    missing_ev : tuple of float
+        Announced and selected energies without a whole image.
+    intensity : ndarray of shape (n_energies, ny, nx), float32
+        Counts; NaN where unusable or outside the image.
+    monitors : tuple of float or None
+        What the I0 monitor read with each image.
+    shifts_px : ndarray of shape (n_energies, 2)
+        (y, x) applied to each image.
+    anchor_ev : float
+        Energy of the image the others were laid on.
+    notes : tuple of str
+    """
+
+    key: StackKey
+    extent_um: tuple[float, float, float, float]
+    energies_ev: tuple[float, ...]
+    missing_ev: tuple[float, ...]
+    intensity: NDArray[np.float32]
+    monitors: tuple[float | None, ...]
+    shifts_px: NDArray[np.float64]
+    anchor_ev: float
+    notes: tuple[str, ...]
+
+    @property
+    def common_field(self) -> float:
+        """Share of the field that every image shows after alignment."""
+        lost_px = np.ptp(self.shifts_px, axis=0)
+        return float(np.prod(np.clip(1 - lost_px / self.intensity.shape[1:], 0, 1)))
+
+    def selected(self, recipe: Recipe) -> AlignedStack:
+        """The images at energies of a recipe that asks for fewer.
+
+        Raises
+        ------
+        ValueError
+            If none is left.
+        """
+        chosen = recipe.selected({*self.energies_ev, *self.missing_ev})
+        kept = [k for k, e in enumerate(self.energies_ev) if e in chosen]
+        if not kept:
+            raise ValueError(f"{self.key}: the recipe leaves no energy of this stack")
+        return replace(
+            self,
+            energies_ev=tuple(self.energies_ev[k] for k in kept),
+            missing_ev=tuple(e for e in self.missing_ev if e in chosen),
+            intensity=self.intensity[kept],
+            monitors=tuple(self.monitors[k] for k in kept),
+            shifts_px=self.shifts_px[kept],
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RegisteredStack(AlignedStack):
+    """Aligned images and their optical density.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, ny, nx), float32
+    field : Field
+        Specimen and empty support.
+    valid : ndarray of bool, shape (ny, nx)
+        Where every energy has an OD and the spectrum is not constant.
+    i0 : ndarray of shape (n_energies,)
+    """
+
+    od: NDArray[np.float32]
+    field: Field
+    valid: NDArray[np.bool_]
+    i0: NDArray[np.float64]
+
+
+def normalise(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
+    """Find specimen and I0 as the recipe says, and the optical density.
+
+    Raises
+    ------
+    ValueError
+        If no I0 can be had.
+    """
+    log = np.log(aligned.intensity)
+    field = stack_field(-log.mean(axis=0, dtype=np.float64), recipe)
+    i0 = incident(
+        aligned.intensity,
+        aligned.energies_ev,
+        field,
+        recipe,
+        aligned.extent_um,
+        aligned.monitors,
+    )
+    od = np.subtract(np.log(i0).astype(np.float32)[:, None, None], log, out=log)
+    return RegisteredStack(**_values(aligned), od=od, field=field, valid=_has_spectrum(od), i0=i0)
+
+
+def _values(aligned: AlignedStack) -> dict[str, Any]:
+    return {field.name: getattr(aligned, field.name) for field in fields(AlignedStack)}
+
+
+def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where every energy has an OD and the spectrum is not constant, shape (ny, nx)."""
+    low, high = od.min(axis=0), od.max(axis=0)
+    largest = np.maximum(np.maximum(high, -low), 1)
+    return np.asarray(np.isfinite(high - low) & (high - low > FLAT_OD * largest))
