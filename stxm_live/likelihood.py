@@ -70,7 +70,7 @@ def fit_references(
     scaled = references / np.where(length > 0, length, 1.0)
     gain = _counts_per_photon(od, photons, scaled, baseline)
     chi2, log_det = _fit(od, photons, scaled, baseline, gain)
-    dispersion = _dispersion(chi2.min(axis=0), od.shape[0] - 1 - baseline)
+    dispersion = dispersion_of(chi2.min(axis=0), od.shape[0] - 1 - baseline)
     log_likelihood = np.multiply(log_det, np.float32(-0.5), out=log_det)
     log_likelihood -= chi2 * np.float32(0.5 / dispersion)
     # a reference that is flat at these energies says nothing, and no spectrum is told to be it
@@ -92,9 +92,9 @@ def _fit(
     for start in range(0, od.shape[1], _CHUNK):
         part = slice(start, start + _CHUNK)
         n = photons[:, part].astype(np.float64)
-        expected = _best_model_photons(od[:, part] - 0.5 * gain / n, n, scaled, baseline)
+        expected = best_model_photons(od[:, part] - 0.5 * gain / n, n, scaled, baseline)
         y = od[:, part] - 0.5 * gain / expected
-        chi2[:, part], log_det[:, part], _, _ = _weighted_fit(y, expected, scaled, baseline)
+        chi2[:, part], log_det[:, part], _, _ = weighted_fit(y, expected, scaled, baseline)
     return chi2, log_det
 
 
@@ -113,14 +113,27 @@ def _counts_per_photon(
     gain = 0.0
     for _ in range(_GAIN_ROUNDS):
         chi2, _ = _fit(y, n, scaled, baseline, gain)
-        gain = _dispersion(chi2.min(axis=0), od.shape[0] - 1 - baseline)
+        gain = dispersion_of(chi2.min(axis=0), od.shape[0] - 1 - baseline)
     return gain
 
 
-def _weighted_fit(
+def weighted_fit(
     y: NDArray[np.float64], w: NDArray[np.float64], r: NDArray[np.float64], baseline: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Misfit, log determinant, thickness and constant of y = t r + b with weights w."""
+    """Misfit, log determinant, thickness and constant of y = t r + b with weights w.
+
+    Parameters
+    ----------
+    y, w : ndarray of shape (n_energies, n_spectra)
+        Optical density, and one over its variance.
+    r : ndarray of shape (n_phases, n_energies)
+    baseline : bool
+        Whether there is a constant b; zero otherwise.
+
+    Returns
+    -------
+    tuple of four ndarrays of shape (n_phases, n_spectra)
+    """
     wy = w * y
     a, by = (r**2) @ w, r @ wy
     yy = np.einsum("ij,ij->j", wy, y)
@@ -138,18 +151,18 @@ def _weighted_fit(
     return misfit, np.log(variance) + np.log(s), t, b
 
 
-def _best_model_photons(
+def best_model_photons(
     y: NDArray[np.float64], n: NDArray[np.float64], r: NDArray[np.float64], baseline: bool
 ) -> NDArray[np.float64]:
     """Photons as the best-fitting reference predicts them: n exp(y - model)."""
-    chi2, _, t, b = _weighted_fit(y, n, r, baseline)
+    chi2, _, t, b = weighted_fit(y, n, r, baseline)
     best = chi2.argmin(axis=0)
     columns = np.arange(y.shape[1])
     model = r[best].T * t[best, columns] + b[best, columns]
     return np.asarray(n * np.exp(np.clip(y - model, -2.0, 2.0)))
 
 
-def _dispersion(chi2: NDArray[np.floating], degrees: int) -> float:
+def dispersion_of(chi2: NDArray[np.floating], degrees: int) -> float:
     """Median misfit over the median of chi-squared with that many degrees of freedom."""
     if chi2.size == 0 or degrees < 1:
         return 1.0
