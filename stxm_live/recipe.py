@@ -31,6 +31,13 @@ from stxm_live.references import ReferenceSpectra, read_spectrum
 Method = Literal["pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood"]
 """How the resolved map is made; see `ResolverOptions`."""
 
+_IMPLIED = {
+    "i0.region": ("i0.source", "region"),
+    "i0.spectrum": ("i0.source", "spectrum"),
+    "alignment.reference_ev": ("alignment.reference", "constant"),
+}
+"""What a value, when it is changed, says of the choice that it belongs to."""
+
 _COLOR = re.compile(r"#[0-9a-f]{3}(?:[0-9a-f]{3})?|(?:tab:)?[a-z]+", re.IGNORECASE)
 
 
@@ -234,9 +241,14 @@ class Recipe(_Options):
             raise ValueError(f"recipe {title!r} in {folder}:\n" + "\n".join(lines)) from None
 
     def with_changes(self, changes: Mapping[str, Any]) -> Recipe:
-        """A copy with dotted names set, such as ``{"resolver.method": "mahalanobis"}``."""
+        """A copy with dotted names set, such as ``{"resolver.method": "mahalanobis"}``.
+
+        A value that only counts with a certain choice makes that choice, unless it is made here
+        too: ``i0.region`` sets ``i0.source`` to "region".
+        """
         values = self.model_dump()
-        for dotted, value in changes.items():
+        implied = dict(_IMPLIED[name] for name in changes if name in _IMPLIED)
+        for dotted, value in {**implied, **changes}.items():
             *tables, last = dotted.split(".")
             target = values
             for table in tables:

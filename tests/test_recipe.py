@@ -316,3 +316,10 @@ def test_a_mask_array_of_python_objects_is_not_unpacked(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="allow_pickle"):
         read_mask(tmp_path / "objects.npy")
+
+
+def test_a_changed_value_makes_the_choice_it_belongs_to(nvpf):
+    assert nvpf.with_changes({"i0.region": (0, 1, 0, 1)}).i0.source == "region"
+    assert nvpf.with_changes({"alignment.reference_ev": 517.5}).alignment.reference == "constant"
+    both = nvpf.with_changes({"i0.region": (0, 1, 0, 1), "i0.source": "empty-region"})
+    assert both.i0.source == "empty-region"
