@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.mixtures import Assignment, Hypotheses, assignment
+
 STRENGTH = 0.6
 """Log-odds that one certain neighbour gives its phase."""
 
@@ -13,6 +15,12 @@ DIAGONAL = 0.7071
 
 ITERATIONS = 15
 """Sweeps over the image."""
+
+MIXING = 0.3
+"""Chance of being mixed for a pixel all of whose neighbours are of another phase."""
+
+_STRAY = 0.01
+"""Share of phases that are not among the neighbours in what a pixel may be mixed with."""
 
 _IMPOSSIBLE = -1000.0
 """Log-likelihood relative to the best that no neighbours make up for."""
@@ -67,6 +75,63 @@ def potts(
         around += field
         probability = _softmax(around, window)
     return np.ascontiguousarray(probability[:, window])
+
+
+def potts_mixed(
+    hypotheses: Hypotheses,
+    mask: NDArray[np.bool_],
+    *,
+    strength: float = STRENGTH,
+    mixing: float = MIXING,
+    iterations: int = ITERATIONS,
+) -> Assignment:
+    """`potts` for pixels that may be mixtures of their own phase and their neighbours'.
+
+    Parameters
+    ----------
+    hypotheses : Hypotheses
+        Of n_spectra spectra, every phase alike a priori.
+    mask : ndarray of bool, shape (ny, nx)
+        Where the spectra are from, in row-major order.
+    strength, iterations
+        As for `potts`.
+    mixing : float
+        A pixel of phase k with a share s of its neighbours of phase j is a mixture of k and j
+        with probability ``mixing`` s.
+
+    Returns
+    -------
+    Assignment
+
+    Notes
+    -----
+    Inside a domain no mixture is looked for, and at a boundary only that of the phases on
+    either side: the mixtures of all phases with all others resemble pure phases too much.
+    """
+    rows, columns = _box(mask)
+    window = mask[rows, columns]
+    n_phases = hypotheses.n_phases
+    pure = np.zeros((n_phases, *window.shape), dtype=np.float32)
+    pairs = np.zeros((n_phases, n_phases, *window.shape), dtype=np.float32)
+    pure[:, window], pairs[:, :, window] = hypotheses.weights()
+    near = 1 / np.maximum(_neighbours(window[None].astype(np.float32)), np.float32(1e-6))
+    q = pure / np.maximum(pure.sum(axis=0), np.float32(1e-30))
+    own, mixed = pure, np.zeros_like(pure)
+    for _ in range(iterations if n_phases > 1 else 0):
+        around = _neighbours(q)
+        share = around * near
+        own = (1 - np.float32(mixing) * (1 - share)) * pure
+        share *= np.float32(1 - _STRAY)
+        share += np.float32(_STRAY / n_phases)
+        mixed = np.einsum("jyx,kjyx->kyx", share, pairs)
+        mixed *= np.float32(mixing)
+        around -= around.max(axis=0)
+        around *= np.float32(strength)
+        support = np.exp(around, out=around)
+        q = (own + mixed) * support
+        q /= np.maximum(q.sum(axis=0), np.float32(1e-30))
+        own, mixed = own * support, mixed * support
+    return assignment(own[:, window], mixed[:, window])
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+from stxm_live.likelihood import fit_references
+from stxm_live.mixtures import Hypotheses, by_frequencies, fit_mixtures, unidentified
+from stxm_live.spatial import potts, potts_mixed
+
+REFERENCES = np.array(
+    [
+        [0.2, 0.9, 0.3, 0.2, 0.3, 0.2, 0.4],
+        [0.2, 0.2, 0.9, 0.3, 0.2, 0.3, 0.4],
+        [0.2, 0.3, 0.2, 0.2, 0.9, 0.6, 0.4],
+    ]
+)
+
+
+def measured(fractions, photons, rng, thickness=1.0):
+    """Optical densities (n_energies, n_spectra) and counts of pixels with these fractions."""
+    counts = rng.poisson(photons * np.exp(-thickness * REFERENCES.T @ fractions)).clip(1)
+    return np.log(photons / counts), counts.astype(float)
+
+
+def one_hot(labels):
+    return (labels.ravel() == np.arange(len(REFERENCES))[:, None]).astype(float)
+
+
+def test_a_pure_spectrum_is_its_phase_and_not_mixed():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=2000)
+    od, counts = measured(one_hot(labels), 1000, rng)
+    found = by_frequencies(fit_mixtures(od, counts, REFERENCES, dispersion=1.0).hypotheses)
+    assert (found.probability.argmax(axis=0) == labels).mean() > 0.99
+    assert found.mixed.mean() < 0.1
+    np.testing.assert_allclose(found.probability.sum(axis=0), 1, rtol=1e-5)
+
+
+def test_a_mixture_is_told_with_its_larger_share_first():
+    rng = np.random.default_rng(1)
+    fractions = np.repeat([[0.3], [0.0], [0.7]], 500, axis=1)
+    od, counts = measured(fractions, 3000, rng)
+    log_likelihood = fit_mixtures(od, counts, REFERENCES, dispersion=1.0).hypotheses.log_likelihood
+    best = log_likelihood.reshape(9, -1).argmax(axis=0)
+    assert (best == 2 * 3 + 0).mean() > 0.95
+
+
+def test_pure_hypotheses_agree_with_the_fit_of_each_reference_alone():
+    rng = np.random.default_rng(2)
+    od, counts = measured(one_hot(rng.integers(3, size=300)), 300, rng, thickness=0.5)
+    fit = fit_references(od, counts, REFERENCES)
+    mixed = fit_mixtures(od, counts, REFERENCES, dispersion=fit.dispersion).hypotheses
+    pure = np.einsum("kkn->kn", mixed.log_likelihood)
+    np.testing.assert_allclose(
+        pure - pure[0], fit.log_likelihood - fit.log_likelihood[0], atol=2e-3
+    )
+
+
+def test_the_misfit_of_a_known_phase_follows_chi_squared():
+    rng = np.random.default_rng(3)
+    od, counts = measured(one_hot(np.zeros(4000, dtype=int)), 5000, rng)
+    fit = fit_mixtures(od, counts, REFERENCES, dispersion=1.0)
+    # the best of several hypotheses fits a little better than the true one
+    assert kstest(fit.misfit, "chi2", args=(fit.degrees,)).statistic < 0.2
+    assert fit.degrees - 1.2 < fit.misfit.mean() < fit.degrees
+    assert unidentified(fit).mean() < 0.005
+
+
+def test_a_phase_without_reference_misfits():
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(3000 * np.exp(-REFERENCES[0, ::-1, None]), size=(7, 500)).astype(float)
+    fit = fit_mixtures(np.log(3000 / counts), counts, REFERENCES, dispersion=1.0)
+    assert unidentified(fit).mean() > 0.95
+
+
+def test_a_constant_changes_nothing_with_a_baseline():
+    rng = np.random.default_rng(5)
+    od, counts = measured(one_hot(rng.integers(3, size=200)), 1000, rng)
+    found = [
+        fit_mixtures(values, counts, REFERENCES, dispersion=1.0, baseline=True).misfit
+        for values in (od, od + 0.4)
+    ]
+    np.testing.assert_allclose(*found, rtol=1e-3)
+
+
+def test_a_flat_reference_is_no_hypothesis():
+    references = np.vstack([REFERENCES[:2], np.zeros(7)])
+    rng = np.random.default_rng(6)
+    od, counts = measured(one_hot(np.zeros(50, dtype=int)), 1000, rng)
+    hypotheses = fit_mixtures(od, counts, references, dispersion=1.0).hypotheses
+    assert np.isneginf(hypotheses.log_likelihood[2]).all()
+    assert not by_frequencies(hypotheses).probability[2].any()
+
+
+def test_one_phase_alone_is_certain():
+    found = by_frequencies(Hypotheses(np.full((1, 1, 8), -3.0, dtype=np.float32)))
+    np.testing.assert_array_equal(found.probability, 1)
+    np.testing.assert_array_equal(found.mixed, 0)
+
+
+def test_frequencies_of_a_noisy_scan_come_out_as_planted():
+    rng = np.random.default_rng(7)
+    labels = rng.choice(3, p=[0.7, 0.25, 0.05], size=6000)
+    od, counts = measured(one_hot(labels), 60, rng, thickness=0.5)
+    found = by_frequencies(fit_mixtures(od, counts, REFERENCES, dispersion=1.0).hypotheses)
+    np.testing.assert_allclose(found.probability.mean(axis=1), [0.7, 0.25, 0.05], atol=0.04)
+
+
+def test_no_spectra_give_no_probabilities():
+    none = np.zeros((7, 0))
+    hypotheses = fit_mixtures(none, none, REFERENCES, dispersion=1.0).hypotheses
+    assert by_frequencies(hypotheses).probability.shape == (3, 0)
+
+
+def scene():
+    """Two halves and a lamella of two pixels; boundary pixels are half and half."""
+    labels = np.zeros((30, 40), dtype=int)
+    labels[:, 20:] = 1
+    labels[:, 8:10] = 2
+    fractions = one_hot(labels).reshape(3, 30, 40)
+    fractions[:, :, 20] = [[0.4], [0.6], [0.0]]
+    return labels, fractions.reshape(3, -1)
+
+
+def test_neighbours_find_mixed_pixels_at_the_boundary_and_keep_a_lamella():
+    labels, fractions = scene()
+    rng = np.random.default_rng(8)
+    od, counts = measured(fractions, 300, rng, thickness=0.6)
+    hypotheses = fit_mixtures(od, counts, REFERENCES, dispersion=1.0).hypotheses
+    found = potts_mixed(hypotheses, np.ones(labels.shape, dtype=bool))
+    mixed = found.mixed.reshape(labels.shape)
+    right = (found.probability.argmax(axis=0) == labels.ravel()).reshape(labels.shape)
+    assert mixed[:, 20].mean() > 0.5
+    assert mixed[:, 24:].mean() < 0.02
+    assert right[:, 8:10].mean() > 0.95
+    assert np.delete(right, 20, axis=1).mean() > 0.98
+    np.testing.assert_allclose(found.probability.sum(axis=0), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.8])
+def test_without_mixtures_the_mixed_prior_is_the_plain_one(strength):
+    rng = np.random.default_rng(9)
+    mask = rng.random((15, 12)) < 0.9
+    alone = rng.normal(size=(3, mask.sum())).astype(np.float32)
+    log_likelihood = np.full((3, 3, mask.sum()), -np.inf, dtype=np.float32)
+    log_likelihood[np.arange(3), np.arange(3)] = alone
+    found = potts_mixed(Hypotheses(log_likelihood), mask, strength=strength, mixing=0.0)
+    np.testing.assert_allclose(found.probability, potts(alone, mask, strength=strength), atol=1e-5)
+    assert not found.mixed.any()
+
+
+def test_an_empty_mask_gives_an_empty_assignment():
+    nothing = Hypotheses(np.zeros((3, 3, 0), dtype=np.float32))
+    found = potts_mixed(nothing, np.zeros((4, 5), dtype=bool))
+    assert found.probability.shape == (3, 0)
+    assert found.mixed.shape == (0,)
