@@ -10,28 +10,39 @@ from numpy.typing import NDArray
 from stxm_live.optical_density import box_mask, mean_over
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
-from stxm_live.specimen import Field, find_specimen
+from stxm_live.specimen import Field, edge_jump, find_specimen
 
 
-def stack_field(mean_log: NDArray[np.floating], recipe: Recipe) -> Field:
+def stack_field(
+    log_intensity: NDArray[np.float32], energies_ev: Sequence[float], recipe: Recipe
+) -> Field:
     """Specimen and empty support: found, or as the recipe's mask says.
 
     Where I0 does not come from the empty support, a field without one is no error.
+
+    Parameters
+    ----------
+    log_intensity : ndarray of shape (n_energies, ny, nx)
+        ln(I); NaN where unknown.
+    energies_ev : sequence of float
+    recipe : Recipe
     """
-    mask = recipe.specimen_mask
-    if mask is not None and mask.shape != mean_log.shape:
+    mask, shape = recipe.specimen_mask, log_intensity.shape[1:]
+    if mask is not None and mask.shape != shape:
         raise ValueError(
             f"the specimen mask {recipe.specimen.mask} has shape {mask.shape}, "
-            f"the images have {mean_log.shape}"
+            f"the images have {shape}"
         )
     if mask is not None and recipe.i0.source != "empty-region":
         return Field(mask, ~mask)
+    mean_log = -log_intensity.mean(axis=0, dtype=np.float64)
+    jump = edge_jump(log_intensity, recipe.corrected_references.at(energies_ev))
     try:
-        found = find_specimen(mean_log)
+        found = find_specimen(mean_log, jump)
     except ValueError:
         if recipe.i0.source == "empty-region":
             raise
-        return Field(np.isfinite(mean_log), np.zeros(mean_log.shape, dtype=bool))
+        return Field(np.isfinite(mean_log), np.zeros(shape, dtype=bool))
     return found if mask is None else Field(mask, found.empty & ~mask)
 
 

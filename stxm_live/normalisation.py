@@ -108,7 +108,7 @@ def normalise(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
         If no I0 can be had.
     """
     log = np.log(aligned.intensity)
-    field = stack_field(-log.mean(axis=0, dtype=np.float64), recipe)
+    field = stack_field(log, aligned.energies_ev, recipe)
     i0 = incident(
         aligned.intensity,
         aligned.energies_ev,

@@ -3,7 +3,7 @@ import pytest
 from particles import NX, NY, particle_counts
 
 from stxm_live.incident import incident, stack_field
-from stxm_live.specimen import Field, find_specimen
+from stxm_live.specimen import Field, edge_jump, find_specimen
 
 EXTENT_UM = (0.0, 2.13, 1.77, 0.0)
 """30 nm a pixel; y descends."""
@@ -27,8 +27,14 @@ def true_i0():
     return 3000 * np.linspace(1.0, 0.92, 13)
 
 
-def mean_log(intensity):
-    return -np.log(intensity).mean(axis=0, dtype=np.float64)
+def found_field(intensity, recipe):
+    return stack_field(np.log(intensity), recipe.energies_ev, recipe)
+
+
+def found_specimen(intensity, recipe):
+    log = np.log(intensity)
+    references = recipe.reference_spectra.at(recipe.energies_ev)
+    return find_specimen(-log.mean(axis=0, dtype=np.float64), edge_jump(log, references))
 
 
 def half_mask():
@@ -48,14 +54,14 @@ def spectrum(recipe, tmp_path, text):
 
 
 def test_the_incident_intensity_is_that_beside_the_specimen(nvpf, intensity, energies_ev, true_i0):
-    field = stack_field(mean_log(intensity), nvpf)
+    field = found_field(intensity, nvpf)
     found = incident(intensity, energies_ev, field, nvpf, EXTENT_UM)
     np.testing.assert_allclose(found, true_i0, rtol=3 / np.sqrt(3000 * field.empty.sum()))
 
 
 def test_a_box_gives_the_mean_of_its_pixels(nvpf, intensity, energies_ev):
     recipe = nvpf.with_changes({"i0": {"source": "region", "region": (0.0, 0.145, 1.77, 1.61)}})
-    field = stack_field(mean_log(intensity), recipe)
+    field = found_field(intensity, recipe)
     found = incident(intensity, energies_ev, field, recipe, EXTENT_UM)
     expected = intensity[:, :6, :5].mean(axis=(1, 2), dtype=np.float64)
     np.testing.assert_allclose(found, expected, rtol=1e-7)
@@ -63,7 +69,7 @@ def test_a_box_gives_the_mean_of_its_pixels(nvpf, intensity, energies_ev):
 
 def test_a_spectrum_is_interpolated_between_its_points(nvpf, tmp_path, intensity, energies_ev):
     recipe = spectrum(nvpf, tmp_path, "500 10\n520 30\n540 10\n")
-    field = stack_field(mean_log(intensity), recipe)
+    field = found_field(intensity, recipe)
     found = incident(intensity, energies_ev, field, recipe, EXTENT_UM)
     np.testing.assert_allclose(found, 30 - np.abs(np.array(energies_ev) - 520), rtol=1e-12)
 
@@ -88,7 +94,7 @@ def test_a_spectrum_without_light_at_an_energy_is_refused(
 
 
 def test_without_a_mask_the_field_is_found(nvpf, intensity):
-    found, expected = stack_field(mean_log(intensity), nvpf), find_specimen(mean_log(intensity))
+    found, expected = found_field(intensity, nvpf), found_specimen(intensity, nvpf)
     assert np.array_equal(found.specimen, expected.specimen)
     assert np.array_equal(found.empty, expected.empty)
 
@@ -96,9 +102,9 @@ def test_without_a_mask_the_field_is_found(nvpf, intensity):
 def test_a_mask_says_what_is_specimen_and_the_support_is_still_found(nvpf, tmp_path, intensity):
     mask = half_mask()
     mask[:6] = True  # where the support is empty
-    field = stack_field(mean_log(intensity), masked(nvpf, tmp_path, mask))
+    field = found_field(intensity, masked(nvpf, tmp_path, mask))
     assert np.array_equal(field.specimen, mask)
-    found = find_specimen(mean_log(intensity)).empty
+    found = found_specimen(intensity, nvpf).empty
     assert np.array_equal(field.empty, found & ~mask)
     assert found[:6].any()
 
@@ -106,7 +112,7 @@ def test_a_mask_says_what_is_specimen_and_the_support_is_still_found(nvpf, tmp_p
 def test_with_a_mask_and_another_source_nothing_needs_to_look_empty(nvpf, tmp_path):
     source = {"i0.source": "region", "i0.region": (0, 1, 0, 1)}
     recipe = masked(nvpf, tmp_path, half_mask(), **source)
-    field = stack_field(np.full((NY, NX), np.nan), recipe)
+    field = found_field(np.full((13, NY, NX), np.nan), recipe)
     assert np.array_equal(field.specimen, half_mask())
     assert np.array_equal(field.empty, ~half_mask())
 
@@ -114,23 +120,24 @@ def test_with_a_mask_and_another_source_nothing_needs_to_look_empty(nvpf, tmp_pa
 def full_field():
     """A field without any empty place."""
     rng = np.random.default_rng(0)
-    return np.repeat(np.repeat(rng.uniform(0.5, 3, (12, 12)), 5, axis=0), 6, axis=1)
+    od = np.repeat(np.repeat(rng.uniform(0.5, 3, (12, 12)), 5, axis=0), 6, axis=1)
+    return np.exp(-od * np.linspace(0.8, 1.2, 13)[:, None, None])
 
 
 def test_a_particle_that_fills_the_field_is_all_specimen_if_i0_comes_from_elsewhere(nvpf):
     recipe = nvpf.with_changes({"i0": {"source": "region", "region": (0, 1, 0, 1)}})
-    image = full_field()
-    image[7, 8] = np.nan
-    field = stack_field(image, recipe)
-    assert np.array_equal(field.specimen, np.isfinite(image))
+    intensity = full_field()
+    intensity[5, 7, 8] = np.nan
+    field = found_field(intensity, recipe)
+    assert np.array_equal(field.specimen, np.isfinite(intensity[5]))
     assert not field.empty.any()
     with pytest.raises(ValueError, match="nothing in the field looks empty"):
-        stack_field(image, nvpf)
+        found_field(intensity, nvpf)
 
 
 def test_a_mask_of_another_shape_than_the_images_is_refused_by_name(nvpf, tmp_path, intensity):
     with pytest.raises(ValueError, match=r"mask\.npy has shape \(72, 60\).*images have \(60, 72\)"):
-        stack_field(mean_log(intensity), masked(nvpf, tmp_path, half_mask().T))
+        found_field(intensity, masked(nvpf, tmp_path, half_mask().T))
 
 
 def test_a_support_without_usable_pixels_in_one_image_is_refused(nvpf, intensity, energies_ev):
@@ -144,7 +151,7 @@ def test_a_support_without_usable_pixels_in_one_image_is_refused(nvpf, intensity
 def by_monitor(nvpf, intensity, energies_ev):
     """I0 of the particle as the recipe takes it from these readings of a monitor."""
     recipe = nvpf.with_changes({"i0.source": "monitor"})
-    field = find_specimen(mean_log(intensity))
+    field = found_specimen(intensity, nvpf)
     return lambda readings: incident(intensity, energies_ev, field, recipe, EXTENT_UM, readings)
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from particles import NX, NY, particle_counts
 from scipy import ndimage
 
-from stxm_live.specimen import find_specimen
+from stxm_live.specimen import edge_jump, find_specimen
 
 
 def counted_mean_log(photons=3000, seed=5):
@@ -127,3 +127,47 @@ def test_a_particle_that_fills_the_field_is_an_error_with_advice(seed):
 def test_a_field_without_any_usable_pixel_is_an_error():
     with pytest.raises(ValueError, match="no pixel has a usable value at every energy"):
         find_specimen(np.full((5, 6), np.nan))
+
+
+def test_what_shows_in_the_jump_across_the_edge_only_is_found_at_the_same_noise():
+    image, inside = disc(od=0.3, noise=0.03)
+    empty, _ = disc(od=0.0, noise=0.03, seed=1)
+    by_mean = find_specimen(image).specimen
+    by_jump = find_specimen(empty, image).specimen
+    assert (by_mean != inside).mean() < 0.01
+    assert (by_jump != inside).mean() < 0.01
+    assert not find_specimen(empty, empty).specimen.any()
+
+
+def test_the_edge_jump_of_a_mean_reference_is_its_mean_od_and_of_a_constant_nothing(nvpf):
+    references = nvpf.reference_spectra.at(nvpf.energies_ev)
+    mean = references.mean(axis=0)
+    i0 = np.linspace(3, 2, 13)
+    amount = np.array([[0.0, 1.0, 2.5]])
+    log = np.log(i0)[:, None, None] - mean[:, None, None] * amount - [[0.0, 0.7, -0.2]]
+    jump = edge_jump(log, references)
+    np.testing.assert_allclose(jump - jump[0, 0], amount * mean.mean(), atol=1e-9)
+
+
+def test_references_that_are_flat_at_these_energies_have_no_edge():
+    jump = edge_jump(np.array([[[1.0, np.nan]], [[2.0, 3.0]]]), np.array([[0.3, 0.3]]))
+    np.testing.assert_array_equal(jump, [[0.0, np.nan]])
+
+
+def test_bright_fringes_around_the_particle_do_not_raise_the_support():
+    image, inside = disc(radius=15, noise=0.02, shape=(80, 90))
+    from_edge = ndimage.distance_transform_edt(~inside)
+    fringe = (from_edge > 0) & (from_edge < 3)
+    found = find_specimen(np.where(fringe, image - 0.18, image))
+    assert abs(image[found.empty].mean()) < 0.002
+    assert not found.empty[fringe].any()
+
+
+def test_a_hole_is_filled_if_it_is_no_larger_than_a_speck():
+    image, _ = disc(radius=20)
+    image[28, 30] = image[35, 40] = -1.5  # hot pixels
+    image[24:30, 42:48] -= 0.8
+    found = find_specimen(image).specimen
+    assert found[28, 30]
+    assert found[35, 40]
+    assert not found[25:29, 43:47].any()
