@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.noise import dispersion
 from stxm_live.optical_density import box_mask, mean_over
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
 from stxm_live.specimen import Field, edge_jump, find_specimen
+
+
+class Incident(NamedTuple):
+    """Incident intensity and what the empty support says of its noise.
+
+    ``i0`` and its standard uncertainty ``std`` have shape (n_energies,); ``std`` is 0 where I0
+    comes from a spectrum or a monitor, which are taken as they are. ``dispersion`` is the
+    variance of the counts over their mean, None where no empty support tells it.
+    """
+
+    i0: NDArray[np.float64]
+    std: NDArray[np.float64]
+    dispersion: float | None
 
 
 def stack_field(
@@ -53,10 +68,12 @@ def incident(
     recipe: Recipe,
     extent_um: tuple[float, float, float, float],
     monitors: Sequence[float | None] = (),
-) -> NDArray[np.float64]:
-    """I0 of every image, shape (n_energies,), from the source that the recipe names.
+    shifts_px: NDArray[np.float64] | None = None,
+) -> Incident:
+    """I0 of every image from the source that the recipe names, with its uncertainty.
 
-    ``monitors`` are the readings of the I0 monitor, one for each image.
+    ``monitors`` are the readings of the I0 monitor, one for each image; ``shifts_px`` is how far
+    each was moved.
 
     Raises
     ------
@@ -64,15 +81,35 @@ def incident(
         If the I0 spectrum does not cover the energies, if spectrum or monitor are not positive
         there, or if the region of I0 holds no usable pixel.
     """
-    if recipe.i0_spectrum is not None and recipe.i0.source == "spectrum":
-        return _from_spectrum(*recipe.i0_spectrum, energies_ev, recipe)
-    if recipe.i0.source == "monitor":
-        return _from_monitor(monitors, energies_ev)
-    if recipe.i0.source == "region" and recipe.i0.region is not None:
+    source = recipe.i0.source
+    if source == "region" and recipe.i0.region is not None:
         region = box_mask(recipe.i0.region, extent_um, field.empty.shape)
     else:
         region = field.empty
-    return mean_over(intensity, region)
+    # beside a mask drawn by hand may be anything, unless the empty support was looked for
+    told = source in ("region", "empty-region") or recipe.specimen_mask is None
+    scatter = dispersion(intensity, region, shifts_px) if told else None
+    if source == "spectrum" and recipe.i0_spectrum is not None:
+        i0 = _from_spectrum(*recipe.i0_spectrum, energies_ev, recipe)
+    elif source == "monitor":
+        i0 = _from_monitor(monitors, energies_ev)
+    else:
+        i0 = mean_over(intensity, region)
+        return Incident(i0, _std_of_mean(intensity, region, i0, scatter), scatter)
+    return Incident(i0, np.zeros_like(i0), scatter)
+
+
+def _std_of_mean(
+    intensity: NDArray[np.float32],
+    region: NDArray[np.bool_],
+    i0: NDArray[np.float64],
+    scatter: float | None,
+) -> NDArray[np.float64]:
+    """Of the mean over a region: by the dispersion, or by the pixels where that is not known."""
+    pixels = intensity[:, region]
+    n_pixels = np.isfinite(pixels).sum(axis=1)
+    variance = np.nanvar(pixels, axis=1, dtype=np.float64) if scatter is None else scatter * i0
+    return np.asarray(np.sqrt(variance / n_pixels))
 
 
 def _from_spectrum(

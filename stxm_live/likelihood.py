@@ -38,6 +38,7 @@ def fit_references(
     references: NDArray[np.floating],
     *,
     baseline: bool = False,
+    gain: float | None = None,
 ) -> Fit:
     """Fit each reference alone, with a free thickness, to every spectrum.
 
@@ -50,6 +51,9 @@ def fit_references(
     references : ndarray of shape (n_phases, n_energies)
     baseline : bool
         Whether each spectrum has a free constant beside its thickness.
+    gain : float, optional
+        Variance over mean of ``photons``, where the empty support tells it
+        (`stxm_live.noise.dispersion`); estimated from the misfit where not.
 
     Returns
     -------
@@ -60,15 +64,18 @@ def fit_references(
 
     Notes
     -----
-    The counts' dispersion (gain, fluctuations of the beam, smoothing by the alignment) is taken
-    from the median misfit of the scan, so that the unit of the counts does not matter. ln n of n
-    photons is too low by 1/(2n) on average, which is corrected to that order. The variance is
+    The dispersion of the result (gain, fluctuations of the beam, smoothing by the alignment) is
+    taken from the median misfit of the scan, so that the unit of the counts does not matter. It
+    is larger than ``gain`` where the references do not fit, and makes the probabilities as much
+    less sure. ln n of n photons is too low by 1/(2n) on average, which is corrected to that order
+    with the gain alone. The variance is
     taken from the spectrum that fits best rather than from the counts themselves, whose own
     noise would pull the fit.
     """
     length = np.linalg.norm(references, axis=1, keepdims=True)
     scaled = references / np.where(length > 0, length, 1.0)
-    gain = _counts_per_photon(od, photons, scaled, baseline)
+    if gain is None:
+        gain = _counts_per_photon(od, photons, scaled, baseline)
     chi2, log_det = _fit(od, photons, scaled, baseline, gain)
     dispersion = dispersion_of(chi2.min(axis=0), od.shape[0] - 1 - baseline)
     log_likelihood = np.multiply(log_det, np.float32(-0.5), out=log_det)

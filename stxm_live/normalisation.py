@@ -90,13 +90,18 @@ class RegisteredStack(AlignedStack):
         Specimen and empty support.
     valid : ndarray of bool, shape (ny, nx)
         Where every energy has an OD and the spectrum is not constant.
-    i0 : ndarray of shape (n_energies,)
+    i0, i0_std : ndarray of shape (n_energies,)
+        Incident intensity and its standard uncertainty, common to all pixels of an image.
+    dispersion : float or None
+        Variance of the counts over their mean; None where no empty support tells it.
     """
 
     od: NDArray[np.float32]
     field: Field
     valid: NDArray[np.bool_]
     i0: NDArray[np.float64]
+    i0_std: NDArray[np.float64]
+    dispersion: float | None
 
 
 def normalise(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
@@ -109,16 +114,25 @@ def normalise(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
     """
     log = np.log(aligned.intensity)
     field = stack_field(log, aligned.energies_ev, recipe)
-    i0 = incident(
+    beam = incident(
         aligned.intensity,
         aligned.energies_ev,
         field,
         recipe,
         aligned.extent_um,
         aligned.monitors,
+        aligned.shifts_px,
     )
-    od = np.subtract(np.log(i0).astype(np.float32)[:, None, None], log, out=log)
-    return RegisteredStack(**_values(aligned), od=od, field=field, valid=_has_spectrum(od), i0=i0)
+    od = np.subtract(np.log(beam.i0).astype(np.float32)[:, None, None], log, out=log)
+    return RegisteredStack(
+        **_values(aligned),
+        od=od,
+        field=field,
+        valid=_has_spectrum(od),
+        i0=beam.i0,
+        i0_std=beam.std,
+        dispersion=beam.dispersion,
+    )
 
 
 def _values(aligned: AlignedStack) -> dict[str, Any]:

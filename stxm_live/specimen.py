@@ -92,7 +92,7 @@ def find_specimen(
     stands_out = _stands_out(above, noise) | _stands_out(of_pixel, pixel_noise)
     if jump is not None:
         smooth = _median_of_nine(_filled(jump, known))
-        of_edge, edge_noise = _above(smooth, np.median(smooth[flat]), flat)
+        of_edge, edge_noise = _above(smooth, float(np.median(smooth[flat])), flat)
         stands_out |= _stands_out(of_edge, edge_noise)
         if (_without_specks(_stands_out(-of_edge, edge_noise)) & known).sum() > least:
             raise _nothing_empty()  # elsewhere there is less specimen than there
@@ -234,7 +234,7 @@ def _above(
     image: NDArray[np.float32], support: NDArray[np.float64] | float, flat: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], float]:
     """Height above the support, and the support's standard deviation (robust)."""
-    above = image - support
+    above = np.asarray(image - support, dtype=np.float64)
     return above, float(np.median(np.abs(above[flat] - np.median(above[flat]))) / 0.6745)
 
 

@@ -55,14 +55,14 @@ def spectrum(recipe, tmp_path, text):
 
 def test_the_incident_intensity_is_that_beside_the_specimen(nvpf, intensity, energies_ev, true_i0):
     field = found_field(intensity, nvpf)
-    found = incident(intensity, energies_ev, field, nvpf, EXTENT_UM)
+    found = incident(intensity, energies_ev, field, nvpf, EXTENT_UM).i0
     np.testing.assert_allclose(found, true_i0, rtol=3 / np.sqrt(3000 * field.empty.sum()))
 
 
 def test_a_box_gives_the_mean_of_its_pixels(nvpf, intensity, energies_ev):
     recipe = nvpf.with_changes({"i0": {"source": "region", "region": (0.0, 0.145, 1.77, 1.61)}})
     field = found_field(intensity, recipe)
-    found = incident(intensity, energies_ev, field, recipe, EXTENT_UM)
+    found = incident(intensity, energies_ev, field, recipe, EXTENT_UM).i0
     expected = intensity[:, :6, :5].mean(axis=(1, 2), dtype=np.float64)
     np.testing.assert_allclose(found, expected, rtol=1e-7)
 
@@ -70,7 +70,7 @@ def test_a_box_gives_the_mean_of_its_pixels(nvpf, intensity, energies_ev):
 def test_a_spectrum_is_interpolated_between_its_points(nvpf, tmp_path, intensity, energies_ev):
     recipe = spectrum(nvpf, tmp_path, "500 10\n520 30\n540 10\n")
     field = found_field(intensity, recipe)
-    found = incident(intensity, energies_ev, field, recipe, EXTENT_UM)
+    found = incident(intensity, energies_ev, field, recipe, EXTENT_UM).i0
     np.testing.assert_allclose(found, 30 - np.abs(np.array(energies_ev) - 520), rtol=1e-12)
 
 
@@ -152,7 +152,7 @@ def by_monitor(nvpf, intensity, energies_ev):
     """I0 of the particle as the recipe takes it from these readings of a monitor."""
     recipe = nvpf.with_changes({"i0.source": "monitor"})
     field = found_specimen(intensity, nvpf)
-    return lambda readings: incident(intensity, energies_ev, field, recipe, EXTENT_UM, readings)
+    return lambda readings: incident(intensity, energies_ev, field, recipe, EXTENT_UM, readings).i0
 
 
 def test_the_monitor_is_i0_up_to_a_factor(by_monitor, true_i0):
@@ -170,3 +170,39 @@ def test_a_monitor_that_reads_nothing_is_refused_with_the_energy(by_monitor, tru
 def test_a_scan_without_a_monitor_says_how_to_name_one(by_monitor):
     with pytest.raises(ValueError, match="i0_field"):
         by_monitor([None] * 13)
+
+
+def test_i0_is_as_uncertain_as_the_counts_it_is_the_mean_of(nvpf, intensity, energies_ev):
+    field = found_field(intensity, nvpf)
+    found = incident(intensity, energies_ev, field, nvpf, EXTENT_UM)
+    # photons scatter as the root of their number, ring current scales both
+    ring = np.linspace(1.0, 0.92, 13)
+    expected = ring * np.sqrt(3000 / field.empty.sum())
+    np.testing.assert_allclose(found.std, expected, rtol=0.1)
+
+
+def test_an_i0_that_was_measured_is_taken_as_exact_and_the_support_tells_the_dispersion(
+    nvpf, tmp_path, intensity, energies_ev
+):
+    recipe = spectrum(nvpf, tmp_path, "500 10\n520 30\n540 10\n")
+    found = incident(intensity, energies_ev, found_field(intensity, recipe), recipe, EXTENT_UM)
+    assert (found.std == 0).all()
+    assert found.dispersion == pytest.approx(0.96, rel=0.05)  # of the mean ring current
+
+
+def test_beside_a_hand_drawn_mask_nothing_is_known_to_be_empty(
+    nvpf, tmp_path, intensity, energies_ev
+):
+    recipe = spectrum(nvpf, tmp_path, "500 10\n520 30\n540 10\n")
+    recipe = masked(recipe, tmp_path, half_mask())
+    found = incident(intensity, energies_ev, found_field(intensity, recipe), recipe, EXTENT_UM)
+    assert found.dispersion is None
+
+
+def test_two_images_tell_the_uncertainty_of_i0_by_their_pixels(nvpf, intensity, energies_ev):
+    recipe = nvpf.with_changes({"i0": {"source": "region", "region": (0.0, 0.145, 1.77, 1.61)}})
+    field = found_field(intensity, recipe)
+    found = incident(intensity[:2], energies_ev[:2], field, recipe, EXTENT_UM)
+    assert found.dispersion is None
+    expected = intensity[:2, :6, :5].std(axis=(1, 2)) / np.sqrt(30)
+    np.testing.assert_allclose(found.std, expected, rtol=1e-4)
