@@ -134,6 +134,14 @@ class AxisLikelihood:
         misfit, log_det, _, _ = weighted_fit(self._y, self._expected, spectra, self.baseline)
         return -0.5 * (log_det + misfit / self.dispersion)
 
+    def signal_to_noise(self, offset_ev: float, width_ev: float) -> float:
+        """How far the median spectrum's thickness is from none, in standard deviations."""
+        spectra, w = self.spectra_at(offset_ev, width_ev), self._expected
+        misfit = weighted_fit(self._y, w, spectra, self.baseline)[0].min(axis=0)
+        constant = (w * self._y).sum(axis=0) / w.sum(axis=0) if self.baseline else 0.0
+        without = (w * (self._y - constant) ** 2).sum(axis=0)
+        return float(np.sqrt(np.median(np.maximum(without - misfit, 0)) / self.dispersion))
+
     def thinned(self, n_spectra: int) -> AxisLikelihood:
         """The same with an even selection of at most that many spectra."""
         return self._part(slice(None), slice(None, None, thinning(self.od.shape[1], n_spectra)))

@@ -27,6 +27,9 @@ _GROUPS = 13
 
 _LEAST_SPECTRA = 30
 
+_LEAST_SIGNAL = 4.0
+"""Noise alone reaches about 2 with the best of all templates."""
+
 _STEPS = ((0.06, 0.1), (0.025, 0.05), (0.02, 0.035))
 """Stencils of the refinement in eV: offset and width, which counts alike below and above zero."""
 
@@ -123,7 +126,8 @@ def fit_energy_axis(
     Raises
     ------
     EnergyAxisError
-        With too few energies or spectra, or if the references do not reach beyond the scan.
+        With too few energies or spectra, with spectra that hardly stand out of the noise, or if
+        the references do not reach beyond the scan.
 
     Notes
     -----
@@ -150,6 +154,12 @@ def fit_energy_axis(
     surface = _surface(first, offsets, around_ev)
     k, i = np.unravel_index(int(surface.argmax()), surface.shape)
     place = _Place(float(offsets[i]), WIDTHS_EV[k], np.zeros((2, 2)))
+    signal = first.signal_to_noise(place.offset_ev, place.width_ev)
+    if signal < _LEAST_SIGNAL:
+        raise EnergyAxisError(
+            f"the median spectrum stands out of its noise by {signal:.1f} deviations only, "
+            f"{_LEAST_SIGNAL:g} are needed: too thin, or too few photons"
+        )
     bounds = (float(offsets[0]), float(offsets[-1]))
     for steps in _STEPS:
         likelihood.reweight(place.offset_ev, place.width_ev)
@@ -250,7 +260,7 @@ def _top(
         move = points[values.argmax()]
     offset = float(np.clip(o + move[0] * steps[0], low, high))
     width = abs(w + float(move[1]) * steps[1])
-    return _Place(offset, width, hessian / np.outer(steps, steps))
+    return _Place(offset, width if width > 1e-3 else 0.0, hessian / np.outer(steps, steps))
 
 
 def _with_uncertainty(
@@ -296,7 +306,7 @@ def _formal_std(place: _Place, bounds: tuple[float, float]) -> NDArray[np.float6
     range_std = np.array([bounds[1] - bounds[0], WIDTHS_EV[-1]]) / np.sqrt(12)
     information = -place.hessian + np.diag(range_std**-2.0)
     if np.any(np.linalg.eigvalsh(information) <= 0):
-        return range_std
+        return np.asarray(range_std)
     return np.asarray(np.sqrt(np.diag(np.linalg.inv(information))))
 
 
@@ -344,9 +354,7 @@ def _one_composition(
     return float(max(away[other], _OFFSET_STEP_EV)) / 2, [note]
 
 
-def _spread(
-    spectra: NDArray[np.float64], frequencies: NDArray[np.float64], n_phases: int
-) -> float:
+def _spread(spectra: NDArray[np.float64], frequencies: NDArray[np.float64], n_phases: int) -> float:
     """Variance of the spectra over the scan, in squares of the distance of the farthest phases."""
     pure = spectra[:n_phases]
     farthest = ((pure[:, None] - pure) ** 2).sum(axis=2).max()

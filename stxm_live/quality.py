@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.calibration import EnergyAxis
+from stxm_live.correction import departs, in_words
 from stxm_live.phase_maps import Quality
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
@@ -45,6 +47,8 @@ class Facts:
     invalid_share : float
         Share of the specimen without a valid spectrum.
     n_specimen : int
+    energy_axis : EnergyAxis or None
+        What the scan says of its own energy axis, where it was looked for.
     """
 
     missing_ev: tuple[float, ...]
@@ -55,6 +59,7 @@ class Facts:
     common_field: float
     invalid_share: float
     n_specimen: int
+    energy_axis: EnergyAxis | None = None
 
 
 def assess(facts: Facts, recipe: Recipe) -> Quality:
@@ -72,7 +77,15 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
     """Everything that limits the result, as it is noticed."""
     return [
         finding
-        for check in (_energies, _specimen, _separation, _noise, _misfit, _field)
+        for check in (
+            _energies,
+            _specimen,
+            _separation,
+            _energy_axis,
+            _noise,
+            _misfit,
+            _field,
+        )
         if (finding := check(facts, recipe)) is not None
     ]
 
@@ -116,6 +129,20 @@ def _separation(facts: Facts, recipe: Recipe) -> Quality | None:
         f"less than the ambiguity threshold {recipe.ambiguity_threshold:g}",
         "pixels of these two phases are ambiguous even without noise",
         "Add energies at which they differ, or lower ambiguity_threshold.",
+    )
+
+
+def _energy_axis(facts: Facts, recipe: Recipe) -> Quality | None:
+    axis = facts.energy_axis
+    if axis is None or not departs(axis, recipe):
+        return None
+    return Quality(
+        "limited",
+        in_words(axis),
+        "labels may be wrong with confidence; a second map with the axis corrected lies beside "
+        "the one asked for",
+        "Look at the curves (energy-axis), calibrate the monochromator, or map again with "
+        f"--set energy_offset_ev={axis.offset_ev:.2f} --set energy_width_ev={axis.width_ev:.2f}.",
     )
 
 

@@ -153,7 +153,7 @@ class ReferenceSpectra:
         -------
         ReferenceSpectra
             At nominal energies: the range moves by ``-offset_ev``. With a width the steps are
-            divided until none is longer than half the width. Zero and zero give the same object.
+            divided, by ten at most, so that none is longer than half the width. Zero and zero give the same object.
 
         Examples
         --------
@@ -252,8 +252,8 @@ def _is_number(cell: str) -> bool:
 
 
 def _subdivided(energies_ev: NDArray[np.float64], longest_ev: float) -> NDArray[np.float64]:
-    """The same energies and as many evenly between them that no step is longer."""
-    counts = np.maximum(1, np.ceil(np.diff(energies_ev) / longest_ev)).astype(np.intp)
+    """The same energies and up to nine evenly in each step, so that none need be longer."""
+    counts = np.clip(np.ceil(np.diff(energies_ev) / longest_ev), 1, 10).astype(np.intp)
     place = np.concatenate([[0], np.cumsum(counts)])
     return np.interp(np.arange(place[-1] + 1), place, energies_ev)
 

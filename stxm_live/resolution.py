@@ -31,7 +31,11 @@ class Spectra:
 def correlated(registered: RegisteredStack, mapped: NDArray[np.bool_], recipe: Recipe) -> Spectra:
     """The mapped pixels' spectra and their Pearson coefficients."""
     references = recipe.corrected_references.at(registered.energies_ev)
-    od = registered.od[:, mapped]
+    return compared(registered.od[:, mapped], references, recipe)
+
+
+def compared(od: NDArray[np.float32], references: NDArray[np.float64], recipe: Recipe) -> Spectra:
+    """Spectra (n_energies, n_spectra) and their Pearson coefficients with some references."""
     correlation = pearson(od, references)
     best = best_two(correlation)
     return Spectra(
@@ -112,11 +116,11 @@ def _by_likelihood(
 ) -> tuple[NDArray[np.float32], float]:
     """Probability of each phase (n_phases, n_spectra), and the dispersion of the counts."""
     photons = counts * np.float32(recipe.detector.photons_per_count)
-    fit = fit_references(spectra.od, photons, spectra.references, baseline=_has_baseline(recipe))
+    fit = fit_references(spectra.od, photons, spectra.references, baseline=has_baseline(recipe))
     return posterior(fit.log_likelihood, phase_frequencies(fit.log_likelihood)), fit.dispersion
 
 
-def _has_baseline(recipe: Recipe) -> bool:
+def has_baseline(recipe: Recipe) -> bool:
     """Whether the likelihood gives each spectrum a constant of its own."""
     if recipe.resolver.baseline == "auto":
         return recipe.i0.source in ("spectrum", "monitor")

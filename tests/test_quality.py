@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stxm_live.calibration import EnergyAxis
 from stxm_live.quality import Facts, assess
 
 FINE = Facts(
@@ -93,3 +94,49 @@ def test_a_result_without_a_single_spectrum_is_poor_and_no_warning(nvpf):
         FINE, n_specimen=0, wrong_probability=np.zeros(0, dtype=np.float32), misfit=None
     )
     assert assess(facts, nvpf).cause == "no specimen in the field"
+
+
+def axis(offset_ev=0.0, width_ev=0.0, offset_std_ev=0.01, width_std_ev=0.02):
+    return EnergyAxis(
+        offset_ev=offset_ev,
+        offset_std_ev=offset_std_ev,
+        width_ev=width_ev,
+        width_std_ev=width_std_ev,
+        formal_std_ev=0.001,
+        energies_std_ev=offset_std_ev,
+        mixture_std_ev=0.0,
+        composition_std_ev=0.0,
+        offsets_ev=np.array([0.0]),
+        widths_ev=np.array([0.0]),
+        log_likelihood=np.zeros((1, 1)),
+    )
+
+
+@pytest.mark.parametrize(
+    "found", [{"offset_ev": -0.2}, {"width_ev": 0.15}, {"offset_ev": 0.06, "width_ev": 0.2}]
+)
+def test_an_energy_axis_that_is_off_is_named_with_both_its_readings(nvpf, found):
+    quality = assess(replace(FINE, energy_axis=axis(**found)), nvpf)
+    assert quality.verdict == "limited"
+    assert quality.cause.startswith("energy offset or composition between references")
+    assert f"--set energy_offset_ev={found.get('offset_ev', 0):.2f}" in quality.action
+    assert f"--set energy_width_ev={found.get('width_ev', 0):.2f}" in quality.action
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"offset_ev": 0.05, "width_ev": 0.1},
+        {"offset_ev": 0.2, "offset_std_ev": 0.11},
+        {"width_ev": 0.15, "width_std_ev": 0.08},
+    ],
+)
+def test_an_axis_within_its_limits_or_its_uncertainty_is_no_finding(nvpf, found):
+    assert assess(replace(FINE, energy_axis=axis(**found)), nvpf).verdict == "good"
+
+
+def test_an_axis_that_the_recipe_already_corrects_is_no_finding(nvpf):
+    corrected = nvpf.with_changes({"energy_offset_ev": 0.3, "energy_width_ev": 0.2})
+    facts = replace(FINE, energy_axis=axis(0.32, 0.21))
+    assert assess(facts, corrected).verdict == "good"
+    assert assess(replace(FINE, energy_axis=axis()), corrected).verdict == "limited"

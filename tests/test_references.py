@@ -249,3 +249,10 @@ def test_corrected_references_are_not_extrapolated():
 def test_an_offset_or_width_that_cannot_be_is_refused(wrong):
     with pytest.raises(ValueError, match="expected two finite numbers, the width not negative"):
         references().corrected(*wrong)
+
+
+def test_a_width_far_below_the_steps_of_the_references_costs_nothing_and_changes_nothing(nvpf):
+    spectra = nvpf.reference_spectra
+    narrow = spectra.corrected(0, 1e-12)
+    assert narrow.od.shape[1] <= 10 * spectra.od.shape[1]
+    np.testing.assert_allclose(narrow.at(spectra.energies_ev), spectra.od, atol=1e-9)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from particles import particle_counts
+
+from stxm_live.correction import correct
+from stxm_live.recipe import Recipe
+from stxm_live.registration import Registrar
+from stxm_live.resolution import correlated, resolve_spectra
+from stxm_live.sim.phantom import od_cube
+from stxm_live.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    shipped = Recipe.load("nvpf").with_changes({"model": None})
+    return shipped.with_changes({"alignment.enabled": False})
+
+
+def correction(recipe, offset_ev=0.0, width_ev=0.0, photons=3000):
+    """What a scan with an axis that is off is corrected by, its own map, and the truth."""
+    _, energies_ev, particle = particle_counts()
+    seen = recipe.reference_spectra.corrected(offset_ev, width_ev)
+    od = od_cube(particle, seen, energies_ev)
+    counts = np.random.default_rng(6).poisson(photons * np.exp(-od)).astype(np.float32)
+    stack = Stack.from_arrays(counts, energies_ev, extent_um=(0.0, 2.13, 1.77, 0.0))
+    registered = Registrar(recipe).register(stack)
+    mapped = registered.field.specimen & registered.valid
+    spectra = correlated(registered, mapped, recipe)
+    found = correct(spectra, registered, mapped, recipe)
+    own = resolve_spectra(spectra, registered, mapped, recipe, None).products["resolved_index"]
+    return found, own, particle.phase_index[mapped]
+
+
+def test_an_axis_as_the_recipe_says_gives_no_second_map(recipe):
+    found, _, _ = correction(recipe)
+    assert found.products == {}
+    assert found.reference_od is None
+    assert found.notes == ()
+    assert abs(found.axis.offset_ev) < 0.03
+
+
+def test_a_second_map_is_as_right_as_one_of_an_undisturbed_scan(recipe):
+    _, undisturbed, truth = correction(recipe)
+    found, disturbed, same_truth = correction(recipe, 0.3, 0.15)
+    np.testing.assert_array_equal(truth, same_truth)
+    right = [
+        (index == truth).mean()
+        for index in (undisturbed, disturbed, found.products["corrected_index"])
+    ]
+    assert right[1] < right[0] - 0.2
+    assert right[2] == pytest.approx(right[0], abs=0.01)
+    assert any(n.startswith("energy offset or composition") for n in found.notes)
+
+
+def test_probabilities_of_the_second_map_belong_to_its_labels(recipe):
+    products = correction(recipe, -0.3)[0].products
+    probability = products["corrected_probability"]
+    np.testing.assert_allclose(probability.sum(axis=0), 1, rtol=1e-5)
+    np.testing.assert_array_equal(products["corrected_index"], probability.argmax(axis=0))
+    np.testing.assert_allclose(
+        products["corrected_wrong_probability"], 1 - probability.max(axis=0), atol=1e-6
+    )
+
+
+def test_a_recipe_that_holds_the_right_offset_is_confirmed(recipe):
+    right = recipe.with_changes({"energy_offset_ev": 0.3, "energy_width_ev": 0.15})
+    _, _, particle = particle_counts()
+    seen = recipe.reference_spectra.corrected(0.3, 0.15)
+    od = od_cube(particle, seen, right.energies_ev)
+    counts = np.random.default_rng(6).poisson(3000 * np.exp(-od)).astype(np.float32)
+    stack = Stack.from_arrays(counts, right.energies_ev, extent_um=(0.0, 2.13, 1.77, 0.0))
+    registered = Registrar(right).register(stack)
+    mapped = registered.field.specimen & registered.valid
+    found = correct(correlated(registered, mapped, right), registered, mapped, right)
+    assert found.products == {}
+    assert found.axis.offset_ev == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize("method", ["pearson", "mahalanobis"])
+def test_the_second_map_is_resolved_as_the_recipe_says_where_that_is_possible(recipe, method):
+    found, _, _ = correction(recipe.with_changes({"resolver.method": method}), 0.3)
+    instead = any("by likelihood instead of mahalanobis" in note for note in found.notes)
+    assert instead == (method == "mahalanobis")
+    most_probable = found.products["corrected_probability"].argmax(axis=0)
+    same = np.array_equal(found.products["corrected_index"], most_probable)
+    assert same == (method == "mahalanobis")
+
+
+def test_an_axis_that_cannot_be_fitted_is_said_and_nothing_else_suffers(recipe):
+    two = recipe.with_changes({"energies_ev": (515.6, 517.5)})
+    found, own, _ = correction(two)
+    assert found.axis is None
+    assert found.notes == (
+        "the energy axis was not checked: 2 energies; the energy axis needs 4 at least",
+    )
+    assert own.size
