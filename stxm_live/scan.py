@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -14,6 +14,12 @@ CONTRACT_VERSION = 1
 BLOCK_VERSION = 1
 """Version of our own ``stxm_live`` block."""
 
+MAX_IMAGE_PIXELS = 2**26
+"""No image is announced larger than this: memory is set aside for what is announced."""
+
+_RENAMED = {"energies": "energies_ev", "x_extent": "x_extent_um", "y_extent": "y_extent_um"}
+"""Keys of the ``stxm`` block and what they are called here."""
+
 
 class StackScan(BaseModel):
     """What the start document announces of one stack: energies, raster and field names.
@@ -22,6 +28,11 @@ class StackScan(BaseModel):
     pixel's centre in um, in the order they are scanned: they may descend.
     ``energy_motor`` and ``data_field`` name data keys of the events.
     ``dwell_ms`` is the exposure of one pixel.
+
+    A run may hold several stacks: each has its own ``stream``, or its events say which region and
+    polarization they belong to, in the data keys ``region_field`` and ``polarization_field``. A
+    stack may come in several runs: they have the same ``stack_id``, and where events carry no
+    energy, ``energy_index`` tells which of the energies is the run's first (0 is the first).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,11 +53,20 @@ class StackScan(BaseModel):
     i0_field: str | None = None
     snake: bool = False
     parent: str | None = None
+    stream: str | None = None
+    region_field: str | None = None
+    polarization_field: str | None = None
+    stack_id: str | None = None
+    energy_index: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _shape_is_consistent(self) -> StackScan:
         if min(self.shape) < 1:
             raise ValueError(f"shape {self.shape} must be (n_energies, ny, nx), all at least 1")
+        if self.shape[1] * self.shape[2] > MAX_IMAGE_PIXELS:
+            raise ValueError(
+                f"shape {self.shape} announces images of more than {MAX_IMAGE_PIXELS} pixels"
+            )
         if len(self.energies_ev) != self.shape[0]:
             raise ValueError(
                 f"shape announces {self.shape[0]} energies, the list has {len(self.energies_ev)}"
@@ -88,16 +108,7 @@ class StackScan(BaseModel):
                 "energy_motor": self.energy_motor,
                 "data_field": self.data_field,
             },
-            "stxm_live": {
-                "version": BLOCK_VERSION,
-                "region": self.region,
-                "n_regions": self.n_regions,
-                "group_uid": self.group_uid,
-                "polarization": self.polarization,
-                "i0_field": self.i0_field,
-                "snake": self.snake,
-                "parent": self.parent,
-            },
+            "stxm_live": {"version": BLOCK_VERSION} | {name: getattr(self, name) for name in _OWN},
         }
 
     @classmethod
@@ -118,35 +129,106 @@ class StackScan(BaseModel):
                 "md=StackScan(...).metadata(), or pass scan=StackScan(shape=(n_energies, ny, nx), "
                 "energies_ev=..., x_extent_um=..., y_extent_um=..., data_field=...)"
             )
-        own = start.get("stxm_live")
-        own = own if isinstance(own, Mapping) else {}
         version = block.get("contract_version", CONTRACT_VERSION)
         if version != CONTRACT_VERSION:
             raise ValueError(
                 f"run {run}: stxm block of contract_version {version!r}, "
                 f"this program reads version {CONTRACT_VERSION}"
             )
-        renamed = {
-            "energies": "energies_ev",
-            "x_extent": "x_extent_um",
-            "y_extent": "y_extent_um",
-        }
-        names = set(cls.model_fields)
-        fields: dict[str, Any] = {renamed.get(str(k), str(k)): v for k, v in block.items()}
-        fields |= {str(k): v for k, v in own.items()}
-        fields = {k: v for k, v in fields.items() if k in names}
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            problems = "; ".join(_in_words(e, renamed) for e in error.errors())
+        return _checked(run, {**block, **_own_block(start)})
+
+
+_OWN = (
+    "region",
+    "n_regions",
+    "group_uid",
+    "polarization",
+    "i0_field",
+    "snake",
+    "parent",
+    "stream",
+    "region_field",
+    "polarization_field",
+    "stack_id",
+    "energy_index",
+)
+"""Fields that are kept in our own block."""
+
+
+def scans_of_start(start: Mapping[str, Any]) -> list[StackScan]:
+    """Every stack that a start document announces.
+
+    The list ``stacks`` of the ``stxm_live`` block has an entry for each, with those keys of either
+    block that are different; without it there is one stack.
+
+    Raises
+    ------
+    ValueError
+        As for `StackScan.from_start`, or if two stacks are of the same region and polarization.
+    """
+    first = StackScan.from_start(start)
+    entries = _own_block(start).get("stacks")
+    if not entries:
+        return [first]
+    run = str(start.get("uid", "?"))[:8]
+    if not isinstance(entries, Sequence) or not all(isinstance(e, Mapping) for e in entries):
+        raise ValueError(f"run {run}: stacks in the stxm_live block must be a list of tables")
+    common = {**start["stxm"], **_own_block(start)}
+    scans = [_checked(run, {**common, **entry}) for entry in entries]
+    names = [(scan.region, scan.polarization) for scan in scans]
+    for name in names:
+        if names.count(name) > 1:
             raise ValueError(
-                f"run {run}: the stxm block of the start document: {problems}"
-            ) from error
+                f"run {run}: region {name[0]!r} with polarization {name[1]!r} is announced "
+                f"{names.count(name)} times; every stack of a run needs another one"
+            )
+    return scans
 
 
-def _in_words(error: Mapping[str, Any], renamed: Mapping[str, str]) -> str:
+def metadata_of_stacks(scans: Sequence[StackScan]) -> dict[str, Any]:
+    """The start-document blocks of a run with several stacks, JSON-clean, for a plan's ``md``.
+
+    Examples
+    --------
+    >>> scan = StackScan(shape=(2, 3, 4), energies_ev=(515.6, 517.5), data_field="counts",
+    ...                  x_extent_um=(0, 3), y_extent_um=(5, 3), stream="left", region="left")
+    >>> right = scan.model_copy(update={"stream": "right", "region": "right"})
+    >>> scans_of_start(metadata_of_stacks([scan, right])) == [scan, right]
+    True
+    """
+    blocks = scans[0].metadata()
+    entries = [scan.metadata() for scan in scans]
+    blocks["stxm_live"]["stacks"] = [
+        {
+            key: value
+            for name in ("stxm", "stxm_live")
+            for key, value in entry[name].items()
+            if value != blocks[name][key] or key in ("region", "polarization")
+        }
+        for entry in entries
+    ]
+    return blocks
+
+
+def _own_block(start: Mapping[str, Any]) -> Mapping[str, Any]:
+    own = start.get("stxm_live")
+    return own if isinstance(own, Mapping) else {}
+
+
+def _checked(run: str, block: Mapping[str, Any]) -> StackScan:
+    """A scan of the values of both blocks; keys that are not ours are left to others."""
+    fields = {_RENAMED.get(str(key), str(key)): value for key, value in block.items()}
+    known = {key: value for key, value in fields.items() if key in StackScan.model_fields}
+    try:
+        return StackScan(**known)
+    except ValidationError as error:
+        problems = "; ".join(_in_words(e) for e in error.errors())
+        raise ValueError(f"run {run}: the stxm block of the start document: {problems}") from error
+
+
+def _in_words(error: Mapping[str, Any]) -> str:
     """One pydantic error as 'field: what is wrong', with the block's own field name."""
-    back = {v: k for k, v in renamed.items()}
+    back = {v: k for k, v in _RENAMED.items()}
     field = ".".join(back.get(str(part), str(part)) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{field}: {message}" if field else message
