@@ -153,7 +153,8 @@ class ReferenceSpectra:
         -------
         ReferenceSpectra
             At nominal energies: the range moves by ``-offset_ev``. With a width the steps are
-            divided, by ten at most, so that none is longer than half the width. Zero and zero give the same object.
+            divided, by ten at most, so that none is longer than half the width. Zero and zero
+            give the same object.
 
         Examples
         --------
