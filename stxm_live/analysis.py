@@ -17,7 +17,7 @@ from stxm_live.registration import Registrar
 from stxm_live.scan import StackScan
 from stxm_live.stack import Frame, StackKey
 
-State = Literal["waiting", "scanning", "mapped", "failed", "ignored"]
+State = Literal["waiting", "scanning", "mapped", "failed", "ignored", "given up"]
 
 
 @dataclass(frozen=True)

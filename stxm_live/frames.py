@@ -30,6 +30,12 @@ def snapshot(name: str, doc: Mapping[str, Any]) -> dict[str, Any]:
     return {**doc, "data": {key: _copy(value) for key, value in doc["data"].items()}}
 
 
+def size_bytes(doc: Mapping[str, Any]) -> int:
+    """Size of the values a copied event holds; 0 for a document without data."""
+    values = doc.get("data", {}).values()
+    return sum(value.nbytes if isinstance(value, np.ndarray) else 8 for value in values)
+
+
 def _copy(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()

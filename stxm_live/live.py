@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Protocol
@@ -13,19 +15,25 @@ from typing import Any, Protocol
 from stxm_live.analysis import RunAnalysis, StackStatus
 from stxm_live.bundle import BundleError
 from stxm_live.cube import CubeView
-from stxm_live.frames import snapshot
+from stxm_live.frames import size_bytes, snapshot
 from stxm_live.latent import LatentModel, load_model
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
 from stxm_live.scan import StackScan
 from stxm_live.sinks import Callbacks, Sinks
 from stxm_live.stack import StackKey
-from stxm_live.worker import Worker
+from stxm_live.worker import Limits, Worker
 
 logger = logging.getLogger("stxm_live")
 
 KEPT_RESULTS = 8
 """So many finished runs stay in memory."""
+
+KEPT_UNFINISHED = 32
+"""So many runs may be without an end; of more the oldest are given up."""
+
+MAX_STACK_BYTES = 8 * 2**30
+"""Of the images of one stack, float32; what announces more is no stack for us."""
 
 
 class Sink(Protocol):
@@ -50,6 +58,9 @@ class LivePhaseMapper:
         What the runs are, for start documents without an ``stxm`` block.
     background : bool
         With False everything happens in the call, on the caller's thread.
+    limits : Limits, optional
+        How much may wait for the analysis: with much of it display stands back, with too much a
+        run is given up and left to `map_run`; the scan goes on.
 
     Examples
     --------
@@ -61,7 +72,12 @@ class LivePhaseMapper:
     """
 
     def __init__(
-        self, recipe: Recipe, *, scan: StackScan | None = None, background: bool = True
+        self,
+        recipe: Recipe,
+        *,
+        scan: StackScan | None = None,
+        background: bool = True,
+        limits: Limits | None = None,
     ) -> None:
         recipe.read_files()  # fail here, not in the middle of a scan
         self.recipe = recipe
@@ -75,7 +91,7 @@ class LivePhaseMapper:
         self._is_closed = False
         self._worker: Worker[tuple[str, dict[str, Any]]] | None = None
         if background:
-            self._worker = Worker(self._handle, prepare=self._warm_up)
+            self._worker = Worker(self._handle, prepare=self._warm_up, limits=limits)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take a document; never raises, never waits."""
@@ -85,13 +101,17 @@ class LivePhaseMapper:
                 return
             if name == "start":
                 self._register(str(doc["uid"]))
+            elif name == "descriptor":
+                self._run_of(name, doc)
             elif name == "stop":
                 self._delivering.pop(str(doc.get("run_start")), None)
-            item = (name, snapshot(name, doc))
+            copied = snapshot(name, doc)
             if self._worker is None:
-                self._handle(item)
-            else:
-                self._worker.submit(item)
+                self._handle((name, copied))
+            elif not self._worker.submit((name, copied), n_bytes=size_bytes(copied)):
+                self._give_up(
+                    self._run_of(name, doc), f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait"
+                )
         except Exception:
             logger.exception("a %s document could not be taken", name)
 
@@ -212,6 +232,23 @@ class LivePhaseMapper:
             for runs in (mapped, others):
                 for old in runs[: max(0, len(runs) - KEPT_RESULTS + 1)]:
                     del self._runs[old]
+            unfinished = [u for u in self._runs if not self._is_done(u)]
+            for old in unfinished[:-KEPT_UNFINISHED]:
+                self._give_up(old, f"{KEPT_UNFINISHED} later runs have no end either")
+                self._runs[old] = replace(self.status(old), is_done=True)
+
+    def _give_up(self, uid: str | None, reason: str) -> None:
+        """Let go what came of a run; whoever waits for it is told at its stop."""
+        if uid is None or self.status(uid).state == "given up":
+            return
+        error = RuntimeError(
+            f"run {uid[:8]} was given up while it was measured ({reason}); "
+            "use map_run(catalog[uid], recipe)"
+        )
+        logger.error("%s", error)
+        with self._changed:
+            self._runs[uid] = replace(self.status(uid), state="given up", error=error)
+            self._delivering.pop(uid, None)
 
     def _run(self, uid: str) -> RunAnalysis | StackStatus:
         if uid not in self._runs:
@@ -281,7 +318,11 @@ class LivePhaseMapper:
         assert self._model is not None
         uid = str(start["uid"])
         try:
-            self._runs[uid] = RunAnalysis(start, self.recipe, self._model, self._scan)
+            run = RunAnalysis(start, self.recipe, self._model, self._scan)
+            _check_size(run.scan)
+            with self._changed:
+                if self.status(uid).state != "given up":
+                    self._runs[uid] = run
         except ValueError as error:
             self._runs[uid] = StackStatus("ignored", error=error)
             if "stxm" in start:
@@ -293,10 +334,14 @@ class LivePhaseMapper:
         run = self._runs[uid]
         if isinstance(run, StackStatus):
             if name == "stop":
-                self._runs[uid] = StackStatus(run.state, is_done=True, error=run.error)
+                self._runs[uid] = replace(run, is_done=True)
+                if run.state == "given up" and run.error is not None:
+                    self._sinks.error(uid, run.error)
             return
         known, n_problems = _failures(run), len(run.problems)
-        for maps in run.take(name, doc, self._sinks.cube if self._sinks.want_cubes else None):
+        is_behind = self._worker is not None and self._worker.is_behind
+        show = self._sinks.cube if self._sinks.want_cubes and not is_behind else None
+        for maps in run.take(name, doc, show):
             self._sinks.maps(maps)
         if name == "stop":
             self._forget_descriptors(uid)
@@ -318,6 +363,15 @@ def _check_matches(key: StackKey, region: str | None, polarization: str | None) 
     if wanted != (key.region, key.polarization):
         raise ValueError(
             f"no stack of region {wanted[0]!r} and polarization {wanted[1]!r}; there is {key}"
+        )
+
+
+def _check_size(scan: StackScan) -> None:
+    n_bytes = 4 * math.prod(scan.shape)
+    if n_bytes > MAX_STACK_BYTES:
+        raise ValueError(
+            f"the start document announces images of {n_bytes / 2**30:.3g} GiB (shape "
+            f"{scan.shape}); at most {MAX_STACK_BYTES / 2**30:g} GiB are mapped"
         )
 
 

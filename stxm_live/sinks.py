@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from stxm_live.cube import CubeView
 from stxm_live.phase_maps import PhaseMaps
+from stxm_live.stack import StackKey
 from stxm_live.worker import Worker
 
 logger = logging.getLogger("stxm_live")
+
+KEPT_STACKS = 8
+"""Of so many stacks a sink that hangs keeps the maps."""
 
 
 @dataclass(frozen=True)
@@ -77,28 +83,66 @@ class Sinks:
                 self.error(uid, failure)
 
     def _aside(self, callbacks: Callbacks) -> Callbacks:
-        """The same on a thread of its own; a cube overtaken by a newer one is skipped."""
-        worker: Worker[Callable[[], None]] = Worker(
-            lambda act: act(), name=f"stxm-live-sink-{len(self._workers) + 1}"
-        )
-        self._workers.append(worker)
-        newest: list[CubeView] = []
-
-        def show_newest() -> None:
-            if newest:
-                view = newest.pop()
-                newest.clear()
-                _call(callbacks.on_cube, view)
-
-        def on_cube(view: CubeView) -> None:
-            newest.append(view)
-            worker.submit(show_newest)
-
+        """The same on a thread of its own."""
+        aside = Aside(callbacks, name=f"stxm-live-sink-{len(self._workers) + 1}")
+        self._workers.append(aside.worker)
         return Callbacks(
-            on_cube if callbacks.on_cube else None,
-            lambda maps: worker.submit(lambda: _drop(_call(callbacks.on_maps, maps))),
-            lambda uid, error: worker.submit(lambda: _drop(_call(callbacks.on_error, uid, error))),
+            aside.on_cube if callbacks.on_cube else None, aside.on_maps, aside.on_error
         )
+
+
+class Aside:
+    """Tells a sink on a thread of its own, and keeps for it only what is not outdated.
+
+    A cube that a newer one has overtaken is skipped, and so are maps of which a newer revision
+    is there. A sink that hangs holds the newest cube and the maps of the last few stacks.
+
+    Parameters
+    ----------
+    callbacks : Callbacks
+    name : str
+        Of the thread.
+    """
+
+    def __init__(self, callbacks: Callbacks, *, name: str) -> None:
+        self._callbacks = callbacks
+        self._lock = threading.Lock()
+        self._view: CubeView | None = None
+        self._maps: OrderedDict[StackKey, PhaseMaps] = OrderedDict()
+        self.worker: Worker[Callable[[], None]] = Worker(lambda act: act(), name=name)
+
+    def on_cube(self, view: CubeView) -> None:
+        """Have the newest cube shown."""
+        with self._lock:
+            waits, self._view = self._view is not None, view
+        if not waits:
+            self.worker.submit(self._show)
+
+    def on_maps(self, maps: PhaseMaps) -> None:
+        """Have these maps taken, unless newer ones of their stack come first."""
+        with self._lock:
+            waits = self._maps.pop(maps.key, None) is not None
+            self._maps[maps.key] = maps
+            skipped = self._maps.popitem(last=False) if len(self._maps) > KEPT_STACKS else None
+        if skipped is not None:
+            logger.error("a sink hangs: the maps of %s were not given to it", skipped[0])
+        if not waits:
+            self.worker.submit(self._hand_out)
+
+    def on_error(self, uid: str, error: Exception) -> None:
+        """Have this told."""
+        self.worker.submit(lambda: _drop(_call(self._callbacks.on_error, uid, error)), n_bytes=1)
+
+    def _show(self) -> None:
+        with self._lock:
+            view, self._view = self._view, None
+        _call(self._callbacks.on_cube, view)
+
+    def _hand_out(self) -> None:
+        with self._lock:
+            maps = self._maps.popitem(last=False)[1] if self._maps else None
+        if maps is not None:
+            _call(self._callbacks.on_maps, maps)
 
 
 def _call(callback: Callable[..., None] | None, *arguments: Any) -> Exception | None:

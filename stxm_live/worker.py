@@ -5,12 +5,35 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 _T = TypeVar("_T")
 
 logger = logging.getLogger("stxm_live")
+
+_MIB = 2**20
+
+ITEM_BYTES = 2048
+"""What an item in the queue takes besides its arrays."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a worker lets come in and wait.
+
+    Parameters
+    ----------
+    behind_bytes : int
+        With more than this waiting the worker counts as behind: what only serves display is
+        left out until it has caught up.
+    waiting_bytes : int
+        With more than this waiting nothing more is taken that has a size.
+    """
+
+    behind_bytes: int = 32 * _MIB
+    waiting_bytes: int = 1024 * _MIB
 
 
 class Worker(Generic[_T]):
@@ -23,6 +46,7 @@ class Worker(Generic[_T]):
         item is taken.
     prepare : callable, optional
         Called once on the worker's thread before the first item, to import and to warm up.
+    limits : Limits
     name : str
         Of the thread.
     """
@@ -32,17 +56,49 @@ class Worker(Generic[_T]):
         handle: Callable[[_T], None],
         *,
         prepare: Callable[[], None] | None = None,
+        limits: Limits | None = None,
         name: str = "stxm-live-worker",
     ) -> None:
+        self.limits = limits or Limits()
         self._handle = handle
         self._prepare = prepare
-        self._queue: SimpleQueue[_T | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[_T, int] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting_bytes = 0
+        self._has_warned = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def submit(self, item: _T) -> None:
-        """Put an item in the queue and return at once."""
-        self._queue.put(item)
+    def submit(self, item: _T, *, n_bytes: int = 0) -> bool:
+        """Put an item in the queue and return at once; False if there is no room for it.
+
+        There always is for an item without a size.
+        """
+        with self._lock:
+            if n_bytes and self._waiting_bytes + n_bytes > self.limits.waiting_bytes:
+                return False
+            self._waiting_bytes += n_bytes + ITEM_BYTES
+            falls_behind = self.is_behind and not self._has_warned
+            self._has_warned |= falls_behind
+        self._queue.put((item, n_bytes + ITEM_BYTES))
+        if falls_behind:
+            logger.warning(
+                "%s is %.0f MiB behind: what only serves display is left out until it has "
+                "caught up",
+                self._thread.name,
+                self._waiting_bytes / _MIB,
+            )
+        return True
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Size of what was submitted and is not done."""
+        return self._waiting_bytes
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that display has to stand back."""
+        return self._waiting_bytes > self.limits.behind_bytes
 
     def close(self, timeout_s: float = 10.0) -> bool:
         """Let the worker finish what was submitted; whether it did within the time."""
@@ -59,9 +115,19 @@ class Worker(Generic[_T]):
 
     def _run(self) -> None:
         if self._prepare is not None:
-            self._prepare()
-        while (item := self._queue.get()) is not None:
+            try:
+                self._prepare()
+            except Exception:
+                logger.exception("%s could not be prepared", self._thread.name)
+        while (entry := self._queue.get()) is not None:
+            item, n_bytes = entry
+            del entry
             try:
                 self._handle(item)
             except BaseException:
                 logger.exception("an item could not be handled")
+            del item
+            with self._lock:
+                self._waiting_bytes -= n_bytes
+                if not self._waiting_bytes:
+                    self._has_warned = False

@@ -1,0 +1,72 @@
+import logging
+import threading
+import time
+from types import SimpleNamespace
+
+from stxm_live.sinks import KEPT_STACKS, Callbacks, Sinks
+from stxm_live.stack import StackKey
+
+
+def result(name, revision=1):
+    return SimpleNamespace(key=StackKey((name,)), revision=revision)
+
+
+class Hanging:
+    """A sink that does not come back before `release` is set."""
+
+    def __init__(self):
+        self.release, self.cubes, self.maps = threading.Event(), [], []
+        self.sinks = Sinks()
+        self.sinks.add(Callbacks(self.on_cube, self.on_maps), own_thread=True)
+
+    def on_cube(self, view):
+        self.release.wait(20)
+        self.cubes.append(view)
+
+    def on_maps(self, maps):
+        self.release.wait(20)
+        self.maps.append(maps)
+
+    def let_go(self):
+        self.release.set()
+        self.sinks.close(20)
+
+
+def test_a_hanging_sink_is_shown_what_it_was_busy_with_and_the_newest_cube():
+    sink = Hanging()
+    views = [result("a") for _ in range(10)]
+    sink.sinks.cube(views[0])
+    time.sleep(0.1)
+    for view in views[1:]:
+        sink.sinks.cube(view)
+    sink.let_go()
+    assert sink.cubes == [views[0], views[9]]
+
+
+def test_a_hanging_sink_gets_the_last_revision_of_every_stack():
+    sink = Hanging()
+    sink.sinks.maps(result("busy"))
+    time.sleep(0.1)
+    for name in "abc":
+        for revision in (1, 2, 3):
+            sink.sinks.maps(result(name, revision))
+    sink.let_go()
+    assert [(m.key.run_uids[0], m.revision) for m in sink.maps[1:]] == [
+        ("a", 3),
+        ("b", 3),
+        ("c", 3),
+    ]
+
+
+def test_what_a_hanging_sink_keeps_does_not_grow_and_what_it_misses_is_logged(caplog):
+    sink = Hanging()
+    sink.sinks.maps(result("busy"))
+    time.sleep(0.1)
+    with caplog.at_level(logging.ERROR, "stxm_live"):
+        for k in range(20):
+            sink.sinks.maps(result(f"run{k}"))
+    sink.let_go()
+    assert [m.key.run_uids[0] for m in sink.maps[1:]] == [
+        f"run{k}" for k in range(20 - KEPT_STACKS, 20)
+    ]
+    assert caplog.text.count("a sink hangs") == 20 - KEPT_STACKS
