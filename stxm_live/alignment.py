@@ -134,21 +134,45 @@ def shifted(image: NDArray[np.floating], shift_px: tuple[float, float]) -> NDArr
     shift_px : (float, float)
         Positive values move the picture to higher row and column numbers.
     """
-    from scipy.ndimage import correlate1d, maximum_filter, spline_filter
+    from scipy.ndimage import maximum_filter
 
     image = np.asarray(image, dtype=np.float32)
     if shift_px == (0.0, 0.0):
         return image
     unknown = ~np.isfinite(image)
     filled = np.where(unknown, np.nanmedian(image), image) if unknown.any() else image
-    moved = spline_filter(filled, order=3, output=np.float32, mode="mirror")
-    for axis, shift in enumerate(shift_px):
-        weights = _spline_weights(shift - np.floor(shift))
-        moved = correlate1d(moved, weights, axis=axis, mode="mirror")
+    moved = _off_grid(spline_coefficients(filled), shift_px)
     if unknown.any():
         # beyond two pixels a filled value weighs less than 4 % in the spline
         moved[maximum_filter(unknown, size=5)] = np.nan
     return _placed(moved, shift_px)
+
+
+def spline_coefficients(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Coefficients (ny, nx) of the cubic B-spline through an image without NaN."""
+    from scipy.ndimage import spline_filter
+
+    return np.asarray(spline_filter(image, order=3, output=np.float32, mode="mirror"))
+
+
+def spline_moved(
+    coefficients: NDArray[np.float32], shift_px: tuple[float, float]
+) -> NDArray[np.float32]:
+    """The image of these coefficients moved by (y, x) pixels, NaN outside; see `shifted`."""
+    return _placed(_off_grid(coefficients, shift_px), shift_px)
+
+
+def _off_grid(
+    coefficients: NDArray[np.float32], shift_px: tuple[float, float]
+) -> NDArray[np.float32]:
+    """The fractional part of a shift."""
+    from scipy.ndimage import correlate1d
+
+    moved = coefficients
+    for axis, shift in enumerate(shift_px):
+        weights = _spline_weights(shift - np.floor(shift))
+        moved = correlate1d(moved, weights, axis=axis, mode="mirror")
+    return moved
 
 
 def _spline_weights(fraction: float) -> NDArray[np.float64]:
