@@ -150,6 +150,22 @@ class DetectorOptions(_Options):
     dead_time_ns: PositiveFloat | None = None
 
 
+class FieldOptions(_Options):
+    """Data keys of a beamline whose start documents do not name them, or name other ones.
+
+    ``image`` holds the counts, ``channel`` (0 is the first) tells which of several counters whose
+    readings take turns in it; ``i0`` is a monitor; ``energy``, ``x`` and ``y`` are motors or data
+    keys. What is given here counts more than what the start document says.
+    """
+
+    image: str | None = None
+    channel: Annotated[int, Field(ge=0)] | None = None
+    energy: str | None = None
+    x: str | None = None
+    y: str | None = None
+    i0: str | None = None
+
+
 class Recipe(_Options):
     """Everything that decides a map apart from the images.
 
@@ -188,6 +204,7 @@ class Recipe(_Options):
     specimen: SpecimenOptions = SpecimenOptions()
     resolver: ResolverOptions = ResolverOptions()
     detector: DetectorOptions = DetectorOptions()
+    fields: FieldOptions = FieldOptions()
 
     _relative = field_validator("references", "model")(_beside_the_recipe)
 
