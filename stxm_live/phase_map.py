@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stxm_live.bundle import BundleError
 from stxm_live.latent import LatentModel
+from stxm_live.noise import smoothing
 from stxm_live.normalisation import RegisteredStack, normalise
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.quality import Facts, assess
@@ -157,6 +158,8 @@ def _mapped(
         reference_od=spectra.references,
         shifts_px=registered.shifts_px,
         i0=registered.i0,
+        i0_std=registered.i0_std,
+        dispersion=_dispersion(registered, resolution, recipe),
         **_images_and_fractions(products, mapped, references.n_phases),
         quality=assess(facts, recipe),
         synthetic_references=references.synthetic,
@@ -165,6 +168,16 @@ def _mapped(
         provenance=_provenance(registered, resolution, recipe),
         remake=partial(_redone, source=source, recipe=recipe, revision=revision),
     )
+
+
+def _dispersion(
+    registered: RegisteredStack, resolution: Resolution | None, recipe: Recipe
+) -> float | None:
+    """Of the counts: by the empty support, or by the misfit of the spectra."""
+    if registered.dispersion is not None or resolution is None:
+        return registered.dispersion
+    smoothed = float(smoothing(registered.shifts_px).mean())
+    return resolution.dispersion / recipe.detector.photons_per_count / smoothed
 
 
 def _images_and_fractions(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.noise import od_std, smoothing
 from stxm_live.stack import StackKey
 
 if TYPE_CHECKING:
@@ -180,13 +181,13 @@ class PhaseMaps:
         """Standard uncertainty of the optical density, shape of ``od``; None if not estimated.
 
         From the counts behind each value and their dispersion, and from I0, whose error is
-        common to all pixels of an image.
+        common to all pixels of an image. Images that were moved are smoother.
         """
         if self.dispersion is None or self.i0_std is None:
             return None
         counts = self.i0[:, None, None] * np.exp(-self.od.astype(np.float64))
-        common = np.square(self.i0_std / self.i0)[:, None, None]
-        return np.sqrt(self.dispersion / counts + common).astype(np.float32)
+        of_image = self.dispersion * smoothing(self.shifts_px)
+        return od_std(counts, self.i0, self.i0_std, of_image)
 
     def redo(self, changes: Mapping[str, Any]) -> PhaseMaps:
         """New maps of the same aligned images with another recipe, in about a second.

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from particles import particle_counts, particle_stack
 
 from stxm_live.alignment import shifted
 from stxm_live.incident import incident, stack_field
 from stxm_live.likelihood import fit_references
 from stxm_live.noise import dispersion, od_std, smoothing
+from stxm_live.phase_map import map_phases
 from stxm_live.sim.fields import field_of_view
 
 SHAPE = (80, 90)
@@ -115,3 +117,26 @@ def test_chi_squared_is_calibrated_by_the_dispersion_of_the_support(nvpf, gain):
     fit = fit_references(np.log(1500 / counts), counts, references, gain=found)
     own = fit.chi2[phase, np.arange(4000)] / found
     assert own.mean() == pytest.approx(12, rel=0.03)
+
+
+def test_maps_tell_how_uncertain_every_optical_density_is(nvpf):
+    maps = map_phases(particle_stack(), nvpf)
+    assert maps.dispersion == pytest.approx(1, rel=0.05)
+    photons = 3000 * np.exp(-np.median(maps.od[:, maps.specimen], axis=1))
+    found = np.median(maps.od_std[:, maps.specimen], axis=1)
+    np.testing.assert_allclose(found, np.sqrt(smoothing(maps.shifts_px) / photons), rtol=0.1)
+
+
+def test_without_empty_support_the_spectra_tell_the_dispersion(nvpf, tmp_path):
+    np.save(tmp_path / "mask.npy", particle_counts()[2].specimen)
+    (tmp_path / "i0.csv").write_text("500 3000\n540 3000\n")
+    recipe = nvpf.with_changes(
+        {
+            "specimen.mask": tmp_path / "mask.npy",
+            "i0.source": "spectrum",
+            "i0.spectrum": tmp_path / "i0.csv",
+        }
+    )
+    maps = map_phases(particle_stack(), recipe)
+    assert (maps.i0_std == 0).all()
+    assert maps.dispersion == pytest.approx(1, rel=0.25)  # mixed pixels fit no reference
