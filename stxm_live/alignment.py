@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from multiprocessing.pool import ThreadPool
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,12 @@ UPSAMPLING = 20
 
 NEGLIGIBLE_PX = 0.1
 """Shorter shifts are within the method's own noise; interpolating for them only smooths."""
+
+FADE_PX = 4
+"""Over as many pixels the border of a sub-region is faded out."""
+
+MOST_LIKENESS_OF_NOISE = 0.4
+"""In small images even noise is alike; whatever is more alike than this is registered."""
 
 _R = TypeVar("_R")
 
@@ -38,29 +44,49 @@ class EdgeImage:
     contrast: float
 
     @classmethod
-    def of(cls, intensity: NDArray[np.floating]) -> EdgeImage:
+    def of(
+        cls,
+        intensity: NDArray[np.floating],
+        *,
+        edges: bool = True,
+        box: tuple[slice, slice] | None = None,
+    ) -> EdgeImage:
         """From counts of shape (ny, nx); NaN and counts <= 0 take the image's median.
 
         ``contrast`` is the standard deviation of the edge strength beyond what noise makes of
-        it: how much there is to register on.
+        it: how much there is to register on. Without ``edges`` it is the smoothed -ln I itself
+        that is compared. Of a ``box`` (rows, columns) the borders are faded out.
         """
-        from scipy.ndimage import gaussian_gradient_magnitude
+        from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
+        if box is not None:
+            intensity = intensity[box]
         usable = np.isfinite(intensity) & (intensity > 0)
         if not usable.any():
             return cls(np.zeros(intensity.shape, dtype=np.float32), 0.0)
         if not usable.all():
             intensity = np.where(usable, intensity, np.median(intensity[usable]))
         log = np.log(intensity.astype(np.float32, copy=False))
-        edges = gaussian_gradient_magnitude(log, SMOOTHING_PX, mode="nearest")
-        edges -= edges.mean(dtype=np.float64).astype(np.float32)
-        variance = float(np.mean(np.square(edges, dtype=np.float64)))
-        return cls(edges, float(np.sqrt(max(variance - _noise_variance(log), 0.0))))
+        strength = gaussian_gradient_magnitude if edges else gaussian_filter
+        pattern = strength(log, SMOOTHING_PX, mode="nearest")
+        pattern -= pattern.mean(dtype=np.float64).astype(np.float32)
+        variance = float(np.mean(np.square(pattern, dtype=np.float64)))
+        contrast = float(np.sqrt(max(variance - _noise_variance(log, edges), 0.0)))
+        if box is not None:
+            pattern *= _faded(pattern.shape)
+        return cls(pattern, contrast)
 
     @cached_property
     def anchor_spectrum(self) -> NDArray[np.complex64]:
         """Fourier transform, kept for the images that are laid onto this one."""
         return self.spectrum()
+
+    @cached_property
+    def slope_per_px(self) -> float:
+        """Root mean square slope along y or x, relative to the pattern's own root mean square."""
+        slopes = [np.diff(self.pattern, axis=axis) for axis in (0, 1)]
+        variance = sum(float(np.mean(np.square(s, dtype=np.float64))) for s in slopes) / 2
+        return float(np.sqrt(variance / np.mean(np.square(self.pattern, dtype=np.float64))))
 
     def spectrum(self) -> NDArray[np.complex64]:
         """Fourier transform."""
@@ -69,24 +95,56 @@ class EdgeImage:
         return np.asarray(fftn(self.pattern))
 
 
-def _noise_variance(log: NDArray[np.float32]) -> float:
+def _noise_variance(log: NDArray[np.float32], edges: bool) -> float:
     """Variance that independent noise of the pixels gives to the edge strength.
 
     White noise of variance v leaves v / (8 pi s^4) in each component of the gradient after
-    smoothing by s, and the length of such a vector varies by 2 - pi/2 of that. The noise is
-    taken from the median difference of neighbours, in whatever unit the counts are.
+    smoothing by s, and the length of such a vector varies by 2 - pi/2 of that; of the smoothed
+    image itself v / (4 pi s^2) is left. The noise is taken from the median difference of
+    neighbours, in whatever unit the counts are.
     """
     steps = np.abs(np.diff(log, axis=-1)) if log.shape[-1] > 1 else np.zeros(1)
     pixel = float(np.median(steps)) / (0.6745 * np.sqrt(2))
+    if not edges:
+        return float(pixel**2 / (4 * np.pi * SMOOTHING_PX**2))
     return float((2 - np.pi / 2) * pixel**2 / (8 * np.pi * SMOOTHING_PX**4))
 
 
-def find_shift(image: EdgeImage, anchor: EdgeImage) -> tuple[float, float]:
-    """The shift (y, x) in pixels that lays ``image`` onto ``anchor``.
+def _faded(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Window of ones that falls to zero over the last `FADE_PX` pixels before each border."""
+    ramps = []
+    for length in shape:
+        depth = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
+        ramps.append(np.sin(np.pi / 2 * np.clip(depth / FADE_PX, 0, 1)) ** 2)
+    return np.outer(*ramps).astype(np.float32)
+
+
+class Match(NamedTuple):
+    """How an image is laid onto another.
+
+    Parameters
+    ----------
+    shift_px : (float, float)
+        (y, x).
+    std_px : float
+        Standard deviation of the distance by which the shift is off, from how alike the two
+        are; infinite where they are no more alike than noise is.
+    """
+
+    shift_px: tuple[float, float]
+    std_px: float
+
+
+def match(image: EdgeImage, anchor: EdgeImage) -> Match:
+    """The shift (y, x) in pixels that lays ``image`` onto ``anchor``, and how sure it is.
 
     Amplitude cross-correlation, refined to 1/20 px by an upsampled Fourier transform around
     the peak [1]_; phase-only correlation is several times worse on counting noise. An image
-    without contrast is not shifted.
+    without contrast is not shifted, nor one whose peak noise could have made.
+
+    With correlation coefficient c of the two as they lie, slope k of the pattern and N
+    independent places in the image, the standard deviation along y or x is
+    sqrt(1/c^2 - 1) / (k sqrt(N)), if what differs is as irregular as noise.
 
     References
     ----------
@@ -95,18 +153,38 @@ def find_shift(image: EdgeImage, anchor: EdgeImage) -> tuple[float, float]:
     """
     from skimage.registration import phase_cross_correlation
 
-    if image is anchor or image.contrast == 0 or anchor.contrast == 0:
-        return 0.0, 0.0
-    shift, _, _ = phase_cross_correlation(
+    if image is anchor:
+        return Match((0.0, 0.0), 0.0)
+    if image.contrast == 0 or anchor.contrast == 0:
+        return Match((0.0, 0.0), np.inf)
+    shift, error, _ = phase_cross_correlation(
         anchor.anchor_spectrum,
         image.spectrum(),
         space="fourier",
         normalization=None,
         upsample_factor=UPSAMPLING,
     )
-    if np.hypot(*shift) < NEGLIGIBLE_PX:
-        return 0.0, 0.0
-    return float(shift[0]), float(shift[1])
+    alike = float(np.sqrt(max(1 - error**2, 0.0)))
+    places = image.pattern.size / (4 * np.pi * SMOOTHING_PX**2)
+    if alike < min(_likeness_of_noise(places), MOST_LIKENESS_OF_NOISE):
+        return Match((0.0, 0.0), np.inf)
+    std_px = np.sqrt(2 * max(1 / alike**2 - 1, 0) / places) / anchor.slope_per_px
+    return Match((float(shift[0]), float(shift[1])), float(std_px))
+
+
+def _likeness_of_noise(places: float) -> float:
+    """Correlation coefficient that hardly any peak between independent noise reaches."""
+    return float((np.sqrt(2 * np.log(max(places, 1))) + 2) / np.sqrt(places))
+
+
+def find_shift(image: EdgeImage, anchor: EdgeImage) -> tuple[float, float]:
+    """The shift of `match`; none where it is negligible."""
+    return negligible_dropped(match(image, anchor).shift_px)
+
+
+def negligible_dropped(shift_px: tuple[float, float]) -> tuple[float, float]:
+    """The shift, or none if it is below `NEGLIGIBLE_PX`."""
+    return (0.0, 0.0) if np.hypot(*shift_px) < NEGLIGIBLE_PX else shift_px
 
 
 def check_shifts(

@@ -207,10 +207,19 @@ def test_few_images_stay_where_they_are(n):
     assert np.isnan(found.std_px).all()
 
 
-def test_images_that_share_no_field_stay_where_they_are_and_are_named():
+def test_an_image_that_left_the_field_is_named_and_spoils_no_other():
     drift = walk()
     start = start_of(drift)
     start[3] += [0, 2 * NX]
+    found = refine(counted(drift), start)
+    assert found.problems == {3: "shares too little field with the others"}
+    np.testing.assert_array_equal(found.shifts_px[3], start[3])
+    assert rms(errors(found.shifts_px, drift, np.arange(13) != 3)) < 0.06
+
+
+def test_images_that_share_no_field_stay_where_they_are_and_are_named():
+    drift = walk()
+    start = start_of(drift) + np.outer(np.arange(13) - 6, [0, NX])
     found = refine(counted(drift), start)
     np.testing.assert_array_equal(found.shifts_px, start)
     assert len(found.problems) == 13
