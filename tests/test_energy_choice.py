@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from stxm_live.energy_choice import (
-    THICKNESSES,
-    Conditions,
-    Expected,
-    choose_energies,
-    choose_fewer,
-    expect,
-)
+from stxm_live.energy_choice import Offer, choose_energies, choose_fewer
+from stxm_live.energy_cost import THICKNESSES, Conditions, Expected, expect
 from stxm_live.files import read_stack
 from stxm_live.phase_map import map_phases
 from stxm_live.recipe import Recipe
@@ -37,7 +31,7 @@ def test_the_chosen_energies_label_as_well_as_the_best_of_all_lists(baseline):
     conditions = Conditions(300, axis_error_ev=0.0, baseline=baseline)
     spectra = references(peak(508), peak(508.8), 0.5 * peak(508) + 0.8 * peak(515))
     chosen = choose_energies(
-        spectra, 3, conditions, low_ev=506, high_ev=517, min_step_ev=1.0, keep_ev=(500.0,)
+        spectra, 3, conditions, Offer(506, 517, keep_ev=(500.0,), min_step_ev=1.0)
     )
     assert chosen[0] == 500.0
     offered = np.arange(506.0, 517.5, 1.0)
@@ -67,7 +61,9 @@ def test_the_expected_accuracy_of_two_phases_is_the_closed_form():
 
 
 def test_of_two_peaks_both_are_taken_and_the_noise_beside_them_is_not():
-    chosen = choose_energies(TWO_PEAKS, 3, Conditions(1000), keep_ev=(500.0,), min_step_ev=1.0)
+    chosen = choose_energies(
+        TWO_PEAKS, 3, Conditions(1000), Offer(keep_ev=(500.0,), min_step_ev=1.0)
+    )
     assert chosen[0] == 500.0
     assert np.abs(np.subtract(chosen[1:], (508, 511))).max() <= 1.0
 
@@ -78,8 +74,8 @@ def test_steep_energies_are_left_when_the_axis_may_be_off():
     flank, plateau = peak(510, 0.5, 0.45), peak(516, 1.0, 0.3)
     spectra = references(edge, edge + flank + plateau)
     keep = (500.0, 520.0)
-    sure = choose_energies(spectra, 3, Conditions(1000, axis_error_ev=0.0), keep_ev=keep)
-    unsure = choose_energies(spectra, 3, Conditions(1000, axis_error_ev=0.3), keep_ev=keep)
+    sure = choose_energies(spectra, 3, Conditions(1000, axis_error_ev=0.0), Offer(keep_ev=keep))
+    unsure = choose_energies(spectra, 3, Conditions(1000, axis_error_ev=0.3), Offer(keep_ev=keep))
     assert sure[1] == pytest.approx(510, abs=1.0)
     assert unsure[1] == pytest.approx(516, abs=1.0)
 
@@ -107,8 +103,8 @@ def test_the_worst_pair_is_the_one_mistaken_most_often_both_ways():
 def test_fewer_energies_keep_the_ones_to_keep_and_lose_accuracy(nvpf):
     spectra = nvpf.reference_spectra
     conditions = Conditions(1000)
-    chosen = choose_energies(spectra, 8, conditions, keep_ev=(505.0,))
-    fewer = list(choose_fewer(spectra, chosen, conditions, keep_ev=(505.0,), fewest=4))
+    chosen = choose_energies(spectra, 8, conditions, Offer(keep_ev=(505.0,)))
+    fewer = list(choose_fewer(spectra, chosen, conditions, Offer(keep_ev=(505.0,)), fewest=4))
     assert [len(e) for e in fewer] == [7, 6, 5, 4]
     assert all(505.0 in e for e in fewer)
     rng = np.random.default_rng(3)
@@ -122,10 +118,7 @@ def test_energies_ascend_at_least_a_step_apart_inside_the_range(nvpf):
         nvpf.reference_spectra,
         10,
         Conditions(1000),
-        low_ev=513,
-        high_ev=532,
-        min_step_ev=0.5,
-        keep_ev=(505.03,),
+        Offer(513, 532, (505.03,), 0.5),
     )
     assert chosen[0] == 505.03
     assert min(np.diff(chosen)) >= 0.5 - 1e-9
@@ -147,7 +140,7 @@ def test_energies_ascend_at_least_a_step_apart_inside_the_range(nvpf):
 )
 def test_what_cannot_be_chosen_is_refused_with_advice(n, options, message):
     with pytest.raises(ValueError, match=message):
-        choose_energies(TWO_PEAKS, n, Conditions(1000), **options)
+        choose_energies(TWO_PEAKS, n, Conditions(1000), Offer(**options))
 
 
 def test_conditions_without_photons_are_refused():
@@ -175,7 +168,7 @@ def test_thirteen_energies_of_a_measured_stack_keep_the_labels_of_all_123(real_f
         "specimen": {"mask": real_folder / "mask_file.msk"},
     }
     recipe = Recipe.from_values(values)
-    chosen = choose_energies(recipe.reference_spectra, 13, Conditions(900), keep_ev=(700.0,))
+    chosen = choose_energies(recipe.reference_spectra, 13, Conditions(900), Offer(keep_ev=(700.0,)))
     few = map_phases(stack, recipe.with_changes({"energies_ev": chosen}))
     assert few.energies_ev == chosen
     full = map_phases(stack, recipe)
