@@ -1,0 +1,160 @@
+"""Spectra in text files of several columns: aXis2000, Athena and Larch, XDI, CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SPECTRUM_SUFFIXES = (
+    *(".csv", ".dat", ".nor", ".r", ".t"),
+    *(".tsv", ".txt", ".xdi", ".xmu", ".xsp"),
+)
+"""What `read_columns` takes; ``.r`` and ``.t`` are spectra of the ALS programs."""
+
+_COMMENT = ("#", "%", "*", ";", "!")
+
+_LEAST_EV = 50.0
+
+
+class Columns(NamedTuple):
+    """The columns of a file of spectra.
+
+    ``names`` are those of the value columns; ``values`` has shape (n_columns, n_energies), in
+    ascending energies; ``synthetic`` says whether name or header call the spectra so.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    energies_ev: NDArray[np.float64]
+    values: NDArray[np.float64]
+    synthetic: bool
+
+    def column(self, wanted: str | None = None) -> NDArray[np.float64]:
+        """One column by name (upper or lower case) or number in the file; the only one by default.
+
+        Raises
+        ------
+        ValueError
+            Naming the columns, if the wanted one is not there or none is wanted of several.
+        """
+        values: list[NDArray[np.float64]] = list(self.values)
+        listed = ", ".join(self.names)
+        if wanted is None:
+            if len(values) == 1:
+                return values[0]
+            raise ValueError(
+                f"{self.path}: has {len(self.names)} columns beside the energy; add "
+                f"@NAME or @NUMBER: {listed}"
+            )
+        lower = [name.lower() for name in self.names]
+        if wanted.lower() in lower:
+            return values[lower.index(wanted.lower())]
+        if wanted.isdecimal() and 2 <= int(wanted) <= len(self.names) + 1:
+            return values[int(wanted) - 2]
+        raise ValueError(
+            f"{self.path}: no column {wanted!r}; there are {listed}, or 2 to "
+            f"{len(self.names) + 1} by number (1 is the energy)"
+        )
+
+
+def read_columns(path: str | Path) -> Columns:
+    """Read a text file with energies in its first column and one or more spectra beside.
+
+    Blanks, tabs, commas or semicolons separate. Lines before the first number, and those that
+    begin with ``# % * ; !``, are a header; the last of them with as many words as there are
+    columns names these, or ``# Column.2: name`` as in XDI files.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    Columns
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        Naming file and line, if something is no number, an energy stands there twice, or the
+        energies are not in eV.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if path.suffix.lower() not in SPECTRUM_SUFFIXES:
+        raise ValueError(
+            f"{path}: not a file of spectra by its name; known are {', '.join(SPECTRUM_SUFFIXES)}"
+        )
+    header, table = _header_and_table(path)
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    energies = table[:, 0]
+    repeated = energies[1:][np.diff(energies) == 0]
+    if repeated.size:
+        raise ValueError(f"{path}: {repeated[0]:g} eV stands there twice; leave one of them out")
+    if energies[0] < _LEAST_EV:
+        raise ValueError(
+            f"{path}: energies {energies[0]:g} to {energies[-1]:g}, expected eV in the first column"
+        )
+    names = _column_names(header, table.shape[1])
+    words = "\n".join([path.name, *header]).lower()
+    return Columns(path, names, energies, table[:, 1:].T.copy(), "synthetic" in words)
+
+
+def _header_and_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+    """Header lines, and the numbers of shape (n_lines, n_columns)."""
+    header: list[str] = []
+    rows: list[list[float]] = []
+    for number, line in enumerate(path.read_text("latin-1").splitlines(), start=1):
+        if not line.strip():
+            continue
+        row = None if line.lstrip().startswith(_COMMENT) else _numbers(line)
+        if row is None and (not rows or line.lstrip().startswith(_COMMENT)):
+            header.append(line)
+        elif row is None or (rows and len(row) != len(rows[0])):
+            expected = f"{len(rows[0])} numbers" if rows else "numbers"
+            raise ValueError(f"{path}, line {number}: expected {expected}, got {line.strip()!r}")
+        else:
+            rows.append(row)
+    if len(rows) < 2 or len(rows[0]) < 2:
+        raise ValueError(f"{path}: no columns of numbers (energy in eV, values) found")
+    table = np.array(rows)
+    if not np.isfinite(table).all():
+        raise ValueError(f"{path}: holds a value that is not a finite number")
+    return header, table
+
+
+def _cells(line: str) -> list[str]:
+    """The words of a line; blanks inside a name count only where nothing else separates."""
+    for sign in (",", ";", "\t"):
+        if sign in line:
+            return [cell.strip() for cell in line.strip().strip(sign).split(sign)]
+    return line.split()
+
+
+def _numbers(line: str) -> list[float] | None:
+    """The numbers of a line; None if a word is none."""
+    try:
+        return [float(cell) for cell in line.replace(",", " ").replace(";", " ").split()]
+    except ValueError:
+        return None
+
+
+def _column_names(header: list[str], n_columns: int) -> tuple[str, ...]:
+    """Names of the value columns, or their numbers."""
+    names = [f"column {k + 1}" for k in range(n_columns)]
+    for line in header:
+        words = _cells(line.lstrip().lstrip("".join(_COMMENT)).strip())
+        if len(words) == n_columns and all(words):
+            names = words
+    for line in header:
+        label, colon, name = line.lstrip("".join(_COMMENT) + " ").partition(":")
+        number = label.lower().removeprefix("column.")
+        is_column = colon and label.lower().startswith("column.") and number.isdecimal()
+        if is_column and name.strip() and 1 <= int(number) <= n_columns:
+            names[int(number) - 1] = name.split()[0]
+    return tuple(names[1:])
