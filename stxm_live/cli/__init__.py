@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stxm_live.cli import figures, recipes, stacks
+from stxm_live.cli import figures, recipes, references, stacks
 from stxm_live.cli.demo import demo
 from stxm_live.cli.export import export
 
@@ -28,6 +28,8 @@ app.command(context_settings={"ignore_unknown_options": True})(recipes.train)
 app.command(context_settings={"ignore_unknown_options": True})(figures.figures)
 app.command(context_settings={"ignore_unknown_options": True})(export)
 app.command()(figures.diagnose)
+app.command()(references.references)
+app.command("choose-energies")(references.choose_energies)
 app.add_typer(recipes.app, name="recipe")
 
 

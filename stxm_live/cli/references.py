@@ -1,0 +1,265 @@
+"""Commands about reference spectra and the energies to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.output import console
+from stxm_live.cli.stacks import Catalog, Settings, opened, parse_settings
+from stxm_live.recipe import Recipe
+from stxm_live.references import ReferenceSpectra
+
+if TYPE_CHECKING:
+    import databroker
+
+    from stxm_live.energy_cost import Conditions
+    from stxm_live.reference_making import MeasuredSpectrum
+    from stxm_live.stack import Stack
+
+_SEED = 0
+"""Of the simulated spectra behind the expected accuracy: the same list, the same number."""
+
+
+@one_line_errors
+def references(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="NAME=SOURCE for each phase. A file of spectra: na3.xsp, or athena.nor@norm (a "
+            "column by name or number). A region of a stack or run: stack.hdr@x0,x1,y0,y1 in um, "
+            "stack.hdr@mask.msk, run:3f2a91@specimen.",
+            metavar="NAME=SOURCE...",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The CSV file; a PNG beside it.")] = Path(
+        "references.csv"
+    ),
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Its energies decide what is told apart, its settings how stacks are read."
+        ),
+    ] = None,
+    i0: Annotated[
+        Path | None, typer.Option(help="I0 spectrum of the stacks; default: their empty region.")
+    ] = None,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="Mark the spectra as calculated.")
+    ] = False,
+    catalog: Catalog = None,
+    changes: Settings = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Make reference spectra from stacks, runs and files, and show what they tell apart.
+
+    Nothing is subtracted or normalised: correlation does not see a factor or a constant.
+
+    Examples: stxm-live references Na3VPF=na3.xsp Na1VPF=stack.hdr@1,2,0.5,1 --out nvpf.csv;
+    stxm-live references Na2VPF=run:3f2a91@1,2,0.5,1 old.csv
+    """
+    from stxm_live.display.reference_pictures import write_reference_picture
+    from stxm_live.reference_making import doubts, joined, write_references
+
+    _refuse_to_replace(out, force)
+    chosen = _reading_recipe(recipe, i0, changes, out)
+    made = joined(_spectra(sources, chosen, catalog))
+    if synthetic:
+        made = made.as_synthetic()
+    scan_ev = chosen.energies_ev or tuple(made.references.energies_ev)
+    _print_matrix(made.references, scan_ev, chosen.ambiguity_threshold)
+    for doubt in doubts(made, scan_ev, chosen.ambiguity_threshold):
+        console.print(f"[yellow]note: {escape(doubt)}[/]")
+    written = write_references(made, out)
+    picture = out.with_suffix(".png")
+    write_reference_picture(
+        made.references,
+        picture,
+        scan_ev=scan_ev,
+        threshold=chosen.ambiguity_threshold,
+        std=made.std,
+        colors=chosen.colors,
+    )
+    console.print(f"wrote {', '.join(escape(str(path)) for path in [*written, picture])}")
+
+
+@one_line_errors
+def choose_energies(
+    n_energies: Annotated[int, typer.Option("--n", "-n", help="How many energies.")] = 13,
+    references: Annotated[
+        Path | None, typer.Option("--references", "-r", help="CSV energy_ev,<phase>,...")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="A recipe instead; its own energies are compared with the chosen ones."),
+    ] = None,
+    photons: Annotated[float, typer.Option(help="Detected per pixel beside the specimen.")] = 1000,
+    od: Annotated[
+        float, typer.Option(help="Optical density of a typical pixel at its peak.")
+    ] = 1.0,
+    low: Annotated[float | None, typer.Option(help="Lowest energy to choose, in eV.")] = None,
+    high: Annotated[float | None, typer.Option(help="Highest energy to choose, in eV.")] = None,
+    min_step_ev: Annotated[
+        float, typer.Option("--min-step-ev", help="Smallest distance of two energies.")
+    ] = 0.3,
+    axis_error_ev: Annotated[
+        float,
+        typer.Option("--axis-error-ev", help="How far the axis may be off (standard deviation)."),
+    ] = 0.1,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            help="Energies to keep, as 505,530.3; default: the lowest, for the pre-edge; none: ''."
+        ),
+    ] = None,
+    fewest: Annotated[int, typer.Option(help="Where the table of fewer energies ends.")] = 4,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write energies_ev for a recipe (TOML).")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Choose the energies that tell the phases apart best, and say what fewer would cost.
+
+    Examples: stxm-live choose-energies --recipe nvpf --photons 500;
+    stxm-live choose-energies --n 8 --references nvpf.csv --low 512 --high 535 --keep 505
+    """
+    from stxm_live import energy_choice, energy_cost
+
+    if (recipe is None) == (references is None):
+        raise ValueError("give either --references or --recipe")
+    if out is not None:
+        _refuse_to_replace(out, force)
+    loaded = Recipe.load(recipe) if recipe else None
+    spectra = loaded.reference_spectra if loaded else ReferenceSpectra.from_csv(references or "")
+    conditions = energy_cost.Conditions(photons, od, axis_error_ev)
+    offer = energy_choice.Offer(low, high, _kept(keep, spectra, low), min_step_ev)
+    with console.status("choosing energies"):
+        chosen = energy_choice.choose_energies(spectra, n_energies, conditions, offer)
+        fewer = energy_choice.choose_fewer(spectra, chosen, conditions, offer, fewest=fewest)
+        rows = [("chosen", chosen), *(("fewer", energies) for energies in fewer)]
+        if loaded is not None and loaded.energies_ev:
+            rows.append(("recipe", loaded.energies_ev))
+        table = _cost_table(rows, spectra, conditions)
+    console.print(table)
+    setting = f"energies_ev = {[round(e, 4) for e in chosen]}"
+    console.print(escape(setting))
+    if spectra.synthetic:
+        console.print("[yellow]note: the reference spectra are synthetic[/]")
+    console.print("note: an encoder works on the energies it was trained on: train a new one")
+    if out is not None:
+        out.write_text(_snippet(setting, spectra, conditions), encoding="utf-8")
+        console.print(f"wrote {escape(str(out))}")
+
+
+def _refuse_to_replace(path: Path, force: bool) -> None:
+    if path.exists() and not force:
+        raise FileExistsError(f"{path} exists; choose another name with --out, or --force")
+
+
+def _reading_recipe(
+    name: str | None, i0: Path | None, changes: list[str] | None, out: Path
+) -> Recipe:
+    """How stacks are read; without a recipe by the defaults, on all energies."""
+    blank = {"name": "references", "references": out.absolute()}
+    chosen = Recipe.load(name) if name else Recipe.from_values(blank)
+    extra = {} if i0 is None else {"i0.source": "spectrum", "i0.spectrum": i0.absolute()}
+    return chosen.with_changes(extra | parse_settings(changes))
+
+
+def _spectra(
+    sources: Sequence[str], recipe: Recipe, catalog: Path | None
+) -> list[MeasuredSpectrum]:
+    """The spectra of all sources; the catalogue is opened for the first run, and closed."""
+    from stxm_live.cli.reference_sources import parse_source, spectra_of
+    from stxm_live.offline import stack_of_run
+    from stxm_live.reference_making import with_estimated_noise
+    from stxm_live.replay import find_run
+
+    brokers: list[databroker.Broker] = []
+    with ExitStack() as closing:
+
+        def stack(run: str) -> Stack:
+            if not brokers:
+                brokers.append(closing.enter_context(opened(catalog)))
+            return stack_of_run(find_run(brokers[0], run))
+
+        found = []
+        for text in sources:
+            source = parse_source(text)
+            with console.status(f"reading {escape(str(source))}"):
+                found.extend(spectra_of(source, recipe, stack))
+        return [with_estimated_noise(spectrum) for spectrum in found]
+
+
+def _print_matrix(spectra: ReferenceSpectra, scan_ev: Sequence[float], threshold: float) -> None:
+    """Coefficients of every pair, and the closest one against the threshold."""
+    matrix = spectra.correlation(scan_ev)
+    table = Table("PCC", *(escape(name) for name in spectra.phase_names), title_justify="left")
+    for k, name in enumerate(spectra.phase_names):
+        table.add_row(escape(name), *(f"{q:.4f}" for q in matrix[k, :k]))
+    console.print(table)
+    i, j = np.unravel_index(int(np.tril(matrix + 2, -1).argmax()), matrix.shape)
+    pair = f"{spectra.phase_names[j]} and {spectra.phase_names[i]}"
+    console.print(
+        f"closest on {len(scan_ev)} energies: {escape(pair)}, 1 - PCC = {1 - matrix[i, j]:.4f} "
+        f"(ambiguous below {threshold:g})"
+    )
+
+
+def _kept(keep: str | None, spectra: ReferenceSpectra, low: float | None) -> tuple[float, ...]:
+    """The energies to keep; by default the lowest that can be chosen."""
+    if keep is None:
+        energies = spectra.energies_ev
+        return tuple(energies[energies >= (energies[0] if low is None else low)][:1].tolist())
+    try:
+        return tuple(float(cell) for cell in keep.split(",") if cell.strip())
+    except ValueError:
+        raise ValueError(f"--keep {keep}: expected energies in eV, as 505,530.3") from None
+
+
+def _cost_table(
+    rows: Sequence[tuple[str, Sequence[float]]], spectra: ReferenceSpectra, conditions: Conditions
+) -> Table:
+    """A line per list: expected share of right labels, what is lost, and the worst pair."""
+    from stxm_live.energy_cost import expect
+
+    title = (
+        f"expected share of right labels, {conditions.photons:g} photons, OD {conditions.od:g}, "
+        f"axis off by {conditions.axis_error_ev:g} eV"
+    )
+    table = Table(title=title, title_justify="left")
+    for column in ("n", "pure pixels", "mixed pixels", "lost", "most mistaken"):
+        table.add_column(column, justify="left" if column == "most mistaken" else "right")
+    first = None
+    for kind, energies in rows:
+        found = expect(spectra, energies, conditions, np.random.default_rng(_SEED))
+        first = found.accuracy if first is None else first
+        a, b, share = found.worst_pair()
+        pair = f"{spectra.phase_names[a]} / {spectra.phase_names[b]} ({100 * share:.0f} %)"
+        if kind == "recipe":
+            table.add_section()
+        table.add_row(
+            f"{len(energies)}{' (recipe)' if kind == 'recipe' else ''}",
+            f"{100 * found.accuracy:.1f} %",
+            f"{100 * found.mixed_accuracy:.1f} %",
+            "" if kind == "chosen" else f"{100 * (first - found.accuracy):.1f}",
+            escape(pair) if share > 0 else "",
+        )
+    return table
+
+
+def _snippet(setting: str, spectra: ReferenceSpectra, conditions: Conditions) -> str:
+    """Lines for a recipe, with what they were chosen for."""
+    kind = "synthetic references" if spectra.synthetic else "references"
+    return (
+        f"# chosen from {kind} for {conditions.photons:g} photons, OD {conditions.od:g}, "
+        f"axis error {conditions.axis_error_ev:g} eV\n{setting}\n"
+    )

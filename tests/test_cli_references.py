@@ -1,0 +1,177 @@
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from particles import particle_counts, write_sdf
+from PIL import Image
+from typer.testing import CliRunner
+
+from stxm_live.cli import app
+from stxm_live.cli.reference_sources import parse_source
+from stxm_live.recipe import Recipe
+from stxm_live.references import ReferenceSpectra
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Run a command in an empty folder; its exit code and its text on one line."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments):
+        done = CliRunner().invoke(app, [str(a) for a in arguments])
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.exit_code, re.sub(r"\s+", " ", done.output)
+
+    return call
+
+
+@pytest.fixture
+def spectra(tmp_path):
+    """The first and the last shipped reference as files of two columns, and all as one CSV."""
+    shipped = Recipe.load("nvpf").reference_spectra
+    for name, od in {"na3": shipped.od[0], "na1": shipped.od[-1]}.items():
+        np.savetxt(tmp_path / f"{name}.xsp", np.column_stack([shipped.energies_ev, od])[::-1])
+    shipped.to_csv(tmp_path / "all.csv")
+    return shipped
+
+
+@pytest.mark.parametrize("command", ["references", "choose-energies"])
+def test_the_commands_have_help_with_examples(run, command):
+    code, text = run(command, "--help")
+    assert code == 0
+    assert re.search(rf"Examples: stxm-live {command}", text)
+
+
+def test_references_from_files_are_what_a_recipe_reads(run, spectra):
+    code, text = run("references", "Na3VPF=na3.xsp", "x=na1.xsp", "Na2VPF=all.csv@Na2VPF")
+    assert code == 0, text
+    assert "closest on 601 energies: Na3VPF and Na2VPF, 1 - PCC = 0." in text
+    made = ReferenceSpectra.from_csv("references.csv")
+    assert made.phase_names == ("Na3VPF", "x", "Na2VPF")
+    assert made.synthetic  # one of the sources is
+    np.testing.assert_allclose(made.od, spectra.od[[0, 4, 2]], atol=1e-12)
+    assert "# Na2VPF: all.csv@Na2VPF\n" in Path("references.csv").read_text()
+    with Image.open("references.png") as picture:
+        assert picture.size[0] > 1000
+
+
+def test_a_table_without_a_name_gives_all_its_phases(run, spectra):
+    code, text = run("references", "all.csv", "--recipe", "nvpf", "--out", "again.csv")
+    assert code == 0, text
+    assert "closest on 13 energies: Na1VPF and Na1-yVPF, 1 - PCC = 0.0078" in text
+    assert ReferenceSpectra.from_csv("again.csv").phase_names == spectra.phase_names
+
+
+def test_references_from_a_region_of_a_stack(run, spectra, tmp_path):
+    write_sdf(tmp_path, "stack")
+    _, energies, particle = particle_counts()
+    np.save("mine.npy", particle.phase_index == 2)
+    code, text = run("references", "Na2VPF=stack.hdr@mine.npy", "Na3VPF=na3.xsp")
+    assert code == 0, text
+    made = ReferenceSpectra.from_csv("references.csv")
+    truth = spectra.at(energies)
+    coefficients = np.corrcoef(made.at(energies)[0], truth)[0, 1:]
+    assert coefficients.argmax() == 2
+    assert coefficients[2] > 0.999
+    errors = np.genfromtxt("references-standard-errors.csv", delimiter=",", names=True)
+    assert np.nanmax(errors["Na2VPF"]) < 0.02
+
+
+@pytest.mark.slow
+def test_references_from_a_run_of_the_catalogue(run, spectra, tmp_path):
+    write_sdf(tmp_path, "stack")
+    code, text = run("import", "stack.hdr", "--catalog", "runs")
+    assert code == 0, text
+    (uid,) = re.findall(r"run ([0-9a-f-]{8,})", text)
+    for name, place in {"run": f"run:{uid[:8]}", "file": "stack.hdr"}.items():
+        sources = [f"Na2VPF={place}@0.6,1.5,0.5,1.2", "Na3VPF=na3.xsp"]
+        code, text = run("references", *sources, "--catalog", "runs", "--out", f"{name}.csv")
+        assert code == 0, text
+    from_run, from_file = (ReferenceSpectra.from_csv(f"{name}.csv") for name in ("run", "file"))
+    np.testing.assert_array_equal(from_run.od, from_file.od)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a=nothing.xsp", "b=na3.xsp"], "nothing.xsp: no such file"),
+        (["a=na3.xsp"], "references need at least two phases, got a; add NAME=SOURCE for each"),
+        (["=na3.xsp", "b=na1.xsp"], "'=na3.xsp': expected NAME=SOURCE"),
+        (["a=notes.doc", "b=na3.xsp"], "notes.doc: cannot read .doc; known are .h5"),
+        (["a=stack.hdr", "b=na3.xsp"], "stack.hdr: which pixels? add @x0,x1,y0,y1"),
+        (["stack.hdr@specimen", "b=na3.xsp"], "give the phase a name, as NAME=stack.hdr@specimen"),
+        (["a=stack.hdr@1,2", "b=na3.xsp"], "'1,2' is no region; write x0,x1,y0,y1 in um"),
+        (["a=stack.hdr@90,91,90,91", "b=na3.xsp"], "the box lies outside of the image (x 0 to"),
+        (["a=stack.hdr@0,0.1,0,0.1", "b=na3.xsp"], "of the region is specimen"),
+        (["a=all.csv", "b=na3.xsp"], "all.csv: has 5 columns beside the energy; add @NAME"),
+    ],
+)
+def test_a_wrong_source_is_one_line_with_advice(run, spectra, tmp_path, arguments, message):
+    write_sdf(tmp_path, "stack")
+    Path("notes.doc").write_text("no")
+    code, text = run("references", *arguments)
+    assert code == 1
+    assert text.startswith("error: ")
+    assert message in text
+    assert not Path("references.csv").exists()
+
+
+def test_a_file_is_not_replaced_unless_told(run, spectra):
+    Path("references.csv").write_text("mine")
+    code, text = run("references", "all.csv")
+    assert code == 1
+    assert "references.csv exists; choose another name with --out, or --force" in text
+    assert run("references", "all.csv", "--force")[0] == 0
+
+
+def test_a_file_with_signs_in_its_name_is_a_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a@b=c.csv").write_text("x")
+    assert parse_source("a@b=c.csv") == (None, "a@b=c.csv", None)
+    assert parse_source("n=a@b=c.csv") == ("n", "a@b=c.csv", None)
+    assert parse_source("n=run:3f@1,2,3,4").run == "3f"
+
+
+def test_chosen_energies_are_a_line_for_a_recipe_and_fewer_cost_more(run):
+    options = ["--n", 6, "--photons", 500, "--fewest", 4, "--keep", "505", "--out", "six.toml"]
+    code, text = run("choose-energies", "--recipe", "nvpf", *options)
+    assert code == 0, text
+    chosen = tomllib.loads(Path("six.toml").read_text())["energies_ev"]
+    assert len(chosen) == 6
+    assert chosen[0] == 505
+    rows = dict(re.findall(r"│ (\d+(?: \(recipe\))?) │ ([\d.]+) %", text))
+    assert list(rows) == ["6", "5", "4", "13 (recipe)"]
+    assert float(rows["6"]) > float(rows["4"])
+    assert "the reference spectra are synthetic" in text
+    assert Path("six.toml").read_text().startswith("# chosen from synthetic references")
+    Recipe.load("nvpf").with_changes({"energies_ev": chosen})
+
+
+def test_the_lowest_energy_of_the_range_is_kept_for_the_pre_edge(run):
+    options = ["--n", 4, "--low", 510.05, "--high", 535]
+    assert "energies_ev = [510.1, " in run("choose-energies", "--recipe", "nvpf", *options)[1]
+    code, text = run("choose-energies", "--recipe", "nvpf", *options, "--keep", "")
+    assert code == 0
+    assert "energies_ev = [510.1, " not in text
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give either --references or --recipe"),
+        (["--recipe", "nvpf", "--n", 700], "700 energies asked for, "),
+        (["--recipe", "nvpf", "--keep", "499"], "references cover 500 to 560 eV"),
+        (["--recipe", "nvpf", "--keep", "edge"], "--keep edge: expected energies in eV"),
+        (["--recipe", "nvpf", "--photons", 0], "photons = 0: expected a number above 0"),
+        (["--recipe", "nvpf", "--low", 600, "--high", 700], "0 are there to choose from"),
+    ],
+)
+def test_energies_that_cannot_be_chosen_are_one_line_with_advice(run, options, message):
+    code, text = run("choose-energies", *options)
+    assert code == 1
+    assert text.startswith("error: ")
+    assert message in text
