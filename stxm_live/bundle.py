@@ -23,6 +23,9 @@ from stxm_live.references import ReferenceSpectra
 
 DESCRIPTION = "bundle.json"
 FILES = ("encoder.tflite", "decoder.tflite", "clusters.npz")
+HEAD = "head.tflite"
+"""File of the posterior head, which bundles have since there is one."""
+
 ARRAYS = ("mean", "covariance", "counts", "pi", "mu", "sigma", "reference_latent")
 MEMBERS = ("member_latent", "member_phase_index")
 """Arrays that bundles have since their training keeps labelled points."""
@@ -62,6 +65,17 @@ class Parity(_Part):
     decoder_relative: float
 
 
+class HeadDescription(_Part):
+    """How the posterior head was trained.
+
+    ``photons``: range of effective photons; ``cross_entropy``: in nats, on held-back spectra.
+    """
+
+    photons: tuple[float, float]
+    n_spectra: int
+    cross_entropy: float
+
+
 class BundleInfo(_Part):
     """Content of ``bundle.json``.
 
@@ -83,10 +97,20 @@ class BundleInfo(_Part):
     parity: dict[str, Parity]
     versions: dict[str, str]
     sha256: dict[str, str]
+    head: HeadDescription | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files beside ``bundle.json``."""
+        return FILES if self.head is None else (*FILES, HEAD)
+
+    def document(self) -> dict[str, JsonValue]:
+        """Every value, as it is stored; nothing of a head where there is none."""
+        return self.model_dump(mode="json", exclude={"head"} if self.head is None else None)
 
     def fingerprint(self) -> str:
         """SHA-256 over every value, and so over the files by their hashes."""
-        values = self.model_dump(mode="json")
+        values = self.document()
         return _sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode())
 
 
@@ -143,6 +167,7 @@ class Bundle:
     encoder_model: bytes
     decoder_model: bytes
     members: Members | None = None
+    head_model: bytes | None = None
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
@@ -155,7 +180,7 @@ class Bundle:
         """
         folder = Path(folder)
         info, sha256 = _read_info(folder)
-        files = {name: _read_verified(folder / name, info.sha256[name]) for name in FILES}
+        files = {name: _read_verified(folder / name, info.sha256[name]) for name in info.files}
         arrays = _read_arrays(folder / "clusters.npz", files["clusters.npz"])
         return cls(
             folder=folder,
@@ -167,6 +192,7 @@ class Bundle:
             encoder_model=files["encoder.tflite"],
             decoder_model=files["decoder.tflite"],
             members=Members(*(arrays[name] for name in MEMBERS)) if MEMBERS[0] in arrays else None,
+            head_model=files.get(HEAD),
         )
 
     def encoder(self, n_threads: int | None = None) -> Encoder:
@@ -176,6 +202,10 @@ class Bundle:
     def decoder(self, n_threads: int | None = None) -> Network:
         """A new decoder, from latent coordinates to optical densities."""
         return Network(self.decoder_model, n_threads)
+
+    def head(self, n_threads: int | None = None) -> Network | None:
+        """A new posterior head, for `Hypotheses.of_head`; None where the bundle has none."""
+        return None if self.head_model is None else Network(self.head_model, n_threads)
 
     @property
     def landmarks(self) -> Landmarks:
@@ -231,7 +261,7 @@ def write_bundle(
     info : BundleInfo
         Its ``sha256`` is filled in here.
     models : mapping of str to bytes
-        ``encoder.tflite`` and ``decoder.tflite``.
+        ``encoder.tflite``, ``decoder.tflite``, and perhaps ``head.tflite``.
     arrays : mapping of str to ndarray
         For ``clusters.npz``: all of `ARRAYS`, and perhaps `MEMBERS`.
     force : bool
@@ -247,8 +277,10 @@ def write_bundle(
     buffer = io.BytesIO()
     np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
     files = {**models, "clusters.npz": buffer.getvalue()}
-    info = info.model_copy(update={"sha256": {name: _sha256(files[name]) for name in FILES}})
-    document = {"fingerprint": info.fingerprint(), **info.model_dump(mode="json")}
+    if HEAD not in files:
+        info = info.model_copy(update={"head": None})
+    info = info.model_copy(update={"sha256": {name: _sha256(files[name]) for name in info.files}})
+    document = {"fingerprint": info.fingerprint(), **info.document()}
     files[DESCRIPTION] = (json.dumps(document, indent=1) + "\n").encode()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
@@ -309,7 +341,7 @@ def _read_info(folder: Path) -> tuple[BundleInfo, str]:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BundleError(f"{path}: {where}: {first['msg']}; {TRAIN_AGAIN}") from None
-    if info.fingerprint() != claimed or set(info.sha256) != set(FILES):
+    if info.fingerprint() != claimed or set(info.sha256) != set(info.files):
         raise BundleError(f"{path} was changed after training; {TRAIN_AGAIN}")
     return info, claimed
 

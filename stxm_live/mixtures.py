@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +27,9 @@ _TINY = np.float32(1e-37)
 
 _FALSE_ALARMS = 0.002
 """Share of well-described spectra whose misfit is larger by chance."""
+
+_SHORTEST = 0.05
+"""Length of a spectrum, in OD, below which it is taken as it is."""
 
 _CHUNK = 2048
 """Spectra taken at once: their copies stay in the processor's cache."""
@@ -62,6 +66,67 @@ class Hypotheses:
         pure = mixed[diagonal, diagonal].copy()
         mixed[diagonal, diagonal] = 0
         return pure, mixed
+
+    @classmethod
+    def of_head(
+        cls,
+        head: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        latent: NDArray[np.floating],
+        od: NDArray[np.floating],
+        photons: NDArray[np.floating],
+        *,
+        dispersion: float,
+        photon_range: tuple[float, float] = (0.0, np.inf),
+    ) -> Hypotheses:
+        """What the posterior head of a bundle says.
+
+        Parameters
+        ----------
+        head : callable
+            From rows of `head_inputs` to rows of n_phases^2 log-likelihoods.
+        latent : ndarray of shape (n_spectra, n_latent)
+        od, photons : ndarray of shape (n_energies, n_spectra)
+        dispersion : float
+            As `fit_references` finds it.
+        photon_range : (float, float)
+            What the head was trained for; effective photons outside count as the nearest inside.
+        """
+        incident = np.clip(effective_photons(od, photons, dispersion), *photon_range)
+        rows = head(head_inputs(latent, od.T, incident))
+        n_phases = round(rows.shape[1] ** 0.5)
+        table = np.ascontiguousarray(rows.T).reshape(n_phases, n_phases, -1)
+        return cls(table)
+
+
+def effective_photons(
+    od: NDArray[np.floating], photons: NDArray[np.floating], dispersion: float
+) -> NDArray[np.float64]:
+    """Poisson photons of the incident beam that would make each spectrum's noise, (n_spectra,).
+
+    The mean over energies of photons times exp(od), over the dispersion: gain and Fano factor of
+    the counter need not be known.
+    """
+    incident = np.multiply(photons, np.exp(od, dtype=np.float64))
+    return np.asarray(incident.mean(axis=0) / dispersion)
+
+
+def head_inputs(
+    latent: NDArray[np.floating], od: NDArray[np.floating], photons: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Rows that a posterior head takes.
+
+    Latent coordinates, logarithms of the effective photons and of the spectrum's length, and the
+    spectrum over its length: from the latent coordinates alone the phase is told worse.
+
+    Parameters
+    ----------
+    latent : ndarray of shape (n_spectra, n_latent)
+    od : ndarray of shape (n_spectra, n_energies)
+    photons : ndarray of shape (n_spectra,)
+    """
+    length = np.maximum(np.linalg.norm(od, axis=1), _SHORTEST)
+    parts = (latent, np.log(photons), np.log(length), od / length[:, None])
+    return np.column_stack(parts).astype(np.float32)
 
 
 class MixtureFit(NamedTuple):

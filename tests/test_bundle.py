@@ -30,7 +30,11 @@ def bundle(small_bundle):
 
 def parts(bundle):
     """What `write_bundle` was given."""
-    models = {"encoder.tflite": bundle.encoder_model, "decoder.tflite": bundle.decoder_model}
+    models = {
+        "encoder.tflite": bundle.encoder_model,
+        "decoder.tflite": bundle.decoder_model,
+        "head.tflite": bundle.head_model,
+    }
     arrays = {
         **bundle.clusters.arrays(),
         **bundle.members.arrays(),

@@ -39,6 +39,30 @@ def to_tflite(model: keras.Model) -> bytes:
         return bytes(converter.convert())
 
 
+def checked_tflite(model: keras.Model, rows: Mapping[str, NDArray[np.float32]]) -> bytes:
+    """`to_tflite`, compared with Keras on named sets of rows.
+
+    Raises
+    ------
+    TrainingError
+        If a relative difference is above 1e-5.
+    """
+    content = to_tflite(model)
+    network = Network(content)
+    for name, inputs in rows.items():
+        difference = _difference(model.name, network(inputs), _in_keras(model, inputs))
+        _refuse_difference(difference[f"{model.name}_relative"], name)
+    return content
+
+
+def _refuse_difference(worst: float, name: str) -> None:
+    if not worst <= PARITY_LIMIT:
+        raise TrainingError(
+            f"the exported networks differ from Keras by {worst:.1e} on {name} spectra "
+            f"(limit {PARITY_LIMIT:g}); report it with the versions of tensorflow and keras"
+        )
+
+
 def export_networks(
     model: GMVAE, spectra: Mapping[str, NDArray[np.float32]]
 ) -> tuple[dict[str, bytes], dict[str, Parity]]:
@@ -60,12 +84,7 @@ def export_networks(
             **_difference("encoder", latent, _in_keras(z_mean, od)),
             **_difference("decoder", decode(latent), _in_keras(model.decoder, latent)),
         )
-        worst = max(parity[name].encoder_relative, parity[name].decoder_relative)
-        if not worst <= PARITY_LIMIT:
-            raise TrainingError(
-                f"the exported networks differ from Keras by {worst:.1e} on {name} spectra "
-                f"(limit {PARITY_LIMIT:g}); report it with the versions of tensorflow and keras"
-            )
+        _refuse_difference(max(parity[name].encoder_relative, parity[name].decoder_relative), name)
     return {"encoder.tflite": encoder, "decoder.tflite": decoder}, parity
 
 

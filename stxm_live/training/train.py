@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.bundle import (
+    HEAD,
     Bundle,
     BundleInfo,
     DataDescription,
@@ -24,6 +25,7 @@ from stxm_live.recipe import Recipe
 from stxm_live.training.clusters import accuracies, cluster_statistics, labelled_members, phases_of
 from stxm_live.training.components import component_scores, refuse_collapse
 from stxm_live.training.data import TrainingSet
+from stxm_live.training.head import MOST_SPECTRA, SPECTRA_EACH, train_head
 from stxm_live.training.options import EpochReport, Progress, TrainingOptions
 
 PACKAGES = ("stxm-live", "keras", "ai-edge-litert", "numpy", "scikit-learn")
@@ -74,7 +76,7 @@ def train(
     parity_spectra: Mapping[str, NDArray[np.floating]] | None = None,
     force: bool = False,
 ) -> Bundle:
-    """Train the paper's GMVAE, export it, compare it with Keras, and write a bundle.
+    """Train the paper's GMVAE and a posterior head, compare them with Keras, write a bundle.
 
     Parameters
     ----------
@@ -128,7 +130,16 @@ def train(
         **model.mixture_arrays(),
         "reference_latent": encode(_of_largest_one(data.reference_od)),
     }
+    head = train_head(
+        encode,
+        data.references,
+        data.energies_ev,
+        seed=options.seed,
+        n_spectra=min(MOST_SPECTRA, SPECTRA_EACH * len(split.train)),
+    )
+    files[HEAD] = head.content
     info = _info(data, options, reports, scores, parity)
+    info = info.model_copy(update={"head": head.description})
     return write_bundle(out, info, files, arrays, force=force)
 
 
