@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.bundle import BundleError
+from stxm_live.correction import Correction, correct
 from stxm_live.latent import LatentModel
 from stxm_live.noise import smoothing
 from stxm_live.normalisation import RegisteredStack, normalise
@@ -141,8 +142,12 @@ def _mapped(
     if not registered.missing_ev:
         resolution = resolve_spectra(spectra, registered, mapped, recipe, source.model_for(recipe))
         products |= resolution.products
+    correction = None
+    if recipe.energy_fit and resolution is not None and not source.quick:
+        correction = correct(spectra, registered, mapped, recipe)
+        products |= correction.products
     counts = _mean_counts(registered.intensity)
-    facts = _facts(registered, counts, mapped, resolution, recipe)
+    facts = _facts(registered, counts, mapped, resolution, correction, recipe)
     references = recipe.corrected_references
     return PhaseMaps(
         key=registered.key,
@@ -161,13 +166,29 @@ def _mapped(
         i0_std=registered.i0_std,
         dispersion=_dispersion(registered, resolution, recipe),
         **_images_and_fractions(products, mapped, references.n_phases),
+        **_energy_axis(correction),
         quality=assess(facts, recipe),
         synthetic_references=references.synthetic,
         colors=dict(recipe.colors),
-        warnings=_warnings(registered, facts, resolution, recipe),
+        warnings=_warnings(registered, facts, resolution, correction, recipe),
         provenance=_provenance(registered, resolution, recipe),
         remake=partial(_redone, source=source, recipe=recipe, revision=revision),
     )
+
+
+def _energy_axis(correction: Correction | None) -> dict[str, Any]:
+    """What the scan says of its energy axis."""
+    axis = correction.axis if correction is not None else None
+    if correction is None or axis is None:
+        return {}
+    return {
+        "energy_axis": axis,
+        "energy_offset_ev": axis.offset_ev,
+        "energy_offset_std_ev": axis.offset_std_ev,
+        "energy_width_ev": axis.width_ev,
+        "energy_width_std_ev": axis.width_std_ev,
+        "corrected_reference_od": correction.reference_od,
+    }
 
 
 def _dispersion(
@@ -216,6 +237,7 @@ def _facts(
     counts: NDArray[np.float32],
     mapped: NDArray[np.bool_],
     resolution: Resolution | None,
+    correction: Correction | None,
     recipe: Recipe,
 ) -> Facts:
     n_specimen = int(registered.field.specimen.sum())
@@ -229,6 +251,7 @@ def _facts(
         common_field=registered.common_field,
         invalid_share=1 - n_mapped / n_specimen if n_specimen else 0.0,
         n_specimen=n_specimen,
+        energy_axis=None if correction is None else correction.axis,
     )
 
 
@@ -260,6 +283,7 @@ def _warnings(
     registered: RegisteredStack,
     facts: Facts,
     resolution: Resolution | None,
+    correction: Correction | None,
     recipe: Recipe,
 ) -> tuple[str, ...]:
     notes = list(registered.notes)
@@ -275,6 +299,8 @@ def _warnings(
         )
     if resolution is not None:
         notes.extend(resolution.notes)
+    if correction is not None:
+        notes.extend(correction.notes)
     if recipe.corrected_references.synthetic:
         notes.append("the reference spectra are synthetic")
     return tuple(notes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.calibration import EnergyAxis
 from stxm_live.noise import od_std, smoothing
 from stxm_live.stack import StackKey
 
@@ -55,6 +56,9 @@ PRODUCTS: Mapping[str, Product] = {
     "fractions": Product(("phase",), "1", "share of the specimen by phase_index"),
     "resolved_fractions": Product(("phase",), "1", "share of the specimen by resolved_index"),
     "reference_od": Product(("phase", "energy_ev"), "1", "reference spectra at these energies"),
+    "corrected_reference_od": Product(
+        ("phase", "energy_ev"), "1", "reference spectra with the energy axis corrected"
+    ),
     "shifts_px": Product(("energy_ev", "direction"), "pixel", "shift applied to each image"),
     "shifts_before_px": Product(("energy_ev", "direction"), "pixel", "shift before refinement"),
     "shift_quality": Product(("energy_ev",), "pixel", "standard uncertainty of each shift"),
@@ -63,7 +67,13 @@ PRODUCTS: Mapping[str, Product] = {
 }
 """The array products of `PhaseMaps`; an index of -1 is no specimen or no data."""
 
-_NUMBERS = ("dispersion", "energy_offset_ev", "energy_offset_std_ev", "energy_width_ev")
+_NUMBERS = (
+    "dispersion",
+    "energy_offset_ev",
+    "energy_offset_std_ev",
+    "energy_width_ev",
+    "energy_width_std_ev",
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +117,7 @@ class PhaseMaps:
         Every specimen pixel with a valid spectrum counts, ambiguous or not (the paper's way).
     dispersion : float or None
         Variance of the counts over that of Poisson statistics.
-    energy_offset_ev, energy_offset_std_ev, energy_width_ev : float or None
+    energy_offset_ev, energy_width_ev : float or None
         What the scan says of the energy axis: true = nominal + offset, and the standard
         deviation of the Gaussian by which the beam is wider than that of the references. None
         if not looked for.
@@ -145,6 +155,7 @@ class PhaseMaps:
     resolved_fractions: NDArray[np.float64] | None = None
     corrected_index: NDArray[np.int8] | None = None
     corrected_probability: NDArray[np.float32] | None = None
+    corrected_reference_od: NDArray[np.float64] | None = None
     corrected_wrong_probability: NDArray[np.float32] | None = None
     shifts_before_px: NDArray[np.float64] | None = None
     shift_quality: NDArray[np.float64] | None = None
@@ -153,6 +164,8 @@ class PhaseMaps:
     energy_offset_ev: float | None = None
     energy_offset_std_ev: float | None = None
     energy_width_ev: float | None = None
+    energy_width_std_ev: float | None = None
+    energy_axis: EnergyAxis | None = field(default=None, repr=False)
     synthetic_references: bool = False
     colors: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
