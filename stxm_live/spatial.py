@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stxm_live.mixtures import Assignment, Hypotheses, assignment
 
-STRENGTH = 0.6
+STRENGTH = 0.55
 """Log-odds that one certain neighbour gives its phase."""
 
 DIAGONAL = 0.7071
