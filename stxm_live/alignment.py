@@ -51,13 +51,17 @@ class EdgeImage:
         edges: bool = True,
         box: tuple[slice, slice] | None = None,
     ) -> EdgeImage:
-        """From counts of shape (ny, nx); NaN and counts <= 0 take the image's median.
+        """From counts of shape (ny, nx); NaN and counts <= 0 have no edges.
 
         ``contrast`` is the standard deviation of the edge strength beyond what noise makes of
         it: how much there is to register on. Without ``edges`` it is the smoothed -ln I itself
         that is compared. Of a ``box`` (rows, columns) the borders are faded out.
         """
-        from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+        from scipy.ndimage import (
+            distance_transform_edt,
+            gaussian_filter,
+            gaussian_gradient_magnitude,
+        )
 
         if box is not None:
             intensity = intensity[box]
@@ -65,11 +69,13 @@ class EdgeImage:
         if not usable.any():
             return cls(np.zeros(intensity.shape, dtype=np.float32), 0.0)
         if not usable.all():
-            intensity = np.where(usable, intensity, np.median(intensity[usable]))
+            nearest = distance_transform_edt(~usable, return_distances=False, return_indices=True)
+            intensity = intensity[tuple(nearest)]
         log = np.log(intensity.astype(np.float32, copy=False))
         strength = gaussian_gradient_magnitude if edges else gaussian_filter
         pattern = strength(log, SMOOTHING_PX, mode="nearest")
-        pattern -= pattern.mean(dtype=np.float64).astype(np.float32)
+        pattern -= pattern.mean(dtype=np.float64, where=usable).astype(np.float32)
+        pattern[~usable] = 0
         variance = float(np.mean(np.square(pattern, dtype=np.float64)))
         contrast = float(np.sqrt(max(variance - _noise_variance(log, edges), 0.0)))
         if box is not None:
