@@ -40,7 +40,7 @@ from stxm_live.bundle import Bundle
 
 Scores = dict[str, NDArray[np.float64]]
 
-WORST = "worst calibration"
+WORST = "worst ece"
 """Largest calibration error of a scan, beside the mean."""
 
 
@@ -126,7 +126,7 @@ def _model(recipe: Recipe) -> Model | None:
 
 def summarised(scans: list[Scores]) -> Scores:
     """Means over the scans, and the largest calibration error; beside each way the paper's best."""
-    calibration = COLUMNS.index("calibration")
+    calibration = COLUMNS.index("ece")
     summary = {}
     for name in scans[0]:
         values = np.array([scan[name] for scan in scans])

@@ -11,21 +11,25 @@ COLUMNS = (
     "accuracy",
     "balanced",
     "ambiguous",
-    "lamellae 2 px",
-    "lamellae 1 px",
-    "fractions, arg max",
-    "fractions, mean",
+    "2 px",
+    "1 px",
+    "arg max",
+    "mean",
     "nll",
-    "calibration",
+    "ece",
     "auc",
-    "absent found",
-    "false flags",
+    "absent",
+    "false",
 )
 """Shares, but for the errors of the fractions in points (mean over phases) and the nll in nats.
 
-``nll``: mean of -ln(probability of the true phase), none taken below 1e-6. ``calibration``:
+``2 px`` and ``1 px``: accuracy on lamellae of that width. ``arg max`` and ``mean``: error of the
+fractions by most probable phase and by mean probability.
+
+``nll``: mean of -ln(probability of the true phase), none taken below 1e-6. ``ece``:
 expected calibration error in 15 bins. ``auc``: area under the ROC curve of the probability of
-being wrong as a detector of wrong labels.
+being wrong as a detector of wrong labels. ``absent`` and ``false``: spectra called unidentified
+among those of the absent phase, and among the others.
 """
 
 
