@@ -58,11 +58,14 @@ def write_reference_picture(
     errors = np.full(references.od.shape, np.nan) if std is None else std
     _draw_curves(curves, references, references.od, errors, rgb)
     style_axes(curves, "photon energy (eV)", "optical density")
-    set_titles(curves, "References as measured", "bands: twice the standard error")
+    set_titles(curves, "References", "bands: twice the standard error")
     scale = np.std(references.at(scan_ev), axis=1, keepdims=True)
     scale = np.where(scale > 0, scale, 1.0)
     shape = (references.od - np.mean(references.at(scan_ev), axis=1, keepdims=True)) / scale
     _draw_curves(sight, references, shape, errors / scale, rgb)
+    room = 0.15 * float(np.ptp(scan_ev))
+    low, high = references.energies_ev[[0, -1]]
+    sight.set_xlim(max(low, min(scan_ev) - room), min(high, max(scan_ev) + room))
     if len(scan_ev) <= 40:
         for energy in scan_ev:
             sight.axvline(energy, color=AMBIGUOUS, linewidth=0.6, alpha=0.6, zorder=0.5)
