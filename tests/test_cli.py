@@ -29,7 +29,7 @@ def run(monkeypatch, tmp_path):
 
 
 COMMANDS = ["demo", "map", "import", "replay", "runs", "train", "recipe new", "recipe show"]
-COMMANDS += ["figures", "diagnose", "export"]
+COMMANDS += ["figures", "diagnose", "export", "references", "choose-energies"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
