@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import bluesky.plan_stubs as bps
 from bluesky.utils import MsgGenerator
 
-if TYPE_CHECKING:
-    from stxm_live.live import LivePhaseMapper
-    from stxm_live.phase_maps import PhaseMaps
+from stxm_live.live import LivePhaseMapper
+from stxm_live.phase_maps import PhaseMaps
 
 _POLL_S = 0.05
 

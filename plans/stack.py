@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import bluesky.plan_stubs as bps
-import bluesky.preprocessors as bpp
 import numpy as np
 from bluesky.protocols import Movable, Preparable, Readable
 from bluesky.utils import MsgGenerator
 
+from stxm_live.plans.beam import as_run
+from stxm_live.plans.limits import check_limits, check_region
 from stxm_live.scan import StackScan
 
 
@@ -26,6 +28,7 @@ def stxm_stack(
     ny: int,
     dwell_ms: float = 1.0,
     mode: Literal["image", "line"] = "image",
+    shutter: Movable | None = None,
     monitors: Sequence[Readable] = (),
     data_field: str | None = None,
     i0_field: str | None = None,
@@ -34,6 +37,9 @@ def stxm_stack(
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Record an image at each energy, in the order given; returns the run's uid.
+
+    A pause repeats the image (in line mode the line) it interrupts. In line mode the y axis goes
+    back at the end to where it was.
 
     Parameters
     ----------
@@ -50,6 +56,8 @@ def stxm_stack(
         First and last pixel centre in the order scanned; may descend.
     mode : {"image", "line"}
         One event per image, or one per line (the ALS contract: ``seq_num = iE*ny + iy + 1``).
+    shutter : Movable, optional
+        Set to "open" before the first image and to "close" however the scan ends.
     monitors : sequence of Readable
         Read with every event, such as the ring current.
     data_field : str, optional
@@ -61,12 +69,9 @@ def stxm_stack(
     Raises
     ------
     ValueError
-        Before anything moves, if the arguments contradict each other.
+        Before anything moves, if the arguments contradict each other, if a position is beyond a
+        limit (the message names both), or if a device cannot tell its limits.
     """
-    if mode == "line" and y_axis is None:
-        raise ValueError("line mode moves the y axis between lines; pass y_axis=")
-    if len(set(energies_ev)) != len(energies_ev):
-        raise ValueError("energies_ev names one energy twice")
     scan = StackScan(
         shape=(len(energies_ev), ny, nx),
         energies_ev=tuple(float(e) for e in energies_ev),
@@ -80,21 +85,34 @@ def stxm_stack(
         region=region,
         polarization=polarization,
     )
+    axes = [energy] if y_axis is None else [energy, y_axis]
+    yield from _check(scan, detector, energy, y_axis, mode)
     readables = [detector, energy, *monitors]
-    metadata = {
-        "plan_name": "stxm_stack",
-        "detectors": [detector.name],
-        "motors": [energy.name] if y_axis is None else [energy.name, y_axis.name],
-        **(md or {}),
-        **scan.metadata(),
-    }
+    names = {"detectors": [detector.name], "motors": [axis.name for axis in axes]}
+    record = _image_by_image if y_axis is None or mode == "image" else partial(_lines, y_axis)
+    return (
+        yield from as_run(
+            record(detector, energy, readables, scan),
+            [*readables, *axes[1:]],
+            shutter=shutter,
+            restored=axes[1:],
+            md={"plan_name": "stxm_stack", **names, **(md or {}), **scan.metadata()},
+        )
+    )
 
-    if mode == "line":
-        images = _line_by_line(detector, energy, readables, scan, y_axis)
-    else:
-        images = _image_by_image(detector, energy, readables, scan)
-    devices = readables if y_axis is None else [*readables, y_axis]
-    return (yield from bpp.stage_wrapper(bpp.run_wrapper(images, md=metadata), devices))
+
+def _check(
+    scan: StackScan, detector: Readable, energy: Movable, y_axis: Movable | None, mode: str
+) -> MsgGenerator[None]:
+    """Before anything moves: the arguments agree, and every position is within its limits."""
+    if mode == "line" and y_axis is None:
+        raise ValueError("line mode moves the y axis between lines; pass y_axis=")
+    if len(set(scan.energies_ev)) != len(scan.energies_ev):
+        raise ValueError("energies_ev names one energy twice")
+    yield from check_limits(energy, scan.energies_ev)
+    if y_axis is not None and mode == "line":
+        yield from check_limits(y_axis, scan.y_extent_um)
+    check_region(detector, scan)
 
 
 def _image_by_image(
@@ -108,12 +126,12 @@ def _image_by_image(
         yield from bps.trigger_and_read(readables)
 
 
-def _line_by_line(
+def _lines(
+    y_axis: Movable,
     detector: Readable,
     energy: Movable,
     readables: Sequence[Readable],
     scan: StackScan,
-    y_axis: Movable,
 ) -> MsgGenerator[None]:
     """One event per line; a pause resumes at the line, not at the image."""
     rows_um = np.linspace(*scan.y_extent_um, scan.image_shape[0]).tolist()

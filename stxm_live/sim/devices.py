@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ophyd import Component, Device, Signal
 from ophyd.status import DeviceStatus
+from ophyd.utils import LimitError
 
 from stxm_live.scan import StackScan
 
@@ -49,6 +50,8 @@ class SimulatedAxis(Device):  # type: ignore[misc]
         For the descriptor.
     readback_error : callable
         From the setpoint to what the readback adds to it.
+    limits : (float, float)
+        Lowest and highest setpoint.
     """
 
     readback = Component(Signal, value=0.0, kind="hinted")
@@ -63,10 +66,12 @@ class SimulatedAxis(Device):  # type: ignore[misc]
         value: float = 0.0,
         readback_error: Callable[[float], float] = no_error,
         settle_time_s: float = 0.0,
+        limits: tuple[float, float] = (-np.inf, np.inf),
         **kwargs: Any,
     ) -> None:
         super().__init__(prefix, name=name, **kwargs)
         self.readback.name = name
+        self.limits = limits
         self.units = units
         self.readback_error = readback_error
         self.settle_time_s = settle_time_s
@@ -77,8 +82,17 @@ class SimulatedAxis(Device):  # type: ignore[misc]
         """The readback."""
         return float(self.readback.get())
 
+    def check_value(self, value: float) -> None:
+        """Raise LimitError, a ValueError, unless the axis goes there."""
+        low, high = self.limits
+        if not low <= value <= high:
+            raise LimitError(
+                f"{self.name}: {value:g} {self.units} is outside {low:g} to {high:g} {self.units}"
+            )
+
     def set(self, value: float) -> DeviceStatus:
         """Move to ``value``."""
+        self.check_value(value)
         status = DeviceStatus(self)
 
         def arrive() -> None:
@@ -136,6 +150,9 @@ class SimulatedDetector(Device):  # type: ignore[misc]
         self._reuse_buffer = reuse_buffer
         self._values: dict[str, NDArray[Any]] = {}
         self._exposed_at = 0.0
+
+    def check_region(self, scan: StackScan) -> None:
+        """Every region is within reach of a simulation."""
 
     def prepare(self, scan: StackScan) -> DeviceStatus:
         """Set the region (bluesky's ``Preparable``)."""

@@ -1,0 +1,72 @@
+"""Nothing moves before every position is known to be within its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from inspect import isawaitable
+from typing import Any, Protocol, runtime_checkable
+
+import bluesky.plan_stubs as bps
+from bluesky.protocols import Checkable, Movable, Preparable, Readable
+from bluesky.utils import MsgGenerator
+
+from stxm_live.scan import StackScan
+
+
+@runtime_checkable
+class RegionChecker(Protocol):
+    """A detector that drives stages itself and knows how far they go."""
+
+    def check_region(self, scan: StackScan) -> None:
+        """Raise ValueError, naming the axis and its limit, if the region is out of reach."""
+        ...
+
+
+def check_limits(axis: Movable, positions: Iterable[float]) -> MsgGenerator[None]:
+    """Ask the axis for every position, without moving.
+
+    Raises
+    ------
+    ValueError
+        If a position is out of reach, or if the axis cannot tell.
+    """
+    if not isinstance(axis, Checkable):
+        raise ValueError(
+            f"{axis.name} cannot tell its limits (it has no check_value), so nothing was moved; "
+            "use a device that knows them"
+        )
+    for position in positions:
+        try:
+            yield from _asked(axis, position)
+        except ValueError as error:
+            if axis.name in str(error):
+                raise
+            raise ValueError(f"{axis.name} cannot go to {position:g}: {error}") from error
+
+
+def check_region(detector: Readable, scan: StackScan) -> None:
+    """Ask a detector that takes a region whether it can scan it.
+
+    Raises
+    ------
+    ValueError
+        If it cannot, or cannot tell.
+    """
+    if isinstance(detector, RegionChecker):
+        detector.check_region(scan)
+    elif isinstance(detector, Preparable):
+        raise ValueError(
+            f"{detector.name} is told the region but cannot tell whether it reaches it (it has no "
+            "check_region), so nothing was moved"
+        )
+
+
+def _asked(axis: Checkable[Any], position: float) -> MsgGenerator[None]:
+    answer = axis.check_value(position)
+    if isawaitable(answer):  # an ophyd-async device
+
+        async def answered() -> None:
+            await answer
+
+        (task,) = yield from bps.wait_for([answered])
+        task.result()
