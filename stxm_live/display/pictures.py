@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.display.energy_axis import energy_axis_panels
 from stxm_live.display.four_panels import (
     draw_ambiguity_of_maps,
     draw_final,
@@ -45,6 +46,7 @@ Panel = Callable[["Axes"], None]
 INITIAL = ("Initial phase map", "largest Pearson correlation (PCC), ambiguous pixels included")
 LATENT = ("Latent-space map", "ambiguous pixels to the nearest cluster of the GMVAE (paper)")
 RESOLVED = "Resolved phase map"
+CORRECTED = ("Resolved phase map, energy axis corrected", "references moved and broadened to fit")
 TRUTH = ("Simulated truth", "what the simulated specimen is made of")
 
 
@@ -169,6 +171,9 @@ def _figures(
         for k, name in enumerate(maps.phase_names)
     ]
     yield "correlation", _sheet(maps, correlations, n_columns=3)
+    curves = energy_axis_panels(maps, palette)
+    if curves:
+        yield "energy-axis", _sheet(maps, curves, n_columns=2)
 
 
 def _panels(
@@ -194,6 +199,7 @@ def _panels(
             maps.resolved_index,
             maps.resolved_fractions,
         ),
+        ("corrected-map", CORRECTED, maps.corrected_index, None),
         ("truth", TRUTH, truth, None),
     ):
         if index is not None:
