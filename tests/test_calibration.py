@@ -5,8 +5,9 @@ import pytest
 
 from stxm_live.axis_likelihood import compositions
 from stxm_live.calibration import REACH_EV, EnergyAxisError, fit_energy_axis
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra
+from stxm_live.files import read_stack
+from stxm_live.recipe import Recipe, read_mask
+from stxm_live.references import ReferenceSpectra, read_spectrum
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle
 
 RECIPE = Recipe.load("nvpf")
@@ -173,3 +174,23 @@ def test_many_phases_are_tried_with_fewer_mixtures():
         assert len(shares) == expected
         np.testing.assert_allclose(shares.sum(axis=1), 1)
         np.testing.assert_array_equal(shares[:n], np.eye(n))
+
+
+@pytest.mark.real
+def test_a_measured_stack_moved_by_hand_tells_by_how_much(real_folder):
+    spectra = {name: read_spectrum(real_folder / f"{name}.t") for name in ("oxidized", "reduced")}
+    references = ReferenceSpectra.from_spectra(spectra)
+    stack = read_stack(real_folder / "71214078.hdr")
+    energies, counts = np.array(stack.energies_ev), stack.intensity()
+    i0 = np.interp(energies, *read_spectrum(real_folder / "i0.xsp"))
+    inside = read_mask(real_folder / "mask_file.msk")
+    od = np.log(i0[:, None] / counts[:, inside])
+    for offset_ev in (-0.4, 0.0, 0.3):
+        true = energies + offset_ev
+        kept = (true >= energies[0]) & (true <= energies[-1])
+        moved = np.array([np.interp(true[kept], energies, pixel) for pixel in od.T]).T
+        axis = fit_energy_axis(
+            moved, counts[:, inside][kept], references, energies[kept], baseline=True
+        )
+        assert axis.offset_ev == pytest.approx(offset_ev, abs=0.05)
+        assert axis.has_offset(0, 0.05) == (offset_ev != 0)
