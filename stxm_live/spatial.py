@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 from stxm_live.mixtures import Assignment, Hypotheses, assignment
 
 STRENGTH = 0.55
-"""Log-odds that one certain neighbour gives its phase."""
+"""Log-odds that one certain neighbour gives its phase, where the spectra say something."""
+
+_IGNORANT = (0.27, 0.04)
+"""The same where they say nothing: a constant, and so much more for each phase."""
+
+_ORDERS_ITSELF = 0.14
+"""For each phase: from about there on neighbours make domains of nothing."""
+
+_INFORMED = 0.4
+"""How much the strength grows from spectra that say nothing to spectra that say all."""
 
 DIAGONAL = 0.7071
 """Weight of a diagonal neighbour: the inverse of its distance."""
@@ -30,7 +39,7 @@ def potts(
     log_likelihood: NDArray[np.floating],
     mask: NDArray[np.bool_],
     *,
-    strength: float = STRENGTH,
+    strength: float | None = None,
     iterations: int = ITERATIONS,
 ) -> NDArray[np.float32]:
     """Probability of each phase where neighbours are likely to be of the same phase.
@@ -42,9 +51,9 @@ def potts(
         neighbours they erase rare phases.
     mask : ndarray of bool, shape (ny, nx)
         Where the spectra are from, in row-major order. Pixels outside count for nothing.
-    strength : float
+    strength : float, optional
         Log-odds that a certain neighbour in row or column gives its phase; one on a diagonal
-        gives `DIAGONAL` of it.
+        gives `DIAGONAL` of it. Default: that of `strength_for`.
     iterations : int
         Each takes the neighbours' probabilities of the one before.
 
@@ -64,6 +73,8 @@ def potts(
     >>> potts(doubtful, np.ones((1, 5), dtype=bool), strength=1.0)[0].round(2)
     array([0.96, 0.98, 0.82, 0.98, 0.96], dtype=float32)
     """
+    if strength is None:
+        strength = strength_for(log_likelihood)
     rows, columns = _box(mask)
     window = mask[rows, columns]
     field = np.zeros((len(log_likelihood), *window.shape), dtype=np.float32)
@@ -77,11 +88,40 @@ def potts(
     return np.ascontiguousarray(probability[:, window])
 
 
+def strength_for(log_likelihood: NDArray[np.floating]) -> float:
+    """The strength at which the probabilities promise what they keep.
+
+    `STRENGTH`, but less where the spectra of a scan hardly tell the phases apart: neighbours that
+    believe each other would turn noise into domains, the more so the fewer phases there are.
+
+    Parameters
+    ----------
+    log_likelihood : ndarray of shape (n_phases, n_spectra)
+        An even selection of at most 20 000 spectra is used.
+
+    Examples
+    --------
+    >>> nothing, all_known = np.zeros((2, 9)), np.array([[0.0] * 9, [-50.0] * 9])
+    >>> round(strength_for(nothing), 2), round(strength_for(all_known), 2)
+    (0.28, 0.55)
+    """
+    n_phases, n_spectra = log_likelihood.shape
+    if n_phases < 2 or n_spectra == 0:
+        return STRENGTH
+    chosen = _relative(log_likelihood[:, :: max(1, -(-n_spectra // 20_000))]).astype(np.float64)
+    p = np.exp(chosen)
+    p /= p.sum(axis=0)
+    entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=0).mean()
+    known = 1 - float(entropy) / float(np.log(n_phases))
+    ignorant = min(_IGNORANT[0] + _IGNORANT[1] * n_phases, _ORDERS_ITSELF * n_phases)
+    return min(STRENGTH, ignorant + _INFORMED * known)
+
+
 def potts_mixed(
     hypotheses: Hypotheses,
     mask: NDArray[np.bool_],
     *,
-    strength: float = STRENGTH,
+    strength: float | None = None,
     mixing: float = MIXING,
     iterations: int = ITERATIONS,
 ) -> Assignment:
@@ -108,9 +148,11 @@ def potts_mixed(
     Inside a domain no mixture is looked for, and at a boundary only that of the phases on
     either side: the mixtures of all phases with all others resemble pure phases too much.
     """
+    n_phases = hypotheses.n_phases
+    if strength is None:
+        strength = strength_for(np.einsum("kkn->kn", hypotheses.log_likelihood))
     rows, columns = _box(mask)
     window = mask[rows, columns]
-    n_phases = hypotheses.n_phases
     pure = np.zeros((n_phases, *window.shape), dtype=np.float32)
     pairs = np.zeros((n_phases, n_phases, *window.shape), dtype=np.float32)
     pure[:, window], pairs[:, :, window] = hypotheses.weights()

@@ -50,6 +50,15 @@ def test_neighbours_correct_noisy_labels_and_keep_a_rare_phase():
     assert right[truth.ravel() == 1].mean() > 0.9
 
 
+@pytest.mark.parametrize("n_phases", [2, 3, 5])
+def test_noise_does_not_become_confident_domains(n_phases):
+    rng = np.random.default_rng(n_phases)
+    truth = np.arange(60 * 60).reshape(60, 60) // 1800 % n_phases
+    log_likelihood = noisy(truth, n_phases, 0.0, rng) * 0.1
+    found = potts(log_likelihood, np.ones(truth.shape, dtype=bool))
+    assert found.max(axis=0).mean() < 1 / n_phases + 0.1
+
+
 def test_pixels_beside_the_mask_count_for_nothing():
     rng = np.random.default_rng(3)
     mask = np.zeros((20, 20), dtype=bool)
