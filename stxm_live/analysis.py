@@ -1,14 +1,15 @@
-"""One run on its way from documents to maps; lives on the worker's thread."""
+"""Runs on their way from documents to maps; they live on the worker's thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from stxm_live.bundle import BundleError
 from stxm_live.cube import CubeView, ODCube
-from stxm_live.frames import RunFrames
+from stxm_live.frames import OpenStacks, Roots, RunFrames, StackFrames
 from stxm_live.latent import LatentModel
 from stxm_live.phase_map import map_phases, takes_longer
 from stxm_live.phase_maps import PhaseMaps
@@ -18,6 +19,9 @@ from stxm_live.scan import StackScan
 from stxm_live.stack import Frame, StackKey
 
 State = Literal["waiting", "scanning", "mapped", "failed", "ignored", "given up"]
+
+Show = Callable[[CubeView], None]
+"""Who is shown the growing cube."""
 
 
 @dataclass(frozen=True)
@@ -36,70 +40,74 @@ class StackStatus:
     error: Exception | None = None
 
 
-class RunAnalysis:
-    """Frames, cube and maps of one run.
+class StackAnalysis:
+    """Cube and maps of one stack, whatever runs its frames come in.
 
     Parameters
     ----------
-    start : dict
-        The start document.
+    frames : StackFrames
     recipe : Recipe
     model : LatentModel or BundleError
         What `load_model` returned or raised.
-    scan : StackScan, optional
-        For start documents without an ``stxm`` block.
-
-    Raises
-    ------
-    ValueError
-        If the run cannot be read as a stack.
     """
 
     def __init__(
-        self,
-        start: Mapping[str, Any],
-        recipe: Recipe,
-        model: LatentModel | BundleError,
-        scan: StackScan | None = None,
+        self, frames: StackFrames, recipe: Recipe, model: LatentModel | BundleError
     ) -> None:
-        self._frames: RunFrames | None = RunFrames(start, scan)
-        self._recipe = recipe
-        self._model = model
-        self._registrar: Registrar | None = Registrar(recipe)
-        self._cube: ODCube | None = None
-        self.key: StackKey = self._frames.key
-        self.scan = self._frames.scan
+        self.scan = frames.scan
         self.maps: PhaseMaps | None = None
         self.error: Exception | None = None
         self.problems: list[str] = []
         self.hidden: Exception | None = None
         self.n_images = 0
         self.is_done = False
+        self._frames: StackFrames | None = frames
+        self._key = frames.key
+        self._recipe = recipe
+        self._model = model
+        self._registrar: Registrar | None = Registrar(recipe)
+        self._cube: ODCube | None = None
+        self._has_new = False
+
+    @property
+    def key(self) -> StackKey:
+        """Which stack; grows with every run that joins."""
+        return self._key if self._frames is None else self._frames.key
 
     def take(
-        self, name: str, doc: Mapping[str, Any], show: Callable[[CubeView], None] | None
+        self, whole: Sequence[Frame], show: Show | None, *, is_last: bool
     ) -> Iterator[PhaseMaps]:
-        """Take a document; yield new maps if it completed or changed the stack.
+        """Take new frames; yield maps if they completed or changed the stack.
 
         First come the maps that are quickly made, then those with refined registration and the
-        energy axis. A failure to show is kept in ``problems`` and does not keep the maps from
+        energy axis. Frames that replace others are mapped when no more documents are waiting
+        (``is_last``). A failure to show is kept in ``problems`` and does not keep the maps from
         being made; a failure to map is kept in ``error``. Frames stay whatever happens.
         """
         if self._frames is None:
             return
-        whole = self._frames(name, doc)
-        if (whole and self._frames.is_whole) or name == "stop":
-            yield from self._map(renew=bool(whole))
+        self._has_new |= bool(whole)
+        is_first = self.maps is None and self.error is None
+        if self._has_new and (is_first or is_last) and self._frames.is_whole:
+            yield from self._map()
         for frame in whole:
             self._look(frame, show)
-        self.n_images = len(self._frames.whole_energies_ev)
-        if name == "stop":
-            self.is_done = True
-            self.problems.extend(self._frames.notes)
-            self._frames = self._cube = self._registrar = None
+        if whole:
+            self.n_images = len(self._frames.whole_energies_ev)
+
+    def end(self) -> Iterator[PhaseMaps]:
+        """Nothing more will come: map what is not mapped yet, and let go of the frames."""
+        if self._frames is None:
+            return
+        if self._has_new or (self.maps is None and self.error is None):
+            yield from self._map()
+        self.problems.extend(self._frames.notes)
+        self._key = self._frames.key
+        self._frames = self._cube = self._registrar = None
+        self.is_done = True
 
     def status(self) -> StackStatus:
-        """How far the run is."""
+        """How far the stack is."""
         state: State = "scanning" if self.n_images else "waiting"
         if self.error is not None:
             state = "failed"
@@ -114,12 +122,10 @@ class RunAnalysis:
             self.error,
         )
 
-    def _map(self, *, renew: bool) -> Iterator[PhaseMaps]:
-        """Maps of the frames so far; none if they failed or if there is nothing new."""
+    def _map(self) -> Iterator[PhaseMaps]:
+        """Maps of the frames so far; none if they failed."""
         assert self._frames is not None
-        tried = self.maps is not None or self.error is not None
-        if tried and not renew:
-            return
+        self._has_new = False
         stack = self._frames.stack()
         steps = (True, False) if takes_longer(self._recipe) else (False,)
         for quick in steps:
@@ -143,7 +149,7 @@ class RunAnalysis:
             self.error = None
             yield self.maps
 
-    def _look(self, frame: Frame, show: Callable[[CubeView], None] | None) -> None:
+    def _look(self, frame: Frame, show: Show | None) -> None:
         """Show the cube with a new frame, or at least register it before the last one comes."""
         assert self._frames is not None
         assert self._registrar is not None
@@ -159,3 +165,139 @@ class RunAnalysis:
         except Exception as error:  # noqa: BLE001  what cannot be shown must not stop the maps
             self.hidden = self.hidden or error
             self.problems.append(f"image at {frame.energy_ev:g} eV cannot be shown: {error}")
+
+
+class RunAnalysis:
+    """The stacks of one run.
+
+    Parameters
+    ----------
+    frames : RunFrames
+    stacks : sequence of StackAnalysis
+        In the order of ``frames.stacks``; a stack of several runs is shared with them.
+    patience_s : float
+        How long after the end of the run image files are waited for.
+    """
+
+    def __init__(
+        self, frames: RunFrames, stacks: Sequence[StackAnalysis], *, patience_s: float
+    ) -> None:
+        self.stacks = tuple(stacks)
+        self.has_stopped = False
+        self.problems: list[str] = []
+        self._frames: RunFrames | None = frames
+        self._by_frames = dict(zip(frames.stacks, stacks, strict=True))
+        self._patience_s = patience_s
+        self._deadline_s = float("inf")
+
+    def take(
+        self, name: str, doc: Mapping[str, Any], show: Show | None, *, is_last: bool = True
+    ) -> Iterator[PhaseMaps]:
+        """Take a document, or another look for files ("retry"); yield new maps."""
+        if self._frames is None:
+            return
+        if name == "retry":
+            new = self._frames.retry()
+            if self.is_waiting and time.monotonic() > self._deadline_s:
+                self._frames.give_up()
+        else:
+            new = self._frames(name, doc)
+        if name == "stop":
+            self.has_stopped = True
+            self._deadline_s = time.monotonic() + self._patience_s
+        for frames, stack in self._by_frames.items():
+            yield from stack.take([f for s, f in new if s is frames], show, is_last=is_last)
+            if frames.is_closed:
+                yield from stack.end()
+        if self._frames.is_closed:
+            self._frames = None
+            self._by_frames = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether images wait for their files."""
+        return self._frames is not None and self._frames.n_waiting > 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has ended and nothing more will come to its stacks."""
+        return self._frames is None and all(stack.is_done for stack in self.stacks)
+
+    def status(self) -> StackStatus:
+        """How far the run is; of several stacks the sums, and the first error."""
+        each = [stack.status() for stack in self.stacks]
+        states = [status.state for status in each]
+        order: tuple[State, ...] = ("failed", "scanning", "waiting", "mapped")
+        return StackStatus(
+            next(state for state in order if state in states),
+            sum(status.n_images for status in each),
+            sum(status.n_announced for status in each),
+            self.is_done,
+            (*self.problems, *(problem for status in each for problem in status.problems)),
+            next((status.error for status in each if status.error is not None), None),
+        )
+
+
+class Analyses:
+    """Begins the analysis of runs, and joins those of the same stack.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    scan : StackScan, optional
+        For start documents that do not say what was scanned.
+    roots : Roots, optional
+        Folders from which images outside the documents may be read.
+    patience_s : float
+        How long after the end of a run image files are waited for.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        scan: StackScan | None = None,
+        roots: Roots | None = None,
+        patience_s: float = 10.0,
+    ) -> None:
+        self._recipe = recipe
+        self._scan = scan
+        self._roots = roots or Roots()
+        self._patience_s = patience_s
+        self._open_stacks = OpenStacks()
+        self._joined: dict[StackFrames, StackAnalysis] = {}
+
+    def begin(self, start: Mapping[str, Any], model: LatentModel | BundleError) -> RunAnalysis:
+        """The analysis of a run from its start document.
+
+        Raises
+        ------
+        ValueError
+            If the run cannot be read as a stack.
+        """
+        frames = RunFrames(
+            start,
+            self._scan,
+            fields=self._recipe.fields,
+            roots=self._roots,
+            open_stacks=self._open_stacks,
+        )
+        stacks = []
+        for stack_frames in frames.stacks:
+            stack = self._joined.get(stack_frames)
+            stack = stack or StackAnalysis(stack_frames, self._recipe, model)
+            if self._open_stacks.is_open(stack_frames):
+                self._joined[stack_frames] = stack
+            stacks.append(stack)
+        return RunAnalysis(frames, stacks, patience_s=self._patience_s)
+
+    def end_idle(self, idle_s: float) -> None:
+        """End stacks that no run has joined for so long."""
+        self._open_stacks.end_idle(idle_s)
+
+    def end_stacks(self) -> Iterator[PhaseMaps]:
+        """Map the stacks that have ended since this was last asked."""
+        for frames in self._open_stacks.take_ended():
+            stack = self._joined.pop(frames, None)
+            if stack is not None:
+                yield from stack.end()

@@ -5,35 +5,40 @@ from __future__ import annotations
 import logging
 import math
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from stxm_live.analysis import RunAnalysis, StackStatus
+from stxm_live.analysis import Analyses, RunAnalysis, StackAnalysis, StackStatus
 from stxm_live.bundle import BundleError
 from stxm_live.cube import CubeView
-from stxm_live.frames import size_bytes, snapshot
+from stxm_live.frames import Roots, size_bytes, snapshot
 from stxm_live.latent import LatentModel, load_model
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
 from stxm_live.scan import StackScan
 from stxm_live.sinks import Callbacks, Sinks
 from stxm_live.stack import StackKey
-from stxm_live.worker import Limits, Worker
+from stxm_live.worker import ITEM_BYTES, Limits, Worker
 
 logger = logging.getLogger("stxm_live")
 
 KEPT_RESULTS = 8
-"""So many finished runs stay in memory."""
+"""The results of so many stacks stay in memory."""
 
 KEPT_UNFINISHED = 32
 """So many runs may be without an end; of more the oldest are given up."""
 
 MAX_STACK_BYTES = 8 * 2**30
 """Of the images of one stack, float32; what announces more is no stack for us."""
+
+RETRY_S = 0.25
+"""How often image files that are not there yet are looked for."""
 
 
 class Sink(Protocol):
@@ -61,6 +66,12 @@ class LivePhaseMapper:
     limits : Limits, optional
         How much may wait for the analysis: with much of it display stands back, with too much a
         run is given up and left to `map_run`; the scan goes on.
+    roots : sequence of path
+        Folders from which images outside the documents may be read; none: they are not.
+    file_timeout_s : float
+        How long after the end of a run its image files are waited for.
+    idle_timeout_s : float
+        A stack of several runs ends when no run has joined or left it for so long.
 
     Examples
     --------
@@ -78,15 +89,20 @@ class LivePhaseMapper:
         scan: StackScan | None = None,
         background: bool = True,
         limits: Limits | None = None,
+        roots: Sequence[str | Path] = (),
+        file_timeout_s: float = 10.0,
+        idle_timeout_s: float = 900.0,
     ) -> None:
         recipe.read_files()  # fail here, not in the middle of a scan
         self.recipe = recipe
-        self._scan = scan
+        self._analyses = Analyses(recipe, scan=scan, roots=Roots(roots), patience_s=file_timeout_s)
+        self._idle_timeout_s = idle_timeout_s
+        self._timers: set[threading.Timer] = set()
         self._model: LatentModel | BundleError | None = None
         self._sinks = Sinks()
         self._changed = threading.Condition()
         self._runs: OrderedDict[str, RunAnalysis | StackStatus] = OrderedDict()
-        self._run_of_descriptor: dict[str, str] = {}
+        self._run_of_key: dict[str, str] = {}
         self._delivering: dict[str, int] = {}
         self._is_closed = False
         self._worker: Worker[tuple[str, dict[str, Any]]] | None = None
@@ -101,7 +117,7 @@ class LivePhaseMapper:
                 return
             if name == "start":
                 self._register(str(doc["uid"]))
-            elif name == "descriptor":
+            elif name in ("descriptor", "resource", "stream_resource"):
                 self._run_of(name, doc)
             elif name == "stop":
                 self._delivering.pop(str(doc.get("run_start")), None)
@@ -184,17 +200,17 @@ class LivePhaseMapper:
             run = self._run(uid)
         if isinstance(run, StackStatus):
             raise run.error or ValueError(f"run {uid[:8]} is no stack")
-        _check_matches(run.key, region, polarization)
-        if run.error is not None:
-            raise run.error.with_traceback(None)
-        if run.maps is None:
+        stack = _chosen(run.stacks, region, polarization)
+        if stack.error is not None:
+            raise stack.error.with_traceback(None)
+        if stack.maps is None:
             raise ValueError(f"run {uid[:8]}: no maps were made")
-        return run.maps
+        return stack.maps
 
     def stacks(self, uid: str) -> list[StackKey]:
         """The stacks a run belongs to."""
         run = self._run(uid)
-        return [run.key] if isinstance(run, RunAnalysis) else []
+        return [stack.key for stack in run.stacks] if isinstance(run, RunAnalysis) else []
 
     def status(self, uid: str) -> StackStatus:
         """How far a run is."""
@@ -204,6 +220,8 @@ class LivePhaseMapper:
     def close(self, timeout_s: float = 10.0) -> None:
         """Finish what has come in and end the worker; later documents are ignored."""
         self._is_closed = True
+        for timer in list(self._timers):
+            timer.cancel()
         with self._changed:
             self._changed.notify_all()
         if self._worker is not None and not self._worker.close(timeout_s):
@@ -226,16 +244,32 @@ class LivePhaseMapper:
         with self._changed:
             self._runs[uid] = StackStatus("waiting")
             self._delivering[uid] = threading.get_ident()
-            finished = [u for u in self._runs if u != uid and self._is_done(u)]
-            mapped = [u for u in finished if isinstance(self._runs[u], RunAnalysis)]
-            others = [u for u in finished if u not in mapped]
-            for runs in (mapped, others):
-                for old in runs[: max(0, len(runs) - KEPT_RESULTS + 1)]:
-                    del self._runs[old]
-            unfinished = [u for u in self._runs if not self._is_done(u)]
+            for old in self._outdated():
+                del self._runs[old]
+            unfinished = [u for u in self._runs if not self._has_ended(u)]
             for old in unfinished[:-KEPT_UNFINISHED]:
                 self._give_up(old, f"{KEPT_UNFINISHED} later runs have no end either")
                 self._runs[old] = replace(self.status(old), is_done=True)
+
+    def _outdated(self) -> list[str]:
+        """Finished runs beyond those of the last few stacks, and as many that are no stack."""
+        finished = [u for u in self._runs if self._is_done(u)]
+        others = [u for u in finished if not isinstance(self._runs[u], RunAnalysis)]
+        outdated = others[: max(0, len(others) - KEPT_RESULTS + 1)]
+        kept: dict[StackAnalysis, None] = {}
+        for uid in reversed([u for u in finished if u not in others]):
+            run = self._runs[uid]
+            assert isinstance(run, RunAnalysis)
+            if len({*kept, *run.stacks}) < max(KEPT_RESULTS, len(run.stacks) + 1):
+                kept |= dict.fromkeys(run.stacks)
+            else:
+                outdated.append(uid)
+        return outdated
+
+    def _has_ended(self, uid: str) -> bool:
+        """Whether a run has ended; its stack may wait for other runs."""
+        run = self._runs[uid]
+        return run.is_done if isinstance(run, StackStatus) else run.has_stopped
 
     def _give_up(self, uid: str | None, reason: str) -> None:
         """Let go what came of a run; whoever waits for it is told at its stop."""
@@ -288,8 +322,11 @@ class LivePhaseMapper:
             uid = self._run_of(name, doc)
             if name == "start":
                 self._begin(doc)
+            elif name == "idle":
+                self._analyses.end_idle(self._idle_timeout_s)
             elif uid is not None:
                 self._continue(uid, name, doc)
+            self._tell(self._analyses.end_stacks())
         except Exception as error:
             logger.exception("run %s: a %s document could not be used", str(uid)[:8], name)
             run = self._runs.get(str(uid))
@@ -304,12 +341,14 @@ class LivePhaseMapper:
         """The run a document belongs to; None for one that began before we were subscribed."""
         if name == "start":
             return str(doc["uid"])
-        if name in ("descriptor", "stop"):
-            uid = str(doc.get("run_start"))
-            if name == "descriptor" and uid in self._runs:
-                self._run_of_descriptor[str(doc["uid"])] = uid
+        if "descriptor" in doc:
+            uid = self._run_of_key.get(str(doc["descriptor"]), "")
+        elif name in ("datum", "datum_page"):
+            uid = self._run_of_key.get(str(doc.get("resource")), "")
         else:
-            uid = self._run_of_descriptor.get(str(doc.get("descriptor")), "")
+            uid = str(doc.get("run_start"))
+            if name in ("descriptor", "resource", "stream_resource") and uid in self._runs:
+                self._run_of_key[str(doc["uid"])] = uid
         return uid if uid in self._runs else None
 
     def _begin(self, start: Mapping[str, Any]) -> None:
@@ -318,8 +357,9 @@ class LivePhaseMapper:
         assert self._model is not None
         uid = str(start["uid"])
         try:
-            run = RunAnalysis(start, self.recipe, self._model, self._scan)
-            _check_size(run.scan)
+            run = self._analyses.begin(start, self._model)
+            for stack in run.stacks:
+                _check_size(stack.scan)
             with self._changed:
                 if self.status(uid).state != "given up":
                     self._runs[uid] = run
@@ -338,14 +378,17 @@ class LivePhaseMapper:
                 if run.state == "given up" and run.error is not None:
                     self._sinks.error(uid, run.error)
             return
-        known, n_problems = _failures(run), len(run.problems)
+        known, n_problems = _failures(run), len(run.status().problems)
         is_behind = self._worker is not None and self._worker.is_behind
         show = self._sinks.cube if self._sinks.want_cubes and not is_behind else None
-        for maps in run.take(name, doc, show):
-            self._sinks.maps(maps)
+        self._tell(run.take(name, doc, show, is_last=self._is_last(doc)))
         if name == "stop":
             self._forget_descriptors(uid)
-        for problem in run.problems[n_problems:]:
+            if not run.is_done and not run.is_waiting:
+                self._later(self._idle_timeout_s, "idle", uid)
+        if run.is_waiting:
+            self._look_again(uid, run)
+        for problem in run.status().problems[n_problems:]:
             logger.warning("run %s: %s", uid[:8], problem)
         for text, error in _failures(run).items():
             if text not in known:
@@ -353,17 +396,64 @@ class LivePhaseMapper:
                 self._sinks.error(uid, error)
             error.__traceback__ = None  # its frames would keep the images in memory
 
+    def _tell(self, results: Iterable[PhaseMaps]) -> None:
+        for maps in results:
+            self._sinks.maps(maps)
+
+    def _is_last(self, doc: Mapping[str, Any]) -> bool:
+        """Whether no further document is waiting behind this one."""
+        own_bytes = size_bytes(doc) + ITEM_BYTES
+        return self._worker is None or self._worker.waiting_bytes <= own_bytes
+
+    def _look_again(self, uid: str, run: RunAnalysis) -> None:
+        """Look for image files again in a while; without a worker the caller waits for them."""
+        if self._worker is not None:
+            self._later(RETRY_S, "retry", uid)
+            return
+        while run.has_stopped and run.is_waiting:
+            time.sleep(RETRY_S)
+            self._tell(run.take("retry", {}, None))
+
+    def _later(self, seconds: float, name: str, uid: str) -> None:
+        """Have the worker do something in a while, once if asked often."""
+        worker = self._worker
+        if worker is None or any(timer.name == f"{name} {uid}" for timer in self._timers):
+            return
+
+        def submit() -> None:
+            self._timers.discard(timer)
+            worker.submit((name, {"run_start": uid}))
+
+        timer = threading.Timer(seconds, submit)
+        timer.name = f"{name} {uid}"
+        timer.daemon = True
+        self._timers.add(timer)
+        timer.start()
+
     def _forget_descriptors(self, uid: str) -> None:
-        known = self._run_of_descriptor
-        self._run_of_descriptor = {d: run for d, run in known.items() if run != uid}
+        known = self._run_of_key
+        self._run_of_key = {d: run for d, run in known.items() if run != uid}
 
 
-def _check_matches(key: StackKey, region: str | None, polarization: str | None) -> None:
-    wanted = (region or key.region, polarization or key.polarization)
-    if wanted != (key.region, key.polarization):
+def _chosen(
+    stacks: Sequence[StackAnalysis], region: str | None, polarization: str | None
+) -> StackAnalysis:
+    """The stack of this region and polarization; None stands for any."""
+    found = [
+        stack
+        for stack in stacks
+        if region in (None, stack.key.region) and polarization in (None, stack.key.polarization)
+    ]
+    if len(found) == 1:
+        return found[0]
+    choices = "; ".join(str(stack.key) for stack in stacks)
+    if found:
         raise ValueError(
-            f"no stack of region {wanted[0]!r} and polarization {wanted[1]!r}; there is {key}"
+            f"there are {len(found)} stacks, say which with region and polarization: {choices}"
         )
+    raise ValueError(
+        f"no stack of region {region!r} and polarization {polarization!r}; there is {choices}"
+    )
 
 
 def _check_size(scan: StackScan) -> None:
@@ -376,5 +466,6 @@ def _check_size(scan: StackScan) -> None:
 
 
 def _failures(run: RunAnalysis) -> dict[str, Exception]:
-    """What keeps maps or the growing cube from being made, by its message."""
-    return {str(error): error for error in (run.hidden, run.error) if error is not None}
+    """What keeps maps or the growing cubes from being made, by its message."""
+    errors = [error for stack in run.stacks for error in (stack.hidden, stack.error)]
+    return {str(error): error for error in errors if error is not None}

@@ -19,15 +19,16 @@ from stxm_live.frames import RunFrames, snapshot
 from stxm_live.scan import StackScan
 
 
-def read(stream, scan=None):
-    """The frames of a run and every frame that was announced as whole on the way."""
+def read(stream, scan=None, **options):
+    """The one stack of a run and every frame that was announced as whole on the way."""
     reader, whole = None, []
     for name, doc in stream:
         if name == "start":
-            reader = RunFrames(doc, scan)
+            reader = RunFrames(doc, scan, **options)
         else:
-            whole += reader(name, doc)
-    return reader, whole
+            whole += [frame for _, frame in reader(name, doc)]
+    (stack,) = reader.stacks
+    return stack, whole
 
 
 def assert_holds_the_particle(reader):

@@ -1,0 +1,94 @@
+"""Which announced energy an image belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_REACH_EV = 0.5
+"""An energy further than this from every announced one was not announced."""
+
+MIN_IMAGES = 3
+"""So many images tell a constant offset of the readback."""
+
+
+class Measured(NamedTuple):
+    """What is known of the energy of an image: its readback, and its place in the scan."""
+
+    readback_ev: float | None
+    place: int | None
+
+
+def nearest(energy_ev: float, announced_ev: NDArray[np.float64]) -> float | None:
+    """The announced energy within half the gap to its neighbours, `MAX_REACH_EV` at most.
+
+    ``announced_ev`` is ascending, without repetitions.
+    """
+    found = int(np.argmin(np.abs(announced_ev - energy_ev)))
+    reach = reach_ev(announced_ev, found)
+    energy = float(announced_ev[found])
+    return energy if abs(energy - energy_ev) <= reach else None
+
+
+def reach_ev(announced_ev: NDArray[np.float64], index: int) -> float:
+    """Half the smaller gap beside an announced energy, `MAX_REACH_EV` at most."""
+    gaps = np.diff(announced_ev)[max(index - 1, 0) : index + 1]
+    return float(min(MAX_REACH_EV, gaps.min() / 2)) if gaps.size else MAX_REACH_EV
+
+
+def match(
+    images: Sequence[Measured], energies_ev: Sequence[float]
+) -> tuple[list[float | None], float]:
+    """The announced energy of every image, None for those nobody announced.
+
+    An image belongs to the nearest announced energy. If some are left over, and the readbacks of
+    all images differ from the energies announced at their places in the scan by the same offset,
+    to half the smallest gap, the monochromator's calibration is off and the places count.
+
+    Parameters
+    ----------
+    images : sequence of Measured
+    energies_ev : sequence of float
+        Announced, in the order of the scan.
+
+    Returns
+    -------
+    announced_ev : list of float or None
+    offset_ev : float
+        Readback less announced energy where the places decided, else 0.
+
+    Examples
+    --------
+    >>> match([Measured(515.7, 0), Measured(516.7, 1), Measured(518.7, 2)], (515, 516, 518))
+    ([515.0, 516.0, 518.0], 0.7)
+    >>> match([Measured(515.2, 0), Measured(518.1, 1), Measured(516.1, 2)], (515, 516, 518))
+    ([515.0, 518.0, 516.0], 0.0)
+    """
+    ascending = np.unique(np.asarray(energies_ev, dtype=np.float64))
+    matched = [_of(image, energies_ev, ascending) for image in images]
+    if None not in matched:
+        return matched, 0.0
+    placed = [i for i in images if i.readback_ev is not None and _is_placed(i, energies_ev)]
+    if len(placed) < max(MIN_IMAGES, len(images)):
+        return matched, 0.0
+    by_place = [float(energies_ev[image.place or 0]) for image in placed]
+    offsets = np.array([i.readback_ev for i in placed], dtype=np.float64) - by_place
+    tolerance = min(MAX_REACH_EV, np.diff(ascending).min() / 2) if len(ascending) > 1 else 0.0
+    if np.ptp(offsets) > tolerance or len(set(by_place)) < len(by_place):
+        return matched, 0.0
+    return list(by_place), round(float(np.median(offsets)), 3)
+
+
+def _of(
+    image: Measured, energies_ev: Sequence[float], ascending: NDArray[np.float64]
+) -> float | None:
+    if image.readback_ev is not None:
+        return nearest(image.readback_ev, ascending)
+    return float(energies_ev[image.place or 0]) if _is_placed(image, energies_ev) else None
+
+
+def _is_placed(image: Measured, energies_ev: Sequence[float]) -> bool:
+    return image.place is not None and 0 <= image.place < len(energies_ev)

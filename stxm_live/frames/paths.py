@@ -1,0 +1,83 @@
+"""Which files images may be read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from urllib.parse import unquote, urlsplit
+
+MAX_PATH_CHARACTERS = 4096
+
+
+class Roots:
+    """Folders that images outside the documents may be read from.
+
+    Parameters
+    ----------
+    folders : iterable of path
+        None: no file is opened.
+
+    Raises
+    ------
+    ValueError
+        If one is not a folder.
+    """
+
+    def __init__(self, folders: Iterable[str | Path] = ()) -> None:
+        self.folders = tuple(Path(folder).expanduser().resolve() for folder in folders)
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise ValueError(f"roots: {folder} is not a folder")
+
+    def confined(self, path: str | Path) -> Path:
+        """The path without links, if it lies within a folder.
+
+        Raises
+        ------
+        ValueError
+            If it does not, is relative, or has parts ``..``; whether there is a file is not told.
+        """
+        text = str(path)
+        if "\0" in text or len(text) > MAX_PATH_CHARACTERS:
+            raise ValueError("the path of a file is not one")
+        if not self.folders:
+            raise ValueError(
+                f"the images lie in {_shown(text)}; name the folder they may be read from: "
+                "roots=[...] in Python, --root on the command line"
+            )
+        if ".." in PurePosixPath(text).parts or ".." in PureWindowsPath(text).parts:
+            raise ValueError(f"{_shown(text)} has parts '..', which are not followed")
+        if not PurePosixPath(text).is_absolute():
+            raise ValueError(f"{_shown(text)} is not an absolute path")
+        real = Path(text).resolve()
+        if not any(real.is_relative_to(folder) for folder in self.folders):
+            allowed = ", ".join(map(str, self.folders))
+            raise ValueError(
+                f"{_shown(text)} lies outside {allowed}, the folders that images may be read from"
+            )
+        return real
+
+
+def path_of_uri(uri: str) -> str:
+    """The path of a ``file:`` address on this computer.
+
+    Raises
+    ------
+    ValueError
+        If it is an address of another kind or of another computer.
+
+    Examples
+    --------
+    >>> path_of_uri("file://localhost/data/a%20b.h5")
+    '/data/a b.h5'
+    """
+    parts = urlsplit(uri)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or parts.query:
+        raise ValueError(f"{_shown(uri)}: images are read from file://localhost/... only")
+    return unquote(parts.path)
+
+
+def _shown(text: str) -> str:
+    """Fit for a message: printable and not too long."""
+    clean = "".join(c if c.isprintable() else "?" for c in text)
+    return repr(clean if len(clean) <= 200 else clean[:200] + "...")

@@ -1,0 +1,72 @@
+"""In which order images, lines and pixels of a stack are scanned."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+ENERGY, Y, X = 0, 1, 2
+"""Axes of a stack, as in its shape (n_energies, ny, nx)."""
+
+
+@dataclass(frozen=True)
+class Raster:
+    """The order of a scan over energy, y and x.
+
+    Parameters
+    ----------
+    shape : (n_energies, ny, nx)
+    axes : tuple of int
+        `ENERGY`, `Y` and `X`, the slowest first.
+    snaking : tuple of bool
+        For each of ``axes``, whether every other pass over it goes backwards.
+    runs_on : bool
+        Whether the direction runs on from one pass over the outer axes to the next, as Bluesky's
+        snaking grids do; otherwise every image begins with a line forwards.
+    """
+
+    shape: tuple[int, int, int]
+    axes: tuple[int, int, int] = (ENERGY, Y, X)
+    snaking: tuple[bool, bool, bool] = (False, False, False)
+    runs_on: bool = False
+
+    def pixel(self, number: int) -> tuple[int, int, int]:
+        """Energy, row and column of the pixel scanned as this number; 0 is the first.
+
+        Examples
+        --------
+        >>> Raster((1, 2, 3), snaking=(False, False, True)).pixel(3)
+        (0, 1, 2)
+        """
+        place = self._place(number, 3)
+        return place[ENERGY], place[Y], place[X]
+
+    def line(self, number: int) -> tuple[int, int, bool]:
+        """Energy and row of the line scanned as this number, and whether it ran backwards."""
+        place = self._place(number, 2)
+        return place[ENERGY], place[Y], self._is_backwards(2, number)
+
+    def ends_image(self, line: int) -> bool:
+        """Whether the scan of an image ends with the line of this number."""
+        return (line + 1) % self.shape[Y] == 0
+
+    def ends_image_with_pixel(self, pixel: int) -> bool:
+        """Whether the scan of an image, or of all of them, ends with the pixel of this number."""
+        in_turn = self.shape[Y] * self.shape[X] if self.axes[0] == ENERGY else math.prod(self.shape)
+        return (pixel + 1) % in_turn == 0
+
+    def _place(self, number: int, n_levels: int) -> dict[int, int]:
+        lengths = [self.shape[axis] for axis in self.axes[:n_levels]]
+        place = {}
+        for level, axis in enumerate(self.axes[:n_levels]):
+            count = number // math.prod(lengths[level + 1 :])
+            turn, digit = (0, count) if level == 0 else divmod(count, lengths[level])
+            backwards = self._is_backwards(level, turn)
+            place[axis] = lengths[level] - 1 - digit if backwards else digit
+        return place
+
+    def _is_backwards(self, level: int, turn: int) -> bool:
+        """Whether this pass over an axis goes backwards; ``turn`` counts the passes."""
+        if not self.runs_on and level:
+            turn %= self.shape[self.axes[level - 1]]
+        return bool(level) and self.snaking[level] and turn % 2 == 1
