@@ -1,0 +1,192 @@
+"""What moves: the photon energy and the stages, with limits that are checked before moving.
+
+ophyd comes without types, hence the ignored `misc` errors of its subclasses.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ophyd import Device, EpicsMotor, EpicsSignal, EpicsSignalRO
+from ophyd import FormattedComponent as FCpt
+from ophyd.utils import LimitError
+
+from stxm_live.devices.connection import connect
+from stxm_live.devices.names import EnergyNames, Limits, StageNames
+from stxm_live.devices.outcome import Outcome
+
+_log = logging.getLogger("stxm_live")
+_GRACE_S = 5.0
+"""After a completed put, the readback has so long to say the same."""
+
+
+class EnergyAxis(Device):  # type: ignore[misc]
+    """Photon energy in eV: a setpoint with put-completion, and a readback that is believed.
+
+    Parameters
+    ----------
+    pvs : EnergyNames
+    connect_timeout_s : float
+        How long to wait for the PVs when they are needed first.
+    """
+
+    readback = FCpt(EpicsSignalRO, "{self.pvs.readback}", kind="hinted", auto_monitor=True)
+    setpoint = FCpt(EpicsSignal, "{self.pvs.setpoint}", kind="normal", put_complete=True)
+    stop_signal = FCpt(EpicsSignal, "{self.pvs.stop}", kind="omitted")
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        name: str,
+        pvs: EnergyNames,
+        connect_timeout_s: float,
+        **kwargs: Any,
+    ) -> None:
+        self.pvs = pvs
+        self._connect_timeout_s = connect_timeout_s
+        self._move: Outcome | None = None
+        super().__init__(prefix, name=name, **kwargs)
+        self.readback.name = name
+
+    @property
+    def position(self) -> float:
+        """The readback in eV."""
+        return float(self.readback.get())
+
+    @property
+    def limits(self) -> Limits:
+        """Lowest and highest energy in eV."""
+        connect([self], timeout_s=self._connect_timeout_s)
+        return _limits(self.name, self.setpoint, self.pvs.limits)
+
+    def check_value(self, value: float) -> None:
+        """Raise LimitError, a ValueError, unless this energy is within the limits."""
+        _check(self.name, value, self.limits, "eV", self.pvs.setpoint)
+
+    def set(self, value: float) -> Outcome:
+        """Drive there; done when the put is complete and the readback agrees."""
+        self.check_value(value)
+        self._move = outcome = Outcome(self)
+        outcome.deadline(self.pvs.timeout_s, lambda: self._late(value))
+        outcome.fail_if_lost(self.setpoint, self.readback)
+        self.setpoint.put(
+            value, use_complete=True, callback=lambda **_: self._completed(outcome, value)
+        )
+        return outcome
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop where it is; the move under way ends well only if ``success``."""
+        if self._move is not None:
+            self._move.end(None if success else RuntimeError(f"{self.name} was stopped"))
+        _put_if_connected(self.stop_signal, 1)
+
+    def _completed(self, outcome: Outcome, value: float) -> None:
+        def agrees(*, value: float, target: float = value, **_: Any) -> None:
+            if abs(value - target) <= self.pvs.tolerance_ev:
+                outcome.end()
+
+        number = self.readback.subscribe(agrees, run=True)
+        outcome.add_callback(lambda _: self.readback.unsubscribe(number))
+        outcome.deadline(_GRACE_S, lambda: self._late(value))
+
+    def _late(self, value: float) -> str:
+        reached = self.readback.get() if self.readback.connected else float("nan")
+        return (
+            f"{self.name}: {self.pvs.readback} reads {reached:.3f} eV, wanted {value:g} "
+            f"+- {self.pvs.tolerance_ev:g} eV; look at the monochromator ({self.pvs.setpoint}), or "
+            f"raise timeout_s (now {self.pvs.timeout_s:g}) or tolerance_ev of energy"
+        )
+
+
+class Stage(EpicsMotor):  # type: ignore[misc]
+    """A stage in um on a motor record; its failures name the record and the reason.
+
+    Parameters
+    ----------
+    pvs : StageNames
+    connect_timeout_s : float
+        How long to wait for the record when it is needed first.
+    """
+
+    def __init__(
+        self, *, name: str, pvs: StageNames, connect_timeout_s: float, **kwargs: Any
+    ) -> None:
+        self.pvs = pvs
+        self._connect_timeout_s = connect_timeout_s
+        super().__init__(pvs.record, name=name, **kwargs)
+
+    @property
+    def limits(self) -> Limits:
+        """Lowest and highest position in um."""
+        connect([self], timeout_s=self._connect_timeout_s)
+        return _limits(self.name, self.user_setpoint, self.pvs.limits)
+
+    def check_value(self, pos: float) -> None:
+        """Raise LimitError, a ValueError, unless this position is within the limits."""
+        _check(self.name, pos, self.limits, "um", self.pvs.record)
+
+    def set(self, new_position: float, **kwargs: Any) -> Outcome:
+        """Move there; done when the record is."""
+        self.check_value(new_position)
+        outcome = Outcome(self)
+        outcome.deadline(self.pvs.timeout_s, lambda: self._problem(new_position))
+        outcome.fail_if_lost(self.user_readback)
+        move = super().set(new_position, **kwargs)
+        move.add_callback(
+            lambda move: outcome.end(
+                None if move.success else RuntimeError(self._problem(new_position))
+            )
+        )
+        return outcome
+
+    def stop(self, *, success: bool = False) -> None:
+        """Stop where it is; the move under way ends well only if ``success``."""
+        if self.connected:
+            super().stop(success=success)
+        else:
+            _log.warning("%s cannot be stopped: %s is disconnected", self.name, self.pvs.record)
+
+    def _problem(self, target_um: float) -> str:
+        if not self.connected:
+            return f"{self.name}: {self.pvs.record} was disconnected"
+        switches = {"low": self.low_limit_switch.get(), "high": self.high_limit_switch.get()}
+        pressed = [f"on its {side} limit switch" for side, on in switches.items() if on]
+        return (
+            f"{self.name}: {self.pvs.record} stands at {self.position:g} um"
+            f"{' ' + ' and '.join(pressed) if pressed else ''}, wanted {target_um:g} um; look at "
+            f"the stage, or raise timeout_s (now {self.pvs.timeout_s:g}) of stages.{self.name}"
+        )
+
+
+def _limits(name: str, signal: Any, configured: Limits | None) -> Limits:
+    """Those of the PV narrowed by those of the file; without any nothing may move."""
+    low, high = signal.limits
+    known = [configured] if configured else []
+    if low is not None and high is not None and low < high:
+        known.append((low, high))
+    if not known:
+        raise LimitError(
+            f"{name}: {signal.setpoint_pvname} has no limits; set them there, or as "
+            f"limits = [low, high] of {name} in the file of PV names"
+        )
+    return max(low for low, _ in known), min(high for _, high in known)
+
+
+def _check(name: str, value: float, limits: Limits, unit: str, pv: str) -> None:
+    low, high = limits
+    if low <= value <= high:
+        return
+    side, limit = ("high", high) if value > high else ("low", low)
+    raise LimitError(
+        f"{name}: {value:g} {unit} is beyond the {side} limit, {limit:g} {unit} ({pv})"
+    )
+
+
+def _put_if_connected(signal: Any, value: float) -> None:
+    """Not waiting for a PV that is gone: this is called when things go wrong already."""
+    if signal.connected:
+        signal.put(value, wait=False)
+    else:
+        _log.warning("%s is disconnected and was not set to %g", signal.setpoint_pvname, value)

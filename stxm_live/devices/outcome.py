@@ -1,0 +1,57 @@
+"""A status that ends once, in time, and tells by itself what went wrong."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ophyd.status import DeviceStatus
+from ophyd.utils import InvalidState
+
+
+class Outcome(DeviceStatus):  # type: ignore[misc]
+    """How an action of a device ends.
+
+    bluesky shows a failed status by its text, and writes that into the stop document; so the
+    text of one that failed is what went wrong.
+    """
+
+    def end(self, error: Exception | None = None) -> None:
+        """End well, or by an error; a later end is of no effect."""
+        try:
+            if error is None:
+                self.set_finished()
+            else:
+                self.set_exception(error)
+        except InvalidState:  # somebody else was first
+            return
+
+    def deadline(self, seconds: float, explain: Callable[[], str]) -> None:
+        """End by TimeoutError unless something else ends it before."""
+        timer = threading.Timer(seconds, lambda: self.end(TimeoutError(explain())))
+        timer.daemon = True
+        timer.start()
+        self.add_callback(lambda _: timer.cancel())
+
+    def fail_if_lost(self, *signals: Any) -> None:
+        """End by ConnectionError as soon as one of the PVs is disconnected."""
+        for signal in signals:
+
+            def lost(*, connected: bool, signal: Any = signal, **_: Any) -> None:
+                if not connected:
+                    self.end(
+                        ConnectionError(
+                            f"{self.device.name}: {signal.pvname} was disconnected; is its IOC "
+                            "running? The scan can be repeated when it is back"
+                        )
+                    )
+
+            number = signal.subscribe(lost, event_type=signal.SUB_META, run=False)
+            self.add_callback(lambda _, signal=signal, number=number: signal.unsubscribe(number))
+
+    def __str__(self) -> str:
+        error = self.exception(timeout=0) if self.done else None
+        return super().__str__() if error is None else str(error)
+
+    __repr__ = __str__

@@ -1,0 +1,106 @@
+"""The beam shutter, closed while a scan is paused, and the ring current."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal
+
+from ophyd import Device, EpicsSignal, EpicsSignalRO
+from ophyd import FormattedComponent as FCpt
+
+from stxm_live.devices.connection import connect
+from stxm_live.devices.names import RingCurrentNames, ShutterNames
+from stxm_live.devices.outcome import Outcome
+
+
+class Shutter(Device):  # type: ignore[misc]
+    """Opens and closes by ``set("open")`` and ``set("close")``; done when the readback agrees.
+
+    While a plan is paused or suspended the shutter is closed, to spare the specimen.
+
+    Parameters
+    ----------
+    pvs : ShutterNames
+    connect_timeout_s : float
+    """
+
+    setpoint = FCpt(EpicsSignal, "{self.pvs.setpoint}", kind="omitted")
+    readback = FCpt(EpicsSignalRO, "{self.pvs.readback}", kind="normal", auto_monitor=True)
+
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        name: str,
+        pvs: ShutterNames,
+        connect_timeout_s: float,
+        **kwargs: Any,
+    ) -> None:
+        self.pvs = pvs
+        self._connect_timeout_s = connect_timeout_s
+        self._opens_again = False
+        super().__init__(prefix, name=name, **kwargs)
+        self.readback.name = name
+
+    @property
+    def is_open(self) -> bool:
+        """What the readback says."""
+        return bool(self.readback.get() == self.pvs.open_value)
+
+    def set(self, value: Literal["open", "close"]) -> Outcome:
+        """Open or close."""
+        if value not in ("open", "close"):
+            raise ValueError(f'{self.name}: set to {value!r}, expected "open" or "close"')
+        connect([self], timeout_s=self._connect_timeout_s)
+        wanted = self.pvs.open_value if value == "open" else self.pvs.closed_value
+        outcome = Outcome(self)
+
+        def agrees(*, value: int, **_: Any) -> None:
+            if value == wanted:
+                outcome.end()
+
+        outcome.deadline(
+            self.pvs.timeout_s,
+            lambda: (
+                f"{self.name}: {self.pvs.readback} does not read {wanted} ({value}) within "
+                f"{self.pvs.timeout_s:g} s; look at the shutter and its interlocks"
+            ),
+        )
+        outcome.fail_if_lost(self.setpoint, self.readback)
+        self.setpoint.put(wanted, wait=False)
+        number = self.readback.subscribe(agrees, run=True)
+        outcome.add_callback(lambda _: self.readback.unsubscribe(number))
+        return outcome
+
+    def pause(self) -> None:
+        """Close for as long as the plan is paused."""
+        self._opens_again = self.is_open
+        if self._opens_again:
+            self.setpoint.put(self.pvs.closed_value, wait=False)
+
+    async def resume(self) -> None:
+        """Open again, if it was open."""
+        if self._opens_again:
+            self._opens_again = False
+            outcome = self.set("open")
+            while not outcome.done:
+                await asyncio.sleep(0.02)
+            outcome.wait(0)
+
+
+class RingCurrent(Device):  # type: ignore[misc]
+    """The ring current in mA.
+
+    Parameters
+    ----------
+    pvs : RingCurrentNames
+    """
+
+    readback = FCpt(EpicsSignalRO, "{self.pvs.readback}", kind="hinted")
+
+    def __init__(
+        self, prefix: str = "", *, name: str, pvs: RingCurrentNames, **kwargs: Any
+    ) -> None:
+        self.pvs = pvs
+        super().__init__(prefix, name=name, **kwargs)
+        self.readback.name = name

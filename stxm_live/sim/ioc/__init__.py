@@ -1,0 +1,7 @@
+"""A simulated microscope behind EPICS Channel Access: what the devices need, faults included."""
+
+from stxm_live.sim.ioc.bench import Bench, Fault
+from stxm_live.sim.ioc.records import MicroscopeRecords
+from stxm_live.sim.ioc.server import ca_environment, run_server
+
+__all__ = ["Bench", "Fault", "MicroscopeRecords", "ca_environment", "run_server"]

@@ -1,0 +1,101 @@
+"""Serve the records over Channel Access until the process is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from caproto.asyncio.server import Context
+
+from stxm_live.sim.ioc.bench import Bench, Fault
+from stxm_live.sim.ioc.records import MicroscopeRecords
+
+LOOPBACK = "127.0.0.1"
+
+
+def ca_environment(interface: str, port: int) -> dict[str, str]:
+    """What a client has to set before it imports EPICS, so that it finds this server only."""
+    return {
+        "EPICS_CA_ADDR_LIST": interface,
+        "EPICS_CA_AUTO_ADDR_LIST": "NO",
+        "EPICS_CA_SERVER_PORT": str(port),
+    }
+
+
+def run_server(
+    bench: Bench,
+    *,
+    prefix: str = "STXM:",
+    interface: str = LOOPBACK,
+    port: int,
+    ready: Callable[[Mapping[str, str]], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Parameters
+    ----------
+    bench : Bench
+        What is served.
+    interface : str
+        Address to listen on; anyone who reaches it can drive the simulation.
+    port : int
+        For TCP and UDP.
+    ready : callable, optional
+        Called with `ca_environment` when the server listens.
+
+    Raises
+    ------
+    OSError
+        If the port is taken.
+    """
+    environment = ca_environment(interface, port)
+    os.environ.update(environment)  # caproto reads them too
+
+    async def serve() -> None:
+        server = _Server(MicroscopeRecords.pvs_of(bench, prefix), [interface], bench)
+        await server.serve(lambda: ready(environment) if ready else None)
+
+    asyncio.run(serve())
+
+
+class _Server(Context):  # type: ignore[misc]
+    """caproto's server, which can be made to vanish for a while."""
+
+    def __init__(self, pvs: Mapping[str, Any], interfaces: list[str], bench: Bench) -> None:
+        super().__init__(pvs, interfaces)
+        self._bench = bench
+
+    def __getitem__(self, name: str) -> Any:
+        """A record by name; none is known while disconnected."""
+        if self._bench.fault == Fault.DISCONNECTED:
+            raise KeyError(name)
+        return super().__getitem__(name)
+
+    async def broadcast_beacon_loop(self) -> None:
+        """Send no beacons: nobody need know but those who search for it."""
+
+    async def serve(self, ready: Callable[[], None]) -> None:
+        """Run until a signal comes."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+
+        async def watch(async_lib: Any) -> None:
+            ready()
+            while True:
+                await asyncio.sleep(0.05)
+                if self._bench.fault == Fault.DISCONNECTED:
+                    await self._vanish()
+
+        await self.run(startup_hook=watch)
+
+    async def _vanish(self) -> None:
+        """Drop every client, and answer nobody for a while."""
+        for circuit in list(self.circuits):
+            circuit.client.close()
+        await asyncio.sleep(self._bench.offline_s)
+        self._bench.fault = Fault.NONE
