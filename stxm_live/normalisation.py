@@ -36,6 +36,11 @@ class AlignedStack:
         What the I0 monitor read with each image.
     shifts_px : ndarray of shape (n_energies, 2)
         (y, x) applied to each image.
+    shifts_before_px : ndarray of shape (n_energies, 2)
+        (y, x) that were found before the refinement.
+    shift_quality : ndarray of shape (n_energies,)
+        Standard deviation in pixels of the distance by which each shift is off: beside the
+        anchor, or where refined beside the mean of all images. NaN where unknown.
     anchor_ev : float
         Energy of the image the others were laid on.
     notes : tuple of str
@@ -48,6 +53,8 @@ class AlignedStack:
     intensity: NDArray[np.float32]
     monitors: tuple[float | None, ...]
     shifts_px: NDArray[np.float64]
+    shifts_before_px: NDArray[np.float64]
+    shift_quality: NDArray[np.float64]
     anchor_ev: float
     notes: tuple[str, ...]
 
@@ -76,6 +83,8 @@ class AlignedStack:
             intensity=self.intensity[kept],
             monitors=tuple(self.monitors[k] for k in kept),
             shifts_px=self.shifts_px[kept],
+            shifts_before_px=self.shifts_before_px[kept],
+            shift_quality=self.shift_quality[kept],
         )
 
 

@@ -168,6 +168,7 @@ def box_mask(
     box_um: tuple[float, float, float, float],
     extent_um: tuple[float, float, float, float],
     shape: tuple[int, int],
+    name: str = "I0 region",
 ) -> NDArray[np.bool_]:
     """Pixels whose centre lies in a box [x0, x1, y0, y1] in um; corners in any order.
 
@@ -183,7 +184,7 @@ def box_mask(
     mask = ((y >= by0) & (y <= by1))[:, None] & ((x >= bx0) & (x <= bx1))
     if not mask.any():
         raise ValueError(
-            f"the I0 region x {bx0:g} to {bx1:g}, y {by0:g} to {by1:g} um lies outside the image "
+            f"the {name} x {bx0:g} to {bx1:g}, y {by0:g} to {by1:g} um lies outside the image "
             f"(x {x0:g} to {x1:g}, y {y0:g} to {y1:g} um)"
         )
     return mask

@@ -67,7 +67,7 @@ def map_phases(
         If no map can be made: fewer than two energies, references that do not cover them, no
         I0, or a drift beyond the limit. The message says what to do.
     """
-    registered = (registrar or Registrar(recipe)).register(stack)
+    registered = (registrar or Registrar(recipe)).register(stack, refine=not quick)
     source = _Source(registered, recipe, model, quick)
     return _mapped(registered, recipe, source, revision)
 
@@ -162,6 +162,8 @@ def _mapped(
         valid=registered.valid,
         reference_od=spectra.references,
         shifts_px=registered.shifts_px,
+        shifts_before_px=registered.shifts_before_px,
+        shift_quality=registered.shift_quality,
         i0=registered.i0,
         i0_std=registered.i0_std,
         dispersion=_dispersion(registered, resolution, recipe),

@@ -99,7 +99,7 @@ def refine(
         found = _refined([smooth[k] for k in used], prior, region)
         if found is None:
             break
-        if not found.problems:
+        if np.isfinite(found.std_px).any():
             return _among(found, used, unchanged, blank)
         for n, problem in found.problems.items():
             blank[used[n]] = problem
@@ -113,7 +113,8 @@ def _among(found: Refined, used: list[int], every: Refined, blank: dict[int, str
     """What was found of some images, placed among all of them."""
     shifts, std, correlation = every.shifts_px.copy(), every.std_px.copy(), every.correlation.copy()
     shifts[used], std[used], correlation[used] = found.shifts_px, found.std_px, found.correlation
-    return Refined(shifts, std, correlation, blank)
+    problems = blank | {used[n]: why for n, why in found.problems.items()}
+    return Refined(shifts, std, correlation, problems)
 
 
 def _refined(
@@ -140,7 +141,9 @@ def _refined(
         return None
     loose = np.flatnonzero(step.std_px.max(axis=1) > LOOSE * START_PX)
     problems = {int(k): "is not predicted by the other energies" for k in loose}
-    return Refined(np.round(shifts, 3), step.std_px, correlation, problems)
+    shifts, std = np.round(shifts, 3), step.std_px.copy()
+    shifts[loose], std[loose] = prior.start[loose], np.nan
+    return Refined(shifts, std, correlation, problems)
 
 
 def _left_out(prior: _Prior, image: int, why: str) -> Refined:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import EdgeImage, check_shifts, find_shift, in_threads, shifted
+from stxm_live.alignment import in_threads, shifted
 from stxm_live.normalisation import AlignedStack, RegisteredStack, normalise
-from stxm_live.optical_density import corrected_counts, usable_intensity
+from stxm_live.optical_density import box_mask, corrected_counts, usable_intensity
+from stxm_live.placement import Box, Pattern, Placement, place, read_shifts, refined
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
 from stxm_live.stack import Frame, Stack
@@ -33,27 +33,37 @@ class Registrar:
         self.recipe = recipe
         self._images: dict[Frame, _Image] = {}
 
-    def register(self, stack: Stack) -> RegisteredStack:
+    def register(self, stack: Stack, *, refine: bool = False) -> RegisteredStack:
         """Select, align and normalise the frames of a stack.
+
+        Parameters
+        ----------
+        stack : Stack
+        refine : bool
+            Register every image once more against what the other energies predict for it,
+            if the recipe says so.
 
         Raises
         ------
         ValueError
-            If no frame is left, if an image is shifted beyond the recipe's limit, or if no I0
-            can be had.
+            If no frame is left, if an image is shifted beyond the recipe's limit, if the region
+            or the shifts of the recipe do not fit, or if no I0 can be had.
         """
-        return normalise(self.align(stack), self.recipe)
+        return normalise(self.align(stack, refine=refine), self.recipe)
 
-    def align(self, stack: Stack) -> AlignedStack:
+    def align(self, stack: Stack, *, refine: bool = False) -> AlignedStack:
         """Select and align the frames of a stack; errors as for `register`."""
         images, missing, notes = self._selected(stack)
-        anchor, shifts = self._shifts(images)
-        intensity = _moved(images)
+        box = self._box(stack, images[0].intensity.shape)
+        live = self._placed(images, box)
+        final = self._refined(images, live, box) if refine else live
+        intensity, n_dark = _moved(images, final.shifts_px, keep=final is live)
+        notes.extend(final.notes)
         notes.extend(
-            f"image at {image.energy_ev:g} eV: {image.n_dark} pixels are not positive after "
+            f"image at {image.energy_ev:g} eV: {n} pixels are not positive after "
             "correction and alignment"
-            for image in images
-            if image.n_dark
+            for image, n in zip(images, n_dark, strict=True)
+            if n
         )
         return AlignedStack(
             key=stack.key,
@@ -62,16 +72,18 @@ class Registrar:
             missing_ev=missing,
             intensity=intensity,
             monitors=tuple(image.monitor for image in images),
-            shifts_px=shifts,
-            anchor_ev=images[anchor].energy_ev,
+            shifts_px=final.shifts_px,
+            shifts_before_px=live.shifts_px,
+            shift_quality=final.std_px,
+            anchor_ev=images[final.anchor].energy_ev,
             notes=tuple(notes),
         )
 
     def prepare(self, stack: Stack) -> None:
         """Do what can be done before a stack is complete."""
         images, _, _ = self._selected(stack)
-        self._shifts(images)
-        _moved(images)
+        live = self._placed(images, self._box(stack, images[0].intensity.shape))
+        _moved(images, live.shifts_px, keep=True)
 
     def _selected(self, stack: Stack) -> tuple[list[_Image], tuple[float, ...], list[str]]:
         """Usable images in ascending energy; announced energies that are missing; notes."""
@@ -114,20 +126,42 @@ class Registrar:
         known = self._images.get(frame)
         return _Image(frame, self.recipe, dwell_ms) if known is None else known
 
-    def _shifts(self, images: Sequence[_Image]) -> tuple[int, NDArray[np.float64]]:
-        """Which image the others are laid on, and the shifts of all, shape (n_energies, 2)."""
-        too_small = min(images[0].intensity.shape) < MIN_ALIGNABLE_PX
-        if not self.recipe.alignment.enabled or too_small:
-            return 0, np.zeros((len(images), 2))
-        in_threads(_Image.find_contrast, [image for image in images if image.contrast < 0])
-        anchor = int(np.argmax([image.contrast for image in images]))
-        pattern = images[anchor].edges()
-        loose = [image for image in images if image.anchor is not pattern]
-        in_threads(_Image.find_shift, loose, repeat(pattern))
-        shifts = np.array([image.shift_px for image in images])
+    def _box(self, stack: Stack, shape: tuple[int, ...]) -> Box | None:
+        """Rows and columns of the recipe's sub-region."""
+        region_um = self.recipe.alignment.region_um
+        if region_um is None:
+            return None
+        inside = box_mask(region_um, stack.scan.extent_um, (shape[0], shape[1]), "alignment region")
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+        if min(rows.size, columns.size) < MIN_ALIGNABLE_PX:
+            raise ValueError(
+                f"the alignment region has {rows.size} x {columns.size} pixels; at least "
+                f"{MIN_ALIGNABLE_PX} along each side are needed to register on"
+            )
+        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+    def _placed(self, images: Sequence[_Image], box: Box | None) -> Placement:
+        """Where the images lie by the recipe's reference, or by its file of shifts."""
+        options = self.recipe.alignment
         energies = [image.energy_ev for image in images]
-        check_shifts(shifts, energies, self.recipe.alignment.max_shift_px)
-        return anchor, shifts
+        if not options.enabled:
+            return Placement.at_rest(len(images))
+        if options.shifts is not None:
+            shifts = read_shifts(options.shifts, energies, self.recipe.energy_tolerance_ev)
+            anchor = int(np.hypot(*shifts.T).argmin())
+            return Placement(shifts, np.full(len(images), np.nan), anchor)
+        if min(images[0].intensity.shape) < MIN_ALIGNABLE_PX:
+            return Placement.at_rest(len(images))
+        patterns = [image.pattern_of(self.recipe, box) for image in images]
+        return place(patterns, energies, options)
+
+    def _refined(self, images: Sequence[_Image], live: Placement, box: Box | None) -> Placement:
+        options = self.recipe.alignment
+        too_small = min(images[0].intensity.shape) < MIN_ALIGNABLE_PX
+        if not (options.enabled and options.refine) or options.shifts is not None or too_small:
+            return live
+        energies = [image.energy_ev for image in images]
+        return refined(live, [image.intensity for image in images], energies, options, box)
 
 
 def register(stack: Stack, recipe: Recipe) -> RegisteredStack:
@@ -160,12 +194,8 @@ class _Image:
         elif self.unusable.total > self.intensity.size / 2:
             self.problem = f"has hardly a usable pixel ({self.unusable})"
         self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
-        self.contrast = -1.0  # not known yet
-        self.anchor: EdgeImage | None = None
-        self.shift_px = (0.0, 0.0)
-        self.moved: NDArray[np.float32] | None = None
-        self.n_dark = 0
-        self._edges: EdgeImage | None = None
+        self._pattern: Pattern | None = None
+        self._moved: tuple[tuple[float, float], NDArray[np.float32], int] | None = None
 
     def dimness(self, typical: float) -> str:
         """What is wrong with the counts beside those of the other images; empty if nothing."""
@@ -176,37 +206,35 @@ class _Image:
             "(shutter closed, beam lost?)"
         )
 
-    def edges(self) -> EdgeImage:
-        """What the correlation compares."""
-        if self._edges is None:
-            self._edges = EdgeImage.of(self.intensity)
-        return self._edges
+    def pattern_of(self, recipe: Recipe, box: Box | None) -> Pattern:
+        """What of the image is compared."""
+        if self._pattern is None:
+            self._pattern = Pattern(self.intensity, recipe.alignment, box)
+        return self._pattern
 
-    def find_contrast(self) -> None:
-        """How much there is to register on."""
-        self.contrast = self.edges().contrast
-
-    def find_shift(self, anchor: EdgeImage) -> None:
-        """The shift (y, x) in pixels that lays this image onto the one with these edges."""
-        shift_px = find_shift(self.edges(), anchor)
-        if shift_px != self.shift_px:
-            self.moved = None
-        self.anchor, self.shift_px = anchor, shift_px
-        if self._edges is not anchor:
-            self._edges = None
-
-    def move(self) -> None:
-        """Apply the shift; beside a bright pixel the spline may swing below zero."""
-        moved = shifted(self.intensity, self.shift_px)
+    def moved(self, shift_px: tuple[float, float]) -> tuple[NDArray[np.float32], int]:
+        """The image shifted, and of how many pixels the spline swung below zero (NaN there)."""
+        if self._moved is not None and self._moved[0] == shift_px:
+            return self._moved[1:]
+        moved = shifted(self.intensity, shift_px)
         dark = moved <= 0
-        self.n_dark = int(dark.sum())
-        self.moved = np.where(dark, np.float32(np.nan), moved) if self.n_dark else moved
+        n_dark = int(dark.sum())
+        return (np.where(dark, np.float32(np.nan), moved) if n_dark else moved), n_dark
+
+    def keep(self, shift_px: tuple[float, float], moved: NDArray[np.float32], n_dark: int) -> None:
+        """Remember the shifted image for the next time."""
+        self._moved = shift_px, moved, n_dark
 
 
-def _moved(images: Sequence[_Image]) -> NDArray[np.float32]:
-    """The shifted images, shape (n_energies, ny, nx)."""
-    in_threads(_Image.move, [image for image in images if image.moved is None])
-    cube = np.stack([image.moved for image in images if image.moved is not None])
-    for image, plane in zip(images, cube, strict=True):
-        image.moved = plane  # once in memory is enough
-    return cube
+def _moved(
+    images: Sequence[_Image], shifts_px: NDArray[np.float64], *, keep: bool
+) -> tuple[NDArray[np.float32], list[int]]:
+    """The shifted images, shape (n_energies, ny, nx), and their pixels that became dark."""
+    shifts = [(float(y), float(x)) for y, x in shifts_px]
+    moved = in_threads(_Image.moved, images, shifts)
+    cube = np.stack([plane for plane, _ in moved])
+    n_dark = [n for _, n in moved]
+    if keep:  # as part of the cube: once in memory is enough
+        for image, shift, plane, n in zip(images, shifts, cube, n_dark, strict=True):
+            image.keep(shift, plane, n)
+    return cube, n_dark

@@ -266,9 +266,7 @@ def _correlation(logs: _Float, fit: _Float) -> NDArray[np.float64]:
 
 
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse of a scaled positive matrix, zero along what nothing determines."""
+    """Inverse of a scaled positive matrix; what nothing determines is held by a weak ridge."""
     scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-30))
-    values, vectors = np.linalg.eigh(matrix * np.outer(scale, scale))
-    kept = values > 1e-5 * values[-1]
-    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-    return np.asarray(inverse * np.outer(scale, scale))
+    scaled = matrix * np.outer(scale, scale)
+    return np.asarray(np.linalg.inv(scaled + 1e-5 * np.eye(len(matrix))) * np.outer(scale, scale))

@@ -1,0 +1,244 @@
+"""Where each image of a stack lies: the recipe's [alignment] carried out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.alignment import (
+    EdgeImage,
+    Match,
+    check_shifts,
+    in_threads,
+    match,
+    negligible_dropped,
+)
+from stxm_live.recipe import AlignmentOptions
+from stxm_live.refinement import Refined, refine
+
+SIGNIFICANT_STDS = 3.0
+"""Refined shifts shorter than this many standard deviations are not applied."""
+
+SHIFT_COLUMNS = ("energy_ev", "shift_y_px", "shift_x_px")
+"""Header of a file of shifts."""
+
+Box = tuple[slice, slice]
+"""Rows and columns that alone are compared."""
+
+
+class Placement(NamedTuple):
+    """Shifts of the images of a stack.
+
+    Parameters
+    ----------
+    shifts_px : ndarray of shape (n_images, 2)
+        (y, x) to apply.
+    std_px : ndarray of shape (n_images,)
+        Standard deviation of the distance by which each is off; NaN where unknown.
+    anchor : int
+        The image the others are laid on.
+    notes : tuple of str
+        What could not be done.
+    """
+
+    shifts_px: NDArray[np.float64]
+    std_px: NDArray[np.float64]
+    anchor: int
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def at_rest(cls, n_images: int) -> Placement:
+        """All images where they are."""
+        return cls(np.zeros((n_images, 2)), np.full(n_images, np.nan), 0)
+
+
+class Pattern:
+    """What of an image is compared; each value is computed once.
+
+    The edges are kept of an anchor only: they are quickly found again. Where every image is an
+    anchor they are all kept.
+    """
+
+    def __init__(
+        self, intensity: NDArray[np.float32], options: AlignmentOptions, box: Box | None
+    ) -> None:
+        self._intensity, self._with_edges, self._box = intensity, options.edges, box
+        self._keep = options.reference == "preceding"
+        self._edges: EdgeImage | None = None
+        self._anchor: EdgeImage | None = None
+        self._match = Match((0.0, 0.0), np.inf)
+        self._contrast: float | None = None
+
+    def edges(self) -> EdgeImage:
+        """The picture that is compared."""
+        if self._edges is None:
+            self._edges = EdgeImage.of(self._intensity, edges=self._with_edges, box=self._box)
+        return self._edges
+
+    def contrast(self) -> float:
+        """How much there is to register on."""
+        if self._contrast is None:
+            self._contrast = self.edges().contrast
+        return self._contrast
+
+    def onto(self, anchor: EdgeImage) -> Match:
+        """How this image is laid onto the one with these edges."""
+        if self._anchor is not anchor:
+            self._match, self._anchor = match(self.edges(), anchor), anchor
+            if self._edges is not anchor and not self._keep:
+                self._edges = None
+        return self._match
+
+
+def place(
+    patterns: Sequence[Pattern], energies_ev: Sequence[float], options: AlignmentOptions
+) -> Placement:
+    """Lay all images on their reference.
+
+    Raises
+    ------
+    ValueError
+        If a shift is longer than the recipe allows.
+    """
+    in_threads(Pattern.contrast, patterns)
+    if options.reference == "preceding":
+        anchor, matches = 0, _chained(patterns)
+    else:
+        anchor = _anchor(patterns, energies_ev, options)
+        pattern = patterns[anchor].edges()
+        matches = in_threads(Pattern.onto, patterns, [pattern] * len(patterns))
+    shifts = np.array([negligible_dropped(m.shift_px) for m in matches])
+    check_shifts(shifts, energies_ev, options.max_shift_px)
+    std = np.array([m.std_px for m in matches])
+    notes = tuple(
+        f"image at {energy:g} eV shows too little to be registered on and was left where it is"
+        for energy, m in zip(energies_ev, matches, strict=True)
+        if np.isinf(m.std_px) and len(matches) > 1
+    )
+    return Placement(shifts, np.where(np.isinf(std), np.nan, std), anchor, notes)
+
+
+def _anchor(
+    patterns: Sequence[Pattern], energies_ev: Sequence[float], options: AlignmentOptions
+) -> int:
+    if options.reference == "constant" and options.reference_ev is not None:
+        return int(np.argmin(np.abs(np.asarray(energies_ev) - options.reference_ev)))
+    return int(np.argmax([pattern.contrast() for pattern in patterns]))
+
+
+def _chained(patterns: Sequence[Pattern]) -> list[Match]:
+    """Each image laid on the last one before it that could be laid, shifts added up."""
+    before, at = patterns[0].edges(), Match((0.0, 0.0), 0.0)
+    found = [at]
+    for pattern in patterns[1:]:
+        step = pattern.onto(before)
+        if np.isinf(step.std_px):
+            found.append(Match((0.0, 0.0), np.inf))
+            continue
+        (y, x), (dy, dx) = at.shift_px, step.shift_px
+        at = Match((y + dy, x + dx), float(np.hypot(at.std_px, step.std_px)))
+        before = pattern.edges()
+        found.append(at)
+    return found
+
+
+def refined(
+    placement: Placement,
+    images: Sequence[NDArray[np.float32]],
+    energies_ev: Sequence[float],
+    options: AlignmentOptions,
+    box: Box | None,
+) -> Placement:
+    """The shifts found once more, each image against what the other energies predict.
+
+    The anchor stays where it is. Of the others, shifts are applied that are longer than
+    `SIGNIFICANT_STDS` standard deviations of the distance to it: to interpolate for less only
+    smooths.
+
+    Raises
+    ------
+    ValueError
+        If a shift is longer than the recipe allows.
+    """
+    region = None
+    if box is not None:
+        region = np.zeros(images[0].shape, dtype=bool)
+        region[box] = True
+    found = refine(images, placement.shifts_px, smooth_drift=options.smooth_drift, region=region)
+    std = np.hypot(*found.std_px.T)
+    done = np.isfinite(std)
+    shifts = placement.shifts_px.copy()
+    of_anchor = 0.0
+    if done[placement.anchor]:
+        shifts[done] = found.shifts_px[done] - found.shifts_px[placement.anchor]
+        of_anchor = float(std[placement.anchor])
+    else:
+        shifts[done] = found.shifts_px[done]
+    shifts[done & (np.hypot(*shifts.T) < SIGNIFICANT_STDS * np.hypot(std, of_anchor))] = 0
+    check_shifts(shifts, energies_ev, options.max_shift_px)
+    std = np.where(done, std, placement.std_px)
+    notes = (*placement.notes, *_told(found, energies_ev))
+    return Placement(shifts, std, placement.anchor, notes)
+
+
+def _told(found: Refined, energies_ev: Sequence[float]) -> list[str]:
+    """What the user reads of images that keep their first shift."""
+    if len(found.problems) == len(energies_ev):
+        return ["the shifts could not be refined and are those found first: no images fit together"]
+    return [
+        f"image at {energies_ev[k]:g} eV {why} and keeps the shift found first"
+        for k, why in sorted(found.problems.items())
+    ]
+
+
+def read_shifts(
+    path: Path, energies_ev: Sequence[float], tolerance_ev: float
+) -> NDArray[np.float64]:
+    """Shifts (n_energies, 2), y and x in px, from a file with the header `SHIFT_COLUMNS`.
+
+    Raises
+    ------
+    ValueError
+        Naming file and line or energy, if a line is no shift or an energy has none.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = [line for line in csv.reader(file) if line and not line[0].startswith("#")]
+    if not lines or tuple(name.strip() for name in lines[0]) != SHIFT_COLUMNS:
+        raise ValueError(f"{path}: the first line must read {','.join(SHIFT_COLUMNS)}")
+    table = np.empty((len(lines) - 1, 3))
+    for n, line in enumerate(lines[1:]):
+        try:
+            table[n] = [float(value) for value in line]
+        except ValueError:
+            raise ValueError(f"{path}: {','.join(line)!r} is no energy with two shifts") from None
+    if not np.isfinite(table).all():
+        raise ValueError(f"{path}: there are shifts that are no finite numbers")
+    return np.array([_nearest(table, energy, tolerance_ev, path) for energy in energies_ev])
+
+
+def _nearest(
+    table: NDArray[np.float64], energy_ev: float, tolerance_ev: float, path: Path
+) -> NDArray[np.float64]:
+    apart = np.abs(table[:, 0] - energy_ev)
+    if not apart.size or apart.min() > tolerance_ev:
+        raise ValueError(
+            f"{path} has no shift within {tolerance_ev:g} eV of {energy_ev:g} eV; add a line, or "
+            "exclude the energy in the recipe (exclude_energies_ev)"
+        )
+    return table[apart.argmin(), 1:]
+
+
+def write_shifts(
+    path: str | Path, energies_ev: Sequence[float], shifts_px: NDArray[np.floating]
+) -> None:
+    """Write shifts (n_energies, 2) as a file that the recipe's ``alignment.shifts`` reads."""
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(SHIFT_COLUMNS)
+        for energy, (y, x) in zip(energies_ev, shifts_px, strict=True):
+            writer.writerow([f"{float(energy)!r}", f"{y:.4f}", f"{x:.4f}"])
