@@ -452,3 +452,27 @@ def test_what_other_subscribers_do_to_a_descriptor_is_not_stored(RE, broker, wri
 def test_a_catalogue_on_a_server_needs_a_folder_for_backups():
     with pytest.raises(ValueError, match="needs backup_folder="):
         RawWriter(object())
+
+
+def test_a_hostile_uid_does_not_lead_the_backup_out_of_its_folder(tmp_path):
+    from stxm_live.catalog.backup import BackupFile, backup_name
+
+    for uid in (
+        "../../escaped",
+        "/etc/escaped",
+        "a/b",
+        "..",
+        "",
+        ".hidden",
+        "x" * 300,
+        "\x00",
+        "ö",
+    ):
+        path = tmp_path / "backup" / backup_name(uid)
+        assert path.parent == tmp_path / "backup"
+        backup = BackupFile(path)
+        backup("start", {"uid": uid})
+        backup.close()
+        assert path.resolve().parent == (tmp_path / "backup").resolve()
+    assert len(list(tmp_path.rglob("*.jsonl"))) == 9
+    assert backup_name("3f2a91bb-77d0-4c6e") == "3f2a91bb-77d0-4c6e.jsonl"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,6 +13,23 @@ from typing import Any, TextIO
 import numpy as np
 
 _ARRAY = "__array__"
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+def backup_name(uid: str) -> str:
+    """Name of a run's backup file: its uid, or a hash of one that is no plain name.
+
+    Examples
+    --------
+    >>> backup_name("3f2a91bb-77d0")
+    '3f2a91bb-77d0.jsonl'
+    >>> backup_name("../../etc/passwd")
+    '3754d6cb3a38e118.jsonl'
+    """
+    if not _PLAIN_NAME.fullmatch(uid):
+        uid = hashlib.sha256(uid.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{uid}.jsonl"
 
 
 class BackupFile:

@@ -57,6 +57,16 @@ def map_documents(maps: PhaseMaps) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "stop", run.compose_stop()
 
 
+def failure_documents(uid: str, error: Exception) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The documents of a derived run without data: its stop tells why there are no maps."""
+    from event_model import compose_run
+
+    metadata = {"purpose": _PURPOSE, "parent_uids": [uid], "original_run_uid": uid}
+    run = compose_run(metadata=metadata)
+    yield "start", run.start_doc
+    yield "stop", run.compose_stop(exit_status="fail", reason=str(error) or repr(error))
+
+
 def _stream_documents(
     run: Any, name: str, variables: Mapping[str, xarray.DataArray]
 ) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -12,10 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stxm_live.catalog.locking import prepare_tables
+
 if TYPE_CHECKING:
     import databroker
 
 _DATABASE = "catalog.db"
+_TABLES = "tables.db"
 
 
 def default_folder() -> Path:
@@ -65,6 +68,7 @@ def open_catalog(
     _require_writable(folder)
     if not (folder / _DATABASE).exists():
         _create_database(folder)
+    prepare_tables(folder / _TABLES)
     return _connect(folder, image_roots)
 
 
@@ -140,7 +144,7 @@ def _connect(folder: Path, image_roots: Sequence[str | Path]) -> databroker.Brok
     tree = from_uri(
         folder / _DATABASE,
         specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
-        writable_storage=[str(folder / "data"), f"sqlite:///{folder / 'tables.db'}"],
+        writable_storage=[str(folder / "data"), f"sqlite:///{folder / _TABLES}"],
         readable_storage=[str(Path(root).expanduser().absolute()) for root in image_roots],
     )
     with warnings.catch_warnings():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stxm_live.catalog.backup import BackupFile
+from stxm_live.catalog.backup import BackupFile, backup_name
 from stxm_live.catalog.folder import catalog_folder
 from stxm_live.catalog.run_store import RunStore, restore_run
 from stxm_live.frames import snapshot
@@ -264,4 +264,4 @@ class RawWriter:
             _log.exception("on_error of the raw writer failed")
 
     def _backup_path(self, uid: str) -> Path:
-        return self.backup_folder / f"{uid}.jsonl"
+        return self.backup_folder / backup_name(uid)

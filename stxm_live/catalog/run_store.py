@@ -11,6 +11,8 @@ from uuid import uuid4
 import numpy as np
 
 from stxm_live.catalog.backup import read_backup
+from stxm_live.catalog.folder import catalog_folder
+from stxm_live.catalog.locking import sole_writer
 from stxm_live.scan import StackScan
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class RunStore:
 
     def __init__(self, broker: databroker.Broker, *, bytes_per_write: int = 0) -> None:
         self._client = broker.v2
+        self._folder = catalog_folder(broker)
         self._bytes_per_write = bytes_per_write
         self._scan: StackScan | None = None
         self._held: list[tuple[str, Mapping[str, Any]]] = []
@@ -106,7 +109,7 @@ class RunStore:
                 return
             self._write = _tiled_writer(self._client, n_events)
         # the writer validates every event, and for that spells out its arrays: 11 ms a line
-        with np.printoptions(threshold=0):
+        with sole_writer(self._folder), np.printoptions(threshold=0):
             for held in self._held:
                 self._write(*held)
         self._held.clear()
@@ -168,7 +171,8 @@ def delete_run(broker: databroker.Broker, uid: str) -> None:
     Files the run only refers to are left alone.
     """
     if uid in broker.v2:
-        broker.v2.delete_contents(uid, recursive=True, external_only=False)
+        with sole_writer(catalog_folder(broker)):
+            broker.v2.delete_contents(uid, recursive=True, external_only=False)
 
 
 def _stop_of_cut_off_run(documents: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""One process at a time writes to a catalogue in a folder."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+TIMEOUT_S = 60.0
+"""So long a write waits for another process to finish its own."""
+
+
+def prepare_tables(path: Path) -> None:
+    """Let others read the tables while they are written; the file remembers it."""
+    with closing(sqlite3.connect(path, timeout=TIMEOUT_S)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+@contextmanager
+def sole_writer(folder: Path | None, timeout_s: float | None = None) -> Iterator[None]:
+    """Hold off the writes of other processes; nothing to do for a catalogue on a server.
+
+    Tiled's table driver gives up at once when another process writes, whatever it was to store.
+    Here the later one waits. The lock is a transaction on a file of its own: it ends with the
+    process that held it.
+
+    Raises
+    ------
+    TimeoutError
+        If another process still writes after ``timeout_s``, by default `TIMEOUT_S`.
+    """
+    if folder is None:
+        yield
+        return
+    wait_s = TIMEOUT_S if timeout_s is None else timeout_s
+    with closing(
+        sqlite3.connect(folder / "write.lock", timeout=wait_s, isolation_level=None)
+    ) as connection:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise TimeoutError(
+                f"the catalogue in {folder} is locked by another process for more than "
+                f"{wait_s:g} s ({error})"
+            ) from error
+        yield

@@ -1,0 +1,53 @@
+"""The command that maps in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.output import console
+from stxm_live.cli.stacks import Catalog, Settings, parse_settings
+from stxm_live.recipe import Recipe
+
+
+@one_line_errors
+def serve(
+    zmq: Annotated[str, typer.Option("--zmq", help="Where the proxy sends documents.")],
+    results: Annotated[
+        str, typer.Option(help="Where others connect for the maps.")
+    ] = "127.0.0.1:5579",
+    recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
+    catalog: Catalog = None,
+    changes: Settings = None,
+    allow_network: Annotated[
+        bool,
+        typer.Option("--allow-network", help="Accept addresses other than this machine's own."),
+    ] = False,
+) -> None:
+    """Map the runs of a RunEngine that is in another process, until interrupted.
+
+    Example: stxm-live serve --zmq 127.0.0.1:5578 --catalog runs
+    """
+    from stxm_live.catalog import default_folder
+    from stxm_live.serve import Server
+
+    chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
+    folder = (catalog or default_folder()).expanduser().absolute()
+    server = Server(chosen, raw=zmq, maps=results, catalog=folder, allow_network=allow_network)
+    server.live.add_sink(
+        on_maps=lambda maps: console.print(
+            escape(f"{maps.key}: {maps.status}, revision {maps.revision}; {maps.quality}")
+        ),
+        on_error=lambda uid, error: console.print(escape(f"run {uid[:8]}: {error}")),
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: server.stop())
+    console.print(escape(f"mapping what comes from {zmq}; maps go out at {results}"))
+    try:
+        server.run()
+    finally:
+        server.close()

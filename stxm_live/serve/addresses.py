@@ -1,0 +1,46 @@
+"""Which addresses are reached from this machine only."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def checked_address(address: str, *, allow_network: bool = False) -> str:
+    """The address with its protocol; refused if other machines reach it, unless that is wanted.
+
+    Raises
+    ------
+    ValueError
+        If it is no address, or is open to the network without ``allow_network``.
+
+    Examples
+    --------
+    >>> checked_address("127.0.0.1:5578")
+    'tcp://127.0.0.1:5578'
+    >>> checked_address("0.0.0.0:5578")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: 0.0.0.0:5578 is open to the network, where anybody could send ...
+    """
+    protocol, mark, rest = address.partition("://")
+    if not mark:
+        protocol, rest = "tcp", address
+    if protocol == "ipc" and rest:
+        return f"ipc://{rest}"
+    host, colon, port = rest.rpartition(":")
+    if protocol != "tcp" or not colon or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{address}: expected HOST:PORT, as in 127.0.0.1:5578, or ipc://PATH")
+    if not allow_network and not _is_loopback(host):
+        raise ValueError(
+            f"{address} is open to the network, where anybody could send and read documents; use "
+            "127.0.0.1, through an SSH tunnel from elsewhere, or say that the network is trusted"
+        )
+    return f"tcp://{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
