@@ -6,6 +6,7 @@ from particles import NX, NY, particle_counts, particle_stack
 
 from stxm_live.correlation import pearson
 from stxm_live.phase_map import map_phases
+from stxm_live.placement import write_shifts
 from stxm_live.registration import Registrar, register
 from stxm_live.stack import Stack
 
@@ -185,3 +186,135 @@ def test_a_registrar_that_saw_the_images_come_gives_what_a_new_one_gives(nvpf):
     for name in ("od", "intensity", "shifts_px", "i0", "valid"):
         np.testing.assert_array_equal(getattr(seen, name), getattr(anew, name), err_msg=name)
     assert seen.notes == anew.notes
+
+
+def roughly(registered, drift, atol=0.5):
+    """The drift is taken back, but for an offset common to all."""
+    left = registered.shifts_px + drift
+    np.testing.assert_allclose(left - np.median(left, axis=0), 0, atol=atol)
+
+
+def some_drift(seed=0, largest=3):
+    return np.random.default_rng(seed).integers(-largest, largest + 1, (13, 2))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alignment.reference": "constant", "alignment.reference_ev": 518.2},
+        {"alignment.reference": "preceding"},
+        {"alignment.edges": False},
+        {"alignment.region_um": [4, 67, 55, 4]},
+    ],
+)
+def test_every_way_to_register_takes_a_planted_drift_back(nvpf, changes):
+    drift = some_drift()
+    registered = register(drifting(drift), nvpf.with_changes(changes))
+    roughly(registered, drift, atol=1.0 if "alignment.edges" in changes else 0.7)
+    assert np.isfinite(registered.shift_quality).all()
+
+
+def test_a_constant_reference_is_the_image_nearest_to_its_energy(nvpf):
+    changes = {"alignment.reference": "constant", "alignment.reference_ev": 518.2}
+    registered = register(drifting(some_drift()), nvpf.with_changes(changes))
+    assert registered.anchor_ev == 518.3
+    assert not registered.shifts_px[registered.energies_ev.index(518.3)].any()
+
+
+def test_what_moves_outside_the_region_does_not_matter(nvpf):
+    drift = np.zeros((13, 2), dtype=int)
+    stack = drifting(drift)
+
+    def change(k, image):
+        image[:, 56:] = 3000 * np.random.default_rng(k).uniform(0.1, 1, (NY, NX - 56))
+        return image
+
+    recipe = nvpf.with_changes({"alignment.region_um": [0, 54, 0, NY - 1]})
+    roughly(Registrar(recipe).align(with_frames(stack, change)), drift)
+
+
+@pytest.mark.parametrize(
+    ("region", "said"), [([0, 5, 0, 5], "6 x 6 pixels"), ([900, 950, 0, 9], "outside the image")]
+)
+def test_a_region_without_enough_pixels_is_an_error(nvpf, region, said):
+    with pytest.raises(ValueError, match=f"alignment region.*{said}"):
+        register(particle_stack_in_px(), nvpf.with_changes({"alignment.region_um": region}))
+
+
+def particle_stack_in_px():
+    return drifting(np.zeros((13, 2), dtype=int))
+
+
+def test_shifts_of_a_file_are_applied_and_written_shifts_are_read_again(nvpf, tmp_path):
+    drift = some_drift()
+    energies_ev = particle_counts()[1]
+    path = tmp_path / "shifts.csv"
+    write_shifts(path, energies_ev, -drift)
+    recipe = nvpf.with_changes({"alignment.shifts": str(path)})
+    registered = register(drifting(drift), recipe)
+    np.testing.assert_array_equal(registered.shifts_px, -drift)
+    refined = Registrar(recipe).register(drifting(drift), refine=True)
+    np.testing.assert_array_equal(refined.shifts_px, -drift)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("energy,y,x\n505,0,0\n", "first line must read energy_ev,shift_y_px,shift_x_px"),
+        ("energy_ev,shift_y_px,shift_x_px\n505,0\n", "'505,0' is no energy with two shifts"),
+        ("energy_ev,shift_y_px,shift_x_px\n505,0,nan\n", "no finite numbers"),
+        ("energy_ev,shift_y_px,shift_x_px\n505,0,0\n", "no shift within 0.05 eV of 513.2 eV"),
+        ("", "first line must read"),
+    ],
+)
+def test_a_broken_file_of_shifts_is_an_error_that_names_it(nvpf, tmp_path, text, said):
+    path = tmp_path / "shifts.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"shifts\.csv.*{said}"):
+        register(particle_stack(), nvpf.with_changes({"alignment.shifts": str(path)}))
+
+
+def test_refined_shifts_move_the_raw_images_and_the_first_ones_are_kept(nvpf):
+    drift = some_drift()
+    registrar = Registrar(nvpf)
+    first = registrar.register(drifting(drift))
+    refined = registrar.register(drifting(drift), refine=True)
+    np.testing.assert_array_equal(refined.shifts_before_px, first.shifts_px)
+    roughly(refined, drift, atol=0.2)
+    anew = Registrar(nvpf).register(drifting(drift), refine=True)
+    np.testing.assert_array_equal(refined.shifts_px, anew.shifts_px)
+    np.testing.assert_array_equal(refined.od, anew.od)
+    again = registrar.register(drifting(drift))
+    np.testing.assert_array_equal(again.od, first.od)
+
+
+def test_a_scan_without_drift_is_not_moved_by_the_refinement(nvpf):
+    for seed in (5, 6):
+        refined = Registrar(nvpf).register(particle_stack(seed=seed), refine=True)
+        assert not refined.shifts_px.any()
+        assert (refined.shift_quality < 0.1).all()
+
+
+def test_an_image_of_nothing_but_noise_is_named_and_the_others_are_registered(nvpf):
+    drift = some_drift()
+
+    def change(k, image):
+        return np.random.default_rng(0).poisson(2000, image.shape) if k == 4 else image
+
+    registered = Registrar(nvpf).register(with_frames(drifting(drift), change), refine=True)
+    energy_ev = registered.energies_ev[4]
+    told = [note for note in registered.notes if f"image at {energy_ev:g} eV" in note]
+    assert any("too little to be registered on" in note for note in told)
+    left = np.delete(registered.shifts_px + drift, 4, axis=0)
+    np.testing.assert_allclose(left - np.median(left, axis=0), 0, atol=0.4)
+
+
+def test_a_jump_of_a_fifth_of_the_field_is_found_or_fails_by_the_limit(nvpf):
+    recipe = nvpf.with_changes({"alignment.max_shift_px": 10})
+    drift = np.zeros((13, 2), dtype=int)
+    drift[7:] = [0, 14]
+    stack = drifting(drift)
+    refined = Registrar(nvpf).register(stack, refine=True)
+    roughly(refined, drift - np.median(drift, axis=0))
+    with pytest.raises(ValueError, match=r"image at .* eV is shifted by .* max_shift_px = 10"):
+        register(stack, recipe)
