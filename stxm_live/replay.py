@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import databroker
+
+logger = logging.getLogger("stxm_live")
 
 Document = tuple[str, dict[str, Any]]
 
@@ -26,9 +29,11 @@ def documents(run: Any) -> Iterator[Document]:
     Within a stream events come in the order of their sequence numbers. Arrays are read from the
     catalogue's own nodes: real ndarrays of the dtype that was stored. An event that was
     sent again (a scan paused and resumed from its last checkpoint) comes once, as it was sent
-    last; with an array of another dtype it comes twice, the later one later. Images outside the
-    documents are left out of the events; their data keys stay in the descriptor. A run
-    without an end comes without a stop document.
+    last; with an array of another dtype it comes twice, the later one later. Images in files are
+    read through the catalogue, which knows which folders it may read; where it cannot, or where it
+    does not have an image for every event, they are left out of the events with a line in the
+    log, and their data keys stay in the descriptor. A run without an end comes without a stop
+    document.
 
     Parameters
     ----------
@@ -103,28 +108,67 @@ def _nth_last_raw_run(catalog: Any, n: int) -> Any:
 
 def _events(stream: Any, descriptors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Events of one stream; a row is known by its place in the table, the last of a number wins."""
-    if "internal" not in stream:
+    data_keys = descriptors[0]["data_keys"]
+    in_files = [k for k, d in data_keys.items() if d.get("external") and k in stream]
+    columns = _columns(stream, in_files, descriptors[0])
+    if columns is None:
         return
-    table = stream["internal"].read()
-    columns = {name: table[name].tolist() for name in table.columns}
     last_row = {int(number): row for row, number in enumerate(columns["seq_num"])}
     numbers = sorted(last_row)
     rows = [last_row[number] for number in numbers]
-    keys = {k: d for k, d in descriptors[0]["data_keys"].items() if not d.get("external")}
-    nodes = {key: stream[key] for key in keys if key in stream}
-    arrays = {key: _rows_of(node, rows) for key, node in nodes.items()}
+    keys = [k for k, d in data_keys.items() if not d.get("external")]
+    arrays = {k: _rows_of(stream[k], rows) for k in keys if k in stream}
+    files = {k: _rows_of(stream[k], rows) for k in in_files if _is_readable(stream, k, columns)}
     for number, row in zip(numbers, rows, strict=True):
         time = columns["time"][row]
         descriptor = [d for d in descriptors if d["time"] <= time or d is descriptors[0]][-1]
+        data = {k: next(arrays[k]) if k in arrays else columns[k][row] for k in keys}
         yield {
             "uid": f"{descriptor['uid']}-{number}",
             "time": time,
             "seq_num": number,
             "descriptor": descriptor["uid"],
-            "data": {k: next(arrays[k]) if k in arrays else columns[k][row] for k in keys},
-            "timestamps": {k: columns.get(f"ts_{k}", columns["time"])[row] for k in keys},
-            "filled": {},
+            "data": data | {k: next(images) for k, images in files.items()},
+            "timestamps": {
+                k: columns.get(f"ts_{k}", columns["time"])[row] for k in (*keys, *files)
+            },
+            "filled": dict.fromkeys(files, True),
         }
+
+
+def _columns(
+    stream: Any, in_files: list[str], descriptor: dict[str, Any]
+) -> dict[str, list[Any]] | None:
+    """The table of a stream; of a flyer, which has none, a row for every image in its files."""
+    if "internal" in stream:
+        table = stream["internal"].read()
+        return {name: table[name].tolist() for name in table.columns}
+    if not in_files:
+        return None
+    n_rows = int(stream[in_files[0]].shape[0])
+    return {"seq_num": list(range(1, n_rows + 1)), "time": [descriptor["time"]] * n_rows}
+
+
+def _is_readable(stream: Any, key: str, columns: dict[str, list[Any]]) -> bool:
+    """Whether there is an image in a file for every row, and the catalogue may read it."""
+    from tiled.client.utils import ClientError
+
+    n_images, n_rows = int(stream[key].shape[0]), len(columns["seq_num"])
+    if n_images != n_rows:
+        logger.warning(
+            "%r has %d images in files for %d events: which belong together is not in the "
+            "catalogue; they are left out",
+            key,
+            n_images,
+            n_rows,
+        )
+        return False
+    try:
+        stream[key][:1]
+    except (ClientError, RuntimeError, OSError) as error:  # in this process, as they were raised
+        logger.warning("%r lies in files that the catalogue cannot read: %s", key, error)
+        return False
+    return True
 
 
 def _rows_of(node: Any, rows: list[int]) -> Iterator[NDArray[Any]]:
