@@ -114,7 +114,7 @@ def strength_for(log_likelihood: NDArray[np.floating]) -> float:
     entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=0).mean()
     known = 1 - float(entropy) / float(np.log(n_phases))
     ignorant = min(_IGNORANT[0] + _IGNORANT[1] * n_phases, _ORDERS_ITSELF * n_phases)
-    return min(STRENGTH, ignorant + _INFORMED * known)
+    return float(min(STRENGTH, ignorant + _INFORMED * known))
 
 
 def potts_mixed(

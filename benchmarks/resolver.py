@@ -1,0 +1,83 @@
+"""How long each step of a resolver takes, for 512 x 512 pixels and the shipped recipe.
+
+    python benchmarks/resolver.py [--side 512] [--rounds 5]
+
+Smallest of several rounds, in seconds. The spectra are simulated; every pixel is mapped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from stxm_live import Recipe
+from stxm_live.latent import load_model
+from stxm_live.likelihood import fit_references
+from stxm_live.mixtures import Hypotheses, by_frequencies, fit_mixtures
+from stxm_live.spatial import potts_mixed
+
+
+def main() -> None:
+    """Print seconds per step, and what the two spatial priors add to the encoder."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    table = Table("step", "seconds")
+    for name, seconds in measured(arguments.side, arguments.rounds).items():
+        table.add_row(name, f"{seconds:.3f}")
+    Console().print(table)
+
+
+def measured(side: int, rounds: int) -> dict[str, float]:
+    """Seconds of each step."""
+    recipe = Recipe.load("nvpf")
+    model = load_model(recipe)
+    head = model.bundle.head()
+    assert head is not None
+    references = recipe.reference_spectra.at(recipe.energies_ev or ())
+    rng = np.random.default_rng(0)
+    labels = (np.arange(side * side) // (side * 40)) % len(references)
+    expected = 4.0 * references[labels].T * rng.uniform(0.2, 1.5, side * side)
+    counts = rng.poisson(2000 * np.exp(-expected)).clip(1).astype(np.float32)
+    od = np.log(np.float32(2000) / counts)
+    mask = np.ones((side, side), dtype=bool)
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, step: Callable[[], Any]) -> Any:
+        times = []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            result = step()
+            times.append(time.perf_counter() - start)
+        seconds[name] = min(times)
+        return result
+
+    fit = timed("fit_references", lambda: fit_references(od, counts, references))
+    mixtures = timed(
+        "fit_mixtures",
+        lambda: fit_mixtures(od, counts, references, dispersion=fit.dispersion).hypotheses,
+    )
+    latent = timed("encoder", lambda: model.encode(np.ascontiguousarray(od.T)))
+    said = timed(
+        "head",
+        lambda: Hypotheses.of_head(head, latent, od, counts, dispersion=fit.dispersion),
+    )
+    timed("by_frequencies", lambda: by_frequencies(mixtures))
+    timed("potts_mixed", lambda: potts_mixed(said, mask))
+    likelihood = seconds["fit_references"] + seconds["fit_mixtures"]
+    seconds["posterior, none, beside encoder"] = seconds["head"] + seconds["by_frequencies"]
+    seconds["posterior, potts, beside encoder"] = seconds["head"] + seconds["potts_mixed"]
+    seconds["likelihood, none"] = likelihood + seconds["by_frequencies"]
+    seconds["likelihood, potts"] = likelihood + seconds["potts_mixed"]
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
