@@ -7,7 +7,8 @@ world, and in worlds that the resolver is not told of. Means over scans; even se
 tuning, odd ones to report. ``paper`` is its best variant (nearest cluster, reference, neighbours
 or centroid; of the pair or of all; clusters of the training or of the scan). Worlds that end in
 ``-told`` give the resolver the references as the monochromator shows them, as after a correct
-calibration.
+calibration. In the world ``road`` other particles drift a pixel per image and go the package's
+whole way, with the maps as a user gets them.
 
     python benchmarks/truth.py --write-second DIR     # a second material: recipe and references
     stxm-live train --recipe DIR/recipe.toml --simulated 60000 --out DIR/bundle
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from truth_table.particles import SHARES
+from truth_table.road import mapped_answers
 from truth_table.scores import COLUMNS, scores
 from truth_table.second import write_second
 from truth_table.ways import Model, answers
@@ -39,6 +41,9 @@ from stxm_live import Recipe
 from stxm_live.bundle import Bundle
 
 Scores = dict[str, NDArray[np.float64]]
+
+ROAD = "road"
+"""The world of `truth_table.road`."""
 
 WORST = "worst ece"
 """Largest calibration error of a scan, beside the mean."""
@@ -82,7 +87,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="nvpf", help="a TOML file or a shipped name")
-    parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))
+    parser.add_argument("--worlds", nargs="+", choices=[*WORLDS, ROAD], default=[*WORLDS, ROAD])
     parser.add_argument("--photons", nargs="+", type=float, default=[300, 1000, 3000, 10_000])
     parser.add_argument("--states", nargs="+", choices=SHARES, default=list(SHARES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 3])
@@ -105,6 +110,11 @@ def scored_all(cases: Iterable[Case], workers: int) -> list[Scores]:
 def scored(case: Case) -> Scores:
     """The scores of every way for one scan."""
     recipe = Recipe.load(case.recipe)
+    if case.world == ROAD:
+        known, said = mapped_answers(
+            recipe, state=case.state, photons=case.photons, seed=case.seed, side=case.side
+        )
+        return {name: scores(answer, known) for name, answer in said.items()}
     scan = make_scan(
         recipe.reference_spectra,
         tuple(recipe.energies_ev or ()),
