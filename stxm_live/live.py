@@ -194,8 +194,12 @@ class LivePhaseMapper:
             if not status.is_done:
                 raise TimeoutError(
                     f"run {uid[:8]}: no maps after {timeout_s:g} s; {status.n_images} of "
-                    f"{status.n_announced} images are in, the run has "
-                    + ("ended" if status.is_done else "not ended")
+                    f"{status.n_announced} images are in, "
+                    + (
+                        "the stack is not whole"
+                        if self._has_ended(uid)
+                        else "the run has not ended"
+                    )
                 )
             run = self._run(uid)
         if isinstance(run, StackStatus):

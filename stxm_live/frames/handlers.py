@@ -123,11 +123,13 @@ def read_tiff(path: Path) -> NDArray[Any]:
     try:
         with tifffile.TiffFile(path) as file:
             page = file.pages[0]
-            if page.size * 8 > MAX_EVENT_BYTES:
-                raise ValueError(f"{path.name}: an image has more than {MAX_EVENT_BYTES} bytes")
-            return np.asarray(page.asarray())
-    except (tifffile.TiffFileError, IndexError, KeyError) as error:
+            n_bytes = page.size * np.dtype(page.dtype).itemsize
+            image = None if n_bytes > MAX_EVENT_BYTES else np.asarray(page.asarray())
+    except (tifffile.TiffFileError, ValueError, TypeError, IndexError, KeyError) as error:
         raise OSError(f"{path.name} is not complete ({error})") from error
+    if image is None:
+        raise ValueError(f"{path.name}: an image has more than {MAX_EVENT_BYTES} bytes")
+    return image
 
 
 def read_npy(path: Path) -> NDArray[Any]:

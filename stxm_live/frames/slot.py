@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,6 +116,9 @@ class Slot:
         return known
 
 
-def _mean(parts: dict[int, Any]) -> float | None:
-    """The same whatever the order in which the parts came."""
-    return float(np.mean([parts[part] for part in sorted(parts)])) if parts else None
+def _mean(parts: dict[int, float]) -> float | None:
+    """The same whatever the order in which the parts came; of equal ones exactly their value."""
+    if not parts:
+        return None
+    values = np.array([parts[part] for part in sorted(parts)])
+    return float(values[0] + np.mean(values - values[0]))
