@@ -153,3 +153,33 @@ def test_an_empty_mask_gives_an_empty_assignment():
     found = potts_mixed(nothing, np.zeros((4, 5), dtype=bool))
     assert found.probability.shape == (3, 0)
     assert found.mixed.shape == (0,)
+
+
+@pytest.mark.parametrize("present", [(0, 2), (1,)])
+def test_phases_that_are_absent_get_hardly_a_pixel(present):
+    rng = np.random.default_rng(10)
+    labels = np.sort(rng.choice(present, size=(40, 40)), axis=1)
+    od, counts = measured(one_hot(labels), 300, rng, thickness=0.6)
+    hypotheses = fit_mixtures(od, counts, REFERENCES, dispersion=1.0).hypotheses
+    mask = np.ones(labels.shape, dtype=bool)
+    for found in (by_frequencies(hypotheses), potts_mixed(hypotheses, mask)):
+        index = found.probability.argmax(axis=0)
+        assert (~np.isin(index, present)).mean() < 0.005
+        assert (index == labels.ravel()).mean() > 0.98
+
+
+def test_pixels_too_thin_to_tell_promise_hardly_more_than_they_keep():
+    rng = np.random.default_rng(11)
+    labels = np.repeat(np.arange(3), 400).reshape(30, 40)
+    mask = np.ones(labels.shape, dtype=bool)
+    excess = []
+    for _ in range(6):
+        od, counts = measured(one_hot(labels), 100, rng, thickness=0.02)
+        hypotheses = fit_mixtures(od, counts, REFERENCES, dispersion=1.0).hypotheses
+        for strength in (None, 0.55):
+            found = potts_mixed(hypotheses, mask, strength=strength).probability
+            kept = (found.argmax(axis=0) == labels.ravel()).mean()
+            excess.append(found.max(axis=0).mean() - kept)
+    # where the neighbours count as much as in a thick specimen, noise convinces itself
+    assert np.mean(excess[1::2]) > 0.25
+    assert np.mean(excess[::2]) < 0.1
