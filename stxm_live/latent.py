@@ -13,10 +13,11 @@ from stxm_live.recipe import Recipe
 
 
 class LatentModel(NamedTuple):
-    """A bundle and a function that encodes spectra (n_spectra, n_energies) with it."""
+    """A bundle and what it does: encode spectra (n_spectra, n_energies), and its posterior head."""
 
     bundle: Bundle
     encode: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    head: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
 
 
 def load_model(recipe: Recipe) -> LatentModel:
@@ -35,11 +36,12 @@ def load_model(recipe: Recipe) -> LatentModel:
         _check_references(bundle, recipe)
         encoder = bundle.encoder()
         encoder.warm_up()
+        head = bundle.head()
     except BundleError:
         raise
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         raise BundleError(f"the model in {recipe.model} cannot be used: {error}") from error
-    return LatentModel(bundle, encoder.encode)
+    return LatentModel(bundle, encoder.encode, head)
 
 
 def _check_references(bundle: Bundle, recipe: Recipe) -> None:

@@ -41,9 +41,11 @@ PRODUCTS: Mapping[str, Product] = {
     "ambiguous_pair": Product(("rank", "y", "x"), "", "best and second-best phase"),
     "latent": Product(("y", "x", "latent_axis"), "1", "encoder output z_mean"),
     "latent_index": Product(("y", "x"), "", "ambiguous pixels assigned in latent space (paper)"),
+    "contradicted": Product(("y", "x"), "", "clear by correlation, contradicted in latent space"),
     "probability": Product(("phase", "y", "x"), "1", "posterior probability of each phase"),
     "resolved_index": Product(("y", "x"), "", "phase by the recipe's resolver"),
     "wrong_probability": Product(("y", "x"), "1", "probability that the resolved phase is wrong"),
+    "entropy": Product(("y", "x"), "1", "entropy of the probabilities, 1 where nothing is known"),
     "unidentified": Product(("y", "x"), "", "no reference fits"),
     "mixed": Product(("y", "x"), "", "two phases in one pixel"),
     "corrected_index": Product(("y", "x"), "", "resolved phase with the energy axis corrected"),
@@ -151,6 +153,8 @@ class PhaseMaps:
     probability: NDArray[np.float32] | None = None
     resolved_index: NDArray[np.int8] | None = None
     wrong_probability: NDArray[np.float32] | None = None
+    contradicted: NDArray[np.bool_] | None = None
+    entropy: NDArray[np.float32] | None = None
     mixed: NDArray[np.bool_] | None = None
     resolved_fractions: NDArray[np.float64] | None = None
     corrected_index: NDArray[np.int8] | None = None

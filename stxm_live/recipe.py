@@ -28,7 +28,9 @@ from pydantic import (
 
 from stxm_live.references import ReferenceSpectra, read_spectrum
 
-Method = Literal["pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood"]
+Method = Literal[
+    "pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood", "posterior"
+]
 """How the resolved map is made; see `ResolverOptions`."""
 
 _IMPLIED = {
@@ -123,8 +125,16 @@ class ResolverOptions(_Options):
     (``candidates = "pair"``) or among all. ``euclidean``, ``centroid``, ``knn``: the same with
     the nearest projected reference, the nearest cluster mean, or the votes of the 15 nearest
     labelled points. Clusters and labelled points are those of the training set, or with
-    ``statistics = "scan"`` of the scan's own unambiguous pixels. ``likelihood``: counting
-    statistics, free thickness, and the scan's own phase frequencies.
+    ``statistics = "scan"`` of the scan's own unambiguous pixels. With ``audit = "resolve"``
+    pixels that are clear by correlation and contradicted in latent space count as ambiguous
+    too; with "list" they are only listed.
+
+    ``likelihood``: counting statistics with free thickness, for pure phases and mixtures of two.
+    ``posterior``: the same question answered by a network that was trained on simulated spectra
+    and is part of the model. With ``spatial = "potts"`` neighbouring pixels are likely to be of
+    one phase; with "none" each pixel is on its own, and the scan's phase frequencies are found
+    and used. The probabilities beside the maps of all other methods are those of the likelihood.
+
     ``baseline`` lets each spectrum have a constant of its own in the likelihood: needed when I0
     does not come from the same image, or when references have their pre-edge subtracted.
     ``auto`` does so when I0 is a spectrum or a monitor.
@@ -133,6 +143,8 @@ class ResolverOptions(_Options):
     method: Method = "likelihood"
     candidates: Literal["pair", "all"] = "pair"
     statistics: Literal["training", "scan"] = "training"
+    spatial: Literal["none", "potts"] = "potts"
+    audit: Literal["list", "resolve"] = "list"
     baseline: Literal["auto", "none", "constant"] = "auto"
 
 

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.beliefs import believe
 from stxm_live.bundle import BundleError, training_advice
 from stxm_live.correlation import BestTwo, ambiguous, best_two, pearson, reliability
 from stxm_live.latent import LatentModel, fitting_model
-from stxm_live.likelihood import fit_references, phase_frequencies, posterior
+from stxm_live.likelihood import fit_references
+from stxm_live.noise import smoothing
 from stxm_live.normalisation import RegisteredStack
 from stxm_live.recipe import Recipe
-from stxm_live.resolver import STRATEGIES, distance_by, resolve
+from stxm_live.resolver import MARGIN, STRATEGIES, contradicted, distance_by, resolve
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +58,13 @@ def by_correlation(spectra: Spectra, recipe: Recipe) -> dict[str, NDArray[Any]]:
         "reliability": reliability(best),
         "ambiguous": spectra.ambiguous,
         "ambiguous_pair": np.array([best.first_index, best.second_index]),
-        # 0 is off: nothing is unidentified, however badly it correlates
-        "unidentified": best.first < (recipe.min_correlation or -np.inf),
+        "unidentified": badly_correlated(spectra, recipe),
     }
+
+
+def badly_correlated(spectra: Spectra, recipe: Recipe) -> NDArray[np.bool_]:
+    """Below the recipe's ``min_correlation``; 0 is off, however badly a spectrum correlates."""
+    return np.asarray(spectra.best.first < (recipe.min_correlation or -np.inf))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,44 +86,69 @@ def resolve_spectra(
     model: LatentModel | BundleError | None,
 ) -> Resolution:
     """Probabilities by counting statistics, the paper's latent map, and the recipe's choice."""
-    probability, dispersion = _by_likelihood(spectra, registered.intensity[:, mapped], recipe)
-    products = {"probability": probability}
-    method, notes, sha256 = recipe.resolver.method, [], None
+    photons = registered.intensity[:, mapped] * np.float32(recipe.detector.photons_per_count)
+    baseline = has_baseline(recipe)
+    fit = fit_references(
+        spectra.od,
+        photons,
+        spectra.references,
+        baseline=baseline,
+        gain=_gain(registered, recipe),
+    )
+    method: str = recipe.resolver.method
+    notes: list[str] = []
+    products: dict[str, NDArray[Any]] = {}
+    fitting = _model_for(model, registered, recipe, notes)
+    if fitting is not None:
+        products |= _by_latent_space(spectra, fitting, recipe, notes)
+    beliefs = believe(
+        spectra.od,
+        photons,
+        spectra.references,
+        mapped,
+        recipe,
+        fit=fit,
+        baseline=baseline,
+        model=fitting,
+        latent=products["latent"].T if fitting is not None else None,
+    )
+    products |= beliefs.products
+    if method == "pearson":
+        index = spectra.best.first_index
+    elif method in STRATEGIES and fitting is not None:
+        index = products["latent_index"]
+    else:
+        method, index = beliefs.method, beliefs.probability.argmax(axis=0).astype(np.int8)
+    right = np.take_along_axis(beliefs.probability, index[None].astype(np.intp), axis=0)[0]
+    products |= {"resolved_index": index, "wrong_probability": np.float32(1) - right}
+    products["unidentified"] = beliefs.unidentified | badly_correlated(spectra, recipe)
+    sha256 = None if fitting is None else fitting.bundle.sha256
+    return Resolution(products, fit.dispersion, method, sha256, (*notes, *beliefs.notes))
+
+
+def _model_for(
+    model: LatentModel | BundleError | None,
+    registered: RegisteredStack,
+    recipe: Recipe,
+    notes: list[str],
+) -> LatentModel | None:
+    """The model that fits; None, with a note that says what follows, if there is none."""
     try:
-        fitting = fitting_model(model, registered.energies_ev, recipe)
+        return fitting_model(model, registered.energies_ev, recipe)
     except BundleError as problem:
         notes.append(f"no map from the encoder: {problem}; {training_advice(recipe)}")
-        if method in STRATEGIES:
-            notes.append(f"the map is resolved by likelihood instead of {method}")
-            method = "likelihood"
-    else:
-        products |= _by_latent_space(spectra, fitting, recipe)
-        if (
-            method == "knn"
-            and recipe.resolver.statistics == "training"
-            and fitting.bundle.members is None
-        ):
-            notes.append(
-                "the model keeps no labelled points: the neighbours are the scan's own clear "
-                "pixels; train it again to have those of the training set"
-            )
-        sha256 = fitting.bundle.sha256
-    if method == "likelihood":
-        index = probability.argmax(axis=0).astype(np.int8)
-    else:
-        index = spectra.best.first_index if method == "pearson" else products["latent_index"]
-    right = np.take_along_axis(probability, index[None].astype(np.intp), axis=0)[0]
-    products |= {"resolved_index": index, "wrong_probability": np.float32(1) - right}
-    return Resolution(products, dispersion, method, sha256, tuple(notes))
+    wanted = recipe.resolver.method
+    if wanted in STRATEGIES or wanted == "posterior":
+        notes.append(f"the map is resolved by likelihood instead of {wanted}")
+    return None
 
 
-def _by_likelihood(
-    spectra: Spectra, counts: NDArray[np.float32], recipe: Recipe
-) -> tuple[NDArray[np.float32], float]:
-    """Probability of each phase (n_phases, n_spectra), and the dispersion of the counts."""
-    photons = counts * np.float32(recipe.detector.photons_per_count)
-    fit = fit_references(spectra.od, photons, spectra.references, baseline=has_baseline(recipe))
-    return posterior(fit.log_likelihood, phase_frequencies(fit.log_likelihood)), fit.dispersion
+def _gain(registered: RegisteredStack, recipe: Recipe) -> float | None:
+    """Variance over mean of the aligned counts, in photons, as the empty support shows it."""
+    if registered.dispersion is None:
+        return None
+    smoothed = float(smoothing(registered.shifts_px).mean())
+    return registered.dispersion * recipe.detector.photons_per_count * smoothed
 
 
 def has_baseline(recipe: Recipe) -> bool:
@@ -128,7 +159,7 @@ def has_baseline(recipe: Recipe) -> bool:
 
 
 def _by_latent_space(
-    spectra: Spectra, model: LatentModel, recipe: Recipe
+    spectra: Spectra, model: LatentModel, recipe: Recipe, notes: list[str]
 ) -> dict[str, NDArray[Any]]:
     """The paper's second step: ambiguous pixels by their place in latent space.
 
@@ -140,12 +171,31 @@ def _by_latent_space(
     landmarks = model.bundle.landmarks.beside(
         latent, best.first_index, ~spectra.ambiguous, of_scan=options.statistics == "scan"
     )
+    other = contradicted(
+        latent,
+        best.first_index,
+        ~spectra.ambiguous,
+        distance_by("mahalanobis", landmarks),
+        MARGIN,
+    )
+    unclear = spectra.ambiguous
+    if options.audit == "resolve":
+        unclear = unclear | (other >= 0)
     index = resolve(
         latent,
         best.first_index,
-        spectra.ambiguous,
+        unclear,
         np.array([best.first_index, best.second_index]),
         distance_by(chosen[0] if chosen else "mahalanobis", landmarks),
         options.candidates,
     )
-    return {"latent": latent.T, "latent_index": index}
+    if (
+        options.method == "knn"
+        and options.statistics == "training"
+        and model.bundle.members is None
+    ):
+        notes.append(
+            "the model keeps no labelled points: the neighbours are the scan's own clear "
+            "pixels; train it again to have those of the training set"
+        )
+    return {"latent": latent.T, "latent_index": index, "contradicted": other >= 0}

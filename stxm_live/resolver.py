@@ -197,6 +197,14 @@ def mahalanobis_resolve(
     return resolve(latent, phase_index, ambiguous, pair, distance, candidates)
 
 
+MARGIN = 2.0
+"""By how much another cluster's squared Mahalanobis distance must be smaller.
+
+On simulated particles of 2000 photons, 3 to 7 % of the clear pixels are then suspected, and their
+phase is wrong 3 to 7 times as often as that of all clear pixels (30 to 40 % of them). Without a
+margin almost half are suspected. The nearest cluster is seldom the true phase."""
+
+
 def contradicted(
     latent: NDArray[np.floating],
     phase_index: NDArray[np.integer],

@@ -19,18 +19,10 @@ from stxm_live.figures.latent import draw_phases, frame, view_of_phases
 from stxm_live.figures.maps import aspect_of, colors_of, pixels_of
 from stxm_live.figures.plate import Panel, Plate, Table, centred, sheet
 from stxm_live.phase_maps import PhaseMaps
-from stxm_live.resolver import contradicted, distance_by
+from stxm_live.resolver import MARGIN, contradicted, distance_by
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-MARGIN = 2.0
-"""By how much another cluster's squared Mahalanobis distance must be smaller.
-
-On simulated particles of 2000 photons, 3 to 7 % of the clear pixels are then suspected, and their
-phase is wrong 3 to 7 times as often as that of all clear pixels (30 to 40 % of them). Without a
-margin almost half are suspected. The nearest cluster is seldom the true phase."""
-
 
 _NOT_AUDITED = "#383c42"
 
