@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.alignment import in_threads, shifted
+from stxm_live.beam import is_blank, line_levels, lost_lines
 from stxm_live.normalisation import AlignedStack, RegisteredStack, normalise
 from stxm_live.optical_density import box_mask, corrected_counts, usable_intensity
 from stxm_live.placement import Box, Pattern, Placement, place, read_shifts, refined
@@ -103,9 +104,11 @@ class Registrar:
         self._images = {frames[e]: self._image(frames[e], dwell_ms) for e in chosen if e in frames}
         usable = []
         typical = float(np.median([i.level for i in self._images.values() if not i.problem] or 0))
+        problems = {f: i.problem or i.dimness(typical) for f, i in self._images.items()}
+        _lose_lines([image for f, image in self._images.items() if not problems[f]])
         for frame, image in self._images.items():
             where = f"image at {frame.energy_ev:g} eV"
-            problem = image.problem or image.dimness(typical)
+            problem = problems[frame] or image.lost_most()
             if problem:
                 notes.append(f"{where} {problem} and was left out")
                 if frame.announced_ev is not None:
@@ -113,6 +116,8 @@ class Registrar:
                 continue
             if image.unusable.total:
                 notes.append(f"{where}: unusable pixels: {image.unusable}")
+            if image.lost.any():
+                notes.append(f"{where}: no beam in {image.lost.sum()} lines, which are left out")
             usable.append(image)
         if not usable:
             announced = listed_ev(stack.scan.energies_ev)
@@ -193,7 +198,15 @@ class _Image:
             self.problem = "has no usable pixel"
         elif self.unusable.total > self.intensity.size / 2:
             self.problem = f"has hardly a usable pixel ({self.unusable})"
+        elif is_blank(self.intensity):
+            self.problem = (
+                f"shows {np.nanmedian(self.intensity):g} counts in nearly every pixel "
+                "(blank or saturated?)"
+            )
         self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
+        self.levels = line_levels(self.intensity)
+        self.lost = np.zeros(len(self.levels), dtype=bool)
+        self._as_counted = self.intensity
         self._pattern: Pattern | None = None
         self._moved: tuple[tuple[float, float], NDArray[np.float32], int] | None = None
 
@@ -205,6 +218,19 @@ class _Image:
             f"has a median of {self.level:.3g} counts where the others have {typical:.3g} "
             "(shutter closed, beam lost?)"
         )
+
+    def lose(self, lines: NDArray[np.bool_]) -> None:
+        """Leave these lines out, and these only."""
+        if np.array_equal(lines, self.lost):
+            return
+        self.lost = lines
+        self.intensity = np.where(lines[:, None], np.float32(np.nan), self._as_counted)
+        self._pattern = self._moved = None
+
+    def lost_most(self) -> str:
+        """What is wrong if most lines had no beam; empty if not."""
+        n_lost, n_lines = int(self.lost.sum()), len(self.lost)
+        return f"had no beam in {n_lost} of {n_lines} lines" if n_lost > n_lines / 2 else ""
 
     def pattern_of(self, recipe: Recipe, box: Box | None) -> Pattern:
         """What of the image is compared."""
@@ -224,6 +250,13 @@ class _Image:
     def keep(self, shift_px: tuple[float, float], moved: NDArray[np.float32], n_dark: int) -> None:
         """Remember the shifted image for the next time."""
         self._moved = shift_px, moved, n_dark
+
+
+def _lose_lines(images: Sequence[_Image]) -> None:
+    """Lines in which one image alone is dark are left out of it."""
+    if images:
+        for image, lines in zip(images, lost_lines([i.levels for i in images]), strict=True):
+            image.lose(lines)
 
 
 def _moved(
