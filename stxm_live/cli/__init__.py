@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stxm_live.cli import figures, recipes, references, stacks
+from stxm_live.cli.check import check
 from stxm_live.cli.demo import demo
 from stxm_live.cli.export import export
 from stxm_live.cli.serve import serve
@@ -25,6 +26,7 @@ app.command("import")(stacks.import_stacks)
 # -1 is a run, not an option
 app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)
 app.command()(stacks.runs)
+app.command(context_settings={"ignore_unknown_options": True})(check)
 app.command()(serve)
 app.command(context_settings={"ignore_unknown_options": True})(recipes.train)
 app.command(context_settings={"ignore_unknown_options": True})(figures.figures)

@@ -1,0 +1,207 @@
+"""The command ``check``: whether and how a run can be read, and what is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.output import console
+from stxm_live.cli.stacks import Catalog, Settings, opened, parse_settings
+from stxm_live.frames import OpenStacks, Roots, RunFrames, StackFrames, snapshot
+from stxm_live.recipe import Recipe
+from stxm_live.stack import Stack
+
+Documents = Iterable[tuple[str, Any]]
+
+MAX_SHOWN_KEYS = 12
+
+
+@dataclass
+class Report:
+    """What was found of one run."""
+
+    uid: str = "?"
+    shape: str = ""
+    problem: str = ""
+    found: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@one_line_errors
+def check(
+    runs: Annotated[
+        list[str],
+        typer.Argument(help="uid, scan_id, -1, or a file of documents; several for one stack."),
+    ],
+    recipe: Annotated[
+        str | None, typer.Option(help="Whose [fields] and energies count; default: nvpf.")
+    ] = None,
+    catalog: Catalog = None,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder that images may be read from, in a file of documents."),
+    ] = None,
+    changes: Settings = None,
+) -> None:
+    """Say whether a run can be mapped, how its documents are read, and what is missing.
+
+    Examples: stxm-live check -1; stxm-live check run.jsonl --set fields.image=pmt
+    """
+    chosen = Recipe.load(recipe or "nvpf").with_changes(parse_settings(changes))
+    files = [Path(run) for run in runs if Path(run).is_file()]
+    found: list[Documents] = [run for path in files for run in runs_in_file(path)]
+    if len(files) < len(runs):
+        from stxm_live.replay import documents, find_run
+
+        with opened(catalog) as broker:
+            keys = [run for run in runs if not Path(run).is_file()]
+            found += [list(documents(find_run(broker, key))) for key in keys]
+    reports, stacks = check_runs(found, chosen, Roots(root or ()))
+    for report in reports:
+        _print_report(report)
+    verdicts = [_print_stack(stack, chosen) for stack in stacks]
+    if not verdicts or not all(verdicts) or any(report.problem for report in reports):
+        raise typer.Exit(1)
+
+
+def check_runs(
+    runs: Iterable[Documents], recipe: Recipe, roots: Roots
+) -> tuple[list[Report], list[Stack]]:
+    """How each run was read, and the stacks they hold together."""
+    open_stacks = OpenStacks()
+    stacks: dict[StackFrames, None] = {}
+    reports = [_checked(run, recipe, roots, open_stacks, stacks) for run in runs]
+    return reports, [frames.stack() for frames in stacks]
+
+
+def runs_in_file(path: Path) -> list[list[tuple[str, Any]]]:
+    """The runs in a file of documents.
+
+    Lines of ``{"name": ..., "doc": ...}`` or ``[name, document]``, or JSON of a list of such
+    pairs, or of a table of lists by uid.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        if text.lstrip().startswith('{"name"'):
+            from stxm_live.catalog.backup import read_backup
+
+            pairs: Any = list(read_backup(path))
+        elif path.suffix == ".jsonl":
+            pairs = [json.loads(line) for line in text.splitlines() if line.strip()]
+        else:
+            pairs = json.loads(text)
+        if isinstance(pairs, str):  # JSON in JSON, as pyStxm keeps its examples
+            pairs = json.loads(pairs)
+        groups = pairs.values() if isinstance(pairs, dict) else [pairs]
+        documents = [(str(name), dict(doc)) for group in groups for name, doc in group]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(
+            f"{path}: is no file of documents ({error}); expected lines of [name, document]"
+        ) from error
+    runs = list(_by_start(documents))
+    if not runs:
+        raise ValueError(f"{path}: holds no start document")
+    return sorted(runs, key=lambda run: float(run[0][1].get("time", 0.0)))
+
+
+def _by_start(documents: Documents) -> Iterator[list[tuple[str, Any]]]:
+    run: list[tuple[str, Any]] = []
+    for name, doc in documents:
+        if name == "start":
+            if run:
+                yield run
+            run = []
+        if run or name == "start":
+            run.append((name, doc))
+    if run:
+        yield run
+
+
+def _checked(
+    run: Documents,
+    recipe: Recipe,
+    roots: Roots,
+    open_stacks: OpenStacks,
+    stacks: dict[StackFrames, None],
+) -> Report:
+    report, frames = Report(), None
+    for name, doc in run:
+        report.counts[name] = report.counts.get(name, 0) + 1
+        if name == "start":
+            report.uid = str(doc.get("uid", "?"))
+            try:
+                frames = RunFrames(doc, fields=recipe.fields, roots=roots, open_stacks=open_stacks)
+            except ValueError as error:
+                report.problem = str(error)
+        elif name == "descriptor" and doc.get("name") != "baseline":
+            report.keys |= {key: _described(d) for key, d in doc.get("data_keys", {}).items()}
+        if frames is not None and name != "start":
+            frames(name, snapshot(name, doc))
+    if frames is not None:
+        frames.give_up()
+        stacks |= dict.fromkeys(frames.stacks)
+        report.shape, report.found = frames.shape, frames.found
+    return report
+
+
+def _described(data_key: dict[str, Any]) -> str:
+    shape = " x ".join(str(n) for n in data_key.get("shape") or ())
+    where = ", in files" if data_key.get("external") else ""
+    return (shape or str(data_key.get("dtype", "?"))) + where
+
+
+def _print_report(report: Report) -> None:
+    counts = ", ".join(f"{n} {name}" for name, n in report.counts.items())
+    console.print(f"[bold]run {escape(report.uid[:8])}[/]: {counts}")
+    if report.problem:
+        console.print(f"  [red]cannot be read:[/] {escape(report.problem)}")
+    else:
+        console.print(f"  read as: {escape(report.shape)}")
+    for meaning, key in report.found.items():
+        console.print(f"  {meaning}: {escape(key) or 'none'}")
+    if report.problem or not report.found:
+        shown = list(report.keys.items())[:MAX_SHOWN_KEYS]
+        listed = ", ".join(f"{key} ({what})" for key, what in shown) or "none"
+        console.print(f"  data keys: {escape(listed)}")
+        console.print(
+            "  say what it is: a stxm block in the start document, scan=StackScan(...) in Python, "
+            "or \\[fields] in the recipe for other names"
+        )
+
+
+def _print_stack(stack: Stack, recipe: Recipe) -> bool:
+    """Whether the stack can be mapped."""
+    scan, whole = stack.scan, [frame for frame in stack.frames if frame.is_whole]
+    console.print(f"[bold]{escape(str(stack.key))}[/]")
+    console.print(
+        f"  {len(whole)} of {scan.shape[0]} images of {scan.shape[1]} x {scan.shape[2]} pixels, "
+        f"{min(scan.energies_ev):g} to {max(scan.energies_ev):g} eV"
+    )
+    for note in stack.notes:
+        console.print(f"  [dim]note: {escape(note)}[/]")
+    used = recipe.selected(frame.nominal_ev for frame in whole)
+    if len(used) < 2:
+        console.print(
+            f"  [red]cannot be mapped:[/] {len(used)} images at energies of the recipe "
+            f"{escape(recipe.name)}; at least two are needed"
+        )
+        return False
+    lacking = ", ".join(f"{energy:g}" for energy in recipe.not_in(used))
+    console.print(
+        f"  [green]can be mapped[/] with {len(used)} energies"
+        + (f"; the recipe also wants {lacking} eV" if lacking else "")
+    )
+    return True
