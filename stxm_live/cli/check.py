@@ -42,7 +42,7 @@ def check(
         typer.Argument(help="uid, scan_id, -1, or a file of documents; several for one stack."),
     ],
     recipe: Annotated[
-        str | None, typer.Option(help="Whose [fields] and energies count; default: nvpf.")
+        str | None, typer.Option(help="Whose table fields and energies count; default: nvpf.")
     ] = None,
     catalog: Catalog = None,
     root: Annotated[
