@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -21,7 +21,14 @@ from stxm_live.quality import Facts, assess
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
 from stxm_live.registration import Registrar
-from stxm_live.resolution import Resolution, by_correlation, correlated, resolve_spectra
+from stxm_live.resolution import (
+    Resolution,
+    Spectra,
+    by_correlation,
+    correlated,
+    counts_per_photon,
+    resolve_spectra,
+)
 from stxm_live.stack import Stack
 
 
@@ -135,47 +142,151 @@ def _mapped(
             f"{registered.key}: maps need at least two images at energies of the recipe, there "
             f"is one, at {registered.energies_ev[0]:g} eV"
         )
-    mapped = registered.field.specimen & registered.valid
-    spectra = correlated(registered, mapped, recipe)
-    products = by_correlation(spectra, recipe)
-    resolution = None
-    if not registered.missing_ev:
-        resolution = resolve_spectra(spectra, registered, mapped, recipe, source.model_for(recipe))
-        products |= resolution.products
-    correction = None
-    if recipe.energy_fit and resolution is not None and not source.quick:
-        correction = correct(spectra, registered, mapped, recipe)
-        products |= correction.products
-    counts = _mean_counts(registered.intensity)
-    facts = _facts(registered, counts, mapped, resolution, correction, recipe)
-    references = recipe.corrected_references
-    return PhaseMaps(
-        key=registered.key,
-        status="incomplete" if registered.missing_ev else "complete",
-        revision=revision,
-        phase_names=references.phase_names,
-        energies_ev=registered.energies_ev,
-        extent_um=registered.extent_um,
-        od=registered.od,
-        counts=counts,
-        specimen=registered.field.specimen,
-        valid=registered.valid,
-        reference_od=spectra.references,
-        shifts_px=registered.shifts_px,
-        shifts_before_px=registered.shifts_before_px,
-        shift_quality=registered.shift_quality,
-        i0=registered.i0,
-        i0_std=registered.i0_std,
-        dispersion=_dispersion(registered, resolution, recipe),
-        **_images_and_fractions(products, mapped, references.n_phases),
-        **_energy_axis(correction),
-        quality=assess(facts, recipe),
-        synthetic_references=references.synthetic,
-        colors=dict(recipe.colors),
-        warnings=_warnings(registered, facts, resolution, correction, recipe),
-        provenance=_provenance(registered, resolution, recipe),
-        remake=partial(_redone, source=source, recipe=recipe, revision=revision),
+    return _Steps.of(registered, recipe, source).maps(
+        revision, remake=partial(_redone, source=source, recipe=recipe, revision=revision)
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Steps:
+    """Everything that was found of a registered stack; flat arrays belong to ``mapped``."""
+
+    registered: RegisteredStack
+    recipe: Recipe
+    mapped: NDArray[np.bool_]
+    spectra: Spectra
+    products: dict[str, NDArray[Any]]
+    resolution: Resolution | None
+    correction: Correction | None
+
+    @classmethod
+    def of(cls, registered: RegisteredStack, recipe: Recipe, source: _Source) -> _Steps:
+        """Correlate, resolve, and look for the energy axis."""
+        mapped = registered.field.specimen & registered.valid
+        spectra = correlated(registered, mapped, recipe)
+        products = by_correlation(spectra, recipe)
+        resolution = correction = None
+        if not registered.missing_ev:
+            model = source.model_for(recipe)
+            resolution = resolve_spectra(spectra, registered, mapped, recipe, model)
+            products |= resolution.products
+            if recipe.energy_fit and not source.quick:
+                correction = correct(spectra, registered, mapped, recipe)
+                products |= correction.products
+        return cls(registered, recipe, mapped, spectra, products, resolution, correction)
+
+    def maps(self, revision: int, remake: Callable[[Mapping[str, Any]], PhaseMaps]) -> PhaseMaps:
+        """The result."""
+        registered, references = self.registered, self.recipe.corrected_references
+        facts = self.facts()
+        return PhaseMaps(
+            key=registered.key,
+            status="incomplete" if registered.missing_ev else "complete",
+            revision=revision,
+            phase_names=references.phase_names,
+            energies_ev=registered.energies_ev,
+            extent_um=registered.extent_um,
+            od=registered.od,
+            counts=self.counts,
+            specimen=registered.field.specimen,
+            valid=registered.valid,
+            reference_od=self.spectra.references,
+            shifts_px=registered.shifts_px,
+            shifts_before_px=registered.shifts_before_px,
+            shift_quality=registered.shift_quality,
+            i0=registered.i0,
+            i0_std=registered.i0_std,
+            dispersion=self.dispersion,
+            **_images_and_fractions(self.products, self.mapped, references.n_phases),
+            **_energy_axis(self.correction),
+            quality=assess(facts, self.recipe),
+            synthetic_references=references.synthetic,
+            colors=dict(self.recipe.colors),
+            warnings=self.warnings(facts),
+            provenance=self.provenance(),
+            remake=remake,
+        )
+
+    @cached_property
+    def counts(self) -> NDArray[np.float32]:
+        """Mean over the energies, shape (ny, nx)."""
+        return np.asarray(
+            self.registered.intensity.mean(axis=0, dtype=np.float64), dtype=np.float32
+        )
+
+    @property
+    def dispersion(self) -> float | None:
+        """Variance over mean of the counts: by the empty support, or by the spectra's misfit."""
+        known = self.registered.dispersion
+        if known is not None or self.resolution is None:
+            return known
+        smoothed = float(smoothing(self.registered.shifts_px).mean())
+        return self.resolution.dispersion / self.recipe.detector.photons_per_count / smoothed
+
+    @property
+    def misfit(self) -> float | None:
+        """Deviation from the best reference over that of counting noise (variances)."""
+        gain = counts_per_photon(self.registered, self.recipe)
+        if self.resolution is None or gain is None:
+            return None
+        return self.resolution.dispersion / gain
+
+    def facts(self) -> Facts:
+        """What the verdict rests on."""
+        registered, products = self.registered, self.products
+        n_specimen, n_mapped = int(registered.field.specimen.sum()), int(self.mapped.sum())
+        separation = self.recipe.corrected_references.smallest_separation(registered.energies_ev)
+        return Facts(
+            missing_ev=registered.missing_ev,
+            separation=separation,
+            wrong_probability=products.get("wrong_probability"),
+            median_counts=float(np.median(self.counts[self.mapped])) if n_mapped else 0.0,
+            misfit=self.misfit,
+            common_field=registered.common_field,
+            invalid_share=1 - n_mapped / n_specimen if n_specimen else 0.0,
+            n_specimen=n_specimen,
+            energy_axis=None if self.correction is None else self.correction.axis,
+            i0_relative_std=float((registered.i0_std / registered.i0).max()),
+            dispersion=registered.dispersion,
+            unidentified_share=float(products["unidentified"].mean()) if n_mapped else 0.0,
+            largest_od=float(np.median(self.spectra.od.max(axis=0))) if n_mapped else np.nan,
+        )
+
+    def warnings(self, facts: Facts) -> tuple[str, ...]:
+        """Everything that is to be said beside the verdict."""
+        notes = list(self.registered.notes)
+        if facts.missing_ev:
+            listed = listed_ev(facts.missing_ev)
+            notes.append(f"the scan lacks {listed} eV: phases are provisional, nothing is resolved")
+        threshold = self.recipe.ambiguity_threshold
+        if facts.separation < 2 * threshold:
+            notes.append(
+                f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these "
+                f"energies, less than twice the ambiguity threshold {threshold:g}: little noise "
+                "makes their pixels ambiguous"
+            )
+        if self.resolution is not None:
+            notes.extend(self.resolution.notes)
+        if self.correction is not None:
+            notes.extend(self.correction.notes)
+        if self.recipe.corrected_references.synthetic:
+            notes.append("the reference spectra are synthetic")
+        return tuple(notes)
+
+    def provenance(self) -> dict[str, Any]:
+        """By what and how the maps were made."""
+        resolution = self.resolution
+        return {
+            "package": "stxm_live",
+            "version": version("stxm-live"),
+            "recipe": self.recipe.name,
+            "recipe_sha256": self.recipe.fingerprint,
+            "recipe_values": self.recipe.model_dump(mode="json"),
+            "anchor_ev": self.registered.anchor_ev,
+            "method": None if resolution is None else resolution.method,
+            "model_sha256": None if resolution is None else resolution.model_sha256,
+            "dispersion": None if resolution is None else resolution.dispersion,
+        }
 
 
 def _energy_axis(correction: Correction | None) -> dict[str, Any]:
@@ -191,16 +302,6 @@ def _energy_axis(correction: Correction | None) -> dict[str, Any]:
         "energy_width_std_ev": axis.width_std_ev,
         "corrected_reference_od": correction.reference_od,
     }
-
-
-def _dispersion(
-    registered: RegisteredStack, resolution: Resolution | None, recipe: Recipe
-) -> float | None:
-    """Of the counts: by the empty support, or by the misfit of the spectra."""
-    if registered.dispersion is not None or resolution is None:
-        return registered.dispersion
-    smoothed = float(smoothing(registered.shifts_px).mean())
-    return resolution.dispersion / recipe.detector.photons_per_count / smoothed
 
 
 def _images_and_fractions(
@@ -228,97 +329,3 @@ def _fractions(index: NDArray[np.int8], n_phases: int) -> NDArray[np.float64]:
     counts = np.bincount(index[index >= 0].astype(np.intp), minlength=n_phases)
     total = counts.sum()
     return counts / total if total else np.full(n_phases, np.nan)
-
-
-def _mean_counts(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(intensity.mean(axis=0, dtype=np.float64), dtype=np.float32)
-
-
-def _facts(
-    registered: RegisteredStack,
-    counts: NDArray[np.float32],
-    mapped: NDArray[np.bool_],
-    resolution: Resolution | None,
-    correction: Correction | None,
-    recipe: Recipe,
-) -> Facts:
-    n_specimen = int(registered.field.specimen.sum())
-    n_mapped = int(mapped.sum())
-    return Facts(
-        missing_ev=registered.missing_ev,
-        separation=recipe.corrected_references.smallest_separation(registered.energies_ev),
-        wrong_probability=None if resolution is None else resolution.products["wrong_probability"],
-        median_counts=float(np.median(counts[mapped])) if n_mapped else 0.0,
-        misfit=None if resolution is None else _misfit(registered, mapped, resolution, recipe),
-        common_field=registered.common_field,
-        invalid_share=1 - n_mapped / n_specimen if n_specimen else 0.0,
-        n_specimen=n_specimen,
-        energy_axis=None if correction is None else correction.axis,
-    )
-
-
-def _misfit(
-    registered: RegisteredStack,
-    mapped: NDArray[np.bool_],
-    resolution: Resolution,
-    recipe: Recipe,
-) -> float | None:
-    """Deviation from the best reference, over that between neighbouring pixels (variances).
-
-    Both are in units of the expected counting noise, so that gain and fluctuations of the
-    counter cancel.
-    """
-    rows = slice(None, None, 8)
-    both = mapped[rows, 1:] & mapped[rows, :-1]
-    if both.sum() < 100:
-        return None
-    od = registered.od[:, rows]
-    counts = registered.intensity[:, rows] * recipe.detector.photons_per_count
-    step = (od[:, :, 1:] - od[:, :, :-1])[:, both]
-    variance = (1 / counts[:, :, 1:] + 1 / counts[:, :, :-1])[:, both]
-    # 0.4549 is the median of chi-squared with one degree of freedom
-    noise = float(np.median(step**2 / variance)) / 0.4549
-    return resolution.dispersion / max(noise, 1e-9)
-
-
-def _warnings(
-    registered: RegisteredStack,
-    facts: Facts,
-    resolution: Resolution | None,
-    correction: Correction | None,
-    recipe: Recipe,
-) -> tuple[str, ...]:
-    notes = list(registered.notes)
-    if registered.missing_ev:
-        listed = listed_ev(registered.missing_ev)
-        notes.append(f"the scan lacks {listed} eV: phases are provisional, nothing is resolved")
-    threshold = recipe.ambiguity_threshold
-    if facts.separation < 2 * threshold:
-        notes.append(
-            f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these "
-            f"energies, less than twice the ambiguity threshold {threshold:g}: little noise "
-            "makes their pixels ambiguous"
-        )
-    if resolution is not None:
-        notes.extend(resolution.notes)
-    if correction is not None:
-        notes.extend(correction.notes)
-    if recipe.corrected_references.synthetic:
-        notes.append("the reference spectra are synthetic")
-    return tuple(notes)
-
-
-def _provenance(
-    registered: RegisteredStack, resolution: Resolution | None, recipe: Recipe
-) -> dict[str, Any]:
-    return {
-        "package": "stxm_live",
-        "version": version("stxm-live"),
-        "recipe": recipe.name,
-        "recipe_sha256": recipe.fingerprint,
-        "recipe_values": recipe.model_dump(mode="json"),
-        "anchor_ev": registered.anchor_ev,
-        "method": None if resolution is None else resolution.method,
-        "model_sha256": None if resolution is None else resolution.model_sha256,
-        "dispersion": None if resolution is None else resolution.dispersion,
-    }

@@ -23,6 +23,18 @@ MISFIT_LIMITED = 4.0
 COMMON_FIELD_LIMITED = 0.8
 """Share of the field that every image must show after alignment."""
 
+I0_LIMITED = 0.01
+"""Relative uncertainty of I0, the same as one of 0.01 in every optical density."""
+
+UNIDENTIFIED_LIMITED = 0.05
+"""Share of the specimen that no reference describes."""
+
+THIN_OD = 0.2
+"""Largest OD below which a specimen is thin."""
+
+DISPERSED = 1.25
+"""Variance over mean of the counts, or its inverse, that is worth a word."""
+
 _ORDER = ("poor", "limited", "good")
 
 
@@ -49,6 +61,14 @@ class Facts:
     n_specimen : int
     energy_axis : EnergyAxis or None
         What the scan says of its own energy axis, where it was looked for.
+    i0_relative_std : float
+        Largest standard uncertainty of I0 over I0; NaN if unknown.
+    dispersion : float or None
+        Variance of the counts over that of Poisson statistics.
+    unidentified_share : float
+        Share of the mapped specimen that no reference describes.
+    largest_od : float
+        Median over the specimen of each pixel's largest OD; NaN if unknown.
     """
 
     missing_ev: tuple[float, ...]
@@ -60,6 +80,18 @@ class Facts:
     invalid_share: float
     n_specimen: int
     energy_axis: EnergyAxis | None = None
+    i0_relative_std: float = float("nan")
+    dispersion: float | None = None
+    unidentified_share: float = 0.0
+    largest_od: float = float("nan")
+
+    @property
+    def light(self) -> str:
+        """The counts in words, and how noisy they are if not as photons."""
+        counts = f"about {self.median_counts:.0f} counts per pixel"
+        if self.dispersion is None or 1 / DISPERSED < self.dispersion < DISPERSED:
+            return counts
+        return f"{counts} (variance {self.dispersion:.2g} times the mean)"
 
 
 def assess(facts: Facts, recipe: Recipe) -> Quality:
@@ -67,7 +99,7 @@ def assess(facts: Facts, recipe: Recipe) -> Quality:
     findings = list(_findings(facts, recipe))
     if findings:
         return min(findings, key=lambda quality: _ORDER.index(quality.verdict))
-    cause = f"about {facts.median_counts:.0f} counts per pixel"
+    cause = facts.light
     if facts.wrong_probability is not None:
         cause += f", {100 * facts.wrong_probability.mean():.0f} % of the labels expected wrong"
     return Quality("good", cause, "", "")
@@ -84,6 +116,8 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
             _energy_axis,
             _noise,
             _misfit,
+            _unidentified,
+            _i0,
             _field,
         )
         if (finding := check(facts, recipe)) is not None
@@ -155,12 +189,14 @@ def _noise(facts: Facts, recipe: Recipe) -> Quality | None:
     verdict: Literal["limited", "poor"] = "limited" if wrong < WRONG_POOR else "poor"
     return Quality(
         verdict,
-        f"{100 * wrong:.0f} % of the labels are expected wrong at about "
-        f"{facts.median_counts:.0f} counts per pixel",
+        f"{100 * wrong:.0f} % of the labels are expected wrong at {facts.light}",
         "single pixels cannot be trusted, areas of one colour can"
         if verdict == "limited"
         else "only the most frequent phases can be trusted",
-        "Dwell longer, or scan with larger pixels.",
+        "Dwell longer, or scan with larger pixels."
+        if not facts.largest_od < THIN_OD
+        else f"The specimen is thin (largest OD {facts.largest_od:.2f}): look for a thicker place, "
+        "or dwell longer.",
     )
 
 
@@ -170,9 +206,31 @@ def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
     return Quality(
         "limited",
         f"spectra deviate from every reference {np.sqrt(facts.misfit):.1f} times more than "
-        "neighbouring pixels do from each other",
+        "the noise of the counts",
         "references, energy axis or I0 may not fit, and labels may be wrong with confidence",
         "Compare the mean spectrum with the references; check the energy calibration and I0.",
+    )
+
+
+def _unidentified(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.unidentified_share < UNIDENTIFIED_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"{100 * facts.unidentified_share:.0f} % of the specimen agrees with no reference",
+        "labels there are only the nearest ones",
+        "Look at these pixels' spectra: a phase may lack a reference, or something else is there.",
+    )
+
+
+def _i0(facts: Facts, recipe: Recipe) -> Quality | None:
+    if not facts.i0_relative_std > I0_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"I0 is uncertain by {100 * facts.i0_relative_std:.1f} %: it rests on few empty pixels",
+        "all optical densities of an image are off together",
+        "Scan with more empty support, give a larger box ([i0] region) or a measured spectrum.",
     )
 
 

@@ -93,7 +93,7 @@ def resolve_spectra(
         photons,
         spectra.references,
         baseline=baseline,
-        gain=_gain(registered, recipe),
+        gain=counts_per_photon(registered, recipe),
     )
     method: str = recipe.resolver.method
     notes: list[str] = []
@@ -143,7 +143,7 @@ def _model_for(
     return None
 
 
-def _gain(registered: RegisteredStack, recipe: Recipe) -> float | None:
+def counts_per_photon(registered: RegisteredStack, recipe: Recipe) -> float | None:
     """Variance over mean of the aligned counts, in photons, as the empty support shows it."""
     if registered.dispersion is None:
         return None

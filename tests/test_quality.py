@@ -43,8 +43,15 @@ def test_without_probabilities_the_verdict_makes_no_claim_about_labels(nvpf):
         ({"separation": 0.0049}, "poor", "1 - PCC = 0.0049 on these energies"),
         ({"wrong_probability": wrong(0.12)}, "limited", "12 % of the labels .* 2345 counts"),
         ({"wrong_probability": wrong(0.31)}, "poor", "31 % of the labels are expected wrong"),
-        ({"misfit": 9.0}, "limited", "every reference 3.0 times more than neighbouring pixels"),
+        ({"misfit": 9.0}, "limited", "every reference 3.0 times more than the noise"),
         ({"common_field": 0.7}, "limited", "only 70 % of the field is in every image"),
+        ({"i0_relative_std": 0.02}, "limited", "I0 is uncertain by 2.0 %: it rests on few empty"),
+        ({"unidentified_share": 0.12}, "limited", "12 % of the specimen agrees with no reference"),
+        (
+            {"wrong_probability": wrong(0.12), "dispersion": 2.04},
+            "limited",
+            r"2345 counts per pixel \(variance 2 times the mean\)",
+        ),
     ],
 )
 def test_each_limit_has_its_verdict_cause_consequence_and_next_step(nvpf, facts, verdict, cause):
@@ -140,3 +147,10 @@ def test_an_axis_that_the_recipe_already_corrects_is_no_finding(nvpf):
     facts = replace(FINE, energy_axis=axis(0.32, 0.21))
     assert assess(facts, corrected).verdict == "good"
     assert assess(replace(FINE, energy_axis=axis()), corrected).verdict == "limited"
+
+
+def test_of_a_thin_specimen_the_verdict_says_so(nvpf):
+    quality = assess(replace(FINE, wrong_probability=wrong(0.2), largest_od=0.12), nvpf)
+    assert quality.action.startswith("The specimen is thin (largest OD 0.12)")
+    thick = assess(replace(FINE, wrong_probability=wrong(0.2), largest_od=0.9), nvpf)
+    assert thick.action == "Dwell longer, or scan with larger pixels."
