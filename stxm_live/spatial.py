@@ -31,6 +31,9 @@ MIXING = 0.3
 _STRAY = 0.01
 """Share of phases that are not among the neighbours in what a pixel may be mixed with."""
 
+_LARGE = 5.0
+"""Strength from which on an exponential needs care."""
+
 _IMPOSSIBLE = -1000.0
 """Log-likelihood relative to the best that no neighbours make up for."""
 
@@ -167,7 +170,8 @@ def potts_mixed(
         share += np.float32(_STRAY / n_phases)
         mixed = np.einsum("jyx,kjyx->kyx", share, pairs)
         mixed *= np.float32(mixing)
-        around -= around.max(axis=0)
+        if strength > _LARGE:
+            around -= around.max(axis=0)
         around *= np.float32(strength)
         support = np.exp(around, out=around)
         q = (own + mixed) * support
