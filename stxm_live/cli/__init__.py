@@ -10,6 +10,7 @@ from stxm_live.cli import figures, recipes, references, stacks
 from stxm_live.cli.check import check
 from stxm_live.cli.demo import demo
 from stxm_live.cli.export import export
+from stxm_live.cli.ioc import ioc
 from stxm_live.cli.serve import serve
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo)
+app.command()(ioc)
 app.command("map")(stacks.map_stack)
 app.command("import")(stacks.import_stacks)
 # -1 is a run, not an option

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from ophyd import Component as Cpt
 from ophyd import Device, EpicsMotor, EpicsSignal, EpicsSignalRO
 from ophyd import FormattedComponent as FCpt
 from ophyd.utils import LimitError
@@ -59,7 +60,7 @@ class EnergyAxis(Device):  # type: ignore[misc]
     def limits(self) -> Limits:
         """Lowest and highest energy in eV."""
         connect([self], timeout_s=self._connect_timeout_s)
-        return _limits(self.name, self.setpoint, self.pvs.limits)
+        return _limits(self.name, self.setpoint.limits, self.pvs.setpoint, self.pvs.limits)
 
     def check_value(self, value: float) -> None:
         """Raise LimitError, a ValueError, unless this energy is within the limits."""
@@ -110,18 +111,23 @@ class Stage(EpicsMotor):  # type: ignore[misc]
         How long to wait for the record when it is needed first.
     """
 
+    # the limits are those of the record's own fields; those that come with .VAL may be old
+    user_setpoint = Cpt(EpicsSignal, ".VAL", limits=False, auto_monitor=True)
+
     def __init__(
         self, *, name: str, pvs: StageNames, connect_timeout_s: float, **kwargs: Any
     ) -> None:
         self.pvs = pvs
         self._connect_timeout_s = connect_timeout_s
+        self._outcome: Outcome | None = None
         super().__init__(pvs.record, name=name, **kwargs)
 
     @property
     def limits(self) -> Limits:
         """Lowest and highest position in um."""
         connect([self], timeout_s=self._connect_timeout_s)
-        return _limits(self.name, self.user_setpoint, self.pvs.limits)
+        own = (self.low_limit_travel.get(), self.high_limit_travel.get())
+        return _limits(self.name, own, self.pvs.record, self.pvs.limits)
 
     def check_value(self, pos: float) -> None:
         """Raise LimitError, a ValueError, unless this position is within the limits."""
@@ -130,19 +136,24 @@ class Stage(EpicsMotor):  # type: ignore[misc]
     def set(self, new_position: float, **kwargs: Any) -> Outcome:
         """Move there; done when the record is."""
         self.check_value(new_position)
-        outcome = Outcome(self)
+        self._outcome = outcome = Outcome(self)
         outcome.deadline(self.pvs.timeout_s, lambda: self._problem(new_position))
         outcome.fail_if_lost(self.user_readback)
         move = super().set(new_position, **kwargs)
-        move.add_callback(
-            lambda move: outcome.end(
-                None if move.success else RuntimeError(self._problem(new_position))
-            )
-        )
+
+        def ended(move: Any) -> None:
+            # a motor record that was stopped by somebody else is done, too
+            arrived = abs(self.position - new_position) <= self.pvs.tolerance_um
+            well = move.success and arrived
+            outcome.end(None if well else RuntimeError(self._problem(new_position)))
+
+        move.add_callback(ended)
         return outcome
 
     def stop(self, *, success: bool = False) -> None:
         """Stop where it is; the move under way ends well only if ``success``."""
+        if success and self._outcome is not None:
+            self._outcome.end()
         if self.connected:
             super().stop(success=success)
         else:
@@ -155,20 +166,23 @@ class Stage(EpicsMotor):  # type: ignore[misc]
         pressed = [f"on its {side} limit switch" for side, on in switches.items() if on]
         return (
             f"{self.name}: {self.pvs.record} stands at {self.position:g} um"
-            f"{' ' + ' and '.join(pressed) if pressed else ''}, wanted {target_um:g} um; look at "
-            f"the stage, or raise timeout_s (now {self.pvs.timeout_s:g}) of stages.{self.name}"
+            f"{' ' + ' and '.join(pressed) if pressed else ''}, wanted {target_um:g} "
+            f"+- {self.pvs.tolerance_um:g} um; look at the stage, or raise timeout_s (now "
+            f"{self.pvs.timeout_s:g}) or tolerance_um of stages.{self.name}"
         )
 
 
-def _limits(name: str, signal: Any, configured: Limits | None) -> Limits:
+def _limits(
+    name: str, own: tuple[float | None, float | None], pv: str, configured: Limits | None
+) -> Limits:
     """Those of the PV narrowed by those of the file; without any nothing may move."""
-    low, high = signal.limits
+    low, high = own
     known = [configured] if configured else []
     if low is not None and high is not None and low < high:
         known.append((low, high))
     if not known:
         raise LimitError(
-            f"{name}: {signal.setpoint_pvname} has no limits; set them there, or as "
+            f"{name}: {pv} has no limits; set them there, or as "
             f"limits = [low, high] of {name} in the file of PV names"
         )
     return max(low for low, _ in known), min(high for _, high in known)

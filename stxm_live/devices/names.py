@@ -45,6 +45,7 @@ class StageNames(_Axis):
     """A motor record; ``limits`` in um, as for the energy."""
 
     record: PvName
+    tolerance_um: PositiveFloat = 0.5
 
 
 class ShutterNames(_Table):

@@ -51,7 +51,7 @@ class Shutter(Device):  # type: ignore[misc]
         """Open or close."""
         if value not in ("open", "close"):
             raise ValueError(f'{self.name}: set to {value!r}, expected "open" or "close"')
-        connect([self], timeout_s=self._connect_timeout_s)
+        self._connect(value)
         wanted = self.pvs.open_value if value == "open" else self.pvs.closed_value
         outcome = Outcome(self)
 
@@ -71,6 +71,14 @@ class Shutter(Device):  # type: ignore[misc]
         number = self.readback.subscribe(agrees, run=True)
         outcome.add_callback(lambda _: self.readback.unsubscribe(number))
         return outcome
+
+    def _connect(self, value: str) -> None:
+        try:
+            connect([self], timeout_s=self._connect_timeout_s)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"{self.name} was not told to {value} and stands as it did: {error}"
+            ) from error
 
     def pause(self) -> None:
         """Close for as long as the plan is paused."""

@@ -43,6 +43,7 @@ class Stage(PVGroup):
         self._bench = bench
         self._travel = travel
         self._limits_um = limits_um
+        self._n_moves = 0
         margin = _OVERTRAVEL * (limits_um[1] - limits_um[0])
         self._switches_um = (limits_um[0] - margin, limits_um[1] + margin)
 
@@ -69,13 +70,17 @@ class Stage(PVGroup):
         await fields.limit_violation.write(int(violated))
         if violated:
             raise SkipWrite
+        self._n_moves += 1
+        this_move = self._n_moves
         await fields.direction_of_travel.write(int(target_um > self._travel.position))
         await fields.motor_is_moving.write(1)
         await fields.done_moving_to_value.write(0)
         await self._switch_off()
         await self._travel.go(
-            target_um, bench=self._bench, tell=self._tell, may_go_on=self._inside_switches
+            target_um, bench=self._bench, tell=self._tell, within=self._switches_um
         )
+        if self._n_moves != this_move:  # the next move is under way already
+            return
         await fields.user_readback_value.write(self._travel.position)
         await fields.motor_is_moving.write(0)
         await fields.done_moving_to_value.write(1)
@@ -92,15 +97,6 @@ class Stage(PVGroup):
     async def _switch_off(self) -> None:
         await self.motor.field_inst.user_low_limit_switch.write(0)
         await self.motor.field_inst.user_high_limit_switch.write(0)
-
-    def _inside_switches(self, position_um: float) -> bool:
-        fields = self.motor.field_inst
-        pressed = (
-            fields.user_high_limit_switch
-            if fields.direction_of_travel.value
-            else fields.user_low_limit_switch
-        )
-        return not pressed.value
 
     async def _stop(self, instance: Any, value: int) -> int:
         if value:

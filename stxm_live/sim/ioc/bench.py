@@ -48,19 +48,20 @@ class Travel:
         *,
         bench: Bench,
         tell: Callable[[float], Awaitable[object]],
-        may_go_on: Callable[[float], bool] = lambda position: True,
+        within: tuple[float, float] = (-np.inf, np.inf),
     ) -> bool:
         """Move, telling every position; False if stopped, blocked or sent elsewhere on the way."""
         self._move += 1
         this_move = self._move
-        while self.position != target and may_go_on(self.position):
+        end = float(np.clip(target, *within))
+        while self.position != end:
             await asyncio.sleep(_TICK_S)
             if self._move != this_move:
                 return False
             if bench.fault == Fault.MOTOR_STUCK:
                 continue
             step = self.speed * bench.pace * _TICK_S
-            self.position += float(np.clip(target - self.position, -step, step))
+            self.position += float(np.clip(end - self.position, -step, step))
             await tell(self.position)
         return self.position == target
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,6 +52,7 @@ def run_server(
     OSError
         If the port is taken.
     """
+    _refuse_taken(interface, port)
     environment = ca_environment(interface, port)
     os.environ.update(environment)  # caproto reads them too
 
@@ -61,6 +63,19 @@ def run_server(
     asyncio.run(serve())
 
 
+def _refuse_taken(interface: str, port: int) -> None:
+    """Two servers would answer in turns; caproto would take another port without a word."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((interface, port))
+        except OSError as error:
+            raise OSError(
+                f"cannot listen on {interface}, port {port} ({error.strerror}); is another IOC "
+                "running there? Choose another port"
+            ) from error
+
+
 class _Server(Context):  # type: ignore[misc]
     """caproto's server, which can be made to vanish for a while."""
 
@@ -68,11 +83,10 @@ class _Server(Context):  # type: ignore[misc]
         super().__init__(pvs, interfaces)
         self._bench = bench
 
-    def __getitem__(self, name: str) -> Any:
-        """A record by name; none is known while disconnected."""
-        if self._bench.fault == Fault.DISCONNECTED:
-            raise KeyError(name)
-        return super().__getitem__(name)
+    async def _broadcaster_queue_iteration(self, addr: Any, commands: Any) -> None:
+        """Answer who searches, unless disconnected."""
+        if self._bench.fault != Fault.DISCONNECTED:
+            await super()._broadcaster_queue_iteration(addr, commands)
 
     async def broadcast_beacon_loop(self) -> None:
         """Send no beacons: nobody need know but those who search for it."""

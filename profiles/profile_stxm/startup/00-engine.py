@@ -1,0 +1,5 @@
+"""The RunEngine."""
+
+from bluesky import RunEngine
+
+RE = RunEngine({"beamline": "STXM"})

@@ -1,0 +1,36 @@
+"""Plans, catalogue, live maps and their pictures.
+
+(uid,) = RE(
+    stxm_stack(
+        image, energy, energies_ev=recipe.energies_ev, x_extent_um=(-2, 2), y_extent_um=(-2, 2),
+        nx=100, ny=100, shutter=shutter, monitors=[ring_current],
+    )
+)
+maps = live.wait(uid, timeout_s=30)
+"""
+
+# ruff: noqa: F401, F821  names for the user at the prompt, and from the files before this one
+import os
+import threading
+
+from stxm_live import LivePhaseMapper, Recipe, map_run
+from stxm_live.catalog import RawWriter, close_catalog, list_runs, open_catalog
+from stxm_live.display import LiveFigure
+from stxm_live.plans import stxm_overview, stxm_stack, wait_for_maps
+
+recipe = Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf")
+catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
+writer = RawWriter(catalog)
+live = LivePhaseMapper(recipe)
+figure = LiveFigure(os.environ.get("STXM_LIVE_PICTURES") or None)
+live.add_sink(figure, own_thread=True)
+
+RE.md["scan_id"] = max((run.scan_id or 0 for run in list_runs(catalog, limit=1)), default=0)
+RE.subscribe(writer)
+RE.subscribe(live)
+writer.guard(RE)
+
+# before the interpreter ends its threads, without which the embedded catalogue stores nothing
+threading._register_atexit(close_catalog, catalog)
+threading._register_atexit(writer.close)
+threading._register_atexit(live.close)  # the last one registered is called first

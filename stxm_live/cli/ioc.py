@@ -1,0 +1,65 @@
+"""The command that serves a simulated microscope over EPICS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.output import console
+
+PORT = 5094
+"""Not EPICS's own 5064, so that no real client meets the simulation by accident."""
+
+
+@one_line_errors
+def ioc(
+    prefix: Annotated[str, typer.Option(help="What the PV names begin with.")] = "STXM:",
+    size: Annotated[int, typer.Option(min=16, help="Rows and columns of the particle.")] = 160,
+    photons: Annotated[float, typer.Option(min=1, help="Photons per pixel and energy.")] = 2000.0,
+    seed: Annotated[int, typer.Option(help="Another seed is another particle.")] = 20,
+    pace: Annotated[
+        float, typer.Option(min=0.1, help="So many times faster than a real one.")
+    ] = 20.0,
+    port: Annotated[
+        int, typer.Option(min=1024, max=65535, help="Of Channel Access, TCP and UDP.")
+    ] = PORT,
+    interface: Annotated[
+        str, typer.Option(help="Address to listen on; all but loopback can be used by others.")
+    ] = "127.0.0.1",
+) -> None:
+    """Serve a simulated microscope with a battery particle over EPICS Channel Access.
+
+    Ends by Ctrl-C. Example: stxm-live ioc --pace 100
+    """
+    try:
+        import caproto  # noqa: F401
+    except ImportError as error:
+        raise ImportError("the IOC needs caproto: pip install 'stxm-live[epics]'") from error
+    import numpy as np
+
+    from stxm_live.recipe import Recipe
+    from stxm_live.sim.instrument import SimulatedMicroscope
+    from stxm_live.sim.ioc import Bench, run_server
+    from stxm_live.sim.microscope import Beam
+
+    simulated = SimulatedMicroscope.with_particle(
+        Recipe.load("nvpf").reference_spectra,
+        rng=np.random.default_rng(seed),
+        shape=(size, size),
+        beam=Beam(photons_per_pixel=photons, dark_counts=2.0),
+    )
+    bench = Bench(simulated.microscope, pace=pace)
+    run_server(bench, prefix=prefix, interface=interface, port=port, ready=_announce)
+    console.print("The IOC has ended.")
+
+
+def _announce(environment: Mapping[str, str]) -> None:
+    """What to type in the terminal of the client."""
+    console.print("The simulated microscope is served. In another terminal, first:\n")
+    for name, value in environment.items():
+        console.print(f"export {escape(name)}={escape(value)}")
+    console.print("\nThen: ipython --profile-dir=profiles/profile_stxm\nCtrl-C ends it.")

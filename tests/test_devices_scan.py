@@ -1,0 +1,102 @@
+"""Scans over real Channel Access: IOC and session are processes of their own."""
+
+import pytest
+from epics_process import free_port, run_client, run_with_ioc
+
+from stxm_live.recipe import Recipe
+
+pytestmark = pytest.mark.slow
+
+
+def test_thirteen_energies_are_mapped_live_as_from_the_catalogue(tmp_path):
+    told = run_with_ioc("scan_and_store", tmp_path / "runs")
+    assert told["status"] == "complete"
+    assert told["live_and_replayed_differ"] == []
+    assert told["energies_ev"] == pytest.approx(Recipe.load("nvpf").energies_ev, abs=1e-3)
+    # what is stored is what the simulated specimen shows at the energies read back
+    assert told["cube_error"] == 0
+    assert told["keys"] == ["energy", "energy_setpoint", "image", "image_index", "ring_current"]
+    assert told["image_key"]["shape"] == [48 * 40]
+    assert told["image_key"]["units"] == "counts"
+    assert told["hints"] == {"fields": []}
+    assert told["open_after"] is False
+
+
+def test_a_pause_closes_the_shutter_and_leaves_no_trace_and_an_abort_ends_well(tmp_path):
+    told = run_with_ioc("pause_and_abort", tmp_path)
+    n_images, was_open = told["paused"]
+    assert n_images == 2
+    assert was_open is False
+    assert told["resumed_differs_by"] == 0
+    assert told["after_resume"] == ["success", False]
+    assert told["aborted"][0] == "abort"
+    assert told["aborted"][2] is False
+    assert told["counter_state"] == 0
+    assert told["dark"] == pytest.approx(3.0, abs=0.2)
+
+
+def test_lines_make_the_same_image_and_what_was_moved_goes_back(tmp_path):
+    told = run_with_ioc("lines_and_overview", tmp_path)
+    assert told["lines_and_images_differ_by"] == 0
+    assert told["y_um"][:6] == pytest.approx(told["y_um"][6:])
+    assert told["y_um"][0] == -told["y_um"][5]
+    assert told["y_after"] == pytest.approx(0.3)
+    assert told["overview"] == ["success", {"primary": 2}]
+    assert told["energy_after"] == pytest.approx(510.0, abs=1e-3)
+    assert told["open_after"] is False
+
+
+def test_what_is_out_of_reach_is_refused_before_anything_moves(tmp_path):
+    told = run_with_ioc("refusals", tmp_path)
+    refused = {key: error for key, (_, error) in told["refused"].items()}
+    assert refused == {
+        "energy": "energy: 3000 eV is beyond the high limit, 2500 eV (STXM:ENERGY)",
+        "x": "sample_x: 51 um is beyond the high limit, 50 um (STXM:FINE:X)",
+        "y": "sample_y: -51 um is beyond the low limit, -50 um (STXM:FINE:Y)",
+        "new limit": "sample_x: 0.6 um is beyond the high limit, 0.5 um (STXM:FINE:X)",
+    }
+    assert told["moved"] is False
+    assert told["documents"] == 0
+
+
+def test_every_fault_of_the_hardware_is_named_with_its_pv(tmp_path):
+    told = run_with_ioc("faults", tmp_path)
+    assert "STXM:IMAGE:GO did not complete within 3.88 s" in told["counter hangs"][1]
+    assert told["reason"] == told["counter hangs"][1]
+    assert 3.8 < told["seconds"] < 20
+    assert told["open"] is False
+    assert "STXM:IMAGE:INDEX did not move from" in told["image dropped"][1]
+    assert "STXM:ENERGY:RBV reads" in told["energy stuck"][1]
+    assert "wanted 530 +- 0.05 eV" in told["energy stuck"][1]
+    assert told["stage stuck"][0] == "TimeoutError"
+    assert "STXM:FINE:X stands at 0 um, wanted 5 +- 0.5 um" in told["stage stuck"][1]
+    assert "STXM:FINE:X stands at 55 um on its high limit switch" in told["limit switch"][1]
+    well, badly, stands = told["stopped"]
+    assert well is None
+    assert badly == ["RuntimeError", "energy was stopped"]
+    assert stands
+    assert "was disconnected; is its IOC running?" in told["disconnected"][1]
+    assert told["afterwards"] == "success"
+
+
+def test_an_ioc_that_dies_fails_the_scan_clearly_and_the_next_one_runs(tmp_path):
+    told = run_client("ioc_dies", tmp_path, free_port())
+    kind, error = told["error"]
+    assert kind == "ConnectionError"
+    assert error.startswith("shutter was not told to close and stands as it did: ")
+    assert "STXM:SHUTTER" in error
+    assert told["stop"] == ["fail", error]
+    assert told["n_images"] == told["n_energies"] == 4
+    assert told["status"] == "incomplete"
+    assert any("9 energies" in warning for warning in told["warnings"])
+    assert told["again"] is None
+    assert told["status_again"] == "complete"
+    assert told["exit_code"] == 0
+
+
+def test_pvs_that_do_not_answer_are_named_and_nothing_is_recorded(tmp_path):
+    told = run_client("nobody_answers", tmp_path, free_port())
+    assert told["message"].startswith("105 PVs do not answer within 0.5 s: STXM:ENERGY:RBV, ")
+    assert "and 95 more; searched in 127.0.0.1, port " in told["message"]
+    assert told["plan"][0] == "ConnectionError"
+    assert "STXM:IMAGE:DATA" in told["plan"][1]
