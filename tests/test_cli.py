@@ -57,6 +57,8 @@ def test_the_commented_lines_of_a_new_recipe_are_valid_too(tmp_path):
     values = tomllib.loads(setting.sub(r"\1", text))
     assert values["resolver"] == {
         "method": "likelihood",
+        "spatial": "potts",
+        "audit": "list",
         "candidates": "pair",
         "statistics": "training",
         "baseline": "auto",
@@ -106,7 +108,7 @@ def test_the_demo_grows_maps_and_replays_identically_in_a_new_process(run):
     code, text = run("demo", "d", "--size", 64, "--frame-time", 0.7, "--seed", 3)
     assert code == 0, text
     assert "identical to the stored result, bit for bit" in text
-    for name in ("Pearson correlation", "the paper's map", "likelihood with"):
+    for name in ("Pearson correlation", "the paper's map", "the most probable phase"):
         assert re.search(rf"{name}[^:]*: [5-9]\d\.\d % of the pixels right", text)
     pictures = [np.asarray(Image.open(p)) for p in sorted(Path("d/pictures").glob("energy-*.png"))]
     assert len(pictures) >= 5  # all 13, unless drawing is slower than the scan

@@ -34,6 +34,13 @@ references = "references.csv"
 # The energies of the scan that take part, in eV; all of them if this is left out.
 # energies_ev = [505, 513.2, 515.6]
 # exclude_energies_ev = []
+# The true photon energy is the scan's plus this, and the beam is wider than that of the
+# references by this standard deviation, as far as you know.
+# energy_offset_ev = 0.0
+# energy_width_ev = 0.0
+# Look for both in the scan as well; the verdict speaks of an offset above the warning.
+# energy_fit = true
+# energy_warning_ev = 0.05
 
 # Two best Pearson coefficients closer than this are ambiguous.
 # ambiguity_threshold = 0.005
@@ -60,16 +67,33 @@ source = "empty-region"
 # enabled = true
 # A longer shift is an error that names the image; no limit if left out.
 # max_shift_px = 30
+# Lay the images on the one of "best-contrast", on the one at reference_ev ("constant"), or each
+# on the one before ("preceding").
+# reference = "best-contrast"
+# reference_ev = 517.5
+# Compare edge strength, or the images themselves; all of them, or a box x0, x1, y0, y1 in um.
+# edges = true
+# region_um = [0.0, 1.5, 0.0, 1.5]
+# Apply these shifts (energy_ev,shift_y_px,shift_x_px) instead of looking for them.
+# shifts = "shifts.csv"
+# Register each image once more against what the others predict; expect the drift to go on.
+# refine = true
+# smooth_drift = false
 
 [specimen]
 # Which pixels are specimen: a .msk, .npy or .png file; found from the images if left out.
 # mask = "mask.png"
 
 [resolver]
-# "likelihood" (counting statistics and the scan's phase frequencies), "mahalanobis" (the
-# paper: nearest cluster in latent space, for ambiguous pixels), "euclidean", "centroid" or
-# "knn" (the paper's alternatives to it), or "pearson".
+# "likelihood" (counting statistics, mixtures of two phases), "posterior" (the same by a network
+# of the model), "mahalanobis" (the paper: nearest cluster in latent space, for ambiguous
+# pixels), "euclidean", "centroid" or "knn" (the paper's alternatives to it), or "pearson".
 # method = "likelihood"
+# For likelihood and posterior: neighbours are likely to be of one phase ("potts"), or each pixel
+# is on its own, with the scan's phase frequencies ("none").
+# spatial = "potts"
+# Clear pixels that latent space contradicts: "list" them, or "resolve" them like ambiguous ones.
+# audit = "list"
 # The phases an ambiguous pixel may go to in latent space: "pair" or "all".
 # candidates = "pair"
 # Clusters of the "training" set, or of the "scan"'s own unambiguous pixels.
