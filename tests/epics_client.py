@@ -263,13 +263,23 @@ def faults(folder):
     session.put_high_limit(50.0)
     told["stopped"] = stopped(d.energy)
     session.put("FAULT:SECONDS", 1.0)
-    forget = session.after_event(1, lambda: session.put("FAULT", 4))
-    told["disconnected"] = session.fails(session.plan(dwell_ms=8.0, **few))
-    forget()
+    while_counting(d.image, lambda: session.put("FAULT", 4))
+    told["disconnected"] = session.fails(session.plan(dwell_ms=40.0, **few))
     d.connect()
     session.docs.clear()
     told["afterwards"] = session.fails(session.plan(**few)) or session.stop()["exit_status"]
     return told
+
+
+def while_counting(counter, act):
+    """Act once, on a thread of its own, when the counter counts next."""
+
+    def see(*, value, **_):
+        if value == 2:
+            counter.state.unsubscribe(number)
+            threading.Thread(target=act).start()
+
+    number = counter.state.subscribe(see, run=False)
 
 
 def message(status):

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import made_up_backend
@@ -52,6 +53,17 @@ def test_each_energy_gives_a_picture_that_differs_from_the_one_before(tmp_path):
     pictures = [imread(path) for path in live.written]
     changes = [np.any(a != b, axis=-1).mean() for a, b in pairwise(pictures)]
     assert min(changes) > 0.02
+
+
+def test_an_overview_of_one_energy_is_drawn():
+    view = made_up.view(0)
+    one = {
+        name: getattr(view, name)[..., :1] for name in ("measured", "mean_spectrum", "reference_od")
+    }
+    live = LiveFigure()
+    live.on_cube(replace(view, energies_ev=view.energies_ev[:1], od=view.od[:1], **one))
+    live.on_error(view.key.run_uids[0], ValueError("maps need at least two images"))
+    assert live.image().std() > 0
 
 
 def test_every_revision_of_a_result_has_a_picture_of_its_own(tmp_path):

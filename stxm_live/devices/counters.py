@@ -115,6 +115,7 @@ class LineCounter(Device):  # type: ignore[misc]
 
     def trigger(self) -> Outcome:
         """Count once."""
+        connect([self], timeout_s=self._connect_timeout_s)
         if self._exposure is not None and not self._exposure.done:
             self.stop(success=True)
         self._exposure = outcome = Outcome(self)

@@ -99,8 +99,11 @@ def _draw_separability(ax: Axes, view: CubeView) -> None:
     usable = view.measured & np.isfinite(view.reference_od).all(axis=0)
     energies = np.asarray(view.energies_ev)
     known = np.isfinite(view.reference_od).all(axis=0)
-    references = ReferenceSpectra(view.phase_names, energies[known], view.reference_od[:, known])
-    correlation = references.correlation(energies[usable].tolist())
+    correlation = np.full(2 * (len(view.phase_names),), np.nan)
+    if known.sum() > 1:  # with a single energy, as in an overview, nothing correlates
+        od = view.reference_od[:, known]
+        references = ReferenceSpectra(view.phase_names, energies[known], od)
+        correlation = references.correlation(energies[usable].tolist())
     draw_separability(ax, correlation, view.inseparable, view.phase_names)
 
 
