@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from stxm_live.display.lettering import plain, side_legend, wrapped
 from stxm_live.display.palette import AMBIGUOUS, DIMMEST, GROUND, SPECIMEN, phase_colors
-from stxm_live.display.panels import draw_ambiguity, draw_od_image, draw_phase_map
+from stxm_live.display.panels import Sureness, draw_ambiguity, draw_od_image, draw_phase_map
 from stxm_live.display.raster import draw_raster, field_of
 from stxm_live.display.spectra import draw_separability, draw_spectra, scaled_to
 
@@ -83,8 +83,9 @@ def test_pixels_without_a_value_are_counted(ax):
 def test_reliability_dims_a_pixel_and_keeps_its_hue(ax):
     index = np.array([[0, 0, 0, 0], [1, 1, 1, -1]])
     reliability = np.array([[0.0, 5.0, 5.0, 5.0], [5.0, 5.0, 5.0, np.nan]])
+    sureness = Sureness.of_reliability(reliability)
     colors = np.array([[1.0, 0.5, 0.0], [0.0, 0.0, 1.0]])
-    draw_phase_map(ax, index, (0, 3, 0, 1), ["A", "B"], colors, title="", reliability=reliability)
+    draw_phase_map(ax, index, (0, 3, 0, 1), ["A", "B"], colors, title="", sureness=sureness)
     shown = ax.images[0].get_array()
     np.testing.assert_allclose(shown[0, 1], colors[0])
     np.testing.assert_allclose(shown[0, 0], DIMMEST * colors[0])
@@ -168,3 +169,9 @@ def test_any_name_is_drawn_as_it_is(ax, name):
 
 def test_a_line_is_wrapped_before_a_number_never_between_it_and_its_unit():
     assert wrapped("an energy of 518.3 eV", 18, 3) == "an energy of\n518.3\u00a0eV"
+
+
+def test_a_phase_that_is_as_likely_wrong_as_right_is_dimmest(ax):
+    wrong = np.array([[0.0, 0.25, 0.5, 0.9]])
+    share = Sureness.of_probability(wrong).share
+    np.testing.assert_allclose(share, [[1.0, 0.5, 0.0, 0.0]])

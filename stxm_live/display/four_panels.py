@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stxm_live.display.layout import panel_axes, write_footer, write_header
 from stxm_live.display.palette import FAINT, VERDICT, Palette, phase_colors
 from stxm_live.display.panels import (
+    Sureness,
     draw_ambiguity,
     draw_no_map_yet,
     draw_od_image,
@@ -108,7 +109,7 @@ def _draw_separability(ax: Axes, view: CubeView) -> None:
 
 
 def draw_final(figure: Figure, maps: PhaseMaps, *, palette: Palette = "roma") -> None:
-    """OD image, spectra, phase map with reliability as brightness, and ambiguity of a result.
+    """OD image, spectra, phase map with its certainty as brightness, and ambiguity of a result.
 
     ``figure`` is an empty one.
     """
@@ -143,6 +144,11 @@ def draw_spectra_of_maps(ax: Axes, maps: PhaseMaps, *, palette: Palette = "roma"
 def draw_final_map(ax: Axes, maps: PhaseMaps, *, palette: Palette = "roma") -> None:
     """The resolved map where there is one, dimmed where it is unsure."""
     resolved = maps.resolved_index is not None
+    if resolved and maps.wrong_probability is not None:
+        sureness = Sureness.of_probability(maps.wrong_probability)
+        meaning = "probability of being right"
+    else:
+        sureness, meaning = Sureness.of_reliability(maps.reliability), "reliability R"
     draw_phase_map(
         ax,
         maps.final_index,
@@ -150,9 +156,9 @@ def draw_final_map(ax: Axes, maps: PhaseMaps, *, palette: Palette = "roma") -> N
         maps.phase_names,
         phase_colors(maps.phase_names, maps.colors, palette=palette),
         title="Resolved phase map" if resolved else "Phase map (largest correlation)",
-        subtitle=f"{method_in_words(maps)}; brightness: reliability R",
+        subtitle=f"{method_in_words(maps)}; brightness: {meaning}",
         fractions=maps.resolved_fractions if resolved else maps.fractions,
-        reliability=maps.reliability,
+        sureness=sureness,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,28 @@ def draw_od_image(
     set_titles(ax, f"Optical density at {energy_ev:.2f} eV", subtitle or note)
 
 
+class Sureness(NamedTuple):
+    """How bright each pixel is, 0 to 1 of shape (ny, nx), and what the ends mean."""
+
+    share: NDArray[np.floating]
+    sure: str
+    unsure: str
+
+    @classmethod
+    def of_reliability(cls, reliability: NDArray[np.floating]) -> Sureness:
+        """From R = 100 (Q1 - Q2); full from the 75th percentile on."""
+        finite = reliability[np.isfinite(reliability)]
+        full = max(float(np.percentile(finite, 75)), 1e-6) if finite.size else 1.0
+        share = np.clip(reliability / full, 0.0, 1.0)
+        return cls(share, f"R ≥ {full:.2g}", "R near 0")
+
+    @classmethod
+    def of_probability(cls, wrong_probability: NDArray[np.floating]) -> Sureness:
+        """From the probability of a wrong phase; none from one half on."""
+        share = np.clip(1 - 2 * wrong_probability, 0.0, 1.0)
+        return cls(share, "100 % right", "50 % or less")
+
+
 def draw_phase_map(
     ax: Axes,
     index: NDArray[np.integer],
@@ -69,9 +91,9 @@ def draw_phase_map(
     title: str,
     subtitle: str = "",
     fractions: NDArray[np.float64] | None = None,
-    reliability: NDArray[np.floating] | None = None,
+    sureness: Sureness | None = None,
 ) -> None:
-    """Each pixel in the colour of its phase; with ``reliability``, unsure pixels are dimmer.
+    """Each pixel in the colour of its phase; with ``sureness``, unsure pixels are dimmer.
 
     Parameters
     ----------
@@ -80,22 +102,20 @@ def draw_phase_map(
     colors : ndarray of shape (n_phases, 3)
     fractions : ndarray of shape (n_phases,), optional
         Shares for the legend, 0 to 1; counted from ``index`` if not given.
-    reliability : ndarray of shape (ny, nx), optional
-        R = 100 (Q1 - Q2). The brightness is full from the 75th percentile on.
+    sureness : Sureness, optional
     """
     shown = index >= 0
     rgb = np.empty((*index.shape, 3), dtype=np.float32)
     rgb[:] = _rgb(GROUND)
     rgb[shown] = colors[index[shown]]
     entries = _phase_entries(index, phase_names, colors, fractions)
-    if reliability is not None and shown.any():
-        full = _full_reliability(reliability[shown])
-        share = np.clip(np.nan_to_num(reliability[shown]) / full, 0.0, 1.0)
+    if sureness is not None and shown.any():
+        share = np.nan_to_num(sureness.share[shown])
         rgb[shown] *= (DIMMEST + (1.0 - DIMMEST) * share)[:, None]
         entries += [
             (None, ""),
-            (_patch("white"), f"sure: R ≥ {full:.2g}"),
-            (_patch((DIMMEST,) * 3), "dim: unsure, R near 0"),
+            (_patch("white"), f"sure: {sureness.sure}"),
+            (_patch((DIMMEST,) * 3), f"dim: unsure, {sureness.unsure}"),
         ]
     draw_raster(ax, rgb, extent_um)
     set_titles(ax, title, subtitle)
@@ -122,11 +142,6 @@ def _percent(share: float) -> str:
     """A percentage padded with figure spaces to the width of 100.0 %."""
     number = "<0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}"
     return number.rjust(5, "\u2007") + " %"
-
-
-def _full_reliability(values: NDArray[np.floating]) -> float:
-    finite = values[np.isfinite(values)]
-    return max(float(np.percentile(finite, 75)), 1e-6) if finite.size else 1.0
 
 
 def draw_no_map_yet(
