@@ -102,10 +102,9 @@ def believe(
     fitted = fit_mixtures(od, photons, references, dispersion=fit.dispersion, baseline=baseline)
     hypotheses, method, notes = fitted.hypotheses, "likelihood", []
     if recipe.resolver.method == "posterior" and model is not None and latent is not None:
-        if model.head is None or model.bundle.info.head is None:
-            notes.append(
-                "the model has no posterior head: probabilities are by likelihood; train it again"
-            )
+        problem = _unfit_head(model, recipe)
+        if model.head is None or model.bundle.info.head is None or problem:
+            notes.append(f"{problem}: probabilities are by likelihood instead of posterior")
         else:
             method, known = "posterior", model.bundle.info.head.photons
             hypotheses = Hypotheses.of_head(
@@ -119,12 +118,25 @@ def believe(
     return Beliefs(assigned.probability, assigned.mixed, unidentified(fitted), method, tuple(notes))
 
 
+def _unfit_head(model: LatentModel, recipe: Recipe) -> str:
+    """Why the posterior head must not be asked; empty if it may."""
+    if model.head is None or model.bundle.info.head is None:
+        return "the model has no posterior head (train it again)"
+    if recipe.energy_offset_ev or recipe.energy_width_ev:
+        return (
+            "the model's posterior head was trained with references as they are, the recipe "
+            f"corrects their energy axis (offset {recipe.energy_offset_ev:+g} eV, width "
+            f"{recipe.energy_width_ev:g} eV)"
+        )
+    return ""
+
+
 def _beyond(known: tuple[float, float], photons: NDArray[np.float64]) -> list[str]:
     """A warning if the scan has other photon numbers than the head was trained for."""
     typical = float(np.median(photons)) if photons.size else known[0]
     if known[0] <= typical <= known[1]:
         return []
     return [
-        f"the scan has about {typical:.3g} effective photons, the model's head was trained for "
-        f"{known[0]:.3g} to {known[1]:.3g}: its probabilities are those of the nearest it knows"
+        f"the scan has about {typical:.0f} effective photons, the model's head was trained for "
+        f"{known[0]:g} to {known[1]:g}: its probabilities are those of the nearest it knows"
     ]

@@ -14,7 +14,6 @@ from stxm_live.normalisation import RegisteredStack
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
 from stxm_live.resolution import Spectra, compared, has_baseline, resolve_spectra
-from stxm_live.resolver import STRATEGIES
 
 WIDTH_WARNING_EV = 0.1
 """Extra width above which the verdict speaks of it."""
@@ -129,7 +128,7 @@ def _mapped_again(
             "the map with the energy axis corrected is made without "
             f"{listed_ev(energies[~covered])} eV, which the references no longer cover"
         )
-    if recipe.resolver.method in STRATEGIES:
+    if again.method != recipe.resolver.method:
         notes.append(
             f"the map with the energy axis corrected is resolved by {again.method} instead of "
             f"{recipe.resolver.method}: {no_model}"
