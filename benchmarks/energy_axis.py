@@ -23,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from truth_table.pure import phase_frequencies, posterior
 
 from stxm_live import Recipe, ReferenceSpectra, Stack
 from stxm_live.calibration import EnergyAxis, fit_energy_axis
 from stxm_live.correction import Correction, correct, departs
 from stxm_live.files import read_stack
-from stxm_live.likelihood import fit_references, phase_frequencies, posterior
+from stxm_live.likelihood import fit_references
 from stxm_live.references import read_spectrum
 from stxm_live.registration import Registrar
 from stxm_live.resolution import correlated, resolve_spectra

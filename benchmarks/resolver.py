@@ -17,9 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import Recipe
+from stxm_live.frequencies import by_frequencies
+from stxm_live.hypotheses import Hypotheses
 from stxm_live.latent import load_model
 from stxm_live.likelihood import fit_references
-from stxm_live.mixtures import Hypotheses, by_frequencies, fit_mixtures
+from stxm_live.mixtures import fit_mixtures
 from stxm_live.spatial import potts_mixed
 
 

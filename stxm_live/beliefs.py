@@ -8,15 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.frequencies import by_frequencies
+from stxm_live.hypotheses import Hypotheses, effective_photons
 from stxm_live.latent import LatentModel
 from stxm_live.likelihood import Fit
-from stxm_live.mixtures import (
-    Hypotheses,
-    by_frequencies,
-    effective_photons,
-    fit_mixtures,
-    unidentified,
-)
+from stxm_live.mixtures import fit_mixtures, unidentified
 from stxm_live.recipe import Recipe
 from stxm_live.spatial import potts_mixed
 

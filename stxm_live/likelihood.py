@@ -1,4 +1,4 @@
-"""Which phase a spectrum is, by counting statistics and the scan's own phase frequencies."""
+"""How well each reference alone explains a spectrum, by counting statistics."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 
 _CHUNK = 4096
 """Pixels taken at once: their float64 copies stay in the processor's cache."""
-
-_EM_PIXELS = 20_000
-"""Pixels that the phase frequencies are estimated from, evenly spread over the specimen."""
 
 _GAIN_PIXELS = 4_000
 """Pixels that the counter's gain is estimated from."""
@@ -175,57 +172,3 @@ def dispersion_of(chi2: NDArray[np.floating], degrees: int) -> float:
         return 1.0
     expected = degrees * (1 - 2 / (9 * degrees)) ** 3
     return max(float(np.median(chi2)) / expected, float(np.finfo(np.float32).tiny))
-
-
-def phase_frequencies(
-    log_likelihood: NDArray[np.floating], *, tolerance: float = 1e-6, max_iterations: int = 1000
-) -> NDArray[np.float64]:
-    """How often each phase occurs in the scan, by expectation maximisation.
-
-    Parameters
-    ----------
-    log_likelihood : ndarray of shape (n_phases, n_spectra)
-        An even selection of at most 20 000 spectra is used.
-
-    Returns
-    -------
-    ndarray of shape (n_phases,)
-        Adds up to 1. Rare phases are underestimated when the noise is large.
-    """
-    n_phases, n_spectra = log_likelihood.shape
-    if n_spectra == 0:
-        return np.full(n_phases, 1 / n_phases)
-    chosen = log_likelihood[:, :: max(1, -(-n_spectra // _EM_PIXELS))].astype(np.float64)
-    weight = np.exp(chosen - chosen.max(axis=0))
-    frequency = np.full(n_phases, 1 / n_phases)
-    for _ in range(max_iterations):
-        share = weight / (frequency @ weight)
-        updated = frequency * share.mean(axis=1)
-        change = np.abs(updated - frequency).max()
-        frequency = updated
-        if change < tolerance:
-            break
-    return np.asarray(frequency / frequency.sum())
-
-
-def posterior(
-    log_likelihood: NDArray[np.floating], frequencies: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Probability of each phase for every spectrum.
-
-    Parameters
-    ----------
-    log_likelihood : ndarray of shape (n_phases, n_spectra)
-    frequencies : ndarray of shape (n_phases,)
-
-    Returns
-    -------
-    ndarray of shape (n_phases, n_spectra), float32
-        Adds up to 1 over the phases.
-    """
-    with np.errstate(divide="ignore"):
-        weight = log_likelihood + np.log(frequencies)[:, None]
-    weight -= weight.max(axis=0)
-    np.exp(weight, out=weight)
-    weight /= weight.sum(axis=0)
-    return weight.astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.mixtures import Assignment, Hypotheses, assignment
+from stxm_live.hypotheses import Assignment, Hypotheses, assignment
 
 STRENGTH = 0.55
 """Log-odds that one certain neighbour gives its phase, where the spectra say something."""

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from stxm_live.bundle import HEAD, Bundle, BundleError, write_bundle
-from stxm_live.mixtures import Hypotheses, by_frequencies, effective_photons, fit_mixtures
+from stxm_live.frequencies import by_frequencies
+from stxm_live.hypotheses import Hypotheses, effective_photons
+from stxm_live.mixtures import fit_mixtures
 from stxm_live.recipe import Recipe
 from stxm_live.references import ReferenceSpectra
 from stxm_live.training.head import labelled_spectra, train_head

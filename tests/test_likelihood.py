@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 from scipy.special import softmax
 from scipy.stats import chi2 as chi_squared
 
-from stxm_live.likelihood import fit_references, phase_frequencies, posterior
+from stxm_live.likelihood import fit_references
 
 N_SPECTRA = 20_000
 
@@ -85,7 +85,7 @@ def test_a_handful_of_photons_does_not_break_the_misfit(references):
 def test_probabilities_are_calibrated_on_the_models_own_spectra(references, i0, baseline):
     od, photons, phase = counted(references, i0=i0)
     fit = fit_references(od, photons, references, baseline=baseline)
-    probability = posterior(fit.log_likelihood, np.full(5, 0.2))
+    probability = softmax(fit.log_likelihood, axis=0)
     right = probability.argmax(axis=0) == phase
     sure = probability.max(axis=0)
     assert sure.mean() == pytest.approx(right.mean(), abs=0.015)
@@ -101,7 +101,7 @@ def test_counts_noisier_or_quieter_than_photons_show_in_the_dispersion_only(refe
     od, photons, phase = counted(references, i0=2000, gain=gain)
     fit = fit_references(od, photons, references)
     assert fit.dispersion == pytest.approx(gain, rel=0.1)
-    probability = posterior(fit.log_likelihood, np.full(5, 0.2))
+    probability = softmax(fit.log_likelihood, axis=0)
     right = probability.argmax(axis=0) == phase
     assert probability.max(axis=0).mean() == pytest.approx(right.mean(), abs=0.02)
 
@@ -122,9 +122,7 @@ def test_pure_noise_on_the_support_is_no_phase_in_particular(references):
     rng = np.random.default_rng(0)
     photons = rng.poisson(1000, (13, N_SPECTRA)).astype(float)
     fit = fit_references(np.log(1000 / photons), photons, references)
-    assert posterior(fit.log_likelihood, np.full(5, 0.2)).mean(axis=1) == pytest.approx(
-        0.2, abs=0.03
-    )
+    assert softmax(fit.log_likelihood, axis=0).mean(axis=1) == pytest.approx(0.2, abs=0.03)
 
 
 @settings(max_examples=15, deadline=None)
@@ -156,69 +154,10 @@ def test_a_spectrum_is_fitted_the_same_wherever_it_stands_in_a_large_map(referen
     )  # the gain is the map's own
 
 
-def test_the_planted_frequencies_of_the_phases_are_found_again(references):
-    planted = np.array([0.05, 0.4, 0.3, 0.05, 0.2])
-    od, photons, phase = counted(references, i0=1500, frequencies=planted)
-    found = phase_frequencies(fit_references(od, photons, references).log_likelihood)
-    assert found.sum() == pytest.approx(1)
-    np.testing.assert_allclose(found, np.bincount(phase) / N_SPECTRA, atol=0.01)
-
-
-def test_knowing_the_frequencies_makes_more_labels_right(references):
-    planted = np.array([0.02, 0.06, 0.12, 0.2, 0.6])
-    od, photons, phase = counted(references, i0=300, frequencies=planted)
-    log_likelihood = fit_references(od, photons, references).log_likelihood
-    flat = posterior(log_likelihood, np.full(5, 0.2)).argmax(axis=0)
-    probability = posterior(log_likelihood, phase_frequencies(log_likelihood))
-    known = probability.argmax(axis=0)
-    assert (known == phase).mean() > (flat == phase).mean() + 0.02
-    assert probability.max(axis=0).mean() == pytest.approx((known == phase).mean(), abs=0.02)
-
-
-def test_the_frequencies_are_a_fixed_point_of_expectation_maximisation():
-    rng = np.random.default_rng(1)
-    log_likelihood = 3 * rng.normal(size=(4, 3000))
-    found = phase_frequencies(log_likelihood, tolerance=1e-12, max_iterations=100_000)
-    share = softmax(log_likelihood + np.log(found)[:, None], axis=0)
-    np.testing.assert_allclose(share.mean(axis=1), found, atol=1e-9)
-
-
-def test_phases_that_no_spectrum_tells_apart_are_equally_frequent():
-    np.testing.assert_allclose(phase_frequencies(np.full((5, 30), -1e4)), 0.2)
-    assert phase_frequencies(np.zeros((5, 0))).tolist() == [0.2] * 5
-
-
-def test_a_large_map_has_the_frequencies_of_an_even_selection():
-    phase = np.arange(90_001) % 3
-    log_likelihood = np.where(np.arange(3)[:, None] == np.sort(phase), 0.0, -50.0)
-    np.testing.assert_allclose(phase_frequencies(log_likelihood), 1 / 3, atol=1e-3)
-
-
-@settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 10**6), spread=st.floats(0, 1e5))
-def test_probabilities_add_up_to_one_and_are_those_of_bayes(seed, spread):
-    rng = np.random.default_rng(seed)
-    log_likelihood = spread * rng.normal(size=(5, 20)) - 1e4
-    frequencies = rng.dirichlet(np.ones(5))
-    before = log_likelihood.copy()
-    probability = posterior(log_likelihood, frequencies)
-    assert probability.dtype == np.float32
-    np.testing.assert_allclose(probability.sum(axis=0), 1, atol=1e-6)
-    expected = softmax(log_likelihood + np.log(frequencies)[:, None], axis=0)
-    np.testing.assert_allclose(probability, expected, atol=1e-6)
-    np.testing.assert_array_equal(log_likelihood, before)
-
-
-def test_a_phase_that_never_occurs_has_no_probability():
-    probability = posterior(np.array([[5.0], [0.0], [0.0]]), np.array([0.0, 0.5, 0.5]))
-    assert probability[:, 0].tolist() == [0, 0.5, 0.5]
-
-
 def test_without_any_spectrum_there_is_nothing_to_fit(references):
     fit = fit_references(np.zeros((13, 0)), np.zeros((13, 0)), references)
     assert fit.chi2.shape == (5, 0)
     assert fit.dispersion == 1
-    assert posterior(fit.log_likelihood, np.full(5, 0.2)).shape == (5, 0)
 
 
 @pytest.mark.parametrize("unit", [1e-12, 1e-3, 1e6])
@@ -226,8 +165,8 @@ def test_the_unit_of_the_counts_does_not_matter(references, unit):
     od, photons, _ = counted(references, i0=1000, n=500)
     expected = fit_references(od, photons, references)
     fit = fit_references(od, photons * unit, references)
-    share = posterior(expected.log_likelihood, np.full(5, 0.2))
-    np.testing.assert_allclose(posterior(fit.log_likelihood, np.full(5, 0.2)), share, atol=2e-3)
+    share = softmax(expected.log_likelihood, axis=0)
+    np.testing.assert_allclose(softmax(fit.log_likelihood, axis=0), share, atol=2e-3)
     assert fit.dispersion == pytest.approx(expected.dispersion * unit, rel=1e-3)
 
 
@@ -236,6 +175,6 @@ def test_no_spectrum_is_told_to_be_a_reference_that_is_flat_at_these_energies(re
     od, photons, _ = counted(references, i0=1000, n=50)
     flat = np.array([*references[:4], np.full(13, 0.3 if baseline else 0.0)])
     fit = fit_references(od, photons, flat, baseline=baseline)
-    share = posterior(fit.log_likelihood, phase_frequencies(fit.log_likelihood))
+    share = softmax(fit.log_likelihood, axis=0)
     assert np.isfinite(share).all()
     assert (share[4] == 0).all()

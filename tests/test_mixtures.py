@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from stxm_live.frequencies import by_frequencies
+from stxm_live.hypotheses import Hypotheses
 from stxm_live.likelihood import fit_references
-from stxm_live.mixtures import Hypotheses, by_frequencies, fit_mixtures, unidentified
+from stxm_live.mixtures import fit_mixtures, unidentified
 from stxm_live.spatial import potts, potts_mixed
 
 REFERENCES = np.array(

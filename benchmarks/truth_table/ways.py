@@ -12,16 +12,13 @@ from scipy.optimize import nnls
 from stxm_live.bundle import Bundle
 from stxm_live.correlation import BestTwo, ambiguous, best_two, pearson
 from stxm_live.encoder import Network
-from stxm_live.likelihood import fit_references, phase_frequencies, posterior
-from stxm_live.mixtures import (
-    Assignment,
-    Hypotheses,
-    by_frequencies,
-    fit_mixtures,
-    unidentified,
-)
+from stxm_live.frequencies import by_frequencies
+from stxm_live.hypotheses import Assignment, Hypotheses
+from stxm_live.likelihood import fit_references
+from stxm_live.mixtures import fit_mixtures, unidentified
 from stxm_live.resolver import CANDIDATES, STRATEGIES, distance_by, resolve
 from stxm_live.spatial import potts, potts_mixed
+from truth_table.pure import phase_frequencies, posterior
 from truth_table.worlds import Scan
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.bundle import HeadDescription
-from stxm_live.mixtures import head_inputs
+from stxm_live.hypotheses import head_inputs
 from stxm_live.references import ReferenceSpectra
 from stxm_live.training.simulated import LARGEST_OD, PHOTONS
 
