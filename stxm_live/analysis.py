@@ -199,7 +199,7 @@ class RunAnalysis:
         if name == "retry":
             new = self._frames.retry()
             if self.is_waiting and time.monotonic() > self._deadline_s:
-                self._frames.give_up()
+                new += self._frames.give_up()
         else:
             new = self._frames(name, doc)
         if name == "stop":

@@ -116,6 +116,9 @@ class LivePhaseMapper:
                 logger.warning("a %s document came after close() and was ignored", name)
                 return
             if name == "start":
+                if self._is_under_way(str(doc["uid"])):
+                    logger.warning("run %s began twice; the second is left out", doc["uid"])
+                    return
                 self._register(str(doc["uid"]))
             elif name in ("descriptor", "resource", "stream_resource"):
                 self._run_of(name, doc)
@@ -305,6 +308,9 @@ class LivePhaseMapper:
                 f"run {uid[:8]} is delivered by this thread and cannot end while it waits; "
                 "in a plan use: yield from stxm_live.plans.wait_for_maps(live, uid, timeout_s=...)"
             )
+
+    def _is_under_way(self, uid: str) -> bool:
+        return uid in self._runs and not self._has_ended(uid)
 
     def _is_done(self, uid: str) -> bool:
         return self.status(uid).is_done

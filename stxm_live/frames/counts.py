@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from stxm_live.scan import StackScan
 
+MAX_CHANNELS = 64
+"""An array of more values for every pixel is none of channels."""
+
 
 class Counts(NamedTuple):
     """Counts of shape (ny, nx), (nx,) or (); ``note`` says what was done to them."""
@@ -41,9 +44,12 @@ def read_counts(
         If it is neither an image, nor a line, nor a pixel; with the shapes.
     """
     ny, nx = scan.image_shape
+    if np.iscomplexobj(value):
+        raise ValueError(f"{field!r} holds complex numbers")
     try:
-        counts = np.asarray(value, dtype=np.float32)
-    except (TypeError, ValueError):
+        with np.errstate(over="ignore"):  # more than float32 holds is infinite, and not usable
+            counts = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{field!r} does not hold numbers") from None
     shape = counts.shape
     if is_scalar and counts.size == 1:
@@ -60,7 +66,8 @@ def read_counts(
         return Counts(counts.reshape(ny, nx))
     if counts.shape in ((nx,), (1, nx)):
         return Counts(counts.reshape(nx))
-    if counts.ndim == 1 and nx > 1 and n_channels > 1 and counts.size == n_channels * nx:
+    is_whole = counts.ndim == 1 and nx > 1 and counts.size == n_channels * nx
+    if is_whole and 1 < n_channels <= MAX_CHANNELS:
         note = (
             f"{field!r} holds {n_channels} values for each of {nx} pixels: the first channel is "
             "taken; [fields] channel in the recipe names another one"
@@ -71,9 +78,11 @@ def read_counts(
 
 def finite_number(value: Any) -> float | None:
     """A scalar, or the mean of an array that a monitor counted pixel by pixel."""
+    if np.iscomplexobj(value):
+        return None
     try:
         numbers = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     known = numbers[np.isfinite(numbers)]
     return float(known.mean()) if known.size else None

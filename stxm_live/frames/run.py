@@ -23,6 +23,9 @@ from stxm_live.stack import Frame
 MAX_WAITING = 100_000
 """So many images of a run may wait for their file or their event."""
 
+_LEAST_EV, _MOST_EV = 10.0, 1e6
+"""No microscope has photons beyond."""
+
 _READBACK_SUFFIXES = ("", "_readback", "_user_readback", "_rbv")
 _EXTERNAL = ("resource", "datum", "datum_page", "stream_resource", "stream_datum")
 
@@ -157,8 +160,8 @@ class RunFrames:
             except OSError as error:
                 self._why_waiting = str(error)
                 break
-            except (ValueError, TypeError, KeyError, MemoryError) as error:
-                self._note(str(error), first.stream.members)
+            except Exception as error:  # noqa: BLE001  a file, or what names it, may hold anything
+                self._note(f"event {first.number}: {error}; left out", first.stream.members)
                 self._waiting.pop(0)
                 continue
             self._waiting.pop(0)
@@ -167,16 +170,17 @@ class RunFrames:
             self._end(is_failed=self._is_failed)
         return done
 
-    def give_up(self) -> None:
-        """Wait no longer for files."""
-        self._flush_without_events()
-        if self._waiting:
-            members = self._waiting[0].stream.members
-            self._note(
-                f"{len(self._waiting)} images are not in their files ({self._why_waiting})", members
-            )
-        self._waiting.clear()
+    def give_up(self) -> list[NewFrame]:
+        """Wait no longer for files; the frames of those that came after one that did not."""
+        done = self._flush_without_events()
+        n_missing, members = 0, None
+        while self._waiting:
+            n_missing, members = n_missing + 1, self._waiting.pop(0).stream.members
+            done += self.retry()
+        if n_missing:
+            self._note(f"{n_missing} images are not in their files ({self._why_waiting})", members)
         self._end(is_failed=self._is_failed)
+        return done
 
     def cut_off(self, reason: str) -> None:
         """End a run whose stop document will not come."""
@@ -244,6 +248,9 @@ class RunFrames:
         if stream is None:
             return
         number, data = int(doc["seq_num"]), doc["data"]
+        if number < 1:
+            self._note(f"an event has the number {number}, below 1; left out", stream.members)
+            return
         if stream.key not in data and stream.is_external:
             if len(stream.events) < MAX_WAITING:
                 stream.events[number] = data
@@ -278,7 +285,7 @@ class RunFrames:
         self, stream: _Stream, number: int, data: Mapping[str, Any], value: Any
     ) -> Iterator[NewFrame]:
         """Put the counts of an event where they belong."""
-        readback = finite_number(data.get(stream.energy or ""))
+        readback = _energy_ev(data.get(stream.energy or ""))
         member = self._member_of(stream, number, data)
         if member is None:
             return
@@ -363,7 +370,7 @@ class RunFrames:
             for member in self._members:
                 wanted = member.announced.scan.data_field
                 self._note(f"no stream has the field {wanted!r}; fields seen: {fields}", [member])
-        is_failed = doc.get("exit_status", "success") != "success"
+        is_failed = str(doc.get("exit_status", "success")) != "success"
         if is_failed:
             reason = doc.get("reason") or "no reason given"
             self._note(f"the scan ended by {doc['exit_status']} ({reason})")
@@ -410,6 +417,12 @@ def _data_key(wanted: str, descriptor: Mapping[str, Any]) -> str | None:
         k for k in keys if re.match(re.escape(wanted) + r"\W|" + re.escape(wanted) + "_", k)
     )
     return next(iter([*hinted, *of_device, *named]), None)
+
+
+def _energy_ev(value: Any) -> float | None:
+    """A readback that can be that of a photon energy."""
+    number = finite_number(value)
+    return number if number is not None and _LEAST_EV < number < _MOST_EV else None
 
 
 def _word(value: Any) -> str | None:

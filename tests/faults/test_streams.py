@@ -1,0 +1,46 @@
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from streams import IMAGES, MUTATIONS, SHAPES, FaultError, a_tester, cells, gone_through
+
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+
+
+@pytest.fixture(scope="module")
+def tester():
+    with a_tester() as one:
+        yield one
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_way_to_spoil_a_stream_at_any_place_reaches_the_scan_or_loses_a_frame(tester, shape):
+    own = [cell for cell in cells() if cell[0] == shape]
+    assert {mutation for _, mutation, _ in own} == set(MUTATIONS)
+    counts = Counter()
+    for n, cell in enumerate(own):
+        tester.check(*cell, random.Random(f"{shape} {n}"))
+        counts[cell] += 1
+    assert all(counts[cell] for cell in own)
+
+
+@settings(max_examples=200, deadline=None)
+@given(cell=st.sampled_from(cells()), rand=st.randoms(use_true_random=False))
+def test_streams_that_hypothesis_spoils_do_no_harm(tester, cell, rand):
+    tester.check(*cell, rand)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_checks_themselves_see_a_frame_that_was_changed(tester, shape, monkeypatch):
+    monkeypatch.setattr("streams.IMAGES", IMAGES + 1)
+    with pytest.raises(FaultError):
+        tester.check(shape, "doubled", "first", random.Random(0))
+
+
+@pytest.mark.slow
+def test_going_through_all_cells_leaves_none_empty():
+    counts, faults = gone_through(len(cells()), 3)
+    assert faults == []
+    assert min(counts[cell] for cell in cells()) == 1
