@@ -43,7 +43,7 @@ def a_proxy():
         process.wait()
 
 
-def wait_for_port(address, timeout_s=30):
+def wait_for_port(address, timeout_s=90):
     host, port = address.split(":")
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

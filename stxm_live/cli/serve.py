@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,9 @@ def serve(
     recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
     catalog: Catalog = None,
     changes: Settings = None,
+    root: Annotated[
+        list[Path] | None, typer.Option(help="Folder images may be read from. Repeatable.")
+    ] = None,
     allow_network: Annotated[
         bool,
         typer.Option("--allow-network", help="Accept addresses other than this machine's own."),
@@ -37,7 +41,14 @@ def serve(
 
     chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
     folder = (catalog or default_folder()).expanduser().absolute()
-    server = Server(chosen, raw=zmq, maps=results, catalog=folder, allow_network=allow_network)
+    server = Server(
+        chosen,
+        raw=zmq,
+        maps=results,
+        catalog=folder,
+        roots=root or (),
+        allow_network=allow_network,
+    )
     server.live.add_sink(
         on_maps=lambda maps: console.print(
             escape(f"{maps.key}: {maps.status}, revision {maps.revision}; {maps.quality}")

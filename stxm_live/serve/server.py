@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from stxm_live.recipe import Recipe
 from stxm_live.serve.gapless import Gapless
 from stxm_live.serve.sockets import MAPS_PREFIX, DocumentPublisher, DocumentReceiver
 from stxm_live.serve.stored import Document, StoredRuns
+from stxm_live.stack import StackKey
 from stxm_live.worker import Worker
 
 logger = logging.getLogger("stxm_live")
@@ -39,6 +40,8 @@ class Server:
     catalog : Path, optional
         Folder of the catalogue in which the runs are stored. Without it what the stream loses
         is lost.
+    roots : sequence of path
+        Folders from which images outside the documents may be read.
     allow_network : bool
         Accept addresses that other machines reach.
     """
@@ -50,6 +53,7 @@ class Server:
         raw: str,
         maps: str,
         catalog: Path | None = None,
+        roots: Sequence[str | Path] = (),
         allow_network: bool = False,
     ) -> None:
         self._receiver = DocumentReceiver(raw, allow_network=allow_network)
@@ -57,14 +61,14 @@ class Server:
             maps, prefix=MAPS_PREFIX, bind=True, allow_network=allow_network
         )
         self._stored = StoredRuns(catalog) if catalog else None
-        self.live = LivePhaseMapper(recipe)
+        self.live = LivePhaseMapper(recipe, roots=roots)
         self.live.add_sink(on_maps=self._on_maps, on_error=self._on_error)
         self._gapless = Gapless(
             self._take,
             self._stored.read if self._stored else lambda uid: None,
             self._stored.open_runs if self._stored else lambda: (),
         )
-        self._newest: dict[str, tuple[PhaseMaps, list[Document]]] = {}
+        self._newest: dict[StackKey, tuple[PhaseMaps, list[Document]]] = {}
         self._ending: set[str] = set()
         self._joins_ended = self._stored is not None
         self._storing: Worker[tuple[PhaseMaps, list[Document]]] = Worker(
@@ -117,9 +121,10 @@ class Server:
     def _store_ended(self) -> None:
         for uid in [uid for uid in self._ending if self._is_done(uid)]:
             self._ending.discard(uid)
-            made = self._newest.pop(uid, None)
-            if made is not None and self._stored is not None:
-                self._storing.submit(made)
+            for key in [key for key in self._newest if uid in key.run_uids]:
+                made = self._newest.pop(key)
+                if self._stored is not None:
+                    self._storing.submit(made)
 
     def _is_done(self, uid: str) -> bool:
         try:
@@ -130,7 +135,7 @@ class Server:
     def _on_maps(self, maps: PhaseMaps) -> None:
         """On the worker's thread."""
         documents = list(map_documents(maps))
-        self._newest[maps.key.run_uids[-1]] = (maps, documents)
+        self._newest[maps.key] = (maps, documents)
         self._publish(documents)
 
     def _on_error(self, uid: str, error: Exception) -> None:
