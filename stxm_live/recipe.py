@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from stxm_live.references import ReferenceSpectra, read_spectrum
+from stxm_live.shift_files import read_shifts
 
 Method = Literal[
     "pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood", "posterior"
@@ -307,6 +308,11 @@ class Recipe(_Options):
         """The mask file as an array of shape (ny, nx), where the recipe names one."""
         return read_mask(self.specimen.mask) if self.specimen.mask is not None else None
 
+    @cached_property
+    def shift_table(self) -> NDArray[np.float64] | None:
+        """Energy in eV and shift in y and x in px, (n, 3), where the recipe names a file."""
+        return read_shifts(self.alignment.shifts) if self.alignment.shifts is not None else None
+
     def selected(self, energies_ev: Iterable[float]) -> list[float]:
         """Which energies of a scan take part in the maps, ascending.
 
@@ -343,7 +349,8 @@ class Recipe(_Options):
 
     def read_files(self) -> None:
         """Read what the recipe names, so that nothing is missing later; errors as for reading."""
-        for content in ("reference_spectra", "i0_spectrum", "specimen_mask", "fingerprint"):
+        files = ("reference_spectra", "i0_spectrum", "specimen_mask", "shift_table")
+        for content in (*files, "fingerprint"):
             getattr(self, content)
 
     @cached_property

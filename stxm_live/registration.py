@@ -11,9 +11,10 @@ from stxm_live.alignment import in_threads, shifted
 from stxm_live.beam import is_blank, line_levels, lost_lines
 from stxm_live.normalisation import AlignedStack, RegisteredStack, normalise
 from stxm_live.optical_density import box_mask, corrected_counts, usable_intensity
-from stxm_live.placement import Box, Pattern, Placement, place, read_shifts, refined
+from stxm_live.placement import Box, Pattern, Placement, place, refined
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
+from stxm_live.shift_files import shifts_at
 from stxm_live.stack import Frame, Stack
 
 MIN_LEVEL = 0.03
@@ -151,8 +152,9 @@ class Registrar:
         energies = [image.energy_ev for image in images]
         if not options.enabled:
             return Placement.at_rest(len(images))
-        if options.shifts is not None:
-            shifts = read_shifts(options.shifts, energies, self.recipe.energy_tolerance_ev)
+        table = self.recipe.shift_table
+        if options.shifts is not None and table is not None:
+            shifts = shifts_at(table, energies, self.recipe.energy_tolerance_ev, options.shifts)
             anchor = int(np.hypot(*shifts.T).argmin())
             return Placement(shifts, np.full(len(images), np.nan), anchor)
         if min(images[0].intensity.shape) < MIN_ALIGNABLE_PX:

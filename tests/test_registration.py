@@ -6,8 +6,8 @@ from particles import NX, NY, particle_counts, particle_stack
 
 from stxm_live.correlation import pearson
 from stxm_live.phase_map import map_phases
-from stxm_live.placement import write_shifts
 from stxm_live.registration import Registrar, register
+from stxm_live.shift_files import write_shifts
 from stxm_live.stack import Stack
 
 
@@ -255,6 +255,17 @@ def test_shifts_of_a_file_are_applied_and_written_shifts_are_read_again(nvpf, tm
     np.testing.assert_array_equal(registered.shifts_px, -drift)
     refined = Registrar(recipe).register(drifting(drift), refine=True)
     np.testing.assert_array_equal(refined.shifts_px, -drift)
+
+
+def test_a_file_of_shifts_is_read_once(nvpf, tmp_path):
+    """What a long scan needs at its end is read at its beginning."""
+    drift = some_drift()
+    path = tmp_path / "shifts.csv"
+    write_shifts(path, particle_counts()[1], -drift)
+    recipe = nvpf.with_changes({"alignment.shifts": str(path)})
+    recipe.read_files()
+    path.unlink()
+    np.testing.assert_array_equal(register(drifting(drift), recipe).shifts_px, -drift)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,72 @@
+"""Files of shifts: what the recipe's ``alignment.shifts`` reads."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHIFT_COLUMNS = ("energy_ev", "shift_y_px", "shift_x_px")
+"""Header of a file of shifts."""
+
+
+def read_shifts(path: Path) -> NDArray[np.float64]:
+    """Lines (n_lines, 3) of energy in eV and shift in y and x in px, after `SHIFT_COLUMNS`.
+
+    Raises
+    ------
+    ValueError
+        Naming file and line, if the header is another one or a line is no shift.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = [line for line in csv.reader(file) if line and not line[0].startswith("#")]
+    if not lines or tuple(name.strip() for name in lines[0]) != SHIFT_COLUMNS:
+        raise ValueError(f"{path}: the first line must read {','.join(SHIFT_COLUMNS)}")
+    table = np.empty((len(lines) - 1, 3))
+    for n, line in enumerate(lines[1:]):
+        try:
+            table[n] = [float(value) for value in line]
+        except ValueError:
+            raise ValueError(f"{path}: {','.join(line)!r} is no energy with two shifts") from None
+    if not np.isfinite(table).all():
+        raise ValueError(f"{path}: there are shifts that are no finite numbers")
+    return table
+
+
+def shifts_at(
+    table: NDArray[np.float64], energies_ev: Sequence[float], tolerance_ev: float, path: Path
+) -> NDArray[np.float64]:
+    """Shifts (n_energies, 2), y and x in px, from what `read_shifts` returns.
+
+    Raises
+    ------
+    ValueError
+        Naming the energy and the file, if an energy has no shift.
+    """
+    return np.array([_nearest(table, energy, tolerance_ev, path) for energy in energies_ev])
+
+
+def _nearest(
+    table: NDArray[np.float64], energy_ev: float, tolerance_ev: float, path: Path
+) -> NDArray[np.float64]:
+    apart = np.abs(table[:, 0] - energy_ev)
+    if not apart.size or apart.min() > tolerance_ev:
+        raise ValueError(
+            f"{path} has no shift within {tolerance_ev:g} eV of {energy_ev:g} eV; add a line, or "
+            "exclude the energy in the recipe (exclude_energies_ev)"
+        )
+    return table[apart.argmin(), 1:]
+
+
+def write_shifts(
+    path: str | Path, energies_ev: Sequence[float], shifts_px: NDArray[np.floating]
+) -> None:
+    """Write shifts (n_energies, 2) as a file that the recipe's ``alignment.shifts`` reads."""
+    with Path(path).open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(SHIFT_COLUMNS)
+        for energy, (y, x) in zip(energies_ev, shifts_px, strict=True):
+            writer.writerow([f"{float(energy)!r}", f"{y:.4f}", f"{x:.4f}"])
