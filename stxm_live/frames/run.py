@@ -192,8 +192,11 @@ class RunFrames:
             member.frames.note(self.uid, text)
 
     def _descriptor(self, doc: Mapping[str, Any]) -> None:
-        keys = doc.get("data_keys", {})
-        self._seen_fields.update(keys)
+        keys = doc.get("data_keys")
+        if not isinstance(keys, Mapping):
+            self._note("a descriptor does not describe its data; its events are left out")
+            return
+        self._seen_fields.update(map(str, keys))
         name = str(doc.get("name"))
         if name == "baseline":
             return
