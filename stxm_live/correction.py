@@ -73,7 +73,7 @@ def correct(
     reference_od = np.full((references.n_phases, len(energies)), np.nan)
     reference_od[:, covered] = references.at(energies[covered])
     products, notes = _mapped_again(spectra, reference_od, registered, mapped, recipe)
-    return Correction(axis, products, reference_od, (in_words(axis), *axis.notes, *notes))
+    return Correction(axis, products, reference_od, (in_words(axis, recipe), *axis.notes, *notes))
 
 
 def departs(axis: EnergyAxis, recipe: Recipe) -> bool:
@@ -83,12 +83,13 @@ def departs(axis: EnergyAxis, recipe: Recipe) -> bool:
     )
 
 
-def in_words(axis: EnergyAxis) -> str:
+def in_words(axis: EnergyAxis, recipe: Recipe) -> str:
     """Offset and width of an axis that is not the recipe's, with both readings of it."""
     return (
-        "energy offset or composition between references: the scan goes best with references "
-        f"moved by {axis.offset_ev:+.2f} ± {axis.offset_std_ev:.2f} eV and wider by "
-        f"{axis.width_ev:.2f} ± {axis.width_std_ev:.2f} eV"
+        "energy offset or composition between references: the spectra fit best if true energies "
+        f"are nominal ones {axis.offset_ev:+.3f} ± {axis.offset_std_ev:.3f} eV and the beam is "
+        f"wider by {axis.width_ev:.2f} ± {axis.width_std_ev:.2f} eV "
+        f"(the recipe: {recipe.energy_offset_ev:+g} and {recipe.energy_width_ev:g} eV)"
     )
 
 
