@@ -36,7 +36,8 @@ Found = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 def ours(counts: NDArray[np.float32], recipe: Recipe) -> Found:
     """As `map_phases` does it."""
-    field = stack_field(np.log(counts), recipe.energies_ev or (), recipe)
+    references = recipe.corrected_references.at(recipe.energies_ev or ())
+    field = stack_field(np.log(counts), references, recipe)
     return mean_over(counts, field.empty), field.specimen
 
 

@@ -29,7 +29,7 @@ class Incident(NamedTuple):
 
 
 def stack_field(
-    log_intensity: NDArray[np.float32], energies_ev: Sequence[float], recipe: Recipe
+    log_intensity: NDArray[np.float32], references: NDArray[np.float64] | None, recipe: Recipe
 ) -> Field:
     """Specimen and empty support: found, or as the recipe's mask says.
 
@@ -39,7 +39,8 @@ def stack_field(
     ----------
     log_intensity : ndarray of shape (n_energies, ny, nx)
         ln(I); NaN where unknown.
-    energies_ev : sequence of float
+    references : ndarray of shape (n_phases, n_energies) or None
+        By whose edge specimen is found too; None if there are none yet.
     recipe : Recipe
     """
     mask, shape = recipe.specimen_mask, log_intensity.shape[1:]
@@ -51,7 +52,7 @@ def stack_field(
     if mask is not None and recipe.i0.source != "empty-region":
         return Field(mask, ~mask)
     mean_log = -log_intensity.mean(axis=0, dtype=np.float64)
-    jump = edge_jump(log_intensity, recipe.corrected_references.at(energies_ev))
+    jump = None if references is None else edge_jump(log_intensity, references)
     try:
         found = find_specimen(mean_log, jump)
     except ValueError:
@@ -95,21 +96,40 @@ def incident(
         i0 = _from_monitor(monitors, energies_ev)
     else:
         i0 = mean_over(intensity, region)
-        return Incident(i0, _std_of_mean(intensity, region, i0, scatter), scatter)
+        std = _std_of_mean(intensity[:, region], i0, scatter, 1 / recipe.detector.photons_per_count)
+        return Incident(i0, std, scatter)
     return Incident(i0, np.zeros_like(i0), scatter)
 
 
+def specimen_in_box(
+    field: Field, recipe: Recipe, extent_um: tuple[float, float, float, float]
+) -> float:
+    """Share of the recipe's box for I0 that is specimen; 0 without a box.
+
+    Also 0 in a field without empty support, where nothing tells specimen from it.
+    """
+    box = recipe.i0.region
+    if recipe.i0.source != "region" or box is None or not field.empty.any():
+        return 0.0
+    return float(field.specimen[box_mask(box, extent_um, field.empty.shape)].mean())
+
+
 def _std_of_mean(
-    intensity: NDArray[np.float32],
-    region: NDArray[np.bool_],
+    pixels: NDArray[np.float32],
     i0: NDArray[np.float64],
     scatter: float | None,
+    counts_per_photon: float,
 ) -> NDArray[np.float64]:
-    """Of the mean over a region: by the dispersion, or by the pixels where that is not known."""
-    pixels = intensity[:, region]
+    """Of the mean of pixels (n_energies, n_pixels), NaN left out.
+
+    By the dispersion; where that is not known by how the pixels of all images scatter, and where
+    each has one pixel only by the photons' statistics.
+    """
     n_pixels = np.isfinite(pixels).sum(axis=1)
-    variance = np.nanvar(pixels, axis=1, dtype=np.float64) if scatter is None else scatter * i0
-    return np.asarray(np.sqrt(variance / n_pixels))
+    freedom = float((n_pixels - 1).sum())
+    if scatter is None and freedom:
+        scatter = float(np.nansum((pixels - i0[:, None]) ** 2 / i0[:, None]) / freedom)
+    return np.asarray(np.sqrt((counts_per_photon if scatter is None else scatter) * i0 / n_pixels))
 
 
 def _from_spectrum(

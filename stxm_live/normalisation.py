@@ -121,8 +121,19 @@ def normalise(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
     ValueError
         If no I0 can be had.
     """
+    return _normalised(aligned, recipe, recipe.corrected_references.at(aligned.energies_ev))
+
+
+def normalise_without_references(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
+    """As `normalise`, where there are no references yet, or those of another material."""
+    return _normalised(aligned, recipe, None)
+
+
+def _normalised(
+    aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None
+) -> RegisteredStack:
     log = np.log(aligned.intensity)
-    field = stack_field(log, aligned.energies_ev, recipe)
+    field = stack_field(log, references, recipe)
     beam = incident(
         aligned.intensity,
         aligned.energies_ev,

@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.incident import incident
-from stxm_live.normalisation import AlignedStack
-from stxm_live.optical_density import box_mask, optical_density
+from stxm_live.normalisation import AlignedStack, normalise_without_references
+from stxm_live.optical_density import box_mask
 from stxm_live.recipe import Recipe
 from stxm_live.references import ReferenceSpectra
 from stxm_live.registration import Registrar
-from stxm_live.specimen import Field, find_specimen
 from stxm_live.stack import Stack
 
 Box = tuple[float, float, float, float]
@@ -117,59 +115,33 @@ def region_spectrum(
     -----
     Nothing is subtracted or normalised. The standard error comes from how the pixels scatter
     about the mean spectrum scaled to each of them, so that thickness is no error and a mixture
-    of phases is. ln of few counts is too low on average by half its variance; that much is
-    taken from the mean.
+    of phases is, and from the uncertainty of I0, which all pixels share. ln of few counts is too
+    low on average by half its variance; that much is taken from the mean.
     """
     aligned = Registrar(recipe.with_changes({"energies_ev": None})).align(stack)
-    field, od = _optical_density(aligned, recipe)
+    measured = normalise_without_references(aligned, recipe)
     inside = _region_mask(aligned, region, source)
-    chosen = inside & np.isfinite(od).all(axis=0)
+    chosen = inside & np.isfinite(measured.od).all(axis=0)
     if region is None or isinstance(region, tuple):
-        chosen &= field.specimen
+        chosen &= measured.field.specimen
     if not chosen.any():
         raise ValueError(
             f"{source}: none of the {int(inside.sum())} pixels of the region is specimen with a "
             "spectrum; choose a region on the particle (the maps show where it is)"
         )
-    pixels = od[:, chosen].astype(np.float64)
+    pixels = measured.od[:, chosen].astype(np.float64)
     mean = pixels.mean(axis=1)
     thickness = mean @ pixels / max(float(mean @ mean), np.finfo(np.float64).tiny)
     n_pixels = pixels.shape[1]
     variance = ((pixels - np.outer(mean, thickness)) ** 2).sum(axis=1) / max(n_pixels - 1, 1)
+    of_i0 = measured.i0_std / measured.i0
     return MeasuredSpectrum(
         name=name,
         energies_ev=np.array(aligned.energies_ev),
         od=mean - 0.5 * variance,
         source=f"{source}, mean OD of {n_pixels} pixels",
-        std=np.sqrt(variance / n_pixels) if n_pixels > 1 else None,
+        std=np.hypot(np.sqrt(variance / n_pixels), of_i0) if n_pixels > 1 else None,
     )
-
-
-def _optical_density(aligned: AlignedStack, recipe: Recipe) -> tuple[Field, NDArray[np.float32]]:
-    """Specimen and OD without any reference: there is none yet, or one of another material."""
-    log = np.log(aligned.intensity)
-    mask, from_support = recipe.specimen_mask, recipe.i0.source == "empty-region"
-    if mask is not None and not from_support:
-        field = Field(mask, ~mask)
-    else:
-        try:
-            field = find_specimen(-log.mean(axis=0, dtype=np.float64))
-        except ValueError:
-            if from_support:
-                raise
-            shape = aligned.intensity.shape[1:]
-            field = Field(np.asarray(np.isfinite(log).all(axis=0)), np.zeros(shape, dtype=bool))
-        field = field if mask is None else Field(mask, field.empty & ~mask)
-    beam = incident(
-        aligned.intensity,
-        aligned.energies_ev,
-        field,
-        recipe,
-        aligned.extent_um,
-        aligned.monitors,
-        aligned.shifts_px,
-    )
-    return field, optical_density(aligned.intensity, beam.i0[:, None, None])
 
 
 def _region_mask(

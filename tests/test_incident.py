@@ -28,7 +28,8 @@ def true_i0():
 
 
 def found_field(intensity, recipe):
-    return stack_field(np.log(intensity), recipe.energies_ev, recipe)
+    references = recipe.reference_spectra.at(recipe.energies_ev)
+    return stack_field(np.log(intensity), references, recipe)
 
 
 def found_specimen(intensity, recipe):
@@ -204,5 +205,15 @@ def test_two_images_tell_the_uncertainty_of_i0_by_their_pixels(nvpf, intensity, 
     field = found_field(intensity, recipe)
     found = incident(intensity[:2], energies_ev[:2], field, recipe, EXTENT_UM)
     assert found.dispersion is None
-    expected = intensity[:2, :6, :5].std(axis=(1, 2)) / np.sqrt(30)
-    np.testing.assert_allclose(found.std, expected, rtol=1e-4)
+    pixels = intensity[:2, :6, :5]
+    over_mean = (pixels.var(axis=(1, 2), ddof=1) / pixels.mean(axis=(1, 2))).mean()
+    np.testing.assert_allclose(found.std, np.sqrt(over_mean * found.i0 / 30), rtol=1e-4)
+
+
+def test_a_box_of_one_pixel_is_as_uncertain_as_its_photons(nvpf, intensity, energies_ev):
+    box = {"i0": {"source": "region", "region": (0.0, 0.01, 1.77, 1.76)}}
+    recipe = nvpf.with_changes({**box, "detector.photons_per_count": 0.5})
+    found = incident(intensity, energies_ev, found_field(intensity, recipe), recipe, EXTENT_UM)
+    # n counts of half a photon each are n / 2 photons, plus or minus the root of that
+    photons = intensity[:, 0, 0] / 2
+    np.testing.assert_allclose(found.std / found.i0, 1 / np.sqrt(photons), rtol=1e-6)

@@ -84,7 +84,7 @@ def test_od_is_as_uncertain_as_it_scatters_from_scan_to_scan(nvpf, moved):
         beam = incident(
             counts,
             energies_ev,
-            stack_field(np.log(counts), energies_ev, nvpf),
+            stack_field(np.log(counts), nvpf.reference_spectra.at(energies_ev), nvpf),
             nvpf,
             (0, 1, 0, 1),
             shifts_px=shifts,

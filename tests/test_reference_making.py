@@ -47,10 +47,25 @@ def test_the_mean_of_a_region_is_the_planted_spectrum_within_its_standard_error(
     assert found.name == "a"
     assert "mean OD of" in found.source
     deviation = found.od - od
-    # I0 has its own error, common to all pixels
     assert np.abs(deviation.mean()) < 0.003
-    assert 0.6 < np.std(deviation / np.hypot(found.std, 1 / np.sqrt(150 * 800))) < 1.4
+    assert 0.6 < np.std(deviation / found.std) < 1.4
     assert found.std.max() < 0.02
+
+
+def test_an_i0_from_few_pixels_is_in_the_standard_error(recipe, rng):
+    stack, od = uniform_stack(3000, rng)
+    box = {"i0.source": "region", "i0.region": (10.0, 10.15, 5.0, 4.85)}  # four pixels
+    found = region_spectrum(stack, None, recipe.with_changes(box), name="a", source="s")
+    of_i0 = 1 / np.sqrt(3000 * 4)
+    assert found.std.min() > 0.6 * of_i0
+    assert 0.5 < np.std((found.od - od) / of_i0) < 1.5
+
+
+def test_a_mask_of_another_shape_than_the_stack_is_refused(recipe, rng, tmp_path):
+    np.save(tmp_path / "mask.npy", np.ones((3, 4), dtype=bool))
+    masked = recipe.with_changes({"specimen.mask": tmp_path / "mask.npy"})
+    with pytest.raises(ValueError, match=r"mask.npy has shape \(3, 4\), the images have"):
+        region_spectrum(uniform_stack(150, rng)[0], None, masked, name="a", source="s")
 
 
 def test_the_bias_of_few_counts_is_taken_from_the_mean(recipe, rng):

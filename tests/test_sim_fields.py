@@ -26,7 +26,7 @@ def seen(nvpf, case, photons, *, gain=2.5, seed=0, factor=1.0):
 @pytest.mark.parametrize("case", CLEAR)
 def test_i0_is_the_true_one_within_half_a_per_cent_and_the_noise(nvpf, case, photons):
     _, counts, i0 = seen(nvpf, case, photons)
-    field = stack_field(np.log(counts), nvpf.energies_ev, nvpf)
+    field = stack_field(np.log(counts), nvpf.reference_spectra.at(nvpf.energies_ev), nvpf)
     noise = 3 / np.sqrt(photons * field.empty.sum())
     np.testing.assert_allclose(mean_over(counts, field.empty), i0, rtol=0.005 + noise)
 
@@ -35,7 +35,7 @@ def test_i0_is_the_true_one_within_half_a_per_cent_and_the_noise(nvpf, case, pho
 @pytest.mark.parametrize("case", CLEAR)
 def test_the_specimen_is_the_true_one(nvpf, case, photons):
     view, counts, _ = seen(nvpf, case, photons)
-    found = stack_field(np.log(counts), nvpf.energies_ev, nvpf).specimen
+    found = stack_field(np.log(counts), nvpf.reference_spectra.at(nvpf.energies_ev), nvpf).specimen
     known = np.isfinite(counts).all(axis=0)
     overlap = (found & view.specimen & known).sum() / ((found | view.specimen) & known).sum()
     assert overlap > OVERLAP.get(case, 0.97)
@@ -46,21 +46,23 @@ def test_the_specimen_is_the_true_one(nvpf, case, photons):
 def test_a_field_without_an_empty_place_is_an_error(nvpf, photons, seed):
     _, counts, _ = seen(nvpf, "fills the field", photons, seed=seed)
     with pytest.raises(ValueError, match="nothing in the field looks empty"):
-        stack_field(np.log(counts), nvpf.energies_ev, nvpf)
+        stack_field(np.log(counts), nvpf.reference_spectra.at(nvpf.energies_ev), nvpf)
 
 
 @pytest.mark.parametrize("factor", [1e-3, 40.0])
 def test_another_unit_of_the_counts_changes_nothing(nvpf, factor):
     _, counts, _ = seen(nvpf, "film of uneven thickness", 1000)
-    first = stack_field(np.log(counts), nvpf.energies_ev, nvpf)
-    other = stack_field(np.log(np.float32(factor) * counts), nvpf.energies_ev, nvpf)
+    first = stack_field(np.log(counts), nvpf.reference_spectra.at(nvpf.energies_ev), nvpf)
+    other = stack_field(
+        np.log(np.float32(factor) * counts), nvpf.reference_spectra.at(nvpf.energies_ev), nvpf
+    )
     assert (first.specimen != other.specimen).sum() <= 2
     assert (first.empty != other.empty).mean() < 0.005
 
 
 def test_holes_the_beam_passes_are_empty_support_and_no_specimen(nvpf):
     view, counts, _ = seen(nvpf, "holes", 1000)
-    field = stack_field(np.log(counts), nvpf.energies_ev, nvpf)
+    field = stack_field(np.log(counts), nvpf.reference_spectra.at(nvpf.energies_ev), nvpf)
     y, x = np.indices(view.specimen.shape) / SIDE
     hole = np.hypot(y - 0.45, x - 0.42) < 0.05
     assert not field.specimen[hole].any()
