@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stxm_live.bundle import BundleError
 from stxm_live.correction import Correction, correct
+from stxm_live.incident import specimen_in_box
 from stxm_live.latent import LatentModel
 from stxm_live.noise import smoothing
 from stxm_live.normalisation import RegisteredStack, normalise
@@ -231,6 +232,13 @@ class _Steps:
             return None
         return self.resolution.dispersion / gain
 
+    @property
+    def largest_od(self) -> float:
+        """Median of the pixels' largest OD; NaN where I0 may have other units than the counts."""
+        if self.recipe.i0.source in ("spectrum", "monitor") or not self.mapped.any():
+            return float("nan")
+        return float(np.median(self.spectra.od.max(axis=0)))
+
     def facts(self) -> Facts:
         """What the verdict rests on."""
         registered, products = self.registered, self.products
@@ -249,7 +257,8 @@ class _Steps:
             i0_relative_std=float((registered.i0_std / registered.i0).max()),
             dispersion=registered.dispersion,
             unidentified_share=float(products["unidentified"].mean()) if n_mapped else 0.0,
-            largest_od=float(np.median(self.spectra.od.max(axis=0))) if n_mapped else np.nan,
+            largest_od=self.largest_od,
+            specimen_in_box=specimen_in_box(registered.field, self.recipe, registered.extent_um),
         )
 
     def warnings(self, facts: Facts) -> tuple[str, ...]:

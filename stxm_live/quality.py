@@ -26,6 +26,9 @@ COMMON_FIELD_LIMITED = 0.8
 I0_LIMITED = 0.01
 """Relative uncertainty of I0, the same as one of 0.01 in every optical density."""
 
+BOX_LIMITED = 0.02
+"""Share of the box for I0 that may look like specimen."""
+
 UNIDENTIFIED_LIMITED = 0.05
 """Share of the specimen that no reference describes."""
 
@@ -68,7 +71,10 @@ class Facts:
     unidentified_share : float
         Share of the mapped specimen that no reference describes.
     largest_od : float
-        Median over the specimen of each pixel's largest OD; NaN if unknown.
+        Median over the specimen of each pixel's largest OD; NaN if unknown, as with an I0 that
+        is not from these images and may have other units.
+    specimen_in_box : float
+        Share of the box for I0 that is specimen.
     """
 
     missing_ev: tuple[float, ...]
@@ -84,6 +90,7 @@ class Facts:
     dispersion: float | None = None
     unidentified_share: float = 0.0
     largest_od: float = float("nan")
+    specimen_in_box: float = 0.0
 
     @property
     def light(self) -> str:
@@ -112,6 +119,8 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
         for check in (
             _energies,
             _specimen,
+            _negative,
+            _box,
             _separation,
             _energy_axis,
             _noise,
@@ -154,6 +163,28 @@ def _specimen(facts: Facts, recipe: Recipe) -> Quality | None:
     return None
 
 
+def _negative(facts: Facts, recipe: Recipe) -> Quality | None:
+    if not facts.largest_od < 0:
+        return None
+    return Quality(
+        "poor",
+        f"the specimen is brighter than I0 (largest OD {facts.largest_od:.2f})",
+        "optical densities are negative, and no label can be trusted",
+        "Take I0 from beside the specimen ([i0] region), and look whether it is what absorbs.",
+    )
+
+
+def _box(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.specimen_in_box < BOX_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"{100 * facts.specimen_in_box:.0f} % of the box for I0 is specimen",
+        "I0 is too low, and every optical density with it",
+        "Choose a box beside the specimen ([i0] region).",
+    )
+
+
 def _separation(facts: Facts, recipe: Recipe) -> Quality | None:
     if facts.separation >= recipe.ambiguity_threshold:
         return None
@@ -172,7 +203,7 @@ def _energy_axis(facts: Facts, recipe: Recipe) -> Quality | None:
         return None
     return Quality(
         "limited",
-        in_words(axis),
+        in_words(axis, recipe),
         "labels may be wrong with confidence; a second map with the axis corrected lies beside "
         "the one asked for",
         "Look at the curves (energy-axis), calibrate the monochromator, or map again with "

@@ -371,3 +371,36 @@ def test_tiny_images_are_mapped_where_they_are(nvpf):
     recipe = nvpf.with_changes({"i0.source": "region", "i0.region": (0, 2, 0, 40)})
     maps = map_phases(Stack.from_arrays(counts[:, 20:60, :3], energies_ev), recipe)
     assert not maps.shifts_px.any()
+
+
+def test_a_field_without_specimen_has_empty_maps_and_says_so(nvpf):
+    counts = np.random.default_rng(2).poisson(1000, (13, 40, 50)).astype(np.float32)
+    found = map_phases(Stack.from_arrays(counts, nvpf.energies_ev, extent_um=(0, 1, 0, 1)), nvpf)
+    assert found.quality.cause == "no specimen in the field"
+    assert (found.resolved_index == -1).all()
+    assert np.isnan(found.probability).all()
+
+
+@pytest.mark.parametrize(
+    ("x_um", "verdict", "cause"),
+    [
+        ((1.0, 1.2), "poor", "the specimen is brighter than I0"),
+        ((0.1, 0.4), "limited", "of the box for I0 is specimen"),
+    ],
+)
+def test_an_i0_box_on_the_particle_is_in_the_verdict(nvpf, x_um, verdict, cause):
+    box = (*x_um, 0.8, 1.0)
+    found = map_phases(
+        particle_stack(), nvpf.with_changes({"i0.source": "region", "i0.region": box}), quick=True
+    )
+    assert found.quality.verdict == verdict
+    assert cause in found.quality.cause
+
+
+def test_an_i0_in_other_units_does_not_make_the_specimen_thin(nvpf, tmp_path):
+    (tmp_path / "i0.csv").write_text("500,0.5\n540,0.5\n")
+    changes = {"i0.source": "spectrum", "i0.spectrum": tmp_path / "i0.csv"}
+    found = map_phases(particle_stack(), nvpf.with_changes(changes))
+    assert np.nanmax(found.od) < 0
+    assert "thin" not in str(found.quality)
+    assert "brighter" not in str(found.quality)

@@ -39,6 +39,7 @@ def test_without_probabilities_the_verdict_makes_no_claim_about_labels(nvpf):
     [
         ({"missing_ev": (515.6, 530.3)}, "poor", "energies are missing: 515.6, 530.3 eV"),
         ({"n_specimen": 0}, "poor", "no specimen in the field"),
+        ({"specimen_in_box": 0.1}, "limited", "10 % of the box for I0 is specimen"),
         ({"invalid_share": 0.06}, "limited", "6 % of the specimen has no valid spectrum"),
         ({"separation": 0.0049}, "poor", "1 - PCC = 0.0049 on these energies"),
         ({"wrong_probability": wrong(0.12)}, "limited", "12 % of the labels .* 2345 counts"),
@@ -126,6 +127,8 @@ def test_an_energy_axis_that_is_off_is_named_with_both_its_readings(nvpf, found)
     quality = assess(replace(FINE, energy_axis=axis(**found)), nvpf)
     assert quality.verdict == "limited"
     assert quality.cause.startswith("energy offset or composition between references")
+    assert f"nominal ones {found.get('offset_ev', 0):+.3f} ± 0.010 eV" in quality.cause
+    assert "(the recipe: +0 and 0 eV)" in quality.cause
     assert f"--set energy_offset_ev={found.get('offset_ev', 0):.2f}" in quality.action
     assert f"--set energy_width_ev={found.get('width_ev', 0):.2f}" in quality.action
 
@@ -154,3 +157,10 @@ def test_of_a_thin_specimen_the_verdict_says_so(nvpf):
     assert quality.action.startswith("The specimen is thin (largest OD 0.12)")
     thick = assess(replace(FINE, wrong_probability=wrong(0.2), largest_od=0.9), nvpf)
     assert thick.action == "Dwell longer, or scan with larger pixels."
+
+
+def test_a_specimen_brighter_than_i0_is_not_called_thin(nvpf):
+    quality = assess(replace(FINE, wrong_probability=wrong(0.5), largest_od=-0.25), nvpf)
+    assert quality.verdict == "poor"
+    assert quality.cause == "the specimen is brighter than I0 (largest OD -0.25)"
+    assert "[i0] region" in quality.action
