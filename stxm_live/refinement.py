@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from stxm_live.alignment import in_threads
 from stxm_live.shift_model import ShiftModel, SmoothLog
 
-N_ROUNDS = 3
-"""Times the images are moved anew."""
+SIGNIFICANT = (8.0, 8.0, 2.0)
+"""Round by round, how many times the noise the variance of a component must be.
 
-START_PX = 0.15
+Shifts that are still there look like a weak component, which would keep them. Once they are gone, a
+weak component is chemistry of a small domain, and without it the images that show it are pulled."""
+
+START_PX = 0.1
 """Standard deviation, in y and in x, that the shifts to start from are trusted with."""
 
 SMOOTH_PX = 0.05
 """How far an image lies off the line through its neighbours where the drift is smooth."""
 
-LOOSE = 0.8
+LOOSE = 0.9
 """An image that stays as uncertain as this, relative to the start, has nothing of the others."""
 
 MAX_CORRECTION_PX = 2.0
@@ -125,8 +128,8 @@ def _refined(
     """All images refined, or a reason for those that cannot be; None if nothing can."""
     shifts = prior.start.copy()
     correlation, misfits = np.full(len(images), np.nan), []
-    for _ in range(N_ROUNDS):
-        model = ShiftModel.of(images, shifts, region)
+    for significant in SIGNIFICANT:
+        model = ShiftModel.of(images, shifts, region, significant)
         if model is None:
             aside = np.hypot(*(shifts - np.median(shifts, axis=0)).T)
             return _left_out(prior, int(aside.argmax()), "shares too little field with the others")

@@ -15,9 +15,6 @@ SMOOTHING_PX = 1.0
 MAX_RANK = 5
 """Most components of the chemistry; spectra of five phases have no more."""
 
-SIGNIFICANT = 8.0
-"""A component whose variance is below this many times the noise is none: it would fit shifts."""
-
 MAX_PIXELS = 40_000
 """Pixels that take part, for thirteen images: those whose contrast tells most of the shifts."""
 
@@ -108,9 +105,16 @@ class ShiftModel:
 
     @classmethod
     def of(
-        cls, images: list[SmoothLog], shifts: NDArray[np.float64], region: NDArray[np.bool_] | None
+        cls,
+        images: list[SmoothLog],
+        shifts: NDArray[np.float64],
+        region: NDArray[np.bool_] | None,
+        significant: float,
     ) -> ShiftModel | None:
-        """From images at their shifts; None if they share too little."""
+        """From images at their shifts; None if they share too little.
+
+        Components whose variance is below ``significant`` times the noise are left out.
+        """
         moved = in_threads(SmoothLog.moved, images, [(float(y), float(x)) for y, x in shifts])
         logs, known = np.stack([m[0] for m in moved]), np.stack([m[1] for m in moved])
         field = _inner(known.min(axis=0) > 0)
@@ -119,7 +123,7 @@ class ShiftModel:
         if field.sum() < 4 * _BLOCK_PX**2:
             return None
         logs -= logs[:, field].mean(axis=1, dtype=np.float64).astype(np.float32)[:, None, None]
-        spectra, variances, noise, weight = _components(logs[:, field])
+        spectra, variances, noise, weight = _components(logs[:, field], significant)
         n = len(images)
         share = (variances - noise) / variances
         project = (share[:, None] * spectra.T * weight).astype(np.float32)
@@ -219,7 +223,7 @@ def _inner(field: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _components(
-    logs: _Float,
+    logs: _Float, significant: float
 ) -> tuple[_Float, NDArray[np.float64], float, NDArray[np.float64]]:
     """Spectra (n, r), variances of their maps (r,), noise and weights (n,) of the images.
 
@@ -235,7 +239,7 @@ def _components(
     variances, vectors = variances[::-1], vectors[:, ::-1]
     most = min(MAX_RANK, n - 3)
     noise = max(float(variances[most:].mean()), 1e-12)
-    rank = int(np.clip((variances[:most] - noise > SIGNIFICANT * noise).sum(), 1, most))
+    rank = int(np.clip((variances[:most] - noise > significant * noise).sum(), 1, most))
     spectra = (vectors[:, :rank] / root[:, None]).astype(np.float32)
     return spectra, variances[:rank], noise, weight
 
