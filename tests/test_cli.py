@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from particles import write_sdf
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -94,13 +95,36 @@ def test_commands_that_only_read_make_no_catalogue(run, tmp_path, command):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_train_wants_runs_or_simulated_spectra_not_both(run):
+def test_train_wants_runs_or_simulated_spectra(run):
     code, text = run("train")
     assert code == 1
-    assert "either runs to train on or --simulated N" in text
-    code, text = run("train", "--simulated", 400, "--by-particle")
-    assert code == 1
-    assert "--by-particle needs runs" in text
+    assert "runs to train on, --simulated N, or both" in text
+    for runs in ([], ["-1"]):
+        code, text = run("train", *runs, "--simulated", 400, "--by-particle")
+        assert code == 1
+        assert "--by-particle needs runs alone" in text
+
+
+def test_a_training_takes_some_spectra_of_every_run_and_simulated_ones(run, monkeypatch):
+    for name in ("one", "two"):
+        write_sdf(Path(), name)
+        assert run("import", f"{name}.hdr", "--catalog", "runs")[0] == 0
+    seen = {}
+
+    def remember(recipe, spectra, **options):
+        seen.update(options, spectra=spectra)
+        raise ValueError("that is all")
+
+    monkeypatch.setattr("stxm_live.training.train_bundle", remember)
+    arguments = ("train", "-1", "-2", "--catalog", "runs", "--per-run", 300)
+    assert "that is all" in run(*arguments, "--simulated", 500)[1]
+    assert seen["spectra"].shape == (300 + 300 + 500, 13)
+    assert seen["simulated"]
+    assert seen["note"].startswith("600 spectra of 2 runs and 500 simulated spectra")
+    assert seen["labels"] is None
+    run(*arguments, "--by-particle")
+    assert np.bincount(seen["groups"]).tolist() == [300, 300]
+    assert not seen["simulated"]
 
 
 @pytest.mark.slow

@@ -5,19 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import Catalog, opened
+from stxm_live.cli.stacks import Catalog
+from stxm_live.cli.training_spectra import gathered
 from stxm_live.recipe import Recipe, recipe_path, shipped_recipes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from stxm_live.training import EpochReport, TrainingOptions
 
 app = typer.Typer(help="Write, show and list recipes.", no_args_is_help=True)
@@ -159,8 +157,9 @@ def train(
     recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("bundle"),
     simulated: Annotated[
-        int | None, typer.Option(help="Train on so many simulated spectra instead of runs.")
+        int | None, typer.Option(help="Train on so many simulated spectra, alone or beside runs.")
     ] = None,
+    per_run: Annotated[int, typer.Option(help="Most spectra of a run, evenly chosen.")] = 20_000,
     epochs: Annotated[
         int | None, typer.Option(help="Fixed number; the paper's is 400; default: to a plateau.")
     ] = None,
@@ -174,75 +173,42 @@ def train(
     catalog: Catalog = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle.")] = False,
 ) -> None:
-    """Train the GMVAE of a recipe, on simulated spectra or on runs of the catalogue.
+    """Train the GMVAE of a recipe, on simulated spectra, on runs of the catalogue, or on both.
 
     Examples: stxm-live train --simulated 60000; stxm-live train 3f2a91 -1 --recipe lfp.toml
     """
     from stxm_live.bundle import refuse_to_overwrite
     from stxm_live.training import TrainingOptions, train_bundle
 
-    if bool(runs) == (simulated is not None):
-        raise ValueError("give either runs to train on or --simulated N")
-    if by_particle and not runs:
-        raise ValueError("--by-particle needs runs: simulated spectra are of no particle")
+    if not runs and not simulated:
+        raise ValueError("give runs to train on, --simulated N, or both")
+    if by_particle and (simulated or not runs):
+        raise ValueError("--by-particle needs runs alone: simulated spectra are of no particle")
     refuse_to_overwrite(out, force=force)
     loaded = Recipe.load(recipe)
     options = TrainingOptions(
         beta=beta, epochs=epochs, batch_size=batch, seed=seed, max_minutes=max_minutes
     )
-    if runs:
-        (spectra, numbers), labels = _measured_spectra(runs, loaded, catalog), None
-        groups = numbers if by_particle else None
-    else:
-        (spectra, labels), groups = _simulated_spectra(loaded, simulated or 0, seed), None
-    console.print(f"training on {len(spectra)} spectra")
+    spectra = gathered(
+        loaded, runs or (), simulated=simulated or 0, per_run=per_run, seed=seed, catalog=catalog
+    )
+    console.print(f"training on {len(spectra.od)} spectra")
     with _TrainingBar(options) as bar:
         bundle = train_bundle(
             loaded,
-            spectra,
+            spectra.od,
             out=out,
             options=options,
             progress=bar.update,
-            labels=labels,
-            simulated=not runs,
-            groups=groups,
+            labels=spectra.labels,
+            simulated=bool(simulated),
+            note=spectra.note,
+            groups=spectra.groups if by_particle else None,
             force=force,
         )
     for name, value in bundle.info.scores.items():
         console.print(f"  {name}: {value:.4g}")
     console.print(f'wrote {escape(str(out))}; name it in the recipe: model = "{escape(str(out))}"')
-
-
-def _simulated_spectra(
-    recipe: Recipe, n_spectra: int, seed: int
-) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    from stxm_live.training import recipe_energies_ev, simulated_spectra
-
-    od, labels, _ = simulated_spectra(
-        recipe.reference_spectra,
-        recipe_energies_ev(recipe),
-        n_spectra,
-        np.random.default_rng(seed),
-    )
-    return od, labels
-
-
-def _measured_spectra(
-    runs: list[str], recipe: Recipe, catalog: Path | None
-) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Spectra of the specimen pixels of past runs (n_spectra, n_energies), and which run each."""
-    from stxm_live.offline import map_run
-    from stxm_live.replay import find_run
-
-    without_model = recipe.with_changes({"model": None})
-    spectra = []
-    with opened(catalog) as broker:
-        for run in runs:
-            maps = map_run(find_run(broker, run), without_model)
-            spectra.append(maps.od[:, maps.specimen & maps.valid].T)
-            console.print(f"run {run}: {len(spectra[-1])} spectra")
-    numbers = np.repeat(np.arange(len(spectra)), [len(part) for part in spectra])
-    return np.concatenate(spectra), numbers
 
 
 class _TrainingBar:

@@ -35,7 +35,7 @@ class TrainingSet:
     ambiguity_threshold : float
         Q1 - Q2 from which on a spectrum counts for its phase's cluster.
     simulated : bool
-        Whether the spectra are simulated; the bundle says so.
+        Whether any of the spectra are simulated; the bundle says so.
     note : str
         Where the spectra came from, for the bundle.
     groups : ndarray of shape (n_spectra,), optional
