@@ -42,7 +42,10 @@ class Hypotheses:
         """
         peak = self.log_likelihood.max(axis=(0, 1), initial=-np.inf)
         possible = np.isfinite(peak)
-        mixed = np.exp(np.where(possible, self.log_likelihood - np.where(possible, peak, 0), 0))
+        mixed = self.log_likelihood - np.where(possible, peak, np.float32(0))
+        np.exp(mixed, out=mixed)
+        if not possible.all():
+            mixed[:, :, ~possible] = 1
         diagonal = np.arange(self.n_phases)
         pure = mixed[diagonal, diagonal].copy()
         mixed[diagonal, diagonal] = 0
@@ -127,5 +130,6 @@ class Assignment(NamedTuple):
 
 def assignment(pure: NDArray[np.float32], mixed: NDArray[np.float32]) -> Assignment:
     """From weights of pure and of mixed spectra, by commonest phase (n_phases, n_spectra)."""
-    total = np.maximum((pure + mixed).sum(axis=0), TINY)
-    return Assignment((pure + mixed) / total, mixed.sum(axis=0) / total)
+    probability = pure + mixed
+    total = np.maximum(probability.sum(axis=0), TINY)
+    return Assignment(np.divide(probability, total, out=probability), mixed.sum(axis=0) / total)

@@ -138,31 +138,65 @@ def weighted_fit(
     -------
     tuple of four ndarrays of shape (n_phases, n_spectra)
     """
+    rest, by, a, sums = normal_equations(y, w, r, baseline)
+    t = by / a
+    if sums is None:
+        return rest - t * by, np.log(a), t, np.zeros_like(t)
+    s, sr, sy = sums
+    return rest - t * by, np.log(a) + np.log(s), t, (sy - t * sr) / s
+
+
+class Sums(NamedTuple):
+    """Sums over the energies of the weights, of them times the references, and times y."""
+
+    s: NDArray[np.float64]
+    sr: NDArray[np.float64]
+    sy: NDArray[np.float64]
+
+
+def normal_equations(
+    y: NDArray[np.float64], w: NDArray[np.float64], r: NDArray[np.float64], baseline: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], Sums | None]:
+    """What `weighted_fit` is made from: it says less and takes less time.
+
+    Returns
+    -------
+    rest : ndarray of shape (n_spectra,)
+        Misfit of nothing but the constant, if there is one.
+    by : ndarray of shape (n_phases, n_spectra)
+        Weighted product of spectrum and reference, 0 where negative: the misfit is
+        rest - by^2 / a, the thickness by / a.
+    a : ndarray of shape (n_phases, n_spectra)
+        Weighted square of the reference, positive.
+    sums : Sums or None
+        Those a constant needs; ``by`` and ``a`` are without it.
+    """
     wy = w * y
     a, by = (r**2) @ w, r @ wy
-    yy = np.einsum("ij,ij->j", wy, y)
-    if not baseline:
-        t = np.maximum(by / np.where(a > 0, a, 1.0), 0.0)
-        volume = np.log(np.where(a > 0, a, 1.0))
-        return yy - t * (2 * by - t * a), volume, t, np.zeros_like(t)
-    s, sr, sy = w.sum(axis=0), r @ w, wy.sum(axis=0)
-    # a constant reference has no variance but for rounding
-    variance = np.maximum(a - sr**2 / s, 1e-12 * a + np.finfo(np.float64).tiny)
-    t = np.maximum((by - sr * sy / s) / variance, 0.0)
-    rest = yy - sy**2 / s
-    b = (sy - t * sr) / s
-    misfit = rest - t * (2 * (by - sr * sy / s) - t * variance)
-    return misfit, np.log(variance) + np.log(s), t, b
+    rest = np.einsum("ij,ij->j", wy, y)
+    sums = None
+    if baseline:
+        sums = s, sr, sy = Sums(w.sum(axis=0), r @ w, wy.sum(axis=0))
+        # a constant reference has no variance but for rounding
+        a = np.maximum(a - sr**2 / s, 1e-12 * a + np.finfo(np.float64).tiny)
+        by -= sr * sy / s
+        rest -= sy**2 / s
+    elif not r.any(axis=1).all():
+        a[a == 0] = 1.0
+    return rest, np.maximum(by, 0.0, out=by), a, sums
 
 
 def best_model_photons(
     y: NDArray[np.float64], n: NDArray[np.float64], r: NDArray[np.float64], baseline: bool
 ) -> NDArray[np.float64]:
     """Photons as the best-fitting reference predicts them: n exp(y - model)."""
-    chi2, _, t, b = weighted_fit(y, n, r, baseline)
-    best = chi2.argmin(axis=0)
+    _, by, a, sums = normal_equations(y, n, r, baseline)
+    best = (by**2 / a).argmax(axis=0)
     columns = np.arange(y.shape[1])
-    model = r[best].T * t[best, columns] + b[best, columns]
+    t = by[best, columns] / a[best, columns]
+    model = r.T[:, best] * t
+    if sums is not None:
+        model += (sums.sy - t * sums.sr[best, columns]) / sums.s
     return np.asarray(n * np.exp(np.clip(y - model, -2.0, 2.0)))
 
 

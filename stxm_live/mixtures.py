@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.alignment import in_threads
 from stxm_live.hypotheses import TINY, Hypotheses
-from stxm_live.likelihood import best_model_photons, weighted_fit
+from stxm_live.likelihood import best_model_photons, normal_equations
 
 _NODES = 3
 """Nodes of the smaller share."""
@@ -16,9 +18,12 @@ _NODES = 3
 _FALSE_ALARMS = 0.002
 """Share of well-described spectra whose misfit is larger by chance."""
 
-_CHUNK = 256
+_CHUNK = 512
 """Spectra taken at once: so few that the matrix product stays on one core. Spread over cores it
 takes ten times as long where one of them is busy with something else."""
+
+_SHARES = 8
+"""Parts that threads share the spectra in; the result does not depend on it."""
 
 
 class MixtureFit(NamedTuple):
@@ -72,21 +77,42 @@ def fit_mixtures(
     n_phases, n_spectra = len(scaled), od.shape[1]
     log_likelihood = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
     misfit = np.empty(n_spectra, dtype=np.float32)
-    for start in range(0, n_spectra, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        y, n = od[:, part].astype(np.float64), photons[:, part].astype(np.float64)
-        expected = best_model_photons(y - 0.5 * dispersion / n, n, scaled, baseline)
-        y -= 0.5 * dispersion / expected
-        chi2, log_det, _, _ = weighted_fit(y, expected, composites.spectra, baseline)
-        chi2 /= dispersion
-        misfit[part] = best = chi2.min(axis=0)
-        odds = np.exp(-0.5 * (chi2 - best + log_det - log_det[0]).astype(np.float32))
-        odds *= composites.weight[:, None]
-        likelihood = np.add.reduceat(odds, composites.starts, axis=0)
-        log_likelihood[composites.majority, composites.minority, part] = np.log(likelihood + TINY)
+
+    def fit(parts: Iterable[slice]) -> None:
+        for part in parts:
+            y, n = od[:, part].astype(np.float64), photons[:, part].astype(np.float64)
+            expected = best_model_photons(y - 0.5 * dispersion / n, n, scaled, baseline)
+            y -= 0.5 * dispersion / expected
+            misfit[part], likelihood = _likelihoods(y, expected, composites, dispersion, baseline)
+            log_likelihood[composites.majority, composites.minority, part] = likelihood
+
+    parts = [slice(start, start + _CHUNK) for start in range(0, n_spectra, _CHUNK)]
+    in_threads(fit, [parts[k::_SHARES] for k in range(min(_SHARES, len(parts)))])
     flat = np.ptp(scaled, axis=1) == 0 if baseline else length[:, 0] == 0
     log_likelihood[flat] = log_likelihood[:, flat] = -np.inf
     return MixtureFit(Hypotheses(log_likelihood), misfit, od.shape[0] - 1 - baseline)
+
+
+def _likelihoods(
+    y: NDArray[np.float64],
+    w: NDArray[np.float64],
+    composites: _Composites,
+    dispersion: float,
+    baseline: bool,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Misfit of the best hypothesis, and log-likelihood of each."""
+    rest, by, a, _ = normal_equations(y, w, composites.spectra, baseline)
+    explained = np.square(by, out=by)
+    explained /= a
+    most = explained.max(axis=0)
+    explained -= most
+    explained *= 0.5 / dispersion
+    odds = np.exp(explained.astype(np.float32))
+    odds *= np.sqrt((a[0] / a).astype(np.float32))
+    likelihood = composites.summed(odds)
+    likelihood += TINY
+    misfit = ((rest - most) / dispersion).astype(np.float32)
+    return misfit, np.log(likelihood, out=likelihood)
 
 
 def unidentified(fit: MixtureFit) -> NDArray[np.bool_]:
@@ -100,27 +126,37 @@ def unidentified(fit: MixtureFit) -> NDArray[np.bool_]:
 
 
 class _Composites(NamedTuple):
-    """Spectra of all hypotheses, several nodes of the smaller share for each mixture."""
+    """Spectra of all hypotheses: the pure phases, then each node of all ordered pairs."""
 
     spectra: NDArray[np.float64]
-    weight: NDArray[np.float32]
-    starts: NDArray[np.intp]
+    node_weight: NDArray[np.float32]
     majority: NDArray[np.intp]
     minority: NDArray[np.intp]
 
     @classmethod
     def of(cls, scaled: NDArray[np.float64]) -> _Composites:
-        """First the pure phases, then the ordered pairs."""
+        """Pure phases of length 1, and what they make in pairs."""
         n_phases = len(scaled)
         nodes, node_weight = np.polynomial.legendre.leggauss(_NODES)
-        shares, node_weight = (nodes + 1) / 4, node_weight / 2
+        shares = (nodes + 1) / 4
         k, j = np.nonzero(~np.eye(n_phases, dtype=bool))
-        pairs = (1 - shares)[:, None] * scaled[k, None] + shares[:, None] * scaled[j, None]
+        pairs = [(1 - share) * scaled[k] + share * scaled[j] for share in shares]
         alone = np.arange(n_phases)
         return cls(
-            np.concatenate([scaled, pairs.reshape(-1, scaled.shape[1])]),
-            np.concatenate([np.ones(n_phases), np.tile(node_weight, len(k))]).astype(np.float32),
-            np.concatenate([alone, n_phases + _NODES * np.arange(len(k))]),
+            np.concatenate([scaled, *pairs]),
+            (node_weight / 2).astype(np.float32),
             np.concatenate([alone, k]),
             np.concatenate([alone, j]),
         )
+
+    def summed(self, odds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Over the nodes of each hypothesis; the pure ones have none."""
+        n_pairs = (len(odds) - len(self.majority)) // (_NODES - 1)
+        n_pure = len(self.majority) - n_pairs
+        total = odds[: len(self.majority)].copy()
+        pairs = total[n_pure:]
+        pairs *= self.node_weight[0]
+        for node in range(1, _NODES):
+            start = n_pure + node * n_pairs
+            pairs += self.node_weight[node] * odds[start : start + n_pairs]
+        return total

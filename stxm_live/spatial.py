@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import repeat
+
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.alignment import in_threads
 from stxm_live.hypotheses import Assignment, Hypotheses, assignment
 
 STRENGTH = 0.55
@@ -33,6 +36,12 @@ _STRAY = 0.01
 
 _LARGE = 5.0
 """Strength from which on an exponential needs care."""
+
+_BAND = 32_768
+"""Values of a band of rows, over all phases."""
+
+_SHARES = 4
+"""Parts that threads share the bands in; the result does not depend on it."""
 
 _IMPOSSIBLE = -1000.0
 """Log-likelihood relative to the best that no neighbours make up for."""
@@ -84,7 +93,7 @@ def potts(
     field[:, window] = _relative(log_likelihood)
     probability = _softmax(field.copy(), window)
     for _ in range(iterations if strength > 0 else 0):
-        around = _neighbours(probability)
+        around = _neighbours(_padded(probability))
         around *= np.float32(strength)
         around += field
         probability = _softmax(around, window)
@@ -159,25 +168,77 @@ def potts_mixed(
     pure = np.zeros((n_phases, *window.shape), dtype=np.float32)
     pairs = np.zeros((n_phases, n_phases, *window.shape), dtype=np.float32)
     pure[:, window], pairs[:, :, window] = hypotheses.weights()
-    near = 1 / np.maximum(_neighbours(window[None].astype(np.float32)), np.float32(1e-6))
-    q = pure / np.maximum(pure.sum(axis=0), np.float32(1e-30))
     own, mixed = pure, np.zeros_like(pure)
-    for _ in range(iterations if n_phases > 1 else 0):
-        around = _neighbours(q)
-        share = around * near
-        own = (1 - np.float32(mixing) * (1 - share)) * pure
-        share *= np.float32(1 - _STRAY)
-        share += np.float32(_STRAY / n_phases)
-        mixed = np.einsum("jyx,kjyx->kyx", share, pairs)
-        mixed *= np.float32(mixing)
-        if strength > _LARGE:
-            around -= around.max(axis=0)
-        around *= np.float32(strength)
-        support = np.exp(around, out=around)
-        q = (own + mixed) * support
-        q /= np.maximum(q.sum(axis=0), np.float32(1e-30))
-        own, mixed = own * support, mixed * support
+    if n_phases > 1 and iterations > 0:
+        own, mixed = _Sweeps(window, pure, pairs, strength, mixing).after(iterations)
     return assignment(own[:, window], mixed[:, window])
+
+
+class _Sweeps:
+    """Mean fields of `potts_mixed`, swept over a window in bands of rows.
+
+    A band and what is computed of it stay in the processor's cache; threads share the bands of a
+    sweep. Each sweep takes the probabilities of the one before, so that neither changes a value.
+
+    Parameters
+    ----------
+    window : ndarray of bool, shape (ny, nx)
+    pure : ndarray of shape (n_phases, ny, nx)
+    pairs : ndarray of shape (n_phases, n_phases, ny, nx)
+        Likelihoods relative to the best.
+    strength, mixing : float
+    """
+
+    def __init__(
+        self,
+        window: NDArray[np.bool_],
+        pure: NDArray[np.float32],
+        pairs: NDArray[np.float32],
+        strength: float,
+        mixing: float,
+    ) -> None:
+        self._pure, self._pairs, self._strength, self._mixing = pure, pairs, strength, mixing
+        weight = _neighbours(_padded(window[None].astype(np.float32)))
+        self._near = 1 / np.maximum(weight, np.float32(1e-6))
+        n_rows = max(1, _BAND // max(1, len(pure) * pure.shape[2]))
+        starts = range(0, len(window), n_rows)
+        self._bands = [slice(start, min(start + n_rows, len(window))) for start in starts]
+        self._own, self._mixed = np.empty_like(pure), np.empty_like(pure)
+
+    def after(self, iterations: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weights of each phase alone and as the larger part of a mixture."""
+        q = _padded(self._pure / np.maximum(self._pure.sum(axis=0), np.float32(1e-30)))
+        shared = [self._bands[k::_SHARES] for k in range(min(_SHARES, len(self._bands)))]
+        for _ in range(iterations):
+            following = np.zeros_like(q)
+            in_threads(self._sweep, shared, repeat(q), repeat(following))
+            q = following
+        return self._own, self._mixed
+
+    def _sweep(
+        self, bands: list[slice], q: NDArray[np.float32], following: NDArray[np.float32]
+    ) -> None:
+        """From padded probabilities to those that follow, in some of the bands."""
+        for band in bands:
+            around = _neighbours(q[:, band.start : band.stop + 2])
+            share = around * self._near[:, band]
+            own = share * np.float32(self._mixing)
+            own += np.float32(1 - self._mixing)
+            own *= self._pure[:, band]
+            share *= np.float32(self._mixing * (1 - _STRAY))
+            share += np.float32(self._mixing * _STRAY / len(share))
+            if self._strength > _LARGE:
+                around -= around.max(axis=0)
+            around *= np.float32(self._strength)
+            support = np.exp(around, out=around)
+            mixed = self._mixed[:, band]
+            for k, pairs in enumerate(self._pairs):
+                np.einsum("jyx,jyx->yx", share, pairs[:, band], out=mixed[k])
+            mixed *= support
+            self._own[:, band] = own = np.multiply(own, support, out=own)
+            own += mixed
+            own /= np.maximum(own.sum(axis=0), np.float32(1e-30))
+            following[:, band.start + 1 : band.stop + 1] = own
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
@@ -203,13 +264,20 @@ def _softmax(field: NDArray[np.float32], window: NDArray[np.bool_]) -> NDArray[n
     return field
 
 
-def _neighbours(q: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weighted sum over the eight neighbours, for each phase; nothing beyond the border."""
-    beside = np.zeros_like(q)
-    beside[:, :, 1:] += q[:, :, :-1]
-    beside[:, :, :-1] += q[:, :, 1:]
+def _padded(q: NDArray[np.float32]) -> NDArray[np.float32]:
+    """With an empty row above and below."""
+    return np.pad(q, ((0, 0), (1, 1), (0, 0)))
+
+
+def _neighbours(padded: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weighted sum over the eight neighbours of all rows but the first and the last."""
+    beside = np.empty_like(padded)
+    beside[:, :, :1] = 0
+    beside[:, :, 1:] = padded[:, :, :-1]
+    beside[:, :, :-1] += padded[:, :, 1:]
     line = beside * np.float32(DIAGONAL)
-    line += q
-    beside[:, 1:] += line[:, :-1]
-    beside[:, :-1] += line[:, 1:]
-    return beside
+    line += padded
+    around = beside[:, 1:-1]
+    around += line[:, :-2]
+    around += line[:, 2:]
+    return around
