@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from stxm_live.axis_likelihood import compositions
+from stxm_live.axis_search import Place
+from stxm_live.axis_uncertainty import formal_std
 from stxm_live.calibration import REACH_EV, EnergyAxisError, fit_energy_axis
 from stxm_live.files import read_stack
 from stxm_live.recipe import Recipe, read_mask
@@ -71,6 +73,22 @@ def test_one_composition_between_two_references_is_no_offset_but_an_uncertain_on
     assert not axis.has_offset(0, 0.05)
 
 
+def test_a_width_without_curvature_leaves_the_offset_as_sure_as_it_is():
+    place = Place(0.2, 0.05, np.array([[-2.5e5, -1e4], [-1e4, 400.0]]))
+    offset_std_ev, width_std_ev = formal_std(place, (-0.8, 0.8))
+    assert offset_std_ev == pytest.approx(0.002, rel=1e-3)
+    assert width_std_ev == pytest.approx(0.6 / np.sqrt(12))  # of an even distribution
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_offset_of_one_thickness_of_one_phase_is_found_off_the_search_grid(seed):
+    amount = np.tile(4.0 * np.eye(5)[:, [3]], 1200)
+    axis = fitted(amount, 1000, offset_ev=0.23, seed=seed)
+    assert axis.offset_ev == pytest.approx(0.23, abs=0.012)
+    assert axis.formal_std_ev < 0.01
+    assert axis.has_offset(0, 0.05)
+
+
 def test_with_one_phase_only_offset_and_oxidation_cannot_be_told_apart_and_it_says_so():
     axis = fitted(one_phase(1), offset_ev=0.1)
     assert any("energy offset and oxidation cannot be told apart" in n for n in axis.notes)
@@ -115,7 +133,7 @@ def test_spectra_with_a_value_that_is_missing_are_left_out():
 
 
 def test_two_energies_are_too_few():
-    with pytest.raises(EnergyAxisError, match="2 energies; the energy axis needs 4 at least"):
+    with pytest.raises(EnergyAxisError, match="2 energies; the energy axis needs 5 at least"):
         fitted(amounts("Na2VPF"), energies_ev=[515.6, 517.5])
 
 

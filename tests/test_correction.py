@@ -86,6 +86,6 @@ def test_an_axis_that_cannot_be_fitted_is_said_and_nothing_else_suffers(recipe):
     found, own, _ = correction(two)
     assert found.axis is None
     assert found.notes == (
-        "the energy axis was not checked: 2 energies; the energy axis needs 4 at least",
+        "the energy axis was not checked: 2 energies; the energy axis needs 5 at least",
     )
     assert own.size
