@@ -15,8 +15,8 @@ from stxm_live.display.palette import phase_colors
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 # %%
-# A particle with lamellae of two pixels (thin stripes, lower right), seen by 1000 photons per pixel and
-# energy. The default map keeps most of them, with gaps: neighbours smooth.
+# A particle with lamellae of two pixels (thin stripes, lower right), seen by 1000 photons per pixel
+# and energy. The default map keeps most of them, with gaps: neighbours smooth.
 recipe = Recipe.load("nvpf").with_changes({"energy_fit": False})  # it is known here
 rng = np.random.default_rng(4)
 particle = make_particle((150, 150), phase_weights=STATES_OF_CHARGE["Na2VPF"], rng=rng)
