@@ -185,3 +185,23 @@ def test_pixels_too_thin_to_tell_promise_hardly_more_than_they_keep():
     # where the neighbours count as much as in a thick specimen, noise convinces itself
     assert np.mean(excess[1::2]) > 0.25
     assert np.mean(excess[::2]) < 0.1
+
+
+def test_neither_pieces_nor_bands_nor_threads_change_a_value(monkeypatch):
+    rng = np.random.default_rng(8)
+    labels = np.repeat(np.arange(3), 1000).reshape(50, 60)
+    od, counts = measured(one_hot(labels), 500, rng)
+    mask = rng.random(labels.shape) < 0.9
+    od, counts = od[:, mask.ravel()], counts[:, mask.ravel()]
+    whole = fit_mixtures(od, counts, REFERENCES, dispersion=1.0)
+    swept = potts_mixed(whole.hypotheses, mask)
+    half = slice(700, 1900)
+    part = fit_mixtures(od[:, half], counts[:, half], REFERENCES, dispersion=1.0)
+    np.testing.assert_allclose(
+        part.hypotheses.log_likelihood, whole.hypotheses.log_likelihood[:, :, half], atol=1e-4
+    )
+    np.testing.assert_allclose(part.misfit, whole.misfit[half], rtol=1e-5, atol=1e-6)
+    monkeypatch.setattr("stxm_live.spatial._BAND", 7 * 60 * 3)
+    again = potts_mixed(whole.hypotheses, mask)
+    np.testing.assert_array_equal(again.probability, swept.probability)
+    np.testing.assert_array_equal(again.mixed, swept.mixed)
