@@ -109,8 +109,16 @@ def derived_uids(broker: databroker.Broker, original_uid: str) -> list[str]:
     return list(broker.v2.search(Contains("parent_uids", original_uid)))
 
 
-def load_maps(broker: databroker.Broker, original_uid: str) -> xarray.Dataset:
+def load_maps(
+    broker: databroker.Broker,
+    original_uid: str,
+    *,
+    region: str | None = None,
+    polarization: str | None = None,
+) -> xarray.Dataset:
     """The last result stored for a raw run, as `PhaseMaps.to_xarray` gave it.
+
+    ``region`` and ``polarization`` say which stack, where a run holds several.
 
     Raises
     ------
@@ -119,10 +127,14 @@ def load_maps(broker: databroker.Broker, original_uid: str) -> xarray.Dataset:
     """
     import xarray
 
-    uids = derived_uids(broker, original_uid)
-    if not uids:
-        raise KeyError(f"no result is stored for run {original_uid[:8]}; make one by replaying it")
-    run = broker.v2[uids[-1]]
+    wanted = {"region": region, "polarization": polarization}
+    runs = (broker.v2[uid] for uid in reversed(derived_uids(broker, original_uid)))
+    run = next((run for run in runs if _is_of(run, wanted)), None)
+    if run is None:
+        which = "".join(f", {name} {value}" for name, value in wanted.items() if value is not None)
+        raise KeyError(
+            f"no result is stored for run {original_uid[:8]}{which}; make one by replaying it"
+        )
     analysis = run.start["analysis"]
     labels = {name: (name, list(values)) for name, values in analysis["labels"].items()}
     arrays: dict[str, Any] = {}
@@ -136,6 +148,12 @@ def load_maps(broker: databroker.Broker, original_uid: str) -> xarray.Dataset:
         {**labels, **{name: value for name, value in arrays.items() if is_coordinate[name]}},
         {k: list(v) if isinstance(v, tuple) else v for k, v in analysis["attributes"].items()},
     )
+
+
+def _is_of(run: Any, wanted: Mapping[str, str | None]) -> bool:
+    """Whether a derived run is that of the stack that is wanted; None is any."""
+    attributes = run.start["analysis"]["attributes"]
+    return all(value is None or attributes.get(name) == value for name, value in wanted.items())
 
 
 def _array(node: Any, key: Mapping[str, Any]) -> tuple[tuple[str, ...], Any, dict[str, str]]:

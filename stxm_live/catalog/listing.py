@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from stxm_live.frames.announced import announced
 from stxm_live.scan import StackScan
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ class RunSummary:
     time_s : float
         Beginning of the run, seconds since 1970.
     scan : StackScan or None
-        None if the run is no stack, or does not say it.
+        The first, where there are several; None if the run is no stack, or does not say it.
     exit_status : str
         "success", "abort", "fail", or "" for a run without an end.
     has_maps : bool
@@ -69,8 +71,8 @@ def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[Ru
     return runs
 
 
-def _scan(start: dict[str, object]) -> StackScan | None:
+def _scan(start: Mapping[str, Any]) -> StackScan | None:
     try:
-        return StackScan.from_start(start)
+        return announced(start).stacks[0].scan
     except ValueError:
         return None

@@ -27,7 +27,7 @@ app.command("map")(stacks.map_stack)
 app.command("import")(stacks.import_stacks)
 # -1 is a run, not an option
 app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)
-app.command()(stacks.runs)
+app.command("runs")(stacks.list_catalog)
 app.command(context_settings={"ignore_unknown_options": True})(check)
 app.command()(serve)
 app.command(context_settings={"ignore_unknown_options": True})(recipes.train)

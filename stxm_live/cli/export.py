@@ -12,7 +12,17 @@ from rich.markup import escape
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import Catalog, Settings, opened, parse_settings, recipe_of, stored_maps
+from stxm_live.cli.stacks import (
+    Catalog,
+    Polarization,
+    Region,
+    Roots,
+    Settings,
+    Which,
+    opened,
+    parse_settings,
+    recipe_of,
+)
 
 if TYPE_CHECKING:
     import databroker
@@ -67,6 +77,9 @@ def export(
     pixels: Annotated[
         bool, typer.Option("--pixels", help="With csv: also a table of all specimen pixels.")
     ] = False,
+    region: Region = None,
+    polarization: Polarization = None,
+    roots: Roots = None,
 ) -> None:
     """Write results as files: NeXus, a HTML page that opens offline, CSV tables, TIFF images.
 
@@ -78,17 +91,17 @@ def export(
         raise ValueError("nxstxm and ncb are written from a run; a NeXus file has no raw counts")
     if (recipe or changes) and any(isinstance(source, Path) for source in sources):
         raise ValueError("--recipe and --set map a run anew; a NeXus file is exported as it is")
-    settings = parse_settings(changes)
+    settings, which = parse_settings(changes), Which(region, polarization, roots)
     folders = {s: out / _name(s) if len(sources) > 1 else out for s in sources}
     if not set(ALIGNED).issuperset(formats):
-        for source, dataset in _datasets(sources, catalog, recipe, settings):
+        for source, dataset in _datasets(sources, catalog, recipe, settings, which):
             with console.status(f"writing {escape(str(source))}"):
                 files = write_formats(dataset, folders[source], formats, pixels=pixels)
             _print_files(source, folders[source], files)
     if set(ALIGNED).intersection(formats):
         with opened(catalog) as broker:
             for source, folder in folders.items():
-                files = write_aligned(broker, str(source), folder, formats, recipe, settings)
+                files = write_aligned(broker, str(source), folder, formats, recipe, settings, which)
                 _print_files(source, folder, files)
 
 
@@ -123,8 +136,9 @@ def write_aligned(
     run: str,
     folder: Path,
     formats: Sequence[Format],
-    recipe: str | None = None,
-    changes: dict[str, Any] | None = None,
+    recipe: str | None,
+    changes: dict[str, Any],
+    which: Which,
 ) -> list[Path]:
     """Write the aligned counts of a run as ``aligned.hdf5`` (NXstxm) and ``aligned.ncb``, as asked.
 
@@ -136,10 +150,10 @@ def write_aligned(
     from stxm_live.replay import find_run
 
     found = find_run(broker, run)
-    stored = None if recipe else stored_maps(broker, str(found.start["uid"]))
-    chosen = recipe_of(recipe, stored).with_changes(changes or {})
+    stored = None if recipe else which.stored(broker, str(found.start["uid"]))
+    chosen = recipe_of(recipe, stored).with_changes(changes)
     with console.status(f"aligning run {escape(run)}"):
-        stack = stack_of_run(found)
+        stack = stack_of_run(found, fields=chosen.fields, **which.options)
         aligned = aligned_stack(stack, register(stack, chosen))
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -168,6 +182,7 @@ def _datasets(
     catalog: Path | None,
     recipe: str | None,
     changes: dict[str, Any],
+    which: Which,
 ) -> Any:
     """Each source with its result; the catalogue is opened only if a run is asked for."""
     from stxm_live.results import read_nexus
@@ -179,20 +194,24 @@ def _datasets(
     if runs:
         with opened(catalog) as broker:
             for run in runs:
-                yield run, _result(broker, run, recipe, changes)
+                yield run, _result(broker, run, recipe, changes, which)
 
 
 def _result(
-    broker: databroker.Broker, run: str, recipe: str | None, changes: dict[str, Any]
+    broker: databroker.Broker,
+    run: str,
+    recipe: str | None,
+    changes: dict[str, Any],
+    which: Which,
 ) -> xarray.Dataset:
     """The stored result, unless another recipe is asked for or nothing is stored."""
     from stxm_live.offline import map_run
     from stxm_live.replay import find_run
 
     found = find_run(broker, run)
-    stored: xarray.Dataset | None = stored_maps(broker, str(found.start["uid"]))
+    stored: xarray.Dataset | None = which.stored(broker, str(found.start["uid"]))
     if stored is not None and recipe is None and not changes:
         return stored
     chosen = recipe_of(recipe, stored).with_changes(changes)
     with console.status(f"mapping run {escape(run)}"):
-        return map_run(found, chosen).to_xarray()
+        return map_run(found, chosen, **which.options).to_xarray()

@@ -12,11 +12,14 @@ from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import (
     Catalog,
+    Polarization,
+    Region,
+    Roots,
     Settings,
+    Which,
     opened,
     parse_settings,
     recipe_of,
-    stored_maps,
 )
 from stxm_live.recipe import Recipe
 
@@ -40,6 +43,9 @@ def figures(
     catalog: Catalog = None,
     out: Out = Path("figures"),
     changes: Settings = None,
+    region: Region = None,
+    polarization: Polarization = None,
+    roots: Roots = None,
 ) -> None:
     """Draw the paper's figures for past runs: 3, 4, S3, S4, S6, S7, S8; of several also 5 and 6.
 
@@ -48,14 +54,14 @@ def figures(
     from stxm_live.display.pictures import safe_name
     from stxm_live.figures import Particle, particle_plates, write_plates
 
-    particles = []
+    particles, which = [], Which(region, polarization, roots)
     with opened(catalog) as broker:
         for run in runs:
-            found, chosen = _found(broker, run, recipe, changes)
+            found, chosen = _found(broker, run, recipe, changes, which)
             uid = str(found.start["uid"])
             folder = out / safe_name(uid[:8]) if len(runs) > 1 else out
             with console.status(f"run {uid[:8]}"):
-                maps, files = _draw_run(found, chosen, folder)
+                maps, files = _draw_run(found, chosen, folder, which)
             console.print(f"run {uid[:8]}: {len(files)} files in {escape(str(folder))}")
             particles.append(Particle(str(found.start.get("sample") or uid[:8]), maps))
     if len(particles) > 1:
@@ -64,17 +70,23 @@ def figures(
 
 
 def _found(
-    broker: databroker.Broker, run: str, recipe: str | None, changes: list[str] | None
+    broker: databroker.Broker,
+    run: str,
+    recipe: str | None,
+    changes: list[str] | None,
+    which: Which,
 ) -> tuple[Any, Recipe]:
     """The run, and the recipe to map it by."""
     from stxm_live.replay import find_run
 
     found = find_run(broker, run)
-    stored = None if recipe else stored_maps(broker, str(found.start["uid"]))
+    stored = None if recipe else which.stored(broker, str(found.start["uid"]))
     return found, recipe_of(recipe, stored).with_changes(parse_settings(changes))
 
 
-def _draw_run(found: Any, recipe: Recipe, folder: Path) -> tuple[PhaseMaps, list[Path]]:
+def _draw_run(
+    found: Any, recipe: Recipe, folder: Path, which: Which
+) -> tuple[PhaseMaps, list[Path]]:
     """Map a run and draw its figures; says so where there is no encoder for some of them."""
     from stxm_live.bundle import BundleError
     from stxm_live.figures import run_plates, write_plates
@@ -86,7 +98,7 @@ def _draw_run(found: Any, recipe: Recipe, folder: Path) -> tuple[PhaseMaps, list
         model = load_model(recipe)
     except BundleError as problem:
         model = problem
-    maps = map_run(found, recipe, model=model)
+    maps = map_run(found, recipe, model=model, **which.options)
     bundle = None if isinstance(model, BundleError) else model.bundle
     files = write_plates(run_plates(maps, recipe.reference_spectra, bundle), folder)
     if maps.latent is None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from rich.markup import escape
@@ -38,11 +38,40 @@ Settings = Annotated[
     ),
 ]
 Region = Annotated[
-    str | None, typer.Option(help="Which region, in a file of several; the error names them.")
+    str | None, typer.Option(help="Which region, where there are several; the error names them.")
+]
+Polarization = Annotated[
+    str | None, typer.Option(help="Which polarization, in a run of several; the error names them.")
+]
+Roots = Annotated[
+    list[Path] | None,
+    typer.Option("--root", help="Folder from which a run's image files may be read. Repeatable."),
 ]
 Detector = Annotated[
     str | None, typer.Option(help="Which detector, in a file of several; the error names them.")
 ]
+
+
+class Which(NamedTuple):
+    """Which stack of a run is meant, and where its image files may lie."""
+
+    region: str | None = None
+    polarization: str | None = None
+    roots: Sequence[Path] | None = None
+
+    def stored(self, broker: databroker.Broker, uid: str) -> Any:
+        """The stored result of the stack, an xarray.Dataset, or None."""
+        from stxm_live.catalog import load_maps
+
+        try:
+            return load_maps(broker, uid, region=self.region, polarization=self.polarization)
+        except KeyError:
+            return None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """As `map_run` and `stack_of_run` take them."""
+        return {**self._asdict(), "roots": tuple(self.roots or ())}
 
 
 @one_line_errors
@@ -128,7 +157,13 @@ def import_stacks(
 
 @one_line_errors
 def replay(
-    run: Annotated[str, typer.Argument(help="uid, the beginning of one, scan_id, or -1.")] = "-1",
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="uid, the beginning of one, scan_id, or -1 (the default); several where every "
+            "energy is a run of its own."
+        ),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="Recipe; default: the one of the stored result, else nvpf."),
@@ -136,6 +171,9 @@ def replay(
     catalog: Catalog = None,
     out: Annotated[Path | None, typer.Option(help="Also write pictures to this folder.")] = None,
     changes: Settings = None,
+    region: Region = None,
+    polarization: Polarization = None,
+    roots: Roots = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Fail unless the stored result is identical.")
     ] = False,
@@ -150,13 +188,14 @@ def replay(
     from stxm_live.offline import map_run
     from stxm_live.replay import find_run
 
+    which = Which(region, polarization, roots)
     with opened(catalog) as broker:
-        found = find_run(broker, run)
-        uid = str(found.start["uid"])
-        stored = stored_maps(broker, uid)
+        found = [find_run(broker, run) for run in runs or ["-1"]]
+        uid = str(found[0].start["uid"])
+        stored = which.stored(broker, uid)
         chosen = recipe_of(recipe, stored).with_changes(parse_settings(changes))
         with console.status(f"mapping run {uid[:8]}"):
-            maps = map_run(found, chosen)
+            maps = map_run(found, chosen, **which.options)
         files = write_pictures(maps, out) if out else []
         print_result(maps, files=files)
         differing = None if stored is None else _differences(maps, stored)
@@ -173,7 +212,7 @@ def replay(
 
 
 @one_line_errors
-def runs(
+def list_catalog(
     catalog: Catalog = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many, the latest first.")] = 20,
 ) -> None:
@@ -240,16 +279,6 @@ def _simple_recipe(name: str, references: Sequence[Path], folder: Path) -> Recip
     path = folder / "references.csv"
     joined.to_csv(path)
     return Recipe.from_values({"name": name, "references": path.absolute()})
-
-
-def stored_maps(broker: databroker.Broker, uid: str) -> Any:
-    """The stored result of a run, or None."""
-    from stxm_live.catalog import load_maps
-
-    try:
-        return load_maps(broker, uid)
-    except KeyError:
-        return None
 
 
 def recipe_of(name: str | None, stored: Any) -> Recipe:
