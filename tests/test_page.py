@@ -112,6 +112,17 @@ def test_products_that_were_not_made_have_no_map():
     assert 'id="map-wrong_probability"' not in html
 
 
+def test_a_map_with_the_energy_axis_corrected_lies_beside_the_one_asked_for():
+    asked = made_up.maps()
+    corrected = np.where(asked.specimen, 1, -1).astype(np.int8)
+    wrong = np.full(corrected.shape, 0.25, dtype=np.float32)
+    both = replace(asked, corrected_index=corrected, corrected_wrong_probability=wrong)
+    text = without_scripts(page(both.to_xarray()))
+    assert text.index('id="map-resolved_index"') < text.index('id="map-corrected_index"')
+    assert "Resolved phase map, energy axis corrected" in text
+    assert "energy axis corrected" not in without_scripts(page(asked.to_xarray()))
+
+
 def test_hostile_names_become_neither_tags_nor_scripts():
     html = page(hostile_maps().to_xarray())
     assert "window.hacked=1</script>" not in html

@@ -1,6 +1,7 @@
 """The page in a real browser: what is seen and said there, against the `PhaseMaps`."""
 
 import re
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -141,6 +142,18 @@ def test_the_mouse_over_a_pixel_tells_its_numbers(opened):
             assert abs(float(share) - probability[k, row, column]) <= 0.0031
     text, _ = page.hover("phase_index", maps, 0, 0)
     assert "no specimen" in text
+
+
+def test_the_mouse_tells_both_phases_where_the_energy_axis_is_corrected(opened):
+    maps = made_up.maps()
+    other = np.where(maps.specimen, (maps.resolved_index + 1) % 5, -1).astype(np.int8)
+    wrong = np.full(other.shape, 0.25, dtype=np.float32)
+    maps = replace(maps, corrected_index=other, corrected_wrong_probability=wrong)
+    row, column = some_pixels(maps)[2]
+    text, _ = opened(maps).hover("corrected_index", maps, row, column)
+    assert f"resolved {maps.phase_names[maps.resolved_index[row, column]]}" in text
+    name = maps.phase_names[other[row, column]]
+    assert f"energy axis corrected {name}, wrong with probability 0.25" in text
 
 
 def test_the_spectrum_of_the_pixel_is_drawn_over_the_scaled_references(opened):

@@ -50,6 +50,13 @@ def test_the_table_of_pixels_has_a_row_for_each_specimen_pixel(maps, tmp_path):
     assert float(row["y_um"]) == pytest.approx(-1.0 - 1.18 * y / 11)
 
 
+def test_the_table_of_pixels_has_the_corrected_phase_where_there_is_one(maps, tmp_path):
+    other = np.where(maps.specimen, 2, -1).astype(np.int8)
+    rows = rows_of(write_csv(replace(maps, corrected_index=other), tmp_path, pixels=True)[-1])
+    assert {row["corrected_index"] for row in rows} == {maps.phase_names[2]}
+    assert "corrected_index" not in rows_of(write_csv(maps, tmp_path, pixels=True)[-1])[0]
+
+
 def test_the_first_lines_tell_verdict_warnings_and_synthetic_references(maps, tmp_path):
     remarks = [
         line

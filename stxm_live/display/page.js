@@ -205,6 +205,11 @@
           `resolved ${phaseAt("resolved_index", p)}` +
             (arrays.wrong_probability ? `, wrong with probability ${decimals(at("wrong_probability", p), 3)}` : "")
         );
+      if (arrays.corrected_index)
+        lines.push(
+          `with the energy axis corrected ${phaseAt("corrected_index", p)}, ` +
+            `wrong with probability ${decimals(at("corrected_wrong_probability", p), 3)}`
+        );
       let text = `by correlation ${phaseAt("phase_index", p)}, R ${decimals(at("reliability", p), 2)}`;
       if (at("ambiguous", p)) {
         const pair = [0, 1].map((rank) => header.phases[at("ambiguous_pair", p, rank)]);

@@ -110,7 +110,10 @@ def _check_bokeh() -> None:
 
 def _shown(dataset: xarray.Dataset) -> tuple[str, ...]:
     """The maps of a page, in the order in which one reads them."""
-    names = ("resolved_index", "phase_index", "ambiguous", "wrong_probability", "reliability", "od")
+    names = (
+        *("resolved_index", "corrected_index", "phase_index"),
+        *("ambiguous", "wrong_probability", "reliability", "od"),
+    )
     return tuple(name for name in names if name in dataset)
 
 

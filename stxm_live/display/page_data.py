@@ -133,7 +133,7 @@ def packed_maps(dataset: xarray.Dataset, most_bytes: int) -> tuple[dict[str, Pac
 
 
 def _steps(dataset: xarray.Dataset, factor: int) -> Iterator[tuple[str, float]]:
-    for name in ("specimen", "valid", "phase_index", "resolved_index"):
+    for name in ("specimen", "valid", "phase_index", "resolved_index", "corrected_index"):
         yield name, 1.0
     for name in ("ambiguous", "unidentified", "ambiguous_pair"):
         yield name, 1.0
@@ -144,6 +144,7 @@ def _steps(dataset: xarray.Dataset, factor: int) -> Iterator[tuple[str, float]]:
     yield "reliability", factor * _R_STEP
     yield "probability", factor * _PROBABILITY_STEP
     yield "wrong_probability", factor * _PROBABILITY_STEP
+    yield "corrected_wrong_probability", factor * _PROBABILITY_STEP
 
 
 def packed_spectra(

@@ -11,12 +11,14 @@ import numpy as np
 
 from stxm_live.display.four_panels import METHODS
 from stxm_live.display.palette import VERDICT
+from stxm_live.display.pictures import CORRECTED
 
 if TYPE_CHECKING:
     import xarray
 
 _TITLES = {
     "resolved_index": ("Resolved phase map", "the recipe's resolver; this is the map to use"),
+    "corrected_index": CORRECTED,
     "phase_index": ("Initial phase map", "largest Pearson coefficient, ambiguous pixels included"),
     "ambiguous": ("Ambiguity", "where the two best coefficients are too close to tell apart"),
     "wrong_probability": ("Where the resolved map may be wrong", "probability of a wrong phase"),

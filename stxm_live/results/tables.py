@@ -135,10 +135,13 @@ def _images(dataset: xarray.Dataset) -> Iterable[Row]:
         yield energy_ev, *dataset["shifts_px"].values[e], dataset["i0"].values[e]
 
 
+_INDICES = ("phase_index", "latent_index", "resolved_index", "corrected_index")
+
+
 def _pixels(dataset: xarray.Dataset) -> Iterable[Row]:
     phases = dataset["phase"].values.tolist()
     flat = [n for n in ("counts", "reliability", "wrong_probability") if n in dataset]
-    indices = [n for n in ("phase_index", "latent_index", "resolved_index") if n in dataset]
+    indices = [name for name in _INDICES if name in dataset]
     stacks = [n for n in ("correlation", "probability") if n in dataset]
     yield [
         *("row", "column", "y_um", "x_um", *flat, "ambiguous", *indices),
