@@ -31,6 +31,9 @@ MAX_FRINGE = 0.25
 MAX_FRINGE_SHARE, MAX_GLARE_SHARE = 0.15, 0.01
 """Shares of the field that fringes, and what is brighter than fringes, may take."""
 
+LEAST_EDGE = 0.2
+"""References whose edge is less than this share of the mean one's have none in common with it."""
+
 _WINDOW_PX = 7
 """Side of the square in which the empty support looks flat."""
 
@@ -123,12 +126,14 @@ def edge_jump(
     -------
     ndarray of shape (ny, nx)
         But for a constant, the mean OD over energies of as much of the mean reference as
-        explains the changes from energy to energy; zero where the references are flat.
+        explains the changes from energy to energy; zero where the references are flat, or have
+        no edge in common, as on two energies at which one rises and another falls.
     """
     mean = references.mean(axis=0)
     contrast = mean - mean.mean()
     strength = float(contrast @ contrast)
-    if strength <= 1e-12 * float(mean @ mean):
+    is_flat = strength <= 1e-12 * float(mean @ mean)
+    if is_flat or np.any(references @ contrast < LEAST_EDGE * strength):
         return np.where(np.isfinite(log_intensity).all(axis=0), 0.0, np.nan)
     weights = (contrast * (mean.mean() / strength)).astype(log_intensity.dtype)
     return -np.tensordot(weights, log_intensity, axes=1)

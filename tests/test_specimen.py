@@ -154,6 +154,13 @@ def test_references_that_are_flat_at_these_energies_have_no_edge():
     np.testing.assert_array_equal(jump, [[0.0, np.nan]])
 
 
+def test_references_of_which_one_rises_and_another_falls_have_no_common_edge(nvpf):
+    at_two = nvpf.reference_spectra.at((516.6, 521.5))
+    assert np.sign(np.diff(at_two).ravel()).tolist() == [-1, -1, 1, 1, 1]
+    image = np.random.default_rng(0).normal(size=(2, 3, 4))
+    np.testing.assert_array_equal(edge_jump(image, at_two), np.zeros((3, 4)))
+
+
 def test_bright_fringes_around_the_particle_do_not_raise_the_support():
     image, inside = disc(radius=15, noise=0.02, shape=(80, 90))
     from_edge = ndimage.distance_transform_edt(~inside)
