@@ -15,7 +15,7 @@ from stxm_live.bundle import BundleError
 from stxm_live.correction import Correction, correct
 from stxm_live.incident import specimen_in_box
 from stxm_live.latent import LatentModel
-from stxm_live.noise import smoothing
+from stxm_live.noise import MIN_IMAGES, smoothing
 from stxm_live.normalisation import RegisteredStack, normalise
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.quality import Facts, assess
@@ -217,9 +217,13 @@ class _Steps:
 
     @property
     def dispersion(self) -> float | None:
-        """Variance over mean of the counts: by the empty support, or by the spectra's misfit."""
+        """Variance over mean of the counts: by the empty support, or by the spectra's misfit.
+
+        None if neither tells: the best of all references goes through two values as they are.
+        """
         known = self.registered.dispersion
-        if known is not None or self.resolution is None:
+        few = len(self.registered.energies_ev) < MIN_IMAGES
+        if known is not None or self.resolution is None or few:
             return known
         smoothed = float(smoothing(self.registered.shifts_px).mean())
         return self.resolution.dispersion / self.recipe.detector.photons_per_count / smoothed

@@ -404,3 +404,10 @@ def test_an_i0_in_other_units_does_not_make_the_specimen_thin(nvpf, tmp_path):
     assert np.nanmax(found.od) < 0
     assert "thin" not in str(found.quality)
     assert "brighter" not in str(found.quality)
+
+
+def test_two_energies_do_not_tell_how_noisy_the_counts_are(nvpf):
+    two = map_phases(particle_stack(), nvpf.with_changes({"energies_ev": (515.6, 517.5)}))
+    assert two.resolved_index is not None
+    assert two.dispersion is None
+    assert two.od_std is None
