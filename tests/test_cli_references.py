@@ -128,6 +128,28 @@ def test_a_file_is_not_replaced_unless_told(run, spectra):
     assert run("references", "all.csv", "--force")[0] == 0
 
 
+def test_references_are_not_written_over_by_their_picture(run, spectra, tmp_path):
+    code, text = run("references", "all.csv", "--out", "all.png")
+    assert code == 1
+    assert "let the name end in .csv" in text
+    assert not (tmp_path / "all.png").exists()
+
+
+def test_energies_are_chosen_on_the_axis_that_the_recipe_corrects(run, spectra, tmp_path):
+    common = 'name = "own"\nreferences = "all.csv"\n'
+    (tmp_path / "true.toml").write_text(common)
+    (tmp_path / "off.toml").write_text(common + "energy_offset_ev = 0.25\n")
+    chosen = {}
+    for name, low_ev in (("true", 512), ("off", 511.75)):
+        options = ["--n", 4, "--fewest", 4, "--keep", "", "--low", low_ev, "--high", low_ev + 18]
+        run("choose-energies", "--recipe", f"{name}.toml", *options, "--out", f"{name}.txt")
+        chosen[name] = np.array(
+            tomllib.loads((tmp_path / f"{name}.txt").read_text())["energies_ev"]
+        )
+    # the monochromator says less than the true energy
+    np.testing.assert_allclose(chosen["off"], chosen["true"] - 0.25, atol=1e-3)
+
+
 def test_a_file_with_signs_in_its_name_is_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a@b=c.csv").write_text("x")

@@ -69,6 +69,8 @@ def references(
     from stxm_live.display.reference_pictures import write_reference_picture
     from stxm_live.reference_making import doubts, joined, write_references
 
+    if out.suffix.lower() != ".csv":
+        raise ValueError(f"--out {out}: references are written as CSV; let the name end in .csv")
     _refuse_to_replace(out, force)
     chosen = _reading_recipe(recipe, i0, changes, out)
     made = joined(_spectra(sources, chosen, catalog))
@@ -138,7 +140,7 @@ def choose_energies(
     if out is not None:
         _refuse_to_replace(out, force)
     loaded = Recipe.load(recipe) if recipe else None
-    spectra = loaded.reference_spectra if loaded else ReferenceSpectra.from_csv(references or "")
+    spectra = loaded.corrected_references if loaded else ReferenceSpectra.from_csv(references or "")
     conditions = energy_cost.Conditions(photons, od, axis_error_ev)
     offer = energy_choice.Offer(low, high, _kept(keep, spectra, low), min_step_ev)
     with console.status("choosing energies"):
