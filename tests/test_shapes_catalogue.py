@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import shapes
 from external_runs import datum_run, h5_file, stream_run, write_for, written_images
+from typer.testing import CliRunner
 
 from stxm_live.catalog import close_catalog, open_catalog, store_documents
+from stxm_live.cli import app
 from stxm_live.cli.check import runs_in_file
 from stxm_live.offline import stack_of_run, stacks_of_runs
 
@@ -65,3 +67,30 @@ def test_images_in_files_are_read_through_the_catalogue(tmp_path, again):
     stack = stack_of_run(catalog[uid])
     np.testing.assert_array_equal(stack.intensity(), expected)
     close_catalog(catalog)
+
+
+def test_the_command_line_maps_one_region_of_a_run_or_several_runs(tmp_path):
+    folder = str(tmp_path / "catalog")
+    catalog = open_catalog(folder)
+    store_documents(catalog, list(shapes.fields_run()))
+    recorded = [_new(run) for run in runs_in_file(GOLDEN / "cls_runs_paused.json")]
+    uids = [store_documents(catalog, docs) for docs in recorded]
+    close_catalog(catalog)
+
+    def run(command, *arguments):
+        done = CliRunner().invoke(app, [command, "--catalog", folder, *arguments])
+        return done.exit_code, " ".join(done.output.split())
+
+    first = str(-len(uids) - 1)
+    code, text = run("replay", "--", first)
+    assert code == 1
+    assert "left" in text
+    assert "right" in text
+    for region in ("left", "right"):
+        code, text = run("replay", "--region", region, "--no-store", "--", first)
+        assert code == 0, text
+        assert f"region {region}" in text
+    code, text = run("replay", "--set", "i0.region=[-100,100,-100,100]", *uids)
+    assert code == 0, text
+    assert "stored as run" in text
+    assert "not a stack" not in run("runs")[1]
