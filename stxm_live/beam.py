@@ -1,4 +1,4 @@
-"""Where the beam was gone while an image was taken."""
+"""Where the beam was gone while an image was taken, and where the detector told too much."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ LOST_LEVEL = 0.08
 
 MIN_IMAGES = 3
 """With fewer images there is no telling a dark line from a dark specimen."""
+
+HOT_FACTOR = 3.0
+"""A pixel so many times brighter than image and neighbours is none of the specimen."""
+
+CLIPPED_SHARE = 0.02
+"""Share of an image that may have its highest value."""
 
 _BRIGHT = 90
 """Percentile of a line that stands for its brightest part."""
@@ -30,6 +36,36 @@ def is_blank(intensity: NDArray[np.float32]) -> bool:
     """
     low, high = np.nanpercentile(intensity.ravel()[:: max(1, intensity.size // _SAMPLES)], [5, 95])
     return bool(low == high)
+
+
+def hot_pixels(intensity: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Rows and columns (n, 2) of pixels far brighter than the image and all around them.
+
+    No specimen is brighter than the beam. Interpolated, such a pixel would spoil its neighbours.
+    """
+    every = max(1, intensity.size // _SAMPLES)
+    sample = intensity.ravel()[::every]
+    bright = HOT_FACTOR * float(np.nanpercentile(sample, 99)) if np.isfinite(sample).any() else 0.0
+    found = [
+        (y, x)
+        for y, x in np.argwhere(intensity > bright)[: intensity.size // 100]
+        if intensity[y, x] > HOT_FACTOR * np.nanmedian(_around(intensity, y, x))
+    ]
+    return np.array(found, dtype=np.intp).reshape(-1, 2)
+
+
+def _around(intensity: NDArray[np.float32], y: int, x: int) -> NDArray[np.float32]:
+    """The pixel and its up to 24 neighbours."""
+    return intensity[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
+
+
+def clipped_share(intensity: NDArray[np.float32]) -> float:
+    """Share of the usable pixels that have the highest value of the image.
+
+    Counts scatter about their mean, and only a detector at its limit gives one value to many.
+    """
+    highest = np.nanmax(intensity, initial=-np.inf)
+    return float((intensity == highest).sum() / max(np.isfinite(intensity).sum(), 1))
 
 
 def line_levels(intensity: NDArray[np.float32]) -> NDArray[np.float64]:

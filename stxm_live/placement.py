@@ -184,7 +184,10 @@ def refined(
 def _told(found: Refined, energies_ev: Sequence[float]) -> list[str]:
     """What the user reads of images that keep their first shift."""
     if len(found.problems) == len(energies_ev):
-        return ["the shifts could not be refined and are those found first: no images fit together"]
+        return [
+            "the shifts could not be refined and are those found first: the field is too small, "
+            "or no images fit together"
+        ]
     return [
         f"image at {energies_ev[k]:g} eV {why} and keeps the shift found first"
         for k, why in sorted(found.problems.items())

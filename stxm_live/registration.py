@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.alignment import in_threads, shifted
-from stxm_live.beam import is_blank, line_levels, lost_lines
+from stxm_live.beam import (
+    CLIPPED_SHARE,
+    clipped_share,
+    hot_pixels,
+    is_blank,
+    line_levels,
+    lost_lines,
+)
 from stxm_live.normalisation import AlignedStack, RegisteredStack, normalise
 from stxm_live.optical_density import box_mask, corrected_counts, usable_intensity
 from stxm_live.placement import Box, Pattern, Placement, place, refined
@@ -103,7 +110,7 @@ class Registrar:
             notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
         dwell_ms = stack.scan.dwell_ms
         self._images = {frames[e]: self._image(frames[e], dwell_ms) for e in chosen if e in frames}
-        usable = []
+        usable: list[_Image] = []
         typical = float(np.median([i.level for i in self._images.values() if not i.problem] or 0))
         problems = {f: i.problem or i.dimness(typical) for f, i in self._images.items()}
         _lose_lines([image for f, image in self._images.items() if not problems[f]])
@@ -115,11 +122,9 @@ class Registrar:
                 if frame.announced_ev is not None:
                     missing.add(frame.nominal_ev)
                 continue
-            if image.unusable.total:
-                notes.append(f"{where}: unusable pixels: {image.unusable}")
-            if image.lost.any():
-                notes.append(f"{where}: no beam in {image.lost.sum()} lines, which are left out")
+            notes.extend(f"{where}: {fault}" for fault in image.faults())
             usable.append(image)
+        notes.extend(_clipped(usable))
         if not usable:
             announced = listed_ev(stack.scan.energies_ev)
             raise ValueError(
@@ -205,6 +210,12 @@ class _Image:
                 f"shows {np.nanmedian(self.intensity):g} counts in nearly every pixel "
                 "(blank or saturated?)"
             )
+        hot = hot_pixels(self.intensity)
+        self.n_hot = len(hot)
+        if self.n_hot:
+            self.intensity = self.intensity.copy()
+            self.intensity[hot[:, 0], hot[:, 1]] = np.nan
+        self.clipped = clipped_share(self.intensity)
         self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
         self.levels = line_levels(self.intensity)
         self.lost = np.zeros(len(self.levels), dtype=bool)
@@ -220,6 +231,17 @@ class _Image:
             f"has a median of {self.level:.3g} counts where the others have {typical:.3g} "
             "(shutter closed, beam lost?)"
         )
+
+    def faults(self) -> list[str]:
+        """What the user reads of pixels that are not used."""
+        told = []
+        if self.unusable.total:
+            told.append(f"unusable pixels: {self.unusable}")
+        if self.n_hot:
+            told.append(f"hot pixels left out, far brighter than all around: {self.n_hot}")
+        if self.lost.any():
+            told.append(f"no beam in {self.lost.sum()} lines, which are left out")
+        return told
 
     def lose(self, lines: NDArray[np.bool_]) -> None:
         """Leave these lines out, and these only."""
@@ -252,6 +274,22 @@ class _Image:
     def keep(self, shift_px: tuple[float, float], moved: NDArray[np.float32], n_dark: int) -> None:
         """Remember the shifted image for the next time."""
         self._moved = shift_px, moved, n_dark
+
+
+def _clipped(images: Sequence[_Image]) -> list[str]:
+    """Notes on images in which many pixels share the highest value.
+
+    None if all do: they come from a computer.
+    """
+    clipped = [image for image in images if image.clipped > CLIPPED_SHARE]
+    if len(clipped) == len(images):
+        return []
+    return [
+        f"image at {image.energy_ev:g} eV: {100 * image.clipped:.0f} % of the pixels have its "
+        f"highest value, {np.nanmax(image.intensity):g} counts (saturated? see the recipe's "
+        "[detector] saturation_counts)"
+        for image in clipped
+    ]
 
 
 def _lose_lines(images: Sequence[_Image]) -> None:
