@@ -8,9 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
-from io import BytesIO
 from pathlib import Path
-from tokenize import TokenError
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -26,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from stxm_live.masks import read_mask
 from stxm_live.references import ReferenceSpectra, read_spectrum
 from stxm_live.shift_files import read_shifts
 
@@ -398,56 +397,3 @@ def recipe_path(path_or_name: str | Path) -> Path:
         f"no recipe {str(path_or_name)!r}: neither a file nor one of the shipped recipes "
         f"({', '.join(shipped)}); stxm-live recipe new FILE writes a commented one"
     )
-
-
-def read_mask(path: Path) -> NDArray[np.bool_]:
-    """A specimen mask of shape (ny, nx) from ``.npy``, ``.png`` or a ``.msk`` text file.
-
-    In a ``.msk`` file each line is an image row in order, any character but a blank is
-    specimen; in a picture, whatever is brighter than half is specimen.
-
-    Raises
-    ------
-    ValueError
-        Naming the file, if it is empty, broken, no image, or of another kind.
-    """
-    reader = _MASK_READERS.get(path.suffix.lower())
-    if reader is None:
-        known = ", ".join(sorted(_MASK_READERS))
-        raise ValueError(f"{path}: a mask is a file {known}, not {path.suffix or 'without suffix'}")
-    content = path.read_bytes()
-    try:
-        mask = reader(content)
-    except _DAMAGED_MASK as error:
-        raise ValueError(f"{path}: cannot be read as a mask ({error})") from error
-    if mask.size == 0:
-        raise ValueError(f"{path}: the mask is empty")
-    if mask.ndim != 2:
-        raise ValueError(f"{path}: the mask has shape {mask.shape}, expected (rows, columns)")
-    return mask
-
-
-def _array_mask(content: bytes) -> NDArray[np.bool_]:
-    array: NDArray[Any] = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
-    return array.astype(bool)
-
-
-def _picture_mask(content: bytes) -> NDArray[np.bool_]:
-    from skimage.io import imread
-
-    if not content.startswith(b"\x89PNG"):  # imread would try every format it knows
-        raise ValueError("no PNG file")
-    picture = np.asarray(imread(BytesIO(content), as_gray=True), dtype=np.float64)
-    return np.asarray(picture > picture.max() / 2)
-
-
-def _text_mask(content: bytes) -> NDArray[np.bool_]:
-    lines = content.decode("latin-1").splitlines()
-    width = max((len(line) for line in lines), default=0)
-    return np.array([[c != " " for c in line.ljust(width)] for line in lines], dtype=bool)
-
-
-_MASK_READERS = {".npy": _array_mask, ".png": _picture_mask, ".msk": _text_mask}
-
-_DAMAGED_MASK = (ValueError, OSError, EOFError, SyntaxError, TokenError)
-"""What numpy and the readers of pictures raise for a file that is cut off or something else."""

@@ -8,7 +8,8 @@ from stxm_live.axis_search import Place
 from stxm_live.axis_uncertainty import formal_std
 from stxm_live.calibration import REACH_EV, EnergyAxisError, fit_energy_axis
 from stxm_live.files import read_stack
-from stxm_live.recipe import Recipe, read_mask
+from stxm_live.masks import read_mask
+from stxm_live.recipe import Recipe
 from stxm_live.references import ReferenceSpectra, read_spectrum
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle
 

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 from skimage.io import imsave
 
-from stxm_live.recipe import Recipe, read_mask, recipe_path, shipped_recipes
+from stxm_live.masks import read_mask
+from stxm_live.recipe import Recipe, recipe_path, shipped_recipes
 
 TOML = """
 name = "iron"

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from stxm_live.files import read_stack
 from stxm_live.files.reading import stack_file
 from stxm_live.files.spectrum_columns import SPECTRUM_SUFFIXES, read_columns
-from stxm_live.recipe import Recipe, read_mask
+from stxm_live.masks import read_mask
+from stxm_live.recipe import Recipe
 from stxm_live.reference_making import Box, MeasuredSpectrum, region_spectrum
 
 if TYPE_CHECKING:
