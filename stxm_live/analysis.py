@@ -16,9 +16,9 @@ from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
 from stxm_live.registration import Registrar
 from stxm_live.scan import StackScan
-from stxm_live.stack import Frame, StackKey
+from stxm_live.stack import Frame, Stack, StackKey
 
-State = Literal["waiting", "scanning", "mapped", "failed", "ignored", "given up"]
+State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored", "given up"]
 
 Show = Callable[[CubeView], None]
 """Who is shown the growing cube."""
@@ -29,7 +29,8 @@ class StackStatus:
     """How far a run is.
 
     ``is_done``: the run has ended and nothing more will come. ``problems`` tells what went wrong
-    on the way, ``error`` what made the maps impossible.
+    on the way, ``error`` what made the maps impossible. An ``overview`` has one energy: there are
+    no maps to be made of it, and nothing went wrong.
     """
 
     state: State
@@ -57,6 +58,7 @@ class StackAnalysis:
         self.scan = frames.scan
         self.maps: PhaseMaps | None = None
         self.error: Exception | None = None
+        self.no_phases = ""
         self.problems: list[str] = []
         self.hidden: Exception | None = None
         self.n_images = 0
@@ -113,6 +115,8 @@ class StackAnalysis:
             state = "failed"
         elif self.maps is not None:
             state = "mapped"
+        elif self.no_phases:
+            state = "overview"
         return StackStatus(
             state,
             self.n_images,
@@ -127,6 +131,8 @@ class StackAnalysis:
         assert self._frames is not None
         self._has_new = False
         stack = self._frames.stack()
+        if self._is_overview(stack):
+            return
         steps = (True, False) if takes_longer(self._recipe) else (False,)
         for quick in steps:
             revision = 1 if self.maps is None else self.maps.revision + 1
@@ -148,6 +154,19 @@ class StackAnalysis:
                 return
             self.error = None
             yield self.maps
+
+    def _is_overview(self, stack: Stack) -> bool:
+        """Whether there are images but no more than one energy; says so in ``problems``."""
+        selected = self._recipe.selected(self.scan.energies_ev)
+        if len(selected) != 1 or not stack.frames:
+            return False
+        if not self.no_phases:
+            self.no_phases = (
+                f"no phases from one energy: of those announced the recipe selects {selected[0]:g} "
+                "eV only, maps need two or more"
+            )
+            self.problems.append(self.no_phases)
+        return True
 
     def _look(self, frame: Frame, show: Show | None) -> None:
         """Show the cube with a new frame, or at least register it before the last one comes."""
@@ -227,7 +246,7 @@ class RunAnalysis:
         """How far the run is; of several stacks the sums, and the first error."""
         each = [stack.status() for stack in self.stacks]
         states = [status.state for status in each]
-        order: tuple[State, ...] = ("failed", "scanning", "waiting", "mapped")
+        order: tuple[State, ...] = ("failed", "scanning", "waiting", "overview", "mapped")
         return StackStatus(
             next(state for state in order if state in states),
             sum(status.n_images for status in each),

@@ -182,8 +182,8 @@ class LivePhaseMapper:
             If called on the thread that delivers the run's documents, inside a plan: nothing
             could arrive. Use `stxm_live.plans.wait_for_maps` there.
         ValueError
-            If the run is no stack, or no stack of it matches; otherwise what made the analysis
-            fail.
+            If the run is no stack, or no stack of it matches, or it has one energy only;
+            otherwise what made the analysis fail.
         """
         with self._changed:
             self._check_may_wait(uid)
@@ -211,7 +211,7 @@ class LivePhaseMapper:
         if stack.error is not None:
             raise stack.error.with_traceback(None)
         if stack.maps is None:
-            raise ValueError(f"run {uid[:8]}: no maps were made")
+            raise ValueError(f"run {uid[:8]}: {stack.no_phases or 'no maps were made'}")
         return stack.maps
 
     def stacks(self, uid: str) -> list[StackKey]:

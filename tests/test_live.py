@@ -136,6 +136,25 @@ def test_a_scan_aborted_before_the_second_image_says_so(live, sink):
     assert sink.errors[0][0] == uid
 
 
+@pytest.mark.parametrize("background", [True, False])
+def test_an_overview_of_one_energy_is_drawn_and_is_no_failure(nvpf, caplog, background):
+    counts, energies_ev, _ = particle_counts()
+    scan = particle_scan(shape=(1, *counts.shape[1:]), energies_ev=energies_ev[9:10])
+    sink = Recorder()
+    with LivePhaseMapper(nvpf, background=background) as live:
+        live.add_sink(sink)
+        uid = feed(live, documents(image_events(order=[9]), scan))
+        with pytest.raises(ValueError, match="no phases from one energy: .* selects 525 eV only"):
+            live.wait(uid, timeout_s=30)
+        status = live.status(uid)
+    (view,) = sink.cubes
+    assert np.isfinite(view.od[0]).mean() > 0.9
+    assert (status.state, status.is_done, status.error) == ("overview", True, None)
+    assert [p for p in status.problems if "no phases from one energy" in p] == [*status.problems]
+    assert not sink.errors
+    assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
 def test_two_runs_in_a_row_and_two_interleaved_do_not_mix(live, nvpf):
     first = list(image_documents())
     second = list(image_documents(change=lambda k, image: image * np.float32(0.5)))
