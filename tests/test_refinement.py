@@ -5,7 +5,9 @@ import pytest
 
 from stxm_live.recipe import Recipe
 from stxm_live.refinement import refine
+from stxm_live.registration import Registrar
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
+from stxm_live.stack import Stack
 
 NY, NX = 112, 128
 FINE = 4
@@ -234,3 +236,61 @@ def test_a_shift_that_was_far_off_is_not_believed_nor_are_the_others_spoilt():
     assert rms(errors(found.shifts_px, drift, others)) < 0.06
     np.testing.assert_array_equal(found.shifts_px[7], start[7])
     assert list(found.problems) == [7]
+
+
+def particle_in(n_px, seed, weights=STATES_OF_CHARGE["Na2VPF"], rare_share=0.0):
+    """A particle on the fine raster; as much of the last phase fills its lowest corner."""
+    rng = np.random.default_rng(seed)
+    particle = make_particle((FINE * n_px, FINE * n_px), phase_weights=weights, rng=rng)
+    y, x = np.nonzero(particle.specimen)
+    corner = np.argsort(-(y + x), kind="stable")[: round(rare_share * len(y))]
+    particle.fractions[:, y[corner], x[corner]] = np.eye(5)[4][:, None]
+    return particle
+
+
+def stack_of(particle, drift_px, photons, seed):
+    """Counted at a drift of quarters of pixels."""
+    recipe = Recipe.load("nvpf")
+    fine = np.exp(-od_cube(particle, recipe.reference_spectra, recipe.energies_ev))
+    n_px = fine.shape[1] // FINE
+    moved = [
+        np.roll(image, tuple(round(FINE * v) for v in step), axis=(0, 1))
+        for image, step in zip(fine, drift_px, strict=True)
+    ]
+    coarse = np.reshape(moved, (13, n_px, FINE, n_px, FINE)).mean(axis=(2, 4))
+    counts = np.random.default_rng(seed).poisson(photons * coarse)
+    return Stack.from_arrays(counts.astype(np.float32), recipe.energies_ev)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_px", [64, 96])
+def test_at_sixty_photons_the_refined_shifts_are_not_worse_than_the_live_ones(nvpf, n_px):
+    live, refined, std = [], [], []
+    for seed in range(5):
+        drift = walk(100 + seed)
+        aligned = Registrar(nvpf).align(
+            stack_of(particle_in(n_px, seed), drift, 60, seed), refine=True
+        )
+        live.append(rms(errors(aligned.shifts_before_px, drift)))
+        refined.append(rms(errors(aligned.shifts_px, drift)))
+        std.append(rms(aligned.shift_quality))
+    assert np.mean(refined) < 0.9 * np.mean(live)
+    assert np.all(np.less(refined, 1.1 * np.array(live)))
+    assert 0.6 < np.mean(refined) / np.mean(std) < 1.7
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("photons", [3000, 30_000])
+def test_a_rare_phase_in_one_corner_pulls_no_image(nvpf, photons):
+    """Two per cent of the particle that brighten and darken in their own way."""
+    common = (0.05, 0.3, 0.55, 0.1, 0.0)
+    with_it, without = [], []
+    for seed in range(2):
+        drift = walk(200 + seed)
+        for share, left in ((0.02, with_it), (0.0, without)):
+            stack = stack_of(particle_in(96, seed, common, share), drift, photons, seed)
+            aligned = Registrar(nvpf).align(stack, refine=True)
+            left.append(errors(aligned.shifts_px, drift))
+    assert rms(with_it) < 0.04
+    assert np.max(with_it) < 0.12
+    assert rms(with_it) < rms(without) + 0.015

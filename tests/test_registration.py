@@ -6,8 +6,10 @@ from particles import NX, NY, particle_counts, particle_stack
 
 from stxm_live.correlation import pearson
 from stxm_live.phase_map import map_phases
+from stxm_live.recipe import Recipe
 from stxm_live.registration import Registrar, register
 from stxm_live.shift_files import write_shifts
+from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 from stxm_live.stack import Stack
 
 
@@ -329,3 +331,38 @@ def test_a_jump_of_a_fifth_of_the_field_is_found_or_fails_by_the_limit(nvpf):
     roughly(refined, drift - np.median(drift, axis=0))
     with pytest.raises(ValueError, match=r"image at .* eV is shifted by .* max_shift_px = 10"):
         register(stack, recipe)
+
+
+def jumped(n_px, jump_px, photons=1000):
+    """A field into which a particle's stage jumps: what leaves it is lost, nothing wraps."""
+    recipe = Recipe.load("nvpf")
+    rng = np.random.default_rng(5)
+    particle = make_particle((n_px, n_px), phase_weights=STATES_OF_CHARGE["Na2VPF"], rng=rng)
+    clear = np.exp(-od_cube(particle, recipe.reference_spectra, recipe.energies_ev))
+    drift = np.zeros((13, 2), dtype=int)
+    drift[7:] = jump_px
+    margin = max(abs(v) for v in jump_px)
+    wide = np.pad(clear, ((0, 0), (margin, margin), (margin, margin)), constant_values=1)
+    seen = [
+        image[margin - dy : margin - dy + n_px, margin - dx : margin - dx + n_px]
+        for image, (dy, dx) in zip(wide, drift, strict=True)
+    ]
+    counts = rng.poisson(photons * np.array(seen)).astype(np.float32)
+    return Stack.from_arrays(counts, recipe.energies_ev), drift
+
+
+@pytest.mark.parametrize("jump_px", [(0, 24), (-24, 0), (17, -17)])
+def test_a_jump_of_24_px_in_a_field_of_120_is_found(nvpf, jump_px):
+    stack, drift = jumped(120, jump_px)
+    for refine in (False, True):
+        roughly(Registrar(nvpf).register(stack, refine=refine), drift, atol=0.3)
+
+
+def test_a_jump_of_24_px_fails_by_a_limit_of_10_naming_energy_and_limit(nvpf):
+    stack, _ = jumped(120, (0, 24))
+    recipe = nvpf.with_changes({"alignment.max_shift_px": 10})
+    with pytest.raises(ValueError, match=r"max_shift_px = 10") as error:
+        register(stack, recipe)
+    energies_ev = particle_counts()[1]
+    named = [e for e in energies_ev if f"image at {e:g} eV is shifted by 2" in str(error.value)]
+    assert len(named) == 1
