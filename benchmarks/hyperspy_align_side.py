@@ -15,31 +15,20 @@ import numpy as np
 SUB_PIXEL_FACTOR = 20
 """As fine as ours; its default is whole pixels."""
 
-OPTIONS = {
-    "HyperSpy": {},
-    "HyperSpy, no Sobel, no median filter": {"sobel": False, "medfilter": False},
-}
-
 
 def main() -> None:
-    """Save the shifts in y and x that `align2D` would apply, by the name of the method."""
+    """Save the shifts in y and x that `align2D` would apply."""
     path, out, anchor = sys.argv[1:]
     hs.preferences.General.show_progressbar = False
     stacks = np.load(path, mmap_mode="r")
-    found = {
-        name: [shifts(stack, int(anchor), options) for stack in stacks]
-        for name, options in OPTIONS.items()
-    }
-    np.savez(out, **{name: np.array(rows) for name, rows in found.items()})
+    np.savez(out, HyperSpy=np.array([shifts(stack, int(anchor)) for stack in stacks]))
 
 
-def shifts(stack: np.ndarray, anchor: int, options: dict[str, bool]) -> np.ndarray:
+def shifts(stack: np.ndarray, anchor: int) -> np.ndarray:
     """(y, x) that lay each image on the anchor; `estimate_shift2D` gives their opposite."""
     signal = hs.signals.Signal2D(np.array(stack, dtype=np.float64))
     signal.axes_manager.indices = (anchor,)
-    found = signal.estimate_shift2D(
-        reference="current", sub_pixel_factor=SUB_PIXEL_FACTOR, **options
-    )
+    found = signal.estimate_shift2D(reference="current", sub_pixel_factor=SUB_PIXEL_FACTOR)
     return -np.asarray(found, dtype=np.float64)
 
 

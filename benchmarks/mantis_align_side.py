@@ -4,8 +4,8 @@ python mantis_align_side.py STACKS.npy OUT.npz ANCHOR
 
 STACKS has shape (n_stacks, n_images, ny, nx), sides even; OUT gets shifts (n_stacks, n_images, 2)
 for each edge enhancement that MANTiS offers. As its dialogue does it, every image is compared with
-the anchor. Counts are given as rates: of whole numbers the edges sum to zero exactly, by which
-MANTiS divides.
+the anchor. MANTiS divides by the sum of all edges, which of whole numbers is exactly zero; counts
+are given as rates, which makes that rare. The shifts of an image are NaN where it happens.
 """
 
 from __future__ import annotations
