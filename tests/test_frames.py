@@ -63,6 +63,50 @@ def test_an_image_may_come_in_any_form_of_the_right_size(as_sent):
     assert_holds_the_particle(reader)
 
 
+CUTS = {
+    "a row": lambda image: image[0],
+    "an image of one row": lambda image: image[:1],
+    "a flat waveform cut to two rows": lambda image: image.ravel()[: 2 * NX],
+}
+
+
+@pytest.mark.parametrize("declared", [(NY, NX), (7,)], ids=["declared", "wrongly declared"])
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("spoilt", [1, 7, 12])
+def test_an_image_cut_to_one_row_is_left_out_and_harms_no_other(spoilt, cut, declared):
+    counts, energies_ev, _ = particle_counts()
+    events = image_events(change=lambda k, image: cut(image) if k == spoilt else image)
+    stack, whole = read(documents(events, particle_scan(), shape=declared))
+    assert len(whole) == 12
+    assert stack.stack().missing_ev == (energies_ev[spoilt],)
+    np.testing.assert_array_equal(stack.stack().intensity(), np.delete(counts, spoilt, axis=0))
+    assert f"event {spoilt + 1} at {energies_ev[spoilt]:g} eV" in " ".join(stack.notes)
+    assert "one line, the stream one image per event; left out" in " ".join(stack.notes)
+
+
+def test_a_first_image_cut_to_one_row_does_not_make_a_stream_of_lines_of_declared_images():
+    counts, energies_ev, _ = particle_counts()
+    events = image_events(change=lambda k, image: image[0] if k == 0 else image)
+    stack, _ = read(documents(events, particle_scan()))
+    assert stack.stack().missing_ev == energies_ev[:1]
+    np.testing.assert_array_equal(stack.stack().intensity(), counts[1:])
+
+
+def test_an_event_that_a_catalogue_kept_in_a_stream_of_its_own_is_no_line_either():
+    docs = list(image_documents())
+    event = docs[4][1]
+    second = dict(docs[1][1], uid="second", name="primary_2")
+    second["data_keys"] = second["data_keys"] | {
+        "counts": {"source": "test", "dtype": "array", "shape": [NX]}
+    }
+    row = dict(
+        event, descriptor="second", data=event["data"] | {"counts": event["data"]["counts"][0]}
+    )
+    stack, whole = read([*docs[:4], ("descriptor", second), ("event", row), *docs[5:]])
+    assert len(whole) == 12
+    assert stack.stack().missing_ev == (event["data"]["energy"],)
+
+
 def test_one_event_per_line_gives_a_frame_with_its_last_line():
     reader, whole = read(line_documents())
     assert_holds_the_particle(reader)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +15,50 @@ MAX_CHANNELS = 64
 """An array of more values for every pixel is none of channels."""
 
 
+Kind = Literal["image", "line", "pixel"]
+"""What the events of a stream carry."""
+
+
 class Counts(NamedTuple):
     """Counts of shape (ny, nx), (nx,) or (); ``note`` says what was done to them."""
 
     values: NDArray[np.float32]
     note: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """What the values are."""
+        kinds: tuple[Kind, ...] = ("pixel", "line", "image")
+        return kinds[self.values.ndim]
+
+
+def kind_of_shape(
+    shape: Sequence[int], scan: StackScan, channel: int | None = None
+) -> Literal["image", "line"] | None:
+    """Whether values of this shape are an image or a line of the scan; None for neither.
+
+    Examples
+    --------
+    >>> scan = StackScan(shape=(1, 3, 4), energies_ev=(520.0,), dwell_ms=1.0)
+    >>> [kind_of_shape(shape, scan) for shape in ((3, 4), (12,), (4,), (1, 4), (3, 3))]
+    ['image', 'image', 'line', 'line', None]
+    """
+    ny, nx = scan.image_shape
+    rest, size = tuple(shape), math.prod(shape)
+    n_channels = size // nx
+    is_flat = bool(rest) and rest[-1] == size == n_channels * nx
+    if channel is not None and is_flat and channel < n_channels:
+        return "line"
+    while len(rest) > 2 and rest[0] == 1:
+        rest = rest[1:]
+    if rest[-2:] == (ny, nx) and len(rest) in (2, 3):
+        return "image"
+    if rest == (ny * nx,):
+        return "image"
+    if rest in ((nx,), (1, nx)):
+        return "line"
+    is_of_channels = len(rest) == 1 and nx > 1 and size == n_channels * nx
+    return "line" if is_of_channels and 1 < n_channels <= MAX_CHANNELS else None
 
 
 def read_counts(
@@ -54,26 +95,29 @@ def read_counts(
     shape = counts.shape
     if is_scalar and counts.size == 1:
         return Counts(counts.reshape(()))
-    n_channels = counts.size // nx
-    is_flat = bool(shape) and shape[-1] == counts.size == n_channels * nx
-    if channel is not None and is_flat and channel < n_channels:
-        return Counts(counts.reshape(nx, n_channels)[:, channel])
-    while counts.ndim > 2 and counts.shape[0] == 1:
-        counts = counts[0]
-    if counts.ndim == 3 and counts.shape[1:] == (ny, nx):
-        return Counts(counts.sum(axis=0, dtype=np.float64).astype(np.float32))
-    if counts.shape == (ny, nx) or (counts.ndim == 1 and counts.size == ny * nx):
-        return Counts(counts.reshape(ny, nx))
-    if counts.shape in ((nx,), (1, nx)):
-        return Counts(counts.reshape(nx))
-    is_whole = counts.ndim == 1 and nx > 1 and counts.size == n_channels * nx
-    if is_whole and 1 < n_channels <= MAX_CHANNELS:
-        note = (
-            f"{field!r} holds {n_channels} values for each of {nx} pixels: the first channel is "
-            "taken; [fields] channel in the recipe names another one"
-        )
-        return Counts(counts.reshape(nx, n_channels)[:, 0], note)
-    raise ValueError(f"image has shape {shape}, the start document announced {(ny, nx)}")
+    kind = kind_of_shape(shape, scan, channel)
+    if kind == "image":
+        return Counts(_added(counts, (ny, nx)))
+    if kind != "line":
+        raise ValueError(f"image has shape {shape}, the start document announced {(ny, nx)}")
+    channels = counts.reshape(nx, -1)
+    if channel is not None and channel < channels.shape[1]:
+        return Counts(channels[:, channel])
+    if channels.shape[1] == 1:
+        return Counts(channels[:, 0])
+    note = (
+        f"{field!r} holds {channels.shape[1]} values for each of {nx} pixels: the first channel is "
+        "taken; [fields] channel in the recipe names another one"
+    )
+    return Counts(channels[:, 0], note)
+
+
+def _added(counts: NDArray[np.float32], image_shape: tuple[int, int]) -> NDArray[np.float32]:
+    """An image, or the sum of several frames of it."""
+    frames = counts.reshape(-1, *image_shape)
+    if len(frames) == 1:
+        return counts.reshape(image_shape)
+    return np.asarray(frames.sum(axis=0, dtype=np.float64), dtype=np.float32)
 
 
 def finite_number(value: Any) -> float | None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from stxm_live.frames.announced import Announced, announced
-from stxm_live.frames.counts import Counts, finite_number, read_counts
-from stxm_live.frames.external import ExternalImages, Reference
+from stxm_live.frames.announced import announced
+from stxm_live.frames.counts import Counts, Kind, finite_number, read_counts
+from stxm_live.frames.external import ExternalImages
 from stxm_live.frames.open_stacks import OpenStacks
 from stxm_live.frames.paths import Roots
-from stxm_live.frames.slot import Piece
-from stxm_live.frames.stack_frames import StackFrames
+from stxm_live.frames.stack_frames import MAX_UNANNOUNCED, StackFrames
+from stxm_live.frames.streams import (
+    Member,
+    Stream,
+    Waiting,
+    data_key,
+    energy_ev,
+    new_stream,
+    piece_of,
+    word,
+)
 from stxm_live.recipe import FieldOptions
 from stxm_live.scan import StackScan
 from stxm_live.stack import Frame
@@ -23,10 +30,6 @@ from stxm_live.stack import Frame
 MAX_WAITING = 100_000
 """So many images of a run may wait for their file or their event."""
 
-_LEAST_EV, _MOST_EV = 10.0, 1e6
-"""No microscope has photons beyond."""
-
-_READBACK_SUFFIXES = ("", "_readback", "_user_readback", "_rbv")
 _EXTERNAL = ("resource", "datum", "datum_page", "stream_resource", "stream_datum")
 
 
@@ -35,38 +38,6 @@ class NewFrame(NamedTuple):
 
     stack: StackFrames
     frame: Frame
-
-
-class _Member(NamedTuple):
-    """A stack of the run, as it was announced and as it grows."""
-
-    announced: Announced
-    frames: StackFrames
-
-
-@dataclass(eq=False)
-class _Stream:
-    """Where the events of a descriptor find what is needed."""
-
-    name: str
-    key: str
-    energy: str | None
-    monitor: str | None
-    members: list[_Member]
-    is_scalar: bool
-    is_external: bool
-    n_frames: int
-    references: dict[int, Reference] = field(default_factory=dict)
-    events: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-
-
-class _Waiting(NamedTuple):
-    """An image that is to be read from a file."""
-
-    stream: _Stream
-    number: int
-    data: Mapping[str, Any]
-    reference: Reference
 
 
 class RunFrames:
@@ -114,12 +85,13 @@ class RunFrames:
         shape = announced(start, scan, self._fields)
         self.shape = shape.name
         self._open_stacks = open_stacks or OpenStacks()
-        self._members = [_Member(a, self._open_stacks.join(self.uid, a)) for a in shape.stacks]
+        self._members = [Member(a, self._open_stacks.join(self.uid, a)) for a in shape.stacks]
         self.stacks = [member.frames for member in self._members]
         self.found: dict[str, str] = {}
-        self._streams: dict[str, _Stream] = {}
+        self._streams: dict[str, Stream] = {}
+        self._kinds: dict[str, Kind] = {}
         self._external = ExternalImages(roots or Roots())
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[Waiting] = []
         self._why_waiting = ""
         self._has_stopped = self._is_failed = False
         self._stream_name: str | None = None
@@ -187,7 +159,7 @@ class RunFrames:
         self._note(f"cut off: {reason}")
         self._end(is_failed=True)
 
-    def _note(self, text: str, members: Iterable[_Member] | None = None) -> None:
+    def _note(self, text: str, members: Iterable[Member] | None = None) -> None:
         for member in members or self._members:
             member.frames.note(self.uid, text)
 
@@ -204,7 +176,7 @@ class RunFrames:
         own = [m for m in self._members if m.announced.scan.stream in (name, base)]
         candidates = own or [m for m in self._members if m.announced.scan.stream is None]
         for wanted in {m.announced.scan.data_field for m in candidates}:
-            key = _data_key(wanted, doc)
+            key = data_key(wanted, doc)
             if key is None:
                 continue
             members = [m for m in candidates if m.announced.scan.data_field == wanted]
@@ -217,34 +189,15 @@ class RunFrames:
                         f"from {self._stream_name!r}"
                     )
                     return
-            stream = self._new_stream(base, key, keys, members)
+            stream = new_stream(base, key, keys, members, self._fields.channel)
+            if stream.kind is not None:
+                self._kinds.setdefault(base, stream.kind)
+            energy, monitor = stream.energy or "", stream.monitor or ""
+            self.found = {"image": key, "energy": energy, "i0": monitor}
             self._streams[doc["uid"]] = stream
             if stream.is_external:
                 self._external.descriptor(doc, key)
             return
-
-    def _new_stream(
-        self, name: str, key: str, keys: Mapping[str, Any], members: list[_Member]
-    ) -> _Stream:
-        scan = members[0].announced.scan
-        names = (scan.energy_motor + suffix for suffix in _READBACK_SUFFIXES)
-        described = keys[key]
-        shape = [int(n) for n in described.get("shape") or ()]
-        external = described.get("external")
-        energy = next((n for n in names if n in keys), None)
-        monitor = scan.i0_field if scan.i0_field in keys else None
-        self.found = {"image": key, "energy": energy or "", "i0": monitor or ""}
-        is_stack = bool(external) and len(shape) == 3 and shape[0] > 0
-        return _Stream(
-            name=name,
-            key=key,
-            energy=energy,
-            monitor=monitor,
-            members=members,
-            is_scalar=described.get("dtype") in ("number", "integer"),
-            is_external=bool(external),
-            n_frames=shape[0] if is_stack else 1,
-        )
 
     def _event(self, doc: Mapping[str, Any]) -> Iterator[NewFrame]:
         stream = self._streams.get(str(doc.get("descriptor")))
@@ -262,7 +215,7 @@ class RunFrames:
             self._note(f"event {number} has no {stream.key!r}", stream.members)
         elif stream.is_external and isinstance(data[stream.key], str):
             reference = self._external.of_datum(doc, stream.key)
-            self._wait(_Waiting(stream, number, data, reference))
+            self._wait(Waiting(stream, number, data, reference))
         else:
             yield from self._place(stream, number, data, data[stream.key])
 
@@ -274,21 +227,21 @@ class RunFrames:
             stream.references[number] = reference
             self._pair(stream, number)
 
-    def _pair(self, stream: _Stream, number: int) -> None:
+    def _pair(self, stream: Stream, number: int) -> None:
         """Read an image when both its event and its place in a file are known."""
         if number in stream.references and number in stream.events:
             reference, data = stream.references.pop(number), stream.events.pop(number)
-            self._wait(_Waiting(stream, number, data, reference))
+            self._wait(Waiting(stream, number, data, reference))
 
-    def _wait(self, waiting: _Waiting) -> None:
+    def _wait(self, waiting: Waiting) -> None:
         if len(self._waiting) < MAX_WAITING:
             self._waiting.append(waiting)
 
     def _place(
-        self, stream: _Stream, number: int, data: Mapping[str, Any], value: Any
+        self, stream: Stream, number: int, data: Mapping[str, Any], value: Any
     ) -> Iterator[NewFrame]:
         """Put the counts of an event where they belong."""
-        readback = _energy_ev(data.get(stream.energy or ""))
+        readback = energy_ev(data.get(stream.energy or ""))
         member = self._member_of(stream, number, data)
         if member is None:
             return
@@ -308,52 +261,57 @@ class RunFrames:
         if counts.note:
             self._note(counts.note, [member])
         monitor = finite_number(data.get(stream.monitor or ""))
-        piece = self._piece(stream, member, number - 1, counts, readback)
-        if piece is not None:
-            frame = member.frames.put(replace(piece, readback_ev=readback, monitor=monitor))
-            if frame is not None:
-                yield NewFrame(member.frames, frame)
+        if not self._is_in_place(stream, member, where, counts, readback):
+            return
+        piece = piece_of(stream, self.uid, member.announced, number - 1, counts)
+        if counts.kind != "image" and piece.image[1] >= scan.shape[0] + MAX_UNANNOUNCED:
+            # its energy may name an image, but not its row
+            self._note(f"{where}: its number lies far beyond the scan; left out", [member])
+            return
+        frame = member.frames.put(replace(piece, readback_ev=readback, monitor=monitor))
+        if frame is not None:
+            yield NewFrame(member.frames, frame)
 
-    def _piece(
-        self, stream: _Stream, member: _Member, number: int, counts: Counts, readback: float | None
-    ) -> Piece | None:
-        """Where counts belong, by their number in the scan; 0 is the first."""
-        raster, values = member.announced.raster, counts.values
+    def _is_in_place(
+        self, stream: Stream, member: Member, where: str, counts: Counts, readback: float | None
+    ) -> bool:
+        """Whether counts are of the kind their stream carries; else a note says what they are.
+
+        The first descriptor to say so fixes the kind, or else the first event that can be read:
+        an image that was cut to a row must not pass for a line of another image. A stored run
+        has events of another shape in a stream "primary_2", which is the same stream.
+        """
         n_stacks = len(stream.members)
-        if n_stacks > 1 and (values.ndim < 2 or readback is None):
+        if n_stacks > 1 and (counts.kind != "image" or readback is None):
             self._note(
                 f"{n_stacks} stacks share stream {stream.name!r}: give each a stream of its own, "
                 "or send one event per image with the energy in it; left out",
                 stream.members,
             )
-            return None
-        everything = slice(None)
-        if values.ndim == 2:
-            energy, where, part, is_last = number, (everything, everything), 0, True
-        elif values.ndim == 1:
-            energy, row, backwards = raster.line(number)
-            where, part, is_last = (slice(row, row + 1), everything), row, raster.ends_image(number)
-            values = values[np.newaxis, ::-1] if backwards else values[np.newaxis]
-        else:
-            energy, row, column = raster.pixel(number)
-            where = (slice(row, row + 1), slice(column, column + 1))
-            part, values = row * raster.shape[2] + column, values.reshape(1, 1)
-            is_last = raster.ends_image_with_pixel(number)
-        index = None if n_stacks > 1 else member.announced.first_index + energy
-        return Piece((self.uid, energy), index, where, values, part, is_last)
+            return False
+        if n_stacks > 1:
+            return True
+        kind = self._kinds.setdefault(stream.name, counts.kind)
+        if kind != counts.kind:
+            self._note(
+                f"{where}: {stream.key!r} holds one {counts.kind}, the stream one {kind} per "
+                "event; left out",
+                [member],
+            )
+        return kind == counts.kind
 
-    def _member_of(self, stream: _Stream, number: int, data: Mapping[str, Any]) -> _Member | None:
+    def _member_of(self, stream: Stream, number: int, data: Mapping[str, Any]) -> Member | None:
         """The stack that an event belongs to, by what it says of region and polarization."""
         if len(stream.members) == 1:
             return stream.members[0]
         scan = stream.members[0].announced.scan
-        region = _word(data.get(scan.region_field or ""))
-        polarization = _word(data.get(scan.polarization_field or ""))
+        region = word(data.get(scan.region_field or ""))
+        polarization = word(data.get(scan.polarization_field or ""))
         found = [
             member
             for member in stream.members
-            if (region is None or region == _word(member.announced.scan.region))
-            and (polarization is None or polarization == _word(member.announced.scan.polarization))
+            if (region is None or region == word(member.announced.scan.region))
+            and (polarization is None or polarization == word(member.announced.scan.polarization))
         ]
         if len(found) == 1:
             return found[0]
@@ -390,7 +348,7 @@ class RunFrames:
         """Images of a flyer, which come without events, are placed by their number."""
         for stream in self._streams.values():
             for number in sorted(stream.references):
-                self._wait(_Waiting(stream, number, {}, stream.references[number]))
+                self._wait(Waiting(stream, number, {}, stream.references[number]))
             stream.references.clear()
             if stream.events:
                 self._note(f"{len(stream.events)} events came without their images", stream.members)
@@ -404,35 +362,3 @@ class RunFrames:
         self._external.close()
         for stack in self.stacks:
             self._open_stacks.leave(self.uid, stack, is_failed=is_failed)
-
-
-def _data_key(wanted: str, descriptor: Mapping[str, Any]) -> str | None:
-    """The data key of that name; else a key of the device of that name, the hinted one first."""
-    keys = descriptor.get("data_keys", {})
-    if wanted in keys:
-        return wanted
-    if not wanted:
-        return None
-    hints = (descriptor.get("hints") or {}).get(wanted) or {}
-    hinted = [str(key) for key in hints.get("fields") or () if key in keys]
-    of_device = [k for k, d in keys.items() if d.get("object_name") == wanted]
-    named = sorted(
-        k for k in keys if re.match(re.escape(wanted) + r"\W|" + re.escape(wanted) + "_", k)
-    )
-    return next(iter([*hinted, *of_device, *named]), None)
-
-
-def _energy_ev(value: Any) -> float | None:
-    """A readback that can be that of a photon energy."""
-    number = finite_number(value)
-    return number if number is not None and _LEAST_EV < number < _MOST_EV else None
-
-
-def _word(value: Any) -> str | None:
-    """A name as it is written, a number without its noughts."""
-    if value is None:
-        return None
-    try:
-        return f"{float(value):g}"
-    except (TypeError, ValueError):
-        return str(value)

@@ -360,14 +360,6 @@ class Tester:
         claimed = [d for name, d in stream if name in IN_EVENTS and d is not original[k][1]]
         numbers = [d.get("seq_num") for d in claimed if not _is_one_of(d, original)]
         lost += [d for n, d in original if n in IN_EVENTS and _claims(numbers, d["seq_num"])]
-        passes_for_a_line = shape == "pixel" and any(
-            np.size(value) > 1
-            for d in claimed
-            if isinstance(d.get("data"), dict)
-            for value in d["data"].values()
-        )
-        for mask in touched.values() if passes_for_a_line else ():
-            mask[...] = True
         for doc in lost:
             for (region, energy), mask in touched.items():
                 mask |= place_of(doc, original, region, energy)

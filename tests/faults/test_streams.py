@@ -26,6 +26,25 @@ def test_no_way_to_spoil_a_stream_at_any_place_reaches_the_scan_or_loses_a_frame
     assert all(counts[cell] for cell in own)
 
 
+LOST_BEFORE = [
+    *(
+        ("image", "shortened", place, f"image {n}")
+        for place in ("middle", "last")
+        for n in (15, 22)
+    ),
+    ("pixel", "huge", "middle", "pixel 40"),
+    ("pixel", "huge", "last", "pixel 69"),
+]
+"""An image cut to one row passed for a line of another; a pixel's number was 10^18."""
+
+
+@pytest.mark.parametrize(("shape", "mutation", "position", "seed"), LOST_BEFORE)
+def test_an_event_of_another_kind_or_far_beyond_the_scan_spoils_no_other(
+    tester, shape, mutation, position, seed
+):
+    tester.check(shape, mutation, position, random.Random(seed))
+
+
 @settings(max_examples=200, deadline=None)
 @given(cell=st.sampled_from(cells()), rand=st.randoms(use_true_random=False))
 def test_streams_that_hypothesis_spoils_do_no_harm(tester, cell, rand):
