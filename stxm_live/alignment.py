@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from multiprocessing.pool import ThreadPool
-from typing import Any, NamedTuple, TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 SMOOTHING_PX = 1.25
 """Standard deviation of the Gaussian that log images are smoothed with before correlation."""
@@ -291,7 +295,25 @@ def in_threads(function: Callable[..., _R], *arguments: Iterable[Any]) -> list[_
     calls = list(zip(*arguments, strict=False))
     if len(calls) == 1:
         return [function(*calls[0])]
-    return _pool().starmap(function, calls, chunksize=1)
+    if not _limiting.acquire(blocking=False):
+        return _pool().starmap(function, calls, chunksize=1)
+    try:  # with threads of its own in each of these, linear algebra takes five times as long
+        with _libraries().limit(limits=1, user_api="blas"):
+            return _pool().starmap(function, calls, chunksize=1)
+    finally:
+        _limiting.release()
+
+
+_limiting = Lock()
+"""Held by the one call that has limited the threads, and will give them back."""
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Linear algebra as it is loaded at the first call; to look for it takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 @cache

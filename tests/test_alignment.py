@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from threadpoolctl import threadpool_info
 
 from stxm_live.alignment import EdgeImage, check_shifts, find_shift, in_threads, shifted
 from stxm_live.recipe import Recipe
@@ -236,3 +237,14 @@ def test_a_missing_line_is_not_smeared_over_the_picture():
 
 def test_results_of_threads_come_in_the_order_of_their_items():
     assert in_threads(lambda n: n * n, range(50)) == [n * n for n in range(50)]
+
+
+def test_threads_do_not_each_start_threads_of_linear_algebra_and_give_them_back():
+    def blas_threads(_):
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    in_threads(blas_threads, range(2))
+    before = blas_threads(0)
+    assert before
+    assert all(set(found) == {1} for found in in_threads(blas_threads, range(8)))
+    assert blas_threads(0) == before
