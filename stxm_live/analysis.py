@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from stxm_live.scan import StackScan
 from stxm_live.stack import Frame, Stack, StackKey
 
 State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored", "given up"]
+
+MAX_STACK_BYTES = 8 * 2**30
+"""Of the images of one stack, float32; what announces more is no stack for us."""
 
 Show = Callable[[CubeView], None]
 """Who is shown the growing cube."""
@@ -256,6 +260,30 @@ class RunAnalysis:
             next((status.error for status in each if status.error is not None), None),
         )
 
+    def stack(self, region: str | None, polarization: str | None) -> StackAnalysis:
+        """The stack of this region and polarization; None stands for any."""
+        found = [
+            stack
+            for stack in self.stacks
+            if region in (None, stack.key.region) and polarization in (None, stack.key.polarization)
+        ]
+        if len(found) == 1:
+            return found[0]
+        choices = "; ".join(str(stack.key) for stack in self.stacks)
+        if found:
+            raise ValueError(
+                f"there are {len(found)} stacks, say which with region and polarization: {choices}"
+            )
+        raise ValueError(
+            f"no stack of region {region!r} and polarization {polarization!r}; there is {choices}"
+        )
+
+    @property
+    def failures(self) -> dict[str, Exception]:
+        """What keeps maps or the growing cubes from being made, by its message."""
+        errors = [error for stack in self.stacks for error in (stack.hidden, stack.error)]
+        return {str(error): error for error in errors if error is not None}
+
 
 class Analyses:
     """Begins the analysis of runs, and joins those of the same stack.
@@ -308,6 +336,8 @@ class Analyses:
             if self._open_stacks.is_open(stack_frames):
                 self._joined[stack_frames] = stack
             stacks.append(stack)
+        for stack in stacks:
+            _check_size(stack.scan)
         return RunAnalysis(frames, stacks, patience_s=self._patience_s)
 
     def end_idle(self, idle_s: float) -> None:
@@ -320,3 +350,12 @@ class Analyses:
             stack = self._joined.pop(frames, None)
             if stack is not None:
                 yield from stack.end()
+
+
+def _check_size(scan: StackScan) -> None:
+    n_bytes = 4 * math.prod(scan.shape)
+    if n_bytes > MAX_STACK_BYTES:
+        raise ValueError(
+            f"the start document announces images of {n_bytes / 2**30:.3g} GiB (shape "
+            f"{scan.shape}); at most {MAX_STACK_BYTES / 2**30:g} GiB are mapped"
+        )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
@@ -14,28 +12,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from stxm_live.analysis import Analyses, RunAnalysis, StackAnalysis, StackStatus
+from stxm_live.analysis import Analyses, RunAnalysis, StackStatus
 from stxm_live.bundle import BundleError
 from stxm_live.cube import CubeView
 from stxm_live.frames import Roots, size_bytes, snapshot
+from stxm_live.kept_runs import KEPT_UNFINISHED, KeptRuns
 from stxm_live.latent import LatentModel, load_model
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
 from stxm_live.scan import StackScan
 from stxm_live.sinks import Callbacks, Sinks
 from stxm_live.stack import StackKey
+from stxm_live.timers import Timers
 from stxm_live.worker import ITEM_BYTES, Limits, Worker
 
 logger = logging.getLogger("stxm_live")
-
-KEPT_RESULTS = 8
-"""The results of so many stacks stay in memory."""
-
-KEPT_UNFINISHED = 32
-"""So many runs may be without an end; of more the oldest are given up."""
-
-MAX_STACK_BYTES = 8 * 2**30
-"""Of the images of one stack, float32; what announces more is no stack for us."""
 
 RETRY_S = 0.25
 """How often image files that are not there yet are looked for."""
@@ -97,11 +88,11 @@ class LivePhaseMapper:
         self.recipe = recipe
         self._analyses = Analyses(recipe, scan=scan, roots=Roots(roots), patience_s=file_timeout_s)
         self._idle_timeout_s = idle_timeout_s
-        self._timers: set[threading.Timer] = set()
+        self._timers = Timers()
         self._model: LatentModel | BundleError | None = None
         self._sinks = Sinks()
         self._changed = threading.Condition()
-        self._runs: OrderedDict[str, RunAnalysis | StackStatus] = OrderedDict()
+        self._runs = KeptRuns()
         self._run_of_key: dict[str, str] = {}
         self._delivering: dict[str, int] = {}
         self._is_closed = False
@@ -116,7 +107,7 @@ class LivePhaseMapper:
                 logger.warning("a %s document came after close() and was ignored", name)
                 return
             if name == "start":
-                if self._is_under_way(str(doc["uid"])):
+                if self._runs.is_under_way(str(doc["uid"])):
                     logger.warning("run %s began twice; the second is left out", doc["uid"])
                     return
                 self._register(str(doc["uid"]))
@@ -187,7 +178,7 @@ class LivePhaseMapper:
         """
         with self._changed:
             self._check_may_wait(uid)
-            self._changed.wait_for(lambda: self._is_done(uid) or self._is_closed, timeout_s)
+            self._changed.wait_for(lambda: self._runs.is_done(uid) or self._is_closed, timeout_s)
             status = self.status(uid)
             if not status.is_done and self._is_closed:
                 raise RuntimeError(
@@ -200,14 +191,14 @@ class LivePhaseMapper:
                     f"{status.n_announced} images are in, "
                     + (
                         "the stack is not whole"
-                        if self._has_ended(uid)
+                        if self._runs.has_ended(uid)
                         else "the run has not ended"
                     )
                 )
-            run = self._run(uid)
+            run = self._runs[uid]
         if isinstance(run, StackStatus):
             raise run.error or ValueError(f"run {uid[:8]} is no stack")
-        stack = _chosen(run.stacks, region, polarization)
+        stack = run.stack(region, polarization)
         if stack.error is not None:
             raise stack.error.with_traceback(None)
         if stack.maps is None:
@@ -216,19 +207,18 @@ class LivePhaseMapper:
 
     def stacks(self, uid: str) -> list[StackKey]:
         """The stacks a run belongs to."""
-        run = self._run(uid)
+        run = self._runs[uid]
         return [stack.key for stack in run.stacks] if isinstance(run, RunAnalysis) else []
 
     def status(self, uid: str) -> StackStatus:
         """How far a run is."""
-        run = self._run(uid)
+        run = self._runs[uid]
         return run if isinstance(run, StackStatus) else run.status()
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Finish what has come in and end the worker; later documents are ignored."""
         self._is_closed = True
-        for timer in list(self._timers):
-            timer.cancel()
+        self._timers.cancel()
         with self._changed:
             self._changed.notify_all()
         if self._worker is not None and not self._worker.close(timeout_s):
@@ -251,32 +241,10 @@ class LivePhaseMapper:
         with self._changed:
             self._runs[uid] = StackStatus("waiting")
             self._delivering[uid] = threading.get_ident()
-            for old in self._outdated():
-                del self._runs[old]
-            unfinished = [u for u in self._runs if not self._has_ended(u)]
-            for old in unfinished[:-KEPT_UNFINISHED]:
+            self._runs.forget_outdated()
+            for old in self._runs.endless():
                 self._give_up(old, f"{KEPT_UNFINISHED} later runs have no end either")
                 self._runs[old] = replace(self.status(old), is_done=True)
-
-    def _outdated(self) -> list[str]:
-        """Finished runs beyond those of the last few stacks, and as many that are no stack."""
-        finished = [u for u in self._runs if self._is_done(u)]
-        others = [u for u in finished if not isinstance(self._runs[u], RunAnalysis)]
-        outdated = others[: max(0, len(others) - KEPT_RESULTS + 1)]
-        kept: dict[StackAnalysis, None] = {}
-        for uid in reversed([u for u in finished if u not in others]):
-            run = self._runs[uid]
-            assert isinstance(run, RunAnalysis)
-            if len({*kept, *run.stacks}) < max(KEPT_RESULTS, len(run.stacks) + 1):
-                kept |= dict.fromkeys(run.stacks)
-            else:
-                outdated.append(uid)
-        return outdated
-
-    def _has_ended(self, uid: str) -> bool:
-        """Whether a run has ended; its stack may wait for other runs."""
-        run = self._runs[uid]
-        return run.is_done if isinstance(run, StackStatus) else run.has_stopped
 
     def _give_up(self, uid: str | None, reason: str) -> None:
         """Let go what came of a run; whoever waits for it is told at its stop."""
@@ -291,16 +259,8 @@ class LivePhaseMapper:
             self._runs[uid] = replace(self.status(uid), state="given up", error=error)
             self._delivering.pop(uid, None)
 
-    def _run(self, uid: str) -> RunAnalysis | StackStatus:
-        if uid not in self._runs:
-            raise KeyError(
-                f"run {uid[:8]} did not begin while this mapper was subscribed, or is no longer "
-                "in memory; use map_run(catalog[uid], recipe)"
-            )
-        return self._runs[uid]
-
     def _check_may_wait(self, uid: str) -> None:
-        self._run(uid)
+        self.status(uid)
         if self._worker is not None and self._worker.is_current_thread:
             raise RuntimeError("a sink cannot wait for maps: it would hold up whoever makes them")
         if self._delivering.get(uid) == threading.get_ident():
@@ -308,12 +268,6 @@ class LivePhaseMapper:
                 f"run {uid[:8]} is delivered by this thread and cannot end while it waits; "
                 "in a plan use: yield from stxm_live.plans.wait_for_maps(live, uid, timeout_s=...)"
             )
-
-    def _is_under_way(self, uid: str) -> bool:
-        return uid in self._runs and not self._has_ended(uid)
-
-    def _is_done(self, uid: str) -> bool:
-        return self.status(uid).is_done
 
     def _warm_up(self) -> None:
         """Import and load what the first frame would wait for."""
@@ -368,8 +322,6 @@ class LivePhaseMapper:
         uid = str(start["uid"])
         try:
             run = self._analyses.begin(start, self._model)
-            for stack in run.stacks:
-                _check_size(stack.scan)
             with self._changed:
                 if self.status(uid).state != "given up":
                     self._runs[uid] = run
@@ -388,7 +340,7 @@ class LivePhaseMapper:
                 if run.state == "given up" and run.error is not None:
                     self._sinks.error(uid, run.error)
             return
-        known, n_problems = _failures(run), len(run.status().problems)
+        known, n_problems = run.failures, len(run.status().problems)
         is_behind = self._worker is not None and self._worker.is_behind
         show = self._sinks.cube if self._sinks.want_cubes and not is_behind else None
         self._tell(run.take(name, doc, show, is_last=self._is_last(doc)))
@@ -400,7 +352,7 @@ class LivePhaseMapper:
             self._look_again(uid, run)
         for problem in run.status().problems[n_problems:]:
             logger.warning("run %s: %s", uid[:8], problem)
-        for text, error in _failures(run).items():
+        for text, error in run.failures.items():
             if text not in known:
                 logger.error("run %s: %s", uid[:8], text, exc_info=error)
                 self._sinks.error(uid, error)
@@ -427,55 +379,10 @@ class LivePhaseMapper:
     def _later(self, seconds: float, name: str, uid: str) -> None:
         """Have the worker do something in a while, once if asked often."""
         worker = self._worker
-        if worker is None or any(timer.name == f"{name} {uid}" for timer in self._timers):
-            return
-
-        def submit() -> None:
-            self._timers.discard(timer)
-            worker.submit((name, {"run_start": uid}))
-
-        timer = threading.Timer(seconds, submit)
-        timer.name = f"{name} {uid}"
-        timer.daemon = True
-        self._timers.add(timer)
-        timer.start()
+        if worker is not None:
+            item = (name, {"run_start": uid})
+            self._timers.start(seconds, f"{name} {uid}", lambda: worker.submit(item))
 
     def _forget_descriptors(self, uid: str) -> None:
         known = self._run_of_key
         self._run_of_key = {d: run for d, run in known.items() if run != uid}
-
-
-def _chosen(
-    stacks: Sequence[StackAnalysis], region: str | None, polarization: str | None
-) -> StackAnalysis:
-    """The stack of this region and polarization; None stands for any."""
-    found = [
-        stack
-        for stack in stacks
-        if region in (None, stack.key.region) and polarization in (None, stack.key.polarization)
-    ]
-    if len(found) == 1:
-        return found[0]
-    choices = "; ".join(str(stack.key) for stack in stacks)
-    if found:
-        raise ValueError(
-            f"there are {len(found)} stacks, say which with region and polarization: {choices}"
-        )
-    raise ValueError(
-        f"no stack of region {region!r} and polarization {polarization!r}; there is {choices}"
-    )
-
-
-def _check_size(scan: StackScan) -> None:
-    n_bytes = 4 * math.prod(scan.shape)
-    if n_bytes > MAX_STACK_BYTES:
-        raise ValueError(
-            f"the start document announces images of {n_bytes / 2**30:.3g} GiB (shape "
-            f"{scan.shape}); at most {MAX_STACK_BYTES / 2**30:g} GiB are mapped"
-        )
-
-
-def _failures(run: RunAnalysis) -> dict[str, Exception]:
-    """What keeps maps or the growing cubes from being made, by its message."""
-    errors = [error for stack in run.stacks for error in (stack.hidden, stack.error)]
-    return {str(error): error for error in errors if error is not None}
