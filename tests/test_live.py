@@ -144,7 +144,7 @@ def test_an_overview_of_one_energy_is_drawn_and_is_no_failure(nvpf, caplog, back
     with LivePhaseMapper(nvpf, background=background) as live:
         live.add_sink(sink)
         uid = feed(live, documents(image_events(order=[9]), scan))
-        with pytest.raises(ValueError, match="no phases from one energy: .* selects 525 eV only"):
+        with pytest.raises(ValueError, match=r"no phases from one energy: .* selects 525 eV only"):
             live.wait(uid, timeout_s=30)
         status = live.status(uid)
     (view,) = sink.cubes
