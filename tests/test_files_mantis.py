@@ -9,6 +9,7 @@ import pytest
 
 from stxm_live.files import aligned_stack, read_stack, write_ncb, write_nexus_stxm
 from stxm_live.recipe import Recipe
+from stxm_live.references import ReferenceSpectra, read_spectrum
 from stxm_live.registration import register
 from stxm_live.stack import Stack
 
@@ -35,13 +36,16 @@ def mantis(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def registered(real_folder):
+def registered(real_folder, tmp_path_factory):
     """The measured stack on the beamline's I0, not aligned: MANTiS does not align either."""
     stack = read_stack(real_folder / "71214078.hdr")
+    spectra = {name: read_spectrum(real_folder / f"{name}.t") for name in ("oxidized", "reduced")}
+    references = tmp_path_factory.mktemp("fe") / "references.csv"
+    ReferenceSpectra.from_spectra(spectra).to_csv(references)
     recipe = Recipe.from_values(
         {
             "name": "fe",
-            "references": real_folder / "oxidized.t",
+            "references": references,
             "alignment": {"enabled": False},
             "i0": {"source": "spectrum", "spectrum": real_folder / "i0.xsp"},
             "specimen": {"mask": real_folder / "mask_file.msk"},

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from stxm_live.catalog import store_documents, store_maps
 from stxm_live.cli import app
 from stxm_live.cli.export import Format, _result, write_formats
+from stxm_live.cli.stacks import Which
 from stxm_live.files import read_stack
 from stxm_live.offline import map_run
 from stxm_live.recipe import Recipe
@@ -123,11 +124,11 @@ def test_a_run_is_exported_as_stored_and_mapped_where_nothing_is(broker, nvpf):
     ]
     uid = store_documents(broker, documents(events, particle_scan()))
 
-    anew = _result(broker, uid[:8], None, {"model": None})
+    anew = _result(broker, uid[:8], None, {"model": None}, Which())
     expected = map_run(broker.v2[uid], nvpf)
     xarray.testing.assert_equal(anew, expected.to_xarray())
 
     by_correlation = Recipe.load("nvpf").with_changes({"resolver.method": "pearson", "model": None})
     stored = map_run(broker.v2[uid], by_correlation)
     store_maps(broker, stored)
-    xarray.testing.assert_identical(_result(broker, uid, None, {}), stored.to_xarray())
+    xarray.testing.assert_identical(_result(broker, uid, None, {}, Which()), stored.to_xarray())
