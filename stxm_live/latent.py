@@ -66,7 +66,8 @@ def fitting_model(
         If there is none, or if it does not fit.
     """
     if isinstance(model, BundleError):
-        raise model
+        # raised itself it would collect the frames of every stack, and their images with them
+        raise BundleError(str(model))
     loaded = model or load_model(recipe)
     loaded.bundle.check_fits(
         energies_ev, recipe.reference_spectra.phase_names, recipe.energy_tolerance_ev

@@ -1,3 +1,4 @@
+import gc
 import logging
 import threading
 import time
@@ -16,6 +17,8 @@ from particles import (
 )
 
 from stxm_live import LivePhaseMapper, map_run
+from stxm_live.analysis import StackAnalysis
+from stxm_live.kept_runs import KEPT_RESULTS
 
 
 def feed(live, stream):
@@ -487,3 +490,24 @@ def test_bad_images_do_not_disturb_the_scan_and_are_named(live, RE):
     assert maps.status == "incomplete"
     assert "image at 515.6 eV has no usable pixel" in text
     assert "image at 525 eV has no usable pixel" in text
+
+
+def test_finished_runs_leave_nothing_behind(nvpf):
+    counts, energies_ev, _ = particle_counts()
+    small = np.ascontiguousarray(counts[:, 12:36, 12:36])
+    scan = particle_scan(shape=small.shape)
+    recipe = nvpf.with_changes({"alignment.enabled": False, "energy_fit": False})
+    with LivePhaseMapper(recipe, background=False) as live:
+        for _ in range(KEPT_RESULTS + 5):
+            events = [
+                (None, {"energy": e, "counts": image})
+                for e, image in zip(energies_ev, small, strict=True)
+            ]
+            feed(live, documents(events, scan))
+        gc.collect()
+        ours = [
+            o
+            for o in gc.get_objects()
+            if isinstance(o, StackAnalysis) and o.maps is not None and o.scan == scan
+        ]
+    assert len(ours) <= KEPT_RESULTS + 1
