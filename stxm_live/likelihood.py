@@ -50,7 +50,7 @@ def fit_references(
         Whether each spectrum has a free constant beside its thickness.
     gain : float, optional
         Variance over mean of ``photons``, where the empty support tells it
-        (`stxm_live.noise.dispersion`); estimated from the misfit where not.
+        (``stxm_live.noise.dispersion``); estimated from the misfit where not.
 
     Returns
     -------
