@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stxm_live.phase_maps import PhaseMaps
     from stxm_live.recipe import Recipe
     from stxm_live.references import ReferenceSpectra
+    from stxm_live.region import Region
     from stxm_live.scan import StackScan
     from stxm_live.stack import Frame, Stack, StackKey
 
@@ -27,6 +28,7 @@ _HOMES = {
     "PhaseMaps": "phase_maps",
     "Recipe": "recipe",
     "ReferenceSpectra": "references",
+    "Region": "region",
     "Stack": "stack",
     "StackKey": "stack",
     "StackScan": "scan",
@@ -41,6 +43,7 @@ __all__ = [
     "PhaseMaps",
     "Recipe",
     "ReferenceSpectra",
+    "Region",
     "Stack",
     "StackKey",
     "StackScan",

@@ -28,12 +28,8 @@ def compositions(n_phases: int) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> compositions(2)
-    array([[1.  , 0.  ],
-           [0.  , 1.  ],
-           [0.75, 0.25],
-           [0.5 , 0.5 ],
-           [0.25, 0.75]])
+    >>> compositions(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75]]
     """
     pure = np.eye(n_phases)
     pairs = list(combinations(range(n_phases), 2))

@@ -35,6 +35,7 @@ def test_the_public_names_are_those_listed():
         "PhaseMaps",
         "Recipe",
         "ReferenceSpectra",
+        "Region",
         "Stack",
         "StackKey",
         "StackScan",

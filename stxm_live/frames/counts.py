@@ -39,7 +39,8 @@ def kind_of_shape(
 
     Examples
     --------
-    >>> scan = StackScan(shape=(1, 3, 4), energies_ev=(520.0,), dwell_ms=1.0)
+    >>> scan = StackScan(shape=(1, 3, 4), energies_ev=(520.0,), data_field="counts",
+    ...                  x_extent_um=(0, 3), y_extent_um=(0, 2))
     >>> [kind_of_shape(shape, scan) for shape in ((3, 4), (12,), (4,), (1, 4), (3, 3))]
     ['image', 'image', 'line', 'line', None]
     """

@@ -1,0 +1,117 @@
+"""`Region`: a rectangle in motor coordinates that could be scanned next, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Region:
+    """A raster in motor coordinates: what a plan needs to scan it, and what speaks for it.
+
+    Parameters
+    ----------
+    x_extent_um, y_extent_um : (float, float)
+        First and last pixel centre in the order scanned; either may descend.
+    nx, ny : int
+        Pixels along each axis.
+    dwell_ms : float
+        Exposure of one pixel.
+    name : str
+        What the stack will be called.
+    criterion : str
+        What it was chosen by: a criterion of `suggest_regions`, or "drawn" by a person.
+    reason : str
+        In words: what is there, how much of it, and what it costs.
+    expected_gain : float or None
+        Wrong labels that the scan is expected to remove, in pixels of the map it was found in;
+        None if nobody estimated it.
+    dose_mgy : float or None
+        Mean dose the specimen absorbs in it, in MGy; None without a calibration of the photons.
+    minutes : float or None
+        Duration of the whole stack.
+
+    Raises
+    ------
+    ValueError
+        If an extent is not finite, an axis has no pixel, or more than one pixel has no length.
+    """
+
+    x_extent_um: tuple[float, float]
+    y_extent_um: tuple[float, float]
+    nx: int
+    ny: int
+    dwell_ms: float = 1.0
+    name: str = "1"
+    criterion: str = "drawn"
+    reason: str = ""
+    expected_gain: float | None = None
+    dose_mgy: float | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        for axis, extent_um, n in (
+            ("x", self.x_extent_um, self.nx),
+            ("y", self.y_extent_um, self.ny),
+        ):
+            if not np.isfinite(extent_um).all():
+                raise ValueError(f"{axis} from {extent_um[0]} to {extent_um[1]} um is no region")
+            if n < 1:
+                raise ValueError(f"n{axis} is {n}; a region has at least one pixel")
+            if n > 1 and extent_um[0] == extent_um[1]:
+                raise ValueError(
+                    f"the region has no size in {axis}: it begins and ends at {extent_um[0]:g} um"
+                )
+        if not self.dwell_ms > 0:
+            raise ValueError(f"dwell_ms is {self.dwell_ms:g}; it must be positive")
+
+    @property
+    def step_um(self) -> tuple[float, float]:
+        """Distance of pixel centres in x and y, positive; 0 along a single pixel."""
+        x, y = (
+            abs(last - first) / max(n - 1, 1)
+            for (first, last), n in ((self.x_extent_um, self.nx), (self.y_extent_um, self.ny))
+        )
+        return x, y
+
+    @property
+    def positions_um(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Pixel centres: columns (nx,) and rows (ny,)."""
+        return np.linspace(*self.x_extent_um, self.nx), np.linspace(*self.y_extent_um, self.ny)
+
+    def plan_arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `stxm_live.plans.stxm_stack` that choose this region.
+
+        Examples
+        --------
+        >>> Region((0, 3), (5, 3), nx=4, ny=3, name="2").plan_arguments()["y_extent_um"]
+        (5, 3)
+        """
+        return {
+            "x_extent_um": self.x_extent_um,
+            "y_extent_um": self.y_extent_um,
+            "nx": self.nx,
+            "ny": self.ny,
+            "dwell_ms": self.dwell_ms,
+            "region": self.name,
+        }
+
+    def scan_table(self) -> dict[str, dict[str, float]]:
+        """START, STOP and NPOINTS of each axis, as control programs of microscopes take them.
+
+        Examples
+        --------
+        >>> Region((0, 3), (5, 3), nx=4, ny=3).scan_table()["X"]
+        {'START': 0, 'STOP': 3, 'NPOINTS': 4}
+        """
+        return {
+            axis: {"START": extent_um[0], "STOP": extent_um[1], "NPOINTS": n}
+            for axis, extent_um, n in (
+                ("X", self.x_extent_um, self.nx),
+                ("Y", self.y_extent_um, self.ny),
+            )
+        }
