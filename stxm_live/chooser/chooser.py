@@ -1,0 +1,291 @@
+"""`RegionChooser`: holds what was chosen until a plan asks for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from stxm_live.chooser.boxes import LimitsUm, box_region, check_region
+from stxm_live.chooser.suggesting import Suggest, Suggesting
+from stxm_live.live import LivePhaseMapper
+from stxm_live.phase_maps import PhaseMaps
+from stxm_live.region import Region
+from stxm_live.stack import StackKey
+
+
+class _Choice(NamedTuple):
+    region: Region
+    stack: StackKey | None
+
+
+class RegionChooser:
+    """Takes choices from a person or a rule, on any thread, and hands them to the plan that asks.
+
+    It never drives: a choice lies here until a plan claims it. Every choice belongs to the stack
+    whose maps it was made on. New maps of another stack make it void, so that a box drawn on one
+    sample is never scanned on the next one. While a plan explores (`exploring`), overview and
+    zooms are one subject: what is chosen during a scan is kept for the next question.
+
+    Parameters
+    ----------
+    live : LivePhaseMapper, optional
+        New maps are taken from it; without it they come by `on_maps`.
+    suggest : callable, optional
+        From maps and the regions scanned since to suggestions, the best first; by default
+        `suggest_regions` with ``n_suggestions`` and ``size_um``.
+    n_suggestions : int
+    size_um : (float, float), optional
+        Width and height of a suggested region; by default a third of the field.
+    limits_um : ((float, float), (float, float)), optional
+        Lowest and highest position in x and in y. A choice beyond is refused at once; the plan
+        asks the axes all the same before it moves.
+
+    Attributes
+    ----------
+    question : str
+        What a plan waits for a choice for; empty if none does.
+
+    Examples
+    --------
+    >>> chooser = RegionChooser()
+    >>> chooser.latest() is None
+    True
+    >>> region = chooser.choose_box((0, 2), (0, 1), step_um=0.5)
+    >>> chooser.latest() == region
+    True
+    >>> chooser.withdraw()
+    >>> chooser.latest() is None
+    True
+    >>> chooser.close()
+    """
+
+    def __init__(
+        self,
+        live: LivePhaseMapper | None = None,
+        *,
+        suggest: Suggest | None = None,
+        n_suggestions: int = 5,
+        size_um: tuple[float, float] | None = None,
+        limits_um: LimitsUm | None = None,
+    ) -> None:
+        self.limits_um = limits_um
+        self.question = ""
+        self._lock = threading.RLock()
+        self._choice: _Choice | None = None
+        self._refused = ""
+        self._stacks: tuple[StackKey, ...] = ()
+        self._maps: PhaseMaps | None = None
+        self._scanned: tuple[Region, ...] = ()
+        self._is_exploring = False
+        self._suggesting = Suggesting(suggest or _suggestions_of(n_suggestions, size_um))
+        if live is not None:
+            live.add_sink(on_maps=self.on_maps)
+
+    @property
+    def suggestions(self) -> list[Region]:
+        """Made from the newest maps, the best first; empty while they are being made."""
+        return list(self._suggesting.newest.regions)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the suggestions from the newest maps are made, or known to be impossible."""
+        return self._suggesting.newest.is_ready
+
+    @property
+    def no_suggestions(self) -> str:
+        """Why nothing is suggested; empty otherwise."""
+        return self._suggesting.newest.problem
+
+    @property
+    def refused(self) -> str:
+        """Why the last choice was not taken; empty once one is."""
+        return self._refused
+
+    @property
+    def stack(self) -> StackKey | None:
+        """The stack that suggestions come from and choices are for; None before any maps."""
+        with self._lock:
+            return self._stacks[0] if self._stacks else None
+
+    @property
+    def scanned(self) -> tuple[Region, ...]:
+        """What a plan has scanned since the suggestions' maps were made."""
+        return self._scanned
+
+    def latest(self) -> Region | None:
+        """The newest choice, or None; never waits."""
+        with self._lock:
+            return None if self._choice is None else self._choice.region
+
+    def choose(self, region: Region, *, stack: StackKey | None = None) -> Region:
+        """Choose a region; it takes the place of an earlier choice. Returns it.
+
+        Parameters
+        ----------
+        region : Region
+        stack : StackKey, optional
+            The stack on whose maps it was chosen, if the chooser may know newer ones than the
+            person saw; by default the present one.
+
+        Raises
+        ------
+        ValueError
+            If it has no size, is beyond the limits or was chosen on an earlier stack; `refused`
+            says the same.
+        """
+        with self._lock:
+            try:
+                self._check_stack(stack)
+                check_region(region, self.limits_um)
+            except ValueError as error:
+                self._refused = str(error)
+                raise
+            self._choice = _Choice(region, stack or self.stack)
+            self._refused = ""
+            return region
+
+    def choose_box(
+        self,
+        x_um: tuple[float, float],
+        y_um: tuple[float, float],
+        *,
+        step_um: float | tuple[float, float] | None = None,
+        dwell_ms: float | None = None,
+        stack: StackKey | None = None,
+    ) -> Region:
+        """Choose a box by its edges, in any order; returns the region.
+
+        Without ``step_um`` and ``dwell_ms`` those of the best suggestion are taken; if there is
+        none, half the step of the maps and 1 ms.
+
+        Raises
+        ------
+        ValueError
+            As `choose`, or if there is nothing to take the step from.
+        """
+        with self._lock:
+            try:
+                region = box_region(
+                    x_um,
+                    y_um,
+                    step_um=self._default_step_um() if step_um is None else step_um,
+                    dwell_ms=self._default_dwell_ms() if dwell_ms is None else dwell_ms,
+                )
+            except ValueError as error:
+                self._refused = str(error)
+                raise
+            return self.choose(region, stack=stack)
+
+    def take(self, k: int, *, stack: StackKey | None = None) -> Region:
+        """Choose suggestion ``k``, the best is 1; returns it.
+
+        Raises
+        ------
+        ValueError
+            As `choose`, or if there is no such suggestion.
+        """
+        with self._lock:
+            suggestions = self.suggestions
+            if not 1 <= k <= len(suggestions):
+                self._refused = f"there is no suggestion {k}, there are {len(suggestions)}" + (
+                    f" ({self.no_suggestions})" if self.no_suggestions else ""
+                )
+                raise ValueError(self._refused)
+            return self.choose(suggestions[k - 1], stack=stack)
+
+    def withdraw(self) -> None:
+        """Delete the choice, unless a plan has claimed it already."""
+        with self._lock:
+            self._choice = None
+
+    def claim(self) -> Region | None:
+        """As `latest`, and the choice is no longer there: for the plan that scans it."""
+        with self._lock:
+            choice, self._choice = self._choice, None
+            return None if choice is None else choice.region
+
+    def refuse(self, message: str) -> None:
+        """Tell whoever chose that a plan cannot scan it, and why."""
+        self._refused = message
+
+    def on_maps(self, maps: PhaseMaps) -> None:
+        """Take new maps: a sink of the mapper. While a plan explores only its overview's."""
+        with self._lock:
+            if self._is_exploring and maps.key != self.stack:
+                return
+            self._follow(maps)
+
+    @contextmanager
+    def exploring(self, maps: PhaseMaps) -> Iterator[None]:
+        """For a plan: keep to these maps, of the overview, until it ends."""
+        with self._lock:
+            self._follow(maps)
+            self._is_exploring = True
+        try:
+            yield
+        finally:
+            self._is_exploring = False
+
+    def add_scanned(self, region: Region, stack: StackKey | None = None) -> None:
+        """For a plan: this is scanned; suggest others, and take choices made on its maps too."""
+        with self._lock:
+            self._scanned = (*self._scanned, region)
+            if stack is not None:
+                self._stacks = (*self._stacks, stack)
+            if self._maps is not None:
+                self._suggesting.begin(self._maps, self._scanned)
+
+    def close(self, timeout_s: float = 10.0) -> None:
+        """End the thread that makes suggestions."""
+        self._suggesting.close(timeout_s)
+
+    def __enter__(self) -> RegionChooser:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _follow(self, maps: PhaseMaps) -> None:
+        """Suggest from these maps; a choice made on another stack's is void."""
+        if maps is self._maps:
+            return
+        if maps.key != self.stack:
+            if self._choice is not None:
+                self._refused = (
+                    f"the choice made on {self._choice.stack or 'no maps'} is void: there are "
+                    f"maps of {maps.key} now; choose again"
+                )
+            self._choice, self._stacks, self._scanned = None, (maps.key,), ()
+        self._maps = maps
+        self._suggesting.begin(maps, self._scanned)
+
+    def _check_stack(self, stack: StackKey | None) -> None:
+        if stack is not None and stack not in self._stacks:
+            raise ValueError(
+                f"chosen on the maps of {stack}, and the present ones are of "
+                f"{self.stack or 'no stack'}; look at those and choose again"
+            )
+
+    def _default_step_um(self) -> tuple[float, float]:
+        """That of the best suggestion, else half of the maps'."""
+        if self.suggestions:
+            return self.suggestions[0].step_um
+        if self._maps is None:
+            raise ValueError("there are no maps to take the step from; give step_um")
+        ny, nx = self._maps.specimen.shape
+        x0, x1, y0, y1 = self._maps.extent_um
+        return abs(x1 - x0) / max(nx - 1, 1) / 2, abs(y1 - y0) / max(ny - 1, 1) / 2
+
+    def _default_dwell_ms(self) -> float:
+        return self.suggestions[0].dwell_ms if self.suggestions else 1.0
+
+
+def _suggestions_of(n: int, size_um: tuple[float, float] | None) -> Suggest:
+    """The library's own suggestions."""
+
+    def suggest(maps: PhaseMaps, scanned: Sequence[Region]) -> Sequence[Region]:
+        raise ValueError("no function that suggests regions was given; pass suggest=")
+
+    return suggest
