@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stxm_live.recipe import Recipe
     from stxm_live.references import ReferenceSpectra
     from stxm_live.region import Region
+    from stxm_live.regions import suggest_regions
     from stxm_live.scan import StackScan
     from stxm_live.stack import Frame, Stack, StackKey
 
@@ -34,6 +35,7 @@ _HOMES = {
     "StackScan": "scan",
     "map_phases": "phase_map",
     "map_run": "offline",
+    "suggest_regions": "regions",
 }
 
 __all__ = [
@@ -49,6 +51,7 @@ __all__ = [
     "StackScan",
     "map_phases",
     "map_run",
+    "suggest_regions",
 ]
 
 

@@ -41,6 +41,7 @@ def test_the_public_names_are_those_listed():
         "StackScan",
         "map_phases",
         "map_run",
+        "suggest_regions",
     ]
 
 

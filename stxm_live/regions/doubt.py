@@ -1,0 +1,158 @@
+"""Wrong labels that a scan with more photons or a finer step is expected to remove."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.phase_maps import PhaseMaps
+
+_AT_AN_EDGE = 1 / 8
+"""Share of a pixel that belongs to the phase beyond one of its sides.
+
+A boundary between the centres of two pixels lies anywhere between them: on this side with a
+chance of 1/2, and then a quarter of a pixel from the side on average."""
+
+_OF_A_MIXTURE = 1 / 4
+"""Mean of the smaller share in a pixel of two phases, anything from 0 to 1/2."""
+
+_NEAREST = 1e-6
+"""Probability from which on a phase is a rival."""
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """How a further scan differs from the one the maps were made of.
+
+    Parameters
+    ----------
+    photons : float
+        Photons per pixel and energy, relative to those of the map's pixels.
+    step : float
+        Distance of the pixels, relative to that of the map's.
+    """
+
+    photons: float = 1.0
+    step: float = 1.0
+
+
+def doubt_removed(maps: PhaseMaps, improvement: Improvement) -> NDArray[np.float32]:
+    """Wrong labels that are expected to go, in pixels of the map.
+
+    Parameters
+    ----------
+    maps : PhaseMaps
+        With probabilities.
+    improvement : Improvement
+
+    Returns
+    -------
+    ndarray of shape (ny, nx), float32
+        0 where nothing is mapped.
+
+    Notes
+    -----
+    Two kinds of errors are expected in a pixel. Its label is wrong with probability
+    ``1 - p``, less after more photons: for the phases 1 and 2 with log-odds ``L`` a spectrum that
+    tells them apart by ``d`` standard deviations moves the log-odds by ``+-d^2/2`` with standard
+    deviation ``d``, so that the wrong one is chosen with probability
+    ``p1 Phi(-d/2 - L/d) + p2 Phi(-d/2 + L/d)`` afterwards. ``d`` follows from the pixel's own
+    thickness and counts, which is why a thin or an opaque pixel promises little. And a part of
+    the pixel is of the phase of its neighbours: that part is in proportion to the step.
+    """
+    mapped = maps.phase_index >= 0
+    removed = np.zeros(mapped.shape, dtype=np.float32)
+    if maps.probability is None or not mapped.any():
+        return removed
+    probability = maps.probability[:, mapped]
+    wrong = 1 - probability.max(axis=0)
+    left = still_wrong(probability, separation(maps, mapped) * np.sqrt(improvement.photons))
+    of_others = foreign_share(maps)[mapped]
+    finer = max(0.0, 1 - improvement.step)
+    removed[mapped] = (wrong - left) * (1 - of_others) + of_others * finer * (1 - left)
+    return removed
+
+
+def separation(maps: PhaseMaps, mapped: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """By how many standard deviations a spectrum tells each phase from the most probable one.
+
+    Shape (n_phases, n_spectra), 0 for the most probable phase itself: the counts of the map,
+    and a rival whose thickness is free.
+    """
+    assert maps.probability is not None
+    references = maps.reference_od
+    od = maps.od[:, mapped]
+    weight = np.exp(-od)
+    weight *= (maps.i0 / (maps.dispersion or 1.0)).astype(np.float32)[:, None]
+    best = maps.probability[:, mapped].argmax(axis=0)
+    square = (references**2).astype(np.float32) @ weight
+    along = references.astype(np.float32) @ (weight * od)
+    columns = np.arange(od.shape[1])
+    own = square[best, columns]
+    thickness = np.maximum(along[best, columns], 0) / np.maximum(own, np.float32(1e-30))
+    found = np.zeros_like(square)
+    for k in range(len(references)):
+        of_phase = best == k
+        cross = (references[k] * references).astype(np.float32) @ weight[:, of_phase]
+        apart = own[of_phase] - cross**2 / np.maximum(square[:, of_phase], np.float32(1e-30))
+        apart[k] = 0
+        found[:, of_phase] = thickness[of_phase] * np.sqrt(np.maximum(apart, 0))
+    return found
+
+
+def still_wrong(
+    probability: NDArray[np.floating], apart: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Chance of a wrong label once a further spectrum is known, shape (n_spectra,).
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_phases, n_spectra)
+        Before.
+    apart : ndarray of shape (n_phases, n_spectra)
+        As `separation` gives it, for the further spectrum.
+
+    Examples
+    --------
+    >>> even = np.array([[0.5], [0.5]])
+    >>> still_wrong(even, np.array([[0.0], [2.0]])).round(4)  # Phi(-1)
+    array([0.1587], dtype=float32)
+    >>> still_wrong(even, np.array([[0.0], [0.0]]))
+    array([0.5], dtype=float32)
+    """
+    from scipy.special import ndtr
+
+    best = probability.argmax(axis=0)
+    most = np.take_along_axis(probability, best[None], axis=0)[0]
+    left = np.zeros(probability.shape[1], dtype=np.float32)
+    for k, p in enumerate(probability):
+        rival = np.flatnonzero((best != k) & (p > _NEAREST))
+        d = np.maximum(apart[k, rival], np.float32(1e-3))
+        odds = np.log(most[rival] / p[rival]) / d
+        missed = most[rival] * ndtr(-d / 2 - odds) + p[rival] * ndtr(odds - d / 2)
+        left[rival] += missed.astype(np.float32)
+    return left
+
+
+def foreign_share(maps: PhaseMaps) -> NDArray[np.float32]:
+    """Expected share of each pixel that is not of the pixel's commonest phase, shape (ny, nx)."""
+    assert maps.probability is not None
+    mapped = maps.phase_index >= 0
+    p = np.where(mapped, maps.probability, np.float32(0))
+    share = np.zeros(mapped.shape, dtype=np.float32)
+    for here, there in _SIDES:
+        alike = np.einsum("kyx,kyx->yx", p[:, *here], p[:, *there])
+        beyond = np.where(mapped[here] & mapped[there], _AT_AN_EDGE * (1 - alike), 0)
+        share[here] += beyond
+        share[there] += beyond
+    if maps.mixed is not None:
+        share = np.maximum(share, _OF_A_MIXTURE * maps.mixed)
+    return np.asarray(np.minimum(share, 0.5), dtype=np.float32)
+
+
+_ALL, _BUT_LAST, _BUT_FIRST = slice(None), slice(None, -1), slice(1, None)
+
+_SIDES = (((_BUT_LAST, _ALL), (_BUT_FIRST, _ALL)), ((_ALL, _BUT_LAST), (_ALL, _BUT_FIRST)))
+"""Each pixel and its neighbour below, each pixel and its neighbour to the right."""
