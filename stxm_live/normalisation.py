@@ -29,7 +29,9 @@ class AlignedStack:
     energies_ev : tuple of float
         Ascending; the energies that the recipe selects and that have a whole image.
     missing_ev : tuple of float
-        Announced and selected energies without a whole image.
+        Announced and selected energies without a whole image, apart from those skipped.
+    skipped_ev : tuple of float
+        Announced and selected energies that the scan left out because it was told to.
     intensity : ndarray of shape (n_energies, ny, nx), float32
         Counts; NaN where unusable or outside the image.
     monitors : tuple of float or None
@@ -50,6 +52,7 @@ class AlignedStack:
     extent_um: tuple[float, float, float, float]
     energies_ev: tuple[float, ...]
     missing_ev: tuple[float, ...]
+    skipped_ev: tuple[float, ...]
     intensity: NDArray[np.float32]
     monitors: tuple[float | None, ...]
     shifts_px: NDArray[np.float64]
@@ -72,7 +75,7 @@ class AlignedStack:
         ValueError
             If none is left.
         """
-        chosen = recipe.selected({*self.energies_ev, *self.missing_ev})
+        chosen = recipe.selected({*self.energies_ev, *self.missing_ev, *self.skipped_ev})
         kept = [k for k, e in enumerate(self.energies_ev) if e in chosen]
         if not kept:
             raise ValueError(f"{self.key}: the recipe leaves no energy of this stack")
@@ -80,6 +83,7 @@ class AlignedStack:
             self,
             energies_ev=tuple(self.energies_ev[k] for k in kept),
             missing_ev=tuple(e for e in self.missing_ev if e in chosen),
+            skipped_ev=tuple(e for e in self.skipped_ev if e in chosen),
             intensity=self.intensity[kept],
             monitors=tuple(self.monitors[k] for k in kept),
             shifts_px=self.shifts_px[kept],

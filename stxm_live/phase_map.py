@@ -17,7 +17,7 @@ from stxm_live.incident import specimen_in_box
 from stxm_live.latent import LatentModel
 from stxm_live.noise import MIN_IMAGES, smoothing
 from stxm_live.normalisation import RegisteredStack, normalise
-from stxm_live.phase_maps import PhaseMaps
+from stxm_live.phase_maps import PhaseMaps, Status
 from stxm_live.quality import Facts, assess
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
@@ -53,7 +53,8 @@ def map_phases(
     ----------
     stack : Stack
         Frames the recipe does not select, and unfinished ones, are left out. With an announced
-        energy missing the result is ``incomplete`` and no map is resolved.
+        energy missing the result is ``incomplete`` and no map is resolved; one that the scan
+        skipped because it was sure enough makes it ``stopped-early``.
     recipe : Recipe
     model : LatentModel or BundleError, optional
         What `load_model` returned or raised; by default it is called here. Without a model that
@@ -182,7 +183,7 @@ class _Steps:
         facts = self.facts()
         return PhaseMaps(
             key=registered.key,
-            status="incomplete" if registered.missing_ev else "complete",
+            status=_status(registered),
             revision=revision,
             phase_names=references.phase_names,
             energies_ev=registered.energies_ev,
@@ -267,10 +268,15 @@ class _Steps:
 
     def warnings(self, facts: Facts) -> tuple[str, ...]:
         """Everything that is to be said beside the verdict."""
-        notes = list(self.registered.notes)
+        registered, notes = self.registered, list(self.registered.notes)
         if facts.missing_ev:
             listed = listed_ev(facts.missing_ev)
             notes.append(f"the scan lacks {listed} eV: phases are provisional, nothing is resolved")
+        if registered.skipped_ev:
+            notes.append(
+                f"the scan ended early: {listed_ev(registered.skipped_ev)} eV were skipped, "
+                f"{len(registered.energies_ev)} energies were measured"
+            )
         threshold = self.recipe.ambiguity_threshold
         if facts.separation < 2 * threshold:
             notes.append(
@@ -300,6 +306,12 @@ class _Steps:
             "model_sha256": None if resolution is None else resolution.model_sha256,
             "dispersion": None if resolution is None else resolution.dispersion,
         }
+
+
+def _status(registered: RegisteredStack) -> Status:
+    if registered.missing_ev:
+        return "incomplete"
+    return "stopped-early" if registered.skipped_ev else "complete"
 
 
 def _energy_axis(correction: Correction | None) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class Registrar:
 
     def align(self, stack: Stack, *, refine: bool = False) -> AlignedStack:
         """Select and align the frames of a stack; errors as for `register`."""
-        images, missing, notes = self._selected(stack)
+        images, missing, skipped, notes = self._selected(stack)
         box = self._box(stack, images[0].intensity.shape)
         live = self._placed(images, box)
         final = self._refined(images, live, box) if refine else live
@@ -79,6 +79,7 @@ class Registrar:
             extent_um=stack.scan.extent_um,
             energies_ev=tuple(image.energy_ev for image in images),
             missing_ev=missing,
+            skipped_ev=skipped,
             intensity=intensity,
             monitors=tuple(image.monitor for image in images),
             shifts_px=final.shifts_px,
@@ -90,12 +91,14 @@ class Registrar:
 
     def prepare(self, stack: Stack) -> None:
         """Do what can be done before a stack is complete."""
-        images, _, _ = self._selected(stack)
+        images, *_ = self._selected(stack)
         live = self._placed(images, self._box(stack, images[0].intensity.shape))
         _moved(images, live.shifts_px, keep=True)
 
-    def _selected(self, stack: Stack) -> tuple[list[_Image], tuple[float, ...], list[str]]:
-        """Usable images in ascending energy; announced energies that are missing; notes."""
+    def _selected(
+        self, stack: Stack
+    ) -> tuple[list[_Image], tuple[float, ...], tuple[float, ...], list[str]]:
+        """Usable images in ascending energy; energies that are missing, and skipped; notes."""
         notes = list(stack.notes)
         frames = {
             frame.nominal_ev: frame
@@ -103,7 +106,8 @@ class Registrar:
             # of energies nobody announced, those that the recipe names
             if frame.announced_ev is not None or self.recipe.energies_ev is not None
         }
-        chosen = self.recipe.selected({*frames, *stack.missing_ev})
+        chosen = self.recipe.selected({*frames, *stack.missing_ev, *stack.skipped_ev})
+        skipped = tuple(e for e in chosen if e in stack.skipped_ev)
         missing = set(stack.missing_ev).intersection(chosen)
         lacking = listed_ev(self.recipe.not_in(chosen))
         if lacking:
@@ -131,7 +135,7 @@ class Registrar:
                 f"{stack.key}: there is no usable image at an energy of the recipe; "
                 f"the scan announced {announced} eV" + "".join(f"; {note}" for note in notes[:3])
             )
-        return usable, tuple(sorted(missing)), notes
+        return usable, tuple(sorted(missing)), skipped, notes
 
     def _image(self, frame: Frame, dwell_ms: float) -> _Image:
         known = self._images.get(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,6 +16,9 @@ BLOCK_VERSION = 1
 
 MAX_IMAGE_PIXELS = 2**26
 """No image is announced larger than this: memory is set aside for what is announced."""
+
+Skipping = Literal["no", "in-order", "any-order"]
+"""Whether a scan may leave announced energies out; if so, in which order it measures the others."""
 
 _RENAMED = {"energies": "energies_ev", "x_extent": "x_extent_um", "y_extent": "y_extent_um"}
 """Keys of the ``stxm`` block and what they are called here."""
@@ -33,6 +36,9 @@ class StackScan(BaseModel):
     polarization they belong to, in the data keys ``region_field`` and ``polarization_field``. A
     stack may come in several runs: they have the same ``stack_id``, and where events carry no
     energy, ``energy_index`` tells which of the energies is the run's first (0 is the first).
+
+    A plan that may leave energies out and end early says so with ``skipping``: the energies that
+    it does measure come "in-order" or in "any-order", and every event carries its energy.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +64,7 @@ class StackScan(BaseModel):
     polarization_field: str | None = None
     stack_id: str | None = None
     energy_index: int | None = Field(default=None, ge=0)
+    skipping: Skipping = "no"
 
     @model_validator(mode="after")
     def _shape_is_consistent(self) -> StackScan:
@@ -151,6 +158,7 @@ _OWN = (
     "polarization_field",
     "stack_id",
     "energy_index",
+    "skipping",
 )
 """Fields that are kept in our own block."""
 

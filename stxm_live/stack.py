@@ -69,6 +69,8 @@ class Stack:
         Whether the scan ended with every announced energy.
     notes : tuple of str
         What went wrong on the way (dropped images, repeated ones), for ``PhaseMaps.warnings``.
+    ended_early : bool
+        Whether a scan that may skip energies ended, as it should, without some of them.
     """
 
     key: StackKey
@@ -76,6 +78,7 @@ class Stack:
     frames: tuple[Frame, ...]
     finished: bool = True
     notes: tuple[str, ...] = field(default=())
+    ended_early: bool = False
 
     @classmethod
     def from_arrays(
@@ -120,9 +123,18 @@ class Stack:
 
     @property
     def missing_ev(self) -> tuple[float, ...]:
-        """Announced energies without a whole frame."""
-        whole = {frame.announced_ev for frame in self.frames if frame.is_whole}
-        return tuple(e for e in sorted(set(self.scan.energies_ev)) if e not in whole)
+        """Announced energies without a whole frame, apart from `skipped_ev`."""
+        have = {frame.announced_ev for frame in self.frames if frame.is_whole}
+        have.update(self.skipped_ev)
+        return tuple(e for e in sorted(set(self.scan.energies_ev)) if e not in have)
+
+    @property
+    def skipped_ev(self) -> tuple[float, ...]:
+        """Announced energies that a scan left out which `ended_early`."""
+        if not self.ended_early:
+            return ()
+        begun = {frame.announced_ev for frame in self.frames}
+        return tuple(e for e in sorted(set(self.scan.energies_ev)) if e not in begun)
 
     def intensity(self) -> NDArray[np.float32]:
         """Counts of shape (n_energies, ny, nx), ascending energies."""

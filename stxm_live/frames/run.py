@@ -93,7 +93,8 @@ class RunFrames:
         self._external = ExternalImages(roots or Roots())
         self._waiting: list[Waiting] = []
         self._why_waiting = ""
-        self._has_stopped = self._is_failed = False
+        self._has_stopped = self._is_failed = self._has_lost = False
+        self._placed: dict[str, set[int]] = {}
         self._stream_name: str | None = None
         self._seen_fields: set[str] = set()
 
@@ -150,6 +151,7 @@ class RunFrames:
             n_missing, members = n_missing + 1, self._waiting.pop(0).stream.members
             done += self.retry()
         if n_missing:
+            self._has_lost = True
             self._note(f"{n_missing} images are not in their files ({self._why_waiting})", members)
         self._end(is_failed=self._is_failed)
         return done
@@ -268,6 +270,8 @@ class RunFrames:
             # its energy may name an image, but not its row
             self._note(f"{where}: its number lies far beyond the scan; left out", [member])
             return
+        if scan.skipping != "no":
+            self._placed.setdefault(stream.name, set()).add(number)
         frame = member.frames.put(replace(piece, readback_ev=readback, monitor=monitor))
         if frame is not None:
             yield NewFrame(member.frames, frame)
@@ -340,9 +344,24 @@ class RunFrames:
             changed = stack.changed_frames()
             done += [NewFrame(stack, frame) for frame in changed if id(frame) not in told]
         self._has_stopped, self._is_failed = True, is_failed
+        self._count_lost(doc.get("num_events"))
         if not self._waiting:
             self._end(is_failed=is_failed)
         return done
+
+    def _count_lost(self, n_events: object) -> None:
+        """See whether every event of a scan that may skip energies is at hand.
+
+        What such a scan lost would pass for what it left out.
+        """
+        announced = n_events if isinstance(n_events, Mapping) else {}
+        waiting = [waiting.stream.name for waiting in self._waiting]
+        for name, numbers in self._placed.items():
+            n_sent = announced.get(name)
+            n_lost = (n_sent if isinstance(n_sent, int) else 0) - len(numbers) - waiting.count(name)
+            if n_lost > 0:
+                self._has_lost = True
+                self._note(f"{n_lost} events of stream {name!r} did not come or were left out")
 
     def _flush_without_events(self) -> list[NewFrame]:
         """Images of a flyer, which come without events, are placed by their number."""
@@ -361,4 +380,5 @@ class RunFrames:
         self.is_closed = True
         self._external.close()
         for stack in self.stacks:
+            stack.ended_well = not (is_failed or self._has_lost)
             self._open_stacks.leave(self.uid, stack, is_failed=is_failed)

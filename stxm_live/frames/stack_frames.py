@@ -25,12 +25,18 @@ class StackFrames:
     ----------
     scan : StackScan
         What is announced.
+
+    Attributes
+    ----------
+    ended_well : bool
+        Whether the scan ended with success and nothing that it measured is lacking.
     """
 
     def __init__(self, scan: StackScan) -> None:
         self.scan = scan
         self.run_uids: list[str] = []
         self.is_closed = False
+        self.ended_well = False
         self._notes: list[str] = []
         self._ascending = np.unique(np.asarray(scan.energies_ev, dtype=np.float64))
         self._slots: dict[tuple[str, int], Slot] = {}
@@ -91,7 +97,8 @@ class StackFrames:
         frames += [slot.frame(None) for slot in others]
         frames.sort(key=lambda frame: frame.energy_ev)
         notes = (*self._notes, *self._notes_on_energies(frames))
-        return Stack(self.key, self.scan, tuple(frames), self.is_whole, notes)
+        early = self.ended_well and self.scan.skipping != "no" and not self.is_whole
+        return Stack(self.key, self.scan, tuple(frames), self.is_whole, notes, early)
 
     @property
     def notes(self) -> tuple[str, ...]:
