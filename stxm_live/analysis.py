@@ -14,6 +14,7 @@ from stxm_live.frames import OpenStacks, Roots, RunFrames, StackFrames
 from stxm_live.latent import LatentModel
 from stxm_live.phase_map import map_phases, takes_longer
 from stxm_live.phase_maps import PhaseMaps
+from stxm_live.progress import Pace, time_of
 from stxm_live.recipe import Recipe
 from stxm_live.registration import Registrar
 from stxm_live.scan import StackScan
@@ -54,10 +55,15 @@ class StackAnalysis:
     recipe : Recipe
     model : LatentModel or BundleError
         What `load_model` returned or raised.
+    pace : Pace
     """
 
     def __init__(
-        self, frames: StackFrames, recipe: Recipe, model: LatentModel | BundleError
+        self,
+        frames: StackFrames,
+        recipe: Recipe,
+        model: LatentModel | BundleError,
+        pace: Pace,
     ) -> None:
         self.scan = frames.scan
         self.maps: PhaseMaps | None = None
@@ -74,6 +80,7 @@ class StackAnalysis:
         self._registrar: Registrar | None = Registrar(recipe)
         self._cube: ODCube | None = None
         self._has_new = False
+        self._pace = pace
 
     @property
     def key(self) -> StackKey:
@@ -81,9 +88,16 @@ class StackAnalysis:
         return self._key if self._frames is None else self._frames.key
 
     def take(
-        self, whole: Sequence[Frame], show: Show | None, *, is_last: bool
+        self,
+        whole: Sequence[Frame],
+        show: Show | None,
+        *,
+        is_last: bool,
+        time_s: float = math.nan,
     ) -> Iterator[PhaseMaps]:
         """Take new frames; yield maps if they completed or changed the stack.
+
+        ``time_s`` is when they came, by the event that made them whole.
 
         First come the maps that are quickly made, then those with refined registration and the
         energy axis. Frames that replace others are mapped when no more documents are waiting
@@ -93,6 +107,7 @@ class StackAnalysis:
         if self._frames is None:
             return
         self._has_new |= bool(whole)
+        self._pace.came([frame.announced_ev for frame in whole], time_s)
         is_first = self.maps is None and self.error is None
         if self._has_new and (is_first or is_last) and self._frames.is_whole:
             yield from self._map()
@@ -182,7 +197,9 @@ class StackAnalysis:
                 self._registrar.prepare(stack)
                 return
             self._cube = self._cube or ODCube(self.scan, self._recipe, self._registrar)
-            view = self._cube.view(stack, frame)
+            n_images = len(self._frames.whole_energies_ev)
+            progress = self._pace.progress(n_images, len(set(self.scan.energies_ev)))
+            view = self._cube.view(stack, frame, progress)
             if view is not None:
                 show(view)
         except Exception as error:  # noqa: BLE001  what cannot be shown must not stop the maps
@@ -212,6 +229,7 @@ class RunAnalysis:
         self._by_frames = dict(zip(frames.stacks, stacks, strict=True))
         self._patience_s = patience_s
         self._deadline_s = float("inf")
+        self._event_s = math.nan
 
     def take(
         self, name: str, doc: Mapping[str, Any], show: Show | None, *, is_last: bool = True
@@ -228,8 +246,11 @@ class RunAnalysis:
         if name == "stop":
             self.has_stopped = True
             self._deadline_s = time.monotonic() + self._patience_s
+        if name in ("event", "event_page"):
+            self._event_s = time_of(doc)
         for frames, stack in self._by_frames.items():
-            yield from stack.take([f for s, f in new if s is frames], show, is_last=is_last)
+            whole = [f for s, f in new if s is frames]
+            yield from stack.take(whole, show, is_last=is_last, time_s=self._event_s)
             if frames.is_closed:
                 yield from stack.end()
         if self._frames.is_closed:
@@ -332,7 +353,7 @@ class Analyses:
         stacks = []
         for stack_frames in frames.stacks:
             stack = self._joined.get(stack_frames)
-            stack = stack or StackAnalysis(stack_frames, self._recipe, model)
+            stack = stack or StackAnalysis(stack_frames, self._recipe, model, Pace(start))
             if self._open_stacks.is_open(stack_frames):
                 self._joined[stack_frames] = stack
             stacks.append(stack)

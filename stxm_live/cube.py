@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.correlation import best_two, pearson
+from stxm_live.correlation import ambiguous, best_two, pearson
 from stxm_live.normalisation import RegisteredStack
+from stxm_live.progress import Progress
 from stxm_live.recipe import Recipe
 from stxm_live.registration import Registrar
 from stxm_live.scan import StackScan
@@ -39,6 +42,16 @@ class CubeView:
         Pairs of phases the energies so far cannot tell apart.
     provisional_index : ndarray of int8, shape (ny, nx), or None
         Phase of the largest coefficient; None until the energies so far separate all references.
+    provisional_ambiguous : ndarray of bool, shape (ny, nx), or None
+        Where the two largest coefficients so far are too close; None together with the index.
+    shifts_px : ndarray of shape (n_energies, 2)
+        (y, x) applied to each image; NaN where not measured yet, as for the next three.
+    i0, i0_std : ndarray of shape (n_energies,)
+        Incident intensity in counts, and its standard uncertainty.
+    mean_counts : ndarray of shape (n_energies,)
+        Mean counts of the specimen's pixels.
+    progress : Progress or None
+        How far the scan is; None if nobody looked at the clock.
     """
 
     key: StackKey
@@ -55,6 +68,12 @@ class CubeView:
     synthetic_references: bool
     inseparable: tuple[tuple[str, str], ...] = ()
     provisional_index: NDArray[np.int8] | None = None
+    provisional_ambiguous: NDArray[np.bool_] | None = None
+    shifts_px: NDArray[np.float64] | None = None
+    i0: NDArray[np.float64] | None = None
+    i0_std: NDArray[np.float64] | None = None
+    mean_counts: NDArray[np.float64] | None = None
+    progress: Progress | None = None
 
     def __post_init__(self) -> None:
         for value in vars(self).values():
@@ -89,7 +108,9 @@ class ODCube:
         self._reference_od = recipe.corrected_references.at(self.energies_ev)
         self._registrar = registrar or Registrar(recipe)
 
-    def view(self, stack: Stack, latest: Frame) -> CubeView | None:
+    def view(
+        self, stack: Stack, latest: Frame, progress: Progress | None = None
+    ) -> CubeView | None:
         """The cube of the frames so far; None if the recipe leaves the latest one out.
 
         Raises
@@ -102,45 +123,63 @@ class ODCube:
         registered = self._registrar.register(stack)
         announced = {f.energy_ev: f.announced_ev for f in stack.frames}
         known = [e for e in registered.energies_ev if announced[e] in self.energies_ev]
+        rows = [registered.energies_ev.index(e) for e in known]
         places = [self.energies_ev.index(announced[e] or 0.0) for e in known]
-        shape = (len(self.energies_ev), *self.scan.image_shape)
-        od = np.full(shape, np.nan, dtype=np.float32)
-        od[places] = registered.od[[registered.energies_ev.index(e) for e in known]]
-        measured = np.zeros(len(self.energies_ev), dtype=bool)
-        measured[places] = True
+        specimen = registered.field.specimen
         references = self.recipe.corrected_references
         so_far = [self.energies_ev[k] for k in places]
         pairs = references.inseparable_pairs(so_far, self.recipe.ambiguity_threshold)
+        index, is_ambiguous = (None, None) if pairs else self._provisional(registered)
+        od = self._on_axis(registered.od, rows, places)
         return CubeView(
             key=stack.key,
             scan=self.scan,
             energies_ev=self.energies_ev,
-            measured=measured,
+            measured=np.isin(np.arange(len(self.energies_ev)), places),
             latest=self.energies_ev.index(latest.announced_ev),
             od=od,
-            specimen=registered.field.specimen.copy(),
-            mean_spectrum=_mean_spectrum(od, registered.field.specimen),
+            specimen=specimen.copy(),
+            mean_spectrum=_mean_inside(od, specimen),
             reference_od=self._reference_od.copy(),
             phase_names=references.phase_names,
             colors=dict(self.recipe.colors),
             synthetic_references=references.synthetic,
             inseparable=tuple(pairs),
-            provisional_index=None if pairs else self._provisional(registered),
+            provisional_index=index,
+            provisional_ambiguous=is_ambiguous,
+            shifts_px=self._on_axis(registered.shifts_px, rows, places),
+            i0=self._on_axis(registered.i0, rows, places),
+            i0_std=self._on_axis(registered.i0_std, rows, places),
+            mean_counts=self._on_axis(_mean_inside(registered.intensity, specimen), rows, places),
+            progress=progress,
         )
 
-    def _provisional(self, registered: RegisteredStack) -> NDArray[np.int8]:
-        """Phase of the largest coefficient on the energies so far, -1 beside the specimen."""
+    def _on_axis(
+        self, values: NDArray[Any], rows: Sequence[int], places: Sequence[int]
+    ) -> NDArray[Any]:
+        """Rows of ``values`` at their places among the announced energies; NaN elsewhere."""
+        out = np.full((len(self.energies_ev), *values.shape[1:]), np.nan, dtype=values.dtype)
+        out[places] = values[rows]
+        return out
+
+    def _provisional(
+        self, registered: RegisteredStack
+    ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+        """Phase of the largest coefficient so far, -1 beside the specimen; where it is close."""
         mapped = registered.field.specimen & registered.valid
         references = self.recipe.corrected_references.at(registered.energies_ev)
+        best = best_two(pearson(registered.od[:, mapped], references))
         index = np.full(mapped.shape, -1, dtype=np.int8)
-        index[mapped] = best_two(pearson(registered.od[:, mapped], references)).first_index
-        return index
+        index[mapped] = best.first_index
+        close = np.zeros(mapped.shape, dtype=bool)
+        close[mapped] = ambiguous(best, self.recipe.ambiguity_threshold)
+        return index, close
 
 
-def _mean_spectrum(od: NDArray[np.float32], specimen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean OD of the specimen at each energy; NaN where not measured."""
-    inside = od[:, specimen]
+def _mean_inside(cube: NDArray[np.float32], specimen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean of the specimen's pixels in each image; NaN where there is no value."""
+    inside = cube[:, specimen]
     known = np.isfinite(inside)
     total = np.where(known, inside, 0).sum(axis=1, dtype=np.float64)
     count = known.sum(axis=1)
-    return np.asarray(np.divide(total, count, out=np.full(len(od), np.nan), where=count > 0))
+    return np.asarray(np.divide(total, count, out=np.full(len(cube), np.nan), where=count > 0))
