@@ -1,7 +1,9 @@
 """Bluesky plans of stxm_live; the folder is the package ``stxm_live.plans``."""
 
+from stxm_live.plans.choose import wait_for_region
+from stxm_live.plans.explore import explore
 from stxm_live.plans.maps import wait_for_maps
 from stxm_live.plans.overview import stxm_overview
 from stxm_live.plans.stack import stxm_stack
 
-__all__ = ["stxm_overview", "stxm_stack", "wait_for_maps"]
+__all__ = ["explore", "stxm_overview", "stxm_stack", "wait_for_maps", "wait_for_region"]

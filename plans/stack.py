@@ -34,6 +34,8 @@ def stxm_stack(
     i0_field: str | None = None,
     region: str = "1",
     polarization: str = "",
+    group_uid: str | None = None,
+    parent: str | None = None,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
     """Record an image at each energy, in the order given; returns the run's uid.
@@ -65,6 +67,10 @@ def stxm_stack(
         only one.
     i0_field : str, optional
         Data key of a monitor that measures I0.
+    group_uid : str, optional
+        Common to the runs that belong together, such as those of an exploration.
+    parent : str, optional
+        The run on whose maps the region was chosen.
 
     Raises
     ------
@@ -84,6 +90,8 @@ def stxm_stack(
         i0_field=i0_field,
         region=region,
         polarization=polarization,
+        group_uid=group_uid,
+        parent=parent,
     )
     axes = [energy] if y_axis is None else [energy, y_axis]
     yield from _check(scan, detector, energy, y_axis, mode)

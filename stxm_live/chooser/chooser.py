@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from stxm_live.chooser.boxes import LimitsUm, box_region, check_region
-from stxm_live.chooser.suggesting import Suggest, Suggesting
+from stxm_live.chooser.suggesting import Suggest, Suggesting, suggester
 from stxm_live.live import LivePhaseMapper
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.region import Region
@@ -79,7 +79,9 @@ class RegionChooser:
         self._maps: PhaseMaps | None = None
         self._scanned: tuple[Region, ...] = ()
         self._is_exploring = False
-        self._suggesting = Suggesting(suggest or _suggestions_of(n_suggestions, size_um))
+        self._suggesting = Suggesting(
+            suggest or suggester(n_suggestions, size_um=size_um, limits_um=limits_um)
+        )
         if live is not None:
             live.add_sink(on_maps=self.on_maps)
 
@@ -280,12 +282,3 @@ class RegionChooser:
 
     def _default_dwell_ms(self) -> float:
         return self.suggestions[0].dwell_ms if self.suggestions else 1.0
-
-
-def _suggestions_of(n: int, size_um: tuple[float, float] | None) -> Suggest:
-    """The library's own suggestions."""
-
-    def suggest(maps: PhaseMaps, scanned: Sequence[Region]) -> Sequence[Region]:
-        raise ValueError("no function that suggests regions was given; pass suggest=")
-
-    return suggest

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from stxm_live.chooser.boxes import LimitsUm
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.region import Region
 from stxm_live.worker import Worker
@@ -87,3 +88,41 @@ class Suggesting:
             return Suggestions(problem=problem, is_ready=True)
         problem = "" if regions else f"{maps.key}: nothing is left that would be worth a scan"
         return Suggestions(regions, problem, is_ready=True)
+
+
+def suggester(
+    n: int, *, size_um: tuple[float, float] | None = None, limits_um: LimitsUm | None = None
+) -> Suggest:
+    """The library's own suggestions: `suggest_regions`, where nothing was scanned yet.
+
+    Parameters
+    ----------
+    n : int
+        At most so many.
+    size_um : (float, float), optional
+        By default a third of the field.
+    limits_um : ((float, float), (float, float)), optional
+        Of x and y.
+    """
+
+    def suggest(maps: PhaseMaps, scanned: Sequence[Region]) -> Sequence[Region]:
+        from stxm_live.regions import suggest_regions
+
+        x0, x1, y0, y1 = maps.extent_um
+        size = size_um or (abs(x1 - x0) / 3, abs(y1 - y0) / 3)
+        found = suggest_regions(maps, n + len(scanned), size_um=size, limits=limits_um)
+        return [r for r in found if not any(overlap(r, old) > 0.5 for old in scanned)][:n]
+
+    return suggest
+
+
+def overlap(region: Region, other: Region) -> float:
+    """Share of a region's area that another one covers."""
+    share = 1.0
+    for extent, covering in (
+        (region.x_extent_um, other.x_extent_um),
+        (region.y_extent_um, other.y_extent_um),
+    ):
+        common = min(max(extent), max(covering)) - max(min(extent), min(covering))
+        share *= max(common, 0.0) / (max(extent) - min(extent))
+    return share

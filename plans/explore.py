@@ -1,0 +1,248 @@
+"""The plan of an exploration: an overview, and zooms into it where somebody chooses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from uuid import uuid4
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import MsgGenerator
+
+from stxm_live.chooser import RegionChooser
+from stxm_live.live import LivePhaseMapper
+from stxm_live.plans.choose import wait_for_region
+from stxm_live.plans.limits import check_limits, check_region
+from stxm_live.plans.maps import wait_for_maps
+from stxm_live.plans.stack import stxm_stack
+from stxm_live.region import Region
+from stxm_live.scan import StackScan
+
+logger = logging.getLogger("stxm_live")
+
+_POLL_S = 0.1
+
+
+def explore(
+    detector: Readable,
+    energy: Movable,
+    y_axis: Movable | None = None,
+    *,
+    chooser: RegionChooser,
+    live: LivePhaseMapper,
+    energies_ev: Sequence[float],
+    overview: Region,
+    n_zooms: int = 3,
+    auto: bool = False,
+    choice_timeout_s: float = 600.0,
+    default: int | None = None,
+    maps_timeout_s: float = 60.0,
+    mode: Literal["image", "line"] = "image",
+    shutter: Movable | None = None,
+    monitors: Sequence[Readable] = (),
+    data_field: str | None = None,
+    i0_field: str | None = None,
+    stack_plan: Callable[..., MsgGenerator[str]] = stxm_stack,
+    md: dict[str, Any] | None = None,
+) -> MsgGenerator[tuple[str, ...]]:
+    """Record an overview, then stacks of regions that are chosen on its maps.
+
+    Every stack is a run of its own; those of one exploration have the same ``group_uid``, and the
+    zooms name the overview's run as ``parent``. The shutter is closed between them. A choice made
+    while a stack is recorded is kept for the next question; one that is out of reach is refused,
+    in `RegionChooser.refused`, and the question stays. The exploration ends early, with a
+    warning that says why, if nobody chooses in time, or if nothing is left to suggest.
+
+    Parameters
+    ----------
+    detector, energy, y_axis, mode, shutter, monitors, data_field, i0_field
+        As for `stxm_stack`.
+    chooser : RegionChooser
+        What is chosen, and the suggestions.
+    live : LivePhaseMapper
+        Subscribed to the RunEngine.
+    energies_ev : sequence of float
+        Of all stacks, the overview's too: without them there are no maps to choose on.
+    overview : Region
+        The whole field, coarsely.
+    n_zooms : int
+        At most so many.
+    auto : bool
+        Take the best suggestion at once, unless somebody has chosen meanwhile.
+    choice_timeout_s : float
+        How long a choice is waited for.
+    default : int, optional
+        Which suggestion is taken if nobody chooses in time (the best is 1); None ends the
+        exploration then.
+    maps_timeout_s : float
+        How long maps and suggestions are waited for.
+    stack_plan : callable
+        Records a stack, with the arguments of `stxm_stack`.
+    md : dict, optional
+        For every run.
+
+    Returns
+    -------
+    tuple of str
+        The runs' uids, the overview's first.
+
+    Raises
+    ------
+    ValueError
+        As `stxm_stack`, before anything moves; or if the overview shows no specimen.
+    TimeoutError, KeyError
+        As `wait_for_maps`. Whatever is raised, the shutter is closed and the axes are back.
+    """
+
+    def record(region: Region, md: dict[str, Any], parent: str | None) -> MsgGenerator[str]:
+        return stack_plan(
+            detector,
+            energy,
+            y_axis,
+            energies_ev=energies_ev,
+            mode=mode,
+            shutter=shutter,
+            monitors=monitors,
+            data_field=data_field,
+            i0_field=i0_field,
+            group_uid=group_uid,
+            parent=parent,
+            md={"plan_name": "explore", **common, **md},
+            **region.plan_arguments(),
+        )
+
+    group_uid, common = str(uuid4()), md or {}
+    exploration = _Exploration(
+        chooser=chooser,
+        live=live,
+        record=record,
+        out_of_reach=lambda region: _out_of_reach(detector, y_axis, region, energies_ev),
+        maps_timeout_s=maps_timeout_s,
+    )
+    ask = _Asking(auto, choice_timeout_s, 1 if auto else default)
+    steps = exploration.steps(replace(overview, name="overview"), n_zooms, ask)
+    return (yield from bpp.reset_positions_wrapper(steps, [energy]))
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """How the next region is asked for."""
+
+    auto: bool
+    timeout_s: float
+    default: int | None
+
+
+@dataclass(frozen=True)
+class _Exploration:
+    """What every step of an exploration needs."""
+
+    chooser: RegionChooser
+    live: LivePhaseMapper
+    record: Callable[[Region, dict[str, Any], str | None], MsgGenerator[str]]
+    out_of_reach: Callable[[Region], MsgGenerator[str]]
+    maps_timeout_s: float
+
+    def steps(self, overview: Region, n_zooms: int, ask: _Asking) -> MsgGenerator[tuple[str, ...]]:
+        """Overview, then question after question; returns the uids."""
+        parent = yield from self.record(overview, {}, None)
+        yield from bps.checkpoint()  # a pause from here on repeats nothing of the stack
+        maps = yield from wait_for_maps(self.live, parent, timeout_s=self.maps_timeout_s)
+        if not (maps.specimen & maps.valid).any():
+            raise ValueError(f"{maps.key}: the overview shows no specimen; nothing to zoom into")
+        uids = [parent]
+        with self.chooser.exploring(maps):
+            for k in range(1, n_zooms + 1):
+                region, chosen_by = yield from self._choice(ask, f"zoom {k} of {n_zooms}")
+                if region is None:
+                    logger.warning(
+                        "the exploration ends after %d of %d zooms: %s", k - 1, n_zooms, chosen_by
+                    )
+                    break
+                zoom = replace(region, name=f"zoom {k}")
+                why = {"by": chosen_by, "criterion": region.criterion, "reason": region.reason}
+                uids.append((yield from self.record(zoom, {"chosen": why}, parent)))
+                yield from bps.checkpoint()
+                yield from self._maps_of_zoom(zoom, uids[-1])
+        return tuple(uids)
+
+    def _maps_of_zoom(self, zoom: Region, uid: str) -> MsgGenerator[None]:
+        """Give whoever chooses next the maps of a zoom, and do without where there are none.
+
+        A zoom that specimen fills has no I0 of its own, and the next question is asked on the
+        overview all the same.
+        """
+        yield from _until(lambda: self.live.status(uid).is_done, self.maps_timeout_s)
+        status = self.live.status(uid)
+        if not status.is_done or status.error is not None:
+            problem = status.error or f"not there after {self.maps_timeout_s:g} s"
+            logger.warning(
+                "%s, run %s: no maps (%s); its images are kept, the exploration goes on",
+                *(zoom.name, uid[:8], problem),
+            )
+        keys = self.live.stacks(uid)
+        self.chooser.add_scanned(zoom, keys[0] if keys else None)
+
+    def _choice(self, ask: _Asking, question: str) -> MsgGenerator[tuple[Region | None, str]]:
+        """The region to scan next and who chose it; without one, why."""
+        if ask.auto:
+            yield from _until(self._has_suggestions, self.maps_timeout_s)
+        while True:
+            region = yield from wait_for_region(
+                self.chooser, timeout_s=0 if ask.auto else ask.timeout_s, question=question
+            )
+            if region is None:
+                return (yield from self._suggestion(ask))
+            problem = yield from self.out_of_reach(region)
+            if not problem:
+                return region, "person"
+            self.chooser.refuse(problem)
+
+    def _suggestion(self, ask: _Asking) -> MsgGenerator[tuple[Region | None, str]]:
+        """The first suggestion from the default on that is within reach."""
+        if ask.default is None:
+            return None, f"nobody chose a region within {ask.timeout_s:g} s"
+        yield from _until(self._has_suggestions, self.maps_timeout_s)
+        problem = self.chooser.no_suggestions or f"there is no suggestion {ask.default}"
+        for region in self.chooser.suggestions[ask.default - 1 :]:
+            problem = yield from self.out_of_reach(region)
+            if not problem:
+                return region, "suggestion"
+        return None, problem
+
+    def _has_suggestions(self) -> bool:
+        return self.chooser.is_ready
+
+
+def _until(is_so: Callable[[], bool], timeout_s: float) -> MsgGenerator[None]:
+    """Wait until something is so, or for the time."""
+    for _ in range(round(timeout_s / _POLL_S)):
+        if is_so():
+            return
+        yield from bps.checkpoint()
+        yield from bps.sleep(_POLL_S)
+
+
+def _out_of_reach(
+    detector: Readable, y_axis: Movable | None, region: Region, energies_ev: Sequence[float]
+) -> MsgGenerator[str]:
+    """Why a region cannot be scanned; empty if it can."""
+    try:
+        scan = StackScan(
+            shape=(len(energies_ev), region.ny, region.nx),
+            energies_ev=tuple(energies_ev),
+            x_extent_um=region.x_extent_um,
+            y_extent_um=region.y_extent_um,
+            dwell_ms=region.dwell_ms,
+            data_field=detector.name,
+        )
+        check_region(detector, scan)
+        if y_axis is not None:
+            yield from check_limits(y_axis, region.y_extent_um)
+    except ValueError as error:
+        return str(error)
+    return ""
