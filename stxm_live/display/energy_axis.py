@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.display.lettering import plain, set_titles, side_legend
+from stxm_live.display.lettering import DrawLegend, plain, set_titles, side_legend
 from stxm_live.display.palette import AMBIGUOUS, FAINT, Palette, heat, phase_colors
 from stxm_live.display.raster import style_axes
 from stxm_live.display.spectra import scaled_to
@@ -38,10 +38,8 @@ def energy_axis_panels(maps: PhaseMaps, palette: Palette = "roma") -> list[Calla
     pixels = np.bincount(index[index >= 0].astype(np.intp), minlength=len(maps.phase_names))
     main = [k for k in np.argsort(-pixels)[:_MOST_PHASES] if pixels[k] >= _LEAST_PIXELS]
     colors = phase_colors(maps.phase_names, maps.colors, palette=palette)
-    values = maps.provenance.get("recipe_values", {})
-    known = (values.get("energy_offset_ev", 0.0), values.get("energy_width_ev", 0.0))
     return [
-        partial(draw_axis_likelihood, axis=maps.energy_axis, known_ev=known),
+        partial(draw_axis_likelihood, axis=maps.energy_axis, known_ev=axis_used(maps)),
         *(
             partial(
                 draw_phase_spectrum, maps=maps, inside=index == k, phase=int(k), color=colors[k]
@@ -51,7 +49,19 @@ def energy_axis_panels(maps: PhaseMaps, palette: Palette = "roma") -> list[Calla
     ]
 
 
-def draw_axis_likelihood(ax: Axes, axis: EnergyAxis, known_ev: tuple[float, float]) -> None:
+def axis_used(maps: PhaseMaps) -> tuple[float, float]:
+    """Offset and width in eV that the maps were made with."""
+    values = maps.provenance.get("recipe_values", {})
+    return values.get("energy_offset_ev", 0.0), values.get("energy_width_ev", 0.0)
+
+
+def draw_axis_likelihood(
+    ax: Axes,
+    axis: EnergyAxis,
+    known_ev: tuple[float, float],
+    *,
+    legend: DrawLegend = side_legend,
+) -> None:
     """Log likelihood over offset and width, the estimate with its bars, and the recipe's values.
 
     Parameters
@@ -94,7 +104,7 @@ def draw_axis_likelihood(ax: Axes, axis: EnergyAxis, known_ev: tuple[float, floa
         (None, f"dark: {-lowest:.2g} or more below"),
         (None, "(log likelihood per pixel)"),
     ]
-    side_legend(ax, entries)
+    legend(ax, entries, "")
     image.set_rasterized(True)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.display.four_panels import draw_failure, draw_final, draw_growing, draw_waiting
 from stxm_live.display.layout import figure_size_in
 from stxm_live.display.palette import Palette
 from stxm_live.display.pictures import (
@@ -20,6 +19,7 @@ from stxm_live.display.pictures import (
     save_png,
 )
 from stxm_live.display.raster import field_of
+from stxm_live.display.result_panels import draw_failure, draw_final, draw_growing, draw_waiting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

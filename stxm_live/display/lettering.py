@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 import unicodedata
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 FONT = "DejaVu Sans"
 
 _GAP_PT = 8
+
+Entries = list[tuple[Any, str]]
+"""Of a legend: an artist and its label; the artist None stands for text without a symbol."""
+
+DrawLegend = Callable[["Axes", Entries, str], object]
+"""How a panel's entries and their title become a legend."""
 
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False, "family": FONT}
 """Text properties: a ``$`` in a phase name is a dollar sign, not a formula."""
@@ -77,14 +84,8 @@ def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
         )
 
 
-def side_legend(ax: Axes, entries: list[tuple[Any, str]], title: str = "") -> Legend:
-    """A legend to the right of the axes, so that it never covers data.
-
-    Parameters
-    ----------
-    entries : list of (artist, str)
-        The artist None stands for a line of text without a symbol.
-    """
+def side_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
+    """A legend to the right of the axes, so that it never covers data."""
     from matplotlib.lines import Line2D
     from matplotlib.transforms import ScaledTranslation
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stxm_live.display.four_panels import METHODS
 from stxm_live.display.palette import VERDICT
 from stxm_live.display.pictures import CORRECTED
+from stxm_live.display.result_panels import METHODS
 
 if TYPE_CHECKING:
     import xarray

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.display.lettering import set_titles, side_legend
+from stxm_live.display.lettering import DrawLegend, set_titles, side_legend
 from stxm_live.display.palette import (
     AMBIGUOUS,
     DIMMEST,
@@ -92,6 +92,7 @@ def draw_phase_map(
     subtitle: str = "",
     fractions: NDArray[np.float64] | None = None,
     sureness: Sureness | None = None,
+    legend: DrawLegend = side_legend,
 ) -> None:
     """Each pixel in the colour of its phase; with ``sureness``, unsure pixels are dimmer.
 
@@ -103,6 +104,8 @@ def draw_phase_map(
     fractions : ndarray of shape (n_phases,), optional
         Shares for the legend, 0 to 1; counted from ``index`` if not given.
     sureness : Sureness, optional
+    legend : callable
+        Draws the legend.
     """
     shown = index >= 0
     rgb = np.empty((*index.shape, 3), dtype=np.float32)
@@ -119,7 +122,7 @@ def draw_phase_map(
         ]
     draw_raster(ax, rgb, extent_um)
     set_titles(ax, title, subtitle)
-    side_legend(ax, entries, "share of the specimen")
+    legend(ax, entries, "share of the specimen")
 
 
 def _phase_entries(
@@ -151,6 +154,7 @@ def draw_no_map_yet(
     pairs: Sequence[tuple[str, str]],
     *,
     title: str,
+    legend: DrawLegend = side_legend,
 ) -> None:
     """The particle's outline, and which phases the energies so far cannot tell apart."""
     rgb = np.where(specimen[..., None], _rgb(SPECIMEN), _rgb(GROUND))
@@ -159,7 +163,7 @@ def draw_no_map_yet(
     lines = [f"{a} | {b}" for a, b in pairs[:10]]
     if len(pairs) > len(lines):
         lines.append(f"and {len(pairs) - len(lines)} more pairs")
-    side_legend(ax, [(None, line) for line in lines or ["too few energies"]], "not told apart yet")
+    legend(ax, [(None, line) for line in lines or ["too few energies"]], "not told apart yet")
 
 
 def draw_ambiguity(
@@ -173,6 +177,7 @@ def draw_ambiguity(
     unidentified: NDArray[np.bool_] | None = None,
     valid: NDArray[np.bool_] | None = None,
     title: str = "Ambiguity",
+    legend: DrawLegend = side_legend,
 ) -> None:
     """Specimen pixels whose two best phases correlate almost equally well (the paper's Fig. 4).
 
@@ -205,13 +210,13 @@ def draw_ambiguity(
         entries.append((_patch(INVALID), f"{invalid.sum()} px  no valid spectrum"))
     if pair is not None and ambiguous.any():
         entries += [(None, ""), (None, "ambiguous between")]
-        entries += [(None, line) for line in _commonest_pairs(pair[:, ambiguous], phase_names)]
+        entries += [(None, line) for line in commonest_pairs(pair[:, ambiguous], phase_names)]
     draw_raster(ax, rgb, extent_um)
     set_titles(ax, title, "the two best correlations are too close to tell apart")
-    side_legend(ax, entries, "share of the specimen")
+    legend(ax, entries, "share of the specimen")
 
 
-def _commonest_pairs(pair: NDArray[np.integer], phase_names: Sequence[str]) -> list[str]:
+def commonest_pairs(pair: NDArray[np.integer], phase_names: Sequence[str]) -> list[str]:
     """The three commonest unordered pairs of ``pair``, of shape (2, n_pixels), a line each."""
     pairs, counts = np.unique(np.sort(pair, axis=0), axis=1, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:3]

@@ -14,14 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.display.energy_axis import energy_axis_panels
-from stxm_live.display.four_panels import (
-    draw_ambiguity_of_maps,
-    draw_final,
-    draw_od_of_maps,
-    draw_spectra_of_maps,
-    method_in_words,
-    write_result_header,
-)
 from stxm_live.display.layout import figure_size_in, panel_axes
 from stxm_live.display.palette import Palette, phase_colors
 from stxm_live.display.panels import (
@@ -31,6 +23,14 @@ from stxm_live.display.panels import (
     draw_wrong_probability,
 )
 from stxm_live.display.raster import field_of
+from stxm_live.display.result_panels import (
+    draw_ambiguity_of_maps,
+    draw_final,
+    draw_od_of_maps,
+    draw_spectra_of_maps,
+    method_in_words,
+    write_result_header,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.display.four_panels import SYNTHETIC
 from stxm_live.display.layout import figure_size_in, panel_axes, write_footer, write_header
 from stxm_live.display.lettering import set_titles, side_legend
 from stxm_live.display.palette import AMBIGUOUS, FAINT, phase_colors
 from stxm_live.display.pictures import agg_figure, save_png
 from stxm_live.display.raster import style_axes
+from stxm_live.display.result_panels import SYNTHETIC
 from stxm_live.display.spectra import draw_separability
 
 if TYPE_CHECKING:

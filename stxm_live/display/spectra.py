@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.display.lettering import PLAIN, plain, set_titles, side_legend
+from stxm_live.display.lettering import PLAIN, DrawLegend, plain, set_titles, side_legend
 from stxm_live.display.palette import AMBIGUOUS, FAINT, heat
 from stxm_live.display.raster import style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
 
 
@@ -28,6 +29,7 @@ def draw_spectra(
     measured: NDArray[np.bool_] | None = None,
     latest: int | None = None,
     synthetic: bool = False,
+    legend: DrawLegend = side_legend,
 ) -> None:
     """Mean spectrum of the specimen over the references scaled to it.
 
@@ -72,8 +74,7 @@ def draw_spectra(
         "references scaled to it (factor and constant)" if known.sum() > 1 else "",
     )
     title = "synthetic references" if synthetic else "references"
-    legend = side_legend(ax, [*entries, (None, ""), (mean, "specimen")], title)
-    _mark_on_light(legend.legend_handles[-1])
+    legend(ax, [*entries, (None, ""), (_on_light(mean), "specimen")], title)
 
 
 def scaled_to(
@@ -100,9 +101,21 @@ def scaled_to(
     return (float(x @ y) / power if power > 0 else 1.0) * values
 
 
-def _mark_on_light(handle: Any) -> None:
-    """Give a white marker an outline, so that it shows in a legend on white paper."""
-    handle.set(color=FAINT, markerfacecolor="white", markeredgecolor=FAINT, markeredgewidth=0.8)
+def _on_light(line: Line2D) -> Line2D:
+    """A white marker with an outline, so that it shows in a legend on white paper."""
+    from matplotlib.lines import Line2D
+
+    return Line2D(
+        [],
+        [],
+        color=FAINT,
+        linewidth=line.get_linewidth(),
+        marker="o",
+        markersize=line.get_markersize(),
+        markerfacecolor="white",
+        markeredgecolor=FAINT,
+        markeredgewidth=0.8,
+    )
 
 
 def draw_separability(
@@ -110,6 +123,8 @@ def draw_separability(
     correlation: NDArray[np.float64],
     inseparable: Sequence[tuple[str, str]],
     phase_names: Sequence[str],
+    *,
+    legend: DrawLegend = side_legend,
 ) -> None:
     """How far apart the references are on the energies so far: 1 - PCC for each pair.
 
@@ -143,7 +158,7 @@ def draw_separability(
     ]
     if inseparable:
         entries.append((_amber_frame(0, 0, 1), "not told apart yet"))
-    side_legend(ax, entries)
+    legend(ax, entries, "")
 
 
 def _draw_gaps(ax: Axes, gap: NDArray[np.float64], *, write_numbers: bool) -> None:

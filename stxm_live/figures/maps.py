@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.bundle import Bundle
-from stxm_live.display.four_panels import draw_ambiguity_of_maps, draw_od_of_maps
 from stxm_live.display.palette import phase_colors
 from stxm_live.display.panels import draw_correlation, draw_phase_map, draw_reliability
 from stxm_live.display.raster import field_of
+from stxm_live.display.result_panels import draw_ambiguity_of_maps, draw_od_of_maps
 from stxm_live.figures.latent import View, draw_phases, frame, view_of_phases
 from stxm_live.figures.plate import Panel, Plate, Table, sheet
 from stxm_live.phase_maps import PhaseMaps

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.display.four_panels import draw_ambiguity_of_maps, method_in_words
 from stxm_live.display.lettering import PLAIN, plain, set_titles, side_legend
 from stxm_live.display.palette import AMBIGUOUS, phase_colors
 from stxm_live.display.raster import style_axes
+from stxm_live.display.result_panels import draw_ambiguity_of_maps, method_in_words
 from stxm_live.figures.maps import aspect_of, index_panel
 from stxm_live.figures.plate import Panel, Plate, Table, centred, sheet
 from stxm_live.phase_maps import PhaseMaps

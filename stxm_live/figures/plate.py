@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stxm_live.display.four_panels import SYNTHETIC
 from stxm_live.display.layout import figure_size_in, panel_axes, write_footer, write_header
 from stxm_live.display.lettering import PLAIN
 from stxm_live.display.palette import FAINT
 from stxm_live.display.pictures import agg_figure, folder_for_pictures, save_png
+from stxm_live.display.result_panels import SYNTHETIC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
