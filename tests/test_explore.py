@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from bluesky.utils import RunEngineInterrupted
 from run_engines import a_run_engine
 
 from stxm_live.chooser import RegionChooser
@@ -65,38 +66,64 @@ class Session:
         return explore(
             self.scope.camera,
             self.scope.energy,
-            chooser=self.chooser,
-            live=self.live,
-            energies_ev=self.energies_ev,
-            overview=OVERVIEW,
-            shutter=self.shutter,
-            **options,
+            **{
+                "chooser": self.chooser,
+                "live": self.live,
+                "energies_ev": self.energies_ev,
+                "overview": OVERVIEW,
+                "shutter": self.shutter,
+                **options,
+            },
         )
 
     @property
     def starts(self):
         return [doc for name, doc in self.docs if name == "start"]
 
-    def when_asked(self, act, times=1):
+    @property
+    def stops(self):
+        return [doc for name, doc in self.docs if name == "stop"]
+
+    def at_exposure(self, number, act):
+        """Do something while the camera exposes for the given time, counted from 1."""
+        expose, exposed = self.scope.camera._expose, []
+
+        def exposing(scan):
+            exposed.append(scan)
+            if len(exposed) == number:
+                act()
+            return expose(scan)
+
+        self.scope.camera._expose = exposing
+
+    def pause(self):
+        threading.Thread(target=self.engine.request_pause).start()
+        time.sleep(0.1)
+
+    def when_asked(self, act):
         """Act on another thread, as a person does, once the plan asks."""
 
         def person():
-            for _ in range(times):
-                while not self.chooser.question:
-                    time.sleep(0.02)
-                act(self.chooser)
-                while self.chooser.question:
-                    time.sleep(0.02)
+            until(lambda: self.chooser.question)
+            act(self.chooser)
 
         thread = threading.Thread(target=person)
         thread.start()
         return thread
 
 
+def until(is_so, timeout_s=20.0):
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def session(nvpf):
+    quick = {"alignment.refine": False, "energy_fit": False}
     with a_run_engine() as engine:
-        session = Session(engine, nvpf, thirds)
+        session = Session(engine, nvpf.with_changes(quick), thirds)
         yield session
         session.chooser.close()
         session.live.close()
@@ -121,3 +148,160 @@ def test_three_zooms_follow_the_best_suggestions_by_themselves(session):
         "criterion": "doubt",
         "reason": "why",
     }
+
+
+def test_a_zoom_that_specimen_fills_has_no_maps_and_the_exploration_goes_on(session, caplog):
+    session.engine(session.plan(auto=True, n_zooms=2))
+    assert len(session.starts) == 3
+    assert "zoom 1, run" in caplog.text
+    assert "nothing in the field looks empty" in caplog.text
+
+
+def test_a_person_chooses_from_another_thread(session):
+    def draw(chooser):
+        chooser.choose_box((0.5, -0.1), (-0.4, 0.6), step_um=0.05, dwell_ms=3.0)
+
+    person = session.when_asked(draw)
+    session.engine(session.plan(n_zooms=1))
+    person.join()
+    zoom = StackScan.from_start(session.starts[-1])
+    assert (zoom.x_extent_um, zoom.y_extent_um) == ((-0.1, 0.5), (-0.4, 0.6))
+    assert (zoom.image_shape, zoom.dwell_ms) == ((21, 13), 3.0)
+    assert session.starts[-1]["chosen"]["by"] == "person"
+    assert session.chooser.latest() is None
+
+
+def test_a_choice_made_during_a_scan_is_kept_for_the_next_question(session):
+    session.at_exposure(len(session.energies_ev) + 2, lambda: session.chooser.take(3))
+    session.engine(session.plan(n_zooms=2, default=1, choice_timeout_s=0.1))
+    scans = [StackScan.from_start(start) for start in session.starts]
+    assert [scan.x_extent_um for scan in scans[1:]] == [
+        THIRDS[0].x_extent_um,
+        THIRDS[2].x_extent_um,
+    ]
+    assert [start["chosen"]["by"] for start in session.starts[1:]] == ["suggestion", "person"]
+
+
+def test_a_choice_goes_before_the_suggestions_of_an_exploration_by_itself(session):
+    session.at_exposure(len(session.energies_ev) + 1, lambda: session.chooser.take(3))
+    session.engine(session.plan(n_zooms=2, auto=True))
+    scans = [StackScan.from_start(start) for start in session.starts]
+    assert scans[2].x_extent_um == THIRDS[2].x_extent_um
+
+
+def test_without_a_choice_in_time_the_exploration_ends_and_says_so(session, caplog):
+    returned = []
+
+    def outer():
+        returned.append((yield from session.plan(choice_timeout_s=0.2)))
+
+    session.engine(outer())
+    assert returned == [(session.starts[0]["uid"],)]
+    assert "ends after 0 of 3 zooms: nobody chose a region within 0.2 s" in caplog.text
+
+
+def test_the_pause_in_a_wait_costs_no_time_and_repeats_nothing(session):
+    session.when_asked(lambda chooser: session.engine.request_pause())
+    with pytest.raises(RunEngineInterrupted):
+        session.engine(session.plan(n_zooms=1, choice_timeout_s=1.0))
+    n_docs = len(session.docs)
+    assert session.chooser.question == "zoom 1 of 1"
+    time.sleep(1.2)
+    person = session.when_asked(lambda chooser: chooser.take(2))
+    session.engine.resume()
+    person.join()
+    assert StackScan.from_start(session.starts[-1]).x_extent_um == THIRDS[1].x_extent_um
+    n_energies = len(session.energies_ev)
+    assert len(session.docs) - n_docs == n_energies + 3
+    assert [doc["num_events"]["primary"] for doc in session.stops] == [n_energies, n_energies]
+
+
+def test_a_pause_in_a_zoom_resumes_it(session):
+    session.at_exposure(len(session.energies_ev) + 3, session.pause)
+    with pytest.raises(RunEngineInterrupted):
+        session.engine(session.plan(n_zooms=1, auto=True))
+    session.engine.resume()
+    assert [doc["exit_status"] for doc in session.stops] == ["success", "success"]
+
+
+@pytest.mark.parametrize("moment", ["the wait", "a zoom"])
+def test_an_abort_closes_the_shutter_and_puts_the_energy_back(session, moment):
+    where_it_was = session.scope.energy.position
+    if moment == "the wait":
+        session.when_asked(lambda chooser: session.engine.request_pause())
+    else:
+        session.at_exposure(len(session.energies_ev) + 2, session.pause)
+    with pytest.raises(RunEngineInterrupted):
+        session.engine(session.plan(n_zooms=1, default=1, choice_timeout_s=0.5))
+    session.engine.abort()
+    assert session.shutter.settings[-1] == "close"
+    assert session.scope.energy.position == pytest.approx(where_it_was)
+    assert session.chooser.question == ""
+    assert session.engine.state == "idle"
+
+
+def test_a_choice_out_of_reach_is_refused_and_the_question_stays(session):
+    def check_region(scan):
+        if scan.x_extent_um[0] < -1.5:
+            raise ValueError(f"fine x cannot go to {scan.x_extent_um[0]:g} um (limit -1.5 um)")
+
+    session.scope.camera.check_region = check_region
+    refused = []
+
+    def person():
+        until(lambda: session.chooser.question)
+        session.chooser.choose_box((-2.0, 0.0), (0.0, 0.5))
+        until(lambda: session.chooser.refused)
+        refused.append(session.chooser.refused)
+        session.chooser.take(1)
+
+    thread = threading.Thread(target=person)
+    thread.start()
+    session.engine(session.plan(n_zooms=1))
+    thread.join()
+    assert refused == ["fine x cannot go to -2 um (limit -1.5 um)"]
+    assert len(session.starts) == 2
+    assert session.chooser.refused == ""
+
+
+def test_an_overview_beyond_the_limits_is_refused_before_anything_moves(session):
+    session.scope.energy.limits = (500.0, 520.0)
+    with pytest.raises(ValueError, match="outside 500 to 520 eV"):
+        session.engine(session.plan())
+    assert session.docs == []
+    assert session.shutter.settings == []
+
+
+def test_an_overview_without_a_specimen_ends_the_exploration_with_all_in_order(session):
+    where_it_was = session.scope.energy.position
+    empty = Region((20.0, 22.0), (20.0, 22.0), nx=25, ny=24)
+    with pytest.raises(ValueError, match="specimen"):
+        session.engine(session.plan(overview=empty))
+    assert session.shutter.settings == ["open", "close"]
+    assert session.scope.energy.position == pytest.approx(where_it_was)
+    assert len(session.starts) == 1
+
+
+def test_maps_that_do_not_come_end_the_exploration_with_all_in_order(session):
+    session.live.close()
+    where_it_was = session.scope.energy.position
+    with pytest.raises((TimeoutError, KeyError), match=r"no maps|map_run"):
+        session.engine(session.plan(maps_timeout_s=0.3))
+    assert session.shutter.settings == ["open", "close"]
+    assert session.scope.energy.position == pytest.approx(where_it_was)
+
+
+def test_when_nothing_is_left_to_suggest_it_ends_and_says_so(session, caplog):
+    session.engine(session.plan(auto=True, n_zooms=4))
+    assert len(session.starts) == 4
+    assert "ends after 3 of 4 zooms" in caplog.text
+    assert "nothing is left that would be worth a scan" in caplog.text
+
+
+def test_a_choice_for_an_earlier_sample_is_not_scanned_in_the_next_exploration(session):
+    session.engine(session.plan(n_zooms=0))
+    until(lambda: session.chooser.is_ready)
+    session.chooser.take(2)
+    session.engine(session.plan(n_zooms=1, choice_timeout_s=0.2))
+    assert len(session.starts) == 2
+    assert "is void: there are maps of" in session.chooser.refused

@@ -1,0 +1,272 @@
+"""Choices are kept until they are claimed, and belong to the stack they were made on."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from made_up_maps import maps
+from run_engines import a_run_engine
+
+from stxm_live.chooser import RegionChooser, box_region
+from stxm_live.plans import wait_for_region
+from stxm_live.region import Region
+
+FIRST = Region((2.2, 2.8), (-1.2, -1.8), nx=31, ny=31, dwell_ms=2.0, criterion="doubt")
+SECOND = replace(FIRST, x_extent_um=(2.8, 3.4))
+
+
+@pytest.fixture
+def chooser():
+    limits_um = ((0.0, 10.0), (-5.0, 5.0))
+    with RegionChooser(suggest=lambda maps, scanned: [FIRST, SECOND], limits_um=limits_um) as it:
+        yield it
+
+
+def show(chooser, shown):
+    """Give it maps, and wait for the suggestions."""
+    chooser.on_maps(shown)
+    until(lambda: chooser.is_ready)
+
+
+def until(is_so, timeout_s=10.0):
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_before_anything_is_chosen_there_is_nothing(chooser):
+    assert chooser.latest() is None
+    assert chooser.claim() is None
+    assert chooser.suggestions == []
+    assert (chooser.refused, chooser.question, chooser.stack) == ("", "", None)
+
+
+def test_the_newest_choice_counts_until_it_is_claimed_or_withdrawn(chooser):
+    chooser.choose(FIRST)
+    chooser.choose(SECOND)
+    assert chooser.latest() == SECOND
+    assert chooser.claim() == SECOND
+    assert chooser.latest() is None
+    chooser.choose(FIRST)
+    chooser.withdraw()
+    assert chooser.claim() is None
+
+
+def test_a_suggestion_is_taken_by_its_number(chooser):
+    show(chooser, maps())
+    assert chooser.suggestions == [FIRST, SECOND]
+    assert chooser.take(2) == SECOND
+    assert chooser.latest() == SECOND
+
+
+@pytest.mark.parametrize("k", [0, 3, -1])
+def test_a_number_without_a_suggestion_is_refused(chooser, k):
+    show(chooser, maps())
+    with pytest.raises(ValueError, match=f"there is no suggestion {k}, there are 2"):
+        chooser.take(k)
+    assert f"no suggestion {k}" in chooser.refused
+    assert chooser.latest() is None
+
+
+def test_a_box_takes_step_and_dwell_of_the_best_suggestion(chooser):
+    show(chooser, maps())
+    region = chooser.choose_box((3.0, 2.4), (-1.9, -1.4))
+    assert (region.x_extent_um, region.y_extent_um) == ((2.4, 3.0), (-1.9, -1.4))
+    assert (region.nx, region.ny, region.dwell_ms) == (31, 26, 2.0)
+    assert region.criterion == "drawn"
+
+
+def test_without_suggestions_a_box_is_twice_as_fine_as_the_maps():
+    def nothing(maps, scanned):
+        raise ValueError("no specimen in the field")
+
+    with RegionChooser(suggest=nothing) as chooser:
+        show(chooser, maps())
+        assert chooser.no_suggestions == "run 3f2a91bc region 1: no specimen in the field"
+        assert chooser.choose_box((2.4, 3.0), (-1.9, -1.4)).step_um == pytest.approx((0.01, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("x_um", "y_um", "message"),
+    [
+        ((1, 1), (0, 1), "the box has no size in x: both edges are at 1 um"),
+        ((0, 1), (2, 2), "the box has no size in y"),
+        ((0, float("nan")), (0, 1), "x from 0 to nan um is no box"),
+        ((0, 11), (0, 1), "x from 0 to 11 um is beyond the limits, 0 to 10 um"),
+        ((0, 1), (-6, 1), "y from -6 to 1 um is beyond the limits, -5 to 5 um"),
+    ],
+)
+def test_a_box_that_cannot_be_scanned_is_refused_and_the_choice_before_it_stays(
+    chooser, x_um, y_um, message
+):
+    chooser.choose(FIRST)
+    with pytest.raises(ValueError, match=message):
+        chooser.choose_box(x_um, y_um, step_um=0.1)
+    assert message in chooser.refused
+    assert chooser.latest() == FIRST
+    chooser.choose(SECOND)
+    assert chooser.refused == ""
+
+
+def test_a_box_of_too_many_pixels_is_refused_before_memory_is_taken(chooser):
+    with pytest.raises(ValueError, match="more than 67108864 pixels"):
+        chooser.choose_box((0, 10), (-5, 5), step_um=1e-9)
+
+
+def test_a_line_is_no_region_for_a_stack(chooser):
+    with pytest.raises(ValueError, match="no size in y: it is a line at 1 um"):
+        chooser.choose(Region((0, 1), (1, 1), nx=5, ny=1))
+
+
+def test_the_edges_of_a_box_are_pixel_centres_and_the_step_fits():
+    region = box_region((0, 1), (0, 2), step_um=(0.3, 0.3))
+    columns, rows = region.positions_um
+    assert (columns[0], columns[-1], rows[0], rows[-1]) == (0, 1, 0, 2)
+    assert region.step_um == pytest.approx((1 / 3, 2 / 7))
+
+
+def test_maps_of_another_stack_make_a_choice_void_and_say_so(chooser):
+    show(chooser, maps(run="aaaa1111"))
+    chooser.take(1)
+    show(chooser, maps(run="bbbb2222"))
+    assert chooser.latest() is None
+    assert "on run aaaa1111 region 1 is void: there are maps of run bbbb2222" in chooser.refused
+
+
+def test_better_maps_of_the_same_stack_leave_the_choice(chooser):
+    show(chooser, maps())
+    chooser.take(1)
+    show(chooser, maps(revision=2))
+    assert chooser.latest() == FIRST
+
+
+def test_a_box_drawn_on_outdated_maps_is_refused(chooser):
+    old = maps(run="aaaa1111")
+    show(chooser, old)
+    show(chooser, maps(run="bbbb2222"))
+    with pytest.raises(ValueError, match="chosen on the maps of run aaaa1111"):
+        chooser.choose(FIRST, stack=old.key)
+    with pytest.raises(ValueError, match="look at those and choose again"):
+        chooser.take(1, stack=old.key)
+
+
+def test_while_a_plan_explores_a_zoom_is_part_of_the_same_question(chooser):
+    overview, zoom = maps(run="aaaa1111"), maps(run="bbbb2222")
+    with chooser.exploring(overview):
+        chooser.on_maps(zoom)
+        assert chooser.stack == overview.key
+        with pytest.raises(ValueError, match="chosen on the maps of run bbbb2222"):
+            chooser.choose(FIRST, stack=zoom.key)
+        chooser.add_scanned(SECOND, zoom.key)
+        chooser.choose(FIRST, stack=zoom.key)
+        assert chooser.latest() == FIRST
+    chooser.on_maps(zoom)
+    assert chooser.stack == zoom.key
+    assert chooser.latest() is None
+
+
+def test_suggestions_that_fail_are_told_and_nobody_waits_for_them(caplog):
+    def broken(maps, scanned):
+        raise ZeroDivisionError("by accident")
+
+    with RegionChooser(suggest=broken) as chooser:
+        show(chooser, maps())
+        assert "no regions could be suggested (ZeroDivisionError('by accident'))" in (
+            chooser.no_suggestions
+        )
+        with pytest.raises(ValueError, match="there is no suggestion 1, there are 0"):
+            chooser.take(1)
+    assert "by accident" in caplog.text
+
+
+def test_asking_never_waits_for_suggestions_that_take_long():
+    go_on = threading.Event()
+
+    def slow(maps, scanned):
+        go_on.wait(10)
+        return [FIRST]
+
+    with RegionChooser(suggest=slow) as chooser:
+        chooser.on_maps(maps())
+        start = time.monotonic()
+        assert chooser.latest() is None
+        assert chooser.suggestions == []
+        assert not chooser.is_ready
+        chooser.choose(SECOND)
+        assert chooser.claim() == SECOND
+        assert time.monotonic() - start < 5
+        go_on.set()
+        until(lambda: chooser.suggestions == [FIRST])
+
+
+def test_suggestions_from_overtaken_maps_are_dropped():
+    seen = []
+
+    def by_run(maps, scanned):
+        seen.append(maps.key.run_uids[0])
+        time.sleep(0.1)
+        return [replace(FIRST, name=maps.key.run_uids[0])]
+
+    with RegionChooser(suggest=by_run) as chooser:
+        for run in ("a", "b", "c"):
+            chooser.on_maps(maps(run=run))
+        until(lambda: chooser.is_ready)
+        assert [region.name for region in chooser.suggestions] == ["c"]
+        assert seen in (["a", "c"], ["c"])
+
+
+def test_choices_from_many_threads_are_each_claimed_once(chooser):
+    n_each, claimed = 200, []
+    done = threading.Event()
+
+    def person(k):
+        for i in range(n_each):
+            chooser.choose(replace(FIRST, name=f"{k}-{i}"))
+
+    def plan():
+        while not done.is_set() or chooser.latest():
+            region = chooser.claim()
+            if region is not None:
+                claimed.append(region.name)
+
+    asking = threading.Thread(target=plan)
+    people = [threading.Thread(target=person, args=(k,)) for k in range(4)]
+    for thread in (asking, *people):
+        thread.start()
+    for thread in people:
+        thread.join()
+    done.set()
+    asking.join()
+    assert len(set(claimed)) == len(claimed)
+    assert claimed
+
+
+def asked(engine, chooser, **options):
+    returned = []
+
+    def outer():
+        returned.append((yield from wait_for_region(chooser, **options)))
+
+    engine(outer())
+    return returned[0]
+
+
+def test_a_plan_waits_for_a_choice_and_goes_on_without():
+    with (
+        a_run_engine() as engine,
+        RegionChooser(suggest=lambda maps, scanned: [FIRST, SECOND]) as chooser,
+    ):
+        assert asked(engine, chooser, timeout_s=0.1) is None
+        assert asked(engine, chooser, timeout_s=0.1, default=1) is None
+        assert asked(engine, chooser, timeout_s=0.1, default=SECOND) == SECOND
+        show(chooser, maps())
+        assert asked(engine, chooser, timeout_s=0.1, default=2) == SECOND
+        chooser.choose(FIRST)
+        assert asked(engine, chooser, timeout_s=30.0, default=2) == FIRST
+        timer = threading.Timer(0.3, chooser.take, [2])
+        timer.start()
+        assert asked(engine, chooser, timeout_s=30.0) == SECOND
+        timer.join()
+        assert chooser.question == ""
