@@ -201,15 +201,21 @@ def test_without_a_choice_in_time_the_exploration_ends_and_says_so(session, capl
 
 
 def test_the_pause_in_a_wait_costs_no_time_and_repeats_nothing(session):
-    session.when_asked(lambda chooser: session.engine.request_pause())
+    def pause_late(chooser):
+        time.sleep(0.6)
+        session.engine.request_pause()
+
+    session.when_asked(pause_late)
     with pytest.raises(RunEngineInterrupted):
-        session.engine(session.plan(n_zooms=1, choice_timeout_s=1.0))
+        session.engine(session.plan(n_zooms=1, choice_timeout_s=1.2))
     n_docs = len(session.docs)
     assert session.chooser.question == "zoom 1 of 1"
     time.sleep(1.2)
-    person = session.when_asked(lambda chooser: chooser.take(2))
+    session.chooser.take(2)
+    commands = []
+    session.engine.msg_hook = lambda message: commands.append(message.command)
     session.engine.resume()
-    person.join()
+    assert commands[: commands.index("open_run")].count("sleep") <= 1
     assert StackScan.from_start(session.starts[-1]).x_extent_um == THIRDS[1].x_extent_um
     n_energies = len(session.energies_ev)
     assert len(session.docs) - n_docs == n_energies + 3
