@@ -4,6 +4,7 @@ once.
 ``python epics_client.py SCENARIO FOLDER`` prints the scenario's result as JSON.
 """
 
+import faulthandler
 import json
 import os
 import signal
@@ -12,9 +13,11 @@ import sys
 import threading
 import time
 import tomllib
+import traceback
 from pathlib import Path
 
 import numpy as np
+import ophyd
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 from epics_ioc import SHAPE, simulated
@@ -28,6 +31,8 @@ NAMES = Path(__file__).parents[1] / "profiles" / "profile_stxm" / "microscope.to
 RECIPE = Recipe.load("nvpf").with_changes({"model": None})
 FIELD = simulated().field()
 STANDSTILL_S = 0.3
+HANGS_S = 180
+"""After so long every thread tells where it is; less than `epics_process.CLIENT_S`."""
 
 
 def start_ioc(port):
@@ -340,6 +345,46 @@ def ioc_dies(folder):
     return result
 
 
+def ioc_is_lost_unnoticed(folder):
+    """The moment in which Channel Access knows that a PV is lost, and ophyd does not."""
+    ioc = start_ioc(os.environ["EPICS_CA_SERVER_PORT"])
+    session = Session()
+    d = session.devices
+    d.connect()
+    goes_on = threading.Event()
+    dispatcher = ophyd.cl.get_dispatcher()
+    dispatcher.get_thread_context("metadata").run(goes_on.wait)
+    ioc.kill()
+    ioc.wait()
+    time.sleep(0.5)
+    for device in d.all:
+        for walked in device.walk_signals():
+            walked.item._read_pv.connected = True
+    acts = {
+        "energy": lambda: d.energy.set(510.0).wait(10),
+        "energy.stop": d.energy.stop,
+        "shutter": lambda: d.shutter.set("close").wait(10),
+        "shutter.pause": d.shutter.pause,
+        "stage": lambda: d.stages["sample_x"].set(0.1).wait(10),
+        "stage.stop": d.stages["sample_x"].stop,
+        "image": lambda: d.image.trigger().wait(10),
+        "image.stop": d.image.stop,
+    }
+    told = {name: timed(act) for name, act in acts.items()}
+    goes_on.set()
+    return told
+
+
+def timed(act):
+    """How long it took, and what it raised."""
+    began = time.monotonic()
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001
+        return [time.monotonic() - began, type(error).__name__, str(error)]
+    return [time.monotonic() - began, "", ""]
+
+
 def nobody_answers(folder):
     session = Session(connect_timeout_s=0.5)
     try:
@@ -358,12 +403,18 @@ SCENARIOS = {
         refusals,
         faults,
         ioc_dies,
+        ioc_is_lost_unnoticed,
         nobody_answers,
     )
 }
 
 if __name__ == "__main__":
-    outcome = SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
-    sys.stdout.write(f"RESULT {json.dumps(outcome)}\n")
+    faulthandler.dump_traceback_later(HANGS_S, exit=True)
+    try:
+        outcome = SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
+        sys.stdout.write(f"RESULT {json.dumps(outcome)}\n")
+    except BaseException:  # noqa: BLE001  told, and then nothing is waited for
+        traceback.print_exc()
     sys.stdout.flush()
+    sys.stderr.flush()
     os._exit(0)  # no waiting for the threads of Channel Access

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
+CLIENT_S = 200
 
 
 def free_port():
@@ -54,13 +55,13 @@ def run_client(scenario, folder, port):
         [sys.executable, str(HERE / "epics_client.py"), scenario, str(folder)],
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=CLIENT_S,
         env=environment(port),
         stdin=subprocess.DEVNULL,
         check=False,
     )
     lines = [text for text in done.stdout.splitlines() if text.startswith("RESULT ")]
-    assert lines, done.stdout[-3000:] + done.stderr[-3000:]
+    assert lines, done.stdout[-3000:] + done.stderr[-30000:]
     return json.loads(lines[0].removeprefix("RESULT "))
 
 

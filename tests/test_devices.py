@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from ophyd import Device
+from ophyd import Device, Signal
 
 from stxm_live.devices import Outcome
 from stxm_live.devices.names import load_names, names_from
@@ -90,3 +90,35 @@ def test_a_deadline_ends_what_nothing_else_did(device):
         late.wait(2)
     time.sleep(0.1)
     assert early.success
+
+
+def test_an_explanation_that_cannot_be_read_does_not_keep_a_deadline_from_ending(device):
+    def unreadable():
+        raise TimeoutError("STXM:ENERGY:RBV cannot be read")
+
+    outcome = Outcome(device)
+    outcome.deadline(0.01, unreadable)
+    error = outcome.exception(timeout=2)
+    assert isinstance(error, TimeoutError)
+    assert "thing was not done within 0.01 s" in str(error)
+    assert "STXM:ENERGY:RBV cannot be read" in str(error)
+
+
+def test_a_step_that_raises_ends_the_status_and_none_follows(device):
+    outcome = Outcome(device)
+    taken = []
+    outcome.step(lambda: taken.append(1))(pvname="STXM:GO")
+    outcome.step(lambda: taken[5])()
+    assert isinstance(outcome.exception(timeout=2), IndexError)
+    outcome.step(lambda: taken.append(2))()
+    assert taken == [1]
+
+
+def test_a_connection_that_was_lost_just_before_is_not_waited_for(device):
+    signal = Signal(name="readback")
+    signal.pvname = "STXM:ENERGY:RBV"
+    signal._metadata["connected"] = False
+    outcome = Outcome(device)
+    outcome.fail_if_lost(signal)
+    with pytest.raises(ConnectionError, match="thing: STXM:ENERGY:RBV was disconnected"):
+        outcome.wait(2)

@@ -101,3 +101,12 @@ def test_pvs_that_do_not_answer_are_named_and_nothing_is_recorded(tmp_path):
     assert "and 95 more; searched in 127.0.0.1, port " in told["message"]
     assert told["plan"][0] == "ConnectionError"
     assert "STXM:IMAGE:DATA" in told["plan"][1]
+
+
+def test_nothing_waits_long_for_a_pv_that_is_lost_and_not_yet_known_to_be(tmp_path):
+    told = run_client("ioc_is_lost_unnoticed", tmp_path, free_port())
+    assert all(seconds < 5 for seconds, _, _ in told.values()), told
+    failed = {act: kind for act, (_, kind, _) in told.items() if kind}
+    assert failed == dict.fromkeys(["energy", "shutter", "stage", "image"], "ConnectionError")
+    assert told["shutter"][2].startswith("shutter was not told to close and stands as it did: ")
+    assert "STXM:ENERGY was disconnected and was not set to 510" in told["energy"][2]

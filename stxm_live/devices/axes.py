@@ -5,7 +5,6 @@ ophyd comes without types, hence the ignored `misc` errors of its subclasses.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from ophyd import Component as Cpt
@@ -13,11 +12,10 @@ from ophyd import Device, EpicsMotor, EpicsSignal, EpicsSignalRO
 from ophyd import FormattedComponent as FCpt
 from ophyd.utils import LimitError
 
-from stxm_live.devices.connection import connect
+from stxm_live.devices.connection import PUT_S, connect, get, put, put_if_connected
 from stxm_live.devices.names import EnergyNames, Limits, StageNames
 from stxm_live.devices.outcome import Outcome
 
-_log = logging.getLogger("stxm_live")
 _GRACE_S = 5.0
 """After a completed put, the readback has so long to say the same."""
 
@@ -54,7 +52,7 @@ class EnergyAxis(Device):  # type: ignore[misc]
     @property
     def position(self) -> float:
         """The readback in eV."""
-        return float(self.readback.get())
+        return float(get(self.readback))
 
     @property
     def limits(self) -> Limits:
@@ -70,18 +68,17 @@ class EnergyAxis(Device):  # type: ignore[misc]
         """Drive there; done when the put is complete and the readback agrees."""
         self.check_value(value)
         self._move = outcome = Outcome(self)
+        completed = outcome.step(lambda: self._completed(outcome, value))
+        put(self.setpoint, value, use_complete=True, callback=completed)
         outcome.deadline(self.pvs.timeout_s, lambda: self._late(value))
         outcome.fail_if_lost(self.setpoint, self.readback)
-        self.setpoint.put(
-            value, use_complete=True, callback=lambda **_: self._completed(outcome, value)
-        )
         return outcome
 
     def stop(self, *, success: bool = False) -> None:
         """Stop where it is; the move under way ends well only if ``success``."""
         if self._move is not None:
             self._move.end(None if success else RuntimeError(f"{self.name} was stopped"))
-        _put_if_connected(self.stop_signal, 1)
+        put_if_connected(self.stop_signal, 1)
 
     def _completed(self, outcome: Outcome, value: float) -> None:
         def agrees(*, value: float, target: float = value, **_: Any) -> None:
@@ -93,7 +90,7 @@ class EnergyAxis(Device):  # type: ignore[misc]
         outcome.deadline(_GRACE_S, lambda: self._late(value))
 
     def _late(self, value: float) -> str:
-        reached = self.readback.get() if self.readback.connected else float("nan")
+        reached = get(self.readback) if self.readback.connected else float("nan")
         return (
             f"{self.name}: {self.pvs.readback} reads {reached:.3f} eV, wanted {value:g} "
             f"+- {self.pvs.tolerance_ev:g} eV; look at the monochromator ({self.pvs.setpoint}), or "
@@ -112,7 +109,8 @@ class Stage(EpicsMotor):  # type: ignore[misc]
     """
 
     # the limits are those of the record's own fields; those that come with .VAL may be old
-    user_setpoint = Cpt(EpicsSignal, ".VAL", limits=False, auto_monitor=True)
+    user_setpoint = Cpt(EpicsSignal, ".VAL", limits=False, auto_monitor=True, write_timeout=PUT_S)
+    motor_stop = Cpt(EpicsSignal, ".STOP", kind="omitted", write_timeout=PUT_S)
 
     def __init__(
         self, *, name: str, pvs: StageNames, connect_timeout_s: float, **kwargs: Any
@@ -126,7 +124,7 @@ class Stage(EpicsMotor):  # type: ignore[misc]
     def limits(self) -> Limits:
         """Lowest and highest position in um."""
         connect([self], timeout_s=self._connect_timeout_s)
-        own = (self.low_limit_travel.get(), self.high_limit_travel.get())
+        own = (get(self.low_limit_travel), get(self.high_limit_travel))
         return _limits(self.name, own, self.pvs.record, self.pvs.limits)
 
     def check_value(self, pos: float) -> None:
@@ -137,32 +135,30 @@ class Stage(EpicsMotor):  # type: ignore[misc]
         """Move there; done when the record is."""
         self.check_value(new_position)
         self._outcome = outcome = Outcome(self)
+        move = super().set(new_position, **kwargs)
         outcome.deadline(self.pvs.timeout_s, lambda: self._problem(new_position))
         outcome.fail_if_lost(self.user_readback)
-        move = super().set(new_position, **kwargs)
 
-        def ended(move: Any) -> None:
+        def ended() -> None:
             # a motor record that was stopped by somebody else is done, too
             arrived = abs(self.position - new_position) <= self.pvs.tolerance_um
             well = move.success and arrived
             outcome.end(None if well else RuntimeError(self._problem(new_position)))
 
-        move.add_callback(ended)
+        move.add_callback(outcome.step(ended))
         return outcome
 
     def stop(self, *, success: bool = False) -> None:
         """Stop where it is; the move under way ends well only if ``success``."""
         if success and self._outcome is not None:
             self._outcome.end()
-        if self.connected:
-            super().stop(success=success)
-        else:
-            _log.warning("%s cannot be stopped: %s is disconnected", self.name, self.pvs.record)
+        put_if_connected(self.motor_stop, 1)
+        super(EpicsMotor, self).stop(success=success)
 
     def _problem(self, target_um: float) -> str:
         if not self.connected:
             return f"{self.name}: {self.pvs.record} was disconnected"
-        switches = {"low": self.low_limit_switch.get(), "high": self.high_limit_switch.get()}
+        switches = {"low": get(self.low_limit_switch), "high": get(self.high_limit_switch)}
         pressed = [f"on its {side} limit switch" for side, on in switches.items() if on]
         return (
             f"{self.name}: {self.pvs.record} stands at {self.position:g} um"
@@ -196,11 +192,3 @@ def _check(name: str, value: float, limits: Limits, unit: str, pv: str) -> None:
     raise LimitError(
         f"{name}: {value:g} {unit} is beyond the {side} limit, {limit:g} {unit} ({pv})"
     )
-
-
-def _put_if_connected(signal: Any, value: float) -> None:
-    """Not waiting for a PV that is gone: this is called when things go wrong already."""
-    if signal.connected:
-        signal.put(value, wait=False)
-    else:
-        _log.warning("%s is disconnected and was not set to %g", signal.setpoint_pvname, value)

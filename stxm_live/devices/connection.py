@@ -1,11 +1,21 @@
-"""Wait for PVs, and name those that do not answer."""
+"""Wait for PVs, name those that do not answer, and write to none for longer than a moment."""
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+_log = logging.getLogger("stxm_live")
+
+PUT_S = 1.0
+"""So long at most a PV is waited for to write to it.
+
+ophyd asks pyepics to wait ten years. A PV that is lost is known to pyepics a moment before ophyd
+knows; a put in that moment would hold its thread, and the scan, until the IOC is back.
+"""
 
 _POLL_S = 0.02
 _SHOWN = 10
@@ -25,6 +35,51 @@ def connect(devices: Iterable[Any], *, timeout_s: float) -> None:
         if time.monotonic() > deadline:
             raise ConnectionError(_in_words(missing, timeout_s))
         time.sleep(_POLL_S)
+
+
+def put(signal: Any, value: float, **options: Any) -> None:
+    """Write to a PV, and do not wait until it has taken the value.
+
+    Raises
+    ------
+    ConnectionError
+        If it was lost.
+    """
+    from epics.ca import ChannelAccessException
+
+    try:
+        signal.put(value, timeout=PUT_S, **options)
+    except (TimeoutError, ChannelAccessException) as error:
+        raise ConnectionError(
+            f"{signal.setpoint_pvname} was disconnected and was not set to {value:g}"
+        ) from error
+
+
+def get(signal: Any) -> Any:
+    """The value of a PV.
+
+    Raises
+    ------
+    ConnectionError
+        If it was lost.
+    """
+    from epics.ca import CASeverityException, ChannelAccessException
+
+    try:
+        return signal.get()
+    except (TimeoutError, CASeverityException, ChannelAccessException) as error:
+        raise ConnectionError(f"{signal.pvname} was disconnected and cannot be read") from error
+
+
+def put_if_connected(signal: Any, value: float) -> None:
+    """The same where things go wrong already: what is gone is told in the log."""
+    if signal.connected:
+        try:
+            put(signal, value)
+        except ConnectionError as error:
+            _log.warning("%s", error)
+    else:
+        _log.warning("%s was disconnected and was not set to %g", signal.setpoint_pvname, value)
 
 
 def _silent_pvs(devices: Iterable[Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from ophyd import Component, Device, EpicsSignal, EpicsSignalRO
 from ophyd import FormattedComponent as FCpt
 
 from stxm_live.devices.axes import Stage
-from stxm_live.devices.connection import connect
+from stxm_live.devices.connection import connect, get, put, put_if_connected
 from stxm_live.devices.names import ImageNames, LineNames
 from stxm_live.devices.outcome import Outcome
 from stxm_live.scan import StackScan
@@ -87,10 +87,6 @@ class LineCounter(Device):  # type: ignore[misc]
         self._counting_s = self._n_pixels * scan.dwell_ms / 1000
         self._index = None
         outcome = Outcome(self)
-        outcome.deadline(
-            self.pvs.timeout_s,
-            lambda: f"{self.name}: {_names(waiting)} do not take their values; is the IOC busy?",
-        )
         waiting = dict(settings)
         for signal, value in settings.items():
 
@@ -99,7 +95,12 @@ class LineCounter(Device):  # type: ignore[misc]
                 if not waiting:
                     outcome.end()
 
-            signal.put(value, use_complete=True, callback=taken)
+            put(signal, value, use_complete=True, callback=taken)
+        outcome.deadline(
+            self.pvs.timeout_s,
+            lambda: f"{self.name}: {_names(waiting)} do not take their values; is the IOC busy?",
+        )
+        outcome.fail_if_lost(*settings)
         return outcome
 
     def stage(self) -> list[object]:
@@ -119,17 +120,13 @@ class LineCounter(Device):  # type: ignore[misc]
         if self._exposure is not None and not self._exposure.done:
             self.stop(success=True)
         self._exposure = outcome = Outcome(self)
+        before = int(get(self.index))
+
+        counted = outcome.step(lambda: self._counted(outcome, before))
+        count = outcome.step(lambda: put(self.go, 1, use_complete=True, callback=counted))
+        put(self.arm, 1, use_complete=True, callback=count)
         outcome.deadline(_COUNTING_MARGIN * self._counting_s + self.pvs.timeout_s, self._unfinished)
         outcome.fail_if_lost(self.go, self.index)
-        before = int(self.index.get())
-
-        def count(**_: Any) -> None:
-            if not outcome.done:
-                self.go.put(
-                    1, use_complete=True, callback=lambda **_: self._counted(outcome, before)
-                )
-
-        self.arm.put(1, use_complete=True, callback=count)
         return outcome
 
     def read(self) -> dict[str, Any]:
@@ -156,8 +153,7 @@ class LineCounter(Device):  # type: ignore[misc]
         """Abort the exposure; it ends well only if ``success``."""
         if self._exposure is not None:
             self._exposure.end(None if success else RuntimeError(f"{self.name} was stopped"))
-        if self.abort.connected:
-            self.abort.put(1, wait=False)
+        put_if_connected(self.abort, 1)
 
     def pause(self) -> None:
         """End the exposure; the plan goes back to where it began."""
@@ -179,9 +175,9 @@ class LineCounter(Device):  # type: ignore[misc]
         return scan.image_shape[1]
 
     def _counted(self, outcome: Outcome, before: int) -> None:
-        if outcome.done or not self.index.connected:  # a lost connection completes the put, too
+        if not self.index.connected:  # a lost connection completes the put, too
             return
-        index = int(self.index.get())
+        index = int(get(self.index))
         if index == before:
             outcome.end(
                 RuntimeError(
@@ -194,7 +190,7 @@ class LineCounter(Device):  # type: ignore[misc]
         outcome.end()
 
     def _unfinished(self) -> str:
-        state = self.state.get() if self.state.connected else "disconnected"
+        state = get(self.state) if self.state.connected else "disconnected"
         return (
             f"{self.name}: {self.pvs.go} did not complete within "
             f"{_COUNTING_MARGIN * self._counting_s + self.pvs.timeout_s:.3g} s "

@@ -28,8 +28,22 @@ class Outcome(DeviceStatus):  # type: ignore[misc]
             return
 
     def deadline(self, seconds: float, explain: Callable[[], str]) -> None:
-        """End by TimeoutError unless something else ends it before."""
-        timer = threading.Timer(seconds, lambda: self.end(TimeoutError(explain())))
+        """End by TimeoutError unless something else ends it before.
+
+        ``explain`` may read PVs: one that cannot be read does not keep it from ending.
+        """
+
+        def late() -> None:
+            try:
+                error = TimeoutError(explain())
+            except Exception as unread:  # noqa: BLE001  a scan would wait for ever
+                error = TimeoutError(
+                    f"{self.device.name} was not done within {seconds:g} s, and cannot be asked "
+                    f"why: {unread}"
+                )
+            self.end(error)
+
+        timer = threading.Timer(seconds, late)
         timer.daemon = True
         timer.start()
         self.add_callback(lambda _: timer.cancel())
@@ -49,6 +63,20 @@ class Outcome(DeviceStatus):  # type: ignore[misc]
 
             number = signal.subscribe(lost, event_type=signal.SUB_META, run=False)
             self.add_callback(lambda _, signal=signal, number=number: signal.unsubscribe(number))
+            lost(connected=signal.connected)  # it may have been lost a moment ago
+
+    def step(self, act: Callable[[], None]) -> Callable[..., None]:
+        """A callback that acts unless this has ended; what it raises ends it."""
+
+        def called(*_: Any, **__: Any) -> None:
+            if self.done:
+                return
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001  on a thread of ophyd nobody else would see
+                self.end(error)
+
+        return called
 
     def __str__(self) -> str:
         error = self.exception(timeout=0) if self.done else None

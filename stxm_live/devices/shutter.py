@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from ophyd import Device, EpicsSignal, EpicsSignalRO
 from ophyd import FormattedComponent as FCpt
 
-from stxm_live.devices.connection import connect
+from stxm_live.devices.connection import connect, get, put, put_if_connected
 from stxm_live.devices.names import RingCurrentNames, ShutterNames
 from stxm_live.devices.outcome import Outcome
+
+_log = logging.getLogger("stxm_live")
 
 
 class Shutter(Device):  # type: ignore[misc]
@@ -38,6 +43,7 @@ class Shutter(Device):  # type: ignore[misc]
     ) -> None:
         self.pvs = pvs
         self._connect_timeout_s = connect_timeout_s
+        self._was_told_to_open = False
         self._opens_again = False
         super().__init__(prefix, name=name, **kwargs)
         self.readback.name = name
@@ -45,13 +51,15 @@ class Shutter(Device):  # type: ignore[misc]
     @property
     def is_open(self) -> bool:
         """What the readback says."""
-        return bool(self.readback.get() == self.pvs.open_value)
+        return bool(get(self.readback) == self.pvs.open_value)
 
     def set(self, value: Literal["open", "close"]) -> Outcome:
         """Open or close."""
         if value not in ("open", "close"):
             raise ValueError(f'{self.name}: set to {value!r}, expected "open" or "close"')
-        self._connect(value)
+        with self._told(value):
+            connect([self], timeout_s=self._connect_timeout_s)
+        self._was_told_to_open = value == "open"
         wanted = self.pvs.open_value if value == "open" else self.pvs.closed_value
         outcome = Outcome(self)
 
@@ -59,6 +67,8 @@ class Shutter(Device):  # type: ignore[misc]
             if value == wanted:
                 outcome.end()
 
+        with self._told(value):
+            put(self.setpoint, wanted)
         outcome.deadline(
             self.pvs.timeout_s,
             lambda: (
@@ -67,14 +77,15 @@ class Shutter(Device):  # type: ignore[misc]
             ),
         )
         outcome.fail_if_lost(self.setpoint, self.readback)
-        self.setpoint.put(wanted, wait=False)
         number = self.readback.subscribe(agrees, run=True)
         outcome.add_callback(lambda _: self.readback.unsubscribe(number))
         return outcome
 
-    def _connect(self, value: str) -> None:
+    @contextmanager
+    def _told(self, value: str) -> Iterator[None]:
+        """What keeps the shutter from being told says so."""
         try:
-            connect([self], timeout_s=self._connect_timeout_s)
+            yield
         except ConnectionError as error:
             raise ConnectionError(
                 f"{self.name} was not told to {value} and stands as it did: {error}"
@@ -82,9 +93,14 @@ class Shutter(Device):  # type: ignore[misc]
 
     def pause(self) -> None:
         """Close for as long as the plan is paused."""
-        self._opens_again = self.is_open
+        try:
+            self._opens_again = self.is_open
+        except ConnectionError as error:
+            _log.warning("%s cannot be closed while the plan is paused: %s", self.name, error)
+            self._opens_again = self._was_told_to_open
+            return
         if self._opens_again:
-            self.setpoint.put(self.pvs.closed_value, wait=False)
+            put_if_connected(self.setpoint, self.pvs.closed_value)
 
     async def resume(self) -> None:
         """Open again, if it was open."""
