@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable, Readable
-from bluesky.utils import MsgGenerator
+from bluesky.utils import MsgGenerator, RunEngineControlException
 
 
 def with_open_shutter(plan: MsgGenerator[Any], shutter: Movable | None) -> MsgGenerator[Any]:
@@ -23,8 +23,18 @@ def with_open_shutter(plan: MsgGenerator[Any], shutter: Movable | None) -> MsgGe
     return (yield from bpp.finalize_wrapper(opened(), bps.mv(shutter, "close")))
 
 
+def with_closed_shutter(plan: MsgGenerator[Any], shutter: Movable | None) -> MsgGenerator[Any]:
+    """Keep the shutter closed for a plan in the middle of a scan, and open it again."""
+    if shutter is None:
+        return (yield from plan)
+    yield from bps.mv(shutter, "close")
+    result = yield from plan
+    yield from bps.mv(shutter, "open")
+    return result
+
+
 def as_run(
-    images: MsgGenerator[Any],
+    images: Callable[[str], MsgGenerator[Any]],
     devices: Sequence[Readable | Movable],
     *,
     shutter: Movable | None,
@@ -33,9 +43,27 @@ def as_run(
 ) -> MsgGenerator[str]:
     """Record images in one run: stage, open, scan, close, unstage, put back; returns the uid.
 
-    However the scan ends, the shutter is closed first of all, and the axes in ``restored`` go
-    back last.
+    ``images`` is told the uid. However the scan ends, the shutter is closed first of all, and
+    the axes in ``restored`` go back last.
     """
-    run = bpp.run_wrapper(with_open_shutter(images, shutter), md=md)
-    staged = bpp.stage_wrapper(run, devices)
+
+    def scan(uid: str) -> MsgGenerator[Any]:
+        return with_open_shutter(images(uid), shutter)
+
+    staged = bpp.stage_wrapper(_run(scan, md), devices)
     return (yield from bpp.reset_positions_wrapper(staged, restored))
+
+
+def _run(scan: Callable[[str], MsgGenerator[Any]], md: dict[str, Any]) -> MsgGenerator[str]:
+    """A run whose plan is told its uid; ends as those of bluesky's ``run_wrapper`` do."""
+    uid: str = yield from bps.open_run(md)
+
+    def failed(error: BaseException) -> MsgGenerator[None]:
+        if isinstance(error, RunEngineControlException):
+            yield from bps.close_run(exit_status=error.exit_status)
+        else:
+            yield from bps.close_run(exit_status="fail", reason=str(error))
+
+    ended = bpp.contingency_wrapper(scan(uid), except_plan=failed, else_plan=bps.close_run)
+    yield from ended
+    return uid

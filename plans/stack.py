@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, Literal
 
-import bluesky.plan_stubs as bps
-import numpy as np
-from bluesky.protocols import Movable, Preparable, Readable
+from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
-from stxm_live.plans.beam import as_run
-from stxm_live.plans.limits import check_limits, check_region
-from stxm_live.scan import StackScan
+from stxm_live.plans.recording import Recording
 
 
 def stxm_stack(
@@ -78,105 +73,33 @@ def stxm_stack(
         Before anything moves, if the arguments contradict each other, if a position is beyond a
         limit (the message names both), or if a device cannot tell its limits.
     """
-    scan = StackScan(
-        shape=(len(energies_ev), ny, nx),
-        energies_ev=tuple(float(e) for e in energies_ev),
-        dwell_ms=dwell_ms,
+    recording = Recording.of(
+        detector,
+        energy,
+        y_axis,
+        energies_ev=energies_ev,
+        nx=nx,
+        ny=ny,
+        mode=mode,
+        monitors=monitors,
+        data_field=data_field,
         x_extent_um=x_extent_um,
         y_extent_um=y_extent_um,
-        y_motor="sample_y" if y_axis is None else _readback_key(y_axis),
-        energy_motor=_readback_key(energy),
-        data_field=data_field or _counts_key(detector),
+        dwell_ms=dwell_ms,
         i0_field=i0_field,
         region=region,
         polarization=polarization,
         group_uid=group_uid,
         parent=parent,
     )
-    axes = [energy] if y_axis is None else [energy, y_axis]
-    yield from _check(scan, detector, energy, y_axis, mode)
-    readables = [detector, energy, *monitors]
-    names = {"detectors": [detector.name], "motors": [axis.name for axis in axes]}
-    record = _image_by_image if y_axis is None or mode == "image" else partial(_lines, y_axis)
+    yield from recording.check()
+    images = _every_energy(recording)
     return (
-        yield from as_run(
-            record(detector, energy, readables, scan),
-            [*readables, *axes[1:]],
-            shutter=shutter,
-            restored=axes[1:],
-            md={"plan_name": "stxm_stack", **names, **(md or {}), **scan.metadata()},
-        )
+        yield from recording.run(lambda _: images, plan_name="stxm_stack", shutter=shutter, md=md)
     )
 
 
-def _check(
-    scan: StackScan, detector: Readable, energy: Movable, y_axis: Movable | None, mode: str
-) -> MsgGenerator[None]:
-    """Before anything moves: the arguments agree, and every position is within its limits."""
-    if mode == "line" and y_axis is None:
-        raise ValueError("line mode moves the y axis between lines; pass y_axis=")
-    if len(set(scan.energies_ev)) != len(scan.energies_ev):
-        raise ValueError("energies_ev names one energy twice")
-    yield from check_limits(energy, scan.energies_ev)
-    if y_axis is not None and mode == "line":
-        yield from check_limits(y_axis, scan.y_extent_um)
-    check_region(detector, scan)
-
-
-def _image_by_image(
-    detector: Readable, energy: Movable, readables: Sequence[Readable], scan: StackScan
-) -> MsgGenerator[None]:
-    """One event per image; a pause resumes at the image."""
-    yield from _prepare(detector, scan)
-    for energy_ev in scan.energies_ev:
-        yield from bps.checkpoint()
-        yield from bps.mv(energy, energy_ev)
-        yield from bps.trigger_and_read(readables)
-
-
-def _lines(
-    y_axis: Movable,
-    detector: Readable,
-    energy: Movable,
-    readables: Sequence[Readable],
-    scan: StackScan,
-) -> MsgGenerator[None]:
-    """One event per line; a pause resumes at the line, not at the image."""
-    rows_um = np.linspace(*scan.y_extent_um, scan.image_shape[0]).tolist()
-    yield from _prepare(detector, scan)
-    for energy_ev in scan.energies_ev:
-        yield from bps.checkpoint()
-        yield from bps.mv(energy, energy_ev)
-        for y_um in rows_um:
-            yield from bps.checkpoint()
-            yield from bps.mv(y_axis, y_um)
-            yield from bps.trigger_and_read([*readables, y_axis])
-
-
-def _prepare(detector: Readable, scan: StackScan) -> MsgGenerator[None]:
-    if isinstance(detector, Preparable):
-        yield from bps.prepare(detector, scan, wait=True)
-
-
-def _readback_key(axis: Movable) -> str:
-    """The data key an axis is read by: its first hinted field, else its name."""
-    fields = getattr(axis, "hints", {}).get("fields", [])
-    return str(fields[0] if fields else axis.name)
-
-
-def _counts_key(detector: Readable) -> str:
-    """The array key that bears the detector's name, or its only array key."""
-    described = detector.describe()
-    if not isinstance(described, Mapping):  # an ophyd-async device answers later
-        raise ValueError(
-            f"detector {detector.name} describes itself asynchronously; pass data_field="
-        )
-    arrays = [key for key, value in described.items() if value["dtype"] == "array"]
-    if detector.name in arrays:
-        return str(detector.name)
-    if len(arrays) != 1:
-        raise ValueError(
-            f"detector {detector.name} has {len(arrays)} array keys "
-            f"({', '.join(arrays) or 'none'}); pass data_field="
-        )
-    return str(arrays[0])
+def _every_energy(recording: Recording) -> MsgGenerator[None]:
+    yield from recording.prepare()
+    for energy_ev in recording.scan.energies_ev:
+        yield from recording.image(energy_ev)

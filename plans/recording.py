@@ -1,0 +1,142 @@
+"""How the image of one energy is recorded, whole or line by line, and by which devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import bluesky.plan_stubs as bps
+import numpy as np
+from bluesky.protocols import Movable, Preparable, Readable
+from bluesky.utils import MsgGenerator
+
+from stxm_live.plans.beam import as_run
+from stxm_live.plans.limits import check_limits, check_region
+from stxm_live.scan import StackScan
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What is scanned, and with which devices.
+
+    Parameters
+    ----------
+    scan : StackScan
+    detector : Readable
+    energy : Movable
+    y_axis : Movable or None
+    mode : {"image", "line"}
+    monitors : sequence of Readable
+    """
+
+    scan: StackScan
+    detector: Readable
+    energy: Movable
+    y_axis: Movable | None
+    mode: Literal["image", "line"]
+    monitors: Sequence[Readable]
+
+    @classmethod
+    def of(
+        cls,
+        detector: Readable,
+        energy: Movable,
+        y_axis: Movable | None,
+        *,
+        energies_ev: Sequence[float],
+        nx: int,
+        ny: int,
+        mode: Literal["image", "line"],
+        monitors: Sequence[Readable],
+        data_field: str | None,
+        **announced: Any,
+    ) -> Recording:
+        """From the arguments of a plan; ``announced`` are further fields of the scan."""
+        scan = StackScan(
+            shape=(len(energies_ev), ny, nx),
+            energies_ev=tuple(float(e) for e in energies_ev),
+            y_motor="sample_y" if y_axis is None else _readback_key(y_axis),
+            energy_motor=_readback_key(energy),
+            data_field=data_field or _counts_key(detector),
+            **announced,
+        )
+        return cls(scan, detector, energy, y_axis, mode, monitors)
+
+    def check(self) -> MsgGenerator[None]:
+        """Before anything moves: the arguments agree, and every position is within its limits."""
+        if self.mode == "line" and self.y_axis is None:
+            raise ValueError("line mode moves the y axis between lines; pass y_axis=")
+        if len(set(self.scan.energies_ev)) != len(self.scan.energies_ev):
+            raise ValueError("energies_ev names one energy twice")
+        yield from check_limits(self.energy, self.scan.energies_ev)
+        if self.y_axis is not None and self.mode == "line":
+            yield from check_limits(self.y_axis, self.scan.y_extent_um)
+        check_region(self.detector, self.scan)
+
+    def run(
+        self,
+        images: Callable[[str], MsgGenerator[None]],
+        *,
+        plan_name: str,
+        shutter: Movable | None,
+        md: Mapping[str, Any] | None,
+    ) -> MsgGenerator[str]:
+        """Images in one run, with what the start document says of it; returns the uid."""
+        further = [] if self.y_axis is None else [self.y_axis]
+        motors = [axis.name for axis in (self.energy, *further)]
+        names = {"detectors": [self.detector.name], "motors": motors}
+        return (
+            yield from as_run(
+                images,
+                [*self._readables, *further],
+                shutter=shutter,
+                restored=further,
+                md={"plan_name": plan_name, **names, **(md or {}), **self.scan.metadata()},
+            )
+        )
+
+    def prepare(self) -> MsgGenerator[None]:
+        """Tell a detector that can be told the region."""
+        if isinstance(self.detector, Preparable):
+            yield from bps.prepare(self.detector, self.scan, wait=True)
+
+    def image(self, energy_ev: float) -> MsgGenerator[None]:
+        """The image at an energy; a pause resumes at the image, in line mode at the line."""
+        yield from bps.checkpoint()
+        yield from bps.mv(self.energy, energy_ev)
+        if self.y_axis is None or self.mode == "image":
+            yield from bps.trigger_and_read(self._readables)
+            return
+        for y_um in np.linspace(*self.scan.y_extent_um, self.scan.image_shape[0]).tolist():
+            yield from bps.checkpoint()
+            yield from bps.mv(self.y_axis, y_um)
+            yield from bps.trigger_and_read([*self._readables, self.y_axis])
+
+    @property
+    def _readables(self) -> list[Readable | Movable]:
+        return [self.detector, self.energy, *self.monitors]
+
+
+def _readback_key(axis: Movable) -> str:
+    """The data key an axis is read by: its first hinted field, else its name."""
+    fields = getattr(axis, "hints", {}).get("fields", [])
+    return str(fields[0] if fields else axis.name)
+
+
+def _counts_key(detector: Readable) -> str:
+    """The array key that bears the detector's name, or its only array key."""
+    described = detector.describe()
+    if not isinstance(described, Mapping):  # an ophyd-async device answers later
+        raise ValueError(
+            f"detector {detector.name} describes itself asynchronously; pass data_field="
+        )
+    arrays = [key for key, value in described.items() if value["dtype"] == "array"]
+    if detector.name in arrays:
+        return str(detector.name)
+    if len(arrays) != 1:
+        raise ValueError(
+            f"detector {detector.name} has {len(arrays)} array keys "
+            f"({', '.join(arrays) or 'none'}); pass data_field="
+        )
+    return str(arrays[0])
