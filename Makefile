@@ -9,8 +9,9 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONST
 demo: .venv/demo.stamp
 	$(BIN)/stxm-live demo
 
+# two at a time; the tests of a file share what it prepared
 test: .venv/dev.stamp
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
