@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, SupportsInt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,3 +131,16 @@ def finite_number(value: Any) -> float | None:
         return None
     known = numbers[np.isfinite(numbers)]
     return float(known.mean()) if known.size else None
+
+
+def whole_number(value: Any) -> int:
+    """The number of an event.
+
+    Raises
+    ------
+    ValueError
+        If it is none: 1.5 would pass for another event.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsInt) or int(value) != value:
+        raise ValueError(f"seq_num is {value!r:.40}, expected a whole number")
+    return int(value)

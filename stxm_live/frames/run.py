@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from stxm_live.frames.announced import announced
-from stxm_live.frames.counts import Counts, Kind, finite_number, read_counts
+from stxm_live.frames.counts import Counts, Kind, finite_number, read_counts, whole_number
 from stxm_live.frames.external import ExternalImages
 from stxm_live.frames.open_stacks import OpenStacks
 from stxm_live.frames.paths import Roots
@@ -205,7 +205,7 @@ class RunFrames:
         stream = self._streams.get(str(doc.get("descriptor")))
         if stream is None:
             return
-        number, data = int(doc["seq_num"]), doc["data"]
+        number, data = whole_number(doc["seq_num"]), doc["data"]
         if number < 1:
             self._note(f"an event has the number {number}, below 1; left out", stream.members)
             return

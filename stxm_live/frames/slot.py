@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from stxm_live.frames.matching import Measured
 from stxm_live.stack import Frame
 
+_STRAY_EV = 1.0
+"""A readback so far from the others of its image is that of another: its event bears a wrong
+number."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Piece:
@@ -101,19 +105,27 @@ class Slot:
 
     def measured(self) -> Measured:
         """What is known of its energy."""
-        return Measured(_mean(self._readbacks_ev), self.index)
+        return Measured(_energy_of(self._readbacks_ev), self.index)
 
     def frame(self, announced_ev: float | None) -> Frame:
         """What has arrived; the same object until something else does."""
         known = self._frame
         if known is None or known.announced_ev != announced_ev:
-            readback_ev = _mean(self._readbacks_ev)
+            readback_ev = _energy_of(self._readbacks_ev)
             energy_ev = announced_ev if readback_ev is None else readback_ev
             assert energy_ev is not None
             monitor = _mean(self._monitors)
             known = Frame(energy_ev, self.intensity, announced_ev, self.is_whole, monitor)
             self._frame = known
         return known
+
+
+def _energy_of(parts: dict[int, float]) -> float | None:
+    """Mean readback of the parts of an image, without those that came from another image."""
+    if not parts:
+        return None
+    middle_ev = float(np.median(list(parts.values())))
+    return _mean({n: ev for n, ev in parts.items() if abs(ev - middle_ev) <= _STRAY_EV} or parts)
 
 
 def _mean(parts: dict[int, float]) -> float | None:

@@ -318,6 +318,20 @@ class Tester:
             self._check_status(live, shape, stream, mutation, position)
             self._check_next_run(live)
 
+    def mapped_of(self, shape: str, spoil: Callable[[list], object]) -> None:
+        """Catch in ``mapped`` what a spoilt run would have mapped."""
+        (docs,) = copy.deepcopy(self._runs[shape])
+        spoil(docs)
+        self._mapped.clear()
+        with self._live() as live:
+            for name, doc in docs:
+                live(name, doc)
+
+    @property
+    def mapped(self) -> dict:
+        """Stacks that would have been mapped."""
+        return self._mapped
+
     @contextmanager
     def _live(self):
         with (

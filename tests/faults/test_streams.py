@@ -1,10 +1,11 @@
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from streams import IMAGES, MUTATIONS, SHAPES, FaultError, a_tester, cells, gone_through
+from streams import ENERGIES, IMAGES, MUTATIONS, SHAPES, FaultError, a_tester, cells, gone_through
 
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
 
@@ -34,8 +35,9 @@ LOST_BEFORE = [
     ),
     ("pixel", "huge", "middle", "pixel 40"),
     ("pixel", "huge", "last", "pixel 69"),
+    ("pixel", "wrongly_typed", "last", "1 5688"),
 ]
-"""An image cut to one row passed for a line of another; a pixel's number was 10^18."""
+"""An image cut to one row passed for a line of another; a pixel's number was 10^18, or 1.5."""
 
 
 @pytest.mark.parametrize(("shape", "mutation", "position", "seed"), LOST_BEFORE)
@@ -43,6 +45,17 @@ def test_an_event_of_another_kind_or_far_beyond_the_scan_spoils_no_other(
     tester, shape, mutation, position, seed
 ):
     tester.check(shape, mutation, position, random.Random(seed))
+
+
+def test_one_pixel_with_the_number_of_another_image_spoils_no_more_than_that_pixel(tester):
+    tester.mapped_of("pixel", lambda docs: docs[-2][1].update(seq_num=1))
+    (stack,) = tester.mapped.values()
+    found = {frame.announced_ev: frame for frame in stack.frames}
+    assert list(found) == list(ENERGIES)
+    assert (found[510.0].intensity != IMAGES[0]).sum() == 1
+    assert found[510.0].energy_ev == 510.0
+    np.testing.assert_array_equal(found[516.6].intensity, IMAGES[1])
+    assert not stack.finished
 
 
 @settings(max_examples=200, deadline=None)
