@@ -13,7 +13,8 @@ from stxm_live.frames import OpenStacks, Roots, RunFrames, StackFrames, snapshot
 from stxm_live.latent import LatentModel
 from stxm_live.phase_map import map_phases
 from stxm_live.phase_maps import PhaseMaps
-from stxm_live.recipe import FieldOptions, Recipe
+from stxm_live.recipe import Recipe
+from stxm_live.recipe_tables import FieldOptions
 from stxm_live.replay import documents
 from stxm_live.scan import StackScan
 from stxm_live.stack import Stack

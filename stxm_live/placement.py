@@ -16,7 +16,7 @@ from stxm_live.alignment import (
     match,
     negligible_dropped,
 )
-from stxm_live.recipe import AlignmentOptions
+from stxm_live.recipe_tables import AlignmentOptions
 from stxm_live.refinement import Refined, refine
 
 SIGNIFICANT_STDS = 3.0

@@ -9,29 +9,28 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, ValidationError, field_validator
 
 from stxm_live.masks import read_mask
+from stxm_live.recipe_tables import (
+    AdaptiveOptions,
+    AlignmentOptions,
+    DetectorOptions,
+    I0Options,
+    Options,
+    ResolverOptions,
+    SpecimenOptions,
+    beside_the_recipe,
+)
+from stxm_live.recipe_tables import (
+    FieldOptions as FieldOptions,
+)
 from stxm_live.references import ReferenceSpectra, read_spectrum
 from stxm_live.shift_files import read_shifts
-
-Method = Literal[
-    "pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood", "posterior"
-]
-"""How the resolved map is made; see `ResolverOptions`."""
 
 _IMPLIED = {
     "i0.region": ("i0.source", "region"),
@@ -43,142 +42,7 @@ _IMPLIED = {
 _COLOR = re.compile(r"#[0-9a-f]{3}(?:[0-9a-f]{3})?|(?:tab:)?[a-z]+", re.IGNORECASE)
 
 
-def _beside_the_recipe(path: Path | None, info: ValidationInfo) -> Path | None:
-    """A path in a recipe is relative to the recipe's own folder."""
-    folder = (info.context or {}).get("folder", Path())
-    return None if path is None else (Path(folder) / path).absolute()
-
-
-class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class I0Options(_Options):
-    """Where the incident intensity comes from.
-
-    ``empty-region`` finds the pixels beside the specimen; ``region`` is a box
-    [x0, x1, y0, y1] in um; ``spectrum`` is a file of energy and I0, whose scale is free;
-    ``monitor`` is what a monitor read with each image (the scan's ``i0_field``, such as the ring
-    current), whose scale is free too.
-    """
-
-    source: Literal["empty-region", "region", "spectrum", "monitor"] = "empty-region"
-    region: tuple[float, float, float, float] | None = None
-    spectrum: Path | None = None
-
-    _relative = field_validator("spectrum")(_beside_the_recipe)
-
-    @model_validator(mode="after")
-    def _source_is_given(self) -> I0Options:
-        if self.source == "region" and self.region is None:
-            raise ValueError('source = "region" needs region = [x0, x1, y0, y1] in um')
-        if self.source == "spectrum" and self.spectrum is None:
-            raise ValueError('source = "spectrum" needs spectrum = "file.csv"')
-        return self
-
-
-class AlignmentOptions(_Options):
-    """Registration of the images.
-
-    ``reference``: every image is laid on the one with the most contrast (``best-contrast``), on
-    the one nearest to ``reference_ev`` (``constant``), or on the one before it (``preceding``).
-    ``edges`` compares edge strength; without it the smoothed images themselves. ``region_um`` is
-    a box [x0, x1, y0, y1] that alone is compared. ``shifts`` is a CSV file
-    ``energy_ev,shift_y_px,shift_x_px`` of shifts to apply instead. A shift above
-    ``max_shift_px`` is an error. ``refine`` registers every image once more against what the
-    other energies predict for it, after the first maps; ``smooth_drift`` then takes a drift that
-    goes on as before to be more likely.
-    """
-
-    enabled: bool = True
-    reference: Literal["best-contrast", "constant", "preceding"] = "best-contrast"
-    reference_ev: PositiveFloat | None = None
-    edges: bool = True
-    region_um: tuple[float, float, float, float] | None = None
-    shifts: Path | None = None
-    max_shift_px: PositiveFloat | None = None
-    refine: bool = True
-    smooth_drift: bool = False
-
-    _relative = field_validator("shifts")(_beside_the_recipe)
-
-    @model_validator(mode="after")
-    def _reference_is_given(self) -> AlignmentOptions:
-        if self.reference == "constant" and self.reference_ev is None:
-            raise ValueError('reference = "constant" needs reference_ev = 517.5 or another energy')
-        return self
-
-
-class SpecimenOptions(_Options):
-    """Which pixels are specimen: a mask file (.msk, .npy or .png), or found from the OD."""
-
-    mask: Path | None = None
-
-    _relative = field_validator("mask")(_beside_the_recipe)
-
-
-class ResolverOptions(_Options):
-    """How every pixel gets its final phase.
-
-    ``pearson``: the largest coefficient, also where it is ambiguous. ``mahalanobis``: the paper;
-    ambiguous pixels go to the nearest cluster in latent space, among the two phases in question
-    (``candidates = "pair"``) or among all. ``euclidean``, ``centroid``, ``knn``: the same with
-    the nearest projected reference, the nearest cluster mean, or the votes of the 15 nearest
-    labelled points. Clusters and labelled points are those of the training set, or with
-    ``statistics = "scan"`` of the scan's own unambiguous pixels. With ``audit = "resolve"``
-    pixels that are clear by correlation and contradicted in latent space count as ambiguous
-    too; with "list" they are only listed.
-
-    ``likelihood``: counting statistics with free thickness, for pure phases and mixtures of two.
-    ``posterior``: the same question answered by a network that was trained on simulated spectra
-    and is part of the model. With ``spatial = "potts"`` neighbouring pixels are likely to be of
-    one phase; with "none" each pixel is on its own, and the scan's phase frequencies are found
-    and used. The probabilities beside the maps of all other methods are those of the likelihood.
-
-    ``baseline`` lets each spectrum have a constant of its own in the likelihood: needed when I0
-    does not come from the same image, or when references have their pre-edge subtracted.
-    ``auto`` does so when I0 is a spectrum or a monitor.
-    """
-
-    method: Method = "likelihood"
-    candidates: Literal["pair", "all"] = "pair"
-    statistics: Literal["training", "scan"] = "training"
-    spatial: Literal["none", "potts"] = "potts"
-    audit: Literal["list", "resolve"] = "list"
-    baseline: Literal["auto", "none", "constant"] = "auto"
-
-
-class DetectorOptions(_Options):
-    """The counter.
-
-    ``photons_per_count``; ``saturation_counts``, from which on it is not to be trusted;
-    ``dark_counts`` per pixel without beam, taken away; ``dead_time_ns`` after each count, in
-    which it sees no other one (corrected with the scan's dwell).
-    """
-
-    photons_per_count: PositiveFloat = 1.0
-    saturation_counts: PositiveFloat | None = None
-    dark_counts: Annotated[float, Field(ge=0)] = 0.0
-    dead_time_ns: PositiveFloat | None = None
-
-
-class FieldOptions(_Options):
-    """Data keys of a beamline whose start documents do not name them, or name other ones.
-
-    ``image`` holds the counts, ``channel`` (0 is the first) tells which of several counters whose
-    readings take turns in it; ``i0`` is a monitor; ``energy``, ``x`` and ``y`` are motors or data
-    keys. What is given here counts more than what the start document says.
-    """
-
-    image: str | None = None
-    channel: Annotated[int, Field(ge=0)] | None = None
-    energy: str | None = None
-    x: str | None = None
-    y: str | None = None
-    i0: str | None = None
-
-
-class Recipe(_Options):
+class Recipe(Options):
     """Everything that decides a map apart from the images.
 
     ``energies_ev`` selects energies of a scan (none: all of them), ``exclude_energies_ev``
@@ -217,8 +81,9 @@ class Recipe(_Options):
     resolver: ResolverOptions = ResolverOptions()
     detector: DetectorOptions = DetectorOptions()
     fields: FieldOptions = FieldOptions()
+    adaptive: AdaptiveOptions = AdaptiveOptions()
 
-    _relative = field_validator("references", "model")(_beside_the_recipe)
+    _relative = field_validator("references", "model")(beside_the_recipe)
 
     @field_validator("energies_ev")
     @classmethod
@@ -354,13 +219,13 @@ class Recipe(_Options):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over every value and every file the recipe names, model excepted.
+        """SHA-256 over every value and every file that decides the maps, model excepted.
 
         Taken once, like the contents of the files.
         """
         digest = hashlib.sha256()
-        paths = {"references", "model", "spectrum", "mask", "shifts"}
-        digest.update(repr(_without(self.model_dump(mode="json"), paths)).encode())
+        others = {"references", "model", "spectrum", "mask", "shifts", "adaptive"}
+        digest.update(repr(_without(self.model_dump(mode="json"), others)).encode())
         files = (self.references, self.i0.spectrum, self.specimen.mask, self.alignment.shifts)
         for path in files:
             if path is not None:

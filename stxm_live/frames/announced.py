@@ -9,7 +9,7 @@ from typing import Any
 from stxm_live.frames.cls import cls_stack, is_cls
 from stxm_live.frames.grid import grid_stack, is_grid
 from stxm_live.frames.raster import Raster
-from stxm_live.recipe import FieldOptions
+from stxm_live.recipe_tables import FieldOptions
 from stxm_live.scan import StackScan, scans_of_start
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from stxm_live.recipe import FieldOptions
+from stxm_live.recipe_tables import FieldOptions
 from stxm_live.scan import StackScan
 
 MAX_METADATA_CHARACTERS = 8 * 2**20

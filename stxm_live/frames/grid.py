@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from stxm_live.frames.raster import Raster
-from stxm_live.recipe import FieldOptions
+from stxm_live.recipe_tables import FieldOptions
 from stxm_live.scan import StackScan
 
 MAX_ENERGIES = 10_000

@@ -1,0 +1,172 @@
+"""The tables of a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+Method = Literal[
+    "pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood", "posterior"
+]
+"""How the resolved map is made; see `ResolverOptions`."""
+
+
+def beside_the_recipe(path: Path | None, info: ValidationInfo) -> Path | None:
+    """A path in a recipe is relative to the recipe's own folder."""
+    folder = (info.context or {}).get("folder", Path())
+    return None if path is None else (Path(folder) / path).absolute()
+
+
+class Options(BaseModel):
+    """A table of a recipe: values that do not change, and no others than those named."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class I0Options(Options):
+    """Where the incident intensity comes from.
+
+    ``empty-region`` finds the pixels beside the specimen; ``region`` is a box
+    [x0, x1, y0, y1] in um; ``spectrum`` is a file of energy and I0, whose scale is free;
+    ``monitor`` is what a monitor read with each image (the scan's ``i0_field``, such as the ring
+    current), whose scale is free too.
+    """
+
+    source: Literal["empty-region", "region", "spectrum", "monitor"] = "empty-region"
+    region: tuple[float, float, float, float] | None = None
+    spectrum: Path | None = None
+
+    _relative = field_validator("spectrum")(beside_the_recipe)
+
+    @model_validator(mode="after")
+    def _source_is_given(self) -> I0Options:
+        if self.source == "region" and self.region is None:
+            raise ValueError('source = "region" needs region = [x0, x1, y0, y1] in um')
+        if self.source == "spectrum" and self.spectrum is None:
+            raise ValueError('source = "spectrum" needs spectrum = "file.csv"')
+        return self
+
+
+class AlignmentOptions(Options):
+    """Registration of the images.
+
+    ``reference``: every image is laid on the one with the most contrast (``best-contrast``), on
+    the one nearest to ``reference_ev`` (``constant``), or on the one before it (``preceding``).
+    ``edges`` compares edge strength; without it the smoothed images themselves. ``region_um`` is
+    a box [x0, x1, y0, y1] that alone is compared. ``shifts`` is a CSV file
+    ``energy_ev,shift_y_px,shift_x_px`` of shifts to apply instead. A shift above
+    ``max_shift_px`` is an error. ``refine`` registers every image once more against what the
+    other energies predict for it, after the first maps; ``smooth_drift`` then takes a drift that
+    goes on as before to be more likely.
+    """
+
+    enabled: bool = True
+    reference: Literal["best-contrast", "constant", "preceding"] = "best-contrast"
+    reference_ev: PositiveFloat | None = None
+    edges: bool = True
+    region_um: tuple[float, float, float, float] | None = None
+    shifts: Path | None = None
+    max_shift_px: PositiveFloat | None = None
+    refine: bool = True
+    smooth_drift: bool = False
+
+    _relative = field_validator("shifts")(beside_the_recipe)
+
+    @model_validator(mode="after")
+    def _reference_is_given(self) -> AlignmentOptions:
+        if self.reference == "constant" and self.reference_ev is None:
+            raise ValueError('reference = "constant" needs reference_ev = 517.5 or another energy')
+        return self
+
+
+class SpecimenOptions(Options):
+    """Which pixels are specimen: a mask file (.msk, .npy or .png), or found from the OD."""
+
+    mask: Path | None = None
+
+    _relative = field_validator("mask")(beside_the_recipe)
+
+
+class ResolverOptions(Options):
+    """How every pixel gets its final phase.
+
+    ``pearson``: the largest coefficient, also where it is ambiguous. ``mahalanobis``: the paper;
+    ambiguous pixels go to the nearest cluster in latent space, among the two phases in question
+    (``candidates = "pair"``) or among all. ``euclidean``, ``centroid``, ``knn``: the same with
+    the nearest projected reference, the nearest cluster mean, or the votes of the 15 nearest
+    labelled points. Clusters and labelled points are those of the training set, or with
+    ``statistics = "scan"`` of the scan's own unambiguous pixels. With ``audit = "resolve"``
+    pixels that are clear by correlation and contradicted in latent space count as ambiguous
+    too; with "list" they are only listed.
+
+    ``likelihood``: counting statistics with free thickness, for pure phases and mixtures of two.
+    ``posterior``: the same question answered by a network that was trained on simulated spectra
+    and is part of the model. With ``spatial = "potts"`` neighbouring pixels are likely to be of
+    one phase; with "none" each pixel is on its own, and the scan's phase frequencies are found
+    and used. The probabilities beside the maps of all other methods are those of the likelihood.
+
+    ``baseline`` lets each spectrum have a constant of its own in the likelihood: needed when I0
+    does not come from the same image, or when references have their pre-edge subtracted.
+    ``auto`` does so when I0 is a spectrum or a monitor.
+    """
+
+    method: Method = "likelihood"
+    candidates: Literal["pair", "all"] = "pair"
+    statistics: Literal["training", "scan"] = "training"
+    spatial: Literal["none", "potts"] = "potts"
+    audit: Literal["list", "resolve"] = "list"
+    baseline: Literal["auto", "none", "constant"] = "auto"
+
+
+class DetectorOptions(Options):
+    """The counter.
+
+    ``photons_per_count``; ``saturation_counts``, from which on it is not to be trusted;
+    ``dark_counts`` per pixel without beam, taken away; ``dead_time_ns`` after each count, in
+    which it sees no other one (corrected with the scan's dwell).
+    """
+
+    photons_per_count: PositiveFloat = 1.0
+    saturation_counts: PositiveFloat | None = None
+    dark_counts: Annotated[float, Field(ge=0)] = 0.0
+    dead_time_ns: PositiveFloat | None = None
+
+
+class FieldOptions(Options):
+    """Data keys of a beamline whose start documents do not name them, or name other ones.
+
+    ``image`` holds the counts, ``channel`` (0 is the first) tells which of several counters whose
+    readings take turns in it; ``i0`` is a monitor; ``energy``, ``x`` and ``y`` are motors or data
+    keys. What is given here counts more than what the start document says.
+    """
+
+    image: str | None = None
+    channel: Annotated[int, Field(ge=0)] | None = None
+    energy: str | None = None
+    x: str | None = None
+    y: str | None = None
+    i0: str | None = None
+
+
+class AdaptiveOptions(Options):
+    """When `plans.stxm_stack_adaptive` may leave energies out; the maps themselves ignore it.
+
+    The scan ends when the labels are right with a mean probability of ``target_certainty``, or
+    when all energies that are left would raise it by less than ``min_gain``. ``minimum_ev`` are
+    measured in any case; without them those ``fewest`` energies that tell the phases apart best.
+    """
+
+    target_certainty: Annotated[float, Field(gt=0, le=1)] = 1.0
+    min_gain: Annotated[float, Field(ge=0, le=1)] = 0.005
+    minimum_ev: tuple[PositiveFloat, ...] = ()
+    fewest: Annotated[int, Field(ge=2)] = 5
