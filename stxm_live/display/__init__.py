@@ -1,4 +1,4 @@
-"""Live figure, pictures and page of a stack; matplotlib and bokeh are imported here only."""
+"""Live figure, pictures, page and dashboard; matplotlib, bokeh and panel are imported here only."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stxm_live.display.dashboard import serve
     from stxm_live.display.figure import LiveFigure
     from stxm_live.display.page import write_page
     from stxm_live.display.pictures import summary_png_base64, write_pictures
 
-__all__ = ["LiveFigure", "summary_png_base64", "write_page", "write_pictures"]
+__all__ = ["LiveFigure", "serve", "summary_png_base64", "write_page", "write_pictures"]
 
 _HOMES = {
     "LiveFigure": "stxm_live.display.figure",
+    "serve": "stxm_live.display.dashboard",
     "summary_png_base64": "stxm_live.display.pictures",
     "write_page": "stxm_live.display.page",
     "write_pictures": "stxm_live.display.pictures",

@@ -70,13 +70,14 @@ def _map_figure(
             line_width=1.6,
         )
     unit = "µm" if field.unit == "um" else "pixel"
-    _style(plot, f"x ({unit})", f"y ({unit})")
+    style_plot(plot, f"x ({unit})", f"y ({unit})")
     if field.unit == "um":
-        _add_scale_bar(plot, x_range)
+        add_scale_bar(plot, x_range)
     return plot
 
 
-def _add_scale_bar(plot: figure, x_range: Range1d) -> None:
+def add_scale_bar(plot: figure, x_range: Range1d) -> None:
+    """A scale bar in the lower right corner, for an axis in um."""
     from bokeh.models import MetricLength, ScaleBar
 
     plot.add_layout(
@@ -131,11 +132,12 @@ def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
         fill_color="white",
         line_color=GROUND,
     )
-    _style(plot, "photon energy (eV)", "optical density")
+    style_plot(plot, "photon energy (eV)", "optical density")
     return plot
 
 
-def _style(plot: Any, x_label: str, y_label: str) -> None:
+def style_plot(plot: Any, x_label: str, y_label: str) -> None:
+    """Small labels, quiet ticks and a dark ground."""
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
     plot.background_fill_color = GROUND

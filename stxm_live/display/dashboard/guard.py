@@ -1,0 +1,114 @@
+"""Who may see the dashboard: whoever has the link, at this machine's own address."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+from urllib.parse import urlsplit
+
+from bokeh.server.tornado import BokehTornado
+from tornado.httputil import HTTPServerRequest
+from tornado.web import OutputTransform, RequestHandler
+
+_OPEN_PATHS = ("/static/", "/favicon.ico")
+"""The libraries' own files, the same everywhere: they need no token."""
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Lets requests with the token pass that were meant for this server.
+
+    Parameters
+    ----------
+    token : str
+    hosts : iterable of str
+        Names, with port, by which the server may be called.
+    """
+
+    def __init__(self, token: str, hosts: Iterable[str]) -> None:
+        self._token = token.encode()
+        self.hosts = frozenset(host.lower() for host in hosts)
+
+    def refusal(self, request: HTTPServerRequest) -> str | None:
+        """Why a request is refused, in a sentence; None if it is not."""
+        if request.headers.get("Host", "").lower() not in self.hosts:
+            return "This address is not the dashboard's own; use the link that stxm_live printed."
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc.lower() not in self.hosts:
+            return "Another site may not read the dashboard."
+        if request.path.startswith(_OPEN_PATHS):
+            return None
+        given = request.query_arguments.get("token", [])
+        if not given:
+            return "The token is missing; use the whole link that stxm_live printed."
+        if not hmac.compare_digest(given[-1], self._token):
+            return (
+                "The token is not that of this dashboard; it changes with every start. "
+                "Use the link that stxm_live printed last."
+            )
+        return None
+
+
+class _Refused(RequestHandler):
+    """Says why there is nothing to see."""
+
+    def initialize(self, sentence: str) -> None:
+        self._sentence = sentence
+
+    def prepare(self) -> None:
+        self.set_status(403)
+        self.finish(
+            "<!DOCTYPE html><title>stxm_live</title>"
+            '<p style="font: 18px system-ui, sans-serif; margin: 3em">'
+            f"<b>Not allowed.</b> {escape(self._sentence)}</p>"
+        )
+
+
+class _Headers(OutputTransform):
+    """Adds the headers that keep the link to ourselves."""
+
+    def transform_first_chunk(
+        self, status_code: int, headers: Any, chunk: bytes, finishing: bool
+    ) -> tuple[int, Any, bytes]:
+        for name, value in HEADERS.items():
+            headers[name] = value
+        return status_code, headers, chunk
+
+
+class GuardedTornado(BokehTornado):  # type: ignore[misc]
+    """Bokeh's server that asks a guard before anything else, pages and websockets alike."""
+
+    def __init__(self, applications: Any, guard: Guard, **options: Any) -> None:
+        self._guard = guard
+        super().__init__(applications, transforms=[_Headers], **options)
+
+    def find_handler(self, request: HTTPServerRequest, **options: Any) -> Any:
+        """What answers a request."""
+        sentence = self._guard.refusal(request)
+        if sentence is not None:
+            return self.get_handler_delegate(request, _Refused, {"sentence": sentence})
+        return super().find_handler(request, **options)

@@ -1,0 +1,232 @@
+"""Image, phases and doubt side by side, and what one can choose to see there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import panel as pn
+from bokeh.models import Checkbox, ColumnDataSource, CustomJS, RadioButtonGroup, Range1d
+
+from stxm_live.display.dashboard.figures import Drawn, MapFigure, Pointer, show_whole
+from stxm_live.display.dashboard.images import for_screen
+from stxm_live.display.dashboard.layers import (
+    DOUBT_LAYERS,
+    PHASE_LAYERS,
+    Layer,
+    doubt_layer,
+    od_layer,
+    phase_layer,
+)
+from stxm_live.display.dashboard.scene import Scene
+from stxm_live.display.dashboard.style import button, html
+
+PLACES = ("od", "phases", "doubt")
+
+_DRAGS = ("Zoom in", "Move", "Draw a box", "Draw an outline")
+_ACTIVATE = "tools.forEach((same, k) => same.forEach(tool => { tool.active = k == cb_obj.active }))"
+
+OnPixel = Callable[[Scene, int, int], None]
+
+
+class MapsPanel:
+    """Three maps of one scene that move together.
+
+    Parameters
+    ----------
+    on_pixel : callable
+        Told which pixel of which scene is looked at.
+
+    Attributes
+    ----------
+    scene : Scene or None
+    drawn : Drawn
+    """
+
+    def __init__(self, on_pixel: OnPixel) -> None:
+        self.scene: Scene | None = None
+        self.drawn = Drawn()
+        self.frame_px = 250
+        self._on_pixel = on_pixel
+        self._shape: tuple[Any, ...] | None = None
+        self._pinned: tuple[int, int] | None = None
+        self._make_figures()
+        self._make_choices()
+
+    def _make_figures(self) -> None:
+        self._ranges = Range1d(0, 1), Range1d(0, 1)
+        self._marks = {n: ColumnDataSource({"x": [], "y": []}) for n in ("hover", "pin")}
+        self.pointer = Pointer()
+        self.pointer.on_change("at", self._on_move)
+        self.figures = {
+            name: MapFigure(name, self._ranges, self._marks, self.pointer, self.drawn)
+            for name in PLACES
+        }
+        for each in self.figures.values():
+            each.on_tap(self._on_tap)
+        self.legends = {name: html("", "legend", min_height=34) for name in PLACES}
+        self.meanings = {name: html("", "meaning", height=17) for name in PLACES}
+
+    def _make_choices(self) -> None:
+        self.energy = pn.widgets.IntSlider(
+            start=0, end=1, value=0, show_value=False, css_classes=["energy"], margin=(4, 10)
+        )
+        self.follow = Checkbox(label="newest", active=True, width=80, margin=(9, 2))
+        self.phases = pn.widgets.Select(options=PHASE_LAYERS, css_classes=["choose-phases"])
+        self.doubt = pn.widgets.Select(options=DOUBT_LAYERS, css_classes=["choose-doubt"])
+        self.second = pn.widgets.Select(options={"": 0}, width=88, css_classes=["second"])
+        self.first = pn.widgets.Select(options={"": 0}, width=88, css_classes=["first"])
+        self.pair = pn.Row(self.second, html("−", margin=(8, 0)), self.first, visible=False)
+        self.energy.param.watch(self._on_energy, "value")
+        self.follow.on_change("active", lambda attr, old, new: self._follow())
+        self.phases.param.watch(lambda _: self._paint("phases"), "value")
+        self.doubt.param.watch(self._on_doubt, "value")
+        for choice in (self.first, self.second):
+            choice.param.watch(lambda _: self._paint("doubt"), "value")
+
+    def tools(self) -> pn.viewable.Viewable:
+        """What dragging does, and back to the whole field."""
+        drag = RadioButtonGroup(labels=list(_DRAGS), active=0, name="drag")
+        kinds = [
+            [getattr(figure, kind) for figure in self.figures.values()]
+            for kind in ("zoom", "pan", "select", "lasso")
+        ]
+        drag.js_on_change("active", CustomJS(args={"tools": kinds}, code=_ACTIVATE))
+        whole = button("Whole field", self._show_whole)
+        clear = button("Remove drawing", self.drawn.clear)
+        words = html("Dragging on a map:", "small", margin=(9, 4))
+        return pn.Row(words, *(pn.pane.Bokeh(each, margin=(3, 4)) for each in (drag, whole, clear)))
+
+    def layout(self, instead: pn.viewable.Viewable) -> pn.viewable.Viewable:
+        """The maps in a row; ``instead`` may be shown in the place of the last one."""
+        above: dict[str, pn.viewable.Viewable] = {
+            "od": pn.Row(self.energy, self.follow),
+            "phases": self.phases,
+            "doubt": pn.Row(self.doubt, self.pair),
+        }
+        self.columns = {
+            name: pn.Column(
+                pn.Row(above[name], height=44),
+                self.meanings[name],
+                pn.pane.Bokeh(figure.plot, margin=0),
+                self.legends[name],
+                css_classes=["map", f"map-{name}"],
+            )
+            for name, figure in self.figures.items()
+        }
+        self._fit_widths()
+        return pn.Row(*self.columns.values(), instead)
+
+    def fit(self, frame_px: int) -> None:
+        """Use more or less of the screen."""
+        if frame_px == self.frame_px:
+            return
+        self.frame_px = frame_px
+        self._fit_widths()
+        if self.scene is not None:
+            self._place(self.scene)
+
+    @property
+    def column_px(self) -> int:
+        """Width of one map with its axis."""
+        return self.frame_px + MapFigure.BESIDE_PX
+
+    def _fit_widths(self) -> None:
+        for name, column in self.columns.items():
+            column.width = self.column_px
+            self.legends[name].width = self.meanings[name].width = self.column_px - 12
+        self.energy.width = self.column_px - 115
+        self.phases.width = self.column_px - 20
+        self._fit_doubt()
+
+    def _fit_doubt(self) -> None:
+        self.doubt.width = self.column_px - 20 - (232 if self.pair.visible else 0)
+
+    def show(self, scene: Scene) -> None:
+        """Show a scene; zoom, energy and the pixel that is kept stay if they can."""
+        self.scene = scene
+        if (scene.field, scene.specimen.shape) != self._shape:
+            self._shape = (scene.field, scene.specimen.shape)
+            self._place(scene)
+            self._show_whole()
+            self.drawn.clear()
+            self._pinned = None
+            self._mark("pin", None)
+            self._mark("hover", None)
+        self._offer_energies(scene)
+        self._follow()
+        for name in PLACES:
+            self._paint(name)
+        if self._pinned is not None:
+            self._on_pixel(scene, *self._pinned)
+
+    def _place(self, scene: Scene) -> None:
+        for figure in self.figures.values():
+            figure.place(scene.field, self.frame_px)
+
+    def _show_whole(self) -> None:
+        if self.scene is not None:
+            show_whole(self._ranges, self.scene.field)
+
+    def _offer_energies(self, scene: Scene) -> None:
+        last = len(scene.energies_ev) - 1
+        self.energy.param.update(end=max(last, 1), value=min(self.energy.value, last))
+        options = {f"{e:.2f} eV": k for k, e in enumerate(scene.energies_ev)}
+        if options == self.first.options:
+            return
+        for choice, default in ((self.first, 0), (self.second, (last + 1) // 2)):
+            known = choice.value <= last and len(choice.options) > 1
+            choice.param.update(options=options, value=choice.value if known else default)
+
+    def _follow(self) -> None:
+        if self.follow.active and self.scene is not None:
+            self.energy.value = self.scene.latest
+
+    def _on_energy(self, event: Any) -> None:
+        if self.scene is not None and event.new != self.scene.latest:
+            self.follow.active = False
+        self._paint("od")
+
+    def _on_doubt(self, event: Any) -> None:
+        self.pair.visible = event.new == "difference"
+        self._fit_doubt()
+        self._paint("doubt")
+
+    def _paint(self, name: str) -> None:
+        if self.scene is None:
+            return
+        layer = self._layer(self.scene, name)
+        self.figures[name].paint(for_screen(layer.image, self.scene.field))
+        self.legends[name].object = layer.legend
+        self.meanings[name].object = escape(layer.meaning)
+
+    def _layer(self, scene: Scene, name: str) -> Layer:
+        last = len(scene.energies_ev) - 1
+        if name == "od":
+            return od_layer(scene, min(self.energy.value, last))
+        if name == "phases":
+            return phase_layer(scene, self.phases.value)
+        pair = min(self.first.value, last), min(self.second.value, last)
+        return doubt_layer(scene, self.doubt.value, pair)
+
+    def _on_move(self, attr: str, old: list[Any], new: list[Any]) -> None:
+        if self._pinned is None and len(new) == 3:
+            self._look_at(float(new[1]), float(new[2]))
+
+    def _on_tap(self, name: str, x: float, y: float) -> None:
+        place = None if self.scene is None else self.scene.pixel_at(x, y)
+        self._pinned = None if place == self._pinned else place
+        self._mark("pin", self._pinned)
+        self._look_at(x, y)
+
+    def _look_at(self, x: float, y: float) -> None:
+        scene = self.scene
+        place = None if scene is None else scene.pixel_at(x, y)
+        self._mark("hover", place)
+        if scene is not None and place is not None:
+            self._on_pixel(scene, *place)
+
+    def _mark(self, name: str, place: tuple[int, int] | None) -> None:
+        where = [] if place is None or self.scene is None else [self.scene.centre_of(*place)]
+        self._marks[name].data = {"x": [x for x, _ in where], "y": [y for _, y in where]}
