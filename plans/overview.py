@@ -1,7 +1,5 @@
 """The plan of an overview: where the particles are, in a minute and at a small dose."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

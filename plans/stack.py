@@ -1,7 +1,5 @@
 """The plan of a stack: one image per photon energy, in one run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, Literal
 

@@ -30,6 +30,12 @@ def test_annotations_resolve_and_defaults_are_json(plan):
             json.dumps(parameter.default)
 
 
+@pytest.mark.parametrize("plan", OFFERED, ids=lambda plan: plan.__name__)
+def test_annotations_are_types_and_no_text_which_the_queue_server_cannot_check(plan):
+    parameters = inspect.signature(plan).parameters.values()
+    assert [p.name for p in parameters if isinstance(p.annotation, str)] == []
+
+
 @pytest.mark.slow
 def test_the_queue_server_lists_plans_and_devices_of_the_profile(tmp_path):
     pytest.importorskip("bluesky_queueserver", reason="needs bluesky-queueserver")
