@@ -60,13 +60,13 @@ class DocumentPublisher:
         allow_network: bool = False,
     ) -> None:
         self.address = checked_address(address, allow_network=allow_network)
-        zmq = _zmq()
+        zmq = zmq_or_hint()
         self._prefix = prefix
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
         self._socket.set(zmq.SNDHWM, MAX_WAITING)
         self._socket.set(zmq.LINGER, _LINGER_MS)
-        _attach(self._socket, self.address, bind)
+        attach(self._socket, self.address, bind)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Send one document."""
@@ -97,14 +97,14 @@ class DocumentReceiver:
     ) -> None:
         self.address = checked_address(address, allow_network=allow_network)
         self.n_refused = 0
-        zmq = _zmq()
+        zmq = zmq_or_hint()
         self._prefix = prefix
         self._has_warned = False
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         self._socket.set(zmq.SUBSCRIBE, b"")
-        _attach(self._socket, self.address, bind=False)
+        attach(self._socket, self.address, bind=False)
 
     def receive(self, timeout_s: float) -> tuple[str, dict[str, Any]] | None:
         """The next document; None if there is none in time, or one that is not for us."""
@@ -166,13 +166,14 @@ def dispatcher(address: str, *, allow_network: bool = False) -> Any:
     >>> results.start()                         # doctest: +SKIP
     """
     checked = checked_address(address, allow_network=allow_network)
-    _zmq()
+    zmq_or_hint()
     from bluesky.callbacks.zmq import RemoteDispatcher
 
     return RemoteDispatcher(checked, prefix=MAPS_PREFIX, deserializer=from_bytes)
 
 
-def _attach(socket: Any, address: str, bind: bool) -> None:
+def attach(socket: Any, address: str, bind: bool) -> None:
+    """Bind or connect; OSError names the address that cannot be used."""
     from zmq.error import ZMQError
 
     try:
@@ -181,7 +182,8 @@ def _attach(socket: Any, address: str, bind: bool) -> None:
         raise OSError(error.errno, f"{address} cannot be used ({error.strerror})") from error
 
 
-def _zmq() -> Any:
+def zmq_or_hint() -> Any:
+    """The module zmq; ImportError says what to install."""
     try:
         import msgpack  # noqa: F401
         import zmq

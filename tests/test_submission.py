@@ -1,0 +1,289 @@
+"""Choices leave the process: to the RunEngine's session, and to the queue of a RE Manager."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_up_maps import maps
+from proxy import free_ports, wait_for_port
+
+pytest.importorskip("zmq", reason="needs the extra stxm-live[zmq]")
+
+from stxm_live.chooser import RegionChooser
+from stxm_live.region import Region
+from stxm_live.serve import ChoiceServer, Queue, RemoteChooser
+from stxm_live.serve.wire import from_bytes, to_bytes
+
+FIRST = Region(
+    (2.2, 2.8), (-1.2, -1.8), nx=31, ny=31, dwell_ms=2.0, criterion="doubt", reason="why, 6 min"
+)
+SECOND = replace(FIRST, x_extent_um=(2.8, 3.4), expected_gain=12.5, minutes=6.0)
+
+
+@pytest.fixture
+def chooser():
+    limits_um = ((0.0, 10.0), (-5.0, 5.0))
+    with RegionChooser(suggest=lambda maps, scanned: [FIRST, SECOND], limits_um=limits_um) as it:
+        it.on_maps(maps())
+        while not it.is_ready:
+            time.sleep(0.01)
+        yield it
+
+
+@pytest.fixture
+def server(chooser):
+    with ChoiceServer(chooser, "127.0.0.1:0") as it:
+        yield it
+
+
+@pytest.fixture
+def remote(server):
+    return RemoteChooser(server.address)
+
+
+OTHER_PROCESS = """
+import sys
+from stxm_live.serve import RemoteChooser
+chooser = RemoteChooser(sys.argv[1])
+region = chooser.choose_box((2.9, 2.1), (-1.5, -1.0))
+print(region.nx, region.ny, region.dwell_ms)
+"""
+
+
+def test_a_choice_made_in_another_process_is_there(server, chooser):
+    command = [sys.executable, "-c", OTHER_PROCESS, server.address]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["41", "26", "2.0"]
+    assert chooser.claim().x_extent_um == (2.1, 2.9)
+
+
+def test_the_remote_chooser_shows_what_the_session_has(remote, chooser):
+    assert remote.suggestions == [FIRST, SECOND]
+    assert remote.stack == chooser.stack
+    assert remote.latest() is None
+    assert remote.take(2, stack=remote.stack) == SECOND
+    assert chooser.latest() == remote.latest() == SECOND
+    remote.withdraw()
+    assert chooser.latest() is None
+    assert remote.choose(FIRST) == FIRST
+    chooser.question = "zoom 1 of 3"
+    assert remote.question == "zoom 1 of 3"
+    chooser.refuse("fine x cannot go there")
+    assert remote.refused == "fine x cannot go there"
+
+
+def test_a_refusal_reaches_whoever_chose(remote, chooser):
+    with pytest.raises(ValueError, match="x from 3 to 12 um is beyond the limits, 0 to 10 um"):
+        remote.choose_box((3, 12), (0, 1))
+    with pytest.raises(ValueError, match="no size in y"):
+        remote.choose_box((3, 4), (1, 1), step_um=(0.1, 0.1))
+    with pytest.raises(ValueError, match="there is no suggestion 7"):
+        remote.take(7)
+    with pytest.raises(ValueError, match="chosen on the maps of run other"):
+        remote.take(1, stack=maps(run="other").key)
+    assert chooser.latest() is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"no msgpack \xc1",
+        b"\x80\x04K\x01.",
+        to_bytes({"do": "shutdown"}),
+        to_bytes({"do": "choose", "region": {"nx": 3}}),
+        to_bytes({"do": "choose", "region": [1, 2]}),
+        to_bytes({"do": "take", "k": [1]}),
+        to_bytes({"do": "take", "k": 1, "stack": "mine"}),
+        to_bytes({"do": "box", "x_um": [0, "1"], "y_um": [0, 1]}),
+        to_bytes({"do": "box", "x_um": [0, 1], "y_um": [0, 1], "step_um": "small"}),
+        to_bytes({"do": "box", "x_um": [0, 1], "y_um": [0, 1], "dwell_ms": -1}),
+        to_bytes({"do": "choose", "region": {"x_extent_um": [0, 1], "y_extent_um": [0, 1],
+                  "nx": float("inf"), "ny": 2, "dwell_ms": 1}}),
+    ],
+)  # fmt: skip
+def test_what_is_no_choice_is_refused_and_the_server_lives(server, remote, chooser, message):
+    import zmq
+
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.connect(server.address)
+        socket.send(message)
+        assert socket.poll(5000)
+        assert from_bytes(socket.recv())["refused"]
+        socket.close(linger=0)
+    assert chooser.latest() is None
+    assert remote.take(1) == FIRST
+
+
+def test_without_the_token_nothing_is_chosen(chooser):
+    with ChoiceServer(chooser, "127.0.0.1:0", token="four words of salt") as server:
+        for token in (None, "guessed"):
+            stranger = RemoteChooser(server.address, token=token)
+            with pytest.raises(ValueError, match="wrong token, or without one"):
+                stranger.take(1)
+        known = RemoteChooser(server.address, token="four words of salt")
+        assert known.take(1) == FIRST
+
+
+def test_a_session_that_is_gone_is_named():
+    remote = RemoteChooser(free_ports(1)[0], timeout_s=0.2)
+    with pytest.raises(TimeoutError, match=r"does not answer within 0\.2 s"):
+        remote.take(1)
+
+
+def test_choices_stay_on_this_machine(chooser):
+    with pytest.raises(ValueError, match="open to the network"):
+        ChoiceServer(chooser, "0.0.0.0:5580")
+    with pytest.raises(ValueError, match="open to the network"):
+        RemoteChooser("192.0.2.1:5580")
+    with pytest.raises(ValueError, match="open to the network"):
+        Queue("192.0.2.1:60615")
+
+
+def test_an_address_that_is_taken_is_named(server, chooser):
+    with pytest.raises(OSError, match="cannot be used"):
+        ChoiceServer(chooser, server.address)
+
+
+ARGUMENTS = {
+    "detector": "camera",
+    "energy": "energy",
+    "energies_ev": [515.6, 517.5],
+    "md": {"sample": "S1"},
+}
+
+
+def test_an_item_is_what_the_plan_takes_and_says_why():
+    item = Queue(arguments=ARGUMENTS).item(FIRST)
+    assert json.loads(json.dumps(item)) == item == {
+        "item_type": "plan",
+        "name": "stxm_stack",
+        "kwargs": {
+            "detector": "camera",
+            "energy": "energy",
+            "energies_ev": [515.6, 517.5],
+            "x_extent_um": [2.2, 2.8],
+            "y_extent_um": [-1.2, -1.8],
+            "nx": 31,
+            "ny": 31,
+            "dwell_ms": 2.0,
+            "region": "1",
+            "md": {
+                "sample": "S1",
+                "chosen": {"by": "person", "criterion": "doubt", "reason": "why, 6 min"},
+            },
+        },
+    }  # fmt: skip
+
+
+def test_a_queue_is_there_if_the_environment_names_one(monkeypatch):
+    monkeypatch.delenv("QSERVER_ZMQ_CONTROL_ADDRESS", raising=False)
+    assert Queue.configured(ARGUMENTS) is None
+    monkeypatch.setenv("QSERVER_ZMQ_CONTROL_ADDRESS", "tcp://127.0.0.1:60615")
+    assert Queue.configured(ARGUMENTS).address == "tcp://127.0.0.1:60615"
+
+
+def test_a_manager_that_is_gone_is_named():
+    with pytest.raises(TimeoutError, match="does the RE Manager run there"):
+        Queue(free_ports(1)[0], ARGUMENTS, timeout_s=0.2).submit(FIRST)
+
+
+STARTUP = """
+import numpy as np
+from bluesky import RunEngine
+from stxm_live import Recipe
+from stxm_live.plans import stxm_stack
+from stxm_live.sim.instrument import SimulatedMicroscope
+
+microscope = SimulatedMicroscope.with_particle(
+    Recipe.load("nvpf").reference_spectra, rng=np.random.default_rng(1), shape=(40, 50)
+)
+camera, energy = microscope.camera, microscope.energy
+RE = RunEngine({})
+"""
+
+
+PERMISSIONS = """
+user_groups:
+  root: {allowed_plans: [null], allowed_devices: [null]}
+  primary: {allowed_plans: [":.*"], allowed_devices: [":?.*:depth=5"]}
+"""
+
+
+@contextmanager
+def a_manager(folder):
+    """A real RE Manager on loopback with an environment of its own; its address."""
+    (folder / "permissions.yaml").write_text(PERMISSIONS)
+    control, info, redis = free_ports(3)
+    host, port = redis.split(":")
+    from fakeredis import TcpFakeServer
+
+    store = TcpFakeServer((host, int(port)), server_type="redis")
+    threading.Thread(target=store.serve_forever, daemon=True).start()
+    (folder / "startup.py").write_text(STARTUP)
+    log = (folder / "manager.log").open("w")
+    process = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("start-re-manager")),
+            *("--startup-script", str(folder / "startup.py")),
+            *("--existing-plans-devices", str(folder / "existing.yaml")),
+            *("--user-group-permissions", str(folder / "permissions.yaml")),
+            *("--zmq-control-addr", f"tcp://{control}", "--zmq-info-addr", f"tcp://{info}"),
+            *("--redis-addr", redis),
+        ],
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        start_new_session=True,
+    )
+    try:
+        wait_for_port(control)
+        yield control
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # asked kindly it waits for its worker
+        process.wait(20)
+        log.close()
+        store.shutdown()
+        store.server_close()
+
+
+@pytest.mark.slow
+def test_a_real_manager_takes_the_region_and_scans_it(tmp_path):
+    pytest.importorskip("bluesky_queueserver", reason="needs bluesky-queueserver")
+    pytest.importorskip("fakeredis", reason="needs fakeredis")
+    with a_manager(tmp_path) as address:
+        queue = Queue(address, ARGUMENTS, timeout_s=30)
+        assert queue.ask("environment_open", {})["success"]
+        until(lambda: queue.ask("status", {})["worker_environment_exists"])
+        until(lambda: is_idle(queue.ask("status", {})))
+        uid = queue.submit(FIRST)
+        with pytest.raises(ValueError, match=r"refuses the stack.*no_such_plan"):
+            replace(queue, plan="no_such_plan").submit(FIRST)
+        assert [item["item_uid"] for item in queue.ask("queue_get", {})["items"]] == [uid]
+        started = queue.ask("queue_start", {})
+        assert started["success"], started["msg"]
+        until(lambda: queue.ask("history_get", {})["items"])
+        (done,) = queue.ask("history_get", {})["items"]
+        assert done["item_uid"] == uid
+        assert done["result"]["exit_status"] == "completed", done["result"]["msg"]
+        assert len(done["result"]["run_uids"]) == 1
+
+
+def until(is_so, timeout_s=60.0):
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_idle(status):
+    return status["manager_state"] == status["worker_environment_state"] == "idle"
