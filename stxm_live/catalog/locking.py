@@ -29,6 +29,8 @@ def sole_writer(folder: Path | None, timeout_s: float | None = None) -> Iterator
     ------
     TimeoutError
         If another process still writes after ``timeout_s``, by default `TIMEOUT_S`.
+    OSError
+        If the folder cannot be written, such as on a full disk.
     """
     if folder is None:
         yield
@@ -40,6 +42,8 @@ def sole_writer(folder: Path | None, timeout_s: float | None = None) -> Iterator
         try:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise OSError(f"the catalogue in {folder} cannot be written ({error})") from error
             raise TimeoutError(
                 f"the catalogue in {folder} is locked by another process for more than "
                 f"{wait_s:g} s ({error})"

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ class RawWriter:
         self._changed = threading.Condition()
         self._ends: dict[str, Exception | None] = {}
         self._failures: dict[str, Exception] = {}
+        self._cut_off: dict[str, Exception] = {}
         self._runs: dict[str, _Run] = {}
         self._run_of: dict[str, str] = {}
         self._is_closed = False
@@ -125,17 +127,32 @@ class RawWriter:
             failures = dict(self._failures)
         if failures:
             uid, error = next(iter(failures.items()))
+            kept = (
+                f"its backup file {self._backup_path(uid)} ends early. Mend the cause and call "
+                if uid in self._cut_off
+                else f"its documents are kept in {self._backup_path(uid)}. Mend the cause and call "
+                "retry(), or call "
+            )
             raise RuntimeError(
-                f"run {uid[:8]} could not be stored in the catalogue ({error}); its documents are "
-                f"kept in {self._backup_path(uid)}. Mend the cause and call retry(), or call "
+                f"run {uid[:8]} could not be stored in the catalogue ({error}); {kept}"
                 "acknowledge() to go on without"
             ) from error
 
     def retry(self) -> None:
-        """Store the failed runs from their backup files; raises what goes wrong again."""
+        """Store the failed runs from their backup files; raises what goes wrong again.
+
+        A run whose backup file ends early is left as it is: `restore_run` would store it as one
+        that was aborted there.
+        """
         for uid in list(self._failures):
             if uid in self._runs:
                 raise RuntimeError(f"run {uid[:8]} is not over yet; retry when it is")
+            if uid in self._cut_off:
+                raise RuntimeError(
+                    f"run {uid[:8]} is not stored: its backup file {self._backup_path(uid)} ends "
+                    f"early ({self._cut_off[uid]}). Store what it has with "
+                    "stxm_live.catalog.restore_run(broker, file), or call acknowledge()"
+                )
             restore_run(self._broker, self._backup_path(uid))
             with self._changed:
                 self._ends[uid] = None
@@ -145,6 +162,7 @@ class RawWriter:
         """Let scans go on although runs failed; their backup files stay."""
         with self._changed:
             self._failures.clear()
+            self._cut_off.clear()
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until every document handed over so far has been worked on."""
@@ -239,7 +257,10 @@ class RawWriter:
         try:
             run.backup(name, doc)
         except (OSError, TypeError, ValueError) as error:
+            with suppress(OSError):  # what is left to write finds no room either
+                run.backup.close()
             run.backup = None
+            self._cut_off[uid] = error
             self._report(uid, "has no backup file any more", error)
 
     def _end(self, uid: str, run: _Run) -> None:
@@ -248,6 +269,8 @@ class RawWriter:
                 run.backup.delete()
             else:
                 run.backup.close()
+        if run.error is None:
+            self._cut_off.pop(uid, None)
         del self._runs[uid]
         self._run_of = {child: of for child, of in self._run_of.items() if of != uid}
         with self._changed:

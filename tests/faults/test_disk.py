@@ -1,0 +1,159 @@
+"""A file system that is really full: a small one in memory, which root may mount."""
+
+import logging
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from catalog_fixtures import EnergyImageDevice, stack_plan
+from made_up_maps import maps
+from particles import particle_counts, particle_scan
+
+from stxm_live import LivePhaseMapper
+from stxm_live.catalog import RawWriter, close_catalog, open_catalog
+from stxm_live.display.page import write_page
+from stxm_live.results import write_csv, write_nexus, write_tiff
+
+
+def mounted(folder, size):
+    """A file system of this size at the folder, or None without leave to mount one."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except FileNotFoundError:
+        return None
+    return folder if done.returncode == 0 else None
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = mounted(tmp_path / "disk", "32m")
+    if folder is None:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder):
+    """Take all the space that is left; the file that takes it."""
+    ballast = folder / "ballast"
+    with ballast.open("ab", buffering=0) as file:
+        for size in (2**20, 4096, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+    assert shutil.disk_usage(folder).free == 0
+    return ballast
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_no_scan_is_told_at_once_and_refuses_the_next_run(
+    small_disk, tmp_path, nvpf, RE, caplog
+):
+    counts, energies_ev, _ = particle_counts()
+    broker = open_catalog(small_disk / "runs")
+    told, told_after, ballast = [], [], []
+    writer = RawWriter(broker, on_error=lambda uid, error: told.append(str(error)))
+    RE.subscribe(writer)
+    writer.guard(RE)
+
+    def see(name, doc):
+        if name == "event" and doc["seq_num"] == 3:
+            writer.flush(60)
+            ballast.append(fill(small_disk))
+        elif name == "event" and doc["seq_num"] == 5:
+            writer.flush(60)
+            told_after.extend(told)
+
+    seeing = RE.subscribe(see)
+    with LivePhaseMapper(nvpf) as live, caplog.at_level(logging.CRITICAL):
+        RE.subscribe(live)
+        device = EnergyImageDevice(counts, energies_ev)
+        (uid,) = RE(stack_plan(device, particle_scan()))
+        RE.unsubscribe(seeing)
+        assert live.wait(uid, timeout_s=60).status == "complete"
+        writer.flush(60)
+        with pytest.raises(RuntimeError, match="could not be stored"):
+            writer.wait(uid, 60)
+        assert any("No space left on device" in text for text in told_after)
+        with pytest.raises(
+            RuntimeError, match=rf"run {uid[:8]}.*cannot be written \(.*disk is full"
+        ):
+            RE(stack_plan(device, particle_scan()))
+        assert device.reads == len(energies_ev)
+
+        ballast[0].unlink()
+        # what came after the disk was full is not in the backup file: it must not pass for whole
+        with pytest.raises(RuntimeError, match=rf"run {uid[:8]}.*backup.*ends early"):
+            writer.retry()
+        writer.acknowledge()
+        (again,) = RE(stack_plan(device, particle_scan()))
+        writer.wait(again, 60)
+        stored = broker[again].v2.v3["primary"]["counts"].read()
+        np.testing.assert_array_equal(stored, counts)
+    writer.close()
+    close_catalog(broker)
+
+
+@pytest.mark.slow
+def test_with_its_backup_on_another_disk_a_run_is_stored_when_there_is_room_again(
+    small_disk, tmp_path, RE, caplog
+):
+    counts, energies_ev, _ = particle_counts()
+    broker = open_catalog(small_disk / "runs")
+    writer = RawWriter(broker, backup_folder=tmp_path / "backup")
+    RE.subscribe(writer)
+    ballast = fill(small_disk)
+    with caplog.at_level(logging.CRITICAL):
+        (uid,) = RE(stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan()))
+        writer.flush(60)
+    with pytest.raises(RuntimeError, match="could not be stored"):
+        writer.preflight()
+    ballast.unlink()
+    writer.retry()
+    writer.preflight()
+    stored = broker[uid].v2.v3["primary"]["counts"].read()
+    np.testing.assert_array_equal(stored, counts)
+    writer.close()
+    close_catalog(broker)
+
+
+WRITERS = {
+    "nexus": lambda found, folder: write_nexus(found, folder / "maps.nxs"),
+    "csv": write_csv,
+    "tiff": write_tiff,
+    "page": lambda found, folder: write_page(found, folder / "maps.html"),
+}
+
+
+@pytest.mark.parametrize("what", WRITERS)
+def test_a_result_that_finds_no_room_leaves_what_was_there_and_nothing_half_written(
+    small_disk, what
+):
+    result, folder = maps(), small_disk / "results"
+    WRITERS[what](result, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    fill(small_disk)
+    with pytest.raises(OSError, match=r"cannot be written.*choose another folder"):
+        WRITERS[what](result, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_sink_that_finds_no_room_is_told_and_the_maps_are_there(small_disk, nvpf, RE, caplog):
+    counts, energies_ev, _ = particle_counts()
+    fill(small_disk)
+    told = []
+    with LivePhaseMapper(nvpf) as live, caplog.at_level(logging.CRITICAL):
+        live.add_sink(
+            on_maps=lambda found: write_nexus(found, small_disk / "maps.nxs"),
+            on_error=lambda uid, error: told.append(str(error)),
+        )
+        RE.subscribe(live)
+        (uid,) = RE(stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan()))
+        assert live.wait(uid, timeout_s=60).status == "complete"
+    assert all("No space left on device" in text for text in told)
+    assert told
