@@ -4,6 +4,7 @@ import numpy as np
 
 from stxm_live.cube import CubeView
 from stxm_live.phase_maps import PhaseMaps, Quality
+from stxm_live.progress import Progress
 from stxm_live.scan import StackScan
 from stxm_live.stack import StackKey
 
@@ -41,6 +42,12 @@ def cube(shape=(60, 80), names=NAMES, seed=0):
     return od.astype(np.float32), specimen, truth
 
 
+def drift():
+    """Shift of each image, in y and x, of shape (n_energies, 2)."""
+    k = np.arange(len(ENERGIES_EV))
+    return np.stack([0.2 * k, 0.8 * np.sin(k / 3)], axis=1)
+
+
 def scan(shape=(60, 80), extent_um=EXTENT_UM):
     return StackScan(
         shape=(len(ENERGIES_EV), *shape),
@@ -61,6 +68,7 @@ def view(
     mean = np.full(len(ENERGIES_EV), np.nan)
     mean[measured] = od[measured][:, specimen].mean(axis=1)
     far = latest >= 9
+    ambiguous = specimen & (np.indices(shape).sum(axis=0) % 7 == 0)
     values = {
         "key": StackKey((run,)),
         "scan": scan(shape, extent_um),
@@ -76,6 +84,12 @@ def view(
         "synthetic_references": True,
         "inseparable": () if far else ((names[0], names[1]), (names[-2], names[-1])),
         "provisional_index": truth if far else None,
+        "provisional_ambiguous": ambiguous if far else None,
+        "shifts_px": np.where(measured[:, None], drift(), np.nan),
+        "i0": np.where(measured, 1000.0 - 5 * np.arange(13), np.nan),
+        "i0_std": np.where(measured, 4.0, np.nan),
+        "mean_counts": 1000 * np.exp(-mean),
+        "progress": Progress(latest + 1, len(ENERGIES_EV), 30.0),
     }
     return CubeView(**{**values, **changes})
 
@@ -109,7 +123,7 @@ def maps(*, shape=(60, 80), names=NAMES, extent_um=EXTENT_UM, run="3f2a91bc7d", 
         "unidentified": specimen & (best < 0.9),
         "fractions": shares(initial, len(names)),
         "reference_od": references(names),
-        "shifts_px": np.zeros((len(ENERGIES_EV), 2)),
+        "shifts_px": drift(),
         "i0": np.full(len(ENERGIES_EV), 1000.0),
         "quality": Quality(
             "limited",

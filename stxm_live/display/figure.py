@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.display.layout import figure_size_in
+from stxm_live.display import scene
+from stxm_live.display.live_layout import SIZE_IN
+from stxm_live.display.notebook import NotebookPicture, draws_inline
 from stxm_live.display.palette import Palette
-from stxm_live.display.pictures import (
-    agg_figure,
-    folder_for_pictures,
-    safe_name,
-    save_png,
-)
-from stxm_live.display.raster import field_of
-from stxm_live.display.result_panels import draw_failure, draw_final, draw_growing, draw_waiting
+from stxm_live.display.pictures import agg_figure, folder_for_pictures, safe_name, save_png
+from stxm_live.display.scene import Scene
+from stxm_live.display.window import Window
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,21 +24,20 @@ if TYPE_CHECKING:
     from stxm_live.phase_maps import PhaseMaps
     from stxm_live.stack import StackKey
 
-
-class _Scene(NamedTuple):
-    """What is to be seen: how to draw it on an empty figure, and the shape of its maps."""
-
-    draw: Callable[[Figure], None]
-    aspect: float = 1.0
+_LOOK_S = 0.05
+"""How often a window looks for something new where no event loop runs."""
 
 
 class LiveFigure:
-    """Four panels that follow a stack: OD image, spectra, phase map, ambiguity.
+    """Six panels that follow a stack, and what they become when its maps are there.
 
-    Have it told with ``live.add_sink(figure)``. With a ``folder`` it writes a picture per energy
-    and one of the result, drawn on the thread that calls; `write_pictures` makes one of each
-    product. `show` opens a window as well (or instead): that is drawn on the thread that
-    called `show`, from the newest snapshot, and may be closed at any time.
+    The image at one energy; the phase map; the ambiguous pixels; the mean spectrum over the
+    references; drift, incident intensity and counts; which phases the energies so far tell apart,
+    and in the end where the scan's energy axis lies. Above stand verdict and time left.
+
+    Have it told with ``live.add_sink(figure, own_thread=True)``. With a ``folder`` it writes a
+    picture per energy and one of the result, drawn on the thread that calls; `write_pictures`
+    makes one of each product. `show` opens a window as well (or instead).
 
     Parameters
     ----------
@@ -51,13 +46,11 @@ class LiveFigure:
         stack in a subfolder named after the stack.
     palette : {"roma", "paper"}
     size_in : (float, float), optional
-        Width and height in inches; by default what suits the shape of the field.
+        Width and height in inches. On a small figure the text is smaller, too.
     dpi : int
 
     Attributes
     ----------
-    n_drawn : int
-        How often it was drawn.
     written : list of Path
         The pictures written so far.
 
@@ -77,46 +70,37 @@ class LiveFigure:
     ) -> None:
         self.folder = None if folder is None else folder_for_pictures(folder)
         self.written: list[Path] = []
-        self.n_drawn = 0
+        self._n_pictures = 0
         self._palette = palette
-        self._size_in, self._dpi = size_in, dpi
-        self._newest = _Scene(draw_waiting)
-        self._view: CubeView | None = None
+        self._size_in, self._dpi = size_in or SIZE_IN, dpi
+        self._newest = scene.waiting()
         self._first_key: StackKey | None = None
-        self._window: _Window | None = None
+        self._window: Window | None = None
+        self._notebook: NotebookPicture | None = None
+
+    @property
+    def n_drawn(self) -> int:
+        """How often it was drawn."""
+        return self._n_pictures + (0 if self._window is None else self._window.n_drawn)
 
     def on_cube(self, view: CubeView) -> None:
         """Show the newest image."""
-        self._view = view
         digits = max(2, len(str(len(view.energies_ev))))
         energy_ev = view.energies_ev[view.latest]
-        self._newest = _Scene(
-            partial(draw_growing, view=view, palette=self._palette),
-            field_of(view.scan.extent_um, view.specimen.shape).aspect,
-        )
-        self._draw(
-            self._folder_of(view.key), f"energy-{view.latest + 1:0{digits}d}-{energy_ev:.2f}eV.png"
-        )
+        name = f"energy-{view.latest + 1:0{digits}d}-{energy_ev:.2f}eV.png"
+        self._draw(scene.growing(view, self._palette), self._folder_of(view.key), name)
 
     def on_maps(self, maps: PhaseMaps) -> None:
         """Show a result."""
-        self._newest = _Scene(
-            partial(draw_final, maps=maps, palette=self._palette),
-            field_of(maps.extent_um, maps.specimen.shape).aspect,
-        )
-        self._draw(
-            self._folder_of(maps.key),
-            "maps.png" if maps.revision == 1 else f"maps-revision-{maps.revision}.png",
-        )
+        name = "maps.png" if maps.revision == 1 else f"maps-revision-{maps.revision}.png"
+        self._draw(scene.final(maps, self._palette), self._folder_of(maps.key), name)
 
     def on_error(self, uid: str, error: BaseException) -> None:
         """Show that the analysis of a run failed, and why."""
-        view = self._view if self._view is not None and uid in self._view.key.run_uids else None
-        self._newest = _Scene(
-            partial(draw_failure, uid=uid, error=error, view=view, palette=self._palette),
-            self._newest.aspect,
-        )
-        self._draw(self.folder, f"error-{safe_name(uid[:8])}.png")
+        view = self._newest.view
+        view = view if view is not None and uid in view.key.run_uids else None
+        failure = scene.failure(uid, error, view, self._palette)
+        self._draw(failure, self.folder, f"error-{safe_name(uid[:8])}.png")
 
     def image(self) -> NDArray[np.uint8]:
         """The newest picture, of shape (height, width, 4): red, green, blue, alpha."""
@@ -125,28 +109,42 @@ class LiveFigure:
         canvas.draw()
         return np.asarray(canvas.buffer_rgba()).copy()
 
-    def show(self, interval_ms: int = 250) -> None:
+    def show(self, interval_ms: int = 100) -> None:
         """Open a window that follows the scan; call it in the main thread.
 
-        While a RunEngine occupies the main thread, only matplotlib's Qt backends keep a window
-        alive (``%matplotlib qt``); with others it catches up when the scan ends.
+        It is drawn on that thread only, from the newest snapshot. It may be closed at any time;
+        pictures are written all the same, and `show` opens it again. A slider chooses the energy
+        of the image; with "follow" it is the newest one.
+
+        While a RunEngine occupies the main thread, Bluesky keeps windows of matplotlib's Qt
+        backends alive. For others, Tk and ``%matplotlib widget``, have it do so with
+        ``RunEngine(during_task=figure)``; without, they catch up when the scan ends. With
+        ``%matplotlib inline`` there is no window: a picture below the cell is replaced with each
+        image, without a slider.
 
         Raises
         ------
         RuntimeError
-            If matplotlib has no window to draw in.
+            If matplotlib has neither a window nor a notebook to draw in.
         """
-        if not self._has_window:
-            self._window = _Window(self, interval_ms)
+        if draws_inline():
+            self._notebook = NotebookPicture()
+            self._notebook.show(self._drawn(self._newest))
+        elif self._window is None or self._window.is_closed:
+            drawn_before = 0 if self._window is None else self._window.n_drawn
+            self._window = Window(lambda: self._newest, self._size_in, self._dpi, interval_ms)
+            self._n_pictures += drawn_before
+
+    def block(self, blocking_event: Event) -> None:
+        """Keep the window alive until an event is set: a ``during_task`` of the RunEngine."""
+        while not blocking_event.wait(_LOOK_S):
+            if self._window is not None:
+                self._window.flush_events()
 
     def close(self) -> None:
         """Close the window, if there is one."""
         if self._window is not None:
             self._window.close()
-
-    @property
-    def _has_window(self) -> bool:
-        return self._window is not None and not self._window.is_closed
 
     def _folder_of(self, key: StackKey) -> Path | None:
         if self.folder is None:
@@ -156,63 +154,20 @@ class LiveFigure:
             return self.folder
         return folder_for_pictures(self.folder / safe_name(str(key)))
 
-    def _size_of(self, scene: _Scene) -> tuple[float, float]:
-        return self._size_in or figure_size_in(2, 2, scene.aspect)
-
-    def _drawn(self, scene: _Scene) -> Figure:
-        figure = agg_figure(self._size_of(scene), self._dpi)
-        scene.draw(figure)
+    def _drawn(self, moment: Scene) -> Figure:
+        figure = agg_figure(self._size_in, self._dpi)
+        moment.draw(figure)
         return figure
 
-    def _draw(self, folder: Path | None, name: str) -> None:
-        """Write the newest picture, drawn on the calling thread; a window draws itself."""
-        if folder is not None:
-            save_png(self._drawn(self._newest), folder / name)
-            self.written.append(folder / name)
-            self.n_drawn += 1
-
-
-class _Window:
-    """A pyplot window and the timer that redraws it when there is something new."""
-
-    def __init__(self, source: LiveFigure, interval_ms: int) -> None:
-        import matplotlib.pyplot as plt
-        from matplotlib.backend_bases import TimerBase
-
-        self._source = source
-        self._shown: _Scene | None = None
-        self.is_closed = False
-        size_in = source._size_of(source._newest)
-        self.figure = plt.figure(figsize=size_in, dpi=source._dpi, facecolor="white")
-        self._timer = self.figure.canvas.new_timer(interval=interval_ms)
-        if type(self._timer) is TimerBase:
-            plt.close(self.figure)
-            raise RuntimeError(
-                f"matplotlib backend {plt.get_backend()!r} has no window; choose one before "
-                "(%matplotlib qt, or MPLBACKEND=QtAgg), or give LiveFigure a folder for pictures"
-            )
-        self.figure.canvas.mpl_connect("close_event", self._on_close)
-        self._timer.add_callback(self.poll)
-        self.poll()
-        self._timer.start()
-        plt.show(block=False)
-
-    def poll(self) -> None:
-        """Redraw if a newer snapshot has come; runs in the window's own thread."""
-        newest = self._source._newest
-        if self.is_closed or newest is self._shown:
+    def _draw(self, moment: Scene, folder: Path | None, name: str) -> None:
+        """Write a picture, drawn on the calling thread; a window draws itself."""
+        self._newest = moment
+        if folder is None and self._notebook is None:
             return
-        self._shown = newest
-        self.figure.clear()
-        newest.draw(self.figure)
-        self.figure.canvas.draw_idle()
-        self._source.n_drawn += 1
-
-    def close(self) -> None:
-        import matplotlib.pyplot as plt
-
-        plt.close(self.figure)
-
-    def _on_close(self, _event: Any) -> None:
-        self.is_closed = True
-        self._timer.stop()
+        figure = self._drawn(moment)
+        if folder is not None:
+            save_png(figure, folder / name)
+            self.written.append(folder / name)
+        if self._notebook is not None:
+            self._notebook.show(figure)
+        self._n_pictures += 1

@@ -64,9 +64,9 @@ def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
     """A bold title over a smaller second line, both flush left with the axes."""
     from stxm_live.display.palette import FAINT, INK
 
-    for text, size, weight, color, rise_pt in (
-        (title, 10.5, "bold", INK, 17),
-        (subtitle, 8.5, "normal", FAINT, 4),
+    for gid, text, size, weight, color, rise_pt in (
+        ("title", title, 10.5, "bold", INK, 17),
+        ("subtitle", subtitle, 8.5, "normal", FAINT, 4),
     ):
         ax.annotate(
             plain(text, 90),
@@ -80,6 +80,7 @@ def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
             fontweight=weight,
             color=color,
             annotation_clip=False,
+            gid=gid,
             **PLAIN,
         )
 

@@ -23,6 +23,7 @@ from stxm_live.display.raster import Extent, add_colorbar, draw_raster
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
     from matplotlib.patches import Patch
 
 
@@ -33,7 +34,8 @@ def draw_od_image(
     energy_ev: float,
     *,
     subtitle: str = "",
-) -> None:
+    bar_label: str = "optical density ln(I0/I)",
+) -> AxesImage:
     """The optical density at one energy in grey; pixels without a value are blue.
 
     Parameters
@@ -43,20 +45,36 @@ def draw_od_image(
     """
     import matplotlib as mpl
 
-    finite = od[np.isfinite(od)]
-    low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
+    low, high = grey_range(od)
     image = draw_raster(
         ax,
         od,
         extent_um,
         cmap=mpl.colormaps["gray"].with_extremes(bad=NO_DATA),
         vmin=low,
-        vmax=high if high > low else low + 1.0,
+        vmax=high,
     )
-    add_colorbar(ax, image, "optical density ln(I0/I)", extend="both")
-    missing = 1.0 - finite.size / od.size
-    note = f"{100 * missing:.1f} % of the pixels have no value (blue)" if missing else ""
-    set_titles(ax, f"Optical density at {energy_ev:.2f} eV", subtitle or note)
+    add_colorbar(ax, image, bar_label, extend="both")
+    set_titles(ax, od_title(energy_ev), subtitle or missing_in_words(od))
+    return image
+
+
+def od_title(energy_ev: float) -> str:
+    """The title of an image of one energy."""
+    return f"Optical density at {energy_ev:.2f} eV"
+
+
+def grey_range(od: NDArray[np.floating]) -> tuple[float, float]:
+    """The optical densities that are black and white: 0.5th and 99.5th percentile."""
+    finite = od[np.isfinite(od)]
+    low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
+    return float(low), float(high if high > low else low + 1.0)
+
+
+def missing_in_words(od: NDArray[np.floating]) -> str:
+    """How much of an image has no value; empty if all of it has."""
+    missing = 1.0 - float(np.isfinite(od).mean())
+    return f"{100 * missing:.1f} % of the pixels have no value (blue)" if missing else ""
 
 
 class Sureness(NamedTuple):
@@ -117,8 +135,8 @@ def draw_phase_map(
         rgb[shown] *= (DIMMEST + (1.0 - DIMMEST) * share)[:, None]
         entries += [
             (None, ""),
-            (_patch("white"), f"sure: {sureness.sure}"),
-            (_patch((DIMMEST,) * 3), f"dim: unsure, {sureness.unsure}"),
+            (patch("white"), f"sure: {sureness.sure}"),
+            (patch((DIMMEST,) * 3), f"dim: unsure, {sureness.unsure}"),
         ]
     draw_raster(ax, rgb, extent_um)
     set_titles(ax, title, subtitle)
@@ -136,7 +154,7 @@ def _phase_entries(
         counts = np.bincount(index[index >= 0].ravel(), minlength=len(phase_names))
         fractions = counts / max(1, counts.sum())
     return [
-        (_patch(color), f"{_percent(share)}  {name}")
+        (patch(color), f"{_percent(share)}  {name}")
         for color, share, name in zip(colors, fractions, phase_names, strict=True)
     ]
 
@@ -204,10 +222,10 @@ def draw_ambiguity(
     ):
         rgb[mask] = _rgb(color)
         if mask.any() or color != UNIDENTIFIED:
-            entries.append((_patch(color), f"{_percent(mask.sum() / counted)}  {label}"))
+            entries.append((patch(color), f"{_percent(mask.sum() / counted)}  {label}"))
     if invalid.any():
         rgb[invalid] = _rgb(INVALID)
-        entries.append((_patch(INVALID), f"{invalid.sum()} px  no valid spectrum"))
+        entries.append((patch(INVALID), f"{invalid.sum()} px  no valid spectrum"))
     if pair is not None and ambiguous.any():
         entries += [(None, ""), (None, "ambiguous between")]
         entries += [(None, line) for line in commonest_pairs(pair[:, ambiguous], phase_names)]
@@ -266,7 +284,8 @@ def draw_correlation(
     set_titles(ax, f"Correlation with {phase_name}", median)
 
 
-def _patch(color: Any) -> Patch:
+def patch(color: Any) -> Patch:
+    """A legend's square of a colour."""
     from matplotlib.patches import Patch
 
     return Patch(facecolor=color, edgecolor="#8a929c", linewidth=0.5)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stxm_live.display.energy_axis import energy_axis_panels
 from stxm_live.display.layout import figure_size_in, panel_axes
+from stxm_live.display.live_layout import SIZE_IN
 from stxm_live.display.palette import Palette, phase_colors
 from stxm_live.display.panels import (
     draw_correlation,
@@ -25,12 +26,12 @@ from stxm_live.display.panels import (
 from stxm_live.display.raster import field_of
 from stxm_live.display.result_panels import (
     draw_ambiguity_of_maps,
-    draw_final,
     draw_od_of_maps,
     draw_spectra_of_maps,
     method_in_words,
     write_result_header,
 )
+from stxm_live.display.six_panels import draw_final
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,8 +122,8 @@ def write_pictures(
 
 
 def summary_png_base64(maps: PhaseMaps) -> str:
-    """The four panels as a PNG in base64, for a notebook."""
-    figure = agg_figure(figure_size_in(2, 2, _aspect(maps)), dpi=80)
+    """The six panels as a PNG in base64, for a notebook."""
+    figure = agg_figure(SIZE_IN, dpi=72)
     draw_final(figure, maps)
     buffer = BytesIO()
     save_png(figure, buffer)

@@ -72,9 +72,8 @@ def draw_raster(ax: Axes, image: NDArray[Any], extent_um: Extent, **options: Any
         For `matplotlib.axes.Axes.imshow`.
     """
     field = field_of(extent_um, image.shape)
-    stride = -(-max(image.shape[:2]) // _LARGEST_SHOWN)
     artist = ax.imshow(
-        image[::stride, ::stride],
+        thinned(image),
         origin="lower",
         extent=field[:4],
         **{"interpolation": "nearest", **options},
@@ -89,6 +88,12 @@ def draw_raster(ax: Axes, image: NDArray[Any], extent_um: Extent, **options: Any
     if _NARROWEST < field.aspect < 1 / _NARROWEST:
         _add_scale_bar(ax, field.unit)
     return artist
+
+
+def thinned(image: NDArray[Any]) -> NDArray[Any]:
+    """Every second, third, ... row and column of an image with more than a screen can show."""
+    stride = -(-max(image.shape[:2]) // _LARGEST_SHOWN)
+    return image[::stride, ::stride]
 
 
 def style_axes(ax: Axes, x_label: str, y_label: str) -> None:

@@ -74,7 +74,7 @@ def draw_spectra(
         "references scaled to it (factor and constant)" if known.sum() > 1 else "",
     )
     title = "synthetic references" if synthetic else "references"
-    legend(ax, [*entries, (None, ""), (_on_light(mean), "specimen")], title)
+    legend(ax, [*entries, (None, ""), (on_light(mean), "specimen")], title)
 
 
 def scaled_to(
@@ -101,8 +101,8 @@ def scaled_to(
     return (float(x @ y) / power if power > 0 else 1.0) * values
 
 
-def _on_light(line: Line2D) -> Line2D:
-    """A white marker with an outline, so that it shows in a legend on white paper."""
+def on_light(line: Line2D) -> Line2D:
+    """For a legend on white paper: a bright line's marker with an outline."""
     from matplotlib.lines import Line2D
 
     return Line2D(
@@ -110,9 +110,9 @@ def _on_light(line: Line2D) -> Line2D:
         [],
         color=FAINT,
         linewidth=line.get_linewidth(),
-        marker="o",
+        marker=line.get_marker(),
         markersize=line.get_markersize(),
-        markerfacecolor="white",
+        markerfacecolor=line.get_color(),
         markeredgecolor=FAINT,
         markeredgewidth=0.8,
     )
@@ -150,7 +150,7 @@ def draw_separability(
     ax.set_xlim(-0.5, n - 1.5)
     ax.set_ylim(n - 0.5, 0.5)
     set_titles(
-        ax, "Can these energies tell the phases apart?", "1 − PCC of each pair of references"
+        ax, "Are the phases told apart?", "1 − PCC of each pair of references on these energies"
     )
     n_pairs = n * (n - 1) // 2
     entries: list[tuple[Any, str]] = [

@@ -1,0 +1,80 @@
+"""The image of one energy, which can be changed for that of another without drawing all anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.display.palette import AMBIGUOUS
+from stxm_live.display.panels import draw_od_image, grey_range, missing_in_words, od_title
+from stxm_live.display.raster import Extent, thinned
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class EnergyImage:
+    """The optical density at one energy, and a mark at that energy in the spectra.
+
+    Parameters
+    ----------
+    ax, spectra_ax : Axes
+    od : ndarray of shape (n_energies, ny, nx)
+    energies_ev : sequence of float
+    measured : ndarray of bool, shape (n_energies,)
+        The energies that can be shown.
+    extent_um : Extent
+    followed : int
+        The energy that is shown unless one is chosen.
+
+    Attributes
+    ----------
+    ax : Axes
+    shown : int
+        Index of the energy that is shown.
+    """
+
+    def __init__(
+        self,
+        ax: Axes,
+        spectra_ax: Axes,
+        od: NDArray[np.floating],
+        energies_ev: Sequence[float],
+        measured: NDArray[np.bool_],
+        extent_um: Extent,
+        followed: int,
+    ) -> None:
+        self.energies_ev = tuple(energies_ev)
+        self.measured = measured
+        self.followed = self.shown = followed
+        self.ax = ax
+        self._od = od
+        self._image = draw_od_image(
+            ax, od[followed], extent_um, energies_ev[followed], bar_label=""
+        )
+        self._titles = {str(text.get_gid()): text for text in ax.texts}
+        self._mark = spectra_ax.axvline(
+            energies_ev[followed], color=AMBIGUOUS, linewidth=0.9, linestyle=(0, (4, 3))
+        )
+
+    def nearest(self, energy_ev: float | None) -> int:
+        """Index of the measured energy nearest to one that was chosen; None: the followed one."""
+        if energy_ev is None or not self.measured.any():
+            return self.followed
+        known = np.flatnonzero(self.measured)
+        return int(known[np.argmin(np.abs(np.take(self.energies_ev, known) - energy_ev))])
+
+    def show(self, energy_ev: float | None) -> None:
+        """Show the measured energy nearest to this one; None: the followed one."""
+        k = self.nearest(energy_ev)
+        if k == self.shown:
+            return
+        self.shown = k
+        self._image.set_data(thinned(self._od[k]))
+        self._image.set_clim(*grey_range(self._od[k]))
+        self._titles["title"].set_text(od_title(self.energies_ev[k]))
+        self._titles["subtitle"].set_text(missing_in_words(self._od[k]))
+        self._mark.set_xdata([self.energies_ev[k]] * 2)

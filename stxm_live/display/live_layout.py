@@ -1,0 +1,203 @@
+"""Where things lie on the live figure: text of one size, and the rest for the panels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stxm_live.display.lettering import FONT, PLAIN, Entries, plain
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+
+SIZE_IN = (15.6, 8.9)
+"""Width and height at which text has its natural size."""
+
+CONTROL = "control"
+"""The gid of axes that hold no panel but a slider or a box; they stay when panels change."""
+
+# inches at the natural size, in order from left to right and from top to bottom
+_LEFT, _RIGHT = 0.75, 0.85
+_HEADER, _ABOVE, _BELOW_IMAGES, _BELOW_CURVES, _FOOTER = 1.08, 0.52, 0.82, 0.45, 0.38
+_IMAGES_SHARE = 0.4, 0.62
+"""Of the height that is left for panels, that of the images: at least and at most."""
+
+_SMALLEST, _LARGEST = 0.68, 2.0
+_MOST_STRIP_ROWS = 2
+
+Box = tuple[float, float, float, float]
+"""Left, bottom, width and height as parts of the figure."""
+
+
+class LiveAxes(NamedTuple):
+    """The axes of the six panels; the fifth has two."""
+
+    image: Axes
+    phases: Axes
+    ambiguity: Axes
+    spectra: Axes
+    drift: Axes
+    counts: Axes
+    energies: Axes
+
+
+def text_scale(figure: Figure) -> float:
+    """How large text is, relative to its natural size: smaller on a small figure."""
+    width, height = figure.get_size_inches()
+    return float(min(max(min(width / SIZE_IN[0], height / SIZE_IN[1]), _SMALLEST), _LARGEST))
+
+
+def live_axes(figure: Figure, aspect: float) -> LiveAxes:
+    """Images of this height over width above, curves below."""
+    images, curves = _rows(figure, aspect)
+    cells = [_cell(figure, column, *images) for column in range(3)]
+    cells.append(_cell(figure, 0, *curves))
+    left, bottom, width, height = _cell(figure, 1, *curves)
+    half = 0.46 * height
+    cells += [(left, bottom + height - half, width, half), (left, bottom, width, half)]
+    cells.append(_cell(figure, 2, *curves))
+    return LiveAxes(*(figure.add_axes(cell) for cell in cells))
+
+
+def slider_boxes(ax: Axes) -> tuple[Box, Box]:
+    """Where the slider lies, below the axes of an image, and the box to its right."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    scale = text_scale(figure)
+    left, bottom, width, _ = ax.get_position(original=True).bounds
+    figure_width, figure_height = figure.get_size_inches()
+    low = bottom - 0.8 * scale / figure_height
+    high = 0.26 * scale / figure_height
+    gap, side = 0.16 * scale / figure_width, 0.72 * scale / figure_width
+    return (left, low, width, high), (left + width + gap, low, side, high)
+
+
+def panel_width_in(figure: Figure) -> float:
+    """What a panel's titles may take, to the edge of its cell."""
+    return float(figure.get_figwidth() / 3 - (_LEFT + 0.1) * text_scale(figure))
+
+
+def _rows(figure: Figure, aspect: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Bottom and height of the images and of the curves, in inches."""
+    scale = text_scale(figure)
+    around = scale * (_HEADER + 2 * _ABOVE + _BELOW_IMAGES + _BELOW_CURVES + _FOOTER)
+    free = max(0.5, figure.get_figheight() - around)
+    needed = aspect * (figure.get_figwidth() / 3 - scale * (_LEFT + _RIGHT))
+    least, most = _IMAGES_SHARE
+    of_images = min(max(needed, least * free), most * free)
+    curves = scale * (_FOOTER + _BELOW_CURVES), free - of_images
+    return (sum(curves) + scale * (_ABOVE + _BELOW_IMAGES), of_images), curves
+
+
+def _cell(figure: Figure, column: int, bottom_in: float, height_in: float) -> Box:
+    scale = text_scale(figure)
+    figure_width, figure_height = figure.get_size_inches()
+    cell = figure_width / 3
+    return (
+        (column * cell + scale * _LEFT) / figure_width,
+        bottom_in / figure_height,
+        (cell - scale * (_LEFT + _RIGHT)) / figure_width,
+        height_in / figure_height,
+    )
+
+
+def phase_strip(figure: Figure, entries: Entries) -> Legend:
+    """One legend for all panels, in a row or two under the header."""
+    scale = text_scale(figure)
+    width, height = figure.get_size_inches()
+    shown = [(artist, plain(label, 26)) for artist, label in entries if label]
+    letters = sum(len(label) + 5 for _, label in shown)
+    room = int(width / (0.072 * scale))
+    n_rows = min(_MOST_STRIP_ROWS, -(-letters // room))
+    legend: Legend = figure.legend(
+        [artist for artist, _ in shown],
+        ["."] * len(shown),
+        loc="upper left",
+        bbox_to_anchor=(0.16 * scale / width, 1 - 0.71 * scale / height),
+        borderaxespad=0,
+        borderpad=0,
+        frameon=False,
+        ncol=max(1, -(-len(shown) // max(1, n_rows))),
+        handlelength=1.2,
+        handletextpad=0.5,
+        columnspacing=1.6,
+        labelspacing=0.3,
+        fontsize=9 * scale,
+    )
+    _write(legend, [label for _, label in shown], 9 * scale)
+    return legend
+
+
+def row_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
+    """A legend in a row above the axes, in place of the subtitle."""
+    for text in ax.texts:
+        if text.get_gid() == "subtitle":
+            text.set_text("")
+    return _legend(ax, entries, {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncol": 9})
+
+
+def inner_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
+    """A legend in the upper right corner, where there is nothing to be covered."""
+    return _legend(ax, entries, {"loc": "upper right", "labelcolor": "white"})
+
+
+def _legend(ax: Axes, entries: Entries, options: dict[str, Any]) -> Legend:
+    from matplotlib.lines import Line2D
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    size = 8.5 * text_scale(figure)
+    shown = [(artist, plain(label, 40)) for artist, label in entries if label]
+    with_symbols = any(artist is not None for artist, _ in shown)
+    legend = ax.legend(
+        [Line2D([], [], linestyle="none") if artist is None else artist for artist, _ in shown],
+        ["."] * len(shown),
+        borderaxespad=0.3,
+        borderpad=0,
+        frameon=False,
+        handlelength=1.1 if with_symbols else 0,
+        handletextpad=0.4 if with_symbols else 0,
+        columnspacing=0.8,
+        labelspacing=0.3,
+        fontsize=size,
+        **options,
+    )
+    _write(legend, [label for _, label in shown], size)
+    return legend
+
+
+def _write(legend: Legend, labels: list[str], size: float) -> None:
+    for text, label in zip(legend.get_texts(), labels, strict=True):
+        text.set_text(label)
+        text.update({"fontsize": size, **PLAIN})
+
+
+def fit_text(figure: Figure, axes: LiveAxes) -> None:
+    """Bring the text of all panels to the size of the figure; titles end where their cell does."""
+    scale, width_in = text_scale(figure), panel_width_in(figure)
+    for ax in axes:
+        for text in ax.texts:
+            if text.get_gid() in ("title", "subtitle"):
+                letter = 0.66 if text.get_gid() == "title" else 0.57
+                letter_in = letter * float(text.get_fontsize()) * scale / 72
+                text.set_text(plain(text.get_text(), max(8, int(width_in / letter_in))))
+    if scale == 1.0:
+        return
+    for ax in figure.axes:
+        if ax.get_gid() != CONTROL:
+            _scale_axes(ax, scale)
+
+
+def _scale_axes(ax: Axes, scale: float) -> None:
+    from matplotlib.text import Annotation
+    from matplotlib_scalebar.scalebar import ScaleBar
+
+    for text in (*ax.texts, ax.xaxis.label, ax.yaxis.label):
+        text.set_fontsize(float(text.get_fontsize()) * scale)
+        if isinstance(text, Annotation):
+            text.xyann = (text.xyann[0] * scale, text.xyann[1] * scale)
+    ax.tick_params(labelsize=8 * scale)
+    for artist in ax.artists:
+        if isinstance(artist, ScaleBar):
+            artist.font_properties = {"size": 8 * scale, "family": FONT}

@@ -1,0 +1,324 @@
+"""The six panels of the live figure, for a growing cube and for finished maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.display.beam_panel import draw_beam
+from stxm_live.display.energy_axis import axis_used, draw_axis_likelihood
+from stxm_live.display.energy_image import EnergyImage
+from stxm_live.display.lettering import Entries
+from stxm_live.display.live_header import write_live_header, write_remarks
+from stxm_live.display.live_layout import (
+    LiveAxes,
+    fit_text,
+    inner_legend,
+    live_axes,
+    phase_strip,
+    row_legend,
+)
+from stxm_live.display.palette import FAINT, VERDICT, Palette, phase_colors
+from stxm_live.display.panels import (
+    commonest_pairs,
+    draw_ambiguity,
+    draw_no_map_yet,
+    draw_phase_map,
+    patch,
+)
+from stxm_live.display.raster import field_of
+from stxm_live.display.result_panels import (
+    SYNTHETIC,
+    draw_final_map,
+    mean_spectrum,
+    remarks_on,
+    result_title,
+)
+from stxm_live.display.spectra import draw_separability, draw_spectra
+from stxm_live.progress import Progress
+from stxm_live.references import ReferenceSpectra
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from stxm_live.cube import CubeView
+    from stxm_live.phase_maps import PhaseMaps
+
+RUNNING = ("scan running", FAINT)
+
+
+def draw_waiting(figure: Figure) -> None:
+    """Before the first image."""
+    write_live_header(figure, "Waiting for the first image of a stack", "", FAINT)
+
+
+def draw_growing(
+    figure: Figure,
+    view: CubeView,
+    *,
+    palette: Palette = "roma",
+    detail: tuple[str, str] = RUNNING,
+) -> EnergyImage:
+    """A stack that is being measured.
+
+    Parameters
+    ----------
+    figure : Figure
+        An empty one; `stxm_live.display.live_layout.SIZE_IN` is its natural size.
+    view : CubeView
+    palette : {"roma", "paper"}
+    detail : (str, str)
+        The header's second line and its colour.
+    """
+    axes = live_axes(figure, field_of(view.scan.extent_um, view.specimen.shape).aspect)
+    colors = phase_colors(view.phase_names, view.colors, palette=palette)
+    strip = _Strip([(patch(c), name) for c, name in zip(colors, view.phase_names, strict=True)])
+    _draw_growing_maps(axes, view, colors, strip)
+    draw_spectra(
+        axes.spectra,
+        view.energies_ev,
+        view.mean_spectrum,
+        view.reference_od,
+        view.phase_names,
+        colors,
+        measured=view.measured,
+        synthetic=view.synthetic_references,
+        legend=strip.take_last,
+    )
+    nothing = np.full(len(view.energies_ev), np.nan)
+    draw_beam(
+        axes.drift,
+        axes.counts,
+        view.energies_ev,
+        np.stack([nothing, nothing], axis=1) if view.shifts_px is None else view.shifts_px,
+        nothing if view.i0 is None else view.i0,
+        nothing if view.mean_counts is None else view.mean_counts,
+        i0_std=view.i0_std,
+    )
+    usable = [e for e, known in zip(view.energies_ev, view.measured, strict=True) if known]
+    _draw_pairs(axes.energies, view.phase_names, view.energies_ev, view.reference_od, usable,
+                view.inseparable)  # fmt: skip
+    n_energies = len(view.energies_ev)
+    image = EnergyImage(
+        axes.image,
+        axes.spectra,
+        view.od,
+        view.energies_ev,
+        view.measured,
+        view.scan.extent_um,
+        view.latest,
+    )
+    phase_strip(figure, strip.entries)
+    progress = view.progress or Progress(int(view.measured.sum()), n_energies)
+    write_live_header(
+        figure,
+        f"{view.key}: energy {int(view.measured.sum())} of {n_energies}, "
+        f"{view.energies_ev[view.latest]:.2f} eV",
+        *detail,
+        progress=progress,
+    )
+    write_remarks(figure, SYNTHETIC if view.synthetic_references else "")
+    fit_text(figure, axes)
+    return image
+
+
+def _draw_growing_maps(
+    axes: LiveAxes, view: CubeView, colors: NDArray[np.float64], strip: _Strip
+) -> None:
+    """The provisional map and its ambiguity; before, the outline of the particle in both."""
+    extent = view.scan.extent_um
+    title = f"Provisional phase map, {int(view.measured.sum())} of {len(view.energies_ev)} energies"
+    if view.provisional_index is None:
+        draw_no_map_yet(
+            axes.phases, view.specimen, extent, view.inseparable, title=title, legend=_none
+        )
+    else:
+        draw_phase_map(
+            axes.phases,
+            view.provisional_index,
+            extent,
+            view.phase_names,
+            colors,
+            title=title,
+            subtitle="largest correlation so far; the final map may differ",
+            legend=strip.take,
+        )
+    if view.provisional_ambiguous is None:
+        title = "Ambiguity so far"
+        draw_no_map_yet(axes.ambiguity, view.specimen, extent, (), title=title, legend=_none)
+    else:
+        draw_ambiguity(
+            axes.ambiguity,
+            view.provisional_ambiguous,
+            view.specimen,
+            extent,
+            title="Ambiguity so far",
+            legend=_classes,
+        )
+
+
+def draw_final(figure: Figure, maps: PhaseMaps, *, palette: Palette = "roma") -> EnergyImage:
+    """A result: its map with its certainty as brightness, and what speaks for and against it.
+
+    ``figure`` is an empty one.
+    """
+    axes = live_axes(figure, field_of(maps.extent_um, maps.specimen.shape).aspect)
+    strip = _Strip([])
+    mean = mean_spectrum(maps)
+    draw_final_map(axes.phases, maps, palette=palette, legend=strip.take)
+    draw_ambiguity(
+        axes.ambiguity,
+        maps.ambiguous,
+        maps.specimen,
+        maps.extent_um,
+        unidentified=maps.unidentified,
+        valid=maps.valid,
+        title=_ambiguity_title(maps),
+        legend=_classes,
+    )
+    draw_spectra(
+        axes.spectra,
+        maps.energies_ev,
+        mean,
+        maps.reference_od,
+        maps.phase_names,
+        phase_colors(maps.phase_names, maps.colors, palette=palette),
+        synthetic=maps.synthetic_references,
+        legend=strip.take_last,
+    )
+    draw_beam(
+        axes.drift,
+        axes.counts,
+        maps.energies_ev,
+        maps.shifts_px,
+        maps.i0,
+        _mean_counts(maps),
+        i0_std=maps.i0_std,
+    )
+    _draw_energy_axis(axes.energies, maps)
+    image = EnergyImage(
+        axes.image,
+        axes.spectra,
+        maps.od,
+        maps.energies_ev,
+        np.ones(len(maps.energies_ev), dtype=bool),
+        maps.extent_um,
+        int(np.nanargmax(np.nan_to_num(mean, nan=-np.inf))),
+    )
+    phase_strip(figure, strip.entries)
+    write_live_header(
+        figure,
+        result_title(maps),
+        f"Quality {maps.quality}",
+        VERDICT[maps.quality.verdict],
+        status=maps.status,
+    )
+    write_remarks(figure, remarks_on(maps))
+    fit_text(figure, axes)
+    return image
+
+
+def draw_failure(
+    figure: Figure,
+    uid: str,
+    error: BaseException,
+    view: CubeView | None = None,
+    *,
+    palette: Palette = "roma",
+) -> EnergyImage | None:
+    """What went wrong, over the panels of the last image where there was one."""
+    detail = (f"analysis failed: {error}. The frames received are kept.", VERDICT["poor"])
+    if view is not None:
+        return draw_growing(figure, view, palette=palette, detail=detail)
+    write_live_header(figure, f"run {uid[:8]}", *detail)
+    return None
+
+
+class _Strip:
+    """Collects the entries of the one legend that all panels share."""
+
+    def __init__(self, entries: Entries) -> None:
+        self._phases = entries
+        self._others: Entries = []
+
+    def take(self, _ax: Axes, entries: Entries, _title: str) -> None:
+        """Phases with their shares, and what dim pixels mean."""
+        self._phases = entries
+
+    def take_last(self, _ax: Axes, entries: Entries, _title: str) -> None:
+        """Of the spectra, that of the specimen; the phases have their colours already."""
+        self._others = entries[-1:]
+
+    @property
+    def entries(self) -> Entries:
+        return [*self._phases, *self._others]
+
+
+def _none(_ax: Axes, _entries: Entries, _title: str) -> None:
+    """No legend: the title says it."""
+
+
+def _classes(ax: Axes, entries: Entries, title: str) -> None:
+    """A row with the classes of the ambiguity map, in short."""
+    short = {"no reference fits": "no fit", "no valid spectrum": "no spectrum"}
+    row: Entries = []
+    for artist, label in entries:
+        share, _, name = label.strip("\u2007").partition("  ")
+        row.append((artist, f"{share} {short.get(name, name)}"))
+    row_legend(ax, row, title)
+
+
+def _first_two(ax: Axes, entries: Entries, title: str) -> None:
+    """A legend of what has a symbol."""
+    inner_legend(ax, entries[:2], title)
+
+
+def _ambiguity_title(maps: PhaseMaps) -> str:
+    """Which two phases are most often too close."""
+    pairs = commonest_pairs(maps.ambiguous_pair[:, maps.ambiguous], maps.phase_names)
+    return f"Ambiguity, often {pairs[0].split('%  ')[1]}" if pairs else "Ambiguity"
+
+
+def _mean_counts(maps: PhaseMaps) -> NDArray[np.float64]:
+    """Mean counts of the specimen in each image, of shape (n_energies,)."""
+    counted = maps.specimen & maps.valid
+    if not counted.any():
+        return np.full(len(maps.energies_ev), np.nan)
+    transmitted = np.exp(-maps.od[:, counted]).mean(axis=1, dtype=np.float64)
+    return np.asarray(maps.i0 * transmitted)
+
+
+def _draw_energy_axis(ax: Axes, maps: PhaseMaps) -> None:
+    """Where the scan's energy axis lies; how far apart the references are if nobody looked."""
+    if maps.energy_axis is not None:
+        draw_axis_likelihood(ax, maps.energy_axis, axis_used(maps), legend=_first_two)
+        return
+    values = maps.provenance.get("recipe_values", {})
+    references = ReferenceSpectra(maps.phase_names, np.asarray(maps.energies_ev), maps.reference_od)
+    threshold = values.get("ambiguity_threshold", 0.005)
+    pairs = references.inseparable_pairs(maps.energies_ev, threshold)
+    _draw_pairs(
+        ax, maps.phase_names, maps.energies_ev, maps.reference_od, list(maps.energies_ev), pairs
+    )
+
+
+def _draw_pairs(
+    ax: Axes,
+    phase_names: tuple[str, ...],
+    energies_ev: tuple[float, ...],
+    reference_od: NDArray[np.float64],
+    usable_ev: list[float],
+    inseparable: Sequence[tuple[str, str]],
+) -> None:
+    """Which phases these energies tell apart."""
+    known = np.isfinite(reference_od).all(axis=0)
+    correlation = np.full(2 * (len(phase_names),), np.nan)
+    if known.sum() > 1:  # with a single energy, as in an overview, nothing correlates
+        energies = np.asarray(energies_ev)[known]
+        references = ReferenceSpectra(phase_names, energies, reference_od[:, known])
+        correlation = references.correlation([e for e in usable_ev if e in set(energies)])
+    draw_separability(ax, correlation, inseparable, phase_names, legend=inner_legend)

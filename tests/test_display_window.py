@@ -1,0 +1,203 @@
+import threading
+import time
+from dataclasses import replace
+
+import made_up_backend
+import made_up_maps as made_up
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from stxm_live.display import LiveFigure
+from stxm_live.display.live_header import TIME_LEFT
+
+
+@pytest.fixture(scope="module")
+def result():
+    return made_up.maps()
+
+
+@pytest.fixture
+def ring():
+    """pyplot with windows that nobody sees; gives the function that rings their timers."""
+    import matplotlib.pyplot as plt
+
+    before = plt.get_backend()
+    plt.switch_backend("module://made_up_backend")
+    made_up_backend.TIMERS.clear()
+    yield made_up_backend.ring
+    plt.close("all")
+    plt.switch_backend(before)
+
+
+@pytest.fixture
+def live(ring):
+    """A figure with an open window and no image yet."""
+    figure = LiveFigure(dpi=40)
+    figure.show()
+    return figure
+
+
+def title(live):
+    """Title of the image that is shown."""
+    return next(t.get_text() for ax in live._window.figure.axes for t in ax.texts
+                if t.get_text().startswith("Optical density"))  # fmt: skip
+
+
+def slide_to(live, k):
+    live._window._slider._slider.set_val(k)
+
+
+def click_follow(live):
+    live._window._slider._follow.set_active(0)
+
+
+def test_a_window_shows_the_newest_snapshot_when_its_timer_rings(live, ring):
+    drawn = live.n_drawn
+    worker = threading.Thread(target=lambda: [live.on_cube(made_up.view(k)) for k in (2, 3, 4)])
+    worker.start()
+    worker.join()
+    assert live.n_drawn == drawn  # nothing is drawn on the worker's thread
+    ring()
+    ring()
+    assert live.n_drawn == drawn + 1
+    assert title(live) == "Optical density at 517.50 eV"
+
+
+def test_the_slider_shows_an_earlier_image_and_follow_the_newest_again(live, ring):
+    live.on_cube(made_up.view(4))
+    ring()
+    slide_to(live, 1)
+    assert title(live) == "Optical density at 513.20 eV"
+    image = live._window._image.ax.images[0].get_array()
+    np.testing.assert_array_equal(image, made_up.view(4).od[1])
+    live.on_cube(made_up.view(5))
+    ring()
+    assert title(live) == "Optical density at 513.20 eV"
+    click_follow(live)
+    assert title(live) == "Optical density at 518.30 eV"
+    live.on_cube(made_up.view(6))
+    ring()
+    assert title(live) == "Optical density at 519.20 eV"
+
+
+def test_an_image_that_was_chosen_stays_when_the_maps_come(live, ring, result):
+    live.on_cube(made_up.view(12))
+    ring()
+    slide_to(live, 9)
+    live.on_maps(result)
+    ring()
+    assert title(live) == "Optical density at 525.00 eV"
+
+
+def test_the_slider_stops_at_images_that_are_there(live, ring):
+    measured = np.isin(np.arange(13), [0, 4, 9])
+    live.on_cube(replace(made_up.view(9), measured=measured))
+    ring()
+    slide_to(live, 6)
+    assert title(live) in ("Optical density at 517.50 eV", "Optical density at 525.00 eV")
+
+
+def test_follow_that_is_switched_off_keeps_the_image_it_stands_at(live, ring):
+    live.on_cube(made_up.view(3))
+    ring()
+    click_follow(live)
+    live.on_cube(made_up.view(4))
+    ring()
+    assert title(live) == "Optical density at 516.60 eV"
+
+
+def test_a_chosen_energy_that_a_new_stack_lacks_is_that_next_to_it(live, ring):
+    live.on_cube(made_up.view(12))
+    ring()
+    slide_to(live, 12)
+    live.on_cube(made_up.view(0, run="another"))
+    ring()
+    assert title(live) == "Optical density at 505.00 eV"
+
+
+def test_the_time_left_goes_on_while_no_image_comes(live, ring):
+    live.on_cube(made_up.view(4))
+    ring()
+    late = replace(live._newest, came_s=time.monotonic() - 600)
+    live._window._shown = (late, *live._window._shown[1:])
+    live._newest = late
+    ring()
+    (text,) = [t for t in live._window.figure.texts if t.get_gid() == TIME_LEFT]
+    assert text.get_text() == "no image for 10 min; about 4 min left"
+
+
+def test_a_window_that_was_made_smaller_has_smaller_text(live, ring):
+    live.on_cube(made_up.view(4))
+    ring()
+    figure = live._window.figure
+    before = {t.get_text(): t.get_fontsize() for t in figure.findobj(Text) if t.get_gid()}
+    figure.set_size_inches(8, 6)
+    ring()
+    after = {t.get_text(): t.get_fontsize() for t in figure.findobj(Text) if t.get_gid()}
+    shared = before.keys() & after.keys()
+    assert len(shared) > 5
+    assert all(after[text] < 0.8 * before[text] for text in shared)
+    assert len([ax for ax in figure.axes if ax.get_gid() == "control"]) == 2
+
+
+def test_a_closed_window_stops_its_timer_and_may_be_opened_again(live, ring):
+    import matplotlib.pyplot as plt
+
+    first = live._window
+    first.figure.canvas.callbacks.process("close_event", None)
+    plt.close("all")
+    live.on_cube(made_up.view(4))
+    drawn = live.n_drawn
+    ring()
+    assert live.n_drawn == drawn
+    live.show()
+    assert live.n_drawn == drawn + 1
+    assert title(live) == "Optical density at 517.50 eV"
+    live.close()
+
+
+def test_showing_it_twice_opens_one_window(live):
+    window = live._window
+    live.show()
+    assert live._window is window
+
+
+def test_a_failure_without_an_image_hides_the_slider(live, ring):
+    live.on_cube(made_up.view(4))
+    ring()
+    live.on_error("another run", ValueError("no frames"))
+    ring()
+    assert not any(ax.get_visible() for ax in live._window.figure.axes)
+    live.on_cube(made_up.view(4))
+    ring()
+    assert all(ax.get_visible() for ax in live._window.figure.axes)
+
+
+def test_it_keeps_its_window_alive_while_a_runengine_is_busy(live):
+    """As ``RunEngine(during_task=figure)`` does, without the timers of an event loop."""
+    done = threading.Event()
+    live.on_cube(made_up.view(4))
+    threading.Timer(0.2, done.set).start()
+    live.block(done)
+    assert title(live) == "Optical density at 517.50 eV"
+
+
+def test_a_window_and_a_folder_work_side_by_side(ring, tmp_path):
+    live = LiveFigure(tmp_path, dpi=40)
+    live.show()
+    live.on_cube(made_up.view(4))
+    ring()
+    assert len(live.written) == 1
+    assert live.n_drawn == 3  # window waiting, file, window
+
+
+def test_a_backend_without_windows_is_named():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_backend()
+    plt.switch_backend("agg")
+    with pytest.raises(RuntimeError, match=r"backend 'agg' has no window.*folder"):
+        LiveFigure().show()
+    assert plt.get_fignums() == []
+    plt.switch_backend(before)
