@@ -3,7 +3,15 @@
 from stxm_live.plans.choose import wait_for_region
 from stxm_live.plans.explore import explore
 from stxm_live.plans.maps import wait_for_maps
+from stxm_live.plans.optimizer import RegionOptimizer
 from stxm_live.plans.overview import stxm_overview
 from stxm_live.plans.stack import stxm_stack
 
-__all__ = ["explore", "stxm_overview", "stxm_stack", "wait_for_maps", "wait_for_region"]
+__all__ = [
+    "RegionOptimizer",
+    "explore",
+    "stxm_overview",
+    "stxm_stack",
+    "wait_for_maps",
+    "wait_for_region",
+]

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
-import bluesky.plan_stubs as bps
 from bluesky.utils import MsgGenerator
 
 from stxm_live.chooser import RegionChooser
+from stxm_live.plans.waiting import until
 from stxm_live.region import Region
-
-_POLL_S = 0.1
 
 
 def wait_for_region(
@@ -39,17 +35,19 @@ def wait_for_region(
     Region or None
         None if nobody chose and there is no default, or no such suggestion.
     """
+    claimed: list[Region | None] = []
+
+    def is_chosen() -> bool:
+        claimed.append(chooser.claim())
+        return claimed[-1] is not None
+
     chooser.question = question
     try:
-        for _ in range(math.ceil(timeout_s / _POLL_S)):
-            if (region := chooser.claim()) is not None:
-                return region
-            yield from bps.checkpoint()  # a resumed plan does not wait all over again
-            yield from bps.sleep(_POLL_S)
-        region = chooser.claim()
+        if (yield from until(is_chosen, timeout_s)):
+            return claimed[-1]
     finally:
         chooser.question = ""
-    if region is not None or not isinstance(default, int):
-        return default if region is None else region
+    if not isinstance(default, int):
+        return default
     suggestions = chooser.suggestions
     return suggestions[default - 1] if 1 <= default <= len(suggestions) else None

@@ -19,12 +19,11 @@ from stxm_live.plans.choose import wait_for_region
 from stxm_live.plans.limits import check_limits, check_region
 from stxm_live.plans.maps import wait_for_maps
 from stxm_live.plans.stack import stxm_stack
+from stxm_live.plans.waiting import until
 from stxm_live.region import Region
 from stxm_live.scan import StackScan
 
 logger = logging.getLogger("stxm_live")
-
-_POLL_S = 0.1
 
 
 def explore(
@@ -176,7 +175,7 @@ class _Exploration:
         A zoom that specimen fills has no I0 of its own, and the next question is asked on the
         overview all the same.
         """
-        yield from _until(lambda: self.live.status(uid).is_done, self.maps_timeout_s)
+        yield from until(lambda: self.live.status(uid).is_done, self.maps_timeout_s)
         status = self.live.status(uid)
         if not status.is_done or status.error is not None:
             problem = status.error or f"not there after {self.maps_timeout_s:g} s"
@@ -190,7 +189,7 @@ class _Exploration:
     def _choice(self, ask: _Asking, question: str) -> MsgGenerator[tuple[Region | None, str]]:
         """The region to scan next and who chose it; without one, why."""
         if ask.auto:
-            yield from _until(self._has_suggestions, self.maps_timeout_s)
+            yield from until(self._has_suggestions, self.maps_timeout_s)
         while True:
             region = yield from wait_for_region(
                 self.chooser, timeout_s=0 if ask.auto else ask.timeout_s, question=question
@@ -206,7 +205,7 @@ class _Exploration:
         """The first suggestion from the default on that is within reach."""
         if ask.default is None:
             return None, f"nobody chose a region within {ask.timeout_s:g} s"
-        yield from _until(self._has_suggestions, self.maps_timeout_s)
+        yield from until(self._has_suggestions, self.maps_timeout_s)
         problem = self.chooser.no_suggestions or f"there is no suggestion {ask.default}"
         for region in self.chooser.suggestions[ask.default - 1 :]:
             problem = yield from self.out_of_reach(region)
@@ -216,15 +215,6 @@ class _Exploration:
 
     def _has_suggestions(self) -> bool:
         return self.chooser.is_ready
-
-
-def _until(is_so: Callable[[], bool], timeout_s: float) -> MsgGenerator[None]:
-    """Wait until something is so, or for the time."""
-    for _ in range(round(timeout_s / _POLL_S)):
-        if is_so():
-            return
-        yield from bps.checkpoint()
-        yield from bps.sleep(_POLL_S)
 
 
 def _out_of_reach(

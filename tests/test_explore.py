@@ -10,7 +10,7 @@ from run_engines import a_run_engine
 
 from stxm_live.chooser import RegionChooser
 from stxm_live.live import LivePhaseMapper
-from stxm_live.plans import explore
+from stxm_live.plans import RegionOptimizer, explore, stxm_stack
 from stxm_live.region import Region
 from stxm_live.scan import StackScan
 from stxm_live.sim.instrument import SimulatedMicroscope
@@ -311,3 +311,40 @@ def test_a_choice_for_an_earlier_sample_is_not_scanned_in_the_next_exploration(s
     session.engine(session.plan(n_zooms=1, choice_timeout_s=0.2))
     assert len(session.starts) == 2
     assert "is void: there are maps of" in session.chooser.refused
+
+
+def test_bluesky_adaptive_takes_the_regions_as_its_points(session):
+    adaptive = pytest.importorskip("bluesky_adaptive", reason="needs bluesky-adaptive 1.x")
+    from bluesky_adaptive.protocols import OptimizationProblem, Optimizer
+
+    def record(region):
+        return stxm_stack(
+            session.scope.camera,
+            session.scope.energy,
+            energies_ev=session.energies_ev,
+            **region.plan_arguments(),
+        )
+
+    (uid,) = session.engine(record(OVERVIEW))
+    maps = session.live.wait(uid, timeout_s=30)
+    until(lambda: session.chooser.is_ready)
+    session.docs.clear()
+    session.chooser.take(2)
+    zooms = RegionOptimizer(session.chooser, session.live, record)
+    assert isinstance(zooms, Optimizer)
+    problem = OptimizationProblem(zooms, [], [], zooms.evaluate, zooms.acquire)
+    with session.chooser.exploring(maps):
+        session.engine(adaptive.optimize(problem, iterations=2))
+    scans = [StackScan.from_start(start) for start in session.starts if "stxm" in start]
+    chosen = [THIRDS[1], THIRDS[0]]  # the person's first, then the best suggestion
+    assert [scan.x_extent_um for scan in scans] == [region.x_extent_um for region in chosen]
+    assert [outcome["_id"] for outcome in zooms.outcomes] == [0, 1]
+    table = [doc["data"] for name, doc in session.docs if name == "event" and "x_um" in doc["data"]]
+    assert [row["x_um"] for row in table] == pytest.approx([0.0, -0.6])
+    assert {doc["exit_status"] for doc in session.stops} == {"success"}
+
+
+def test_an_optimizer_without_suggestions_says_why(session):
+    zooms = RegionOptimizer(session.chooser, session.live, lambda region: iter(()))
+    with pytest.raises(ValueError, match="there are no maps to choose on yet"):
+        zooms.suggest(1)
