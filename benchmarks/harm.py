@@ -3,6 +3,7 @@
     python benchmarks/harm.py [--repeats 7] [--side 512]   what a paced scan loses by it
     python benchmarks/harm.py --kill                       SIGKILL at each of 13 energies
     python benchmarks/harm.py --faults 20000               mutated streams, see tests/faults
+    python benchmarks/harm.py --images 10000               memory while so many images go through
 
 The paced scans run under a RunEngine with simulated counts, 0.5 s an image or 0.1 s a line of 150
 points, without a callback and with one, in turn.
@@ -38,6 +39,7 @@ from stxm_live.serve import publisher
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "faults"))
 
+from growth import Memory, fed
 from proxy import Results, ServerProcess, a_proxy, free_ports
 
 IMAGE_S, LINE_S = 0.5, 0.1
@@ -54,6 +56,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="the median counts")
     parser.add_argument("--kill", action="store_true", help="kill the process instead")
     parser.add_argument("--faults", type=int, help="so many mutated streams instead")
+    parser.add_argument(
+        "--images", type=int, help="so many small images through one mapper instead"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the mutations")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
@@ -61,6 +66,9 @@ def main() -> None:
         report_faults(arguments.faults, arguments.seed)
         return
     recipe = Recipe.load("nvpf")
+    if arguments.images:
+        report_growth(recipe, arguments.images)
+        return
     cube = simulated_counts(recipe, arguments.side)
     rows = list(kill_rows(recipe, cube) if arguments.kill else harm_rows(recipe, cube, arguments))
     table = Table("figure", "measured", "beside it", "target", title="harm to a scan")
@@ -373,6 +381,24 @@ def report_faults(n_streams: int, seed: int) -> None:
     print(f"{len(faults)} scans disturbed, frames lost or faults not told")
     for fault in faults[:50]:
         print("  ", fault[:300])
+
+
+def report_growth(recipe: Recipe, n_images: int) -> None:
+    """Memory of the process while stacks go through one mapper, one after the other."""
+    table = Table("images", "RSS / MiB", "blocks", "threads", "files", title="one mapper")
+    readings: list[Memory] = []
+    for memory in fed(recipe, n_images, every=max(1, n_images // 20)):
+        readings.append(memory)
+        table.add_row(*map(str, memory))
+    Console(width=100).print(table)
+    settled = readings[len(readings) // 5]
+    print(
+        f"from image {settled.n_images} to {readings[-1].n_images}: "
+        f"{readings[-1].rss_mib - settled.rss_mib:+.1f} MiB, "
+        f"{readings[-1].n_blocks - settled.n_blocks:+d} blocks, "
+        f"{readings[-1].n_threads - settled.n_threads:+d} threads, "
+        f"{readings[-1].n_files - settled.n_files:+d} files"
+    )
 
 
 if __name__ == "__main__":
