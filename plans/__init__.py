@@ -1,5 +1,6 @@
 """Bluesky plans of stxm_live; the folder is the package ``stxm_live.plans``."""
 
+from stxm_live.plans.adaptive import stxm_stack_adaptive
 from stxm_live.plans.choose import wait_for_region
 from stxm_live.plans.explore import explore
 from stxm_live.plans.maps import wait_for_maps
@@ -12,6 +13,7 @@ __all__ = [
     "explore",
     "stxm_overview",
     "stxm_stack",
+    "stxm_stack_adaptive",
     "wait_for_maps",
     "wait_for_region",
 ]

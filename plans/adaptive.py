@@ -1,0 +1,177 @@
+"""The plan of a stack that skips the energies which would tell little."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import bluesky.plan_stubs as bps
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import MsgGenerator
+
+from stxm_live.advisor import Advice, EnergyAdvisor
+from stxm_live.plans.beam import with_closed_shutter
+from stxm_live.plans.recording import Recording
+
+logger = logging.getLogger("stxm_live")
+
+_POLL_S = 0.02
+
+
+def stxm_stack_adaptive(
+    detector: Readable,
+    energy: Movable,
+    y_axis: Movable | None = None,
+    *,
+    advisor: EnergyAdvisor,
+    energies_ev: Sequence[float],
+    x_extent_um: tuple[float, float],
+    y_extent_um: tuple[float, float],
+    nx: int,
+    ny: int,
+    any_order: bool = False,
+    advice_timeout_s: float = 2.0,
+    dwell_ms: float = 1.0,
+    mode: Literal["image", "line"] = "image",
+    shutter: Movable | None = None,
+    monitors: Sequence[Readable] = (),
+    data_field: str | None = None,
+    i0_field: str | None = None,
+    region: str = "1",
+    polarization: str = "",
+    group_uid: str | None = None,
+    parent: str | None = None,
+    md: dict[str, Any] | None = None,
+) -> MsgGenerator[str]:
+    """Record images at those of the energies that are worth it; returns the run's uid.
+
+    After each image the plan asks the advisor how sure the labels are and which of the energies
+    left would add to that; the shutter is closed meanwhile. It skips the others, and ends when
+    none is left, or when the target certainty of the recipe's [adaptive] table is reached. The
+    minimum set of `EnergyAdvisor.minimum` is measured in any case. When no advice comes in time,
+    or when there can be none, all energies that are left are measured, with a warning.
+
+    Parameters
+    ----------
+    detector, energy, y_axis, x_extent_um, y_extent_um, nx, ny, dwell_ms, mode, shutter, monitors
+        As for `stxm_stack`, and so are ``data_field`` to ``md``.
+    advisor : EnergyAdvisor
+        Of a mapper that is subscribed to the RunEngine.
+    energies_ev : sequence of float
+        All that may be measured, in the order of the scan; the first is measured always.
+    any_order : bool
+        Whether the monochromator may go back: then the minimum set comes first, and after it
+        what is most useful. Otherwise the order stays as it is, and what is passed is skipped.
+    advice_timeout_s : float
+        How long to wait for the advice on an image.
+
+    Raises
+    ------
+    ValueError
+        Before anything moves, as for `stxm_stack`, for all energies, and if there is no minimum
+        set.
+    """
+    recording = Recording.of(
+        detector,
+        energy,
+        y_axis,
+        energies_ev=energies_ev,
+        nx=nx,
+        ny=ny,
+        mode=mode,
+        monitors=monitors,
+        data_field=data_field,
+        x_extent_um=x_extent_um,
+        y_extent_um=y_extent_um,
+        dwell_ms=dwell_ms,
+        i0_field=i0_field,
+        region=region,
+        polarization=polarization,
+        group_uid=group_uid,
+        parent=parent,
+        skipping="any-order" if any_order else "in-order",
+    )
+    yield from recording.check()
+    advisor.minimum(recording.scan.energies_ev)
+    choosing = _Choosing(recording, advisor, shutter, advice_timeout_s, any_order)
+    return (
+        yield from recording.run(
+            choosing.images, plan_name="stxm_stack_adaptive", shutter=shutter, md=md
+        )
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Choosing:
+    """Records one energy after the other and asks in between."""
+
+    recording: Recording
+    advisor: EnergyAdvisor
+    shutter: Movable | None
+    timeout_s: float
+    any_order: bool
+
+    def images(self, uid: str) -> MsgGenerator[None]:
+        """The images of the run; the advice on others is not its own."""
+        announced = self.recording.scan.energies_ev
+        required = self.advisor.minimum(announced)
+        yield from self.recording.prepare()
+        energy_ev: float | None = announced[0]
+        left, wanted, asks = list(announced), announced, True
+        while energy_ev is not None:
+            yield from self.recording.image(energy_ev)
+            left = self._left(left, energy_ev)
+            if left and asks and self.advisor.takes_part(energy_ev, announced):
+                advice = yield from self._advice(uid, energy_ev)
+                asks = advice is not None and not advice.problem
+                wanted = advice.wanted_ev if advice is not None and asks else announced
+            energy_ev = self._next(left, wanted, required)
+
+    def _left(self, left: list[float], measured_ev: float) -> list[float]:
+        place = left.index(measured_ev)
+        return left[:place] + left[place + 1 :] if self.any_order else left[place + 1 :]
+
+    def _next(
+        self, left: Sequence[float], wanted: Sequence[float], required: Sequence[float]
+    ) -> float | None:
+        """The energy to measure next; None if the scan may end."""
+        if self.any_order:
+            return next((e for e in (*required, *wanted) if e in left), None)
+        return next((e for e in left if e in wanted or e in required), None)
+
+    def _advice(self, uid: str, energy_ev: float) -> MsgGenerator[Advice | None]:
+        """The advice on the image just taken; None if it does not come in time."""
+        yield from bps.checkpoint()  # a pause while waiting repeats no image
+        advice = self._known(uid, energy_ev)
+        if advice is None:
+            waiting = self._waited(uid, energy_ev)
+            advice = yield from with_closed_shutter(waiting, self.shutter)
+        if advice is None:
+            logger.warning(
+                "run %s: no advice on the image at %g eV after %g s; all energies left are "
+                "measured (is the mapper subscribed, and fast enough?)",
+                uid[:8],
+                energy_ev,
+                self.timeout_s,
+            )
+        elif advice.problem:
+            logger.warning("run %s: %s; all energies left are measured", uid[:8], advice)
+        else:
+            logger.info("run %s at %g eV: %s", uid[:8], energy_ev, advice)
+        return advice
+
+    def _waited(self, uid: str, energy_ev: float) -> MsgGenerator[Advice | None]:
+        for _ in range(math.ceil(self.timeout_s / _POLL_S)):
+            yield from bps.sleep(_POLL_S)
+            if (advice := self._known(uid, energy_ev)) is not None:
+                return advice
+        return None
+
+    def _known(self, uid: str, energy_ev: float) -> Advice | None:
+        advice = self.advisor.latest()
+        if advice is None or advice.run_uid != uid:
+            return None
+        return advice if advice.problem or advice.latest_ev == energy_ev else None

@@ -1,0 +1,163 @@
+"""What the images so far say of the labels, and what each further one would cost and add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.frequencies import by_frequencies
+from stxm_live.hypotheses import Assignment, Hypotheses
+from stxm_live.likelihood import best_model_photons, fit_references, weighted_fit
+from stxm_live.mixtures import fit_mixtures
+from stxm_live.spatial import potts_mixed
+
+TILE_PX = 32
+"""Side of the tiles that a large specimen is sampled in: neighbours stay together."""
+
+MAX_PIXELS = 40_000
+"""So many pixels are labelled after each image."""
+
+SAMPLE = 600
+"""Of them so many, evenly spread, tell what further energies would add."""
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How the images were counted.
+
+    Parameters
+    ----------
+    i0 : ndarray of shape (n_energies,)
+        Incident photons of a pixel; NaN where not measured yet.
+    gain : float or None
+        Variance over mean of the photons, where the empty support tells it.
+    baseline : bool
+        Whether each spectrum has a constant of its own.
+    neighbours : bool
+        Whether neighbouring pixels are likely to be of one phase.
+    """
+
+    i0: NDArray[np.float64]
+    gain: float | None = None
+    baseline: bool = False
+    neighbours: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What is known of a sample of specimen pixels.
+
+    Parameters
+    ----------
+    wrong : float
+        Mean probability, over all pixels that were labelled, that a label is wrong.
+    probability : ndarray of shape (n_phases, n_sample)
+        That a phase is the commonest of its pixel.
+    mixed : ndarray of shape (n_sample,)
+        Probability that the pixel holds two phases.
+    precision : ndarray of shape (n_energies, n_phases, n_sample)
+        One over the variance of the OD at each energy, for a pixel of that phase.
+    thickness : ndarray of shape (n_phases, n_sample)
+        Factor on the reference if the pixel is of that phase.
+    references : ndarray of shape (n_phases, n_energies)
+    dose : ndarray of shape (n_energies,)
+        Photons that an image leaves in a pixel, on average.
+    baseline, neighbours : bool
+    """
+
+    wrong: float
+    probability: NDArray[np.float64]
+    mixed: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    thickness: NDArray[np.float64]
+    references: NDArray[np.float64]
+    dose: NDArray[np.float64]
+    baseline: bool = False
+    neighbours: bool = True
+
+
+def learn(
+    od: NDArray[np.float32],
+    specimen: NDArray[np.bool_],
+    measured: Sequence[int],
+    references: NDArray[np.float64],
+    counting: Counting,
+) -> Knowledge:
+    """Label the specimen by what is measured, as the final maps would.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, ny, nx)
+        NaN where not measured.
+    specimen : ndarray of bool, shape (ny, nx)
+    measured : sequence of int
+        Which energies are.
+    references : ndarray of shape (n_phases, n_energies)
+    counting : Counting
+
+    Raises
+    ------
+    ValueError
+        If no pixel of the specimen has an optical density at every measured energy.
+    """
+    rows = list(measured)
+    mapped = in_tiles(specimen & np.isfinite(od[rows]).all(axis=0))
+    if not mapped.any():
+        raise ValueError("no pixel of the specimen has an optical density in every image")
+    seen, ours = od[rows][:, mapped], references[:, rows]
+    photons = (counting.i0[rows, None] * np.exp(-seen)).astype(np.float32)
+    fit = fit_references(seen, photons, ours, baseline=counting.baseline, gain=counting.gain)
+    dispersion = max(fit.dispersion, counting.gain or 0.0)
+    if len(rows) < 4 + counting.baseline:  # the best of all references fits so few anyhow
+        dispersion = counting.gain or 1.0
+    fitted = fit_mixtures(
+        seen, photons, ours, dispersion=dispersion, baseline=counting.baseline
+    ).hypotheses
+    assigned = _assigned(fitted, mapped, counting.neighbours)
+    every = slice(None, None, max(1, -(-seen.shape[1] // SAMPLE)))
+    y, n = seen[:, every].astype(np.float64), photons[:, every].astype(np.float64)
+    thickness = _thickness(y, n, ours, dispersion, counting.baseline)
+    typical = np.where(np.isfinite(counting.i0), counting.i0, np.nanmean(counting.i0))
+    transmission = np.exp(-references.T[:, :, None] * thickness)
+    probability = assigned.probability[:, every].astype(np.float64)
+    absorbed = np.einsum("ekn,kn->en", 1 - transmission, probability)
+    return Knowledge(
+        wrong=float(1 - assigned.probability.max(axis=0).mean(dtype=np.float64)),
+        probability=probability,
+        mixed=assigned.mixed[every].astype(np.float64),
+        precision=typical[:, None, None] * transmission / dispersion,
+        thickness=thickness,
+        references=references,
+        dose=typical * absorbed.mean(axis=1),
+        baseline=counting.baseline,
+        neighbours=counting.neighbours,
+    )
+
+
+def in_tiles(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask, or of a large one every so many tiles."""
+    step = int(np.ceil(mask.sum() / MAX_PIXELS))
+    if step <= 1:
+        return mask
+    tile_y, tile_x = (axis // TILE_PX for axis in np.indices(mask.shape))
+    return np.asarray(mask & ((tile_x + tile_y * (1 + step // 2)) % step == 0))
+
+
+def _assigned(hypotheses: Hypotheses, mapped: NDArray[np.bool_], neighbours: bool) -> Assignment:
+    return potts_mixed(hypotheses, mapped) if neighbours else by_frequencies(hypotheses)
+
+
+def _thickness(
+    y: NDArray[np.float64],
+    n: NDArray[np.float64],
+    references: NDArray[np.float64],
+    dispersion: float,
+    baseline: bool,
+) -> NDArray[np.float64]:
+    """Factor on each reference, (n_phases, n_spectra), not negative."""
+    expected = best_model_photons(y - 0.5 * dispersion / n, n, references, baseline)
+    found = weighted_fit(y - 0.5 * dispersion / expected, expected, references, baseline)[2]
+    return np.maximum(found, 0.0)
