@@ -3,27 +3,42 @@
 import numpy as np
 import pytest
 from made_up_maps import maps as made_up
+from made_up_maps import references
 
-from stxm_live.regions import suggest_regions
+from stxm_live import Region
+from stxm_live.regions import Absorber, DoseMap, Pace, suggest_regions
+
+NM_OF_REFERENCE = 100
 
 
-def doubtful(*places, shape=(60, 80), **changes):
-    """Maps that are certain of everything but for these (row, column) squares of 6 pixels."""
-    maps = made_up(shape=shape, **changes)
+def certain_maps(doubtful=(), *, other_phase=(), shape=(60, 80), **changes):
+    """Maps that are sure of phase 2 everywhere, but for squares of 6 pixels around places.
+
+    There phases 2 and 3 are even (``doubtful``), or phase 0 is certain (``other_phase``).
+    """
+    maps = made_up(shape=shape)
     mapped = maps.phase_index >= 0
-    certain = np.where(np.arange(5)[:, None, None] == 2, 1.0, 0.0)
-    probability = np.where(mapped, certain, np.nan)
-    for row, column in places:
-        square = (slice(row - 3, row + 3), slice(column - 3, column + 3))
-        probability[:, *square] = np.array([0, 0, 0.5, 0.5, 0])[:, None, None]
-    probability[:, ~mapped] = np.nan
+    probability = np.zeros((5, *shape), dtype=np.float32)
+    probability[2] = 1
+    for row, column in doubtful:
+        probability[:, *square(row, column)] = np.array([0, 0, 0.5, 0.5, 0])[:, None, None]
+    for row, column in other_phase:
+        probability[:, *square(row, column)] = np.array([1, 0, 0, 0, 0])[:, None, None]
+    index = np.where(mapped, probability.argmax(axis=0), -1).astype(np.int8)
     values = {
-        "probability": probability.astype(np.float32),
-        "resolved_index": np.where(mapped, 2, -1).astype(np.int8),
+        "probability": np.where(mapped, probability, np.nan).astype(np.float32),
+        "phase_index": index,
+        "resolved_index": index,
+        "wrong_probability": np.where(mapped, 1 - probability.max(axis=0), np.nan).astype("f4"),
+        "unidentified": np.zeros(shape, dtype=bool),
         "dispersion": 1.0,
         "i0_std": np.zeros(13),
     }
     return made_up(shape=shape, **(values | changes))
+
+
+def square(row, column):
+    return slice(row - 3, row + 3), slice(column - 3, column + 3)
 
 
 def middle(region):
@@ -38,7 +53,7 @@ def position(maps, row, column):
 
 
 def test_the_region_lies_on_the_planted_doubt_and_keeps_the_direction_of_the_scan():
-    maps = doubtful((20, 50))
+    maps = certain_maps([(20, 50)])
     (region,) = suggest_regions(maps, 1, size_um=0.2, step_um=0.01)
     np.testing.assert_allclose(middle(region), position(maps, 19.5, 49.5), atol=0.05)
     first, last = region.y_extent_um
@@ -46,3 +61,273 @@ def test_the_region_lies_on_the_planted_doubt_and_keeps_the_direction_of_the_sca
     assert region.x_extent_um[0] < region.x_extent_um[1]
     assert (region.nx, region.ny) == (20, 20)
     assert region.step_um == pytest.approx((0.01, 0.01))
+    assert region.scan_table()["Y"]["NPOINTS"] == 20
+
+
+def test_regions_are_ranked_and_do_not_lie_on_one_another():
+    maps = certain_maps([(20, 50), (20, 56), (40, 30)])
+    regions = suggest_regions(maps, 3, size_um=0.28)
+    gains = [region.expected_gain for region in regions]
+    assert gains == sorted(gains, reverse=True)
+    assert gains[0] > 1.5 * gains[1]  # two places in one box
+    for k, one in enumerate(regions):
+        for other in regions[:k]:
+            assert shared_um2(one, other) <= 0.1 * 0.28**2 + 1e-9
+
+
+def shared_um2(one, other):
+    area = 1.0
+    for a, b in ((one.x_extent_um, other.x_extent_um), (one.y_extent_um, other.y_extent_um)):
+        low, high = max(min(a), min(b)), min(max(a), max(b))
+        area *= max(0.0, high - low + one.step_um[0])
+    return area
+
+
+def test_a_doubt_that_more_photons_do_not_remove_promises_nothing():
+    everywhere = [(row, column) for row in range(3, 60, 6) for column in range(3, 80, 6)]
+    maps = certain_maps(everywhere)
+    flat = np.repeat(maps.reference_od[2:3], 5, axis=0)  # all phases look alike
+    alike = certain_maps(everywhere, reference_od=flat)
+    options = {"size_um": 0.2, "dwell_ms": 10, "map_dwell_ms": 1, "step_um": 0.02}
+    (region,) = suggest_regions(maps, 1, **options)
+    assert region.expected_gain == pytest.approx(50, rel=0.05)  # half of 100 pixels
+    assert sum(r.expected_gain for r in suggest_regions(alike, 1, **options)) < 0.5
+
+
+def test_a_boundary_promises_more_the_finer_the_step():
+    maps = certain_maps(other_phase=[(20, 50)])
+    gains = [
+        suggest_regions(maps, 1, size_um=0.3, step_um=step)[0].expected_gain
+        for step in (0.01, 0.005)
+    ]
+    # 24 sides of an eighth of a pixel on either side of the boundary
+    assert gains[0] == pytest.approx(6 * (1 - 0.5), rel=0.15)
+    assert gains[1] / gains[0] == pytest.approx(1.5, rel=0.01)
+
+
+def test_boundaries_are_named_with_what_a_region_holds_and_costs():
+    maps = certain_maps(other_phase=[(30, 40)], ambiguous=np.ones((60, 80), dtype=bool))
+    dose = DoseMap(Absorber(3.165, 100, photons_per_count=10))
+    (region,) = suggest_regions(
+        maps,
+        1,
+        size_um=0.4,
+        step_um=0.01,
+        dwell_ms=5,
+        criterion="boundaries",
+        pace=Pace(line_s=0.2, energy_s=3),
+        dose=dose,
+    )
+    assert region.reason.startswith("boundary Na3VPF/Na2VPF, 100 % ambiguous, 0.16 um2, ")
+    assert region.minutes == pytest.approx(13 * (1600 * 5e-3 + 40 * 0.2 + 3) / 60)
+    assert f"{region.dose_mgy:.2g} MGy, 4 min" in region.reason
+    assert region.criterion == "boundaries"
+    assert region.dwell_ms == 5
+
+
+def test_a_rare_phase_is_found():
+    maps = certain_maps([(40, 30)], other_phase=[(20, 50)])
+    (region,) = suggest_regions(maps, 1, size_um=0.2, criterion="rare")
+    np.testing.assert_allclose(middle(region), position(maps, 19.5, 49.5), atol=0.05)
+    assert region.reason.startswith("rare Na3VPF (")
+
+
+def test_unidentified_spectra_are_found():
+    unidentified = np.zeros((60, 80), dtype=bool)
+    unidentified[square(35, 30)] = True
+    maps = certain_maps([(20, 50)], unidentified=unidentified)
+    (region,) = suggest_regions(maps, 1, size_um=0.12, criterion="unidentified")
+    np.testing.assert_allclose(middle(region), position(maps, 34.5, 29.5), atol=0.03)
+    assert "100 % unidentified" in region.reason
+
+
+def test_a_mixture_weighs_its_criteria():
+    maps = certain_maps([(40, 30)], other_phase=[(20, 50)])
+    for weights, place in (
+        ({"doubt": 1, "rare": 0.05}, (40, 30)),
+        ({"doubt": 0.05, "rare": 1}, (20, 50)),
+    ):
+        region = suggest_regions(maps, 1, size_um=0.2, step_um=0.02, criterion=weights)[0]
+        row, column = place
+        expected = position(maps, row - 0.5, column - 0.5)
+        np.testing.assert_allclose(middle(region), expected, atol=0.06)
+        assert region.criterion == "mixture"
+
+
+def two_particles():
+    """A large one at the left and a small one at the right; certain maps."""
+    specimen = np.zeros((60, 80), dtype=bool)
+    specimen[15:45, 10:40] = True
+    specimen[25:37, 60:72] = True
+    index = np.where(specimen, 2, -1).astype(np.int8)
+    probability = np.where(specimen, np.arange(5)[:, None, None] == 2, np.nan).astype(np.float32)
+    return certain_maps(
+        specimen=specimen,
+        phase_index=index,
+        resolved_index=index,
+        probability=probability,
+        wrong_probability=np.where(specimen, 0, np.nan).astype(np.float32),
+    )
+
+
+def test_another_particle_is_one_that_no_scan_has_shown():
+    maps = two_particles()
+    first, second = suggest_regions(maps, 5, size_um=0.5, criterion="particles")
+    assert middle(first)[0] < middle(second)[0]  # the larger one first; each once
+    assert second.reason.startswith("another particle")
+    (left,) = suggest_regions(maps, 5, size_um=0.5, criterion="particles", scanned=[first])
+    assert middle(left) == pytest.approx(middle(second))
+
+
+def test_the_rule_of_2018_takes_optical_density_and_area():
+    od = np.zeros((13, 60, 80), dtype=np.float32)
+    od[:, 10:30, 10:30] = 1.0
+    od[:, 40:55, 50:75] = 1.2
+    od[:, 5:10, 60:65] = 1.0  # too small
+    od[:, 30:60, 0:5] = 2.0  # too dark
+    specimen = od[0] > 0
+    index = np.where(specimen, 2, -1).astype(np.int8)
+    maps = certain_maps(
+        od=od,
+        specimen=specimen,
+        phase_index=index,
+        resolved_index=index,
+        extent_um=(0.0, 7.9, 0.0, 5.9),
+        probability=None,
+    )
+    regions = suggest_regions(maps, 5, size_um=2.0, criterion="od-2018")
+    centres = [middle(region) for region in regions]
+    np.testing.assert_allclose(centres, [(1.95, 1.95), (6.2, 4.7)], atol=0.1)
+    assert [region.expected_gain for region in regions] == [None, None]
+    assert regions[0].reason.startswith("OD 0.5 to 1.5")
+
+
+def test_scanned_places_are_avoided_and_overviews_are_none():
+    maps = certain_maps([(20, 50), (40, 30)])
+    best, second = suggest_regions(maps, 2, size_um=0.2)
+    for scanned in (best, (*best.x_extent_um, *best.y_extent_um)):
+        (left,) = suggest_regions(maps, 1, size_um=0.2, scanned=[scanned])
+        assert middle(left) == pytest.approx(middle(second), abs=0.05)
+    assert suggest_regions(maps, 2, size_um=0.2, scanned=[maps])[0] == best
+
+
+def test_no_pixel_of_a_region_lies_outside_the_limits():
+    maps = certain_maps([(20, 50), (40, 30)])
+    x, y = position(maps, 20, 50)
+    for limits in (((x + 0.01, 3.5), (-2.1, -1.05)), ((2.05, x), (y - 0.02, -1.05))):
+        for region in suggest_regions(maps, 4, size_um=0.2, limits=limits):
+            for extent, (low, high) in zip(
+                (region.x_extent_um, region.y_extent_um), limits, strict=True
+            ):
+                assert low <= min(extent) < max(extent) <= high
+
+
+def test_without_limits_the_motors_stay_where_they_have_been():
+    corner = np.zeros((60, 80), dtype=bool)
+    maps = certain_maps(unidentified=~corner)
+    for region in suggest_regions(maps, 50, size_um=0.2, step_um=0.005, criterion="unidentified"):
+        assert 2.0 <= min(region.x_extent_um) < max(region.x_extent_um) <= 3.58
+        assert -2.18 <= min(region.y_extent_um) < max(region.y_extent_um) <= -1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 0}, "n is 0; ask for one region"),
+        ({"size_um": 5.0}, "regions of 5 um are larger than the field of the maps.*1.6 um in x"),
+        ({"size_um": 0.0}, "size_um is 0.0"),
+        ({"size_um": 0.01, "step_um": 0.01}, "no second pixel in x"),
+        ({"step_um": -1.0}, "step_um is -1"),
+        ({"dwell_ms": 0.0}, "dwell_ms is 0"),
+        ({"criterion": "prettiest"}, "criterion 'prettiest' is none of doubt, boundaries"),
+        ({"criterion": {"doubt": -1}}, "has weight -1"),
+        ({"limits": ((0, 0), (-2, -1))}, "limits of x are .* EPICS motors without limits"),
+        ({"limits": ((2, 3), None)}, "limits of y are None"),
+        ({"limits": {"x": (2, 3)}}, "limits of y are None"),
+        ({"limits": ((2, float("nan")), (-2, -1))}, "limits of x"),
+        ({"limits": ((50, 60), (-2, -1))}, "no region of this size lies within the limits"),
+        ({"max_overlap": 1.0}, "max_overlap is 1"),
+    ],
+)
+def test_a_question_without_an_answer_is_refused_with_a_reason(options, message):
+    arguments = {"n": 2, "size_um": 0.2} | options
+    with pytest.raises(ValueError, match=message):
+        suggest_regions(certain_maps([(20, 50)]), arguments.pop("n"), **arguments)
+
+
+def test_without_specimen_there_is_nothing_to_suggest():
+    nothing = np.full((60, 80), -1, dtype=np.int8)
+    with pytest.raises(ValueError, match="no specimen in the field of run 3f2a91bc"):
+        suggest_regions(certain_maps(phase_index=nothing), 1, size_um=0.2)
+
+
+def test_incomplete_maps_have_boundaries_but_no_doubt():
+    maps = made_up(status="incomplete", probability=None, wrong_probability=None)
+    with pytest.raises(ValueError, match=r'are incomplete.*criterion="boundaries"'):
+        suggest_regions(maps, 1, size_um=0.2)
+    (region,) = suggest_regions(maps, 1, size_um=0.2, criterion="boundaries")
+    assert region.expected_gain is None
+    assert region.dose_mgy is None
+    assert region.minutes is None
+
+
+def test_a_sure_map_leaves_nothing_to_suggest():
+    assert suggest_regions(certain_maps(), 3, size_um=0.2) == []
+
+
+def test_a_thin_specimen_absorbs_the_dose_of_its_surface():
+    maps = thin_maps()
+    dose = Absorber(2.0, NM_OF_REFERENCE, photons_per_count=3.0).absorbed_mgy(maps)
+    row, column = 30, 40
+    k = maps.final_index[row, column]
+    photons_per_cm2 = 3.0 * 1000 / (0.02e-4) ** 2
+    joules = np.array(maps.energies_ev) * 1.602176634e-19
+    cm2_per_g = references()[k] / 100e-7 / 2.0
+    gray = (photons_per_cm2 * joules * cm2_per_g * 1000).sum()
+    assert dose[row, column] == pytest.approx(gray * 1e-6, rel=1e-3)
+    assert not dose[~maps.specimen].any()
+
+
+def thin_maps(**changes):
+    """Maps of a specimen so thin that nothing of it lies in the shade."""
+    return certain_maps(od=np.full((13, 60, 80), 1e-4, dtype=np.float32), **changes)
+
+
+def test_a_thick_specimen_absorbs_what_it_takes_from_the_beam():
+    od = np.full((13, 60, 80), 2.0, dtype=np.float32)
+    thin, thick = (
+        Absorber(2.0, NM_OF_REFERENCE).absorbed_mgy(maps)[30, 40]
+        for maps in (thin_maps(), certain_maps(od=od))
+    )
+    assert thick / thin == pytest.approx((1 - np.exp(-2)) / 2, rel=1e-3)
+
+
+def test_the_dose_of_stacks_adds_up_and_refined_maps_count_once():
+    doses = DoseMap(Absorber(2.0, NM_OF_REFERENCE))
+    first = thin_maps()
+    doses.add(first)
+    doses.add(thin_maps(revision=2))
+    whole = Region((2.0, 3.58), (-1.0, -2.18), nx=80, ny=60)
+    once = doses.so_far_mgy(whole)
+    assert once == pytest.approx(
+        doses.absorber.absorbed_mgy(first)[first.specimen].mean(), rel=0.01
+    )
+    doses.add(thin_maps(run="other"))
+    assert doses.n_stacks == 2
+    assert doses.so_far_mgy(whole) == pytest.approx(2 * once)
+    assert doses.so_far_mgy(Region((10, 11), (10, 11), nx=2, ny=2)) == 0
+
+
+def test_the_expected_dose_grows_with_photons_and_with_smaller_pixels():
+    maps = thin_maps()
+    doses = DoseMap(Absorber(2.0, NM_OF_REFERENCE))
+    here = doses.absorber.absorbed_mgy(maps)[25:35, 35:45].mean()
+    region = Region((2.705, 2.895), (-1.505, -1.695), nx=20, ny=20)
+    assert doses.expected_mgy(maps, region, photons=3.0) == pytest.approx(12 * here, rel=0.02)
+
+
+@pytest.mark.parametrize("wrong", [{"density_g_cm3": 0.0}, {"reference_nm": -1.0}])
+def test_an_absorber_without_substance_is_refused(wrong):
+    values = {"density_g_cm3": 2.0, "reference_nm": 100.0} | wrong
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Absorber(**values)

@@ -15,8 +15,14 @@ _AT_AN_EDGE = 1 / 8
 A boundary between the centres of two pixels lies anywhere between them: on this side with a
 chance of 1/2, and then a quarter of a pixel from the side on average."""
 
-_OF_A_MIXTURE = 1 / 4
-"""Mean of the smaller share in a pixel of two phases, anything from 0 to 1/2."""
+_AROUND_PX = 9
+"""Side of the square around a pixel that counts as its surroundings."""
+
+_TRUST = 0.5
+"""How far the surroundings' frequencies are believed; 0 is not at all, 1 is a whole prior."""
+
+_LEAST = 1e-3
+"""Chance of a wrong label below which a pixel is not worth the time to look at it."""
 
 _NEAREST = 1e-6
 """Probability from which on a phase is a rival."""
@@ -54,39 +60,67 @@ def doubt_removed(maps: PhaseMaps, improvement: Improvement) -> NDArray[np.float
 
     Notes
     -----
-    Two kinds of errors are expected in a pixel. Its label is wrong with probability
-    ``1 - p``, less after more photons: for the phases 1 and 2 with log-odds ``L`` a spectrum that
-    tells them apart by ``d`` standard deviations moves the log-odds by ``+-d^2/2`` with standard
-    deviation ``d``, so that the wrong one is chosen with probability
-    ``p1 Phi(-d/2 - L/d) + p2 Phi(-d/2 + L/d)`` afterwards. ``d`` follows from the pixel's own
-    thickness and counts, which is why a thin or an opaque pixel promises little. And a part of
-    the pixel is of the phase of its neighbours: that part is in proportion to the step.
+    Two kinds of errors are expected in a pixel. Its label is wrong with probability ``1 - p``,
+    where p also heeds what surrounds the pixel, and less after more photons: for the phases 1
+    and 2 with log-odds ``L`` a spectrum that tells them apart by ``d`` standard deviations moves
+    the log-odds by ``+-d^2/2`` with standard deviation ``d``, so that the wrong one is chosen
+    with probability ``p1 Phi(-d/2 - L/d) + p2 Phi(-d/2 + L/d)`` afterwards. ``d`` follows from the
+    pixel's own thickness and counts, which is why a thin or an opaque pixel promises little.
+    And a part of the pixel is of the phase next to it: that part shrinks with the step.
     """
     mapped = maps.phase_index >= 0
     removed = np.zeros(mapped.shape, dtype=np.float32)
     if maps.probability is None or not mapped.any():
         return removed
-    probability = maps.probability[:, mapped]
-    wrong = 1 - probability.max(axis=0)
-    left = still_wrong(probability, separation(maps, mapped) * np.sqrt(improvement.photons))
-    of_others = foreign_share(maps)[mapped]
-    finer = max(0.0, 1 - improvement.step)
-    removed[mapped] = (wrong - left) * (1 - of_others) + of_others * finer * (1 - left)
-    return removed
+    field = in_its_surroundings(np.where(mapped, maps.probability, np.float32(0)), mapped)
+    wrong = np.where(mapped, 1 - field.max(axis=0), np.float32(0))
+    doubtful = wrong > _LEAST
+    probability = field[:, doubtful]
+    apart = separation(maps, doubtful, probability.argmax(axis=0))
+    left = still_wrong(probability, apart * np.float32(np.sqrt(improvement.photons)))
+    removed[doubtful] = wrong[doubtful] - left
+    return removed + np.float32(max(0.0, 1 - improvement.step)) * foreign_share(field, mapped)
 
 
-def separation(maps: PhaseMaps, mapped: NDArray[np.bool_]) -> NDArray[np.float32]:
+def in_its_surroundings(
+    probability: NDArray[np.float32], mapped: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Probabilities with the phases' frequencies around each pixel as a prior, (n_phases, ny, nx).
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_phases, ny, nx)
+        0 where nothing is mapped.
+    mapped : ndarray of bool, shape (ny, nx)
+
+    Notes
+    -----
+    Neighbours have their say in the maps' probabilities already, a whole particle has not: in
+    one that is all of one phase a doubtful pixel is most likely of that phase too, in one of
+    several phases it is not.
+    """
+    from scipy.ndimage import uniform_filter
+
+    size = min(_AROUND_PX, *mapped.shape)
+    frequency = np.stack([uniform_filter(p, size, mode="constant") for p in probability])
+    frequency /= np.maximum(frequency.sum(axis=0), np.float32(1e-12))
+    weighted = probability * np.maximum(frequency, np.float32(1e-9)) ** np.float32(_TRUST)
+    weighted /= np.maximum(weighted.sum(axis=0), np.float32(1e-12))
+    return np.where(mapped, weighted, np.float32(0))
+
+
+def separation(
+    maps: PhaseMaps, chosen: NDArray[np.bool_], best: NDArray[np.intp]
+) -> NDArray[np.float32]:
     """By how many standard deviations a spectrum tells each phase from the most probable one.
 
-    Shape (n_phases, n_spectra), 0 for the most probable phase itself: the counts of the map,
-    and a rival whose thickness is free.
+    For chosen pixels, shape (n_phases, n_spectra); 0 for the most probable phase itself
+    (``best``). With the counts of the map, and a rival whose thickness is free.
     """
-    assert maps.probability is not None
     references = maps.reference_od
-    od = maps.od[:, mapped]
+    od = maps.od[:, chosen]
     weight = np.exp(-od)
     weight *= (maps.i0 / (maps.dispersion or 1.0)).astype(np.float32)[:, None]
-    best = maps.probability[:, mapped].argmax(axis=0)
     square = (references**2).astype(np.float32) @ weight
     along = references.astype(np.float32) @ (weight * od)
     columns = np.arange(od.shape[1])
@@ -119,7 +153,7 @@ def still_wrong(
     >>> even = np.array([[0.5], [0.5]])
     >>> still_wrong(even, np.array([[0.0], [2.0]])).round(4)  # Phi(-1)
     array([0.1587], dtype=float32)
-    >>> still_wrong(even, np.array([[0.0], [0.0]]))
+    >>> still_wrong(even, np.array([[0.0], [0.0]])).round(4)
     array([0.5], dtype=float32)
     """
     from scipy.special import ndtr
@@ -129,27 +163,31 @@ def still_wrong(
     left = np.zeros(probability.shape[1], dtype=np.float32)
     for k, p in enumerate(probability):
         rival = np.flatnonzero((best != k) & (p > _NEAREST))
-        d = np.maximum(apart[k, rival], np.float32(1e-3))
+        d = np.maximum(apart[k, rival], np.float32(1e-6))
         odds = np.log(most[rival] / p[rival]) / d
         missed = most[rival] * ndtr(-d / 2 - odds) + p[rival] * ndtr(odds - d / 2)
         left[rival] += missed.astype(np.float32)
     return left
 
 
-def foreign_share(maps: PhaseMaps) -> NDArray[np.float32]:
-    """Expected share of each pixel that is not of the pixel's commonest phase, shape (ny, nx)."""
-    assert maps.probability is not None
-    mapped = maps.phase_index >= 0
-    p = np.where(mapped, maps.probability, np.float32(0))
+def foreign_share(
+    probability: NDArray[np.float32], mapped: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Expected share of each pixel that is of the phase next to it, shape (ny, nx).
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_phases, ny, nx)
+        0 where nothing is mapped.
+    mapped : ndarray of bool, shape (ny, nx)
+    """
     share = np.zeros(mapped.shape, dtype=np.float32)
     for here, there in _SIDES:
-        alike = np.einsum("kyx,kyx->yx", p[:, *here], p[:, *there])
-        beyond = np.where(mapped[here] & mapped[there], _AT_AN_EDGE * (1 - alike), 0)
+        alike = np.einsum("kyx,kyx->yx", probability[:, *here], probability[:, *there])
+        beyond = np.where(mapped[here] & mapped[there], _AT_AN_EDGE * (1 - alike), np.float32(0))
         share[here] += beyond
         share[there] += beyond
-    if maps.mixed is not None:
-        share = np.maximum(share, _OF_A_MIXTURE * maps.mixed)
-    return np.asarray(np.minimum(share, 0.5), dtype=np.float32)
+    return share
 
 
 _ALL, _BUT_LAST, _BUT_FIRST = slice(None), slice(None, -1), slice(1, None)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Interval = tuple[float, float]
-"""Lowest and highest position in um."""
+"""From one motor position in um to another."""
 
-_ROUNDING_UM = 1e-6
-"""Positions this close to a limit are at it."""
+_FEW_PX = 256
+"""On a map of more pixels boxes are moved by whole pixels, on a smaller one by half of one."""
 
 
 class Axis(NamedTuple):
@@ -27,20 +27,33 @@ class Axis(NamedTuple):
 
         Examples
         --------
-        >>> Axis.of((5.0, 3.0), 3).footprint
+        >>> Axis.of((5.0, 3.0), 3).footprint_um
         (2.5, 5.5)
         """
         first, last = extent_um
         return cls(float(first), (last - first) / max(n - 1, 1), n)
 
     @property
-    def footprint(self) -> Interval:
-        """From edge to edge of the outermost pixels, in um."""
-        edges = (
-            self.first_um - self.step_um / 2,
-            self.first_um + (self.n - 0.5) * self.step_um,
-        )
-        return min(edges), max(edges)
+    def span_um(self) -> Interval:
+        """Lowest and highest pixel centre: where the motor has been."""
+        ends = self.first_um, self.first_um + (self.n - 1) * self.step_um
+        return min(ends), max(ends)
+
+    @property
+    def footprint_um(self) -> Interval:
+        """From edge to edge of the outermost pixels."""
+        low, high = self.span_um
+        return low - abs(self.step_um) / 2, high + abs(self.step_um) / 2
+
+    def edges_px(self, span_um: Interval) -> Interval:
+        """Lower and upper edge of a span in pixels, counted from the edge of the first pixel."""
+        a, b = ((at - self.first_um) / self.step_um + 0.5 for at in span_um)
+        return min(a, b), max(a, b)
+
+    def centres_within(self, span_um: Interval) -> slice:
+        """The pixels whose centres lie in a span."""
+        low, high = self.edges_px(span_um)
+        return slice(max(0, int(np.ceil(low - 0.5))), max(0, int(np.floor(high - 0.5)) + 1))
 
 
 class Raster(NamedTuple):
@@ -60,50 +73,93 @@ class Raster(NamedTuple):
         """Area of a pixel."""
         return abs(self.x.step_um * self.y.step_um)
 
+    @property
+    def footprint_um(self) -> Rectangle:
+        """From edge to edge in x and in y."""
+        return self.x.footprint_um, self.y.footprint_um
+
+    def window(self, rectangle_um: Rectangle) -> Window:
+        """Rows and columns whose centres lie in a rectangle."""
+        x_um, y_um = rectangle_um
+        return self.y.centres_within(y_um), self.x.centres_within(x_um)
+
+
+Rectangle = tuple[Interval, Interval]
+"""From edge to edge in x and in y, in um."""
+
+Window = tuple[slice, slice]
+"""Rows and columns of a map."""
+
 
 class Side(NamedTuple):
-    """One side of a box: how many pixels of the map it covers, and how it would be scanned."""
+    """One side of a box, and the places it may take along an axis of the map.
+
+    ``starts_px`` are its lower edges in pixels of the map, counted from the edge of the first
+    pixel; the side is ``width_px`` of them wide.
+    """
 
     axis: Axis
-    n_map_px: int
     n_px: int
     step_um: float
+    starts_px: NDArray[np.float64]
 
     @classmethod
     def of(cls, axis: Axis, size_um: float, step_um: float) -> Side:
-        """A side of about ``size_um`` from edge to edge, in whole steps."""
-        n_map_px = min(max(1, round(size_um / abs(axis.step_um))), axis.n)
-        return cls(axis, n_map_px, max(2, round(size_um / step_um)), step_um)
+        """A side of about ``size_um`` from edge to edge, in whole steps, within the map."""
+        n_px = max(1, round(size_um / step_um))
+        room = axis.n - n_px * step_um / abs(axis.step_um)
+        if room < -1e-6:
+            return cls(axis, n_px, step_um, np.empty(0))
+        whole = np.arange(0, room, 0.5 if axis.n <= _FEW_PX else 1.0)
+        return cls(axis, n_px, step_um, np.append(whole, max(room, 0.0)))
 
     @property
-    def starts(self) -> NDArray[np.intp]:
-        """First map pixel of every place on the map."""
-        return np.arange(self.axis.n - self.n_map_px + 1)
+    def width_px(self) -> float:
+        """In pixels of the map."""
+        return self.n_px * self.step_um / abs(self.axis.step_um)
 
-    def extent_um(self, start: int) -> Interval:
+    def extent_um(self, place: int) -> Interval:
         """First and last pixel centre of the scan, in the direction of the map's scan."""
-        middle = self.axis.first_um + self.axis.step_um * (start + (self.n_map_px - 1) / 2)
-        half = np.copysign((self.n_px - 1) / 2 * self.step_um, self.axis.step_um)
-        return round(float(middle - half), 6), round(float(middle + half), 6)
+        first, last = self._ends_um(self.starts_px[place])
+        return round(float(first), 6), round(float(last), 6)
 
-    def within(self, limits_um: Interval | None) -> NDArray[np.bool_]:
-        """Whether the motor stays within its limits, for each of `starts`; all True without."""
-        if limits_um is None:
-            return np.ones(len(self.starts), dtype=bool)
+    def footprint_um(self, place: int) -> Interval:
+        """From edge to edge."""
+        ends = self.extent_um(place)
+        return min(ends) - self.step_um / 2, max(ends) + self.step_um / 2
+
+    def within(self, limits_um: Interval) -> NDArray[np.bool_]:
+        """Whether the motor stays within limits, for each place."""
         low, high = limits_um
-        ends = np.array([self.extent_um(start) for start in self.starts])
-        return np.asarray((ends.min(axis=1) >= low) & (ends.max(axis=1) <= high))
+        ends = np.round(self._ends_um(self.starts_px), 6)
+        return np.asarray((ends.min(axis=0) >= low) & (ends.max(axis=0) <= high))
 
     def overlap_px(self, span_um: Interval) -> NDArray[np.float64]:
         """Map pixels that each place has in common with a span of motor positions."""
-        edges = (np.array(span_um) - self.axis.first_um) / self.axis.step_um + 0.5
-        low, high = edges.min(), edges.max()
-        starts = self.starts
-        shared = np.minimum(starts + self.n_map_px, high) - np.maximum(starts, low)
+        low, high = self.axis.edges_px(span_um)
+        shared = np.minimum(self.starts_px + self.width_px, high) - np.maximum(self.starts_px, low)
         return np.asarray(np.clip(shared, 0, None))
 
-    def covered(self, span_um: Interval) -> slice:
-        """Map pixels whose centres lie within a span of motor positions."""
-        at = (np.array(span_um) - self.axis.first_um) / self.axis.step_um
-        low, high = np.ceil(at.min() - _ROUNDING_UM), np.floor(at.max() + _ROUNDING_UM)
-        return slice(int(max(low, 0)), int(max(high + 1, 0)))
+    def nearest(self, middle_px: float) -> int:
+        """The place whose middle is nearest to one, in pixels from the edge of the first."""
+        return int(np.abs(self.starts_px + self.width_px / 2 - middle_px).argmin())
+
+    def sums(self, image: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Of an image over each place, along its first axis; parts of pixels count as such."""
+        total = np.zeros((len(image) + 1, *image.shape[1:]))
+        np.cumsum(image, axis=0, dtype=np.float64, out=total[1:])
+        return _at(total, self.starts_px + self.width_px) - _at(total, self.starts_px)
+
+    def _ends_um(self, starts_px: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """First and last pixel centre of the scan."""
+        middle = self.axis.first_um + self.axis.step_um * (starts_px + self.width_px / 2 - 0.5)
+        half = np.copysign((self.n_px - 1) / 2 * self.step_um, self.axis.step_um)
+        return np.stack([middle - half, middle + half])
+
+
+def _at(total: NDArray[np.float64], edges_px: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows of a running sum, in between by linear interpolation."""
+    edges = np.clip(edges_px, 0, len(total) - 1)
+    below = np.minimum(edges.astype(np.intp), len(total) - 2)
+    part = (edges - below).reshape(-1, *[1] * (total.ndim - 1))
+    return np.asarray(total[below] * (1 - part) + total[below + 1] * part)

@@ -1,26 +1,55 @@
-"""The best places for boxes on a map of interest, one after the other."""
+"""The best places for boxes on a map, one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.regions.grid import Interval, Side
+from stxm_live.region import Region
+from stxm_live.regions.grid import Interval, Raster, Rectangle, Side, Window
 
-Rectangle = tuple[Interval, Interval]
-"""From edge to edge in x and in y, in um."""
+_SEEN = 0.25
+"""Share of a group, or of a box that is smaller, that a scan must show for it to be known."""
 
 
 class Box(NamedTuple):
-    """A place: first map pixel in x and y, and what lies in it."""
+    """A place on the map: which one in x and in y, and from edge to edge in um."""
 
-    x_start: int
-    y_start: int
-    window: tuple[slice, slice]
-    interest: float
+    x_place: int
+    y_place: int
+    rectangle_um: Rectangle
+
+
+@dataclass(frozen=True, eq=False)
+class Interest:
+    """How much each pixel of a map speaks for a scan.
+
+    Parameters
+    ----------
+    field : ndarray of shape (ny, nx)
+        Not negative.
+    groups : ndarray of int, shape (ny, nx), optional
+        Pixels of the same number, from 1 on, are known together: one look at a particle is a
+        look at all of it.
+    """
+
+    field: NDArray[np.floating]
+    groups: NDArray[np.integer] | None = None
+
+    def without(self, window: Window) -> Interest:
+        """What is left once these pixels have been scanned."""
+        left = self.field.copy()
+        left[window] = 0
+        if self.groups is not None:
+            shown = np.bincount(self.groups[window].ravel(), minlength=int(self.groups.max()) + 1)
+            size = np.bincount(self.groups.ravel(), minlength=len(shown))
+            known = shown >= _SEEN * np.minimum(size, max(self.groups[window].size, 1))
+            left[known[self.groups] & (self.groups > 0)] = 0
+        return replace(self, field=left)
 
 
 class Places:
@@ -28,81 +57,101 @@ class Places:
 
     Parameters
     ----------
+    raster : Raster
+        Of the map.
     x, y : Side
-    limits_um : (Interval or None, Interval or None)
-        Of the motors; None: the field of the map alone bounds them.
+    limits_um : (Interval, Interval)
+        Of the motors x and y.
     taken : iterable of Rectangle
         What is scanned already.
     max_overlap : float
-        Share of a box that may be taken.
+        Share of a box that may lie on what is taken, each for itself.
     """
 
     def __init__(
         self,
+        raster: Raster,
         x: Side,
         y: Side,
         *,
-        limits_um: tuple[Interval | None, Interval | None] = (None, None),
+        limits_um: tuple[Interval, Interval],
         taken: Iterable[Rectangle] = (),
         max_overlap: float = 0.1,
     ) -> None:
-        self.x, self.y = x, y
+        self.raster, self.x, self.y = raster, x, y
         self.reachable = np.outer(y.within(limits_um[1]), x.within(limits_um[0]))
-        self.free = self.reachable.copy()
-        self._most_px = max_overlap * x.n_map_px * y.n_map_px
+        self._free = self.reachable.copy()
+        self._most_px = max_overlap * x.width_px * y.width_px
         for rectangle in taken:
             self.take(rectangle)
 
-    def take(self, rectangle: Rectangle) -> None:
-        """From now on no box lies on this, but for a little."""
-        shared = np.outer(self.y.overlap_px(rectangle[1]), self.x.overlap_px(rectangle[0]))
-        self.free &= shared <= self._most_px
+    @property
+    def any_free(self) -> bool:
+        """Whether a box has a place left."""
+        return bool(self._free.any())
 
-    def window(self, x_start: int, y_start: int) -> tuple[slice, slice]:
-        """Rows and columns of the map."""
-        return (
-            slice(y_start, y_start + self.y.n_map_px),
-            slice(x_start, x_start + self.x.n_map_px),
-        )
+    def take(self, rectangle_um: Rectangle) -> None:
+        """From now on no box lies on this, but for a little."""
+        x_um, y_um = rectangle_um
+        self._free &= np.outer(self.y.overlap_px(y_um), self.x.overlap_px(x_um)) <= self._most_px
 
     def best(self, interest: NDArray[np.floating]) -> Box | None:
         """The free place with the largest sum of a map (ny, nx); None if it is not positive."""
-        sums = np.where(self.free, self._sums(interest), -np.inf)
-        if not sums.size:
+        if not self.any_free:
             return None
-        y_start, x_start = np.unravel_index(int(sums.argmax()), sums.shape)
-        found = float(sums[y_start, x_start])
-        if not found > 0:
+        sums = self.x.sums(self.y.sums(interest).T).T
+        least = 1e-9 * float(interest.sum(dtype=np.float64))  # differences of sums are rounded
+        sums = np.where(self._free, sums, -np.inf)
+        y_place, x_place = (int(k) for k in np.unravel_index(int(sums.argmax()), sums.shape))
+        return self._box(x_place, y_place) if sums[y_place, x_place] > least else None
+
+    def around(self, row: float, column: float) -> Box | None:
+        """The place whose middle is nearest to a place on the map; None if it is not free."""
+        if not self._free.size:
             return None
-        return Box(int(x_start), int(y_start), self.window(int(x_start), int(y_start)), found)
+        x_place, y_place = self.x.nearest(column + 0.5), self.y.nearest(row + 0.5)
+        return self._box(x_place, y_place) if self._free[y_place, x_place] else None
 
-    def _sums(self, interest: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Of the map over each place; rounding of differences is not taken for interest."""
-        total = np.zeros((interest.shape[0] + 1, interest.shape[1] + 1))
-        np.cumsum(np.cumsum(interest, axis=0, dtype=np.float64), axis=1, out=total[1:, 1:])
-        high, wide = self.y.n_map_px, self.x.n_map_px
-        sums = total[high:, wide:] - total[:-high, wide:] - total[high:, :-wide]
-        sums += total[:-high, :-wide]
-        sums[sums < 1e-9 * max(float(total[-1, -1]), 1e-300)] = 0
-        return sums
+    def sum_over(self, field: NDArray[np.floating], box: Box) -> float:
+        """Of a map over a box, parts of pixels counted as such."""
+        x, y = (
+            side._replace(starts_px=side.starts_px[[place]])
+            for side, place in ((self.x, box.x_place), (self.y, box.y_place))
+        )
+        return float(x.sums(y.sums(field).T)[0, 0])
+
+    def window(self, box: Box) -> Window:
+        """The pixels of the map whose centres lie in a box."""
+        return self.raster.window(box.rectangle_um)
+
+    def region(self, box: Box) -> Region:
+        """The raster that scans it."""
+        x, y = self.x.extent_um(box.x_place), self.y.extent_um(box.y_place)
+        return Region(x, y, self.x.n_px, self.y.n_px)
+
+    def _box(self, x_place: int, y_place: int) -> Box:
+        footprint = self.x.footprint_um(x_place), self.y.footprint_um(y_place)
+        return Box(x_place, y_place, footprint)
 
 
-def best_boxes(interest: NDArray[np.floating], places: Places, n: int) -> Iterator[Box]:
+def best_boxes(interests: Sequence[Interest], places: Places, n: int) -> Iterator[Box]:
     """At most ``n`` boxes, the best first; what one has seen counts for no other."""
-    left = interest.copy()
+    left = list(interests)
     for _ in range(n):
-        box = places.best(left)
+        box = places.best(np.sum([interest.field for interest in left], axis=0))
         if box is None:
             return
-        left[box.window] = 0
-        places.take(rectangle(places, box))
         yield box
+        left = [interest.without(places.window(box)) for interest in left]
+        places.take(box.rectangle_um)
 
 
-def rectangle(places: Places, box: Box) -> Rectangle:
-    """From edge to edge of what a box covers."""
-    spans = []
-    for side, start in ((places.x, box.x_start), (places.y, box.y_start)):
-        extent = side.extent_um(start)
-        spans.append((min(extent) - side.step_um / 2, max(extent) + side.step_um / 2))
-    return spans[0], spans[1]
+def boxes_around(centres: Iterable[tuple[float, float]], places: Places, n: int) -> Iterator[Box]:
+    """At most ``n`` boxes around rows and columns of the map, in their order; taken ones not."""
+    found = 0
+    for row, column in centres:
+        box = places.around(row, column)
+        if box is not None and found < n:
+            yield box
+            places.take(box.rectangle_um)
+            found += 1

@@ -6,12 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.phase_maps import PhaseMaps
-
-Window = tuple[slice, slice]
-"""Rows and columns of a map."""
+from stxm_live.regions.criteria import particles, phase_shares
+from stxm_live.regions.grid import Window
+from stxm_live.regions.od_rule import OD_RANGE
 
 _LEAST_SHARE = 0.02
 """Of the pixels of a window, below which a boundary or a doubt is not worth its name."""
+
+
+def of_criterion(criterion: str, maps: PhaseMaps, window: Window) -> str:
+    """What a criterion found in a window."""
+    if criterion in ("doubt", "boundaries"):
+        return boundary(maps, window) or undecided(maps, window)
+    if criterion == "rare":
+        return rare(maps, window)
+    if criterion == "unidentified":
+        return share_of(maps.unidentified, maps, window, "unidentified")
+    if criterion == "particles":
+        n = len(np.setdiff1d(particles(maps)[window], [0]))
+        return "another particle" if n == 1 else f"{n} other particles"
+    return f"OD {OD_RANGE[0]:g} to {OD_RANGE[1]:g}"
 
 
 def boundary(maps: PhaseMaps, window: Window) -> str:
@@ -45,9 +59,16 @@ def undecided(maps: PhaseMaps, window: Window) -> str:
     return f"{maps.phase_names[a]} or {maps.phase_names[b]}"
 
 
-def ambiguous_share(maps: PhaseMaps, window: Window) -> str:
-    """How much is ambiguous: "34 % ambiguous"; empty without specimen."""
-    return share_of(maps.ambiguous, maps, window, "ambiguous")
+def rare(maps: PhaseMaps, window: Window) -> str:
+    """The rarest phase that has its share: "rare Na3VPF (1.2 % of the specimen)"."""
+    index = maps.final_index[window]
+    index = index[index >= 0]
+    if not index.size:
+        return ""
+    shares = phase_shares(maps)
+    here = np.bincount(index.astype(np.intp), minlength=len(shares))
+    k = int(np.where(here > 0, here * np.clip(1 - len(shares) * shares, 0, None), 0).argmax())
+    return f"rare {maps.phase_names[k]} ({100 * shares[k]:.2g} % of the specimen)"
 
 
 def share_of(mask: NDArray[np.bool_], maps: PhaseMaps, window: Window, word: str) -> str:
