@@ -12,7 +12,7 @@ import bluesky.plan_stubs as bps
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
-from stxm_live.advisor import Advice, EnergyAdvisor
+from stxm_live.advisor import Advice, EnergyAdvisor, next_energy, still_left
 from stxm_live.plans.beam import with_closed_shutter
 from stxm_live.plans.recording import Recording
 
@@ -123,24 +123,12 @@ class _Choosing:
         left, wanted, asks = list(announced), announced, True
         while energy_ev is not None:
             yield from self.recording.image(energy_ev)
-            left = self._left(left, energy_ev)
+            left = still_left(left, energy_ev, any_order=self.any_order)
             if left and asks and self.advisor.takes_part(energy_ev, announced):
                 advice = yield from self._advice(uid, energy_ev)
                 asks = advice is not None and not advice.problem
                 wanted = advice.wanted_ev if advice is not None and asks else announced
-            energy_ev = self._next(left, wanted, required)
-
-    def _left(self, left: list[float], measured_ev: float) -> list[float]:
-        place = left.index(measured_ev)
-        return left[:place] + left[place + 1 :] if self.any_order else left[place + 1 :]
-
-    def _next(
-        self, left: Sequence[float], wanted: Sequence[float], required: Sequence[float]
-    ) -> float | None:
-        """The energy to measure next; None if the scan may end."""
-        if self.any_order:
-            return next((e for e in (*required, *wanted) if e in left), None)
-        return next((e for e in left if e in wanted or e in required), None)
+            energy_ev = next_energy(left, wanted, required, any_order=self.any_order)
 
     def _advice(self, uid: str, energy_ev: float) -> MsgGenerator[Advice | None]:
         """The advice on the image just taken; None if it does not come in time."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from stxm_live.advisor.knowledge import Knowledge
 from stxm_live.spatial import DIAGONAL, STRENGTH
 
-_CONTRASTS = (0.2, 0.5, 0.8)
-"""Differences of the two shares that a pixel of two phases may have."""
+_CONTRAST = 0.5
+"""Difference of the two shares in a pixel of two phases, on average."""
 
 _ALIKE = 0.85
 """Share of the neighbours that are of the pixel's own phase."""
@@ -71,7 +71,7 @@ class Expectation:
         p = np.maximum(known.probability, _LEAST)
         now = 1 - known.probability.max(axis=0)
         pure = _remaining(p, d2, support)
-        mixed = np.mean([_remaining(p, c * c * d2, c * support) for c in _CONTRASTS], axis=0)
+        mixed = _remaining(p, _CONTRAST**2 * d2, _CONTRAST * support)
         each = (1 - known.mixed) * pure + known.mixed * mixed
         share = np.minimum(each, now).sum(axis=1) / max(float(now.sum()), _LEAST)
         return np.asarray(known.wrong * np.minimum(share, 1.0))

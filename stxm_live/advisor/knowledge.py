@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.frequencies import by_frequencies
-from stxm_live.hypotheses import Assignment, Hypotheses
 from stxm_live.likelihood import best_model_photons, fit_references, weighted_fit
 from stxm_live.mixtures import fit_mixtures
 from stxm_live.spatial import potts_mixed
@@ -17,11 +16,15 @@ from stxm_live.spatial import potts_mixed
 TILE_PX = 32
 """Side of the tiles that a large specimen is sampled in: neighbours stay together."""
 
-MAX_PIXELS = 40_000
+MAX_PIXELS = 20_000
 """So many pixels are labelled after each image."""
 
-SAMPLE = 600
+SAMPLE = 400
 """Of them so many, evenly spread, tell what further energies would add."""
+
+
+_TELLING = 4
+"""From so many images on the spectra tell how noisy they are."""
 
 
 @dataclass(frozen=True)
@@ -104,22 +107,18 @@ def learn(
         If no pixel of the specimen has an optical density at every measured energy.
     """
     rows = list(measured)
-    mapped = in_tiles(specimen & np.isfinite(od[rows]).all(axis=0))
-    if not mapped.any():
+    y, x, laid = sampled(specimen & np.isfinite(od[rows]).all(axis=0))
+    if not len(y):
         raise ValueError("no pixel of the specimen has an optical density in every image")
-    seen, ours = od[rows][:, mapped], references[:, rows]
+    seen, ours = np.stack([od[row][y, x] for row in rows]), references[:, rows]
     photons = (counting.i0[rows, None] * np.exp(-seen)).astype(np.float32)
-    fit = fit_references(seen, photons, ours, baseline=counting.baseline, gain=counting.gain)
-    dispersion = max(fit.dispersion, counting.gain or 0.0)
-    if len(rows) < 4 + counting.baseline:  # the best of all references fits so few anyhow
-        dispersion = counting.gain or 1.0
+    dispersion = _dispersion(seen, photons, ours, counting)
     fitted = fit_mixtures(
         seen, photons, ours, dispersion=dispersion, baseline=counting.baseline
     ).hypotheses
-    assigned = _assigned(fitted, mapped, counting.neighbours)
-    every = slice(None, None, max(1, -(-seen.shape[1] // SAMPLE)))
-    y, n = seen[:, every].astype(np.float64), photons[:, every].astype(np.float64)
-    thickness = _thickness(y, n, ours, dispersion, counting.baseline)
+    assigned = potts_mixed(fitted, laid) if counting.neighbours else by_frequencies(fitted)
+    every = slice(None, None, max(1, -(-len(y) // SAMPLE)))
+    thickness = _thickness(seen[:, every], photons[:, every], ours, dispersion, counting.baseline)
     typical = np.where(np.isfinite(counting.i0), counting.i0, np.nanmean(counting.i0))
     transmission = np.exp(-references.T[:, :, None] * thickness)
     probability = assigned.probability[:, every].astype(np.float64)
@@ -137,27 +136,62 @@ def learn(
     )
 
 
-def in_tiles(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask, or of a large one every so many tiles."""
-    step = int(np.ceil(mask.sum() / MAX_PIXELS))
-    if step <= 1:
-        return mask
-    tile_y, tile_x = (axis // TILE_PX for axis in np.indices(mask.shape))
-    return np.asarray(mask & ((tile_x + tile_y * (1 + step // 2)) % step == 0))
+def sampled(
+    mask: NDArray[np.bool_],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """Rows and columns of the pixels that are labelled, and where they lie beside each other.
+
+    All of a mask of up to `MAX_PIXELS`; of a larger one those in every so many tiles, which are
+    laid below each other with a gap.
+
+    Returns
+    -------
+    rows, columns : ndarray of shape (n_pixels,)
+    laid : ndarray of bool
+        True for n_pixels, in their order.
+    """
+    every = -(-int(mask.sum()) // MAX_PIXELS)
+    if every <= 1:
+        rows, columns = np.nonzero(mask)
+        return rows, columns, mask
+    ny, nx = mask.shape
+    corners = [(y, x) for y in range(0, ny, TILE_PX) for x in range(0, nx, TILE_PX)]
+    tiles = [(y, x) for y, x in corners if mask[y : y + TILE_PX, x : x + TILE_PX].any()][::every]
+    laid = np.zeros((len(tiles), TILE_PX + 1, TILE_PX), dtype=bool)
+    places = []
+    for place, (y, x) in zip(laid, tiles, strict=True):
+        part = mask[y : y + TILE_PX, x : x + TILE_PX]
+        place[: part.shape[0], : part.shape[1]] = part
+        places.append(np.add(np.argwhere(part), (y, x)))
+    rows, columns = np.concatenate(places).T
+    return rows, columns, laid.reshape(-1, TILE_PX)
 
 
-def _assigned(hypotheses: Hypotheses, mapped: NDArray[np.bool_], neighbours: bool) -> Assignment:
-    return potts_mixed(hypotheses, mapped) if neighbours else by_frequencies(hypotheses)
+def _dispersion(
+    od: NDArray[np.float32],
+    photons: NDArray[np.float32],
+    references: NDArray[np.float64],
+    counting: Counting,
+) -> float:
+    """Variance of the photons over that of Poisson statistics, as the final maps will have it.
+
+    From a few images the spectra do not tell: some reference fits them by chance.
+    """
+    if len(od) < _TELLING + counting.baseline:
+        return counting.gain or 1.0
+    fit = fit_references(od, photons, references, baseline=counting.baseline, gain=counting.gain)
+    return max(fit.dispersion, counting.gain or 0.0)
 
 
 def _thickness(
-    y: NDArray[np.float64],
-    n: NDArray[np.float64],
+    od: NDArray[np.float32],
+    photons: NDArray[np.float32],
     references: NDArray[np.float64],
     dispersion: float,
     baseline: bool,
 ) -> NDArray[np.float64]:
     """Factor on each reference, (n_phases, n_spectra), not negative."""
+    y, n = od.astype(np.float64), photons.astype(np.float64)
     expected = best_model_photons(y - 0.5 * dispersion / n, n, references, baseline)
     found = weighted_fit(y - 0.5 * dispersion / expected, expected, references, baseline)[2]
     return np.maximum(found, 0.0)

@@ -1,0 +1,33 @@
+"""In which order energies are measured, and which are passed by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def still_left(left: Sequence[float], measured_ev: float, *, any_order: bool) -> list[float]:
+    """What can be measured after an energy: all others, or those behind it.
+
+    Examples
+    --------
+    >>> still_left([505.0, 515.6, 517.5], 515.6, any_order=False)
+    [517.5]
+    """
+    place = list(left).index(measured_ev)
+    return [*(left[:place] if any_order else ()), *left[place + 1 :]]
+
+
+def next_energy(
+    left: Sequence[float], wanted: Sequence[float], required: Sequence[float], *, any_order: bool
+) -> float | None:
+    """The energy to measure next; None if the scan may end.
+
+    In any order those that are required come first and then the others as they are wanted.
+
+    Examples
+    --------
+    >>> next_energy([515.6, 517.5, 519.2], [519.2, 517.5], [], any_order=False)
+    517.5
+    """
+    order = (*required, *wanted) if any_order else tuple(left)
+    return next((e for e in order if e in left and (e in wanted or e in required)), None)
