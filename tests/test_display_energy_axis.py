@@ -4,9 +4,10 @@ from particles import particle_counts
 from skimage.io import imread
 
 from stxm_live import Recipe, Stack, map_phases
-from stxm_live.display import write_pictures
+from stxm_live.display import pictures
 from stxm_live.display.energy_axis import energy_axis_panels
 from stxm_live.display.pictures import agg_figure
+from stxm_live.display.six_panels import draw_final
 from stxm_live.sim.phantom import od_cube
 
 
@@ -50,9 +51,17 @@ def test_the_corrected_reference_runs_through_the_mean_spectrum_and_the_one_used
 
 
 def test_pictures_of_the_axis_and_of_the_second_map_are_written(shifted, tmp_path):
-    written = {path.stem: path for path in write_pictures(shifted, tmp_path)}
-    assert {"energy-axis", "corrected-map"} <= set(written)
-    assert imread(written["energy-axis"]).std() > 10
+    figures = dict(pictures._figures(shifted, None, "roma"))
+    assert {"energy-axis", "corrected-map"} <= set(figures)
+    pictures.save_png(figures["energy-axis"], tmp_path / "axis.png")
+    assert imread(tmp_path / "axis.png").std() > 10
+
+
+def test_the_live_figure_shows_the_axis_in_the_end(shifted):
+    figure = agg_figure((15.6, 8.9))
+    draw_final(figure, shifted)
+    titles = [text.get_text() for ax in figure.axes for text in ax.texts]
+    assert "Which energy axis fits the scan?" in titles
 
 
 def test_an_axis_that_is_right_is_shown_without_a_correction():

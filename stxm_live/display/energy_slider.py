@@ -85,6 +85,11 @@ class EnergySlider:
         for ax in self._axes:
             ax.set_visible(False)
 
+    def disconnect(self) -> None:
+        """React to nothing any more: the window is gone."""
+        self._slider.disconnect_events()
+        self._follow.disconnect_events()
+
     def _put(self, k: int) -> None:
         """Stand at an energy without having chosen it."""
         self._slider.eventson = False

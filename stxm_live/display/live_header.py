@@ -21,9 +21,9 @@ _LATE_IMAGES = 2.5
 """So many times the typical time without an image, and the figure says so."""
 
 _STATUS = {
-    "complete": ("complete", VERDICT["good"]),
+    "complete": ("complete", INK),
     "incomplete": ("incomplete", VERDICT["limited"]),
-    "stopped-early": ("stopped early", VERDICT["good"]),
+    "stopped-early": ("stopped early", INK),
 }
 
 

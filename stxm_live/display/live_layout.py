@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stxm_live.display.lettering import FONT, PLAIN, Entries, plain
+from stxm_live.display.palette import GROUND
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,7 @@ CONTROL = "control"
 # inches at the natural size, in order from left to right and from top to bottom
 _LEFT, _RIGHT = 0.75, 0.85
 _HEADER, _ABOVE, _BELOW_IMAGES, _BELOW_CURVES, _FOOTER = 1.08, 0.52, 0.82, 0.45, 0.38
-_IMAGES_SHARE = 0.4, 0.62
+_IMAGES_SHARE = 0.25, 0.62
 """Of the height that is left for panels, that of the images: at least and at most."""
 
 _SMALLEST, _LARGEST = 0.68, 2.0
@@ -138,8 +139,9 @@ def row_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
 
 
 def inner_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
-    """A legend in the upper right corner, where there is nothing to be covered."""
-    return _legend(ax, entries, {"loc": "upper right", "labelcolor": "white"})
+    """A legend in the upper right corner, on a dark ground of its own."""
+    options = {"loc": "upper right", "labelcolor": "white", "facecolor": GROUND}
+    return _legend(ax, entries, options | {"frameon": True, "edgecolor": "none", "framealpha": 0.7})
 
 
 def _legend(ax: Axes, entries: Entries, options: dict[str, Any]) -> Legend:
@@ -154,14 +156,13 @@ def _legend(ax: Axes, entries: Entries, options: dict[str, Any]) -> Legend:
         [Line2D([], [], linestyle="none") if artist is None else artist for artist, _ in shown],
         ["."] * len(shown),
         borderaxespad=0.3,
-        borderpad=0,
-        frameon=False,
+        borderpad=0.2 if "facecolor" in options else 0.0,
         handlelength=1.1 if with_symbols else 0,
         handletextpad=0.4 if with_symbols else 0,
         columnspacing=0.8,
         labelspacing=0.3,
         fontsize=size,
-        **options,
+        **({"frameon": False} | options),
     )
     _write(legend, [label for _, label in shown], size)
     return legend

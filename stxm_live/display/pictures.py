@@ -91,7 +91,9 @@ def write_pictures(
     truth: NDArray[np.integer] | None = None,
     palette: Palette = "roma",
 ) -> list[Path]:
-    """Write a PNG per product and an overview; products that were not made have none.
+    """Write a PNG per product, an overview and a summary; products not made have none.
+
+    The summary is what the live figure shows in the end, with drift, beam and energy axis.
 
     Parameters
     ----------
@@ -155,6 +157,9 @@ def _figures(
     """File name and figure of each picture."""
     panels = _panels(maps, truth, palette)
     yield "overview", _sheet(maps, list(panels.values()), n_columns=3)
+    summary = agg_figure(SIZE_IN, dpi=100)
+    draw_final(summary, maps, palette=palette)
+    yield "summary", summary
     for name, draw in panels.items():
         # no products of their own: they are in the overview
         if name in ("optical-density", "spectra"):

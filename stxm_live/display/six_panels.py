@@ -296,6 +296,7 @@ def _draw_energy_axis(ax: Axes, maps: PhaseMaps) -> None:
     """Where the scan's energy axis lies; how far apart the references are if nobody looked."""
     if maps.energy_axis is not None:
         draw_axis_likelihood(ax, maps.energy_axis, axis_used(maps), legend=_first_two)
+        ax.set_ylabel("extra width (eV)")
         return
     values = maps.provenance.get("recipe_values", {})
     references = ReferenceSpectra(maps.phase_names, np.asarray(maps.energies_ev), maps.reference_od)

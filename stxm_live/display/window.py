@@ -137,3 +137,5 @@ class Window:
     def _on_close(self, _event: Any) -> None:
         self.is_closed = True
         self._timer.stop()
+        if self._slider is not None:
+            self._slider.disconnect()
