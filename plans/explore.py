@@ -10,11 +10,13 @@ from uuid import uuid4
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
+import numpy as np
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from stxm_live.chooser import RegionChooser
 from stxm_live.live import LivePhaseMapper
+from stxm_live.phase_maps import PhaseMaps
 from stxm_live.plans.choose import wait_for_region
 from stxm_live.plans.limits import check_limits, check_region
 from stxm_live.plans.maps import wait_for_maps
@@ -51,7 +53,8 @@ def explore(
     """Record an overview, then stacks of regions that are chosen on its maps.
 
     Every stack is a run of its own; those of one exploration have the same ``group_uid``, and the
-    zooms name the overview's run as ``parent``. The shutter is closed between them. A choice made
+    zooms name the overview's run as ``parent``, and bring its I0 along for specimen that fills
+    them. The shutter is closed between them. A choice made
     while a stack is recorded is kept for the next question; one that is out of reach is refused,
     in `RegionChooser.refused`, and the question stays. The exploration ends early, with a
     warning that says why, if nobody chooses in time, or if nothing is left to suggest.
@@ -97,7 +100,7 @@ def explore(
         As `wait_for_maps`. Whatever is raised, the shutter is closed and the axes are back.
     """
 
-    def record(region: Region, md: dict[str, Any], parent: str | None) -> MsgGenerator[str]:
+    def record(region: Region, md: dict[str, Any], parent: PhaseMaps | None) -> MsgGenerator[str]:
         return stack_plan(
             detector,
             energy,
@@ -108,8 +111,9 @@ def explore(
             monitors=monitors,
             data_field=data_field,
             i0_field=i0_field,
+            i0_counts=None if parent is None else _i0_counts(parent, overview, region, energies_ev),
             group_uid=group_uid,
-            parent=parent,
+            parent=None if parent is None else parent.key.run_uids[0],
             md={"plan_name": "explore", **common, **md},
             **region.plan_arguments(),
         )
@@ -142,18 +146,18 @@ class _Exploration:
 
     chooser: RegionChooser
     live: LivePhaseMapper
-    record: Callable[[Region, dict[str, Any], str | None], MsgGenerator[str]]
+    record: Callable[[Region, dict[str, Any], PhaseMaps | None], MsgGenerator[str]]
     out_of_reach: Callable[[Region], MsgGenerator[str]]
     maps_timeout_s: float
 
     def steps(self, overview: Region, n_zooms: int, ask: _Asking) -> MsgGenerator[tuple[str, ...]]:
         """Overview, then question after question; returns the uids."""
-        parent = yield from self.record(overview, {}, None)
+        uid = yield from self.record(overview, {}, None)
         yield from bps.checkpoint()  # a pause from here on repeats nothing of the stack
-        maps = yield from wait_for_maps(self.live, parent, timeout_s=self.maps_timeout_s)
+        maps = yield from wait_for_maps(self.live, uid, timeout_s=self.maps_timeout_s)
         if not (maps.specimen & maps.valid).any():
             raise ValueError(f"{maps.key}: the overview shows no specimen; nothing to zoom into")
-        uids = [parent]
+        uids = [uid]
         with self.chooser.exploring(maps):
             for k in range(1, n_zooms + 1):
                 region, chosen_by = yield from self._choice(ask, f"zoom {k} of {n_zooms}")
@@ -164,7 +168,7 @@ class _Exploration:
                     break
                 zoom = replace(region, name=f"zoom {k}")
                 why = {"by": chosen_by, "criterion": region.criterion, "reason": region.reason}
-                uids.append((yield from self.record(zoom, {"chosen": why}, parent)))
+                uids.append((yield from self.record(zoom, {"chosen": why}, maps)))
                 yield from bps.checkpoint()
                 yield from self._maps_of_zoom(zoom, uids[-1])
         return tuple(uids)
@@ -172,8 +176,7 @@ class _Exploration:
     def _maps_of_zoom(self, zoom: Region, uid: str) -> MsgGenerator[None]:
         """Give whoever chooses next the maps of a zoom, and do without where there are none.
 
-        A zoom that specimen fills has no I0 of its own, and the next question is asked on the
-        overview all the same.
+        The next question is asked on the overview all the same.
         """
         yield from until(lambda: self.live.status(uid).is_done, self.maps_timeout_s)
         status = self.live.status(uid)
@@ -215,6 +218,15 @@ class _Exploration:
 
     def _has_suggestions(self) -> bool:
         return self.chooser.is_ready
+
+
+def _i0_counts(
+    maps: PhaseMaps, overview: Region, zoom: Region, energies_ev: Sequence[float]
+) -> list[float]:
+    """What the overview measured of the beam, for the dwell of a zoom."""
+    longer = zoom.dwell_ms / overview.dwell_ms
+    i0: list[float] = (longer * np.interp(energies_ev, maps.energies_ev, maps.i0)).tolist()
+    return i0
 
 
 def _out_of_reach(

@@ -25,6 +25,7 @@ def stxm_stack(
     monitors: Sequence[Readable] = (),
     data_field: str | None = None,
     i0_field: str | None = None,
+    i0_counts: Sequence[float] | None = None,
     region: str = "1",
     polarization: str = "",
     group_uid: str | None = None,
@@ -60,6 +61,9 @@ def stxm_stack(
         only one.
     i0_field : str, optional
         Data key of a monitor that measures I0.
+    i0_counts : sequence of float, optional
+        I0 at each energy for this dwell, measured elsewhere: taken where specimen fills the
+        field.
     group_uid : str, optional
         Common to the runs that belong together, such as those of an exploration.
     parent : str, optional
@@ -85,6 +89,7 @@ def stxm_stack(
         y_extent_um=y_extent_um,
         dwell_ms=dwell_ms,
         i0_field=i0_field,
+        i0_counts=i0_counts,
         region=region,
         polarization=polarization,
         group_uid=group_uid,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.incident import incident, stack_field
+from stxm_live.incident import BORROWED, borrowed_i0, incident, stack_field
 from stxm_live.recipe import Recipe
 from stxm_live.specimen import Field
 from stxm_live.stack import StackKey
@@ -36,6 +36,8 @@ class AlignedStack:
         Counts; NaN where unusable or outside the image.
     monitors : tuple of float or None
         What the I0 monitor read with each image.
+    known_i0 : tuple of float or None
+        Incident intensity of each image that the scan brings along.
     shifts_px : ndarray of shape (n_energies, 2)
         (y, x) applied to each image.
     shifts_before_px : ndarray of shape (n_energies, 2)
@@ -55,6 +57,7 @@ class AlignedStack:
     skipped_ev: tuple[float, ...]
     intensity: NDArray[np.float32]
     monitors: tuple[float | None, ...]
+    known_i0: tuple[float, ...] | None
     shifts_px: NDArray[np.float64]
     shifts_before_px: NDArray[np.float64]
     shift_quality: NDArray[np.float64]
@@ -86,6 +89,7 @@ class AlignedStack:
             skipped_ev=tuple(e for e in self.skipped_ev if e in chosen),
             intensity=self.intensity[kept],
             monitors=tuple(self.monitors[k] for k in kept),
+            known_i0=None if self.known_i0 is None else tuple(self.known_i0[k] for k in kept),
             shifts_px=self.shifts_px[kept],
             shifts_before_px=self.shifts_before_px[kept],
             shift_quality=self.shift_quality[kept],
@@ -137,16 +141,24 @@ def _normalised(
     aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None
 ) -> RegisteredStack:
     log = np.log(aligned.intensity)
-    field = stack_field(log, references, recipe)
-    beam = incident(
-        aligned.intensity,
-        aligned.energies_ev,
-        field,
-        recipe,
-        aligned.extent_um,
-        aligned.monitors,
-        aligned.shifts_px,
-    )
+    field = stack_field(log, references, recipe, may_be_full=aligned.known_i0 is not None)
+    borrowed = None
+    if aligned.known_i0 is not None and recipe.i0.source == "empty-region":
+        borrowed = borrowed_i0(log, field, aligned.known_i0)
+    if borrowed is None:
+        beam = incident(
+            aligned.intensity,
+            aligned.energies_ev,
+            field,
+            recipe,
+            aligned.extent_um,
+            aligned.monitors,
+            aligned.shifts_px,
+        )
+    else:
+        field, beam = borrowed
+        notes = [note for note in aligned.notes if note != BORROWED]  # here again after redo
+        aligned = replace(aligned, notes=(*notes, BORROWED))
     od = np.subtract(np.log(beam.i0).astype(np.float32)[:, None, None], log, out=log)
     return RegisteredStack(
         **_values(aligned),

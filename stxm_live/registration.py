@@ -21,6 +21,7 @@ from stxm_live.optical_density import box_mask, corrected_counts, usable_intensi
 from stxm_live.placement import Box, Pattern, Placement, place, refined
 from stxm_live.recipe import Recipe
 from stxm_live.references import listed_ev
+from stxm_live.scan import StackScan
 from stxm_live.shift_files import shifts_at
 from stxm_live.stack import Frame, Stack
 
@@ -82,6 +83,7 @@ class Registrar:
             skipped_ev=skipped,
             intensity=intensity,
             monitors=tuple(image.monitor for image in images),
+            known_i0=_known_i0(stack.scan, images),
             shifts_px=final.shifts_px,
             shifts_before_px=live.shifts_px,
             shift_quality=final.std_px,
@@ -183,6 +185,14 @@ class Registrar:
 def register(stack: Stack, recipe: Recipe) -> RegisteredStack:
     """A stack registered all at once; see `Registrar.register`."""
     return Registrar(recipe).register(stack)
+
+
+def _known_i0(scan: StackScan, images: Sequence[_Image]) -> tuple[float, ...] | None:
+    """The incident intensity the scan brings along, at the energies of the images."""
+    if scan.i0_counts is None:
+        return None
+    energies_ev, counts = np.transpose(sorted(zip(scan.energies_ev, scan.i0_counts, strict=True)))
+    return tuple(np.interp([image.energy_ev for image in images], energies_ev, counts).tolist())
 
 
 class _Image:

@@ -30,7 +30,9 @@ class StackScan(BaseModel):
     ``shape`` is (n_energies, ny, nx). Extents are the positions of the first and the last
     pixel's centre in um, in the order they are scanned: they may descend.
     ``energy_motor`` and ``data_field`` name data keys of the events.
-    ``dwell_ms`` is the exposure of one pixel.
+    ``dwell_ms`` is the exposure of one pixel. ``i0_counts`` is the incident intensity at each of
+    the energies for that exposure, measured elsewhere, such as in an overview: for images that
+    specimen fills.
 
     A run may hold several stacks: each has its own ``stream``, or its events say which region and
     polarization they belong to, in the data keys ``region_field`` and ``polarization_field``. A
@@ -57,6 +59,7 @@ class StackScan(BaseModel):
     group_uid: str | None = None
     polarization: str = ""
     i0_field: str | None = None
+    i0_counts: tuple[float, ...] | None = None
     snake: bool = False
     parent: str | None = None
     stream: str | None = None
@@ -80,6 +83,14 @@ class StackScan(BaseModel):
             )
         if not all(isfinite(e) and e > 0 for e in self.energies_ev):
             raise ValueError(f"energies must be positive numbers in eV, got {self.energies_ev}")
+        if self.i0_counts is not None and not (
+            len(self.i0_counts) == self.shape[0]
+            and all(isfinite(i0) and i0 > 0 for i0 in self.i0_counts)
+        ):
+            raise ValueError(
+                f"i0_counts must be {self.shape[0]} positive numbers, one for each energy, "
+                f"got {self.i0_counts}"
+            )
         return self
 
     @property
@@ -151,6 +162,7 @@ _OWN = (
     "group_uid",
     "polarization",
     "i0_field",
+    "i0_counts",
     "snake",
     "parent",
     "stream",

@@ -9,6 +9,7 @@ from bluesky.utils import RunEngineInterrupted
 from run_engines import a_run_engine
 
 from stxm_live.chooser import RegionChooser
+from stxm_live.incident import BORROWED
 from stxm_live.live import LivePhaseMapper
 from stxm_live.plans import RegionOptimizer, explore, stxm_stack
 from stxm_live.region import Region
@@ -150,11 +151,29 @@ def test_three_zooms_follow_the_best_suggestions_by_themselves(session):
     }
 
 
-def test_a_zoom_that_specimen_fills_has_no_maps_and_the_exploration_goes_on(session, caplog):
+def test_a_zoom_that_specimen_fills_has_the_i0_of_the_overview_for_its_dwell(session):
+    seen = {}
+    session.live.add_sink(on_maps=lambda maps: seen.update({maps.key.region: maps}))
+    session.engine(session.plan(auto=True, n_zooms=1))
+    scan = StackScan.from_start(session.starts[-1])
+    np.testing.assert_allclose(scan.i0_counts, 2 * seen["overview"].i0, rtol=1e-5)
+    assert BORROWED in seen["zoom 1"].warnings
+
+
+def test_a_zoom_without_maps_is_named_and_the_exploration_goes_on(session, caplog):
+    expose = session.scope.camera._expose
+    session.at_exposure(
+        len(session.energies_ev) + 1,
+        lambda: setattr(session.scope.camera, "_expose", lambda scan: blank(expose(scan))),
+    )
     session.engine(session.plan(auto=True, n_zooms=2))
     assert len(session.starts) == 3
     assert "zoom 1, run" in caplog.text
-    assert "nothing in the field looks empty" in caplog.text
+    assert "its images are kept, the exploration goes on" in caplog.text
+
+
+def blank(values):
+    return {key: np.zeros_like(value) for key, value in values.items()}
 
 
 def test_a_person_chooses_from_another_thread(session):
