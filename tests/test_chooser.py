@@ -4,8 +4,9 @@ import threading
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from made_up_maps import maps
+from made_up_maps import maps, view
 from run_engines import a_run_engine
 
 from stxm_live.chooser import RegionChooser, box_region
@@ -159,8 +160,9 @@ def test_while_a_plan_explores_a_zoom_is_part_of_the_same_question(chooser):
         assert chooser.stack == overview.key
         with pytest.raises(ValueError, match="chosen on the maps of run bbbb2222"):
             chooser.choose(FIRST, stack=zoom.key)
-        chooser.add_scanned(SECOND, zoom.key)
+        chooser.on_cube(view(run="bbbb2222"))  # its first image
         chooser.choose(FIRST, stack=zoom.key)
+        chooser.add_scanned(SECOND, zoom.key)
         assert chooser.latest() == FIRST
     chooser.on_maps(zoom)
     assert chooser.stack == zoom.key
@@ -270,3 +272,19 @@ def test_a_plan_waits_for_a_choice_and_goes_on_without():
         assert asked(engine, chooser, timeout_s=30.0) == SECOND
         timer.join()
         assert chooser.question == ""
+
+
+def test_by_itself_it_suggests_where_labels_are_doubtful_and_nothing_was_scanned():
+    shown = maps()
+    field = ((2.0, 3.58), (-2.18, -1.0))
+    probability = np.repeat(shown.specimen[None] * np.float32(0.2), len(shown.phase_names), axis=0)
+    with RegionChooser(n_suggestions=3, size_um=(0.4, 0.3)) as chooser:
+        show(chooser, replace(shown, probability=probability))
+        assert chooser.no_suggestions == ""
+        first = chooser.suggestions[0]
+        for extent, (low, high) in zip((first.x_extent_um, first.y_extent_um), field, strict=True):
+            assert low <= min(extent) < max(extent) <= high
+        chooser.add_scanned(first)
+        until(lambda: chooser.is_ready)
+        assert first not in chooser.suggestions
+        assert chooser.suggestions

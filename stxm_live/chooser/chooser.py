@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stxm_live.chooser.boxes import LimitsUm, box_region, check_region
 from stxm_live.chooser.suggesting import Suggest, Suggesting, suggester
+from stxm_live.cube import CubeView
 from stxm_live.live import LivePhaseMapper
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.region import Region
@@ -41,6 +42,8 @@ class RegionChooser:
     limits_um : ((float, float), (float, float)), optional
         Lowest and highest position in x and in y. A choice beyond is refused at once; the plan
         asks the axes all the same before it moves.
+    **options
+        Of `suggest_regions`: ``criterion``, ``step_um``, ``dwell_ms`` and others.
 
     Attributes
     ----------
@@ -69,6 +72,7 @@ class RegionChooser:
         n_suggestions: int = 5,
         size_um: tuple[float, float] | None = None,
         limits_um: LimitsUm | None = None,
+        **options: Any,
     ) -> None:
         self.limits_um = limits_um
         self.question = ""
@@ -80,10 +84,10 @@ class RegionChooser:
         self._scanned: tuple[Region, ...] = ()
         self._is_exploring = False
         self._suggesting = Suggesting(
-            suggest or suggester(n_suggestions, size_um=size_um, limits_um=limits_um)
+            suggest or suggester(n_suggestions, size_um=size_um, limits_um=limits_um, **options)
         )
         if live is not None:
-            live.add_sink(on_maps=self.on_maps)
+            live.add_sink(on_cube=self.on_cube, on_maps=self.on_maps)
 
     @property
     def suggestions(self) -> list[Region]:
@@ -219,6 +223,12 @@ class RegionChooser:
                 return
             self._follow(maps)
 
+    def on_cube(self, view: CubeView) -> None:
+        """Know the stack that is recorded: while a plan explores, choices may be made on it."""
+        with self._lock:
+            if self._is_exploring:
+                self._add_stack(view.key)
+
     @contextmanager
     def exploring(self, maps: PhaseMaps) -> Iterator[None]:
         """For a plan: keep to these maps, of the overview, until it ends."""
@@ -235,7 +245,7 @@ class RegionChooser:
         with self._lock:
             self._scanned = (*self._scanned, region)
             if stack is not None:
-                self._stacks = (*self._stacks, stack)
+                self._add_stack(stack)
             if self._maps is not None:
                 self._suggesting.begin(self._maps, self._scanned)
 
@@ -262,6 +272,10 @@ class RegionChooser:
             self._choice, self._stacks, self._scanned = None, (maps.key,), ()
         self._maps = maps
         self._suggesting.begin(maps, self._scanned)
+
+    def _add_stack(self, stack: StackKey) -> None:
+        if stack not in self._stacks:
+            self._stacks = (*self._stacks, stack)
 
     def _check_stack(self, stack: StackKey | None) -> None:
         if stack is not None and stack not in self._stacks:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from stxm_live.chooser.boxes import LimitsUm
 from stxm_live.phase_maps import PhaseMaps
@@ -91,7 +92,11 @@ class Suggesting:
 
 
 def suggester(
-    n: int, *, size_um: tuple[float, float] | None = None, limits_um: LimitsUm | None = None
+    n: int,
+    *,
+    size_um: tuple[float, float] | None = None,
+    limits_um: LimitsUm | None = None,
+    **options: Any,
 ) -> Suggest:
     """The library's own suggestions: `suggest_regions`, where nothing was scanned yet.
 
@@ -103,6 +108,8 @@ def suggester(
         By default a third of the field.
     limits_um : ((float, float), (float, float)), optional
         Of x and y.
+    **options
+        Of `suggest_regions`: criterion, step_um, dwell_ms and others.
     """
 
     def suggest(maps: PhaseMaps, scanned: Sequence[Region]) -> Sequence[Region]:
@@ -110,19 +117,6 @@ def suggester(
 
         x0, x1, y0, y1 = maps.extent_um
         size = size_um or (abs(x1 - x0) / 3, abs(y1 - y0) / 3)
-        found = suggest_regions(maps, n + len(scanned), size_um=size, limits=limits_um)
-        return [r for r in found if not any(overlap(r, old) > 0.5 for old in scanned)][:n]
+        return suggest_regions(maps, n, size_um=size, limits=limits_um, scanned=scanned, **options)
 
     return suggest
-
-
-def overlap(region: Region, other: Region) -> float:
-    """Share of a region's area that another one covers."""
-    share = 1.0
-    for extent, covering in (
-        (region.x_extent_um, other.x_extent_um),
-        (region.y_extent_um, other.y_extent_um),
-    ):
-        common = min(max(extent), max(covering)) - max(min(extent), min(covering))
-        share *= max(common, 0.0) / (max(extent) - min(extent))
-    return share
