@@ -8,19 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.advisor.knowledge import Knowledge
-from stxm_live.spatial import DIAGONAL, STRENGTH
 
-_CONTRAST = 0.5
-"""Difference of the two shares in a pixel of two phases, on average."""
-
-_ALIKE = 0.85
-"""Share of the neighbours that are of the pixel's own phase."""
-
-_SUPPORT = STRENGTH * 4 * (1 + DIAGONAL) * _ALIKE
-"""Log-odds that certain neighbours give."""
-
-_ROUNDS = 2
-"""How often neighbours and pixels are made surer by one another."""
+_NEIGHBOURS = 8
+"""Whose noise is averaged in what they add."""
 
 _LEAST = 1e-12
 
@@ -40,9 +30,10 @@ class Expectation:
     predictions for the two differ by d standard deviations (thickness, and constant, free) make
     the log-odds normal, of mean ln(p/q) + d^2/2 and variance d^2 if k is true. The label is wrong
     with probability p N(-(ln(p/q) + d^2/2)/d) + q N((ln(p/q) - d'^2/2)/d'). This is summed over all
-    pairs of phases, and no pixel gets worse than it is. A pixel that holds two phases differs
-    less from either than they differ from each other. Where neighbours count, they become surer
-    as well: on average by as much as the pixels, which adds to the mean of the log-odds.
+    pairs of phases, and no pixel gets worse than it is. Where neighbours are in doubt as well, the
+    same images make them surer, which adds to the mean of the log-odds, and less to its spread.
+    In a pixel that holds two phases the larger share is told wrongly where the two are nearly
+    equal, which happens the less often the finer shares are told: as one over the distance.
     """
 
     knowledge: Knowledge
@@ -58,23 +49,15 @@ class Expectation:
         """
         known = self.knowledge
         before = self._squared_distance(self.measured[None])
-        d2 = np.maximum(self._squared_distance(added | self.measured) - before, 0.0)
-        wrong = np.full(len(added), known.wrong)
-        for _ in range(1 + _ROUNDS * known.neighbours):
-            support = _SUPPORT * (known.wrong - wrong) if known.neighbours else 0.0 * wrong
-            wrong = self._mean(d2, support)
-        return wrong
-
-    def _mean(self, d2: NDArray[np.float64], support: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean over the sample, (n_sets,), with so much support of the neighbours, (n_sets,)."""
-        known = self.knowledge
+        after = np.maximum(self._squared_distance(added | self.measured), before)
         p = np.maximum(known.probability, _LEAST)
         now = 1 - known.probability.max(axis=0)
-        pure = _remaining(p, d2, support)
-        mixed = _remaining(p, _CONTRAST**2 * d2, _CONTRAST * support)
-        each = (1 - known.mixed) * pure + known.mixed * mixed
-        share = np.minimum(each, now).sum(axis=1) / max(float(now.sum()), _LEAST)
-        return np.asarray(known.wrong * np.minimum(share, 1.0))
+        pure = np.minimum(_remaining(p, after - before, known.response), now)
+        second, first = np.argsort(p, axis=0)[-2:]
+        every = np.arange(p.shape[1])
+        finer = (1 + before[:, first, second, every]) / (1 + after[:, first, second, every])
+        each = (1 - known.mixed) * pure + known.mixed * now * np.sqrt(finer)
+        return np.asarray(known.wrong * each.sum(axis=1) / max(float(now.sum()), _LEAST))
 
     def _squared_distance(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Of sets (n_sets, n_energies): (n_sets, n_phases, n_phases, n_sample).
@@ -98,14 +81,14 @@ class Expectation:
 
 
 def _remaining(
-    p: NDArray[np.float64], d2: NDArray[np.float64], support: NDArray[np.float64]
+    p: NDArray[np.float64], d2: NDArray[np.float64], response: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Probability of a wrong label, summed over pairs of phases: (n_sets, n_sample)."""
     from scipy.special import ndtr
 
     odds = np.log(p)[:, None] - np.log(p)[None]
-    d = np.sqrt(np.maximum(d2, 1e-9))
-    lost = ndtr(-(odds + support[:, None, None, None] + d2 / 2) / d)
+    spread = np.sqrt(np.maximum(d2, 1e-9) * (1 + np.square(response - 1) / _NEIGHBOURS))
+    lost = ndtr(-(odds + response * d2 / 2) / spread)
     lost *= p[:, None]
     diagonal = range(len(p))
     lost[:, diagonal, diagonal] = 0.0

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stxm_live.frequencies import by_frequencies
 from stxm_live.likelihood import best_model_photons, fit_references, weighted_fit
 from stxm_live.mixtures import fit_mixtures
-from stxm_live.spatial import potts_mixed
+from stxm_live.spatial import DIAGONAL, STRENGTH, potts_mixed
 
 TILE_PX = 32
 """Side of the tiles that a large specimen is sampled in: neighbours stay together."""
@@ -22,6 +22,9 @@ MAX_PIXELS = 20_000
 SAMPLE = 400
 """Of them so many, evenly spread, tell what further energies would add."""
 
+
+_MOST_FEEDBACK = 0.75
+"""Where everything is in doubt neighbours would carry each other away; they do not."""
 
 _TELLING = 4
 """From so many images on the spectra tell how noisy they are."""
@@ -68,7 +71,10 @@ class Knowledge:
     references : ndarray of shape (n_phases, n_energies)
     dose : ndarray of shape (n_energies,)
         Photons that an image leaves in a pixel, on average.
-    baseline, neighbours : bool
+    response : ndarray of shape (n_sample,)
+        By how much the log-odds change where those of every spectrum change by one: more than
+        one among doubtful neighbours.
+    baseline : bool
     """
 
     wrong: float
@@ -78,8 +84,8 @@ class Knowledge:
     thickness: NDArray[np.float64]
     references: NDArray[np.float64]
     dose: NDArray[np.float64]
+    response: NDArray[np.float64]
     baseline: bool = False
-    neighbours: bool = True
 
 
 def learn(
@@ -131,8 +137,8 @@ def learn(
         thickness=thickness,
         references=references,
         dose=typical * absorbed.mean(axis=1),
+        response=_response(assigned.probability, laid, counting.neighbours)[every],
         baseline=counting.baseline,
-        neighbours=counting.neighbours,
     )
 
 
@@ -165,6 +171,25 @@ def sampled(
         places.append(np.add(np.argwhere(part), (y, x)))
     rows, columns = np.concatenate(places).T
     return rows, columns, laid.reshape(-1, TILE_PX)
+
+
+def _response(
+    probability: NDArray[np.float32], laid: NDArray[np.bool_], neighbours: bool
+) -> NDArray[np.float64]:
+    """See `Knowledge.response`; shape (n_pixels,).
+
+    Of the mean-field equations of `stxm_live.spatial` linearised: a shift of a neighbour's
+    log-odds moves its probability q by q (1 - q), which counts with the strength of the prior.
+    """
+    from scipy.ndimage import convolve
+
+    if not neighbours:
+        return np.ones(probability.shape[1])
+    doubt = np.zeros(laid.shape)
+    doubt[laid] = (1 - np.square(probability).sum(axis=0)) / 2
+    weights = [[DIAGONAL, 1, DIAGONAL], [1, 0, 1], [DIAGONAL, 1, DIAGONAL]]
+    feedback = STRENGTH * convolve(doubt, np.array(weights), mode="constant")[laid]
+    return np.asarray(1 / (1 - np.minimum(feedback, _MOST_FEEDBACK)))
 
 
 def _dispersion(
