@@ -1,7 +1,5 @@
 """The plan of a stack that skips the energies which would tell little."""
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Sequence
@@ -40,6 +38,7 @@ def stxm_stack_adaptive(
     monitors: Sequence[Readable] = (),
     data_field: str | None = None,
     i0_field: str | None = None,
+    i0_counts: Sequence[float] | None = None,
     region: str = "1",
     polarization: str = "",
     group_uid: str | None = None,
@@ -88,6 +87,7 @@ def stxm_stack_adaptive(
         y_extent_um=y_extent_um,
         dwell_ms=dwell_ms,
         i0_field=i0_field,
+        i0_counts=i0_counts,
         region=region,
         polarization=polarization,
         group_uid=group_uid,

@@ -1,3 +1,4 @@
+import inspect
 import threading
 import time
 
@@ -9,7 +10,7 @@ from run_engines import a_run_engine
 
 from stxm_live import LivePhaseMapper, Recipe, StackScan, map_run
 from stxm_live.advisor import Advice, EnergyAdvisor
-from stxm_live.plans import stxm_stack_adaptive
+from stxm_live.plans import stxm_stack, stxm_stack_adaptive
 from stxm_live.sim.devices import SimulatedAxis
 from stxm_live.sim.instrument import SimulatedMicroscope
 from stxm_live.sim.microscope import Beam, Drift
@@ -82,6 +83,13 @@ def recorded(run_engine, scope, advisor, mode="image", **options):
 def measured_ev(docs):
     setpoints = [doc["data"]["energy_setpoint"] for name, doc in docs if name == "event"]
     return tuple(dict.fromkeys(setpoints))
+
+
+def test_it_takes_everything_that_the_ordinary_plan_takes():
+    ordinary = inspect.signature(stxm_stack).parameters
+    ours = inspect.signature(stxm_stack_adaptive).parameters
+    assert {name: ours.get(name) for name in ordinary} == dict(ordinary)
+    assert set(ours) - set(ordinary) == {"advisor", "any_order", "advice_timeout_s"}
 
 
 @pytest.mark.parametrize("mode", ["image", "line"])
