@@ -1,6 +1,6 @@
 """The dashboard of a scan in a browser, served on this machine only, or in a notebook."""
 
 from stxm_live.display.dashboard.board import Board
-from stxm_live.display.dashboard.serving import Served, serve
+from stxm_live.display.dashboard.serving import Served, dashboard, serve
 
-__all__ = ["Board", "Served", "serve"]
+__all__ = ["Board", "Served", "dashboard", "serve"]

@@ -147,15 +147,22 @@ class Board:
             self._next(results=_kept([*self.now.results, result]))
         return result
 
-    def redo(self, of: Result, changes: Mapping[str, Any], title: str) -> None:
+    def redo(
+        self,
+        of: Result,
+        changes: Mapping[str, Any],
+        title: str,
+        then: Callable[[int], None] = lambda number: None,
+    ) -> None:
         """Make new maps of a result with changes, on a thread; see `PhaseMaps.redo`.
 
-        A mask among the changes may be an array of shape (ny, nx).
+        A mask among the changes may be an array of shape (ny, nx). ``then`` is told the number
+        of the new result, on that thread.
         """
 
         def make() -> None:
             made = of.base.redo(self._with_mask_file(changes))
-            self.add(made, "changed", f"{of.base.key}: {title}", of.base)
+            then(self.add(made, "changed", f"{of.base.key}: {title}", of.base).number)
 
         self.do(make, f"making new maps: {title}")
 

@@ -122,6 +122,8 @@ class MapFigure:
     pointer : Pointer
     drawn : Drawn or None
         None: nothing can be drawn here.
+    boxes : ColumnDataSource, optional
+        Boxes with a label to be outlined, as `empty_boxes` makes it.
     """
 
     BESIDE_PX = 66
@@ -134,10 +136,13 @@ class MapFigure:
         marks: dict[str, ColumnDataSource],
         pointer: Pointer,
         drawn: Drawn | None,
+        boxes: ColumnDataSource | None = None,
     ) -> None:
         self.name = name
         self.zoom, self.pan = BoxZoomTool(), PanTool()
-        self.select, self.lasso = BoxSelectTool(), LassoSelectTool(continuous=False)
+        # nothing is to be selected: what was drawn is told by an event
+        self.select = BoxSelectTool(renderers=[])
+        self.lasso = LassoSelectTool(renderers=[], continuous=False)
         tools: list[Any] = [self.zoom, self.pan]
         tools += [self.select, self.lasso] if drawn is not None else []
         self.plot = figure(
@@ -170,6 +175,8 @@ class MapFigure:
         add_scale_bar(self.plot, ranges[0])
         self.bar = self.plot.center[-1]
         self.bar.visible = self.plot.axis.visible = False
+        if boxes is not None:
+            _outline(self.plot, boxes)
         if drawn is not None:
             self.plot.add_layout(drawn.box)
             self.plot.add_layout(drawn.outline)
@@ -201,6 +208,36 @@ class MapFigure:
     def paint(self, image: NDArray[np.uint32]) -> None:
         """Show another image of the same field."""
         self.source.data = {"image": [image]}
+
+
+def empty_boxes() -> ColumnDataSource:
+    """No boxes to be outlined."""
+    names = ("left", "right", "bottom", "top", "label", "color", "width")
+    return ColumnDataSource({name: [] for name in names}, name="boxes")
+
+
+def _outline(plot: Any, boxes: ColumnDataSource) -> None:
+    plot.quad(
+        left="left",
+        right="right",
+        top="top",
+        bottom="bottom",
+        source=boxes,
+        fill_alpha=0,
+        line_color="color",
+        line_width="width",
+    )
+    plot.text(
+        x="left",
+        y="top",
+        text="label",
+        source=boxes,
+        text_color="color",
+        text_font_size="12px",
+        text_baseline="top",
+        x_offset=3,
+        y_offset=2,
+    )
 
 
 def _take(drawn: Drawn, event: Any) -> None:

@@ -33,18 +33,19 @@ if TYPE_CHECKING:
     from stxm_live.display.dashboard.scene import Scene
     from stxm_live.phase_maps import PhaseMaps
 
-PHASE_LAYERS = {
-    "Phase map": "final",
-    "By correlation only": "phase_index",
-    "Energy axis corrected": "corrected_index",
-}
-DOUBT_LAYERS = {
-    "Ambiguous pixels": "ambiguous",
-    "Probability of a wrong phase": "wrong_probability",
-    "Reliability R": "reliability",
-    "Counts per energy": "counts",
-    "Difference of two energies": "difference",
-}
+PHASE_LAYERS = (
+    ("final", "Phase map"),
+    ("phase_index", "By correlation only"),
+    ("corrected_index", "Energy axis corrected"),
+)
+DOUBT_LAYERS = (
+    ("ambiguous", "Ambiguous pixels"),
+    ("wrong_probability", "Probability of a wrong phase"),
+    ("reliability", "Reliability R"),
+    ("counts", "Counts per energy"),
+    ("difference", "Difference of two energies"),
+)
+"""Name and words of each map one can choose."""
 
 
 @dataclass(frozen=True, eq=False)

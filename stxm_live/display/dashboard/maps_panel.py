@@ -6,10 +6,19 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-import panel as pn
-from bokeh.models import Checkbox, ColumnDataSource, CustomJS, RadioButtonGroup, Range1d
+from bokeh.models import (
+    Checkbox,
+    Column,
+    ColumnDataSource,
+    CustomJS,
+    LayoutDOM,
+    RadioButtonGroup,
+    Range1d,
+    Row,
+    Slider,
+)
 
-from stxm_live.display.dashboard.figures import Drawn, MapFigure, Pointer, show_whole
+from stxm_live.display.dashboard.figures import Drawn, MapFigure, Pointer, empty_boxes, show_whole
 from stxm_live.display.dashboard.images import for_screen
 from stxm_live.display.dashboard.layers import (
     DOUBT_LAYERS,
@@ -20,7 +29,7 @@ from stxm_live.display.dashboard.layers import (
     phase_layer,
 )
 from stxm_live.display.dashboard.scene import Scene
-from stxm_live.display.dashboard.style import button, html
+from stxm_live.display.dashboard.style import button, html, select
 
 PLACES = ("od", "phases", "doubt")
 
@@ -42,11 +51,14 @@ class MapsPanel:
     ----------
     scene : Scene or None
     drawn : Drawn
+    boxes : ColumnDataSource
+        Boxes that are outlined on all maps.
     """
 
     def __init__(self, on_pixel: OnPixel) -> None:
         self.scene: Scene | None = None
         self.drawn = Drawn()
+        self.boxes = empty_boxes()
         self.frame_px = 250
         self._on_pixel = on_pixel
         self._shape: tuple[Any, ...] | None = None
@@ -60,7 +72,7 @@ class MapsPanel:
         self.pointer = Pointer()
         self.pointer.on_change("at", self._on_move)
         self.figures = {
-            name: MapFigure(name, self._ranges, self._marks, self.pointer, self.drawn)
+            name: MapFigure(name, self._ranges, self._marks, self.pointer, self.drawn, self.boxes)
             for name in PLACES
         }
         for each in self.figures.values():
@@ -69,23 +81,21 @@ class MapsPanel:
         self.meanings = {name: html("", "meaning", height=17) for name in PLACES}
 
     def _make_choices(self) -> None:
-        self.energy = pn.widgets.IntSlider(
-            start=0, end=1, value=0, show_value=False, css_classes=["energy"], margin=(4, 10)
+        self.energy = Slider(
+            start=0, end=1, value=0, step=1, show_value=False, name="energy", margin=(9, 10)
         )
-        self.follow = Checkbox(label="newest", active=True, width=80, margin=(9, 2))
-        self.phases = pn.widgets.Select(options=PHASE_LAYERS, css_classes=["choose-phases"])
-        self.doubt = pn.widgets.Select(options=DOUBT_LAYERS, css_classes=["choose-doubt"])
-        self.second = pn.widgets.Select(options={"": 0}, width=88, css_classes=["second"])
-        self.first = pn.widgets.Select(options={"": 0}, width=88, css_classes=["first"])
-        self.pair = pn.Row(self.second, html("−", margin=(8, 0)), self.first, visible=False)
-        self.energy.param.watch(self._on_energy, "value")
+        self.follow = Checkbox(label="follow", active=True, width=70, margin=(9, 2))
+        self.phases = select(PHASE_LAYERS, lambda _: self._paint("phases"), "phases-layer")
+        self.doubt = select(DOUBT_LAYERS, lambda _: self._on_doubt(), "doubt-layer")
+        nothing = [("0", "")]
+        self.second = select(nothing, lambda _: self._paint("doubt"), "second", width=88)
+        self.first = select(nothing, lambda _: self._paint("doubt"), "first", width=88)
+        minus = html("−", margin=(8, 0), width=10)
+        self.pair = Row(self.second, minus, self.first, visible=False)
+        self.energy.on_change("value", lambda attr, old, new: self._on_energy(new))
         self.follow.on_change("active", lambda attr, old, new: self._follow())
-        self.phases.param.watch(lambda _: self._paint("phases"), "value")
-        self.doubt.param.watch(self._on_doubt, "value")
-        for choice in (self.first, self.second):
-            choice.param.watch(lambda _: self._paint("doubt"), "value")
 
-    def tools(self) -> pn.viewable.Viewable:
+    def tools(self) -> LayoutDOM:
         """What dragging does, and back to the whole field."""
         drag = RadioButtonGroup(labels=list(_DRAGS), active=0, name="drag")
         kinds = [
@@ -96,27 +106,27 @@ class MapsPanel:
         whole = button("Whole field", self._show_whole)
         clear = button("Remove drawing", self.drawn.clear)
         words = html("Dragging on a map:", "small", margin=(9, 4))
-        return pn.Row(words, *(pn.pane.Bokeh(each, margin=(3, 4)) for each in (drag, whole, clear)))
+        return Row(words, drag, whole, clear)
 
-    def layout(self, instead: pn.viewable.Viewable) -> pn.viewable.Viewable:
-        """The maps in a row; ``instead`` may be shown in the place of the last one."""
-        above: dict[str, pn.viewable.Viewable] = {
-            "od": pn.Row(self.energy, self.follow),
-            "phases": self.phases,
-            "doubt": pn.Row(self.doubt, self.pair),
+    def layout(self) -> LayoutDOM:
+        """The maps in a row, the last one being doubt."""
+        above: dict[str, LayoutDOM] = {
+            "od": Row(self.energy, self.follow, height=44),
+            "phases": Row(self.phases, height=44),
+            "doubt": Row(self.doubt, self.pair, height=44),
         }
         self.columns = {
-            name: pn.Column(
-                pn.Row(above[name], height=44),
+            name: Column(
+                above[name],
                 self.meanings[name],
-                pn.pane.Bokeh(figure.plot, margin=0),
+                figure.plot,
                 self.legends[name],
                 css_classes=["map", f"map-{name}"],
             )
             for name, figure in self.figures.items()
         }
         self._fit_widths()
-        return pn.Row(*self.columns.values(), instead)
+        return Row(*self.columns.values())
 
     def fit(self, frame_px: int) -> None:
         """Use more or less of the screen."""
@@ -171,25 +181,32 @@ class MapsPanel:
 
     def _offer_energies(self, scene: Scene) -> None:
         last = len(scene.energies_ev) - 1
-        self.energy.param.update(end=max(last, 1), value=min(self.energy.value, last))
-        options = {f"{e:.2f} eV": k for k, e in enumerate(scene.energies_ev)}
+        if self._energy > last:
+            self.energy.value = last
+        self.energy.end = max(last, 1)
+        options = [(str(k), f"{e:.2f} eV") for k, e in enumerate(scene.energies_ev)]
         if options == self.first.options:
             return
         for choice, default in ((self.first, 0), (self.second, (last + 1) // 2)):
-            known = choice.value <= last and len(choice.options) > 1
-            choice.param.update(options=options, value=choice.value if known else default)
+            known = int(choice.value) <= last and len(choice.options) > 1
+            choice.options = options
+            choice.value = choice.value if known else str(default)
+
+    @property
+    def _energy(self) -> int:
+        return int(self.energy.value)
 
     def _follow(self) -> None:
         if self.follow.active and self.scene is not None:
             self.energy.value = self.scene.latest
 
-    def _on_energy(self, event: Any) -> None:
-        if self.scene is not None and event.new != self.scene.latest:
+    def _on_energy(self, energy: float) -> None:
+        if self.scene is not None and round(energy) != self.scene.latest:
             self.follow.active = False
         self._paint("od")
 
-    def _on_doubt(self, event: Any) -> None:
-        self.pair.visible = event.new == "difference"
+    def _on_doubt(self) -> None:
+        self.pair.visible = self.doubt.value == "difference"
         self._fit_doubt()
         self._paint("doubt")
 
@@ -198,16 +215,16 @@ class MapsPanel:
             return
         layer = self._layer(self.scene, name)
         self.figures[name].paint(for_screen(layer.image, self.scene.field))
-        self.legends[name].object = layer.legend
-        self.meanings[name].object = escape(layer.meaning)
+        self.legends[name].text = layer.legend
+        self.meanings[name].text = escape(layer.meaning)
 
     def _layer(self, scene: Scene, name: str) -> Layer:
         last = len(scene.energies_ev) - 1
         if name == "od":
-            return od_layer(scene, min(self.energy.value, last))
+            return od_layer(scene, min(self._energy, last))
         if name == "phases":
             return phase_layer(scene, self.phases.value)
-        pair = min(self.first.value, last), min(self.second.value, last)
+        pair = min(int(self.first.value), last), min(int(self.second.value), last)
         return doubt_layer(scene, self.doubt.value, pair)
 
     def _on_move(self, attr: str, old: list[Any], new: list[Any]) -> None:

@@ -53,7 +53,8 @@ def pixel_facts(scene: Scene, row: int, column: int) -> PixelFacts:
         lines += _judgement(maps, row, column)
     if maps is not None:
         lines.append(f"{maps.counts[row, column]:.0f} counts per energy")
-    table = "" if maps is None else _table(scene, maps, row, column)
+    is_mapped = maps is not None and scene.specimen[row, column] and maps.valid[row, column]
+    table = _table(scene, maps, row, column) if maps is not None and is_mapped else ""
     return PixelFacts("<br>".join(lines), table, od, scaled)
 
 

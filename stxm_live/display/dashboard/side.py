@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import panel as pn
+from bokeh.models import Column, LayoutDOM, Row
 from numpy.typing import NDArray
 
 from stxm_live.display.dashboard.figures import EnergyPlot
@@ -24,12 +24,12 @@ class PixelPanel:
         self.below = html("", "small")
         self.spectrum = EnergyPlot("spectrum", "optical density", (235, 150))
 
-    def layout(self) -> pn.viewable.Viewable:
+    def layout(self) -> LayoutDOM:
         """The panel."""
-        return pn.Column(
+        return Column(
             html("<h3>Pixel</h3>"),
             self.text,
-            pn.pane.Bokeh(self.spectrum.plot),
+            self.spectrum.plot,
             self.below,
             self.table,
         )
@@ -37,15 +37,15 @@ class PixelPanel:
     def show(self, scene: Scene, row: int, column: int) -> None:
         """Tell of a pixel."""
         facts = pixel_facts(scene, row, column)
-        self.text.object, self.table.object = facts.text, facts.table
-        self.below.object = "white: the pixel; lines: references, scaled to it"
+        self.text.text, self.table.text = facts.text, facts.table
+        self.below.text = "white: the pixel; lines: references, scaled to it"
         self._draw(scene, facts.od, facts.scaled)
 
     def show_mean(self, scene: Scene) -> None:
         """As long as no pixel was looked at: the mean of the specimen."""
         known = np.isfinite(scene.mean_od)
         scaled = [scaled_to(reference, scene.mean_od, known) for reference in scene.reference_od]
-        self.below.object = "white: mean of the specimen; lines: references, scaled to it"
+        self.below.text = "white: mean of the specimen; lines: references, scaled to it"
         self._draw(scene, scene.mean_od, scaled)
 
     def _draw(
@@ -68,15 +68,15 @@ class Curves:
         self.drift = EnergyPlot("drift", "shift (pixel)", size_px)
         self.i0 = EnergyPlot("i0", "counts", size_px)
 
-    def layout(self) -> pn.viewable.Viewable:
+    def layout(self) -> LayoutDOM:
         """The plots in a row."""
         titles = (
             f'Drift in <span style="color:{_X}">x</span> and <span style="color:{_Y}">y</span>',
             '<span title="counts without specimen, at each energy">Incident intensity I0</span>',
         )
-        return pn.Row(
+        return Row(
             *(
-                pn.Column(html(f"<h3>{title}</h3>"), pn.pane.Bokeh(each.plot, margin=0), width=258)
+                Column(html(f"<h3>{title}</h3>"), each.plot, width=258)
                 for title, each in zip(titles, (self.drift, self.i0), strict=True)
             )
         )

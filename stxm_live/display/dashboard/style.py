@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import panel as pn
-from bokeh.models import Button
+from bokeh.models import Button, Div, Select
 
 from stxm_live.display.palette import AMBIGUOUS, FAINT, INK
 
@@ -41,12 +40,26 @@ tr.best td {{ font-weight: 700; }}
 """
 
 
-def html(text: str, kind: str = "", **options: Any) -> pn.pane.HTML:
+def html(text: str, kind: str = "", **options: Any) -> Div:
     """A piece of text; ``text`` is HTML, with names escaped."""
-    classes = [kind] if kind else []
-    return pn.pane.HTML(
-        text, css_classes=classes, stylesheets=[STYLE], **{"margin": (1, 6), **options}
+    return Div(
+        text=text,
+        css_classes=[kind] if kind else [],
+        stylesheets=[STYLE],
+        disable_math=True,
+        **{"margin": (1, 6), **options},
     )
+
+
+def select(
+    options: Sequence[tuple[str, str]], on_change: Callable[[str], None], name: str, **look: Any
+) -> Select:
+    """A choice of one of (value, words); the first one is chosen."""
+    made = Select(
+        options=list(options), value=options[0][0], name=name, **{"margin": (2, 6), **look}
+    )
+    made.on_change("value", lambda attr, old, new: on_change(new))
+    return made
 
 
 def button(label: str, act: Callable[[], None], *, kind: str = "default") -> Button:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import panel as pn
 from bokeh.core.properties import Any as AnyValue
 from bokeh.core.properties import List
 from bokeh.document import Document
 from bokeh.events import DocumentReady
 from bokeh.model import DataModel
-from bokeh.models import CustomJS
+from bokeh.models import Column, CustomJS, LayoutDOM, Row, TabPanel, Tabs
 
 from stxm_live.display.dashboard.board import Board, Result, Snapshot
+from stxm_live.display.dashboard.changes import ChangesPanel
+from stxm_live.display.dashboard.compare import ComparePanel, listed, offer
 from stxm_live.display.dashboard.figures import MapFigure
+from stxm_live.display.dashboard.history import History
 from stxm_live.display.dashboard.maps_panel import MapsPanel
+from stxm_live.display.dashboard.next_region import NextRegionPanel
 from stxm_live.display.dashboard.scene import Scene, current_scene
 from stxm_live.display.dashboard.side import Curves, PixelPanel
-from stxm_live.display.dashboard.style import html
+from stxm_live.display.dashboard.style import html, select
 from stxm_live.display.dashboard.words import headline, notes, progress, subline
+
+if TYPE_CHECKING:
+    from stxm_live.chooser import RegionChooser
 
 LOOK_MS = 100
 """How often a page looks whether there is something new."""
@@ -50,52 +56,66 @@ class View:
     Parameters
     ----------
     board : Board
+    chooser : RegionChooser, optional
+        Without one there is nothing to choose.
+    history : History, optional
     """
 
-    def __init__(self, board: Board) -> None:
+    def __init__(
+        self,
+        board: Board,
+        chooser: RegionChooser | None = None,
+        history: History | None = None,
+    ) -> None:
         self.board = board
         self.scene: Scene | None = None
         self._now: Snapshot | None = None
         self._has_looked = False
         self.pixel, self.curves = PixelPanel(), Curves()
         self.maps = MapsPanel(self._on_pixel)
+        self.changes = ChangesPanel(board, self.maps.drawn, self._want)
+        self.compare = ComparePanel(board, history, self._on_pixel, self._place_maps)
+        self.next = (
+            None if chooser is None else NextRegionPanel(chooser, self.maps.drawn, self.maps.boxes)
+        )
+        self._wanted = 0
+        self.size = WindowSize()
+        self.size.on_change("of", self._on_size)
+        # a model is known on both sides only if something that is shown refers to it
+        self.maps.figures["od"].plot.tags = [self.size]
         wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
         self.headline = html("", "verdict", **wide)
         self.subline = html("", "subline", margin=(6, 6), **wide)
         self.bar = html("", "progress", width=400, margin=(6, 6))
         self.said = html("", "said", **wide)
         self.notes = html("", "notes", width=_SIDE_PX - 12)
-        self.show = pn.widgets.Select(
-            options={FOLLOW: 0}, value=0, width=260, css_classes=["show"], margin=(2, 6)
-        )
-        self.show.param.watch(lambda _: self.draw(), "value")
-        self.size = WindowSize()
-        self.size.on_change("of", self._on_size)
+        self.show = select([("0", FOLLOW)], lambda _: self.draw(), "show", width=260)
 
-    def layout(self) -> pn.viewable.Viewable:
+    def layout(self) -> LayoutDOM:
         """The page."""
-        maps = self.maps.layout(pn.Spacer(width=0))
-        left = pn.Column(self.maps.tools(), maps, pn.Row(self.curves.layout()))
-        right = pn.Column(
-            self.pixel.layout(), html("<h3>Warnings</h3>"), self.notes, width=_SIDE_PX
-        )
-        return pn.Column(
+        self._row = self.maps.layout()
+        self._other = self.compare.column()
+        self._fit(250)
+        tabs = [("Next region", self.next.layout())] if self.next is not None else []
+        tabs += [
+            ("Change the maps", self.changes.layout()),
+            ("Earlier runs", self.compare.layout()),
+        ]
+        below = Row(self.curves.layout(), Tabs(tabs=[TabPanel(title=t, child=c) for t, c in tabs]))
+        right = Column(self.pixel.layout(), html("<h3>Warnings</h3>"), self.notes, width=_SIDE_PX)
+        show = html("Show", "small", margin=(9, 2, 0, 14))
+        return Column(
             self.headline,
-            pn.Row(self.bar, self.subline, self.chooser_of_results(), sizing_mode="stretch_width"),
+            Row(self.bar, self.subline, show, self.show, sizing_mode="stretch_width"),
             self.said,
-            pn.Row(left, right),
-            css_classes=["dashboard"],
+            Row(Column(self.maps.tools(), self._row, below), right),
             sizing_mode="stretch_width",
-            min_width=1240,
         )
-
-    def chooser_of_results(self) -> pn.viewable.Viewable:
-        """Which result is shown."""
-        return pn.Row(html("Show", "small", margin=(9, 2, 0, 14)), self.show)
 
     def open_in(self, doc: Document, title: str) -> None:
         """Show the page in a browser's document."""
-        self.layout().server_doc(doc=doc, title=title, location=False)
+        doc.add_root(self.layout())
+        doc.title = title
         doc.js_on_event(DocumentReady, CustomJS(args={"size": self.size}, code=_TELL_SIZE))
         doc.add_periodic_callback(self.tick, LOOK_MS)
         doc.add_periodic_callback(self.tick_slowly, 1000)
@@ -105,6 +125,9 @@ class View:
         """Look at the board; draw if there is something new."""
         if self.board.now is not self._now:
             self.draw()
+        self.compare.look()
+        if self.next is not None:
+            self.next.look()
 
     def tick_slowly(self) -> None:
         """Bring times up to date."""
@@ -114,33 +137,46 @@ class View:
         """Everything anew."""
         now = self._now = self.board.now
         self._offer(now.results)
-        chosen = next((r for r in now.results if r.number == self.show.value), None)
+        chosen = next((r for r in now.results if str(r.number) == self.show.value), None)
         self.scene = current_scene(now) if chosen is None else Scene.of_result(chosen)
         self._write(now)
         if self.scene is None:
             return
         self.maps.show(self.scene)
+        self.changes.show(self.scene)
+        if self.next is not None:
+            self.next.show(self.scene)
         self.curves.show(self.scene)
         if not self._has_looked:
             self.pixel.show_mean(self.scene)
 
     def _write(self, now: Snapshot) -> None:
         text, color = headline(self.scene, now)
-        self.headline.object = f'<p style="border-color:{color};color:{color}">{text}</p>'
-        self.subline.object = subline(self.scene, now)
+        self.headline.text = f'<p style="border-color:{color};color:{color}">{text}</p>'
+        self.subline.text = subline(self.scene, now)
         share, words = progress(now)
-        self.bar.object = (
+        self.bar.text = (
             f'<span class="track"><i style="width:{100 * share:.0f}%"></i></span>{escape(words)}'
         )
         said = f"{now.working} …" if now.working else now.notice
-        self.said.object = f"<p>{escape(said)}</p>" if said else ""
-        self.notes.object = notes(self.scene, now)
+        self.said.text = f"<p>{escape(said)}</p>" if said else ""
+        self.notes.text = notes(self.scene, now)
 
     def _offer(self, results: tuple[Result, ...]) -> None:
-        options = {FOLLOW: 0} | {f"{r.number}. {r.title}": r.number for r in reversed(results)}
-        if options != self.show.options:
-            kept = self.show.value if self.show.value in options.values() else 0
-            self.show.param.update(options=options, value=kept)
+        self.compare.offer(results)
+        wanted, self._wanted = self._wanted, 0
+        value = str(wanted) if wanted else self.show.value
+        offer(self.show, [("0", FOLLOW), *listed(results)], value)
+
+    def _want(self, number: int) -> None:
+        """Show a result as soon as it is there; called on any thread."""
+        self._wanted = number
+
+    def _place_maps(self) -> None:
+        """Another result takes the place of doubt."""
+        columns = self.maps.columns
+        last = columns["doubt"] if self.compare.scene is None else self._other
+        self._row.children = [columns["od"], columns["phases"], last]
 
     def _on_pixel(self, scene: Scene, row: int, column: int) -> None:
         self._has_looked = True
@@ -150,4 +186,8 @@ class View:
         if len(new) == 2:
             width, height = float(new[0]), float(new[1])
             beside = (width - _SIDE_PX - 30) / 3 - MapFigure.BESIDE_PX
-            self.maps.fit(int(min(max(min(beside, height - _REST_PX), 200), 640)))
+            self._fit(int(min(max(min(beside, height - _REST_PX), 200), 640)))
+
+    def _fit(self, frame_px: int) -> None:
+        self.maps.fit(frame_px)
+        self.compare.fit(frame_px, self.maps.column_px)

@@ -114,8 +114,8 @@ def notes(scene: Scene | None, now: Snapshot) -> str:
         failure = _failure_of(scene, now)
         if failure is not None:
             items.append(f"went wrong: {failure.text}")
-        items += [text for text in maps.warnings if "references are synthetic" not in text]
-        if maps.synthetic_references:
+        items += maps.warnings
+        if maps.synthetic_references and not any("synthetic" in text for text in items):
             items.append(SYNTHETIC)
     elif scene is not None and scene.view is not None:
         items += [f"not told apart yet: {a} and {b}" for a, b in scene.view.inseparable[:6]]

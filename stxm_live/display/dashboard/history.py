@@ -1,0 +1,141 @@
+"""Earlier runs of a catalogue, to be shown beside the one that is measured."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from stxm_live.phase_maps import PRODUCTS, PhaseMaps, Quality
+from stxm_live.stack import StackKey
+
+if TYPE_CHECKING:
+    import databroker
+    import xarray
+
+MOST_RUNS = 40
+
+
+class History(Protocol):
+    """Where earlier results come from; both methods may take seconds and run on a thread."""
+
+    def runs(self) -> Sequence[tuple[str, str]]:
+        """Uid and a line in words of each run with a result, the latest first."""
+        ...
+
+    def maps(self, uid: str) -> PhaseMaps:
+        """The result of a run."""
+        ...
+
+
+class CatalogHistory:
+    """The runs in a catalogue.
+
+    Parameters
+    ----------
+    catalog : path or databroker.Broker
+        A folder is opened when it is first asked for, which takes seconds.
+    remake : callable, optional
+        From a run of the catalogue to its maps, for runs without a stored result.
+    """
+
+    def __init__(
+        self,
+        catalog: str | Path | databroker.Broker,
+        remake: Callable[[Any], PhaseMaps] | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._remake = remake
+        self._broker: databroker.Broker | None = None
+        self._lock = threading.Lock()
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Uid and a line in words of each stack, the latest first."""
+        from stxm_live.catalog import list_runs
+
+        with self._lock:
+            summaries = list_runs(self._opened(), limit=MOST_RUNS)
+        lines = []
+        for run in summaries:
+            if run.scan is None or not (run.has_maps or self._remake):
+                continue
+            n, ny, nx = run.scan.shape
+            when = time.strftime("%d %b %H:%M", time.localtime(run.time_s))
+            number = "" if run.scan_id is None else f", scan {run.scan_id}"
+            ended = "" if run.exit_status == "success" else f", {run.exit_status or 'no end'}"
+            lines.append(
+                (run.uid, f"{when}{number} ({run.uid[:8]}): {n} energies, {nx} x {ny}{ended}")
+            )
+        return lines
+
+    def maps(self, uid: str) -> PhaseMaps:
+        """The result stored of a run; made anew where there is none and one knows how."""
+        from stxm_live.catalog import load_maps
+
+        with self._lock:
+            broker = self._opened()
+            try:
+                return maps_of(load_maps(broker, uid))
+            except KeyError as error:
+                if self._remake is None:
+                    raise ValueError(str(error.args[0])) from error
+                return self._remake(broker[uid])
+
+    def close(self) -> None:
+        """Close the catalogue, if this object opened it."""
+        from stxm_live.catalog import close_catalog
+
+        with self._lock:
+            if self._broker is not None and self._broker is not self._catalog:
+                close_catalog(self._broker)
+            self._broker = None
+
+    def _opened(self) -> databroker.Broker:
+        from stxm_live.catalog import open_catalog
+
+        if self._broker is None:
+            is_folder = isinstance(self._catalog, str | Path)
+            self._broker = open_catalog(self._catalog) if is_folder else self._catalog
+        return self._broker
+
+
+def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
+    """A stored result as `PhaseMaps`; it shows all, and cannot be made again with changes."""
+    attributes = dataset.attrs
+    provenance = json.loads(attributes["provenance"])
+    x, y = dataset["x"].values, dataset["y"].values
+    verdict, _, rest = str(attributes["quality"]).partition(": ")
+    cause, _, rest = rest.partition("; ")
+    consequence, _, action = rest.partition(". ")
+    products: dict[str, Any] = {
+        name: np.array(dataset[name].values) for name in PRODUCTS if name in dataset
+    }
+    numbers: dict[str, Any] = {
+        name: float(attributes[name])
+        for name in ("dispersion", "energy_offset_ev", "energy_width_ev")
+        if name in attributes
+    }
+    return PhaseMaps(
+        key=StackKey(
+            tuple(attributes["run_uids"]),
+            str(attributes["region"]),
+            str(attributes["polarization"]),
+        ),
+        status=attributes["status"],
+        revision=int(attributes["revision"]),
+        phase_names=tuple(map(str, dataset["phase"].values)),
+        energies_ev=tuple(map(float, dataset["energy_ev"].values)),
+        extent_um=(float(x[0]), float(x[-1]), float(y[0]), float(y[-1])),
+        quality=Quality(verdict, cause, consequence, action),  # type: ignore[arg-type]
+        synthetic_references=bool(attributes["synthetic_references"]),
+        colors=(provenance.get("recipe_values") or {}).get("colors") or {},
+        warnings=tuple(map(str, attributes["warnings"])),
+        provenance=provenance,
+        **products,
+        **numbers,
+    )

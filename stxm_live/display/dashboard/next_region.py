@@ -1,0 +1,193 @@
+"""Where to scan next: draw a box or take a suggestion; a plan asks for it when it likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from bokeh.models import Column, ColumnDataSource, LayoutDOM, Row, Spinner
+
+from stxm_live.display.dashboard.figures import Drawn
+from stxm_live.display.dashboard.scene import Scene
+from stxm_live.display.dashboard.style import button, html
+
+if TYPE_CHECKING:
+    from stxm_live.chooser import RegionChooser
+    from stxm_live.region import Region
+
+_SHOWN = 4
+_DRAW = 'Choose "Draw a box" above the maps and drag; a box can be moved and resized.'
+
+
+class NextRegionPanel:
+    """Choices for the plan that asks.
+
+    Parameters
+    ----------
+    chooser : RegionChooser
+    drawn : Drawn
+    boxes : ColumnDataSource
+        Of the maps: where the suggestions and the choice lie.
+    """
+
+    def __init__(self, chooser: RegionChooser, drawn: Drawn, boxes: ColumnDataSource) -> None:
+        self._chooser, self._drawn, self._boxes = chooser, drawn, boxes
+        self._scene: Scene | None = None
+        self._known: Any = None
+        self._problem = ""
+        self.state = html("", "chosen", width=330, min_height=36)
+        self.box = html(_DRAW, "small", width=430)
+        self.step_nm = Spinner(value=None, low=0.1, step=1, width=72, placeholder="auto")
+        self.dwell_ms = Spinner(value=None, low=0.01, step=0.5, width=72, placeholder="auto")
+        self.lines = [html("", "suggestion", width=350) for _ in range(_SHOWN)]
+        self.takes = [button(f"Take {k}", self._taker(k)) for k in range(1, _SHOWN + 1)]
+        self.no_more = html("", "small", width=430)
+        for take in self.takes:
+            take.visible = False
+        for name in ("left", "right", "bottom", "top", "visible"):
+            drawn.box.on_change(name, self._on_box)
+
+    def layout(self) -> LayoutDOM:
+        """The panel."""
+        options = Row(
+            button("Scan the drawn box next", self._choose_box, kind="primary"),
+            html(
+                '<span title="distance of the pixels; auto: finer than the maps">step (nm)</span>',
+                margin=(9, 0),
+            ),
+            self.step_nm,
+            html('<span title="exposure of one pixel">dwell (ms)</span>', margin=(9, 0)),
+            self.dwell_ms,
+        )
+        rows = [
+            Row(take, line, height=38) for take, line in zip(self.takes, self.lines, strict=True)
+        ]
+        return Column(
+            Row(self.state, button("Withdraw", self._withdraw)),
+            options,
+            self.box,
+            self.no_more,
+            *rows,
+        )
+
+    def show(self, scene: Scene) -> None:
+        """Choices are made on this scene."""
+        self._scene = scene
+
+    def look(self) -> None:
+        """Show what the chooser holds, if that is new."""
+        chooser = self._chooser
+        choice, suggestions = chooser.latest(), tuple(chooser.suggestions)[:_SHOWN]
+        state = (
+            *(choice, suggestions, chooser.is_ready, chooser.no_suggestions),
+            *(chooser.question, chooser.refused, self._problem),
+        )
+        if state == self._known:
+            return
+        self._known = state
+        self.state.text = self._in_words(choice)
+        for k in range(_SHOWN):
+            self.takes[k].visible = k < len(suggestions)
+            self.lines[k].text = suggestion(suggestions[k]) if k < len(suggestions) else ""
+        waits = "" if chooser.is_ready else "Suggestions are made with the maps."
+        self.no_more.text = escape(chooser.no_suggestions or waits)
+        self._boxes.data = _rectangles(choice, suggestions)
+
+    def _in_words(self, choice: Region | None) -> str:
+        problem = self._problem or self._chooser.refused
+        asked = f" {escape(self._chooser.question)}" if self._chooser.question else ""
+        if problem:
+            return f'<b style="color:#b3202a">Not chosen:</b> {escape(problem)}.{asked}'
+        if choice is None:
+            return f"<b>Nothing is chosen.</b>{asked}"
+        return f"<b>Next:</b> {place(choice)}.{asked}"
+
+    def _choose_box(self) -> None:
+        box = self._drawn.box_um
+        if box is None:
+            self._problem = "draw a box first"
+            return
+        x0, x1, y0, y1 = box
+        step_nm, dwell_ms = self.step_nm.value, self.dwell_ms.value
+
+        def choose() -> None:
+            self._chooser.choose_box(
+                (x0, x1),
+                (y0, y1),
+                step_um=None if step_nm is None else step_nm / 1000,
+                dwell_ms=dwell_ms,
+                stack=None if self._scene is None else self._scene.key,
+            )
+            self._drawn.clear()
+
+        self._try(choose)
+
+    def _taker(self, k: int) -> Callable[[], None]:
+        def take() -> None:
+            stack = None if self._scene is None else self._scene.key
+            self._try(lambda: self._chooser.take(k, stack=stack))
+
+        return take
+
+    def _withdraw(self) -> None:
+        self._try(self._chooser.withdraw)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except ValueError as error:
+            self._problem = str(error)
+        else:
+            self._problem = ""
+        self.look()
+
+    def _on_box(self, attr: str, old: Any, new: Any) -> None:
+        box = self._drawn.box_um
+        if box is None:
+            self.box.text = _DRAW
+            return
+        x0, x1, y0, y1 = box
+        self.box.text = (
+            f"drawn: x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm "
+            f"({x1 - x0:.3g} x {y1 - y0:.3g} µm), not chosen yet"
+        )
+
+
+def place(region: Region) -> str:
+    """Where a region lies and how it is scanned, escaped."""
+    (x0, x1), (y0, y1) = region.x_extent_um, region.y_extent_um
+    step_nm = 1000 * max(region.step_um)
+    return escape(
+        f"region {region.name}, x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm, "
+        f"{region.nx} x {region.ny} pixels of {step_nm:.3g} nm, {region.dwell_ms:g} ms"
+    )
+
+
+def suggestion(region: Region) -> str:
+    """What speaks for a region, escaped."""
+    (x0, x1), (y0, y1) = region.x_extent_um, region.y_extent_um
+    size = f"{abs(x1 - x0):.2g} x {abs(y1 - y0):.2g} µm"
+    costs = [size]
+    if region.minutes is not None:
+        costs.append(f"{region.minutes:.0f} min")
+    if region.dose_mgy is not None:
+        costs.append(f"{region.dose_mgy:.2g} MGy")
+    if region.expected_gain is not None:
+        costs.append(f"about {region.expected_gain:.0f} labels put right")
+    return f"{escape(region.reason or region.criterion)}<br>{escape(', '.join(costs))}"
+
+
+def _rectangles(choice: Region | None, suggestions: tuple[Region, ...]) -> dict[str, list[Any]]:
+    """Boxes for the maps: suggestions thin and white, the choice amber."""
+    shown = [(region, str(k), "#ffffff", 1.0) for k, region in enumerate(suggestions, start=1)]
+    shown += [] if choice is None else [(choice, "next", "#ffb000", 2.5)]
+    return {
+        "left": [min(region.x_extent_um) for region, *_ in shown],
+        "right": [max(region.x_extent_um) for region, *_ in shown],
+        "bottom": [min(region.y_extent_um) for region, *_ in shown],
+        "top": [max(region.y_extent_um) for region, *_ in shown],
+        "label": [label for _, label, _, _ in shown],
+        "color": [color for _, _, color, _ in shown],
+        "width": [width for _, _, _, width in shown],
+    }
