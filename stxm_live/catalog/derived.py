@@ -128,7 +128,8 @@ def load_maps(
     import xarray
 
     wanted = {"region": region, "polarization": polarization}
-    runs = (broker.v2[uid] for uid in reversed(derived_uids(broker, original_uid)))
+    # of one kind, whether or not databroker's v1 interface was used before
+    runs = (broker.v2[uid].v2.v3 for uid in reversed(derived_uids(broker, original_uid)))
     run = next((run for run in runs if _is_of(run, wanted)), None)
     if run is None:
         which = "".join(f", {name} {value}" for name, value in wanted.items() if value is not None)

@@ -13,6 +13,7 @@ import numpy as np
 from stxm_live.catalog.backup import read_backup
 from stxm_live.catalog.folder import catalog_folder
 from stxm_live.catalog.locking import sole_writer
+from stxm_live.catalog.names import check_names
 from stxm_live.scan import StackScan
 
 if TYPE_CHECKING:
@@ -61,8 +62,11 @@ class RunStore:
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take the next document; raises what Tiled raises."""
         if name == "start":
+            check_names("uid", [str(doc["uid"])])
             self._scan = _scan_or_none(doc)
         if name == "descriptor":
+            check_names("stream", [str(doc["name"])])
+            check_names("data key", map(str, doc["data_keys"]))
             self._descriptors[doc["uid"]] = doc
             self._streams[doc["uid"]] = {}
         elif name == "event_page":
@@ -136,6 +140,7 @@ def store_documents(
     documents = iter(documents)
     first = next(documents)
     uid = str(first[1]["uid"])
+    check_names("uid", [uid])
     if uid in broker.v2:
         raise ValueError(f"run {uid[:8]} is in the catalogue already")
     store = RunStore(broker, bytes_per_write=_BYTES_PER_WRITE)
@@ -170,6 +175,7 @@ def delete_run(broker: databroker.Broker, uid: str) -> None:
 
     Files the run only refers to are left alone.
     """
+    check_names("uid", [uid])
     if uid in broker.v2:
         with sole_writer(catalog_folder(broker)):
             broker.v2.delete_contents(uid, recursive=True, external_only=False)

@@ -61,7 +61,7 @@ def write_page(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
     _check_bokeh()
     dataset = as_dataset(maps)
     with whole_file(path) as unfinished:
-        unfinished.write_text(page(dataset), encoding="utf-8")
+        unfinished.write_text(page(dataset), encoding="utf-8", errors="replace")
     return Path(path)
 
 

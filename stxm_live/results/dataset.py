@@ -18,8 +18,19 @@ if TYPE_CHECKING:
 
 
 def as_dataset(maps: PhaseMaps | xarray.Dataset) -> xarray.Dataset:
-    """A result as `PhaseMaps.to_xarray` gives it; one that was stored or read is that already."""
-    return maps.to_xarray() if isinstance(maps, PhaseMaps) else maps
+    """A result as `PhaseMaps.to_xarray` gives it; one that was stored or read is that already.
+
+    Raises
+    ------
+    ValueError
+        If a product has a name that none of ours has: names become those of files.
+    """
+    if isinstance(maps, PhaseMaps):
+        return maps.to_xarray()
+    foreign = [name for name in map(str, maps.data_vars) if not name.isidentifier()]
+    if foreign:
+        raise ValueError(f"no result of stxm_live: it has a product named {foreign[0][:60]!r}")
+    return maps
 
 
 def final_index_name(dataset: xarray.Dataset) -> str:

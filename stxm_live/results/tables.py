@@ -61,7 +61,9 @@ def write_csv(
 
 
 def _write(path: Path, remarks: Iterable[str], rows: Iterable[Row]) -> None:
-    with whole_file(path) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+    # JSON may bring half a character in a name: it is written as a question mark
+    options: dict[str, Any] = {"newline": "", "encoding": "utf-8", "errors": "replace"}
+    with whole_file(path) as unfinished, unfinished.open("w", **options) as file:
         file.writelines(f"# {' '.join(line.split())}\n" for line in remarks)
         csv.writer(file).writerows([_cell(value) for value in row] for row in rows)
 

@@ -101,4 +101,5 @@ def _description(variable: xarray.DataArray, dataset: xarray.Dataset) -> str:
 
 
 def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
+    """Without half characters, which JSON may bring and no file takes."""
+    return " ".join(str(text).encode("utf-8", "replace").decode().split())

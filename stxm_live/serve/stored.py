@@ -140,13 +140,15 @@ class StoredRuns:
             self._is_open.set()
 
     def _read_catalog(self, uid: str) -> Sequence[Document] | None:
+        from stxm_live.catalog.names import check_names
         from stxm_live.replay import documents
 
         with self._lock:
-            if self._broker is None or uid not in self._broker.v2:
+            if self._broker is None:
                 return None
             try:
-                return list(documents(self._broker[uid]))
+                check_names("uid", [uid])
+                return list(documents(self._broker[uid])) if uid in self._broker.v2 else None
             except Exception as error:  # noqa: BLE001  half written, locked, or broken
                 logger.warning("run %s cannot be read now (%r)", uid[:8], error)
                 return None

@@ -268,7 +268,7 @@ def _claims(numbers, own):
     """Whether a spoilt event may pass for the one with this number."""
     wanted = set(own) if isinstance(own, list) else {own}
     for number in numbers:
-        if isinstance(number, complex):
+        if np.iscomplexobj(number):
             continue
         try:
             if wanted & {int(n) for n in np.ravel(number)}:
