@@ -105,6 +105,15 @@ source = "empty-region"
 # Counts per pixel without beam, and the time after a count in which no other one is seen.
 # dark_counts = 0.0
 # dead_time_ns = 20.0
+
+[adaptive]
+# A scan that may skip energies ends when the labels are right with this mean probability ...
+# target_certainty = 1.0
+# ... or when all energies left would raise it by less than this.
+# min_gain = 0.005
+# Measured in any case: these, or so many that tell the phases apart best.
+# minimum_ev = [505, 517.5, 530.3]
+# fewest = 5
 """
 
 
