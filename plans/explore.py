@@ -37,6 +37,7 @@ def explore(
     live: LivePhaseMapper,
     energies_ev: Sequence[float],
     overview: Region,
+    maps: PhaseMaps | None = None,
     n_zooms: int = 3,
     auto: bool = False,
     choice_timeout_s: float = 600.0,
@@ -71,6 +72,8 @@ def explore(
         Of all stacks, the overview's too: without them there are no maps to choose on.
     overview : Region
         The whole field, coarsely.
+    maps : PhaseMaps, optional
+        Of the overview, if it is recorded already: an exploration that ended goes on so.
     n_zooms : int
         At most so many.
     auto : bool
@@ -90,7 +93,7 @@ def explore(
     Returns
     -------
     tuple of str
-        The runs' uids, the overview's first.
+        The uids of the runs recorded, the overview's first.
 
     Raises
     ------
@@ -127,8 +130,13 @@ def explore(
         maps_timeout_s=maps_timeout_s,
     )
     ask = _Asking(auto, choice_timeout_s, 1 if auto else default)
-    steps = exploration.steps(replace(overview, name="overview"), n_zooms, ask)
-    return (yield from bpp.reset_positions_wrapper(steps, [energy]))
+
+    def steps() -> MsgGenerator[tuple[str, ...]]:
+        seen = maps or (yield from exploration.overview(replace(overview, name="overview")))
+        uids = () if maps else seen.key.run_uids
+        return uids + (yield from exploration.zooms(seen, n_zooms, ask))
+
+    return (yield from bpp.reset_positions_wrapper(steps(), [energy]))
 
 
 @dataclass(frozen=True)
@@ -150,20 +158,24 @@ class _Exploration:
     out_of_reach: Callable[[Region], MsgGenerator[str]]
     maps_timeout_s: float
 
-    def steps(self, overview: Region, n_zooms: int, ask: _Asking) -> MsgGenerator[tuple[str, ...]]:
-        """Overview, then question after question; returns the uids."""
-        uid = yield from self.record(overview, {}, None)
+    def overview(self, region: Region) -> MsgGenerator[PhaseMaps]:
+        """Record the whole field; its maps."""
+        uid = yield from self.record(region, {}, None)
         yield from bps.checkpoint()  # a pause from here on repeats nothing of the stack
         maps = yield from wait_for_maps(self.live, uid, timeout_s=self.maps_timeout_s)
         if not (maps.specimen & maps.valid).any():
             raise ValueError(f"{maps.key}: the overview shows no specimen; nothing to zoom into")
-        uids = [uid]
+        return maps
+
+    def zooms(self, maps: PhaseMaps, n: int, ask: _Asking) -> MsgGenerator[tuple[str, ...]]:
+        """Question after question about these maps; returns the uids."""
+        uids: list[str] = []
         with self.chooser.exploring(maps):
-            for k in range(1, n_zooms + 1):
-                region, chosen_by = yield from self._choice(ask, f"zoom {k} of {n_zooms}")
+            for k in range(1, n + 1):
+                region, chosen_by = yield from self._choice(ask, f"zoom {k} of {n}")
                 if region is None:
                     logger.warning(
-                        "the exploration ends after %d of %d zooms: %s", k - 1, n_zooms, chosen_by
+                        "the exploration ends after %d of %d zooms: %s", k - 1, n, chosen_by
                     )
                     break
                 zoom = replace(region, name=f"zoom {k}")

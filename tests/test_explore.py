@@ -323,6 +323,19 @@ def test_when_nothing_is_left_to_suggest_it_ends_and_says_so(session, caplog):
     assert "nothing is left that would be worth a scan" in caplog.text
 
 
+def test_an_exploration_goes_on_from_the_maps_of_its_overview(session):
+    (overview,) = session.engine(session.plan(n_zooms=0))
+    maps = session.live.wait(overview, timeout_s=30)
+    until(lambda: session.chooser.is_ready)
+    session.chooser.take(2)
+    (zoom,) = session.engine(session.plan(maps=maps, n_zooms=1))
+    scan = StackScan.from_start(session.starts[-1])
+    assert [start["uid"] for start in session.starts] == [overview, zoom]
+    assert scan.x_extent_um == THIRDS[1].x_extent_um
+    assert scan.parent == overview
+    assert scan.i0_counts
+
+
 def test_a_choice_for_an_earlier_sample_is_not_scanned_in_the_next_exploration(session):
     session.engine(session.plan(n_zooms=0))
     until(lambda: session.chooser.is_ready)

@@ -1,0 +1,26 @@
+"""The choice of what to scan next.
+
+RE(explore_here(auto=True))
+"""
+
+# ruff: noqa: F401, F821  names for the user at the prompt, and from the files before this one
+import threading
+from functools import partial
+
+from stxm_live import Region
+from stxm_live.chooser import RegionChooser
+from stxm_live.plans import explore, wait_for_region
+
+field = microscope.field()
+overview = Region(field["x_extent_um"], field["y_extent_um"], nx=80, ny=80)
+chooser = RegionChooser(live)
+explore_here = partial(
+    explore,
+    camera,
+    energy,
+    chooser=chooser,
+    live=live,
+    energies_ev=recipe.energies_ev,
+    overview=overview,
+)
+threading._register_atexit(chooser.close)
