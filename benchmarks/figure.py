@@ -180,10 +180,8 @@ class Scan:
             if spent["build"]:
                 self.draw_s.append((took, took + spent["build"]))
                 spent["build"] = 0.0
-            scene = window._shown[0]
-            maps = getattr(scene.draw, "keywords", {}).get("maps")
-            view = scene.view
-            self._seen(None if view is None else view.latest, maps and maps.revision)
+            shown = window._shown[0].shown
+            self._seen(getattr(shown, "latest", None), getattr(shown, "revision", None))
 
         window._draw, canvas.draw = timed_build, timed_draw
 

@@ -118,6 +118,15 @@ def test_a_failed_analysis_is_shown_over_the_last_image_of_that_run(tmp_path):
     assert [p.name for p in live.written[1:]] == ["error-3f2a91bc.png", "error-another.png"]
 
 
+def test_a_failure_to_refine_is_told_over_the_maps_that_are_there(result):
+    live = LiveFigure()
+    live.on_maps(result)
+    live.on_error(result.key.run_uids[0], ValueError("the axis lies beyond the references"))
+    said = words(drawn(live))
+    assert "analysis failed: the axis lies beyond the references" in said
+    assert "Resolved phase map" in said
+
+
 def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"pictures cannot be written to .*file.*choose another"):
@@ -190,6 +199,16 @@ def test_the_six_panels_are_there_while_it_grows_and_in_the_end(result):
     assert "complete" in final
     assert "Quality limited" in final
     assert all("Synthetic references" in text for text in (growing, final))
+
+
+def test_the_last_image_which_is_told_after_the_maps_does_not_cover_them(result, tmp_path):
+    live = LiveFigure(tmp_path, dpi=COARSE)
+    live.on_maps(result)
+    live.on_cube(made_up.view(12))
+    assert "Resolved phase map" in words(drawn(live))
+    assert live.written[-1].name == "energy-13-532.20eV.png"
+    live.on_cube(made_up.view(0, run="the next"))
+    assert "Provisional phase map" in words(drawn(live))
 
 
 def test_drift_beam_and_counts_are_drawn_at_the_energies_that_were_measured():

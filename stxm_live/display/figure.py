@@ -88,19 +88,21 @@ class LiveFigure:
         digits = max(2, len(str(len(view.energies_ev))))
         energy_ev = view.energies_ev[view.latest]
         name = f"energy-{view.latest + 1:0{digits}d}-{energy_ev:.2f}eV.png"
-        self._draw(scene.growing(view, self._palette), self._folder_of(view.key), name)
+        moment = scene.growing(view, self._palette)
+        if not self._newest.outdates(view):
+            self._newest = moment
+        self._draw(moment, self._folder_of(view.key), name)
 
     def on_maps(self, maps: PhaseMaps) -> None:
         """Show a result."""
         name = "maps.png" if maps.revision == 1 else f"maps-revision-{maps.revision}.png"
-        self._draw(scene.final(maps, self._palette), self._folder_of(maps.key), name)
+        self._newest = scene.final(maps, self._palette)
+        self._draw(self._newest, self._folder_of(maps.key), name)
 
     def on_error(self, uid: str, error: BaseException) -> None:
         """Show that the analysis of a run failed, and why."""
-        view = self._newest.view
-        view = view if view is not None and uid in view.key.run_uids else None
-        failure = scene.failure(uid, error, view, self._palette)
-        self._draw(failure, self.folder, f"error-{safe_name(uid[:8])}.png")
+        self._newest = scene.failure(uid, error, self._newest, self._palette)
+        self._draw(self._newest, self.folder, f"error-{safe_name(uid[:8])}.png")
 
     def image(self) -> NDArray[np.uint8]:
         """The newest picture, of shape (height, width, 4): red, green, blue, alpha."""
@@ -161,13 +163,13 @@ class LiveFigure:
 
     def _draw(self, moment: Scene, folder: Path | None, name: str) -> None:
         """Write a picture, drawn on the calling thread; a window draws itself."""
-        self._newest = moment
-        if folder is None and self._notebook is None:
+        show = self._notebook is not None and moment is self._newest
+        if folder is None and not show:
             return
         figure = self._drawn(moment)
         if folder is not None:
             save_png(figure, folder / name)
             self.written.append(folder / name)
-        if self._notebook is not None:
+        if self._notebook is not None and show:
             self._notebook.show(figure)
         self._n_pictures += 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stxm_live.display.palette import Palette
 from stxm_live.display.six_panels import draw_failure, draw_final, draw_growing, draw_waiting
+from stxm_live.phase_maps import PhaseMaps
 from stxm_live.progress import Progress
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from stxm_live.cube import CubeView
     from stxm_live.display.energy_image import EnergyImage
-    from stxm_live.phase_maps import PhaseMaps
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +28,8 @@ class Scene:
     ----------
     draw : callable
         Draws it on an empty figure; the image of an energy in it, if there is one.
-    view : CubeView, optional
-        The newest image, for a scene that shows it.
+    shown : CubeView or PhaseMaps, optional
+        The newest image or result.
     progress : Progress, optional
         How far the scan was, if it still goes on.
     came_s : float
@@ -37,7 +37,7 @@ class Scene:
     """
 
     draw: Callable[[Figure], EnergyImage | None]
-    view: CubeView | None = None
+    shown: CubeView | PhaseMaps | None = None
     progress: Progress | None = None
     came_s: float = field(default_factory=time.monotonic)
 
@@ -45,6 +45,12 @@ class Scene:
     def waited_s(self) -> float:
         """Seconds since it was made."""
         return time.monotonic() - self.came_s
+
+    def outdates(self, view: CubeView) -> bool:
+        """Whether it shows the maps of this whole stack: they are told before its last image."""
+        progress = view.progress
+        is_whole = bool(view.measured.all()) if progress is None else progress.n_left == 0
+        return is_whole and isinstance(self.shown, PhaseMaps) and view.key == self.shown.key
 
 
 def waiting() -> Scene:
@@ -59,10 +65,10 @@ def growing(view: CubeView, palette: Palette) -> Scene:
 
 def final(maps: PhaseMaps, palette: Palette) -> Scene:
     """A result."""
-    return Scene(partial(draw_final, maps=maps, palette=palette))
+    return Scene(partial(draw_final, maps=maps, palette=palette), maps)
 
 
-def failure(uid: str, error: BaseException, view: CubeView | None, palette: Palette) -> Scene:
-    """What went wrong, over the last image of that run."""
-    draw = partial(draw_failure, uid=uid, error=error, view=view, palette=palette)
-    return Scene(draw, view)
+def failure(uid: str, error: BaseException, before: Scene, palette: Palette) -> Scene:
+    """What went wrong, over what was shown of that run before."""
+    shown = before.shown if before.shown is not None and uid in before.shown.key.run_uids else None
+    return Scene(partial(draw_failure, uid=uid, error=error, shown=shown, palette=palette), shown)

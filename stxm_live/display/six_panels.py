@@ -38,6 +38,7 @@ from stxm_live.display.result_panels import (
     result_title,
 )
 from stxm_live.display.spectra import draw_separability, draw_spectra
+from stxm_live.phase_maps import PhaseMaps
 from stxm_live.progress import Progress
 from stxm_live.references import ReferenceSpectra
 
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stxm_live.cube import CubeView
-    from stxm_live.phase_maps import PhaseMaps
 
 RUNNING = ("scan running", FAINT)
 
@@ -161,10 +161,17 @@ def _draw_growing_maps(
         )
 
 
-def draw_final(figure: Figure, maps: PhaseMaps, *, palette: Palette = "roma") -> EnergyImage:
+def draw_final(
+    figure: Figure,
+    maps: PhaseMaps,
+    *,
+    palette: Palette = "roma",
+    detail: tuple[str, str] | None = None,
+) -> EnergyImage:
     """A result: its map with its certainty as brightness, and what speaks for and against it.
 
-    ``figure`` is an empty one.
+    ``figure`` is an empty one. ``detail`` is the header's second line and its colour, by default
+    the verdict.
     """
     axes = live_axes(figure, field_of(maps.extent_um, maps.specimen.shape).aspect)
     strip = _Strip([])
@@ -213,8 +220,7 @@ def draw_final(figure: Figure, maps: PhaseMaps, *, palette: Palette = "roma") ->
     write_live_header(
         figure,
         result_title(maps),
-        f"Quality {maps.quality}",
-        VERDICT[maps.quality.verdict],
+        *(detail or (f"Quality {maps.quality}", VERDICT[maps.quality.verdict])),
         status=maps.status,
     )
     write_remarks(figure, remarks_on(maps))
@@ -226,14 +232,16 @@ def draw_failure(
     figure: Figure,
     uid: str,
     error: BaseException,
-    view: CubeView | None = None,
+    shown: CubeView | PhaseMaps | None = None,
     *,
     palette: Palette = "roma",
 ) -> EnergyImage | None:
-    """What went wrong, over the panels of the last image where there was one."""
+    """What went wrong, over the last image or the maps of that run where there are any."""
     detail = (f"analysis failed: {error}. The frames received are kept.", VERDICT["poor"])
-    if view is not None:
-        return draw_growing(figure, view, palette=palette, detail=detail)
+    if isinstance(shown, PhaseMaps):
+        return draw_final(figure, shown, palette=palette, detail=detail)
+    if shown is not None:
+        return draw_growing(figure, shown, palette=palette, detail=detail)
     write_live_header(figure, f"run {uid[:8]}", *detail)
     return None
 
