@@ -167,6 +167,6 @@ class AdaptiveOptions(Options):
     """
 
     target_certainty: Annotated[float, Field(gt=0, le=1)] = 1.0
-    min_gain: Annotated[float, Field(ge=0, le=1)] = 0.005
+    min_gain: Annotated[float, Field(ge=0, le=1)] = 0.0075
     minimum_ev: tuple[PositiveFloat, ...] = ()
     fewest: Annotated[int, Field(ge=2)] = 5

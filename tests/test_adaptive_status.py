@@ -2,6 +2,7 @@ import pytest
 from particles import documents, image_events, particle_counts, particle_scan
 
 from stxm_live import LivePhaseMapper, map_run
+from stxm_live.offline import stack_of_run
 from stxm_live.scan import StackScan
 
 SKIPPED = (1, 3, 6, 9)
@@ -101,6 +102,19 @@ def test_an_image_of_which_lines_are_missing_is_missing_and_not_skipped(recipe):
     docs = list(documents(lines(measured), scan, shape=(scan.shape[2],)))
     maps = live_maps(recipe, docs)
     assert maps.status == "incomplete"
+
+
+@pytest.mark.parametrize("field", ["energy", "other"])
+def test_without_an_energy_in_its_events_nobody_knows_what_was_skipped(recipe, field):
+    events = [
+        (number, {field: data["energy"], "counts": data["counts"]})
+        for number, data in image_events(skip=SKIPPED)
+    ]
+    docs = list(documents(events, particle_scan(**MAY_SKIP), fields=(field, "counts")))
+    stack = stack_of_run(docs)
+    assert len(stack.frames) == (9 if field == "energy" else 0)
+    if field == "other":
+        assert "image 2 came without an energy, 13 were announced; left out" in stack.notes[1]
 
 
 def test_the_start_document_says_that_energies_may_be_skipped():

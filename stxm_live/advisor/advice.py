@@ -34,7 +34,7 @@ class Advice:
     ----------
     run_uid : str
     latest_ev : float or None
-        Announced energy of the image after which it is given; None if a ``problem`` came first.
+        Announced energy of the image after which it is given; None if there is a ``problem``.
     wanted_ev : tuple of float
         Announced energies still to measure, the most useful first; empty if the scan may end.
     certainty : float

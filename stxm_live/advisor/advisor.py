@@ -57,7 +57,3 @@ class EnergyAdvisor:
             self._latest = advise(view, self._recipe, self.minimum(view.scan.energies_ev))
         except ValueError as error:
             self._latest = Advice(uid, problem=str(error))
-
-    def on_error(self, uid: str, error: Exception) -> None:
-        """No advice can be given on a run whose analysis fails."""
-        self._latest = Advice(uid, problem=str(error))

@@ -110,7 +110,7 @@ source = "empty-region"
 # A scan that may skip energies ends when the labels are right with this mean probability ...
 # target_certainty = 1.0
 # ... or when all energies left would raise it by less than this.
-# min_gain = 0.005
+# min_gain = 0.0075
 # Measured in any case: these, or so many that tell the phases apart best.
 # minimum_ev = [505, 517.5, 530.3]
 # fewest = 5

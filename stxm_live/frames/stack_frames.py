@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -51,6 +52,8 @@ class StackFrames:
 
     def put(self, piece: Piece) -> Frame | None:
         """Take a piece; the frame that became whole, or whole again, by it."""
+        if self.scan.skipping != "no":  # the number of an image does not tell its energy
+            piece = replace(piece, index=None)
         slot = self._slot(piece)
         if slot is None:
             return None
