@@ -75,6 +75,15 @@ def test_regions_are_ranked_and_do_not_lie_on_one_another():
             assert shared_um2(one, other) <= 0.1 * 0.28**2 + 1e-9
 
 
+def test_a_second_region_leaves_the_first_alone_though_the_doubt_goes_on_beside_it():
+    everywhere = [(row, column) for row in range(20, 44, 6) for column in range(30, 54, 6)]
+    maps = certain_maps(everywhere)
+    one, other = suggest_regions(maps, 2, size_um=0.4)
+    assert shared_um2(one, other) <= 0.1 * 0.4**2 + 1e-9
+    one, other = suggest_regions(maps, 2, size_um=0.4, max_overlap=0.6)
+    assert shared_um2(one, other) > 0.1 * 0.4**2
+
+
 def shared_um2(one, other):
     area = 1.0
     for a, b in ((one.x_extent_um, other.x_extent_um), (one.y_extent_um, other.y_extent_um)):
@@ -92,6 +101,19 @@ def test_a_doubt_that_more_photons_do_not_remove_promises_nothing():
     (region,) = suggest_regions(maps, 1, **options)
     assert region.expected_gain == pytest.approx(50, rel=0.05)  # half of 100 pixels
     assert sum(r.expected_gain for r in suggest_regions(alike, 1, **options)) < 0.5
+
+
+def test_more_photons_remove_more_doubt():
+    everywhere = [(row, column) for row in range(3, 60, 6) for column in range(3, 80, 6)]
+    maps = certain_maps(everywhere, i0=np.full(13, 30.0))
+    gains = [
+        suggest_regions(maps, 1, size_um=0.2, step_um=0.02, dwell_ms=dwell, map_dwell_ms=1)[
+            0
+        ].expected_gain
+        for dwell in (1, 4, 400)
+    ]
+    assert gains[0] < 0.8 * gains[1]
+    assert gains[2] == pytest.approx(50, rel=0.05)
 
 
 def test_a_boundary_promises_more_the_finer_the_step():
@@ -183,7 +205,7 @@ def test_the_rule_of_2018_takes_optical_density_and_area():
     od = np.zeros((13, 60, 80), dtype=np.float32)
     od[:, 10:30, 10:30] = 1.0
     od[:, 40:55, 50:75] = 1.2
-    od[:, 5:10, 60:65] = 1.0  # too small
+    od[:, 15:20, 60:65] = 1.0  # too small
     od[:, 30:60, 0:5] = 2.0  # too dark
     specimen = od[0] > 0
     index = np.where(specimen, 2, -1).astype(np.int8)

@@ -140,9 +140,10 @@ class Side(NamedTuple):
         shared = np.minimum(self.starts_px + self.width_px, high) - np.maximum(self.starts_px, low)
         return np.asarray(np.clip(shared, 0, None))
 
-    def nearest(self, middle_px: float) -> int:
-        """The place whose middle is nearest to one, in pixels from the edge of the first."""
-        return int(np.abs(self.starts_px + self.width_px / 2 - middle_px).argmin())
+    def nearest(self, middle_px: float, allowed: NDArray[np.bool_]) -> int:
+        """The allowed place whose middle is nearest to one, counted as ``starts_px`` are."""
+        away = np.abs(self.starts_px + self.width_px / 2 - middle_px)
+        return int(np.where(allowed, away, np.inf).argmin())
 
     def sums(self, image: NDArray[np.floating]) -> NDArray[np.float64]:
         """Of an image over each place, along its first axis; parts of pixels count as such."""

@@ -79,7 +79,8 @@ class Places:
         max_overlap: float = 0.1,
     ) -> None:
         self.raster, self.x, self.y = raster, x, y
-        self.reachable = np.outer(y.within(limits_um[1]), x.within(limits_um[0]))
+        self._in_x, self._in_y = x.within(limits_um[0]), y.within(limits_um[1])
+        self.reachable = np.outer(self._in_y, self._in_x)
         self._free = self.reachable.copy()
         self._most_px = max_overlap * x.width_px * y.width_px
         for rectangle in taken:
@@ -106,10 +107,11 @@ class Places:
         return self._box(x_place, y_place) if sums[y_place, x_place] > least else None
 
     def around(self, row: float, column: float) -> Box | None:
-        """The place whose middle is nearest to a place on the map; None if it is not free."""
-        if not self._free.size:
+        """The reachable place whose middle is nearest to a pixel; None if it is not free."""
+        if not self.reachable.any():
             return None
-        x_place, y_place = self.x.nearest(column + 0.5), self.y.nearest(row + 0.5)
+        x_place = self.x.nearest(column + 0.5, self._in_x)
+        y_place = self.y.nearest(row + 0.5, self._in_y)
         return self._box(x_place, y_place) if self._free[y_place, x_place] else None
 
     def sum_over(self, field: NDArray[np.floating], box: Box) -> float:
