@@ -195,6 +195,40 @@ def test_a_pause_while_the_plan_waits_repeats_no_image(references):
     assert measured_ev(docs) == (505.0, 530.3)
 
 
+@pytest.mark.parametrize(("mode", "exposure"), [("image", 2), ("line", RASTER["ny"] + 3)])
+def test_a_pause_in_an_exposure_repeats_it_and_the_advice_is_followed(references, mode, exposure):
+    scope = SimulatedMicroscope.with_particle(
+        references, rng=np.random.default_rng(0), shape=(40, 50)
+    )
+    detector = scope.camera if mode == "image" else scope.line
+    expose, calls = detector._expose, []
+    with a_run_engine() as engine:
+
+        def exposing(scan):
+            calls.append(scan)
+            if len(calls) == exposure:
+                threading.Thread(target=engine.request_pause).start()
+                time.sleep(0.1)
+            return expose(scan)
+
+        detector._expose = exposing
+        devices = [scope.energy] if mode == "image" else [scope.energy, scope.y]
+        advisor, docs = SaysAtOnce(wanted=(517.5, 530.3)), []
+        engine.subscribe(advisor)
+        engine.subscribe(lambda *d: docs.append(d))
+        plan = stxm_stack_adaptive(
+            detector, *devices, advisor=advisor, mode=mode, energies_ev=ENERGIES_EV, **RASTER
+        )
+        with pytest.raises(RunEngineInterrupted):
+            engine(plan)
+        engine.resume()
+    numbers = [doc["seq_num"] for name, doc in docs if name == "event"]
+    n_events = 3 * (1 if mode == "image" else RASTER["ny"])
+    assert sorted(set(numbers)) == list(range(1, n_events + 1))
+    assert measured_ev(docs) == (505.0, 517.5, 530.3)
+    assert docs[-1][1]["exit_status"] == "success"
+
+
 def test_a_scan_aborted_while_it_waits_says_so_and_closes_the_shutter(references):
     scope = SimulatedMicroscope.with_particle(
         references, rng=np.random.default_rng(0), shape=(40, 50)
