@@ -4,10 +4,14 @@ BIN := .venv/bin
 CONSTRAINTS := constraints.txt
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo test check train bench docs clean
+.PHONY: demo session test check train bench docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/stxm-live demo
+
+# IPython with a simulated microscope
+session: .venv/demo.stamp
+	$(BIN)/ipython --ipython-dir=profiles --profile=sim
 
 # two at a time; the tests of a file share what it prepared
 test: .venv/dev.stamp

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,13 +28,13 @@ print("RESULT", json.dumps({
 """
 
 
-def session(folder: Path) -> dict:
-    """Run a short scan in IPython with the profile, as a user would; its printed result."""
+def session(folder: Path, code: str = SESSION) -> dict:
+    """Run code in IPython with the profile, as a user would; its printed result."""
     shutil.copytree(PROFILES, folder / "profiles", dirs_exist_ok=True, ignore=IGNORED)
     command = ["-m", "IPython", f"--ipython-dir={folder / 'profiles'}", "--profile=sim"]
     environment = {**os.environ, "STXM_LIVE_CATALOG": str(folder / "runs")}
     done = subprocess.run(
-        [sys.executable, *command, "-c", SESSION],
+        [sys.executable, *command, "-c", code],
         capture_output=True,
         text=True,
         timeout=240,
@@ -62,6 +63,40 @@ def test_a_session_with_the_profile_scans_maps_stores_and_replays(tmp_path):
     second = session(tmp_path)
     assert second["scan_id"] == 2
     assert second["uid"] != first["uid"]
+
+
+TUTORIAL = PROFILES.parent / "docs" / "tutorial.md"
+QUICK = """
+import json, time
+from stxm_live import Region
+starts = []
+def keep(name, doc):
+    starts.append(doc)
+RE.subscribe(keep, "start")
+microscope.camera._exposure_time_s = lambda scan: 0.0
+small = Region(field["x_extent_um"], field["y_extent_um"], nx=40, ny=40)
+explore_here = partial(explore_here.func, *explore_here.args, **explore_here.keywords | {
+    "overview": small})
+"""
+READY = """
+while not chooser.is_ready:
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.slow
+def test_what_the_tutorial_types_at_the_prompt_chooses_and_scans_regions(tmp_path):
+    blocks = re.findall(r"```py\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) >= 5
+    end = """
+print("RESULT", json.dumps([[d["stxm_live"]["region"], d["stxm"]["x_extent"]] for d in starts]))
+"""
+    told = session(tmp_path, QUICK + READY.join(blocks) + end)
+    assert [region for region, _ in told] == [
+        *("overview", "zoom 1", "zoom 1"),
+        *("overview", "zoom 1", "zoom 2"),
+    ]
+    assert told[2][1] == [-0.9, 0.3]  # the box that was drawn
 
 
 def test_startup_files_are_short_and_only_wire():
