@@ -46,8 +46,9 @@ def start_ioc(port):
 class Session:
     """A RunEngine with live maps, its documents, and the devices."""
 
-    def __init__(self, *, connect_timeout_s=10.0, **timeouts):
+    def __init__(self, *, connect_timeout_s=10.0, repeats=0, **timeouts):
         values = tomllib.loads(NAMES.read_text())
+        values["image"]["repeats"] = repeats
         values["connect_timeout_s"] = connect_timeout_s
         for name, seconds in timeouts.items():
             table = values["stages"][name] if name in values["stages"] else values[name]
@@ -375,6 +376,58 @@ def ioc_is_lost_unnoticed(folder):
     return told
 
 
+def suspended_through_an_outage(folder):
+    """The beam goes, the plan waits for it, and meanwhile the IOC dies and is started anew."""
+    from bluesky.suspenders import SuspendFloor
+
+    port = os.environ["EPICS_CA_SERVER_PORT"]
+    iocs = [start_ioc(port)]
+    session = Session(repeats=1)
+    d = session.devices
+    d.connect()
+    few = {"energies_ev": (505.0, 517.5, 524.0, 530.3), "dwell_ms": 8.0}
+    session.RE(session.plan(**few))
+    undisturbed = session.cube()
+    session.put("FAULT", 3)
+    session.docs.clear()
+    session.RE(session.plan(**few))
+    repeated = float(np.abs(session.cube() - undisturbed).max())
+
+    session.docs.clear()
+    suspender = SuspendFloor(d.ring_current.readback, 10.0, resume_thresh=50.0)
+    session.RE.install_suspender(suspender)
+    seen = {}
+
+    def outage():
+        session.put("FAULT", 5)
+        deadline = time.monotonic() + 20
+        while not suspender.tripped and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        seen["tripped"] = suspender.tripped
+        seen["open"] = session.is_open()
+        seen["n_images"] = len(session.events())
+        iocs[0].kill()
+        iocs[0].wait()
+        time.sleep(2)
+        iocs.append(start_ioc(port))
+
+    session.after_event(2, outage, delay_s=0.2)
+    try:
+        seen["error"] = session.fails(session.plan(**few))
+        seen["open_after"] = session.is_open()
+    finally:
+        for ioc in iocs:
+            ioc.kill()
+    uid = session.docs[0][1]["uid"]
+    return seen | {
+        "repeated_differs_by": repeated,
+        "differs_by": float(np.abs(session.cube() - undisturbed).max()),
+        "status": session.live.wait(uid, timeout_s=60).status,
+        "exit": session.stop()["exit_status"],
+    }
+
+
 def timed(act):
     """How long it took, and what it raised."""
     began = time.monotonic()
@@ -404,6 +457,7 @@ SCENARIOS = {
         faults,
         ioc_dies,
         ioc_is_lost_unnoticed,
+        suspended_through_an_outage,
         nobody_answers,
     )
 }

@@ -110,3 +110,15 @@ def test_nothing_waits_long_for_a_pv_that_is_lost_and_not_yet_known_to_be(tmp_pa
     assert failed == dict.fromkeys(["energy", "shutter", "stage", "image"], "ConnectionError")
     assert told["shutter"][2].startswith("shutter was not told to close and stands as it did: ")
     assert "STXM:ENERGY was disconnected and was not set to 510" in told["energy"][2]
+
+
+def test_a_scan_that_waits_for_the_beam_outlives_its_ioc(tmp_path):
+    told = run_client("suspended_through_an_outage", tmp_path, free_port())
+    assert told["error"] is None
+    assert told["tripped"] is True
+    assert told["open"] is False
+    assert told["n_images"] in (2, 3)
+    assert (told["exit"], told["status"], told["open_after"]) == ("success", "complete", False)
+    # the IOC came back with the counter and the monochromator as they are when it starts
+    assert told["differs_by"] == 0
+    assert told["repeated_differs_by"] == 0

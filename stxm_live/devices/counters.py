@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from ophyd import Component, Device, EpicsSignal, EpicsSignalRO
@@ -12,6 +13,8 @@ from stxm_live.devices.connection import connect, get, put, put_if_connected
 from stxm_live.devices.names import ImageNames, LineNames
 from stxm_live.devices.outcome import Outcome
 from stxm_live.scan import StackScan
+
+_log = logging.getLogger("stxm_live")
 
 _COUNTING_MARGIN = 1.5
 """A counter may take so many times its pixels' dwell: turning round, overhead of a pixel."""
@@ -62,6 +65,7 @@ class LineCounter(Device):  # type: ignore[misc]
         self.x_stage = x_stage
         self.y_stage = y_stage
         self._connect_timeout_s = connect_timeout_s
+        self._scan: StackScan | None = None
         self._n_pixels = 0
         self._counting_s = 0.0
         self._index: int | None = None
@@ -83,6 +87,7 @@ class LineCounter(Device):  # type: ignore[misc]
         connect([self], timeout_s=self._connect_timeout_s)
         self.check_region(scan)
         settings = self._settings(scan)
+        self._scan = scan
         self._n_pixels = self._pixels_of(scan)
         self._counting_s = self._n_pixels * scan.dwell_ms / 1000
         self._index = None
@@ -120,12 +125,8 @@ class LineCounter(Device):  # type: ignore[misc]
         if self._exposure is not None and not self._exposure.done:
             self.stop(success=True)
         self._exposure = outcome = Outcome(self)
-        before = int(get(self.index))
-
-        counted = outcome.step(lambda: self._counted(outcome, before))
-        count = outcome.step(lambda: put(self.go, 1, use_complete=True, callback=counted))
-        put(self.arm, 1, use_complete=True, callback=count)
-        outcome.deadline(_COUNTING_MARGIN * self._counting_s + self.pvs.timeout_s, self._unfinished)
+        self._expose(outcome, int(get(self.index)), self.pvs.repeats)
+        outcome.deadline(self._longest_s, self._unfinished)
         outcome.fail_if_lost(self.go, self.index)
         return outcome
 
@@ -159,8 +160,10 @@ class LineCounter(Device):  # type: ignore[misc]
         """End the exposure; the plan goes back to where it began."""
         self.stop(success=True)
 
-    def resume(self) -> None:
-        """Do nothing: the next trigger arms the counter."""
+    async def resume(self) -> None:
+        """Set the region again: the IOC may have been started anew meanwhile."""
+        if self._scan is not None:
+            await self.prepare(self._scan).ended()
 
     def _settings(self, scan: StackScan) -> dict[EpicsSignal, float]:
         (x_start, x_stop), nx = scan.x_extent_um, scan.image_shape[1]
@@ -174,26 +177,40 @@ class LineCounter(Device):  # type: ignore[misc]
     def _pixels_of(self, scan: StackScan) -> int:
         return scan.image_shape[1]
 
-    def _counted(self, outcome: Outcome, before: int) -> None:
+    def _expose(self, outcome: Outcome, before: int, n_repeats: int) -> None:
+        counted = outcome.step(lambda: self._counted(outcome, before, n_repeats))
+        count = outcome.step(lambda: put(self.go, 1, use_complete=True, callback=counted))
+        put(self.arm, 1, use_complete=True, callback=count)
+
+    def _counted(self, outcome: Outcome, before: int, n_repeats: int) -> None:
         if not self.index.connected:  # a lost connection completes the put, too
             return
         index = int(get(self.index))
+        if index == before and n_repeats:
+            _log.warning("%s: the data of an exposure were lost; it is repeated", self.name)
+            self._expose(outcome, before, n_repeats - 1)
+            return
         if index == before:
             outcome.end(
                 RuntimeError(
                     f"{self.name}: {self.pvs.go} is complete, but {self.pvs.index} did not move "
-                    f"from {before}: the data of this exposure were lost. Repeat the scan; if it "
-                    "comes again, look at the counter"
+                    f"from {before}: the data of this exposure were lost. Repeat the scan, or set "
+                    f"repeats of {self.name} in the file of PV names; look at the counter"
                 )
             )
         self._index = index
         outcome.end()
 
+    @property
+    def _longest_s(self) -> float:
+        n_exposures = 1 + self.pvs.repeats
+        return n_exposures * _COUNTING_MARGIN * self._counting_s + self.pvs.timeout_s
+
     def _unfinished(self) -> str:
         state = get(self.state) if self.state.connected else "disconnected"
         return (
             f"{self.name}: {self.pvs.go} did not complete within "
-            f"{_COUNTING_MARGIN * self._counting_s + self.pvs.timeout_s:.3g} s "
+            f"{self._longest_s:.3g} s "
             f"({self.pvs.state} reads {state}); look at the counter, or raise its timeout_s"
         )
 

@@ -65,7 +65,10 @@ class RingCurrentNames(_Table):
 
 
 class LineNames(_Table):
-    """A counter of one line, at the y stage; ``timeout_s`` is added to its counting time."""
+    """A counter of one line, at the y stage; ``timeout_s`` is added to its counting time.
+
+    ``repeats``: so often an exposure whose data were lost is repeated, at the cost of its dose.
+    """
 
     x_start: PvName
     x_stop: PvName
@@ -78,6 +81,7 @@ class LineNames(_Table):
     index: PvName
     data: PvName
     timeout_s: PositiveFloat = 30.0
+    repeats: Annotated[int, Field(ge=0, le=5)] = 0
 
 
 class ImageNames(LineNames):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from ophyd.status import DeviceStatus
 from ophyd.utils import InvalidState
+
+_POLL_S = 0.02
 
 
 class Outcome(DeviceStatus):  # type: ignore[misc]
@@ -77,6 +80,12 @@ class Outcome(DeviceStatus):  # type: ignore[misc]
                 self.end(error)
 
         return called
+
+    async def ended(self) -> None:
+        """Wait for it on the event loop of the RunEngine; raises what it ended by."""
+        while not self.done:
+            await asyncio.sleep(_POLL_S)
+        self.wait(0)
 
     def __str__(self) -> str:
         error = self.exception(timeout=0) if self.done else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,10 +105,7 @@ class Shutter(Device):  # type: ignore[misc]
         """Open again, if it was open."""
         if self._opens_again:
             self._opens_again = False
-            outcome = self.set("open")
-            while not outcome.done:
-                await asyncio.sleep(0.02)
-            outcome.wait(0)
+            await self.set("open").ended()
 
 
 class RingCurrent(Device):  # type: ignore[misc]

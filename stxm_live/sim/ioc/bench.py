@@ -24,6 +24,7 @@ class Fault(IntEnum):
     COUNTER_HANGS = 2
     IMAGE_DROPPED = 3
     DISCONNECTED = 4
+    BEAM_LOST = 5
 
 
 @dataclass
@@ -122,7 +123,7 @@ class Bench:
         return self._counts(x_um, np.array([self.fine_y.position]))
 
     def _counts(self, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.float64]:
-        if not self.shutter_is_open:
+        if not self.shutter_is_open or self.fault == Fault.BEAM_LOST:
             beam = self.microscope.beam
             mean = beam.dark_counts if beam else 0.0
             return self._dark.poisson(mean, (len(y_um), len(x_um))).astype(np.float64)

@@ -74,7 +74,8 @@ class MicroscopeRecords(PVGroup):
     @ring_current.scan(period=_RING_PERIOD_S)
     async def ring_current(self, instance: Any, async_lib: Any) -> None:
         """Falls with every image; filled again for each stack."""
-        await instance.write(self.bench.microscope.ring_current_ma)
+        is_lost = self.bench.fault == Fault.BEAM_LOST
+        await instance.write(0.0 if is_lost else self.bench.microscope.ring_current_ma)
 
     @fault.putter
     async def fault(self, instance: Any, value: int) -> None:
