@@ -197,8 +197,11 @@ class StackAnalysis:
                 self._registrar.prepare(stack)
                 return
             self._cube = self._cube or ODCube(self.scan, self._recipe, self._registrar)
-            n_images = len(self._frames.whole_energies_ev)
-            progress = self._pace.progress(n_images, len(set(self.scan.energies_ev)))
+            progress = self._pace.progress(
+                len(self._frames.whole_energies_ev),
+                len(set(self.scan.energies_ev)),
+                may_skip=self.scan.skipping != "no",
+            )
             view = self._cube.view(stack, frame, progress)
             if view is not None:
                 show(view)

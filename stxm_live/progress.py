@@ -21,11 +21,14 @@ class Progress:
     n_announced : int
     image_s : float or None
         Seconds that an image typically takes; None before that can be told.
+    may_skip : bool
+        Whether the scan may leave energies out: then the time left is the most it can be.
     """
 
     n_images: int
     n_announced: int
     image_s: float | None = None
+    may_skip: bool = False
 
     @property
     def n_left(self) -> int:
@@ -55,10 +58,10 @@ class Pace:
         """Remember when images became whole; the later time counts."""
         self._came_s.update(dict.fromkeys(energies_ev, time_s))
 
-    def progress(self, n_images: int, n_announced: int) -> Progress:
+    def progress(self, n_images: int, n_announced: int, *, may_skip: bool = False) -> Progress:
         """How far the stack is, with so many images."""
         times_s = [self._began_s, *self._came_s.values()]
-        return Progress(n_images, n_announced, image_time_s(times_s))
+        return Progress(n_images, n_announced, image_time_s(times_s), may_skip)
 
 
 def time_of(doc: Mapping[str, Any]) -> float:

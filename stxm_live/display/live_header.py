@@ -95,12 +95,13 @@ def time_left_in_words(progress: Progress, waited_s: float = 0.0) -> str:
     """
     if progress.left_s is None or progress.image_s is None:
         return f"{progress.n_left} images left"
+    about = "at most" if progress.may_skip else "about"
     if progress.n_left == 0:
         return "last image is in"
     if waited_s > _LATE_IMAGES * progress.image_s + 5.0:
-        return f"no image for {in_words(waited_s)}; about {in_words(progress.left_s)} left"
+        return f"no image for {in_words(waited_s)}; {about} {in_words(progress.left_s)} left"
     left_s = progress.left_s - min(waited_s, progress.image_s)
-    return f"about {in_words(left_s)} left" if left_s > 0 else "last image is due"
+    return f"{about} {in_words(left_s)} left" if left_s > 0 else "last image is due"
 
 
 def _write_progress(figure: Figure, progress: Progress) -> None:
