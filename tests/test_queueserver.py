@@ -13,9 +13,14 @@ import pytest
 from bluesky.utils import MsgGenerator
 
 from stxm_live import plans
+from stxm_live.plans import remote
 
 PROFILE = Path(__file__).parents[1] / "profiles" / "profile_stxm"
-OFFERED = [plans.stxm_stack, plans.stxm_overview]
+OFFERED = [getattr(remote, name) for name in remote.__all__]
+
+
+def test_what_a_server_is_offered_are_the_plans_that_take_no_object_of_a_session():
+    assert OFFERED == [plans.stxm_overview, plans.stxm_stack]
 
 
 @pytest.mark.parametrize("plan", OFFERED, ids=lambda plan: plan.__name__)
