@@ -20,7 +20,7 @@ OFFERED = [getattr(remote, name) for name in remote.__all__]
 
 
 def test_what_a_server_is_offered_are_the_plans_that_take_no_object_of_a_session():
-    assert OFFERED == [plans.stxm_overview, plans.stxm_stack]
+    assert [plans.stxm_overview, plans.stxm_stack] == OFFERED
 
 
 @pytest.mark.parametrize("plan", OFFERED, ids=lambda plan: plan.__name__)
