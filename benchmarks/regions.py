@@ -1,6 +1,7 @@
 """How many labels are wrong after an overview and three zooms, by the way the zooms are chosen.
 
     python benchmarks/regions.py [--fields 40] [--photons 5000] [--zoom 64] [--all] [--json FILE]
+    python benchmarks/regions.py --speed
 
 Synthetic fields of several particles, no two alike; each way to choose sees the same overview and
 puts the same energy into the specimen. Labels of a zoom replace those of the overview, and what is
@@ -19,10 +20,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from region_table.session import Conditions, Session
+from region_table.session import STEP_UM, Conditions, Session
 from region_table.strategies import OTHERS, STRATEGIES
 from rich.console import Console
 from rich.table import Table
+
+from stxm_live import suggest_regions
 
 OURS, RULES = "doubt", ("random", "OD 2018, 517.5 eV", "OD 2018, mean image")
 
@@ -30,11 +33,15 @@ OURS, RULES = "doubt", ("random", "OD 2018, 517.5 eV", "OD 2018, mean image")
 def main() -> None:
     """Print a line for each way to choose: shares of all fields, and means of each one's."""
     arguments = _arguments()
+    if arguments.speed:
+        Console().print(_speed())
+        return
     conditions = Conditions(
         zoom_photons=arguments.photons,
         zoom_px=arguments.zoom,
         overview_photons=arguments.overview,
         coarse=arguments.coarse,
+        changing=arguments.changing,
     )
     ways = {**STRATEGIES, **(OTHERS if arguments.all else {})}
     started = time.monotonic()
@@ -61,9 +68,26 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--overview", type=float, default=Conditions.overview_photons)
     parser.add_argument("--coarse", type=int, default=Conditions.coarse, help="overview's step")
     parser.add_argument("--zoom", type=int, default=Conditions.zoom_px, help="pixels a side")
+    parser.add_argument("--changing", type=float, default=Conditions.changing)
+    parser.add_argument("--speed", action="store_true", help="time suggestions for 512 x 512 px")
     parser.add_argument("--all", action="store_true", help="the package's other criteria as well")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     return parser.parse_args()
+
+
+def _speed(repetitions: int = 15) -> str:
+    """How long five regions of 512 x 512 px maps take."""
+    overview = Session.of(1, Conditions(side=512, coarse=1, overview_photons=1000)).overview
+    times = []
+    for _ in range(repetitions):
+        started = time.perf_counter()
+        suggest_regions(overview, 5, size_um=64 * STEP_UM, dwell_ms=5, map_dwell_ms=1)
+        times.append(time.perf_counter() - started)
+    mapped = int((overview.phase_index >= 0).sum())
+    return (
+        f"five regions of 512 x 512 px, {mapped} mapped: median {np.median(times):.2f} s, "
+        f"{min(times):.2f} to {max(times):.2f} s in {repetitions}"
+    )
 
 
 def _table(left: dict[str, NDArray[np.int_]], conditions: Conditions) -> Table:

@@ -31,6 +31,7 @@ class Conditions:
 
     Photons are those of the empty beam per pixel and energy. The beam is as wide as the step:
     an overview pixel shows the mean transmission of ``coarse`` x ``coarse`` fine ones.
+    ``changing`` is the chance of a particle to hold several phases.
     """
 
     side: int = 192
@@ -39,6 +40,7 @@ class Conditions:
     zoom_photons: float = 5000.0
     zoom_px: int = 64
     n_zooms: int = 3
+    changing: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +60,9 @@ class Session:
         changes = {"model": None, "alignment.enabled": False, "energy_fit": False}
         recipe = Recipe.load("nvpf").with_changes(changes)
         rng = np.random.default_rng([seed, 0])
-        landscape = make_landscape((conditions.side, conditions.side), rng=rng)
+        landscape = make_landscape(
+            (conditions.side, conditions.side), rng=rng, changing=conditions.changing
+        )
         od = od_cube(landscape.particle, recipe.reference_spectra, recipe.energies_ev or ())
         c = conditions.coarse
         n = conditions.side // c

@@ -24,6 +24,9 @@ _TRUST = 0.5
 _LEAST = 1e-3
 """Chance of a wrong label below which a pixel is not worth the time to look at it."""
 
+_CHUNK = 512
+"""Spectra taken at once: so few that the matrix product stays on one core."""
+
 _NEAREST = 1e-6
 """Probability from which on a phase is a rival."""
 
@@ -117,23 +120,35 @@ def separation(
     For chosen pixels, shape (n_phases, n_spectra); 0 for the most probable phase itself
     (``best``). With the counts of the map, and a rival whose thickness is free.
     """
-    references = maps.reference_od
     od = maps.od[:, chosen]
+    photons = (maps.i0 / (maps.dispersion or 1.0)).astype(np.float32)
+    apart = np.empty((len(maps.reference_od), od.shape[1]), dtype=np.float32)
+    for start in range(0, od.shape[1], _CHUNK):
+        part = slice(start, start + _CHUNK)
+        apart[:, part] = _apart(od[:, part], photons, maps.reference_od, best[part])
+    return apart
+
+
+def _apart(
+    od: NDArray[np.float32],
+    photons: NDArray[np.float32],
+    references: NDArray[np.float64],
+    best: NDArray[np.intp],
+) -> NDArray[np.float32]:
+    """See `separation`."""
+    n_phases, n_energies = references.shape
+    products = (references[:, None] * references).reshape(-1, n_energies).astype(np.float32)
     weight = np.exp(-od)
-    weight *= (maps.i0 / (maps.dispersion or 1.0)).astype(np.float32)[:, None]
-    square = (references**2).astype(np.float32) @ weight
+    weight *= photons[:, None]
+    inner = (products @ weight).reshape(n_phases, n_phases, -1)
     along = references.astype(np.float32) @ (weight * od)
     columns = np.arange(od.shape[1])
-    own = square[best, columns]
+    own = inner[best, best, columns]
     thickness = np.maximum(along[best, columns], 0) / np.maximum(own, np.float32(1e-30))
-    found = np.zeros_like(square)
-    for k in range(len(references)):
-        of_phase = best == k
-        cross = (references[k] * references).astype(np.float32) @ weight[:, of_phase]
-        apart = own[of_phase] - cross**2 / np.maximum(square[:, of_phase], np.float32(1e-30))
-        apart[k] = 0
-        found[:, of_phase] = thickness[of_phase] * np.sqrt(np.maximum(apart, 0))
-    return found
+    square = np.maximum(np.einsum("kkn->kn", inner), np.float32(1e-30))
+    apart = np.maximum(own - inner[best, :, columns].T ** 2 / square, 0)
+    apart[best, columns] = 0
+    return np.asarray(thickness * np.sqrt(apart))
 
 
 def still_wrong(
