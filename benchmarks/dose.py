@@ -7,7 +7,8 @@ the energy that the specimen absorbs, relative to that of the thirteen energies.
 chosen from the references (``fixed``: the best so many of `choose_energies`, with the first;
 ``random``), or while the scan runs (``in order``, ``any order``: the advice of `EnergyAdvisor`, for
 which the images come one by one). ``fixed``, ``random`` and ``all, fewer photons`` are given what
-``in order`` used in the same scan: its number of energies, or its dose spread over all thirteen.
+``in order`` used in the same scan: its number of energies, or its dose spread over all thirteen
+or over five.
 ``all, 60 %`` and ``fixed 6`` and so on are the same in every scan. Without drift, I0 and specimen
 as the package finds them. With ``--plan`` the particles drift, and the plan itself runs beside the
 ordinary one in a RunEngine.
@@ -50,6 +51,14 @@ from stxm_live.sim.phantom import STATES_OF_CHARGE, Particle, make_particle, od_
 FIXED = (5, 6, 7, 8)
 """Numbers of energies that are the same for every scan."""
 
+POINTS = ("lost", "worst state", "energies")
+"""Columns with one decimal: points of accuracy less than with all energies, on average and of the
+worst state of charge, and a number.
+
+``dose`` and ``largest`` (of a state of charge) are parts of that of all; ``promised`` is the mean
+probability of the labels less the share that is right.
+"""
+
 
 class Score(NamedTuple):
     """What is counted of the maps of one scan."""
@@ -88,13 +97,16 @@ class Scan:
         dose = absorbed * self.energies_ev
         return np.asarray(dose / dose.sum())
 
+    def dose(self, energies_ev: Sequence[float]) -> float:
+        """Of some energies, in parts of that of all."""
+        return float(sum(self.doses()[self.energies_ev.index(e)] for e in energies_ev))
+
     def score(self, energies_ev: Sequence[float], share: float = 1.0) -> Score:
         """Of the maps from some of the energies."""
         rows = [self.energies_ev.index(e) for e in sorted(energies_ev)]
         stack = Stack.from_arrays(self.counts(share)[rows], sorted(energies_ev))
         maps = map_phases(stack, self.recipe.with_changes({"energies_ev": sorted(energies_ev)}))
-        dose = share * float(self.doses()[rows].sum())
-        return scored(maps, self.particle.phase_index, dose)
+        return scored(maps, self.particle.phase_index, share * self.dose(energies_ev))
 
 
 def scored(maps: PhaseMaps, truth: NDArray[np.int8], dose: float) -> Score:
@@ -177,6 +189,8 @@ def compared(scan: Scan) -> Iterator[tuple[str, Score]]:
     others = rng.choice(energies[1:], same - 1, replace=False).tolist()
     yield "random, same number", scan.score([energies[0], *others])
     yield "all, same dose", scan.score(energies, in_order.dose)
+    few = fixed(scan.recipe, FIXED[0])
+    yield f"fixed {FIXED[0]}, same dose", scan.score(few, in_order.dose / scan.dose(few))
 
 
 def fixed(recipe: Recipe, n_energies: int) -> tuple[float, ...]:

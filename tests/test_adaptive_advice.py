@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from particles import particle_counts, particle_scan
 
-from stxm_live import Frame, LivePhaseMapper, ODCube, Stack, StackKey
+from stxm_live import (
+    Frame,
+    LivePhaseMapper,
+    ODCube,
+    Stack,
+    StackKey,
+    map_phases,
+)
 from stxm_live.advisor import EnergyAdvisor, advise, minimum_set, next_energy, still_left
 from stxm_live.advisor.choice import Goal, choose
 from stxm_live.advisor.expectation import Expectation
@@ -78,8 +85,6 @@ def test_the_probability_of_wrong_labels_is_their_share(recipe, nvpf):
     counts, energies_ev, particle = particle_counts(photons=PHOTONS)
     rows = list(FIRST_FIVE)
     stack = Stack.from_arrays(counts[rows], [energies_ev[k] for k in rows])
-    from stxm_live import map_phases
-
     maps = map_phases(stack, recipe.with_changes({"energies_ev": stack.energies_ev}))
     counted = (maps.phase_index >= 0) & particle.specimen
     share = (maps.final_index != particle.phase_index)[counted].mean()

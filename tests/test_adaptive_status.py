@@ -64,6 +64,12 @@ def test_maps_of_a_scan_that_stopped_early_are_those_of_a_scan_of_its_energies_o
     assert early[1].differences(whole) == ["status"]
 
 
+def test_maps_made_again_from_a_scan_that_stopped_early_still_say_so(early):
+    again = early[1].redo({"resolver.spatial": "none"})
+    assert again.status == "stopped-early"
+    assert again.resolved_index is not None
+
+
 @pytest.mark.parametrize(
     ("changes", "exit_status"), [({}, "success"), (MAY_SKIP, "abort"), (MAY_SKIP, "fail")]
 )
