@@ -35,12 +35,15 @@ def test_the_commands_work_on_a_stack_and_references_of_these_names(tmp_path, mo
     assert (tmp_path / "stack-maps" / "overview.png").exists()
 
 
-def test_the_session_works_with_a_run_engine_and_a_plan(RE):
+def test_the_session_works_with_a_run_engine_and_a_plan(RE, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     counts, energies_ev, _ = particle_counts()
-    (session,) = [text for kind, text in BLOCKS if kind == "python"]
+    session, watched = [text for kind, text in BLOCKS if kind == "python"]
     plan = stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan())
     names = {"RE": RE, "my_stack_plan": lambda: plan}
     exec(session, names)
+    exec(watched, names)
+    names["page"].close()
     names["live"].close()
     assert names["maps"].status == "complete"
     assert np.isfinite(names["maps"].reliability[names["maps"].phase_index >= 0]).all()
