@@ -12,6 +12,7 @@ from stxm_live.cli.demo import demo
 from stxm_live.cli.export import export
 from stxm_live.cli.ioc import ioc
 from stxm_live.cli.serve import serve
+from stxm_live.cli.watch import watch
 
 app = typer.Typer(
     name="stxm-live",
@@ -30,6 +31,7 @@ app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)
 app.command("runs")(stacks.list_catalog)
 app.command(context_settings={"ignore_unknown_options": True})(check)
 app.command()(serve)
+app.command(context_settings={"ignore_unknown_options": True})(watch)
 app.command(context_settings={"ignore_unknown_options": True})(recipes.train)
 app.command(context_settings={"ignore_unknown_options": True})(figures.figures)
 app.command(context_settings={"ignore_unknown_options": True})(export)

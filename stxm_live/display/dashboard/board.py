@@ -24,6 +24,9 @@ logger = logging.getLogger("stxm_live")
 KEPT = 8
 """So many results of each origin are kept for comparison."""
 
+MOST_LETTERS = 400
+"""Of what went wrong; errors of a database are long."""
+
 MASK = "specimen.mask"
 
 Origin = Literal["live", "changed", "stored"]
@@ -176,7 +179,7 @@ class Board:
                 act()
             except Exception as error:  # noqa: BLE001  told in the page; the scan is left alone
                 logger.info("%s: %r", what, error)
-                notice = f"Not done ({what}): {error}"
+                notice = f"Not done ({what}): {str(error)[:MOST_LETTERS] or repr(error)}"
             self.say(working="", notice=notice)
 
         with self._lock:

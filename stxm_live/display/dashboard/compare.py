@@ -59,7 +59,6 @@ class ComparePanel:
         self.legend, self.meaning = html("", "legend", min_height=34), html("", "meaning")
         self.title = html("", "compared", height=40)
         self.runs = MultiSelect(options=[], size=5, width=420, name="runs")
-        self._begun = False
 
     def layout(self) -> LayoutDOM:
         """The choice, and the list of earlier runs."""
@@ -67,7 +66,7 @@ class ComparePanel:
         if self._history is None:
             return Column(beside, html(_NO_CATALOG, "small", width=420))
         buttons = Row(
-            button("Open this run", self._open), button("Look for new runs", self._list_runs)
+            button("List earlier runs", self._list_runs), button("Open the chosen run", self._open)
         )
         return Column(beside, self.runs, buttons)
 
@@ -83,9 +82,6 @@ class ComparePanel:
 
     def look(self) -> None:
         """Fill the list, once it is there."""
-        if self._history is not None and not self._begun:
-            self._begun = True
-            self._list_runs()
         if self._new_list is not None:
             self._listed, self._new_list = self._new_list, None
             self.runs.options = list(self._listed)
@@ -141,6 +137,8 @@ class ComparePanel:
 
         def look() -> None:
             self._new_list = list(history.runs())
+            if not self._new_list:
+                raise ValueError("the catalogue holds no run with a result")
 
         self._board.do(look, "looking for earlier runs")
 

@@ -100,7 +100,7 @@ class CatalogHistory:
 
         if self._broker is None:
             is_folder = isinstance(self._catalog, str | Path)
-            self._broker = open_catalog(self._catalog) if is_folder else self._catalog
+            self._broker = open_catalog(self._catalog, create=False) if is_folder else self._catalog
         return self._broker
 
 

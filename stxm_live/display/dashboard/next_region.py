@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stxm_live.region import Region
 
 _SHOWN = 4
-_DRAW = 'Choose "Draw a box" above the maps and drag; a box can be moved and resized.'
+_DRAW = 'Choose "Draw a box" above and drag on a map; a box can be moved and resized.'
 
 
 class NextRegionPanel:
@@ -91,7 +91,8 @@ class NextRegionPanel:
             self.takes[k].visible = k < len(suggestions)
             self.lines[k].text = suggestion(suggestions[k]) if k < len(suggestions) else ""
         waits = "" if chooser.is_ready else "Suggestions are made with the maps."
-        self.no_more.text = escape(chooser.no_suggestions or waits)
+        why = escape(chooser.no_suggestions or waits)
+        self.no_more.update(text=why, visible=bool(why))
         self._boxes.data = _rectangles(choice, suggestions)
 
     def _in_words(self, choice: Region | None) -> str:

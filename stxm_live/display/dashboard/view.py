@@ -87,7 +87,7 @@ class View:
         self.headline = html("", "verdict", **wide)
         self.subline = html("", "subline", margin=(6, 6), **wide)
         self.bar = html("", "progress", width=400, margin=(6, 6))
-        self.said = html("", "said", **wide)
+        self.said = html("", "said", visible=False, **wide)
         self.notes = html("", "notes", width=_SIDE_PX - 12)
         self.show = select([("0", FOLLOW)], lambda _: self.draw(), "show", width=260)
 
@@ -159,7 +159,7 @@ class View:
             f'<span class="track"><i style="width:{100 * share:.0f}%"></i></span>{escape(words)}'
         )
         said = f"{now.working} …" if now.working else now.notice
-        self.said.text = f"<p>{escape(said)}</p>" if said else ""
+        self.said.update(text=f"<p>{escape(said)}</p>" if said else "", visible=bool(said))
         self.notes.text = notes(self.scene, now)
 
     def _offer(self, results: tuple[Result, ...]) -> None:

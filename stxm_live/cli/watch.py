@@ -1,0 +1,131 @@
+"""The command that shows a scan in the browser, from a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.output import console
+from stxm_live.cli.stacks import Catalog, Roots, Settings, opened, parse_settings
+from stxm_live.recipe import Recipe
+
+
+@one_line_errors
+def watch(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Finished runs to look at: uid, the beginning of one, scan_id, or -1 (the "
+            "default). With --zmq none: the scan under way is shown."
+        ),
+    ] = None,
+    zmq: Annotated[str | None, typer.Option("--zmq", help="Where the proxy sends documents.")] = (
+        None
+    ),
+    recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
+    catalog: Catalog = None,
+    changes: Settings = None,
+    roots: Roots = None,
+    port: Annotated[int, typer.Option(help="Of the page; 0: a free one.")] = 0,
+    results: Annotated[
+        str, typer.Option(help="With --zmq: where others connect for the maps.")
+    ] = "127.0.0.1:0",
+    allow_network: Annotated[
+        bool,
+        typer.Option("--allow-network", help="Let other machines reach the page, by its link."),
+    ] = False,
+) -> None:
+    """Show a scan in the browser while it is measured, or finished runs, until interrupted.
+
+    With --zmq it maps and stores as the command serve does; run one of the two.
+    Whoever has the link that is printed sees the page.
+
+    Examples: stxm-live watch --zmq 127.0.0.1:5578 --catalog runs; stxm-live watch -1
+    """
+    from stxm_live.catalog import default_folder
+
+    chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
+    page: dict[str, Any] = {
+        "port": port,
+        "address": "0.0.0.0" if allow_network else "127.0.0.1",
+        "allow_network": allow_network,
+    }
+    if zmq is None:
+        _watch_finished(runs or ["-1"], catalog, chosen, roots or [], page)
+        return
+    if runs:
+        raise ValueError("with --zmq the scan under way is shown; leave the runs out")
+    folder = (catalog or default_folder()).expanduser().absolute()
+    _watch_live(zmq, results, folder, chosen, roots or [], page)
+
+
+def _watch_live(
+    zmq: str, results: str, folder: Path, recipe: Recipe, roots: list[Path], page: dict[str, Any]
+) -> None:
+    """Map what comes and show it."""
+    from stxm_live.display import serve
+    from stxm_live.display.dashboard import CatalogHistory
+    from stxm_live.offline import map_run
+    from stxm_live.serve import Server
+
+    server = Server(
+        recipe,
+        raw=zmq,
+        maps=results,
+        catalog=folder,
+        roots=roots,
+        allow_network=bool(page["allow_network"]),
+    )
+    earlier = CatalogHistory(folder, remake=lambda run: map_run(run, recipe, roots=roots))
+    try:
+        served = serve(server.live, catalog=earlier, **page)
+        try:
+            _announce(served.url, server.stop)
+            server.run()
+        finally:
+            served.close()
+            earlier.close()
+    finally:
+        server.close()
+
+
+def _watch_finished(
+    runs: list[str],
+    catalog: Path | None,
+    recipe: Recipe,
+    roots: list[Path],
+    page: dict[str, Any],
+) -> None:
+    """Map runs of the catalogue and show them."""
+    from stxm_live.display import serve
+    from stxm_live.display.dashboard import Board, CatalogHistory
+    from stxm_live.offline import map_run
+    from stxm_live.replay import find_run
+
+    interrupted = threading.Event()
+    with opened(catalog) as broker:
+        board = Board()
+        for name in reversed(runs):
+            run = find_run(broker, name)
+            with console.status(f"mapping run {run.start['uid'][:8]}"):
+                board.on_maps(map_run(run, recipe, roots=roots))
+        earlier = CatalogHistory(broker, remake=lambda run: map_run(run, recipe, roots=roots))
+        served = serve(board, catalog=earlier, **page)
+        try:
+            _announce(served.url, interrupted.set)
+            interrupted.wait()
+        finally:
+            served.close()
+
+
+def _announce(url: str, stop: Callable[[], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop())
+    console.print(escape(f"open {url}"))
