@@ -1,6 +1,7 @@
 """How right labels are for the dose that a specimen takes, with fewer energies or fewer photons.
 
-    python benchmarks/dose.py [--photons 1000 3000] [--seeds 1 3] [--json FILE] [--plan]
+    python benchmarks/dose.py [--photons 1000 3000] [--seeds 1 3] [--offset 0.1] [--json FILE]
+    python benchmarks/dose.py --plan
 
 Synthetic particles at five states of charge; odd seeds to report, even ones for tuning. Dose is
 the energy that the specimen absorbs, relative to that of the thirteen energies. Energies are
@@ -140,7 +141,8 @@ def main() -> None:
                 ran = scanned_by_plan(recipe, state, photons, seed, arguments.side)
                 ways = {name: scored(r.maps, r.truth, r.dose) for name, r in ran.items()}
             else:
-                ways = dict(compared(_scan(recipe, state, photons, seed, arguments.side)))
+                scan = _scan(recipe, state, photons, seed, arguments.side, arguments.offset)
+                ways = dict(compared(scan))
             scans.append((state, ways))
         figures[f"{photons:g} photons"] = summary = summarised(scans)
         console.print(_table(f"{photons:g} photons", summary))
@@ -154,6 +156,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--photons", nargs="+", type=float, default=[300, 1000, 3000, 10_000])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--offset", type=float, default=0.0, help="of the energy axis, in eV")
     parser.add_argument("--plan", action="store_true", help="by the RunEngine, with drift")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--set", nargs="+", type=_setting, default=[], help="such as min_gain=0.01")
@@ -165,10 +168,13 @@ def _setting(text: str) -> tuple[str, Any]:
     return name, json.loads(value)
 
 
-def _scan(recipe: Recipe, state: str, photons: float, seed: int, side: int) -> Scan:
+def _scan(
+    recipe: Recipe, state: str, photons: float, seed: int, side: int, offset_ev: float
+) -> Scan:
     rng = np.random.default_rng(100 + seed)
     particle = make_particle((side, side), phase_weights=STATES_OF_CHARGE[state], rng=rng)
-    od = od_cube(particle, recipe.reference_spectra, recipe.energies_ev or ())
+    true_ev = [energy_ev + offset_ev for energy_ev in recipe.energies_ev or ()]
+    od = od_cube(particle, recipe.reference_spectra, true_ev)
     still = recipe.with_changes({"alignment.enabled": False, "energy_fit": False})
     return Scan(particle, od, photons, seed, still)
 

@@ -33,7 +33,7 @@ class Choice:
     Parameters
     ----------
     wanted : tuple of int
-        Energies to measure.
+        Energies to measure, what helps most for its dose first.
     wrong : float
         Expected with them.
     wrong_with_all : float
@@ -61,34 +61,45 @@ def choose(
     required : tuple of int
         Of the remaining ones, those that are measured in any case.
     """
-    left = [int(k) for k in np.flatnonzero(remaining)]
-    dose = np.maximum(expectation.knowledge.dose, 1e-9)
-    chosen = [k for k in required if k in left]
+    left = np.flatnonzero(remaining).tolist()
+    search = _Search(expectation, np.maximum(expectation.knowledge.dose, 1e-9))
+    none, *alone, with_all = search.wrong([[], *([k] for k in left), left])
+    enough = max(goal.target_wrong, with_all + goal.min_gain)
+    fixed = [k for k in required if k in left]
+    wanted = search.pruned(search.grown(fixed, left, enough), fixed, enough)
+    gains = {k: none - wrong for k, wrong in zip(left, alone, strict=True)}
+    wanted.sort(key=lambda k: -gains[k] / search.dose[k])
+    return Choice(tuple(wanted), search.wrong([wanted])[0], with_all, gains)
 
-    def wrong_with(sets: list[list[int]]) -> NDArray[np.float64]:
-        table = np.zeros((len(sets), len(remaining)), dtype=bool)
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """Looks for a cheap set of energies."""
+
+    expectation: Expectation
+    dose: NDArray[np.float64]
+
+    def wrong(self, sets: list[list[int]]) -> list[float]:
+        """Expected with each set."""
+        table = np.zeros((len(sets), len(self.dose)), dtype=bool)
         for row, members in zip(table, sets, strict=True):
             row[members] = True
-        return expectation.wrong(table)
+        return [float(wrong) for wrong in self.expectation.wrong(table)]
 
-    alone = wrong_with([[], *([k] for k in left), left])
-    with_all = float(alone[-1])
-    enough = max(goal.target_wrong, with_all + goal.min_gain)
-    wrong = float(wrong_with([chosen])[0])
-    while wrong > enough:
-        others = [k for k in left if k not in chosen]
-        if not others:
-            break
-        after = wrong_with([[*chosen, k] for k in others])
-        best = int(((wrong - after) / dose[others]).argmax())
-        chosen.append(others[best])
-        wrong = float(after[best])
-    for k in sorted(chosen, key=lambda k: -dose[k]):
-        if k in required or len(chosen) == 1:
-            continue
-        without = [other for other in chosen if other != k]
-        fewer = float(wrong_with([without])[0])
-        if fewer <= enough:
-            chosen, wrong = without, fewer
-    gains = {k: float(alone[0] - value) for k, value in zip(left, alone[1:-1], strict=True)}
-    return Choice(tuple(sorted(chosen)), wrong, with_all, gains)
+    def grown(self, chosen: list[int], left: list[int], enough: float) -> list[int]:
+        """The chosen ones and, one by one, what helps most for its dose, until it is enough."""
+        chosen, (wrong,) = list(chosen), self.wrong([chosen])
+        while wrong > enough and (others := [k for k in left if k not in chosen]):
+            after = self.wrong([[*chosen, k] for k in others])
+            best = int(np.argmax((wrong - np.array(after)) / self.dose[others]))
+            chosen.append(others[best])
+            wrong = after[best]
+        return chosen
+
+    def pruned(self, chosen: list[int], fixed: list[int], enough: float) -> list[int]:
+        """Without those that later ones have made superfluous, the most costly first."""
+        for one in sorted(set(chosen).difference(fixed), key=lambda k: -self.dose[k]):
+            without = [k for k in chosen if k != one]
+            if self.wrong([without])[0] <= enough:
+                chosen = without
+        return chosen
