@@ -18,7 +18,7 @@ from stxm_live.progress import Pace, time_of
 from stxm_live.recipe import Recipe
 from stxm_live.registration import Registrar
 from stxm_live.scan import StackScan
-from stxm_live.stack import Frame, Stack, StackKey
+from stxm_live.stack import Frame, Stack, StackKey, the_one
 
 State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored", "given up"]
 
@@ -286,21 +286,7 @@ class RunAnalysis:
 
     def stack(self, region: str | None, polarization: str | None) -> StackAnalysis:
         """The stack of this region and polarization; None stands for any."""
-        found = [
-            stack
-            for stack in self.stacks
-            if region in (None, stack.key.region) and polarization in (None, stack.key.polarization)
-        ]
-        if len(found) == 1:
-            return found[0]
-        choices = "; ".join(str(stack.key) for stack in self.stacks)
-        if found:
-            raise ValueError(
-                f"there are {len(found)} stacks, say which with region and polarization: {choices}"
-            )
-        raise ValueError(
-            f"no stack of region {region!r} and polarization {polarization!r}; there is {choices}"
-        )
+        return the_one(self.stacks, region, polarization)
 
     @property
     def failures(self) -> dict[str, Exception]:

@@ -17,7 +17,7 @@ from stxm_live.recipe import Recipe
 from stxm_live.recipe_tables import FieldOptions
 from stxm_live.replay import documents
 from stxm_live.scan import StackScan
-from stxm_live.stack import Stack
+from stxm_live.stack import Stack, the_one
 
 _RETRY_S = 0.1
 
@@ -81,21 +81,7 @@ def stack_of_run(
 ) -> Stack:
     """The frames of a stack; arguments and errors as for `map_run`."""
     stacks = stacks_of_runs(run, scan=scan, fields=fields, roots=roots, patience_s=patience_s)
-    found = [
-        stack
-        for stack in stacks
-        if region in (None, stack.key.region) and polarization in (None, stack.key.polarization)
-    ]
-    if len(found) == 1:
-        return found[0]
-    choices = "; ".join(str(stack.key) for stack in stacks)
-    if found:
-        raise ValueError(
-            f"there are {len(found)} stacks, say which with region and polarization: {choices}"
-        )
-    raise ValueError(
-        f"no stack of region {region!r} and polarization {polarization!r}; there is {choices}"
-    )
+    return the_one(stacks, region, polarization)
 
 
 def stacks_of_runs(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,3 +139,37 @@ class Stack:
     def intensity(self) -> NDArray[np.float32]:
         """Counts of shape (n_energies, ny, nx), ascending energies."""
         return np.stack([frame.intensity for frame in self.frames])
+
+
+class _Keyed(Protocol):
+    @property
+    def key(self) -> StackKey: ...
+
+
+_K = TypeVar("_K", bound=_Keyed)
+
+
+def the_one(stacks: Iterable[_K], region: str | None, polarization: str | None) -> _K:
+    """The one with this region and polarization of several stacks; None stands for any.
+
+    Raises
+    ------
+    ValueError
+        Naming the choices, if there is none or more than one.
+    """
+    stacks = list(stacks)
+    found = [
+        stack
+        for stack in stacks
+        if region in (None, stack.key.region) and polarization in (None, stack.key.polarization)
+    ]
+    if len(found) == 1:
+        return found[0]
+    choices = "; ".join(str(stack.key) for stack in stacks)
+    if found:
+        raise ValueError(
+            f"there are {len(found)} stacks, say which with region and polarization: {choices}"
+        )
+    raise ValueError(
+        f"no stack of region {region!r} and polarization {polarization!r}; there is {choices}"
+    )
