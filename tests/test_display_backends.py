@@ -50,7 +50,7 @@ def scan_with_window(backend, environment):
 def check(told):
     """It was drawn on the main thread while the first scan ran; a closed window is let be."""
     first, second = told["drawn_in_scans"]
-    assert first > 2
+    assert first >= 2  # one is that of the empty window
     assert second <= first + 3  # the last image and two results, before it was closed
     assert told["threads"] == ["MainThread"]
     assert told["is_closed"]

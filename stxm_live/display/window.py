@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 
     from stxm_live.display.energy_image import EnergyImage
     from stxm_live.display.scene import Scene
+
+_CLOCK_S = 10.0
+"""How often the time that is left is written anew: a redraw for one line of text."""
+
+_REST = 3.0
+"""After a redraw so many times its length nothing but a result is drawn: whoever scans in the same
+process is to get on, also on a busy machine and with images that come quickly."""
 
 
 class Window:
@@ -55,6 +63,8 @@ class Window:
         self._image: EnergyImage | None = None
         self._slider: EnergySlider | None = None
         self._time_left: Text | None = None
+        self._began_s: float | None = None
+        self._rests_until_s = 0.0
         self.is_closed = False
         self.n_drawn = 0
         self.figure = plt.figure(figsize=size_in, dpi=dpi, facecolor="white")
@@ -68,6 +78,7 @@ class Window:
         if self.figure.canvas.manager is not None:
             self.figure.canvas.manager.set_window_title("stxm_live")
         self.figure.canvas.mpl_connect("close_event", self._on_close)
+        self.figure.canvas.mpl_connect("draw_event", self._on_drawn)
         self._timer.add_callback(self.poll)
         self.poll()
         self._timer.start()
@@ -78,12 +89,14 @@ class Window:
         if self.is_closed:
             return
         scene = self._newest()
+        rests = scene.progress is not None and time.monotonic() < self._rests_until_s
         now = (scene, self.figure.get_figwidth(), self.figure.get_figheight())
-        if self._shown is None or now != self._shown:
+        if now != self._shown and not rests:
             self._shown = now
             self._draw(scene)
-        elif scene.progress is not None and self._time_left is not None:
-            words = time_left_in_words(scene.progress, scene.waited_s)
+        elif now == self._shown and scene.progress is not None and self._time_left is not None:
+            waited_s = _CLOCK_S * (scene.waited_s // _CLOCK_S)
+            words = time_left_in_words(scene.progress, waited_s)
             if words != self._time_left.get_text():
                 self._time_left.set_text(words)
                 self.figure.canvas.draw_idle()
@@ -101,6 +114,7 @@ class Window:
         plt.close(self.figure)
 
     def _draw(self, scene: Scene) -> None:
+        self._began_s = time.monotonic()
         self._clear()
         self._image = scene.draw(self.figure)
         self._time_left = next(
@@ -133,6 +147,13 @@ class Window:
         if self._image is not None:
             self._image.show(energy_ev)
             self.figure.canvas.draw_idle()
+
+    def _on_drawn(self, _event: Any) -> None:
+        """Rest after a redraw; by the clock, so that on a busy machine it is longer."""
+        if self._began_s is not None:
+            now_s = time.monotonic()
+            self._rests_until_s = now_s + _REST * (now_s - self._began_s)
+            self._began_s = None
 
     def _on_close(self, _event: Any) -> None:
         self.is_closed = True
