@@ -46,7 +46,9 @@ def server(chooser):
 
 @pytest.fixture
 def remote(server):
-    return RemoteChooser(server.address)
+    it = RemoteChooser(server.address)
+    yield it
+    it.close()
 
 
 OTHER_PROCESS = """
@@ -75,9 +77,11 @@ def test_the_remote_chooser_shows_what_the_session_has(remote, chooser):
     assert chooser.latest() is None
     assert remote.choose(FIRST) == FIRST
     chooser.question = "zoom 1 of 3"
-    assert remote.question == "zoom 1 of 3"
+    until(lambda: remote.question == "zoom 1 of 3")
     chooser.refuse("fine x cannot go there")
-    assert remote.refused == "fine x cannot go there"
+    until(lambda: remote.refused == "fine x cannot go there")
+    chooser.claim()
+    until(lambda: remote.latest() is None)
 
 
 def test_a_refusal_reaches_whoever_chose(remote, chooser):
@@ -129,14 +133,32 @@ def test_without_the_token_nothing_is_chosen(chooser):
             stranger = RemoteChooser(server.address, token=token)
             with pytest.raises(ValueError, match="wrong token, or without one"):
                 stranger.take(1)
+            stranger.close()
         known = RemoteChooser(server.address, token="four words of salt")
         assert known.take(1) == FIRST
+        known.close()
 
 
 def test_a_session_that_is_gone_is_named():
     remote = RemoteChooser(free_ports(1)[0], timeout_s=0.2)
     with pytest.raises(TimeoutError, match=r"does not answer within 0\.2 s"):
         remote.take(1)
+    assert "is there a ChoiceServer in the session that scans" in remote.refused
+    assert remote.latest() is None
+    remote.close()
+
+
+def test_where_the_session_has_no_maps_those_of_the_other_process_suggest(chooser):
+    with RegionChooser() as blind, ChoiceServer(blind, "127.0.0.1:0") as server:
+        remote = RemoteChooser(server.address, suggesting=chooser)
+        assert remote.suggestions == [FIRST, SECOND]
+        assert remote.stack == maps().key
+        assert remote.take(2, stack=remote.stack) == SECOND
+        assert blind.claim() == SECOND
+        drawn = remote.choose_box((2.4, 3.0), (-1.9, -1.4), stack=remote.stack)
+        assert blind.latest() == drawn
+        assert drawn.step_um == pytest.approx(FIRST.step_um)
+        remote.close()
 
 
 def test_choices_stay_on_this_machine(chooser):

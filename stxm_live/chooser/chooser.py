@@ -133,7 +133,7 @@ class RegionChooser:
         region : Region
         stack : StackKey, optional
             The stack on whose maps it was chosen, if the chooser may know newer ones than the
-            person saw; by default the present one.
+            person saw; by default the present one. Not checked before any maps came.
 
         Raises
         ------
@@ -278,7 +278,7 @@ class RegionChooser:
             self._stacks = (*self._stacks, stack)
 
     def _check_stack(self, stack: StackKey | None) -> None:
-        if stack is not None and stack not in self._stacks:
+        if stack is not None and self._stacks and stack not in self._stacks:
             raise ValueError(
                 f"chosen on the maps of {stack}, and the present ones are of "
                 f"{self.stack or 'no stack'}; look at those and choose again"

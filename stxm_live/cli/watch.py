@@ -37,6 +37,13 @@ def watch(
     results: Annotated[
         str, typer.Option(help="With --zmq: where others connect for the maps.")
     ] = "127.0.0.1:0",
+    choices: Annotated[
+        str | None,
+        typer.Option(help="With --zmq: the ChoiceServer of the session, to choose regions for it."),
+    ] = None,
+    choices_token: Annotated[
+        str | None, typer.Option(envvar="STXM_LIVE_CHOICES_TOKEN", help="Its token.")
+    ] = None,
     allow_network: Annotated[
         bool,
         typer.Option("--allow-network", help="Let other machines reach the page, by its link."),
@@ -63,17 +70,25 @@ def watch(
     if runs:
         raise ValueError("with --zmq the scan under way is shown; leave the runs out")
     folder = (catalog or default_folder()).expanduser().absolute()
-    _watch_live(zmq, results, folder, chosen, roots or [], page)
+    asked = None if choices is None else (choices, choices_token)
+    _watch_live(zmq, results, folder, chosen, roots or [], page, asked)
 
 
 def _watch_live(
-    zmq: str, results: str, folder: Path, recipe: Recipe, roots: list[Path], page: dict[str, Any]
+    zmq: str,
+    results: str,
+    folder: Path,
+    recipe: Recipe,
+    roots: list[Path],
+    page: dict[str, Any],
+    choices: tuple[str, str | None] | None,
 ) -> None:
     """Map what comes and show it."""
+    from stxm_live.chooser import RegionChooser
     from stxm_live.display import serve
     from stxm_live.display.dashboard import CatalogHistory
     from stxm_live.offline import map_run
-    from stxm_live.serve import Server
+    from stxm_live.serve import RemoteChooser, Server
 
     server = Server(
         recipe,
@@ -85,6 +100,10 @@ def _watch_live(
     )
     earlier = CatalogHistory(folder, remake=lambda run: map_run(run, recipe, roots=roots))
     try:
+        if choices is not None:
+            address, token = choices
+            suggesting = RegionChooser(server.live)
+            page["chooser"] = RemoteChooser(address, token=token, suggesting=suggesting)
         served = serve(server.live, catalog=earlier, **page)
         try:
             _announce(served.url, server.stop)

@@ -4,7 +4,8 @@ In the session that scans: ``RE.subscribe(publisher("127.0.0.1:5577"))``. Result
 `dispatcher`. In between stands bluesky's own proxy, or any that passes messages on.
 """
 
-from stxm_live.serve.choices import ChoiceServer, RemoteChooser
+from stxm_live.serve.choices import ChoiceServer
+from stxm_live.serve.remote_chooser import RemoteChooser
 from stxm_live.serve.server import Server
 from stxm_live.serve.sockets import DocumentPublisher, dispatcher, publisher
 from stxm_live.serve.submission import Queue

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from bokeh.models import Column, ColumnDataSource, LayoutDOM, Row, Spinner
+from bokeh.models import Checkbox, Column, ColumnDataSource, LayoutDOM, Row, Spinner
 
 from stxm_live.display.dashboard.figures import Drawn
 from stxm_live.display.dashboard.scene import Scene
@@ -42,6 +42,8 @@ class NextRegionPanel:
         self.dwell_ms = Spinner(value=None, low=0.01, step=0.5, width=72, placeholder="auto")
         self.lines = [html("", "suggestion", width=350) for _ in range(_SHOWN)]
         self.takes = [button(f"Take {k}", self._taker(k)) for k in range(1, _SHOWN + 1)]
+        self.outlined = Checkbox(label="outline on the maps", active=True, name="outlined")
+        self.outlined.on_change("active", lambda attr, old, new: self.look())
         self.no_more = html("", "small", width=430)
         for take in self.takes:
             take.visible = False
@@ -67,6 +69,7 @@ class NextRegionPanel:
             Row(self.state, button("Withdraw", self._withdraw)),
             options,
             self.box,
+            self.outlined,
             self.no_more,
             *rows,
         )
@@ -81,7 +84,7 @@ class NextRegionPanel:
         choice, suggestions = chooser.latest(), tuple(chooser.suggestions)[:_SHOWN]
         state = (
             *(choice, suggestions, chooser.is_ready, chooser.no_suggestions),
-            *(chooser.question, chooser.refused, self._problem),
+            *(chooser.question, chooser.refused, self._problem, self.outlined.active),
         )
         if state == self._known:
             return
@@ -93,7 +96,7 @@ class NextRegionPanel:
         waits = "" if chooser.is_ready else "Suggestions are made with the maps."
         why = escape(chooser.no_suggestions or waits)
         self.no_more.update(text=why, visible=bool(why))
-        self._boxes.data = _rectangles(choice, suggestions)
+        self._boxes.data = _rectangles(choice, suggestions if self.outlined.active else ())
 
     def _in_words(self, choice: Region | None) -> str:
         problem = self._problem or self._chooser.refused
@@ -137,7 +140,7 @@ class NextRegionPanel:
     def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # refused, or nobody there to take it
             self._problem = str(error)
         else:
             self._problem = ""
