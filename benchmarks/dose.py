@@ -140,6 +140,8 @@ def main() -> None:
             if arguments.plan:
                 ran = scanned_by_plan(recipe, state, photons, seed, arguments.side)
                 ways = {name: scored(r.maps, r.truth, r.dose) for name, r in ran.items()}
+                times = ", ".join(f"{name} {r.image_s:.2f} s" for name, r in ran.items())
+                console.print(f"{state} {seed}, from one image to the next: {times}")
             else:
                 scan = _scan(recipe, state, photons, seed, arguments.side, arguments.offset)
                 ways = dict(compared(scan))

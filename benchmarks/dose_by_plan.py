@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -23,11 +24,16 @@ TIMEOUT_S = 120.0
 
 
 class Ran(NamedTuple):
-    """Maps of a scan, the true phases (-1: none), and the dose in parts of that of all energies."""
+    """What came of a scan.
+
+    ``truth`` is -1 where there is nothing, ``dose`` in parts of that of all energies, and
+    ``image_s`` the median time from one image to the next, with a detector that takes none.
+    """
 
     maps: PhaseMaps
     truth: NDArray[np.int8]
     dose: float
+    image_s: float
 
 
 def scanned_by_plan(
@@ -71,10 +77,12 @@ def _ran(
         beam=Beam(photons_per_pixel=photons),
     )
     order: list[float] = []
+    came_s: list[float] = []
 
     def note(name: str, doc: dict[str, Any]) -> None:
         if name == "event":
             order.append(doc["data"]["energy_setpoint"])
+            came_s.append(time.monotonic())
 
     token = engine.subscribe(note)
     (uid,) = engine(
@@ -82,7 +90,8 @@ def _ran(
     )
     engine.unsubscribe(token)
     maps = live.wait(uid, timeout_s=TIMEOUT_S)
-    return Ran(maps, true_index(scope, maps, tuple(order)), _dose(scope, recipe, order))
+    truth = true_index(scope, maps, tuple(order))
+    return Ran(maps, truth, _dose(scope, recipe, order), float(np.median(np.diff(came_s))))
 
 
 def _dose(scope: SimulatedMicroscope, recipe: Recipe, order: list[float]) -> float:
