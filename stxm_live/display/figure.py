@@ -119,10 +119,10 @@ class LiveFigure:
         of the image; with "follow" it is the newest one.
 
         While a RunEngine occupies the main thread, Bluesky keeps windows of matplotlib's Qt
-        backends alive. For others, Tk and ``%matplotlib widget``, have it do so with
-        ``RunEngine(during_task=figure)``; without, they catch up when the scan ends. With
-        ``%matplotlib inline`` there is no window: a picture below the cell is replaced with each
-        image, without a slider.
+        backends alive. For others, such as Tk, have it do so with
+        ``RunEngine(during_task=figure)``; without, they catch up when the scan ends, as
+        ``%matplotlib widget`` does when the cell ends. With ``%matplotlib inline`` there is no
+        window: a picture below the cell is replaced with each image, without a slider.
 
         Raises
         ------
