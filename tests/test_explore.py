@@ -2,16 +2,18 @@
 
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 from run_engines import a_run_engine
 
+from stxm_live.advisor import EnergyAdvisor
 from stxm_live.chooser import RegionChooser
 from stxm_live.incident import BORROWED
 from stxm_live.live import LivePhaseMapper
-from stxm_live.plans import RegionOptimizer, explore, stxm_stack
+from stxm_live.plans import RegionOptimizer, explore, stxm_stack, stxm_stack_adaptive
 from stxm_live.region import Region
 from stxm_live.scan import StackScan
 from stxm_live.sim.instrument import SimulatedMicroscope
@@ -343,6 +345,16 @@ def test_a_choice_for_an_earlier_sample_is_not_scanned_in_the_next_exploration(s
     session.engine(session.plan(n_zooms=1, choice_timeout_s=0.2))
     assert len(session.starts) == 2
     assert "is void: there are maps of" in session.chooser.refused
+
+
+def test_an_exploration_may_skip_energies_that_tell_little(session):
+    seen = {}
+    session.live.add_sink(on_maps=lambda maps: seen.update({maps.key.region: maps}))
+    advisor = EnergyAdvisor(session.live)
+    adaptive = partial(stxm_stack_adaptive, advisor=advisor, advice_timeout_s=20)
+    session.engine(session.plan(auto=True, n_zooms=1, stack_plan=adaptive))
+    assert [maps.status for maps in seen.values()] == ["stopped-early", "stopped-early"]
+    assert StackScan.from_start(session.starts[1]).parent == session.starts[0]["uid"]
 
 
 def test_bluesky_adaptive_takes_the_regions_as_its_points(session):
