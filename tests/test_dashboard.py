@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytest.importorskip("panel", reason="needs the extra stxm-live[web]")
+pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
 from stxm_live.display.dashboard import Board, serve
 

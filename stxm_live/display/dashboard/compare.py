@@ -143,13 +143,15 @@ class ComparePanel:
         self._board.do(look, "looking for earlier runs")
 
     def _on_move(self, attr: str, old: list[Any], new: list[Any]) -> None:
-        if self.scene is None or len(new) != 3:
+        scene = self.scene
+        self._marks["hover"].data = {"x": [], "y": []}
+        if scene is None or len(new) < 3:
             return
-        place = self.scene.pixel_at(float(new[1]), float(new[2]))
+        place = scene.pixel_at(float(new[1]), float(new[2]))
         if place is not None:
-            x, y = self.scene.centre_of(*place)
+            x, y = scene.centre_of(*place)
             self._marks["hover"].data = {"x": [x], "y": [y]}
-            self._on_pixel(self.scene, *place)
+            self._on_pixel(scene, *place)
 
 
 def listed(results: Sequence[Result]) -> list[tuple[str, str]]:

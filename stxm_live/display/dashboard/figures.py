@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from bokeh.core.properties import Any as AnyValue
 from bokeh.core.properties import List
-from bokeh.events import MouseMove, SelectionGeometry, Tap
+from bokeh.events import MouseLeave, MouseMove, SelectionGeometry, Tap
 from bokeh.model import DataModel
 from bokeh.models import (
     BoxAnnotation,
@@ -43,8 +43,15 @@ if (pointer._timer == null) {
 """
 
 
+_LEAVE = """
+clearTimeout(pointer._timer);
+pointer._timer = null;
+pointer.at = [];
+"""
+
+
 class Pointer(DataModel):  # type: ignore[misc]
-    """Where the mouse is, as the browser last told: name of the figure, x, y."""
+    """Where the mouse is, as the browser last told: name of the figure, x, y; empty: away."""
 
     at = List(AnyValue, default=[])
 
@@ -185,6 +192,7 @@ class MapFigure:
             args={"pointer": pointer, "where": name, "wait_ms": _POINTER_MS}, code=_MOVE
         )
         self.plot.js_on_event(MouseMove, move)
+        self.plot.js_on_event(MouseLeave, CustomJS(args={"pointer": pointer}, code=_LEAVE))
 
     def on_tap(self, call: Callable[[str, float, float], None]) -> None:
         """Have a click told."""

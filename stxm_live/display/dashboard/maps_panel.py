@@ -228,7 +228,9 @@ class MapsPanel:
         return doubt_layer(scene, self.doubt.value, pair)
 
     def _on_move(self, attr: str, old: list[Any], new: list[Any]) -> None:
-        if self._pinned is None and len(new) == 3:
+        if len(new) < 3:
+            self._mark("hover", None)
+        elif self._pinned is None:
             self._look_at(float(new[1]), float(new[2]))
 
     def _on_tap(self, name: str, x: float, y: float) -> None:

@@ -1,0 +1,187 @@
+"""How soon a scan is seen in the browser, and what showing it costs the scan.
+
+    python benchmarks/display.py [--side 512] [--repeats 3] [--browser /usr/bin/chromium]
+
+A RunEngine, the analysis and the server of the dashboard share one process, which is the harder
+case; Chromium draws in processes of its own on the same cores. Times are from the return of the
+callback that took the event to the frame in which the browser shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+from typing import Any
+
+import numpy as np
+from bluesky import RunEngine
+from live import image_run, simulated_counts
+from rich.console import Console
+from rich.table import Table
+
+from stxm_live import LivePhaseMapper, Recipe
+from stxm_live.display import serve
+from stxm_live.plans import stxm_stack
+from stxm_live.sim.instrument import SimulatedMicroscope
+
+SEEN = """(wanted) => new Promise(resolve => {
+    const look = () => {
+        const text = [...document.querySelectorAll("*")].length && find(document.body);
+        if (text.includes(wanted)) requestAnimationFrame(() => resolve(Date.now()));
+        else setTimeout(look, 5);
+    };
+    const find = (root) => {
+        let text = "";
+        const walk = (node) => {
+            if (node.shadowRoot) walk(node.shadowRoot);
+            for (const child of node.childNodes || []) {
+                if (child.nodeType === 3) text += child.data;
+                else if (!["STYLE", "SCRIPT", "CANVAS"].includes(child.nodeName)) walk(child);
+            }
+        };
+        walk(root);
+        return text;
+    };
+    look();
+})"""
+"""Resolves with the time at which some words stand in the page and its pictures are drawn."""
+
+
+def main() -> None:
+    """Print a table of figure, measured value and target."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", type=int, default=512, help="pixels along each side")
+    parser.add_argument("--repeats", type=int, default=3, help="the median counts")
+    parser.add_argument("--browser", default="/usr/bin/chromium")
+    arguments = parser.parse_args()
+    recipe = Recipe.load("nvpf")
+    table = Table("figure", "measured", "target", title="stxm_live, dashboard")
+    for row in [
+        *seen_rows(recipe, arguments.side, arguments.repeats, arguments.browser),
+        *scan_rows(recipe, arguments.side, arguments.repeats, arguments.browser),
+    ]:
+        table.add_row(*row)
+    Console(width=140).print(table)
+    print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+@contextmanager
+def opened(url: str, browser: str) -> Iterator[Any]:
+    """A page that shows the dashboard."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=browser, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = launched.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(url)
+        page.get_by_text("Waiting").wait_for()
+        yield page
+        launched.close()
+
+
+def seen_rows(recipe: Recipe, side: int, repeats: int, browser: str) -> list[tuple[str, str, str]]:
+    """From an event to what the browser shows of it."""
+    cube = simulated_counts(recipe, side)
+    images, quick, full = [], [], []
+    with LivePhaseMapper(recipe) as live:
+        served = serve(live)
+        with opened(served.url, browser) as page:
+            for _ in range(repeats):
+                run = list(image_run(recipe, cube))
+                uid = str(run[0][1]["uid"])
+                events = [k for k, (name, _) in enumerate(run) if name == "event"]
+                for document in run[: events[0]]:
+                    live(*document)
+                for k in events[:-1]:
+                    n = events.index(k) + 1
+                    took = seen_s(page, live, run[k], f"energy {n} of {len(events)}")
+                    if n > 3:  # the first ones load libraries
+                        images.append(took)
+                    time.sleep(0.5)
+                key = f"run {uid[:8]}"
+                quick.append(seen_s(page, live, run[events[-1]], f"{key} region 1 ", "revision 1"))
+                start_s = time.time()
+                for document in run[events[-1] + 1 :]:
+                    live(*document)
+                done_ms = page.evaluate(SEEN, "revision 2")
+                full.append(quick[-1] + max(0.0, done_ms / 1000 - start_s))
+                live.wait(uid, timeout_s=120)
+        served.close()
+    return [
+        (f"new image, {side} x {side}", f"{median(images):.2f} s", "<= 0.5 s"),
+        ("last event to unrefined maps", f"{median(quick):.2f} s", "<= 1.2 s"),
+        ("last event to refined maps", f"{median(full):.2f} s", "<= 4 s"),
+    ]
+
+
+def seen_s(page: Any, live: LivePhaseMapper, document: Any, *wanted: str) -> float:
+    """Seconds from the event until these words are in the page."""
+    start_s = time.time()
+    live(*document)
+    times_ms = [page.evaluate(SEEN, text) for text in wanted]
+    return float(max(times_ms)) / 1000 - start_s
+
+
+def scan_rows(recipe: Recipe, side: int, repeats: int, browser: str) -> list[tuple[str, str, str]]:
+    """A paced scan with the analysis alone, and with the dashboard in a browser."""
+    alone, shown = [], []
+    for k in range(repeats):
+        alone.append(scan_s(recipe, side, k, None))
+        shown.append(scan_s(recipe, side, k, browser))
+    difference = median(b - a for a, b in zip(alone, shown, strict=True))
+    return [
+        (
+            "a scan of 13 images in 0.3 s each, with browser, minus without",
+            f"{1000 * difference:+.0f} ms of {median(alone):.2f} s "
+            f"(range {1000 * (max(alone) - min(alone)):.0f} ms)",
+            "nothing measurable",
+        )
+    ]
+
+
+def scan_s(recipe: Recipe, side: int, seed: int, browser: str | None) -> float:
+    """Seconds a scan takes."""
+    microscope = SimulatedMicroscope.with_particle(
+        recipe.reference_spectra,
+        rng=np.random.default_rng(seed),
+        shape=(side, side),
+        frame_time_s=0.3,
+    )
+    run_engine = RunEngine({})
+    with LivePhaseMapper(recipe) as live:
+        run_engine.subscribe(live)
+        if browser is None:
+            live.add_sink(on_cube=lambda view: None)
+            return timed_scan(run_engine, microscope, recipe, live)
+        served = serve(live)
+        with opened(served.url, browser):
+            seconds = timed_scan(run_engine, microscope, recipe, live)
+        served.close()
+        return seconds
+
+
+def timed_scan(
+    run_engine: RunEngine, microscope: SimulatedMicroscope, recipe: Recipe, live: LivePhaseMapper
+) -> float:
+    """Seconds of the plan alone."""
+    plan = stxm_stack(
+        microscope.camera,
+        microscope.energy,
+        energies_ev=recipe.energies_ev or (),
+        **microscope.field(),
+    )
+    start_s = time.perf_counter()
+    (uid,) = run_engine(plan)
+    seconds = time.perf_counter() - start_s
+    live.wait(uid, timeout_s=120)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""A dashboard in headless Chromium: where its pixels are, what it says."""
+
+import time
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+_FRAME = """name => {
+    const find = (view) => {
+        if (view.model.name === name && view.frame) return view;
+        for (const child of view.children ? view.children() : []) {
+            const found = find(child);
+            if (found) return found;
+        }
+        return null;
+    };
+    for (const root of Bokeh.index) {
+        const view = find(root);
+        if (!view) continue;
+        const box = view.el.getBoundingClientRect();
+        const {left, top, width, height} = view.frame.bbox;
+        return [box.x + left, box.y + top, width, height];
+    }
+    return null;
+}"""
+
+
+def launch():
+    """A browser, to be used as a generator fixture."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}")
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield launched
+        launched.close()
+
+
+class Opened:
+    """A page on the screen, with what it asked for and complained of."""
+
+    def __init__(self, browser, url, size=(1280, 800)):
+        self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        self.requests, self.complaints = [], []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._on_console)
+        self.page.goto(url)
+        self.page.wait_for_selector(".verdict", timeout=20_000)
+
+    def _on_console(self, message):
+        # a widget of Bokeh's own calls a library's option by its old default
+        if message.type in ("error", "warning") and "allowHTML" not in message.text:
+            self.complaints.append(message.text)
+
+    def text(self, kind):
+        """What stands in a part of the page now; parts are found by their CSS class."""
+        return self.page.locator(f".{kind} .bk-clearfix").first.inner_text()
+
+    def says(self, kind, text="", timeout_s=15.0):
+        """What stands in a part of the page, once ``text`` does."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            said = self.text(kind)
+            if text in said:
+                return said
+            assert time.monotonic() < deadline, f"{kind} says {said!r}, not {text!r}"
+            self.page.wait_for_timeout(50)
+
+    def place(self, name, maps, row, column):
+        """Where the middle of a pixel is on the screen while the whole field is shown."""
+        x, y, width, height = self.page.evaluate(_FRAME, name)
+        ny, nx = maps.specimen.shape
+        x0, x1, y0, y1 = maps.extent_um
+        right = (column + 0.5) / nx if x1 > x0 else 1 - (column + 0.5) / nx
+        up = (row + 0.5) / ny if y1 > y0 else 1 - (row + 0.5) / ny
+        return x + right * width, y + (1 - up) * height
+
+    def hover(self, name, maps, row, column):
+        self.page.mouse.move(*self.place(name, maps, row, column))
+        self.says("pixel-text", f"row {row}, column {column}")
+        return self.text("pixel-text"), self.text("pixel-table")
+
+    def colors(self, name, maps, pixels):
+        """What is seen at the middle of pixels (row, column), as red, green and blue."""
+        self.page.mouse.move(2, 2)
+        picture = np.asarray(Image.open(BytesIO(self.page.screenshot())).convert("RGB"))
+        seen = []
+        for row, column in pixels:
+            x, y = self.place(name, maps, row, column)
+            seen.append(picture[int(y), int(x)])
+        return np.array(seen)
+
+    def wait_for_colors(self, name, maps, pixels, expected, timeout_s=10.0):
+        """Wait until the colours are these, to within what rounding does."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            seen = self.colors(name, maps, pixels)
+            if np.allclose(seen, expected, atol=1):
+                return
+            if time.monotonic() > deadline:
+                np.testing.assert_allclose(seen, expected, atol=1)
+            self.page.wait_for_timeout(100)
+
+    def choose(self, name, value, what="value"):
+        """Set a widget, found by the name of Bokeh's model."""
+        self.page.evaluate(
+            "([name, what, value]) => {"
+            " Bokeh.documents[0].get_model_by_name(name)[what] = value; }",
+            [name, what, value],
+        )
+
+    def press(self, label):
+        self.page.get_by_role("button", name=label, exact=True).click()
+
+    def drag(self, name, maps, first, last):
+        """Drag from a pixel to another one."""
+        self.page.mouse.move(*self.place(name, maps, *first))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.place(name, maps, *last), steps=5)
+        self.page.mouse.up()
