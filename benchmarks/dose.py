@@ -143,7 +143,7 @@ def main() -> None:
                 times = ", ".join(f"{name} {r.image_s:.2f} s" for name, r in ran.items())
                 console.print(f"{state} {seed}, from one image to the next: {times}")
             else:
-                scan = _scan(recipe, state, photons, seed, arguments.side, arguments.offset)
+                scan = scan_of(recipe, state, photons, seed, arguments.side, arguments.offset)
                 ways = dict(compared(scan))
             scans.append((state, ways))
         figures[f"{photons:g} photons"] = summary = summarised(scans)
@@ -170,9 +170,10 @@ def _setting(text: str) -> tuple[str, Any]:
     return name, json.loads(value)
 
 
-def _scan(
-    recipe: Recipe, state: str, photons: float, seed: int, side: int, offset_ev: float
+def scan_of(
+    recipe: Recipe, state: str, photons: float, seed: int, side: int, offset_ev: float = 0.0
 ) -> Scan:
+    """A particle and its counts."""
     rng = np.random.default_rng(100 + seed)
     particle = make_particle((side, side), phase_weights=STATES_OF_CHARGE[state], rng=rng)
     true_ev = [energy_ev + offset_ev for energy_ev in recipe.energies_ev or ()]
