@@ -140,6 +140,13 @@ class Session:
         labels[specimen] = beliefs.probability.argmax(axis=0)
         return labels
 
+    def gain_of(self, window: Window) -> float:
+        """Wrong labels that go by a zoom at the nominal photons, in pixels of the overview."""
+        labels = self.first_labels.copy()
+        labels[window] = self.zoomed(window, self.conditions.zoom_photons)
+        gone = self.errors(self.first_labels).sum() - self.errors(labels).sum()
+        return float(gone) / self.conditions.coarse**2
+
     def left_after(self, windows: list[Window]) -> int:
         """Wrong labels on the specimen once the zooms' labels replace the overview's."""
         photons = self.photons_for(windows)

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from region_table.session import STEP_UM, Session, Window
-from stxm_live import suggest_regions
+from stxm_live import Region, suggest_regions
 from stxm_live.regions.grid import Raster, Side
 from stxm_live.regions.od_rule import od_centres
 from stxm_live.regions.placing import Interest, Places, best_boxes, boxes_around
@@ -40,8 +40,14 @@ def by_od(session: Session, image: str) -> list[Window]:
 
 def suggested(session: Session, criterion: str | Mapping[str, float] = "doubt") -> list[Window]:
     """What the package suggests from the overview; random places for those it has no word on."""
+    regions = regions_of(session, criterion)
+    return _filled_up(session, [session.window(region) for region in regions])
+
+
+def regions_of(session: Session, criterion: str | Mapping[str, float] = "doubt") -> list[Region]:
+    """What the package suggests from the overview."""
     c = session.conditions
-    regions = suggest_regions(
+    return suggest_regions(
         session.overview,
         c.n_zooms,
         size_um=c.zoom_px * STEP_UM,
@@ -50,7 +56,6 @@ def suggested(session: Session, criterion: str | Mapping[str, float] = "doubt") 
         dwell_ms=c.zoom_photons / c.overview_photons,
         map_dwell_ms=1.0,
     )
-    return _filled_up(session, [session.window(region) for region in regions])
 
 
 def oracle(session: Session) -> list[Window]:
