@@ -13,7 +13,7 @@ from stxm_live.advisor import EnergyAdvisor
 from stxm_live.chooser import RegionChooser
 from stxm_live.incident import BORROWED
 from stxm_live.live import LivePhaseMapper
-from stxm_live.plans import RegionOptimizer, explore, stxm_stack, stxm_stack_adaptive
+from stxm_live.plans import RegionOptimizer, explore, stxm_stack, stxm_stack_adaptive, waiting
 from stxm_live.region import Region
 from stxm_live.scan import StackScan
 from stxm_live.sim.instrument import SimulatedMicroscope
@@ -221,17 +221,24 @@ def test_without_a_choice_in_time_the_exploration_ends_and_says_so(session, capl
     assert "ends after 0 of 3 zooms: nobody chose a region within 0.2 s" in caplog.text
 
 
-def test_the_pause_in_a_wait_costs_no_time_and_repeats_nothing(session):
+def test_the_time_of_a_pause_does_not_count():
+    """Time is counted in the sleeps that the RunEngine did."""
+    messages = list(waiting.until(lambda: False, 1.0))
+    slept_s = [message.args[0] for message in messages if message.command == "sleep"]
+    assert sum(slept_s) == pytest.approx(1.0)
+    assert [m.command for m in messages] == ["checkpoint", "sleep"] * len(slept_s)
+
+
+def test_a_pause_in_a_wait_repeats_nothing(session):
     def pause_late(chooser):
         time.sleep(0.6)
         session.engine.request_pause()
 
     session.when_asked(pause_late)
     with pytest.raises(RunEngineInterrupted):
-        session.engine(session.plan(n_zooms=1, choice_timeout_s=1.2))
+        session.engine(session.plan(n_zooms=1, choice_timeout_s=30))
     n_docs = len(session.docs)
     assert session.chooser.question == "zoom 1 of 1"
-    time.sleep(1.2)
     session.chooser.take(2)
     commands = []
     session.engine.msg_hook = lambda message: commands.append(message.command)
