@@ -194,7 +194,7 @@ def test_the_six_panels_are_there_while_it_grows_and_in_the_end(result):
     for title in ("Optical density at", "phase map", "Ambiguity", "Mean spectrum", "Drift, beam"):
         assert title in growing
         assert title in final
-    assert "Provisional phase map, 12 of 13 energies" in growing
+    assert "12 of 13 energies; the final map may differ" in growing
     assert "about 30 s left" in growing
     assert "complete" in final
     assert "Quality limited" in final

@@ -112,6 +112,7 @@ def draw_growing(
         view.scan.extent_um,
         view.latest,
     )
+    _share_field(axes)
     phase_strip(figure, strip.entries)
     progress = view.progress or Progress(int(view.measured.sum()), n_energies)
     write_live_header(
@@ -131,7 +132,7 @@ def _draw_growing_maps(
 ) -> None:
     """The provisional map and its ambiguity; before, the outline of the particle in both."""
     extent = view.scan.extent_um
-    title = f"Provisional phase map, {int(view.measured.sum())} of {len(view.energies_ev)} energies"
+    title = "Provisional phase map"
     if view.provisional_index is None:
         draw_no_map_yet(
             axes.phases, view.specimen, extent, view.inseparable, title=title, legend=_none
@@ -144,7 +145,8 @@ def _draw_growing_maps(
             view.phase_names,
             colors,
             title=title,
-            subtitle="largest correlation so far; the final map may differ",
+            subtitle=f"{int(view.measured.sum())} of {len(view.energies_ev)} energies; "
+            "the final map may differ",
             legend=strip.take,
         )
     if view.provisional_ambiguous is None:
@@ -216,6 +218,7 @@ def draw_final(
         maps.extent_um,
         int(np.nanargmax(np.nan_to_num(mean, nan=-np.inf))),
     )
+    _share_field(axes)
     phase_strip(figure, strip.entries)
     write_live_header(
         figure,
@@ -289,6 +292,15 @@ def _ambiguity_title(maps: PhaseMaps) -> str:
     """Which two phases are most often too close."""
     pairs = commonest_pairs(maps.ambiguous_pair[:, maps.ambiguous], maps.phase_names)
     return f"Ambiguity, often {pairs[0].split('%  ')[1]}" if pairs else "Ambiguity"
+
+
+def _share_field(axes: LiveAxes) -> None:
+    """The maps show the field of the image: y and scale bar stand there, and are drawn once."""
+    for ax in (axes.phases, axes.ambiguity):
+        ax.tick_params(labelleft=False)
+        ax.set_ylabel("")
+        for artist in tuple(ax.artists):
+            artist.remove()
 
 
 def _mean_counts(maps: PhaseMaps) -> NDArray[np.float64]:

@@ -20,8 +20,8 @@ _CLOCK_S = 10.0
 """How often the time that is left is written anew: a redraw for one line of text."""
 
 _REST = 3.0
-"""After a redraw so many times its length nothing but a result is drawn: whoever scans in the same
-process is to get on, also on a busy machine and with images that come quickly."""
+"""After a redraw so many times the processor time it took nothing but a result is drawn: whoever
+scans in the same process is to get on, also with images that come quickly."""
 
 
 class Window:
@@ -114,7 +114,7 @@ class Window:
         plt.close(self.figure)
 
     def _draw(self, scene: Scene) -> None:
-        self._began_s = time.monotonic()
+        self._began_s = time.thread_time()
         self._clear()
         self._image = scene.draw(self.figure)
         self._time_left = next(
@@ -149,10 +149,10 @@ class Window:
             self.figure.canvas.draw_idle()
 
     def _on_drawn(self, _event: Any) -> None:
-        """Rest after a redraw; by the clock, so that on a busy machine it is longer."""
+        """Rest after a redraw."""
         if self._began_s is not None:
-            now_s = time.monotonic()
-            self._rests_until_s = now_s + _REST * (now_s - self._began_s)
+            spent_s = time.thread_time() - self._began_s
+            self._rests_until_s = time.monotonic() + _REST * spent_s
             self._began_s = None
 
     def _on_close(self, _event: Any) -> None:
