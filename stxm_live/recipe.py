@@ -20,14 +20,12 @@ from stxm_live.recipe_tables import (
     AdaptiveOptions,
     AlignmentOptions,
     DetectorOptions,
+    FieldOptions,
     I0Options,
     Options,
     ResolverOptions,
     SpecimenOptions,
     beside_the_recipe,
-)
-from stxm_live.recipe_tables import (
-    FieldOptions as FieldOptions,
 )
 from stxm_live.references import ReferenceSpectra, read_spectrum
 from stxm_live.shift_files import read_shifts

@@ -339,7 +339,7 @@ def test_channels_that_take_turns_are_told_apart():
     stack = stack_of_run(docs)
     np.testing.assert_array_equal(stack.frames[0].intensity, small_counts()[0][2])
     assert "holds 3 values for each of 36 pixels" in " ".join(stack.notes)
-    from stxm_live.recipe import FieldOptions
+    from stxm_live.recipe_tables import FieldOptions
 
     second = stack_of_run(docs, fields=FieldOptions(channel=1))
     assert (second.frames[0].intensity == 3).all()

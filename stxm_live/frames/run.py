@@ -23,7 +23,7 @@ from stxm_live.frames.streams import (
     piece_of,
     word,
 )
-from stxm_live.recipe import FieldOptions
+from stxm_live.recipe_tables import FieldOptions
 from stxm_live.scan import StackScan
 from stxm_live.stack import Frame
 
