@@ -28,6 +28,9 @@ from stxm_live.worker import ITEM_BYTES, Limits, Worker
 
 logger = logging.getLogger("stxm_live")
 
+QUIET_S = 0.02
+"""So long after a document the worker lets the scan go on alone, unless more documents wait."""
+
 RETRY_S = 0.25
 """How often image files that are not there yet are looked for."""
 
@@ -98,6 +101,7 @@ class LivePhaseMapper:
         self._is_closed = False
         self._worker: Worker[tuple[str, dict[str, Any]]] | None = None
         if background:
+            limits = limits or Limits(quiet_s=QUIET_S)
             self._worker = Worker(self._handle, prepare=self._warm_up, limits=limits)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -30,10 +31,14 @@ class Limits:
         left out until it has caught up.
     waiting_bytes : int
         With more than this waiting nothing more is taken that has a size.
+    quiet_s : float
+        The last item that waits is begun so much later: whoever submitted it has the interpreter
+        for itself while it goes on, such as a scan that moves to the next energy.
     """
 
     behind_bytes: int = 32 * _MIB
     waiting_bytes: int = 1024 * _MIB
+    quiet_s: float = 0.0
 
 
 class Worker(Generic[_T]):
@@ -120,6 +125,8 @@ class Worker(Generic[_T]):
             except Exception:
                 logger.exception("%s could not be prepared", self._thread.name)
         while (entry := self._queue.get()) is not None:
+            if self.limits.quiet_s and self._queue.empty():
+                time.sleep(self.limits.quiet_s)
             item, n_bytes = entry
             del entry
             try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from stxm_live.serve.gapless import Gapless
 from stxm_live.serve.sockets import MAPS_PREFIX, DocumentPublisher, DocumentReceiver
 from stxm_live.serve.stored import Document, StoredRuns
 from stxm_live.stack import StackKey
-from stxm_live.worker import Worker
+from stxm_live.worker import Limits, Worker
 
 logger = logging.getLogger("stxm_live")
 
@@ -61,7 +62,7 @@ class Server:
             maps, prefix=MAPS_PREFIX, bind=True, allow_network=allow_network
         )
         self._stored = StoredRuns(catalog) if catalog else None
-        self.live = LivePhaseMapper(recipe, roots=roots)
+        self.live = LivePhaseMapper(recipe, roots=roots, limits=Limits())  # no scan to wait for
         self.live.add_sink(on_maps=self._on_maps, on_error=self._on_error)
         self._gapless = Gapless(
             self._take,
@@ -71,6 +72,8 @@ class Server:
         self._newest: dict[StackKey, tuple[PhaseMaps, list[Document]]] = {}
         self._ending: set[str] = set()
         self._joins_ended = self._stored is not None
+        # one after the other, so that a result is made into documents before it is stored
+        self._sending: Worker[Callable[[], None]] = Worker(lambda act: act(), name="stxm-live-send")
         self._storing: Worker[tuple[PhaseMaps, list[Document]]] = Worker(
             self._store, name="stxm-live-store"
         )
@@ -97,6 +100,7 @@ class Server:
         self._receiver.close()
         self.live.close()
         self._store_ended()
+        self._sending.close(timeout_s=60)
         self._storing.close(timeout_s=60)
         self._publisher.close()
         if self._stored is not None:
@@ -121,10 +125,13 @@ class Server:
     def _store_ended(self) -> None:
         for uid in [uid for uid in self._ending if self._is_done(uid)]:
             self._ending.discard(uid)
-            for key in [key for key in self._newest if uid in key.run_uids]:
-                made = self._newest.pop(key)
-                if self._stored is not None:
-                    self._storing.submit(made)
+            self._sending.submit(partial(self._store_newest, uid))
+
+    def _store_newest(self, uid: str) -> None:
+        for key in [key for key in self._newest if uid in key.run_uids]:
+            made = self._newest.pop(key)
+            if self._stored is not None:
+                self._storing.submit(made)
 
     def _is_done(self, uid: str) -> bool:
         try:
@@ -133,13 +140,16 @@ class Server:
             return True
 
     def _on_maps(self, maps: PhaseMaps) -> None:
-        """On the worker's thread."""
+        """On the worker's thread, which goes on to refine them."""
+        self._sending.submit(partial(self._send, maps))
+
+    def _send(self, maps: PhaseMaps) -> None:
         documents = list(map_documents(maps))
         self._newest[maps.key] = (maps, documents)
         self._publish(documents)
 
     def _on_error(self, uid: str, error: Exception) -> None:
-        self._publish(list(failure_documents(uid, error)))
+        self._sending.submit(lambda: self._publish(list(failure_documents(uid, error))))
 
     def _publish(self, documents: list[Document]) -> None:
         for name, doc in documents:
