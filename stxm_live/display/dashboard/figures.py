@@ -214,8 +214,9 @@ class MapFigure:
         self.bar.visible = field.unit == "um"
 
     def paint(self, image: NDArray[np.uint32]) -> None:
-        """Show another image of the same field."""
-        self.source.data = {"image": [image]}
+        """Show another image of the same field; one that is shown already is not sent again."""
+        if not np.array_equal(image, self.source.data["image"][0]):
+            self.source.data = {"image": [image]}
 
 
 def empty_boxes() -> ColumnDataSource:
