@@ -10,7 +10,7 @@ import numpy as np
 from region_table.session import STEP_UM, Session, Window
 from stxm_live import Region, suggest_regions
 from stxm_live.regions.grid import Raster, Side
-from stxm_live.regions.od_rule import od_centres
+from stxm_live.regions.od_rule import MIN_AREA_UM2, od_centres
 from stxm_live.regions.placing import Interest, Places, best_boxes, boxes_around
 
 Strategy = Callable[[Session], list[Window]]
@@ -21,19 +21,16 @@ def randomly(session: Session) -> list[Window]:
     return _filled_up(session, [])
 
 
-def by_od(session: Session, image: str) -> list[Window]:
+def by_od(session: Session, energy_ev: float, min_area_um2: float = MIN_AREA_UM2) -> list[Window]:
     """The rule of 2018: the largest regions of OD 0.5 to 1.5 in an image of the overview.
 
     Its boxes may lie anywhere in the field; they do not lie on one another.
     """
-    od = session.overview.od
-    chosen = od.mean(axis=0) if image == "mean" else od[session.energies.index(float(image))]
-    places = _places(session)
     coarse = session.conditions.coarse
-    areas = od_centres(chosen, (coarse * STEP_UM) ** 2)
-    centres = [
-        ((row + 0.5) * coarse - 0.5, (column + 0.5) * coarse - 0.5) for row, column, _ in areas
-    ]
+    image = session.overview.od[session.energies.index(energy_ev)]
+    found = od_centres(image, (coarse * STEP_UM) ** 2, min_area_um2)
+    centres = [((row + 0.5) * coarse - 0.5, (col + 0.5) * coarse - 0.5) for row, col, _ in found]
+    places = _places(session)
     boxes = boxes_around(centres, places, session.conditions.n_zooms)
     return _filled_up(session, [places.window(box) for box in boxes])
 
@@ -71,8 +68,8 @@ def oracle(session: Session) -> list[Window]:
 
 STRATEGIES: Mapping[str, Strategy] = {
     "random": randomly,
-    "OD 2018, 517.5 eV": partial(by_od, image="517.5"),
-    "OD 2018, mean image": partial(by_od, image="mean"),
+    "OD 2018": partial(by_od, energy_ev=517.5),
+    "OD 2018, any area": partial(by_od, energy_ev=518.3, min_area_um2=0.05),
     "doubt": suggested,
     "oracle": oracle,
 }

@@ -102,7 +102,7 @@ class DoseMap:
     def at(self, x_um: NDArray[np.floating], y_um: NDArray[np.floating]) -> NDArray[np.float64]:
         """Dose in MGy at columns ``x_um`` and rows ``y_um``, shape (ny, nx)."""
         total = np.zeros((len(y_um), len(x_um)))
-        for raster, dose in self._stacks.values():
+        for raster, dose in tuple(self._stacks.values()):  # a sink may add one meanwhile
             pixels = []
             for axis, at_um in ((raster.y, y_um), (raster.x, x_um)):
                 k = np.rint((np.asarray(at_um) - axis.first_um) / (axis.step_um or 1.0))

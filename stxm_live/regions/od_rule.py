@@ -12,7 +12,9 @@ MIN_AREA_UM2 = 1.0
 """The least that such pixels cover together."""
 
 
-def od_centres(od: NDArray[np.floating], pixel_um2: float) -> list[tuple[float, float, float]]:
+def od_centres(
+    od: NDArray[np.floating], pixel_um2: float, min_area_um2: float = MIN_AREA_UM2
+) -> list[tuple[float, float, float]]:
     """Row, column and area in um2 of the middle of each connected region, the largest first.
 
     Parameters
@@ -20,6 +22,8 @@ def od_centres(od: NDArray[np.floating], pixel_um2: float) -> list[tuple[float, 
     od : ndarray of shape (ny, nx)
         Of one image; NaN counts as nothing.
     pixel_um2 : float
+    min_area_um2 : float
+        Smaller regions are left out.
 
     Notes
     -----
@@ -39,7 +43,7 @@ def od_centres(od: NDArray[np.floating], pixel_um2: float) -> list[tuple[float, 
         inside = (od > OD_RANGE[0]) & (od < OD_RANGE[1])
     labels, n = label(inside, structure=np.ones((3, 3)))
     areas = np.bincount(labels.ravel(), minlength=n + 1)[1:] * pixel_um2
-    order = [k for k in np.argsort(-areas, kind="stable") if areas[k] > MIN_AREA_UM2]
+    order = [k for k in np.argsort(-areas, kind="stable") if areas[k] > min_area_um2]
     centres = center_of_mass(inside, labels, [k + 1 for k in order])
     return [
         (float(row), float(column), float(areas[k]))
