@@ -318,14 +318,14 @@ def thin_maps(**changes):
 def test_a_thick_specimen_absorbs_what_it_takes_from_the_beam():
     od = np.full((13, 60, 80), 2.0, dtype=np.float32)
     thin, thick = (
-        Absorber(2.0, NM_OF_REFERENCE).absorbed_mgy(maps)[30, 40]
+        Absorber(2.0, NM_OF_REFERENCE, 1.0).absorbed_mgy(maps)[30, 40]
         for maps in (thin_maps(), certain_maps(od=od))
     )
     assert thick / thin == pytest.approx((1 - np.exp(-2)) / 2, rel=1e-3)
 
 
 def test_the_dose_of_stacks_adds_up_and_refined_maps_count_once():
-    doses = DoseMap(Absorber(2.0, NM_OF_REFERENCE))
+    doses = DoseMap(Absorber(2.0, NM_OF_REFERENCE, 1.0))
     first = thin_maps()
     doses.add(first)
     doses.add(thin_maps(revision=2))
@@ -342,7 +342,7 @@ def test_the_dose_of_stacks_adds_up_and_refined_maps_count_once():
 
 def test_the_expected_dose_grows_with_photons_and_with_smaller_pixels():
     maps = thin_maps()
-    doses = DoseMap(Absorber(2.0, NM_OF_REFERENCE))
+    doses = DoseMap(Absorber(2.0, NM_OF_REFERENCE, 1.0))
     here = doses.absorber.absorbed_mgy(maps)[25:35, 35:45].mean()
     region = Region((2.705, 2.895), (-1.505, -1.695), nx=20, ny=20)
     assert doses.expected_mgy(maps, region, photons=3.0) == pytest.approx(12 * here, rel=0.02)
@@ -350,6 +350,6 @@ def test_the_expected_dose_grows_with_photons_and_with_smaller_pixels():
 
 @pytest.mark.parametrize("wrong", [{"density_g_cm3": 0.0}, {"reference_nm": -1.0}])
 def test_an_absorber_without_substance_is_refused(wrong):
-    values = {"density_g_cm3": 2.0, "reference_nm": 100.0} | wrong
+    values = {"density_g_cm3": 2.0, "reference_nm": 100.0, "photons_per_count": 1.0} | wrong
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Absorber(**values)

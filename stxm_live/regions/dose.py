@@ -38,7 +38,7 @@ class Absorber:
 
     density_g_cm3: float
     reference_nm: float
-    photons_per_count: float = 1.0
+    photons_per_count: float
 
     def __post_init__(self) -> None:
         for name in ("density_g_cm3", "reference_nm", "photons_per_count"):
