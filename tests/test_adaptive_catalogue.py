@@ -1,0 +1,46 @@
+"""Adaptive scans from the catalogue."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+from stxm_live import LivePhaseMapper, map_run
+from stxm_live.advisor import EnergyAdvisor
+from stxm_live.catalog import RawWriter
+from stxm_live.plans import stxm_stack_adaptive
+from stxm_live.sim.instrument import SimulatedMicroscope
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("mode", ["image", "line"])
+def test_a_scan_that_stopped_early_is_replayed_from_the_catalogue_as_it_was_live(
+    broker, nvpf, RE, mode
+):
+    recipe = nvpf.with_changes({"energy_fit": False})
+    scope = SimulatedMicroscope.with_particle(
+        recipe.reference_spectra, rng=np.random.default_rng(5), shape=(60, 64)
+    )
+    detector = scope.camera if mode == "image" else scope.line
+    devices = [scope.energy] if mode == "image" else [scope.energy, scope.y]
+    writer = RawWriter(broker)
+    with LivePhaseMapper(recipe) as live:
+        plan = partial(
+            stxm_stack_adaptive, advisor=EnergyAdvisor(live), advice_timeout_s=60, mode=mode
+        )
+        RE.subscribe(live)
+        RE.subscribe(writer)
+        (uid,) = RE(
+            plan(
+                detector,
+                *devices,
+                energies_ev=recipe.energies_ev,
+                any_order=mode == "line",
+                **scope.field(),
+            )
+        )
+        maps = live.wait(uid, timeout_s=60)
+    writer.close()
+    assert maps.status == "stopped-early"
+    assert maps.identical(map_run(broker[uid], recipe))
