@@ -1,13 +1,28 @@
 """The dashboard without a browser: who is let in, what the board keeps, what is said."""
 
+import time
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
+import made_up_maps as made_up
+import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from stxm_live.cli import app
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
 from stxm_live.display.dashboard import Board, serve
+from stxm_live.display.dashboard.board import KEPT
+from stxm_live.display.dashboard.changes import pixels_inside
+from stxm_live.display.dashboard.figures import Drawn
+from stxm_live.display.dashboard.history import maps_of
+from stxm_live.display.dashboard.images import MOST_PIXELS, for_screen, phase_image
+from stxm_live.display.dashboard.scene import Scene, current_scene
+from stxm_live.display.dashboard.words import headline, notes
+from stxm_live.display.palette import GROUND
+from stxm_live.display.raster import field_of
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +89,145 @@ def test_every_start_has_a_token_of_its_own():
     tokens = [urlsplit(one.url).query for one in (first, second)]
     assert tokens[0] != tokens[1]
     assert all(len(token) > 30 for token in tokens)
+
+
+# the board
+
+
+def wait_for(board, condition, timeout_s=20.0):
+    deadline = time.monotonic() + timeout_s
+    while not condition(board.now):
+        assert time.monotonic() < deadline, board.now
+        time.sleep(0.01)
+    return board.now
+
+
+def test_later_maps_of_a_stack_take_the_place_of_earlier_ones():
+    board = Board()
+    for revision in (1, 2):
+        board.on_maps(made_up.maps(revision=revision))
+    assert [result.maps.revision for result in board.now.results] == [2]
+    for k in range(KEPT + 3):
+        board.on_maps(made_up.maps(run=f"run-{k}"))
+    assert len(board.now.results) == KEPT
+    assert board.now.newest.maps.key.run_uids == (f"run-{KEPT + 2}",)
+
+
+def test_what_is_shown_is_the_scan_under_way_and_then_its_maps():
+    board = Board()
+    assert current_scene(board.now) is None
+    board.on_maps(made_up.maps(run="before"))
+    board.on_cube(made_up.view(3, run="now"))
+    assert current_scene(board.now).key.run_uids == ("now",)
+    assert current_scene(board.now).maps is None
+    board.on_maps(made_up.maps(run="now"))
+    assert current_scene(board.now).maps is not None
+
+
+def test_new_maps_by_hand_are_called_changed_and_a_failure_is_a_sentence():
+    board = Board()
+    asked = []
+
+    def remake(changes):
+        asked.append(dict(changes))
+        if "i0.region" in changes:
+            raise ValueError("the box holds no pixel")
+        return made_up.maps(revision=2)
+
+    board.on_maps(made_up.maps(remake=remake))
+    told = []
+    board.redo(board.now.newest, {"energy_offset_ev": 0.1}, "energies +0.1 eV", told.append)
+    now = wait_for(board, lambda now: now.results[-1].origin == "changed")
+    assert told == [now.results[-1].number] or wait_for(board, lambda now: told)
+    assert now.newest.origin == "live"
+    board.redo(now.newest, {"i0.region": (0, 1, 0, 1)}, "I0")
+    assert "the box holds no pixel" in wait_for(board, lambda now: now.notice).notice
+    mask = made_up.maps().specimen
+    board.redo(now.newest, {"specimen.mask": mask}, "mask")
+    wait_for(board, lambda now: len(asked) == 3)
+    np.testing.assert_array_equal(np.load(asked[2]["specimen.mask"]), mask)
+    board.close()
+    assert not asked[2]["specimen.mask"].exists()
+
+
+def test_names_and_messages_are_escaped_and_a_failure_says_that_the_scan_goes_on():
+    board = Board()
+    board.on_error("some-run", ValueError("<script>alert(1)</script>"))
+    text, _ = headline(current_scene(board.now), board.now)
+    assert "<script" not in text
+    assert "The scan goes on" in text
+    board.on_maps(made_up.maps(run="some-run", warnings=("<b>bold</b>",)))
+    assert "<b>bold" not in notes(current_scene(board.now), board.now)
+
+
+# pictures
+
+
+@pytest.mark.parametrize("extent_um", [(0, 3, 5, 3), (3, 0, 3, 5)])
+def test_pictures_have_their_first_row_lowest_and_first_column_leftmost(extent_um):
+    index = np.array([[0, 1, -1, -1], [-1, -1, -1, -1], [-1, -1, -1, 2]])
+    colors = np.array([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]])
+    field = field_of(extent_um, index.shape)
+    picture = for_screen(phase_image(index, colors), field).view(np.uint8).reshape(3, 4, 4)
+    x, y = (0, 2) if extent_um[2] > extent_um[3] else (3, 0)
+    assert picture[y, x].tolist() == [255, 0, 0, 255]
+    assert picture[2 - y, 3 - x].tolist() == [0, 0, 255, 255]
+    assert picture[1, 1].tolist() == [*bytes.fromhex(GROUND[1:]), 255]
+
+
+def test_pictures_of_more_than_a_megapixel_are_thinned_out():
+    index = np.zeros((1500, 1200), dtype=np.int8)
+    picture = for_screen(phase_image(index, np.ones((1, 3))), field_of((0, 1, 0, 1), index.shape))
+    assert picture.size <= MOST_PIXELS
+    assert picture.shape == (750, 600)
+
+
+@pytest.mark.parametrize("extent_um", [made_up.EXTENT_UM, (3.58, 2.0, -2.18, -1.0), (0, 0, 0, 0)])
+def test_every_pixel_is_found_at_its_centre(extent_um):
+    board = Board()
+    board.on_maps(made_up.maps(extent_um=extent_um))
+    scene = Scene.of_result(board.now.newest)
+    for row, column in [(0, 0), (59, 79), (13, 40)]:
+        assert scene.pixel_at(*scene.centre_of(row, column)) == (row, column)
+    assert scene.pixel_at(99.0, 99.0) is None
+
+
+def test_an_outline_holds_the_pixels_whose_centre_it_surrounds():
+    board = Board()
+    board.on_maps(made_up.maps())
+    scene = Scene.of_result(board.now.newest)
+    corners = [(2.09, -1.05), (2.31, -1.05), (2.31, -1.25), (2.09, -1.25)]
+    inside = np.argwhere(pixels_inside(corners, scene))
+    assert inside.min(axis=0).tolist() == [3, 5]
+    assert inside.max(axis=0).tolist() == [12, 15]
+
+
+def test_a_drawing_takes_the_place_of_the_one_before():
+    drawn = Drawn()
+    assert drawn.box_um is None
+    drawn.take({"type": "rect", "x0": 2.0, "x1": 1.0, "y0": 0.0, "y1": 3.0})
+    assert drawn.box_um == (1.0, 2.0, 0.0, 3.0)
+    drawn.take({"type": "poly", "x": [0, 1, 1], "y": [0, 0, 1]})
+    assert drawn.box_um is None
+    assert drawn.outline_um == [(0, 0), (1, 0), (1, 1)]
+    drawn.clear()
+    assert drawn.outline_um is None
+
+
+# earlier runs
+
+
+def test_a_stored_result_is_shown_as_it_was():
+    maps = made_up.maps(dispersion=1.3)
+    again = maps_of(maps.to_xarray())
+    assert maps.identical(again)
+    assert str(again.quality) == str(maps.quality)
+    assert again.warnings == maps.warnings
+    with pytest.raises(ValueError, match="no images with them"):
+        again.redo({})
+
+
+def test_watch_takes_either_a_stream_or_runs():
+    done = CliRunner().invoke(app, ["watch", "--zmq", "127.0.0.1:5578", "3f2a91"])
+    assert done.exit_code == 1
+    assert "leave the runs out" in done.stderr

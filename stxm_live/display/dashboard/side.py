@@ -45,7 +45,7 @@ class PixelPanel:
         """As long as no pixel was looked at: the mean of the specimen."""
         known = np.isfinite(scene.mean_od)
         scaled = [scaled_to(reference, scene.mean_od, known) for reference in scene.reference_od]
-        self.below.text = "white: mean of the specimen; lines: references, scaled to it"
+        self.below.text = "white: mean of the specimen; lines: references"
         self._draw(scene, scene.mean_od, scaled)
 
     def _draw(

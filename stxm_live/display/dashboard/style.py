@@ -21,7 +21,7 @@ h3 {{ font-size: 13px; margin: 6px 0 2px; }}
   overflow-wrap: anywhere; }}
 :host(.notes) {{ max-height: 260px; overflow: auto; }}
 :host(.notes) ul {{ margin: 0; padding-left: 18px; overflow-wrap: anywhere; font-size: 12px; }}
-.track {{ display: inline-block; width: 220px; height: 9px; background: #e4e7ea;
+.track {{ display: inline-block; width: 170px; height: 9px; background: #e4e7ea;
   border-radius: 4px; overflow: hidden; vertical-align: 0; margin-right: 8px; }}
 .track i {{ display: block; height: 100%; background: {FAINT}; }}
 .entry {{ display: inline-block; margin-right: 12px; max-width: 240px; overflow: hidden;
