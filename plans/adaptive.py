@@ -31,7 +31,7 @@ def stxm_stack_adaptive(
     nx: int,
     ny: int,
     any_order: bool = False,
-    advice_timeout_s: float = 2.0,
+    advice_timeout_s: float = 5.0,
     dwell_ms: float = 1.0,
     mode: Literal["image", "line"] = "image",
     shutter: Movable | None = None,

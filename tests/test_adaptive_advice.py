@@ -195,6 +195,16 @@ def test_advice_does_not_depend_on_what_a_count_is(recipe):
     assert as_analogue.most_certainty == pytest.approx(plain.most_certainty, abs=0.01)
 
 
+@pytest.mark.parametrize("places", [(0,), (0, 5), (0, 4, 5), FIRST_FIVE])
+def test_where_each_spectrum_has_a_constant_of_its_own_less_is_certain(recipe, places):
+    plain = recipe.with_changes({"resolver.spatial": "none"})
+    free = plain.with_changes({"resolver.baseline": "constant"})
+    with_constant = advise(view_of(free, places), free, ())
+    without = advise(view_of(plain, places), plain, ())
+    assert 0.19 < with_constant.certainty <= without.certainty + 1e-3
+    assert with_constant.certainty <= with_constant.most_certainty < 1
+
+
 def test_a_target_that_is_reached_ends_the_scan_but_for_what_is_required(recipe):
     easy = recipe.with_changes({"adaptive.target_certainty": 0.5})
     view = view_of(recipe, (0, 4, 5))

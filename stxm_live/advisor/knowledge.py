@@ -26,6 +26,9 @@ SAMPLE = 400
 _MOST_FEEDBACK = 0.75
 """Where everything is in doubt neighbours would carry each other away; they do not."""
 
+_MOST_OD = 8.0
+"""No light comes through more."""
+
 _TELLING = 4
 """From so many images on the spectra tell how noisy they are."""
 
@@ -215,8 +218,14 @@ def _thickness(
     dispersion: float,
     baseline: bool,
 ) -> NDArray[np.float64]:
-    """Factor on each reference, (n_phases, n_spectra), not negative."""
+    """Factor on each reference, (n_phases, n_spectra), not negative and below `_MOST_OD`.
+
+    A constant of its own leaves one spectrum's thickness open with one energy, and nearly so with
+    two: there is none yet.
+    """
+    baseline = baseline and len(od) > 2
     y, n = od.astype(np.float64), photons.astype(np.float64)
     expected = best_model_photons(y - 0.5 * dispersion / n, n, references, baseline)
     found = weighted_fit(y - 0.5 * dispersion / expected, expected, references, baseline)[2]
-    return np.maximum(found, 0.0)
+    largest = np.maximum(references.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return np.clip(found, 0.0, _MOST_OD / largest)
