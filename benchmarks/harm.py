@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 import threading
@@ -89,7 +90,9 @@ class PacedDetector:
         self._frames = frames
         self._time_s = frame_time_s
         self._now = -1
+        self._read_s = math.nan
         self.energy_ev = 0.0
+        self.between_ms: list[float] = []
 
     def set(self, energy_ev: float) -> Status:
         """Be at another energy."""
@@ -100,6 +103,7 @@ class PacedDetector:
 
     def trigger(self) -> Status:
         """Count."""
+        self.between_ms.append(1e3 * (time.perf_counter() - self._read_s))
         self._now += 1
         done = Status()
         threading.Timer(self._time_s, done.set_finished).start()
@@ -107,7 +111,7 @@ class PacedDetector:
 
     def read(self) -> dict[str, Any]:
         """What was counted."""
-        now = time.time()
+        now, self._read_s = time.time(), time.perf_counter()
         return {
             "energy": {"value": self.energy_ev, "timestamp": now},
             "counts": {"value": self._frames[self._now], "timestamp": now},
@@ -142,6 +146,7 @@ class Scan:
         self._scan, self._frames, self._time_s = scan, frames, frame_time_s
         self._engine = RunEngine({}, context_managers=[])
         self.last_event_s = 0.0
+        self.between_ms = 0.0
         self.uid = ""
 
     def run(self, subscriber: Subscriber | None) -> float:
@@ -177,6 +182,7 @@ class Scan:
                 for _ in range(per_energy):
                     yield from bps.checkpoint()
                     yield from bps.trigger_and_read([detector])
+            self.between_ms = float(np.nanmean(detector.between_ms))
 
         return inner()
 
@@ -221,16 +227,19 @@ def measured(
 
     for _ in range(repeats + 1):
         note("none", scan.run(None))
+        note("none between", scan.between_ms)
         with sleeping_mapper(recipe) as live:
             note("sleeping", scan.run(live))
         seen: list[float] = []
         with LivePhaseMapper(recipe) as live:
             live.add_sink(on_maps=lambda maps, seen=seen: seen.append(time.perf_counter()))
             note("in process", scan.run(live))
+            note("in process between", scan.between_ms)
             time.sleep(8)
         note("in process first", seen[0] - scan.last_event_s)
         note("in process last", seen[-1] - scan.last_event_s)
         note("apart", scan.run(publish))
+        note("apart between", scan.between_ms)
         arrivals = arrivals_of(heard, scan.uid)
         note("apart first", arrivals[0] - scan.last_event_s)
         note("apart last", arrivals[-1] - scan.last_event_s)
@@ -276,6 +285,13 @@ def rows_of(shape: str, times: dict[str, list[float]]) -> Iterator[tuple[str, ..
             f"no callback {median(plain):.3f} s ({min(plain):.3f} to {max(plain):.3f})",
             f"<= {target} %",
         )
+    between = {name: median(times[f"{name} between"]) for name in ("none", "in process", "apart")}
+    yield (
+        f"from a reading to the next exposure, by {shape}",
+        f"{between['in process']:.1f} ms in process, {between['apart']:.1f} ms apart",
+        f"no callback {between['none']:.1f} ms",
+        "",
+    )
     for which in ("first", "last"):
         apart, inside = times[f"apart {which}"], times[f"in process {which}"]
         later = [1e3 * (a - b) for a, b in zip(apart, inside, strict=True)]

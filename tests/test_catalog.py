@@ -216,6 +216,8 @@ def test_the_derived_run_keeps_numbers_json_cannot_hold_out_of_its_metadata():
 
 
 def test_the_derived_run_has_the_cube_the_maps_and_the_summary_in_streams_of_their_own():
+    import event_model
+
     from stxm_live.catalog.derived import map_documents
 
     maps = small_maps()
@@ -228,6 +230,8 @@ def test_the_derived_run_has_the_cube_the_maps_and_the_summary_in_streams_of_the
     assert {"phase_index", "correlation", "ambiguous", "y", "x"} <= keys["maps"]
     assert keys["summary"] >= {"fractions", "reference_od", "shifts_px", "i0", "energy_ev"}
     assert set.union(*keys.values()) == set(maps.to_xarray().variables) - {"phase", "direction"}
+    for name, doc in documents:  # they are sent without asking event-model
+        event_model.schema_validators[event_model.DocumentNames[name]].validate(doc)
     events = [doc["data"] for name, doc in documents if name == "event"]
     np.testing.assert_array_equal(events[0]["od"], maps.od)
     np.testing.assert_array_equal(events[2]["fractions"], maps.fractions)
