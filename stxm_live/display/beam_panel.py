@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.display.lettering import set_titles
-from stxm_live.display.live_layout import row_legend
+from stxm_live.display.live_legends import row_legend
 from stxm_live.display.palette import AMBIGUOUS, INVALID
 from stxm_live.display.raster import style_axes
 from stxm_live.display.spectra import on_light

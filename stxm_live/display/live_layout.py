@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from stxm_live.display.lettering import FONT, PLAIN, Entries, plain
-from stxm_live.display.palette import GROUND
+from stxm_live.display.lettering import FONT, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.legend import Legend
 
 SIZE_IN = (15.6, 8.9)
 """Width and height at which text has its natural size."""
@@ -25,7 +23,6 @@ _IMAGES_SHARE = 0.25, 0.62
 """Of the height that is left for panels, that of the images: at least and at most."""
 
 _SMALLEST, _LARGEST = 0.68, 2.0
-_MOST_STRIP_ROWS = 2
 
 Box = tuple[float, float, float, float]
 """Left, bottom, width and height as parts of the figure."""
@@ -101,77 +98,6 @@ def _cell(figure: Figure, column: int, bottom_in: float, height_in: float) -> Bo
         (cell - scale * (_LEFT + _RIGHT)) / figure_width,
         height_in / figure_height,
     )
-
-
-def phase_strip(figure: Figure, entries: Entries) -> Legend:
-    """One legend for all panels, in a row or two under the header."""
-    scale = text_scale(figure)
-    width, height = figure.get_size_inches()
-    shown = [(artist, plain(label, 26)) for artist, label in entries if label]
-    letters = sum(len(label) + 5 for _, label in shown)
-    room = int(width / (0.072 * scale))
-    n_rows = min(_MOST_STRIP_ROWS, -(-letters // room))
-    legend: Legend = figure.legend(
-        [artist for artist, _ in shown],
-        ["."] * len(shown),
-        loc="upper left",
-        bbox_to_anchor=(0.16 * scale / width, 1 - 0.71 * scale / height),
-        borderaxespad=0,
-        borderpad=0,
-        frameon=False,
-        ncol=max(1, -(-len(shown) // max(1, n_rows))),
-        handlelength=1.2,
-        handletextpad=0.5,
-        columnspacing=1.6,
-        labelspacing=0.3,
-        fontsize=9 * scale,
-    )
-    _write(legend, [label for _, label in shown], 9 * scale)
-    return legend
-
-
-def row_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
-    """A legend in a row above the axes, in place of the subtitle."""
-    for text in ax.texts:
-        if text.get_gid() == "subtitle":
-            text.set_text("")
-    return _legend(ax, entries, {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncol": 9})
-
-
-def inner_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
-    """A legend in the upper right corner, on a dark ground of its own."""
-    options = {"loc": "upper right", "labelcolor": "white", "facecolor": GROUND}
-    return _legend(ax, entries, options | {"frameon": True, "edgecolor": "none", "framealpha": 0.7})
-
-
-def _legend(ax: Axes, entries: Entries, options: dict[str, Any]) -> Legend:
-    from matplotlib.lines import Line2D
-
-    figure = ax.get_figure(root=True)
-    assert figure is not None
-    size = 8.5 * text_scale(figure)
-    shown = [(artist, plain(label, 40)) for artist, label in entries if label]
-    with_symbols = any(artist is not None for artist, _ in shown)
-    legend = ax.legend(
-        [Line2D([], [], linestyle="none") if artist is None else artist for artist, _ in shown],
-        ["."] * len(shown),
-        borderaxespad=0.3,
-        borderpad=0.2 if "facecolor" in options else 0.0,
-        handlelength=1.1 if with_symbols else 0,
-        handletextpad=0.4 if with_symbols else 0,
-        columnspacing=0.8,
-        labelspacing=0.3,
-        fontsize=size,
-        **({"frameon": False} | options),
-    )
-    _write(legend, [label for _, label in shown], size)
-    return legend
-
-
-def _write(legend: Legend, labels: list[str], size: float) -> None:
-    for text, label in zip(legend.get_texts(), labels, strict=True):
-        text.set_text(label)
-        text.update({"fontsize": size, **PLAIN})
 
 
 def fit_text(figure: Figure, axes: LiveAxes) -> None:

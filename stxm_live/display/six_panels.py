@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from stxm_live.display.beam_panel import draw_beam
 from stxm_live.display.energy_axis import axis_used, draw_axis_likelihood
 from stxm_live.display.energy_image import EnergyImage
-from stxm_live.display.lettering import Entries
 from stxm_live.display.live_header import write_live_header, write_remarks
-from stxm_live.display.live_layout import (
-    LiveAxes,
-    fit_text,
+from stxm_live.display.live_layout import LiveAxes, fit_text, live_axes
+from stxm_live.display.live_legends import (
+    PhaseStrip,
+    class_legend,
     inner_legend,
-    live_axes,
+    no_legend,
     phase_strip,
-    row_legend,
+    symbol_legend,
 )
 from stxm_live.display.palette import FAINT, VERDICT, Palette, phase_colors
 from stxm_live.display.panels import (
@@ -76,8 +76,72 @@ def draw_growing(
     """
     axes = live_axes(figure, field_of(view.scan.extent_um, view.specimen.shape).aspect)
     colors = phase_colors(view.phase_names, view.colors, palette=palette)
-    strip = _Strip([(patch(c), name) for c, name in zip(colors, view.phase_names, strict=True)])
+    strip = PhaseStrip([(patch(c), name) for c, name in zip(colors, view.phase_names, strict=True)])
     _draw_growing_maps(axes, view, colors, strip)
+    _draw_growing_curves(axes, view, colors, strip)
+    image = EnergyImage(
+        axes.image,
+        axes.spectra,
+        view.od,
+        view.energies_ev,
+        view.measured,
+        view.scan.extent_um,
+        view.latest,
+    )
+    _share_field(axes)
+    phase_strip(figure, strip.entries)
+    n_measured, n_energies = int(view.measured.sum()), len(view.energies_ev)
+    write_live_header(
+        figure,
+        f"{view.key}: energy {n_measured} of {n_energies}, {view.energies_ev[view.latest]:.2f} eV",
+        *detail,
+        progress=view.progress or Progress(n_measured, n_energies),
+    )
+    write_remarks(figure, SYNTHETIC if view.synthetic_references else "")
+    fit_text(figure, axes)
+    return image
+
+
+def _draw_growing_maps(
+    axes: LiveAxes, view: CubeView, colors: NDArray[np.float64], strip: PhaseStrip
+) -> None:
+    """The provisional map and its ambiguity; before, the outline of the particle in both."""
+    extent = view.scan.extent_um
+    title = "Provisional phase map"
+    if view.provisional_index is None:
+        draw_no_map_yet(
+            axes.phases, view.specimen, extent, view.inseparable, title=title, legend=no_legend
+        )
+    else:
+        draw_phase_map(
+            axes.phases,
+            view.provisional_index,
+            extent,
+            view.phase_names,
+            colors,
+            title=title,
+            subtitle=f"{int(view.measured.sum())} of {len(view.energies_ev)} energies; "
+            "the final map may differ",
+            legend=strip.take,
+        )
+    if view.provisional_ambiguous is None:
+        title = "Ambiguity so far"
+        draw_no_map_yet(axes.ambiguity, view.specimen, extent, (), title=title, legend=no_legend)
+    else:
+        draw_ambiguity(
+            axes.ambiguity,
+            view.provisional_ambiguous,
+            view.specimen,
+            extent,
+            title="Ambiguity so far",
+            legend=class_legend,
+        )
+
+
+def _draw_growing_curves(
+    axes: LiveAxes, view: CubeView, colors: NDArray[np.float64], strip: PhaseStrip
+) -> None:
+    """Spectra, drift and beam, and which phases the energies so far tell apart."""
     draw_spectra(
         axes.spectra,
         view.energies_ev,
@@ -102,65 +166,6 @@ def draw_growing(
     usable = [e for e, known in zip(view.energies_ev, view.measured, strict=True) if known]
     _draw_pairs(axes.energies, view.phase_names, view.energies_ev, view.reference_od, usable,
                 view.inseparable)  # fmt: skip
-    n_energies = len(view.energies_ev)
-    image = EnergyImage(
-        axes.image,
-        axes.spectra,
-        view.od,
-        view.energies_ev,
-        view.measured,
-        view.scan.extent_um,
-        view.latest,
-    )
-    _share_field(axes)
-    phase_strip(figure, strip.entries)
-    progress = view.progress or Progress(int(view.measured.sum()), n_energies)
-    write_live_header(
-        figure,
-        f"{view.key}: energy {int(view.measured.sum())} of {n_energies}, "
-        f"{view.energies_ev[view.latest]:.2f} eV",
-        *detail,
-        progress=progress,
-    )
-    write_remarks(figure, SYNTHETIC if view.synthetic_references else "")
-    fit_text(figure, axes)
-    return image
-
-
-def _draw_growing_maps(
-    axes: LiveAxes, view: CubeView, colors: NDArray[np.float64], strip: _Strip
-) -> None:
-    """The provisional map and its ambiguity; before, the outline of the particle in both."""
-    extent = view.scan.extent_um
-    title = "Provisional phase map"
-    if view.provisional_index is None:
-        draw_no_map_yet(
-            axes.phases, view.specimen, extent, view.inseparable, title=title, legend=_none
-        )
-    else:
-        draw_phase_map(
-            axes.phases,
-            view.provisional_index,
-            extent,
-            view.phase_names,
-            colors,
-            title=title,
-            subtitle=f"{int(view.measured.sum())} of {len(view.energies_ev)} energies; "
-            "the final map may differ",
-            legend=strip.take,
-        )
-    if view.provisional_ambiguous is None:
-        title = "Ambiguity so far"
-        draw_no_map_yet(axes.ambiguity, view.specimen, extent, (), title=title, legend=_none)
-    else:
-        draw_ambiguity(
-            axes.ambiguity,
-            view.provisional_ambiguous,
-            view.specimen,
-            extent,
-            title="Ambiguity so far",
-            legend=_classes,
-        )
 
 
 def draw_final(
@@ -176,39 +181,9 @@ def draw_final(
     the verdict.
     """
     axes = live_axes(figure, field_of(maps.extent_um, maps.specimen.shape).aspect)
-    strip = _Strip([])
+    strip = PhaseStrip([])
     mean = mean_spectrum(maps)
-    draw_final_map(axes.phases, maps, palette=palette, legend=strip.take)
-    draw_ambiguity(
-        axes.ambiguity,
-        maps.ambiguous,
-        maps.specimen,
-        maps.extent_um,
-        unidentified=maps.unidentified,
-        valid=maps.valid,
-        title=_ambiguity_title(maps),
-        legend=_classes,
-    )
-    draw_spectra(
-        axes.spectra,
-        maps.energies_ev,
-        mean,
-        maps.reference_od,
-        maps.phase_names,
-        phase_colors(maps.phase_names, maps.colors, palette=palette),
-        synthetic=maps.synthetic_references,
-        legend=strip.take_last,
-    )
-    draw_beam(
-        axes.drift,
-        axes.counts,
-        maps.energies_ev,
-        maps.shifts_px,
-        maps.i0,
-        _mean_counts(maps),
-        i0_std=maps.i0_std,
-    )
-    _draw_energy_axis(axes.energies, maps)
+    _draw_final_panels(axes, maps, mean, palette, strip)
     image = EnergyImage(
         axes.image,
         axes.spectra,
@@ -231,6 +206,47 @@ def draw_final(
     return image
 
 
+def _draw_final_panels(
+    axes: LiveAxes,
+    maps: PhaseMaps,
+    mean: NDArray[np.float64],
+    palette: Palette,
+    strip: PhaseStrip,
+) -> None:
+    """All panels of a result but the first; ``mean`` is the specimen's spectrum."""
+    draw_final_map(axes.phases, maps, palette=palette, legend=strip.take)
+    draw_ambiguity(
+        axes.ambiguity,
+        maps.ambiguous,
+        maps.specimen,
+        maps.extent_um,
+        unidentified=maps.unidentified,
+        valid=maps.valid,
+        title=_ambiguity_title(maps),
+        legend=class_legend,
+    )
+    draw_spectra(
+        axes.spectra,
+        maps.energies_ev,
+        mean,
+        maps.reference_od,
+        maps.phase_names,
+        phase_colors(maps.phase_names, maps.colors, palette=palette),
+        synthetic=maps.synthetic_references,
+        legend=strip.take_last,
+    )
+    draw_beam(
+        axes.drift,
+        axes.counts,
+        maps.energies_ev,
+        maps.shifts_px,
+        maps.i0,
+        _mean_counts(maps),
+        i0_std=maps.i0_std,
+    )
+    _draw_energy_axis(axes.energies, maps)
+
+
 def draw_failure(
     figure: Figure,
     uid: str,
@@ -247,45 +263,6 @@ def draw_failure(
         return draw_growing(figure, shown, palette=palette, detail=detail)
     write_live_header(figure, f"run {uid[:8]}", *detail)
     return None
-
-
-class _Strip:
-    """Collects the entries of the one legend that all panels share."""
-
-    def __init__(self, entries: Entries) -> None:
-        self._phases = entries
-        self._others: Entries = []
-
-    def take(self, _ax: Axes, entries: Entries, _title: str) -> None:
-        """Phases with their shares, and what dim pixels mean."""
-        self._phases = entries
-
-    def take_last(self, _ax: Axes, entries: Entries, _title: str) -> None:
-        """Of the spectra, that of the specimen; the phases have their colours already."""
-        self._others = entries[-1:]
-
-    @property
-    def entries(self) -> Entries:
-        return [*self._phases, *self._others]
-
-
-def _none(_ax: Axes, _entries: Entries, _title: str) -> None:
-    """No legend: the title says it."""
-
-
-def _classes(ax: Axes, entries: Entries, title: str) -> None:
-    """A row with the classes of the ambiguity map, in short."""
-    short = {"no reference fits": "no fit", "no valid spectrum": "no spectrum"}
-    row: Entries = []
-    for artist, label in entries:
-        share, _, name = label.strip("\u2007").partition("  ")
-        row.append((artist, f"{share} {short.get(name, name)}"))
-    row_legend(ax, row, title)
-
-
-def _first_two(ax: Axes, entries: Entries, title: str) -> None:
-    """A legend of what has a symbol."""
-    inner_legend(ax, entries[:2], title)
 
 
 def _ambiguity_title(maps: PhaseMaps) -> str:
@@ -315,7 +292,7 @@ def _mean_counts(maps: PhaseMaps) -> NDArray[np.float64]:
 def _draw_energy_axis(ax: Axes, maps: PhaseMaps) -> None:
     """Where the scan's energy axis lies; how far apart the references are if nobody looked."""
     if maps.energy_axis is not None:
-        draw_axis_likelihood(ax, maps.energy_axis, axis_used(maps), legend=_first_two)
+        draw_axis_likelihood(ax, maps.energy_axis, axis_used(maps), legend=symbol_legend)
         ax.set_ylabel("extra width (eV)")
         return
     values = maps.provenance.get("recipe_values", {})
