@@ -16,7 +16,7 @@ pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 from stxm_live.display.dashboard import Board, serve
 from stxm_live.display.dashboard.board import KEPT
 from stxm_live.display.dashboard.changes import pixels_inside
-from stxm_live.display.dashboard.figures import Drawn
+from stxm_live.display.dashboard.drawing import Drawn
 from stxm_live.display.dashboard.history import maps_of
 from stxm_live.display.dashboard.images import MOST_PIXELS, for_screen, phase_image
 from stxm_live.display.dashboard.scene import Scene, current_scene
@@ -148,6 +148,15 @@ def test_new_maps_by_hand_are_called_changed_and_a_failure_is_a_sentence():
     np.testing.assert_array_equal(np.load(asked[2]["specimen.mask"]), mask)
     board.close()
     assert not asked[2]["specimen.mask"].exists()
+
+
+def test_a_closed_board_keeps_nothing_more():
+    board = Board()
+    board.close()
+    board.on_maps(made_up.maps())
+    board.on_cube(made_up.view(2))
+    assert board.now.results == ()
+    assert board.now.view is None
 
 
 def test_names_and_messages_are_escaped_and_a_failure_says_that_the_scan_goes_on():

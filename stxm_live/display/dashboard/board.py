@@ -120,9 +120,12 @@ class Board:
     _worker: Worker[Callable[[], None]] | None = field(default=None, repr=False)
     _masks: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
     _n_results: int = 0
+    _is_closed: bool = False
 
     def on_cube(self, view: CubeView) -> None:
         """Keep the newest image."""
+        if self._is_closed:
+            return
         with self._lock:
             now = self.now
             has_maps = now.newest is not None and now.newest.maps.key == view.key
@@ -130,6 +133,8 @@ class Board:
 
     def on_maps(self, maps: PhaseMaps) -> None:
         """Keep a result; a later revision takes the place of an earlier one."""
+        if self._is_closed:
+            return
         with self._lock:
             others = [r for r in self.now.results if r.origin != "live" or r.maps.key != maps.key]
             result = self._result(maps, "live", str(maps.key), maps)
@@ -139,6 +144,8 @@ class Board:
 
     def on_error(self, uid: str, error: Exception) -> None:
         """Keep what went wrong."""
+        if self._is_closed:
+            return
         with self._lock:
             failures = (*self.now.failures, Failure(uid, str(error) or repr(error)))[-KEPT:]
             self._next(failures=failures)
@@ -193,7 +200,8 @@ class Board:
             self._next(**changes)
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """End the thread and remove masks that were drawn."""
+        """Keep nothing more, end the thread and remove masks that were drawn."""
+        self._is_closed = True
         if self._worker is not None:
             self._worker.close(timeout_s)
         if self._masks is not None:

@@ -10,7 +10,7 @@ from bokeh.models import Checkbox, Column, LayoutDOM, MultiChoice, Row, Spinner
 from numpy.typing import NDArray
 
 from stxm_live.display.dashboard.board import MASK, Board
-from stxm_live.display.dashboard.figures import Drawn
+from stxm_live.display.dashboard.drawing import Drawn
 from stxm_live.display.dashboard.scene import Scene
 from stxm_live.display.dashboard.style import button, html
 

@@ -11,19 +11,18 @@ from bokeh.core.properties import List
 from bokeh.events import MouseLeave, MouseMove, SelectionGeometry, Tap
 from bokeh.model import DataModel
 from bokeh.models import (
-    BoxAnnotation,
     BoxSelectTool,
     BoxZoomTool,
     ColumnDataSource,
     CustomJS,
     LassoSelectTool,
     PanTool,
-    PolyAnnotation,
     Range1d,
 )
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from stxm_live.display.dashboard.drawing import Drawn, outline
 from stxm_live.display.page_figures import add_scale_bar, style_plot
 from stxm_live.display.palette import AMBIGUOUS, GROUND
 from stxm_live.display.raster import Field
@@ -54,66 +53,6 @@ class Pointer(DataModel):  # type: ignore[misc]
     """Where the mouse is, as the browser last told: name of the figure, x, y; empty: away."""
 
     at = List(AnyValue, default=[])
-
-
-class Drawn:
-    """The box or outline somebody drew, the same on all maps.
-
-    Attributes
-    ----------
-    box : BoxAnnotation
-        Can be moved and resized with the mouse.
-    outline : PolyAnnotation
-    """
-
-    def __init__(self) -> None:
-        look: dict[str, Any] = {
-            "line_color": "white",
-            "line_width": 2,
-            "line_dash": [6, 3],
-            "fill_color": "white",
-            "fill_alpha": 0.08,
-            "visible": False,
-        }
-        self.box = BoxAnnotation(
-            left=0, right=1, bottom=0, top=1, editable=True, name="drawn-box", **look
-        )
-        self.outline = PolyAnnotation(xs=[0, 1, 1], ys=[0, 0, 1], name="drawn-outline", **look)
-        self.outline.editable = False
-
-    @property
-    def box_um(self) -> tuple[float, float, float, float] | None:
-        """Smallest and largest x, then y, of the box; None if there is none."""
-        if not self.box.visible:
-            return None
-        x0, x1 = sorted((float(self.box.left), float(self.box.right)))
-        y0, y1 = sorted((float(self.box.bottom), float(self.box.top)))
-        return x0, x1, y0, y1
-
-    @property
-    def outline_um(self) -> list[tuple[float, float]] | None:
-        """Corners x, y of the outline; None if there is none."""
-        if not self.outline.visible:
-            return None
-        return list(zip(self.outline.xs, self.outline.ys, strict=True))
-
-    def take(self, geometry: dict[str, Any]) -> None:
-        """What a selection tool reports."""
-        if geometry.get("type") == "rect":
-            self.show_box(geometry["x0"], geometry["x1"], geometry["y0"], geometry["y1"])
-        elif geometry.get("type") == "poly" and len(geometry["x"]) > 2:
-            self.clear()
-            self.outline.update(xs=list(geometry["x"]), ys=list(geometry["y"]), visible=True)
-
-    def show_box(self, x0: float, x1: float, y0: float, y1: float) -> None:
-        """A box instead of what was drawn."""
-        self.clear()
-        self.box.update(left=x0, right=x1, bottom=y0, top=y1, visible=True)
-
-    def clear(self) -> None:
-        """Nothing is drawn."""
-        self.box.visible = False
-        self.outline.visible = False
 
 
 class MapFigure:
@@ -183,7 +122,7 @@ class MapFigure:
         self.bar = self.plot.center[-1]
         self.bar.visible = self.plot.axis.visible = False
         if boxes is not None:
-            _outline(self.plot, boxes)
+            outline(self.plot, boxes)
         if drawn is not None:
             self.plot.add_layout(drawn.box)
             self.plot.add_layout(drawn.outline)
@@ -217,36 +156,6 @@ class MapFigure:
         """Show another image of the same field; one that is shown already is not sent again."""
         if not np.array_equal(image, self.source.data["image"][0]):
             self.source.data = {"image": [image]}
-
-
-def empty_boxes() -> ColumnDataSource:
-    """No boxes to be outlined."""
-    names = ("left", "right", "bottom", "top", "label", "color", "width")
-    return ColumnDataSource({name: [] for name in names}, name="boxes")
-
-
-def _outline(plot: Any, boxes: ColumnDataSource) -> None:
-    plot.quad(
-        left="left",
-        right="right",
-        top="top",
-        bottom="bottom",
-        source=boxes,
-        fill_alpha=0,
-        line_color="color",
-        line_width="width",
-    )
-    plot.text(
-        x="left",
-        y="top",
-        text="label",
-        source=boxes,
-        text_color="color",
-        text_font_size="12px",
-        text_baseline="top",
-        x_offset=3,
-        y_offset=2,
-    )
 
 
 def _take(drawn: Drawn, event: Any) -> None:

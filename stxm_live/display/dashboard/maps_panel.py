@@ -18,7 +18,8 @@ from bokeh.models import (
     Slider,
 )
 
-from stxm_live.display.dashboard.figures import Drawn, MapFigure, Pointer, empty_boxes, show_whole
+from stxm_live.display.dashboard.drawing import Drawn, empty_boxes
+from stxm_live.display.dashboard.figures import MapFigure, Pointer, show_whole
 from stxm_live.display.dashboard.images import for_screen
 from stxm_live.display.dashboard.layers import (
     DOUBT_LAYERS,

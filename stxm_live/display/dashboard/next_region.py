@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bokeh.models import Checkbox, Column, ColumnDataSource, LayoutDOM, Row, Spinner
 
-from stxm_live.display.dashboard.figures import Drawn
+from stxm_live.display.dashboard.drawing import Drawn
 from stxm_live.display.dashboard.scene import Scene
 from stxm_live.display.dashboard.style import button, html
 

@@ -162,8 +162,10 @@ def serve(
     names = {address, "localhost", "127.0.0.1"} | (
         {socket.gethostname()} if allow_network else set()
     )
+    names |= {f"[{address}]"}
     guard = Guard(token, [f"{name}:{bound}" for name in names])
     host = socket.gethostname() if address in ("", "0.0.0.0", "::") else address
+    host = f"[{host}]" if ":" in host else host
     return Served(
         lambda doc: View(board, chooser, history).open_in(doc, "stxm_live"),
         f"http://{host}:{bound}/?token={quote(token)}",
