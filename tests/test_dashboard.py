@@ -13,7 +13,7 @@ from stxm_live.cli import app
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
-from stxm_live.display.dashboard import Board, serve
+from stxm_live.display.dashboard import Board, dashboard, serve
 from stxm_live.display.dashboard.board import KEPT
 from stxm_live.display.dashboard.changes import pixels_inside
 from stxm_live.display.dashboard.drawing import Drawn
@@ -240,3 +240,12 @@ def test_watch_takes_either_a_stream_or_runs():
     done = CliRunner().invoke(app, ["watch", "--zmq", "127.0.0.1:5578", "3f2a91"])
     assert done.exit_code == 1
     assert "leave the runs out" in done.stderr
+
+
+def test_the_page_is_there_as_a_panel_object_too():
+    panel = pytest.importorskip("panel")
+    board = Board()
+    board.on_maps(made_up.maps())
+    pane = dashboard(board)
+    assert isinstance(pane, panel.viewable.Viewable)
+    assert "Limited" in str(pane.object.children[0].text)
