@@ -6,6 +6,8 @@ from typing import Any
 
 from bokeh.models import BoxAnnotation, ColumnDataSource, PolyAnnotation
 
+from stxm_live.display.palette import AMBIGUOUS, GROUND
+
 
 class Drawn:
     """The box or outline somebody drew, the same on all maps.
@@ -19,7 +21,8 @@ class Drawn:
 
     def __init__(self) -> None:
         look: dict[str, Any] = {
-            "line_color": "white",
+            "line_color": AMBIGUOUS,
+            "line_alpha": 1.0,
             "line_width": 2,
             "line_dash": [6, 3],
             "fill_color": "white",
@@ -92,6 +95,8 @@ def outline(plot: Any, boxes: ColumnDataSource) -> None:
         source=boxes,
         text_color="color",
         text_font_size="12px",
+        background_fill_color=GROUND,
+        background_fill_alpha=0.6,
         text_baseline="top",
         x_offset=3,
         y_offset=2,
