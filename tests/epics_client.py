@@ -263,6 +263,7 @@ def faults(folder):
     session.put("FAULT", 1)
     told["energy stuck"] = session.fails(session.plan(energies_ev=(530.0,)))
     told["stage stuck"] = message(d.stages["sample_x"].set(5.0))
+    time.sleep(STANDSTILL_S)  # ophyd tells of a failure first and stops the device then
     session.put("FAULT", 0)
     session.put_high_limit(100.0)
     told["limit switch"] = message(d.stages["sample_x"].set(80.0))
@@ -349,9 +350,9 @@ def ioc_dies(folder):
 def ioc_is_lost_unnoticed(folder):
     """The moment in which Channel Access knows that a PV is lost, and ophyd does not."""
     ioc = start_ioc(os.environ["EPICS_CA_SERVER_PORT"])
-    session = Session()
+    session = Session(connect_timeout_s=2.0)
     d = session.devices
-    d.connect()
+    d.connect(10.0)
     goes_on = threading.Event()
     dispatcher = ophyd.cl.get_dispatcher()
     dispatcher.get_thread_context("metadata").run(goes_on.wait)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from typing import Any, Literal
 
 from ophyd import Device, EpicsSignal, EpicsSignalRO
@@ -56,8 +55,6 @@ class Shutter(Device):  # type: ignore[misc]
         """Open or close."""
         if value not in ("open", "close"):
             raise ValueError(f'{self.name}: set to {value!r}, expected "open" or "close"')
-        with self._told(value):
-            connect([self], timeout_s=self._connect_timeout_s)
         self._was_told_to_open = value == "open"
         wanted = self.pvs.open_value if value == "open" else self.pvs.closed_value
         outcome = Outcome(self)
@@ -66,8 +63,7 @@ class Shutter(Device):  # type: ignore[misc]
             if value == wanted:
                 outcome.end()
 
-        with self._told(value):
-            put(self.setpoint, wanted)
+        self._tell(value, wanted)
         outcome.deadline(
             self.pvs.timeout_s,
             lambda: (
@@ -80,15 +76,19 @@ class Shutter(Device):  # type: ignore[misc]
         outcome.add_callback(lambda _: self.readback.unsubscribe(number))
         return outcome
 
-    @contextmanager
-    def _told(self, value: str) -> Iterator[None]:
-        """What keeps the shutter from being told says so."""
-        try:
-            yield
-        except ConnectionError as error:
-            raise ConnectionError(
-                f"{self.name} was not told to {value} and stands as it did: {error}"
-            ) from error
+    def _tell(self, value: str, wanted: int) -> None:
+        """Write to the shutter, again if it was lost just then: it matters that it closes."""
+        deadline_s = time.monotonic() + self._connect_timeout_s
+        while True:
+            try:
+                connect([self], timeout_s=self._connect_timeout_s)
+                return put(self.setpoint, wanted)
+            except ConnectionError as error:
+                if time.monotonic() < deadline_s:
+                    continue
+                raise ConnectionError(
+                    f"{self.name} was not told to {value} and stands as it did: {error}"
+                ) from error
 
     def pause(self) -> None:
         """Close for as long as the plan is paused."""
