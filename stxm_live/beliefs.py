@@ -61,7 +61,7 @@ def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     array([0., 1.], dtype=float32)
     """
     log = np.log(np.maximum(probability, np.float32(1e-30)))
-    total = -np.einsum("kn,kn->n", probability, log) / np.log(len(probability))
+    total = -(probability * log).sum(axis=0, dtype=np.float64) / np.log(len(probability))
     return np.asarray(np.maximum(total, 0), dtype=np.float32)
 
 

@@ -260,7 +260,8 @@ class PhaseMaps:
             if getattr(self, name) is not None
         }
         coordinates = {
-            "phase": ("phase", list(self.phase_names)),
+            # half a character (a lone surrogate) is no text that files and tables take
+            "phase": ("phase", [n.encode("utf-8", "replace").decode() for n in self.phase_names]),
             "energy_ev": ("energy_ev", list(self.energies_ev), {"units": "eV"}),
             "y": ("y", np.linspace(y0, y1, ny), {"units": "um"}),
             "x": ("x", np.linspace(x0, x1, nx), {"units": "um"}),

@@ -12,7 +12,8 @@ from stxm_live.recipe import Recipe
 REAL = Path(__file__).parents[2] / "shared" / "data"
 
 # the simulated microscope behind Channel Access needs the extra stxm-live[epics]
-collect_ignore = [] if find_spec("caproto") else ["test_ioc.py"]
+EPICS = ["test_ioc.py", "epics_client.py", "epics_ioc.py"]
+collect_ignore = [] if find_spec("caproto") else EPICS
 
 
 @pytest.fixture
