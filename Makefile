@@ -35,7 +35,7 @@ docs: .venv/docs.stamp
 
 .venv/demo.stamp: .venv/bin/python pyproject.toml $(CONSTRAINTS)
 	@echo "installing stxm_live into .venv (a minute or two, once)"
-	$(PIP_INSTALL) -e '.[catalog,sim]'
+	$(PIP_INSTALL) -e '.[catalog,sim,web]'
 	@touch $@
 
 .venv/dev.stamp: .venv/bin/python pyproject.toml $(CONSTRAINTS)

@@ -1,5 +1,7 @@
 """The dashboard without a browser: who is let in, what the board keeps, what is said."""
 
+import subprocess
+import sys
 import time
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -89,6 +91,14 @@ def test_every_start_has_a_token_of_its_own():
     tokens = [urlsplit(one.url).query for one in (first, second)]
     assert tokens[0] != tokens[1]
     assert all(len(token) > 30 for token in tokens)
+
+
+def test_without_bokeh_one_line_says_what_to_install():
+    code = "import sys; sys.modules['bokeh'] = None; from stxm_live.display import serve"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: the dashboard needs Bokeh")
+    assert "pip install -e '.[web]'" in last
 
 
 # the board

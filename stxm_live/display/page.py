@@ -58,7 +58,7 @@ def write_page(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
     OSError
         If the file cannot be written; what was there before stays.
     """
-    _check_bokeh()
+    check_bokeh("the page")
     dataset = as_dataset(maps)
     with whole_file(path) as unfinished:
         unfinished.write_text(page(dataset), encoding="utf-8", errors="replace")
@@ -101,10 +101,12 @@ def page(dataset: xarray.Dataset) -> str:
     )
 
 
-def _check_bokeh() -> None:
+def check_bokeh(what: str) -> None:
+    """Raise an ImportError that says what to install if there is no Bokeh for ``what``."""
     if find_spec("bokeh") is None:
         raise ImportError(
-            'the page needs Bokeh, which is not installed; pip install "stxm-live[web]"'
+            f'{what} needs Bokeh, which is not installed; pip install "stxm-live[web]", '
+            "in a clone: .venv/bin/pip install -e '.[web]'"
         )
 
 

@@ -1,14 +1,11 @@
 """The dashboard of a scan in a browser, served on this machine only, or in a notebook."""
 
-from importlib.util import find_spec
+from stxm_live.display.page import check_bokeh
 
-if find_spec("bokeh") is None:
-    raise ImportError(
-        'the dashboard needs Bokeh, which is not installed; pip install "stxm-live[web]"'
-    )
+check_bokeh("the dashboard")
 
-from stxm_live.display.dashboard.board import Board
-from stxm_live.display.dashboard.history import CatalogHistory, History
-from stxm_live.display.dashboard.serving import Served, dashboard, serve
+from stxm_live.display.dashboard.board import Board  # noqa: E402  after the check
+from stxm_live.display.dashboard.history import CatalogHistory, History  # noqa: E402  after the check
+from stxm_live.display.dashboard.serving import Served, dashboard, serve  # noqa: E402  after the check
 
 __all__ = ["Board", "CatalogHistory", "History", "Served", "dashboard", "serve"]
