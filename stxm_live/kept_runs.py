@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stxm_live.analysis import RunAnalysis, StackAnalysis, StackStatus
+from stxm_live.phase_maps import PhaseMaps
 
 KEPT_RESULTS = 8
 """The results of so many stacks stay in memory."""
@@ -63,6 +64,12 @@ class KeptRuns:
     def endless(self) -> list[str]:
         """The oldest runs without an end, where there are too many of them."""
         return [uid for uid in self._runs if not self.has_ended(uid)][:-KEPT_UNFINISHED]
+
+    def results(self) -> list[PhaseMaps]:
+        """The maps of each stack that has any, in the order in which the runs began."""
+        runs = [run for run in self._runs.values() if isinstance(run, RunAnalysis)]
+        stacks = dict.fromkeys(stack for run in runs for stack in run.stacks)
+        return [s.maps for s in stacks if s.maps is not None and s.error is None]
 
     def forget_outdated(self) -> None:
         """Forget finished runs beyond those of the last few stacks, and most that are no stack."""

@@ -219,6 +219,11 @@ class LivePhaseMapper:
         run = self._runs[uid]
         return run if isinstance(run, StackStatus) else run.status()
 
+    def results(self) -> list[PhaseMaps]:
+        """The maps that are still in memory, one of each stack, the newest last."""
+        with self._changed:
+            return self._runs.results()
+
     def close(self, timeout_s: float = 10.0) -> None:
         """Finish what has come in and end the worker; later documents are ignored."""
         self._is_closed = True

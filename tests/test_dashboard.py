@@ -15,6 +15,7 @@ from stxm_live.cli import app
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
+from stxm_live.chooser import RegionChooser
 from stxm_live.display.dashboard import Board, dashboard, serve
 from stxm_live.display.dashboard.board import KEPT
 from stxm_live.display.dashboard.changes import pixels_inside
@@ -22,9 +23,11 @@ from stxm_live.display.dashboard.drawing import Drawn
 from stxm_live.display.dashboard.history import maps_of
 from stxm_live.display.dashboard.images import MOST_PIXELS, for_screen, phase_image
 from stxm_live.display.dashboard.scene import Scene, current_scene
+from stxm_live.display.dashboard.view import View
 from stxm_live.display.dashboard.words import headline, notes
 from stxm_live.display.palette import GROUND
 from stxm_live.display.raster import field_of
+from stxm_live.region import Region
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +124,63 @@ def test_later_maps_of_a_stack_take_the_place_of_earlier_ones():
         board.on_maps(made_up.maps(run=f"run-{k}"))
     assert len(board.now.results) == KEPT
     assert board.now.newest.maps.key.run_uids == (f"run-{KEPT + 2}",)
+
+
+class Finished:
+    """A mapper that had results before anybody looked."""
+
+    def __init__(self, *results):
+        self._results = list(results)
+
+    def add_sink(self, sink):
+        """Nothing more comes."""
+
+    def results(self):
+        return self._results
+
+
+def test_a_dashboard_that_is_opened_late_shows_the_newest_result():
+    pytest.importorskip("panel")
+    first, second = made_up.maps(run="first"), made_up.maps(run="second")
+    page = str(dashboard(Finished(first, second)).object.children[1].children[1].text)
+    assert "second" in page
+    board = Board()
+    board.on_maps(second)
+    board.begin_with([first, second])
+    assert [result.maps for result in board.now.results] == [first, second]
+    assert board.now.newest.maps is second
+    board = Board()
+    board.begin_with([first, second])
+    assert current_scene(board.now).maps is second
+
+
+@pytest.fixture
+def chooser():
+    region = Region((2.2, 2.8), (-1.2, -1.8), nx=31, ny=31, dwell_ms=2.0, criterion="doubt")
+    with RegionChooser(suggest=lambda maps, scanned: [region]) as made:
+        made.on_maps(made_up.maps())
+        wait_for_suggestions(made)
+        yield made
+
+
+def wait_for_suggestions(chooser):
+    deadline = time.monotonic() + 10.0
+    while not chooser.is_ready:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_nothing_is_outlined_and_nothing_can_be_taken_without_a_map(chooser):
+    board = Board()
+    view = View(board, chooser)
+    view.layout()
+    view.tick()
+    assert view.maps.boxes.data["label"] == []
+    assert all(each.disabled for each in (*view.next.takes, view.next.choose))
+    board.on_maps(made_up.maps())
+    view.tick()
+    assert view.maps.boxes.data["label"] == ["1"]
+    assert not any(each.disabled for each in (*view.next.takes, view.next.choose))
 
 
 def test_what_is_shown_is_the_scan_under_way_and_then_its_maps():

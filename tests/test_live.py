@@ -343,6 +343,8 @@ def test_only_the_last_results_stay_in_memory(nvpf):
         live.wait(uids[-1], timeout_s=30)
         with pytest.raises(KeyError, match="no longer in memory"):
             live.wait(uids[0], timeout_s=0)
+        kept = [maps.key.run_uids[0] for maps in live.results()]
+        assert kept == uids[-KEPT_RESULTS:]
 
 
 def test_a_subscribed_mapper_is_not_forgotten_by_the_run_engine(nvpf, RE):

@@ -6,7 +6,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -141,6 +141,16 @@ class Board:
             view = self.now.view
             scanning = self.now.is_scanning and view is not None and view.key != maps.key
             self._next(results=_kept([*others, result]), newest=result, is_scanning=scanning)
+
+    def begin_with(self, earlier: Iterable[PhaseMaps]) -> None:
+        """Keep results from before this board was told of any, the newest last."""
+        with self._lock:
+            told = [result for result in self.now.results if result.origin == "live"]
+            known = {result.maps.key for result in told}
+            new = [m for m in earlier if m.key not in known]
+            before = [self._result(maps, "live", str(maps.key), maps) for maps in new]
+            newest = self.now.newest or (before[-1] if before else None)
+            self._next(results=_kept([*before, *self.now.results]), newest=newest)
 
     def on_error(self, uid: str, error: Exception) -> None:
         """Keep what went wrong."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stxm_live.region import Region
 
 _SHOWN = 4
+_NO_MAP = "There is no map here to choose on yet; it comes with the next stack."
 _DRAW = 'Choose "Draw a box" above and drag on a map; a box can be moved and resized.'
 
 
@@ -41,6 +42,7 @@ class NextRegionPanel:
         self.step_nm = Spinner(value=None, low=0.1, step=1, width=72, placeholder="auto")
         self.dwell_ms = Spinner(value=None, low=0.01, step=0.5, width=72, placeholder="auto")
         self.lines = [html("", "suggestion", width=350) for _ in range(_SHOWN)]
+        self.choose = button("Scan the drawn box next", self._choose_box, kind="primary")
         self.takes = [button(f"Take {k}", self._taker(k)) for k in range(1, _SHOWN + 1)]
         self.outlined = Checkbox(label="outline on the maps", active=True, name="outlined")
         self.outlined.on_change("active", lambda attr, old, new: self.look())
@@ -53,7 +55,7 @@ class NextRegionPanel:
     def layout(self) -> LayoutDOM:
         """The panel."""
         options = Row(
-            button("Scan the drawn box next", self._choose_box, kind="primary"),
+            self.choose,
             html(
                 '<span title="distance of the pixels; auto: finer than the maps">step (nm)</span>',
                 margin=(9, 0),
@@ -82,21 +84,26 @@ class NextRegionPanel:
         """Show what the chooser holds, if that is new."""
         chooser = self._chooser
         choice, suggestions = chooser.latest(), tuple(chooser.suggestions)[:_SHOWN]
+        has_map = self._scene is not None
         state = (
             *(choice, suggestions, chooser.is_ready, chooser.no_suggestions),
             *(chooser.question, chooser.refused, self._problem, self.outlined.active),
+            has_map,
         )
         if state == self._known:
             return
         self._known = state
         self.state.text = self._in_words(choice)
+        self.choose.disabled = not has_map
         for k in range(_SHOWN):
+            self.takes[k].disabled = not has_map
             self.takes[k].visible = k < len(suggestions)
             self.lines[k].text = suggestion(suggestions[k]) if k < len(suggestions) else ""
         waits = "" if chooser.is_ready else "Suggestions are made with the maps."
-        why = escape(chooser.no_suggestions or waits)
+        why = escape(chooser.no_suggestions or waits) if has_map else _NO_MAP
         self.no_more.update(text=why, visible=bool(why))
-        self._boxes.data = _rectangles(choice, suggestions if self.outlined.active else ())
+        outlined = suggestions if self.outlined.active else ()
+        self._boxes.data = _rectangles(choice, outlined) if has_map else _rectangles(None, ())
 
     def _in_words(self, choice: Region | None) -> str:
         problem = self._problem or self._chooser.refused

@@ -201,6 +201,7 @@ def _board_of(live: LivePhaseMapper | Board) -> Board:
         return live
     board = Board()
     live.add_sink(board)
+    board.begin_with(live.results())
     return board
 
 

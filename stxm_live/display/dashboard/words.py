@@ -81,7 +81,7 @@ def progress(now: Snapshot) -> tuple[float, str]:
     """How much of the scan under way is in, 0 to 1, and the time left in words."""
     view = now.view
     if view is None:
-        return 0.0, "no scan yet"
+        return 0.0, "no scan yet" if now.newest is None else "no scan under way"
     so_far = view.progress or Progress(int(view.measured.sum()), len(view.energies_ev))
     text = f"{so_far.n_images} of {so_far.n_announced} energies"
     if now.is_scanning and so_far.n_left:
