@@ -1,4 +1,5 @@
 import logging
+import os
 import pickle  # noqa: TID251  to show that it is refused
 import subprocess
 import sys
@@ -325,6 +326,7 @@ def test_killed_at_an_image_and_started_again_it_makes_identical_maps(link, tmp_
 def test_results_come_back_as_documents_and_failures_with_their_reason(link):
     server, heard, publish = link
     time.sleep(1.0)
+    assert os.getpriority(os.PRIO_PROCESS, server.process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
     docs = list(image_documents())
     for name, doc in docs:
         publish(name, doc)

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
+from stxm_live.cli.priority import let_the_scan_go_first
 from stxm_live.cli.stacks import Catalog, Settings, parse_settings
 from stxm_live.recipe import Recipe
 
@@ -39,6 +40,7 @@ def serve(
     from stxm_live.catalog import default_folder
     from stxm_live.serve import Server
 
+    let_the_scan_go_first()
     chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
     folder = (catalog or default_folder()).expanduser().absolute()
     server = Server(

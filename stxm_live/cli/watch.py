@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
+from stxm_live.cli.priority import let_the_scan_go_first
 from stxm_live.cli.stacks import Catalog, Roots, Settings, opened, parse_settings
 from stxm_live.recipe import Recipe
 
@@ -58,6 +59,7 @@ def watch(
     """
     from stxm_live.catalog import default_folder
 
+    let_the_scan_go_first()
     chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
     page: dict[str, Any] = {
         "port": port,
