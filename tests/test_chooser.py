@@ -112,8 +112,34 @@ def test_a_box_that_cannot_be_scanned_is_refused_and_the_choice_before_it_stays(
 
 
 def test_a_box_of_too_many_pixels_is_refused_before_memory_is_taken(chooser):
-    with pytest.raises(ValueError, match="more than 67108864 pixels"):
+    with pytest.raises(ValueError, match="more than 4194304 pixels"):
         chooser.choose_box((0, 10), (-5, 5), step_um=1e-9)
+    with pytest.raises(ValueError, match="3000 x 2000 pixels are more than 4194304"):
+        chooser.choose(Region((0, 3), (0, 2), nx=3000, ny=2000))
+
+
+@pytest.mark.parametrize(
+    ("x_um", "y_um", "step_um", "most_pixels"),
+    [
+        ((0, 10), (-5, 5), 1e-9, 10_000),
+        ((-900, 0.3), (-0.4, 0.8), 0.03, 50_000),
+        ((0, 1e9), (0, 1e-3), (0.1, 0.2), 2**22),
+    ],
+)
+def test_the_step_that_is_proposed_for_too_many_pixels_is_accepted(
+    x_um, y_um, step_um, most_pixels
+):
+    with RegionChooser(most_pixels=most_pixels) as chooser:
+        with pytest.raises(ValueError, match="give step_um=") as refusal:
+            chooser.choose_box(x_um, y_um, step_um=step_um)
+        proposed = float(str(refusal.value).rpartition("step_um=")[2])
+        region = chooser.choose_box(x_um, y_um, step_um=proposed)
+        assert most_pixels / 2 < region.nx * region.ny <= most_pixels
+
+
+def test_a_box_in_nm_is_beyond_the_limits_before_its_pixels_are_counted(chooser):
+    with pytest.raises(ValueError, match=r"x from -900 to 0.3 um is beyond the limits, 0 to 10 um"):
+        chooser.choose_box((-900, 0.3), (-0.4, 0.8), step_um=1e-4)
 
 
 def test_a_line_is_no_region_for_a_stack(chooser):

@@ -69,7 +69,7 @@ TUTORIAL = PROFILES.parent / "docs" / "tutorial.md"
 QUICK = """
 import json, time
 from stxm_live import Region
-starts = []
+starts, refusals = [], []
 def keep(name, doc):
     starts.append(doc)
 RE.subscribe(keep, "start")
@@ -78,20 +78,31 @@ small = Region(field["x_extent_um"], field["y_extent_um"], nx=40, ny=40)
 explore_here = partial(explore_here.func, *explore_here.args, **explore_here.keywords | {
     "overview": small})
 """
+REFUSED = """
+try:
+    {command}
+except ValueError as error:
+    refusals.append(f"ValueError: {{error}}")
+"""
 READY = """
-while not chooser.is_ready:
+while chooser.stack and not chooser.is_ready:
     time.sleep(0.1)
 """
 
 
 @pytest.mark.slow
 def test_what_the_tutorial_types_at_the_prompt_chooses_and_scans_regions(tmp_path):
-    blocks = re.findall(r"```py\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
+    text = TUTORIAL.read_text(encoding="utf-8")
+    blocks = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
     assert len(blocks) >= 5
+    ((command, refusal),) = re.findall(r"^In \[\d+\]: (.*)\n(ValueError: .*)$", text, re.MULTILINE)
     end = """
-print("RESULT", json.dumps([[d["stxm_live"]["region"], d["stxm"]["x_extent"]] for d in starts]))
+regions = [[d["stxm_live"]["region"], d["stxm"]["x_extent"]] for d in starts]
+print("RESULT", json.dumps([regions, refusals]))
 """
-    told = session(tmp_path, QUICK + READY.join(blocks) + end)
+    code = QUICK + READY.join([*blocks, REFUSED.format(command=command)]) + end
+    told, refusals = session(tmp_path, code)
+    assert refusals == [refusal]
     assert [region for region, _ in told] == [
         *("overview", "zoom 1", "zoom 1"),
         *("overview", "zoom 1", "zoom 2"),

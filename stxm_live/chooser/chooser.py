@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from stxm_live.chooser.boxes import LimitsUm, box_region, check_region
+from stxm_live.chooser.boxes import MOST_PIXELS, LimitsUm, box_region, check_region
 from stxm_live.chooser.suggesting import Suggest, Suggesting, suggester
 from stxm_live.cube import CubeView
 from stxm_live.live import LivePhaseMapper
@@ -42,6 +42,8 @@ class RegionChooser:
     limits_um : ((float, float), (float, float)), optional
         Lowest and highest position in x and in y. A choice beyond is refused at once; the plan
         asks the axes all the same before it moves.
+    most_pixels : int
+        A choice with more is refused at once: so is one in the wrong unit.
     **options
         Of `suggest_regions`: ``criterion``, ``step_um``, ``dwell_ms`` and others.
 
@@ -72,9 +74,11 @@ class RegionChooser:
         n_suggestions: int = 5,
         size_um: tuple[float, float] | None = None,
         limits_um: LimitsUm | None = None,
+        most_pixels: int = MOST_PIXELS,
         **options: Any,
     ) -> None:
         self.limits_um = limits_um
+        self.most_pixels = most_pixels
         self.question = ""
         self._lock = threading.RLock()
         self._choice: _Choice | None = None
@@ -138,13 +142,13 @@ class RegionChooser:
         Raises
         ------
         ValueError
-            If it has no size, is beyond the limits or was chosen on an earlier stack; `refused`
-            says the same.
+            If it has no size, is beyond the limits, has too many pixels or was chosen on an
+            earlier stack; `refused` says the same.
         """
         with self._lock:
             try:
                 self._check_stack(stack)
-                check_region(region, self.limits_um)
+                check_region(region, self.limits_um, self.most_pixels)
             except ValueError as error:
                 self._refused = str(error)
                 raise
@@ -178,6 +182,8 @@ class RegionChooser:
                     y_um,
                     step_um=self._default_step_um() if step_um is None else step_um,
                     dwell_ms=self._default_dwell_ms() if dwell_ms is None else dwell_ms,
+                    limits_um=self.limits_um,
+                    most_pixels=self.most_pixels,
                 )
             except ValueError as error:
                 self._refused = str(error)

@@ -13,7 +13,9 @@ from stxm_live.plans import explore, wait_for_region
 
 field = microscope.field()
 overview = Region(field["x_extent_um"], field["y_extent_um"], nx=80, ny=80)
-chooser = RegionChooser(live)
+x_um, y_um = field["x_extent_um"], field["y_extent_um"]
+limits_um = ((min(x_um) - 0.5, max(x_um) + 0.5), (min(y_um) - 0.5, max(y_um) + 0.5))
+chooser = RegionChooser(live, limits_um=limits_um)
 explore_here = partial(
     explore,
     camera,
