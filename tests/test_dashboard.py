@@ -22,12 +22,14 @@ from stxm_live.display.dashboard.changes import pixels_inside
 from stxm_live.display.dashboard.drawing import Drawn
 from stxm_live.display.dashboard.history import maps_of
 from stxm_live.display.dashboard.images import MOST_PIXELS, for_screen, phase_image
+from stxm_live.display.dashboard.pixel import INVITATION
 from stxm_live.display.dashboard.scene import Scene, current_scene
 from stxm_live.display.dashboard.view import View
 from stxm_live.display.dashboard.words import headline, notes
 from stxm_live.display.palette import GROUND
 from stxm_live.display.raster import field_of
 from stxm_live.region import Region
+from stxm_live.stack import StackKey
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +239,28 @@ def test_names_and_messages_are_escaped_and_a_failure_says_that_the_scan_goes_on
     assert "The scan goes on" in text
     board.on_maps(made_up.maps(run="some-run", warnings=("<b>bold</b>",)))
     assert "<b>bold" not in notes(current_scene(board.now), board.now)
+
+
+def test_the_pixel_of_another_stack_is_told_no_longer():
+    board = Board()
+    view = View(board)
+    view.layout()
+    board.on_maps(made_up.maps(run="overview", revision=1))
+    view.tick()
+    view.maps.pointer.at = ["phases", 2.79, -1.59]
+    assert "row 30, column 40" in view.pixel.text.text
+    reliability = np.full((60, 80), 7.25, dtype=np.float32)
+    joined = StackKey(("overview", "more"))
+    board.on_maps(made_up.maps(key=joined, revision=2, reliability=reliability))
+    view.tick()
+    assert "row 30, column 40" in view.pixel.text.text
+    assert "R 7.25" in view.pixel.text.text
+    view.maps.pointer.at = []
+    board.on_maps(made_up.maps(run="zoom"))
+    view.tick()
+    assert view.pixel.text.text == INVITATION
+    assert view.pixel.table.text == ""
+    assert "mean of the specimen" in view.pixel.below.text
 
 
 # pictures

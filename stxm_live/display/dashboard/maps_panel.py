@@ -155,16 +155,17 @@ class MapsPanel:
         self.doubt.width = self.column_px - 20 - (232 if self.pair.visible else 0)
 
     def show(self, scene: Scene) -> None:
-        """Show a scene; zoom, energy and the pixel that is kept stay if they can."""
+        """Show a scene; zoom and energy stay if they can, the pixel of the same stack, too."""
+        if self.scene is not None and not scene.shows_same_field(self.scene):
+            self._pinned = None
+            self._mark("pin", None)
+            self._mark("hover", None)
         self.scene = scene
         if (scene.field, scene.specimen.shape) != self._shape:
             self._shape = (scene.field, scene.specimen.shape)
             self._place(scene)
             self._show_whole()
             self.drawn.clear()
-            self._pinned = None
-            self._mark("pin", None)
-            self._mark("hover", None)
         self._offer_energies(scene)
         self._follow()
         for name in PLACES:

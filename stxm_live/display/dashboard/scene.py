@@ -119,6 +119,14 @@ class Scene:
         """Where the images lie."""
         return field_of(self.extent_um, self.specimen.shape)
 
+    def shows_same_field(self, other: Scene) -> bool:
+        """Whether it is the same stack, which further runs may have joined, on the same pixels."""
+        first, second = (
+            (each.key[1:], each.key.run_uids[:1], each.field, each.specimen.shape)
+            for each in (self, other)
+        )
+        return first == second
+
     @property
     def last_ev(self) -> float:
         """The energy that came last."""

@@ -41,6 +41,10 @@ class PixelPanel:
         self.below.text = "white: the pixel; lines: references, scaled to it"
         self._draw(scene, facts.od, facts.scaled)
 
+    def clear(self) -> None:
+        """Tell of no pixel."""
+        self.text.text, self.table.text = INVITATION, ""
+
     def show_mean(self, scene: Scene) -> None:
         """As long as no pixel was looked at: the mean of the specimen."""
         known = np.isfinite(scene.mean_od)

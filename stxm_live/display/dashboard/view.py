@@ -70,7 +70,7 @@ class View:
         self.board = board
         self.scene: Scene | None = None
         self._now: Snapshot | None = None
-        self._has_looked = False
+        self._looked: tuple[Scene, int, int] | None = None
         self.pixel, self.curves = PixelPanel(), Curves()
         self.maps = MapsPanel(self._on_pixel)
         self.changes = ChangesPanel(board, self.maps.drawn, self._want)
@@ -138,17 +138,30 @@ class View:
         now = self._now = self.board.now
         self._offer(now.results)
         chosen = next((r for r in now.results if str(r.number) == self.show.value), None)
+        before = self.scene
         self.scene = current_scene(now) if chosen is None else Scene.of_result(chosen)
         self._write(now)
         if self.scene is None:
             return
+        self._look_again(before, self.scene)
         self.maps.show(self.scene)
         self.changes.show(self.scene)
         if self.next is not None:
             self.next.show(self.scene)
         self.curves.show(self.scene)
-        if not self._has_looked:
+        if self._looked is None:
             self.pixel.show_mean(self.scene)
+
+    def _look_again(self, before: Scene | None, scene: Scene) -> None:
+        """Show the pixel's new numbers; of another stack it is another pixel."""
+        if self._looked is None or before is None:
+            return
+        looked, row, column = self._looked
+        if not scene.shows_same_field(before):
+            self._looked = None
+            self.pixel.clear()
+        elif looked is before:
+            self._on_pixel(scene, row, column)
 
     def _write(self, now: Snapshot) -> None:
         text, color = headline(self.scene, now)
@@ -179,7 +192,7 @@ class View:
         self._row.children = [columns["od"], columns["phases"], last]
 
     def _on_pixel(self, scene: Scene, row: int, column: int) -> None:
-        self._has_looked = True
+        self._looked = scene, row, column
         self.pixel.show(scene, row, column)
 
     def _on_size(self, attr: str, old: list[Any], new: list[Any]) -> None:
