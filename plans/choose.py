@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from bluesky.utils import MsgGenerator
 
 from stxm_live.chooser import RegionChooser
 from stxm_live.plans.waiting import until
 from stxm_live.region import Region
+
+logger = logging.getLogger("stxm_live")
 
 
 def wait_for_region(
@@ -18,7 +22,8 @@ def wait_for_region(
 ) -> MsgGenerator[Region | None]:
     """Wait for a choice inside a plan; the RunEngine stays responsive.
 
-    A choice that is there already is taken at once. Pausing is allowed at any moment, and the
+    A choice that is there already is taken at once; otherwise a warning in the log asks for one,
+    which is seen at the prompt without any configuration. Pausing is allowed at any moment, and the
     time of a pause does not count.
 
     Parameters
@@ -42,6 +47,12 @@ def wait_for_region(
         return claimed[-1] is not None
 
     chooser.question = question
+    if timeout_s > 0 and chooser.latest() is None:
+        logger.warning(
+            "%s: choose a region within %g s, with chooser.take(k), chooser.choose_box(...) or in "
+            "the dashboard; at the prompt press Ctrl-C to pause, choose, then RE.resume()",
+            *(question, timeout_s),
+        )
     try:
         if (yield from until(is_chosen, timeout_s)):
             return claimed[-1]

@@ -162,6 +162,22 @@ def test_maps_of_another_stack_make_a_choice_void_and_say_so(chooser):
     assert "on run aaaa1111 region 1 is void: there are maps of run bbbb2222" in chooser.refused
 
 
+def test_what_was_refused_or_became_void_is_in_the_log(chooser, caplog):
+    with pytest.raises(ValueError, match="limits"):
+        chooser.choose_box((0, 11), (0, 1), step_um=0.1)
+    with pytest.raises(ValueError, match="no suggestion 7"):
+        chooser.take(7)
+    chooser.refuse("fine x cannot go there")
+    show(chooser, maps(run="aaaa1111"))
+    chooser.take(1)
+    show(chooser, maps(run="bbbb2222"))
+    logged = [record.getMessage() for record in caplog.records if record.name == "stxm_live"]
+    assert [text.partition(":")[0] for text in logged[:3]] == ["choice refused"] * 3
+    assert "from 0 to 11 um is beyond" in logged[0]
+    assert logged[2:] == ["choice refused: fine x cannot go there", chooser.refused]
+    assert "is void" in logged[3]
+
+
 def test_better_maps_of_the_same_stack_leave_the_choice(chooser):
     show(chooser, maps())
     chooser.take(1)
@@ -301,6 +317,18 @@ def test_a_plan_waits_for_a_choice_and_goes_on_without():
         assert asked(engine, chooser, timeout_s=30.0) == SECOND
         timer.join()
         assert chooser.question == ""
+
+
+def test_a_plan_that_begins_to_wait_says_what_to_do_and_one_that_need_not_says_nothing(caplog):
+    with a_run_engine() as engine, RegionChooser() as chooser:
+        chooser.choose(FIRST)
+        asked(engine, chooser, timeout_s=0.1)
+        asked(engine, chooser, timeout_s=0, default=FIRST)
+        assert "choose a region" not in caplog.text
+        asked(engine, chooser, timeout_s=0.1, question="zoom 1 of 2")
+    (said,) = [r.getMessage() for r in caplog.records if "choose a region" in r.getMessage()]
+    assert said.startswith("zoom 1 of 2: choose a region within 0.1 s")
+    assert "RE.resume()" in said
 
 
 def test_by_itself_it_suggests_where_labels_are_doubtful_and_nothing_was_scanned():

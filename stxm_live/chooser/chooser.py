@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from stxm_live.live import LivePhaseMapper
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.region import Region
 from stxm_live.stack import StackKey
+
+logger = logging.getLogger("stxm_live")
 
 
 class _Choice(NamedTuple):
@@ -150,7 +153,7 @@ class RegionChooser:
                 self._check_stack(stack)
                 check_region(region, self.limits_um, self.most_pixels)
             except ValueError as error:
-                self._refused = str(error)
+                self.refuse(str(error))
                 raise
             self._choice = _Choice(region, stack or self.stack)
             self._refused = ""
@@ -186,7 +189,7 @@ class RegionChooser:
                     most_pixels=self.most_pixels,
                 )
             except ValueError as error:
-                self._refused = str(error)
+                self.refuse(str(error))
                 raise
             return self.choose(region, stack=stack)
 
@@ -201,9 +204,8 @@ class RegionChooser:
         with self._lock:
             suggestions = self.suggestions
             if not 1 <= k <= len(suggestions):
-                self._refused = f"there is no suggestion {k}, there are {len(suggestions)}" + (
-                    f" ({self.no_suggestions})" if self.no_suggestions else ""
-                )
+                why = f" ({self.no_suggestions})" if self.no_suggestions else ""
+                self.refuse(f"there is no suggestion {k}, there are {len(suggestions)}{why}")
                 raise ValueError(self._refused)
             return self.choose(suggestions[k - 1], stack=stack)
 
@@ -219,8 +221,9 @@ class RegionChooser:
             return None if choice is None else choice.region
 
     def refuse(self, message: str) -> None:
-        """Tell whoever chose that a plan cannot scan it, and why."""
+        """Tell whoever chose that it cannot be scanned, and why: in `refused` and in the log."""
         self._refused = message
+        logger.warning("choice refused: %s", message)
 
     def on_maps(self, maps: PhaseMaps) -> None:
         """Take new maps: a sink of the mapper. While a plan explores only its overview's."""
@@ -275,6 +278,7 @@ class RegionChooser:
                     f"the choice made on {self._choice.stack or 'no maps'} is void: there are "
                     f"maps of {maps.key} now; choose again"
                 )
+                logger.warning("%s", self._refused)
             self._choice, self._stacks, self._scanned = None, (maps.key,), ()
         self._maps = maps
         self._suggesting.begin(maps, self._scanned)
