@@ -15,6 +15,8 @@ from stxm_live.cli import app
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
+from bokeh.events import ButtonClick
+
 from stxm_live.chooser import RegionChooser
 from stxm_live.display.dashboard import Board, dashboard, serve
 from stxm_live.display.dashboard.board import KEPT
@@ -183,6 +185,26 @@ def test_nothing_is_outlined_and_nothing_can_be_taken_without_a_map(chooser):
     view.tick()
     assert view.maps.boxes.data["label"] == ["1"]
     assert not any(each.disabled for each in (*view.next.takes, view.next.choose))
+
+
+def test_it_is_said_that_the_plan_waits_and_no_longer_that_a_box_is_missing(chooser):
+    board = Board()
+    board.on_maps(made_up.maps())
+    view = View(board, chooser)
+    view.layout()
+    view.tick()
+    assert "Nothing is chosen" in view.next.state.text
+    chooser.question = "zoom 1 of <1>"
+    view.tick()
+    assert view.next.state.text == "<b>The plan waits for your choice (zoom 1 of &lt;1&gt;).</b>"
+    view.next.choose._trigger_event(ButtonClick(view.next.choose))
+    view.tick()
+    assert "draw a box first" in view.next.state.text
+    view.maps.drawn.show_box(2.2, 2.8, -1.8, -1.2)
+    assert "draw a box first" not in view.next.state.text
+    assert "plan waits" in view.next.state.text
+    view.next.choose._trigger_event(ButtonClick(view.next.choose))
+    assert "Next:" in view.next.state.text
 
 
 def test_what_is_shown_is_the_scan_under_way_and_then_its_maps():

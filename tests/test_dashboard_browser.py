@@ -165,6 +165,9 @@ def test_a_box_that_is_drawn_is_chosen_at_the_press_of_a_button_only(scanned):
     page.drag("phases", maps, (15, 20), (35, 50))
     page.page.get_by_text("not chosen yet").wait_for()
     assert chooser.latest() is None
+    across = page.colors("phases", maps, [(25, column) for column in np.arange(18, 22, 0.2)])
+    assert (across.min(axis=1) > 220).any()  # a light line
+    assert (across.max(axis=1) < 50).any()  # and a dark one
     page.press("Scan the drawn box next")
     page.says("chosen", "Next:")
     region = chooser.latest()

@@ -6,7 +6,7 @@ from typing import Any
 
 from bokeh.models import BoxAnnotation, ColumnDataSource, PolyAnnotation
 
-from stxm_live.display.palette import AMBIGUOUS, GROUND
+from stxm_live.display.palette import GROUND
 
 
 class Drawn:
@@ -20,20 +20,31 @@ class Drawn:
     """
 
     def __init__(self) -> None:
-        look: dict[str, Any] = {
-            "line_color": AMBIGUOUS,
+        light: dict[str, Any] = {
+            "line_color": "white",
             "line_alpha": 1.0,
             "line_width": 2,
-            "line_dash": [6, 3],
             "fill_color": "white",
             "fill_alpha": 0.08,
             "visible": False,
         }
-        self.box = BoxAnnotation(
-            left=0, right=1, bottom=0, top=1, editable=True, name="drawn-box", **look
-        )
-        self.outline = PolyAnnotation(xs=[0, 1, 1], ys=[0, 0, 1], name="drawn-outline", **look)
+        dark = {**light, "line_color": GROUND, "line_width": 6, "fill_alpha": 0.0}
+        box: dict[str, Any] = {"left": 0, "right": 1, "bottom": 0, "top": 1}
+        corners: dict[str, Any] = {"xs": [0, 1, 1], "ys": [0, 0, 1]}
+        self.box = BoxAnnotation(editable=True, name="drawn-box", **box, **light)
+        self.outline = PolyAnnotation(name="drawn-outline", **corners, **light)
         self.outline.editable = False
+        self._below = BoxAnnotation(**box, **dark), PolyAnnotation(**corners, **dark)
+        for seen, below, places in zip(
+            (self.box, self.outline), self._below, (box, corners), strict=True
+        ):
+            for name in (*places, "visible"):  # in the browser: it is moved with the mouse
+                seen.js_link(name, below, name)
+
+    def place_on(self, plot: Any) -> None:
+        """Show it on a plot: light lines on wider dark ones, to be seen on any colour."""
+        for each in (*self._below, self.box, self.outline):
+            plot.add_layout(each)
 
     @property
     def box_um(self) -> tuple[float, float, float, float] | None:

@@ -124,8 +124,7 @@ class MapFigure:
         if boxes is not None:
             outline(self.plot, boxes)
         if drawn is not None:
-            self.plot.add_layout(drawn.box)
-            self.plot.add_layout(drawn.outline)
+            drawn.place_on(self.plot)
             self.plot.on_event(SelectionGeometry, lambda event: _take(drawn, event))
         move = CustomJS(
             args={"pointer": pointer, "where": name, "wait_ms": _POINTER_MS}, code=_MOVE

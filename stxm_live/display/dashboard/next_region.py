@@ -107,12 +107,13 @@ class NextRegionPanel:
 
     def _in_words(self, choice: Region | None) -> str:
         problem = self._problem or self._chooser.refused
-        asked = f" {escape(self._chooser.question)}" if self._chooser.question else ""
+        question = self._chooser.question
+        waits = f"The plan waits for your choice ({escape(question)})." if question else ""
         if problem:
-            return f'<b style="color:#b3202a">Not chosen:</b> {escape(problem)}.{asked}'
+            return f'<b style="color:#b3202a">Not chosen:</b> {escape(problem)}. {waits}'
         if choice is None:
-            return f"<b>Nothing is chosen.</b>{asked}"
-        return f"<b>Next:</b> {place(choice)}.{asked}"
+            return f"<b>{waits or 'Nothing is chosen.'}</b>"
+        return f"<b>Next:</b> {place(choice)}."
 
     def _choose_box(self) -> None:
         box = self._drawn.box_um
@@ -158,6 +159,9 @@ class NextRegionPanel:
         if box is None:
             self.box.text = _DRAW
             return
+        if self._problem:
+            self._problem = ""
+            self.look()
         x0, x1, y0, y1 = box
         self.box.text = (
             f"drawn: x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm "
