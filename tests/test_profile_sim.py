@@ -28,8 +28,8 @@ print("RESULT", json.dumps({
 """
 
 
-def session(folder: Path, code: str = SESSION) -> dict:
-    """Run code in IPython with the profile, as a user would; its printed result."""
+def session(folder: Path, code: str = SESSION, printed: list[str] | None = None) -> dict:
+    """Run code in IPython with the profile, as a user would; its result, and all it printed."""
     shutil.copytree(PROFILES, folder / "profiles", dirs_exist_ok=True, ignore=IGNORED)
     command = ["-m", "IPython", f"--ipython-dir={folder / 'profiles'}", "--profile=sim"]
     environment = {**os.environ, "STXM_LIVE_CATALOG": str(folder / "runs")}
@@ -44,6 +44,8 @@ def session(folder: Path, code: str = SESSION) -> dict:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    if printed is not None:
+        printed.append(done.stdout + done.stderr)
     lines = [text for text in done.stdout.splitlines() if text.startswith("RESULT ")]
     assert lines, done.stdout[-3000:] + done.stderr[-3000:]
     return json.loads(lines[0].removeprefix("RESULT "))
@@ -98,11 +100,14 @@ def test_what_the_tutorial_types_at_the_prompt_chooses_and_scans_regions(tmp_pat
     ((command, refusal),) = re.findall(r"^In \[\d+\]: (.*)\n(ValueError: .*)$", text, re.MULTILINE)
     end = """
 regions = [[d["stxm_live"]["region"], d["stxm"]["x_extent"]] for d in starts]
-print("RESULT", json.dumps([regions, refusals]))
+print("RESULT", json.dumps([regions, refusals, page.url, maps.key.run_uids[0], starts[3]["uid"]]))
 """
     code = QUICK + READY.join([*blocks, REFUSED.format(command=command)]) + end
-    told, refusals = session(tmp_path, code)
+    told, refusals, url, mapped, last_overview = session(tmp_path, code)
     assert refusals == [refusal]
+    assert url.startswith("http://127.0.0.1:") or url.startswith("http://localhost:")
+    assert mapped == last_overview
+    assert (tmp_path / "stxm-live-demo" / "zoom" / "overview.png").is_file()
     assert [region for region, _ in told] == [
         *("overview", "zoom 1", "zoom 1"),
         *("overview", "zoom 1", "zoom 2"),
@@ -110,9 +115,26 @@ print("RESULT", json.dumps([regions, refusals]))
     assert told[2][1] == [-0.9, 0.3]  # the box that was drawn
 
 
+@pytest.mark.slow
+def test_at_the_prompt_a_plan_that_asks_is_seen_and_the_banner_names_what_exists(tmp_path):
+    code = (
+        QUICK
+        + """
+RE(explore_here(n_zooms=1, choice_timeout_s=0.2))
+print("RESULT", json.dumps([name in globals() for name in "RE live chooser explore_here".split()]))
+"""
+    )
+    printed = []
+    assert session(tmp_path, code, printed) == [True] * 4
+    assert "zoom 1 of 1: choose a region within 0.2 s" in printed[0]
+    assert "nobody chose a region within 0.2 s" in printed[0]
+    for word in ("explore_here", "quit()", str(tmp_path / "runs")):
+        assert word in printed[0]
+
+
 def test_startup_files_are_short_and_only_wire():
     files = sorted((PROFILES / "profile_sim" / "startup").glob("*.py"))
-    assert [file.name[:3] for file in files] == ["00-", "10-", "20-", "30-"]
+    assert [file.name[:3] for file in files] == ["00-", "10-", "20-", "30-", "90-"]
     for file in files:
         text = file.read_text()
         assert len(text.splitlines()) < 40, file.name
