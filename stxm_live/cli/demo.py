@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,10 +55,20 @@ def demo(
     replayed = _replay_in_new_process(result.uid, folder / "catalog")
     console.print(escape(replayed))
     overview = folder / "pictures" / "overview.png"
-    console.print(
-        f"\nLook at [bold]{escape(str(overview))}[/]. Next, your own stack: "
-        "stxm-live map STACK.hdr --references REFERENCES.csv"
-    )
+    console.print(f"\nLook at [bold]{escape(str(overview))}[/]. {escape(_what_next())}")
+
+
+def _what_next() -> str:
+    """The next command as it can be typed here; in a clone also how to choose a region."""
+    program = Path(sys.executable).with_name("stxm-live")
+    if shutil.which("stxm-live") or not program.exists():
+        program = Path("stxm-live")
+    elif program.is_relative_to(Path.cwd()):
+        program = program.relative_to(Path.cwd())
+    text = f"Next, your own stack: {program} map STACK.hdr --references REFERENCES.csv"
+    if Path("profiles", "profile_sim").is_dir():
+        text += "; or make session, to choose a region"
+    return text
 
 
 def _replay_in_new_process(uid: str, catalog: Path) -> str:
