@@ -68,7 +68,10 @@ def get(signal: Any) -> Any:
     try:
         return signal.get()
     except (TimeoutError, CASeverityException, ChannelAccessException) as error:
-        raise ConnectionError(f"{signal.pvname} was disconnected and cannot be read") from error
+        owner = signal.parent or signal
+        raise ConnectionError(
+            f"{owner.name}: {signal.pvname} was disconnected; is its IOC running?"
+        ) from error
 
 
 def put_if_connected(signal: Any, value: float) -> None:
