@@ -272,7 +272,7 @@ def faults(folder):
     session.put("FAULT:SECONDS", 1.0)
     while_counting(d.image, lambda: session.put("FAULT", 4))
     told["disconnected"] = session.fails(session.plan(dwell_ms=40.0, **few))
-    d.connect()
+    d.connect(60)
     session.docs.clear()
     told["afterwards"] = session.fails(session.plan(**few)) or session.stop()["exit_status"]
     return told

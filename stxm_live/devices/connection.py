@@ -63,11 +63,12 @@ def get(signal: Any) -> Any:
     ConnectionError
         If it was lost.
     """
-    from epics.ca import CASeverityException, ChannelAccessException
+    from epics.ca import CASeverityException, ChannelAccessException, ChannelAccessGetFailure
 
+    lost = (TimeoutError, CASeverityException, ChannelAccessException, ChannelAccessGetFailure)
     try:
         return signal.get()
-    except (TimeoutError, CASeverityException, ChannelAccessException) as error:
+    except lost as error:
         owner = signal.parent or signal
         raise ConnectionError(
             f"{owner.name}: {signal.pvname} was disconnected; is its IOC running?"
