@@ -26,6 +26,8 @@ class AlignedStack:
     key : StackKey
     extent_um : tuple of float
         First and last pixel centre in x, then in y.
+    dwell_ms : float or None
+        Exposure of a pixel; None if the scan does not say.
     energies_ev : tuple of float
         Ascending; the energies that the recipe selects and that have a whole image.
     missing_ev : tuple of float
@@ -52,6 +54,7 @@ class AlignedStack:
 
     key: StackKey
     extent_um: tuple[float, float, float, float]
+    dwell_ms: float | None
     energies_ev: tuple[float, ...]
     missing_ev: tuple[float, ...]
     skipped_ev: tuple[float, ...]

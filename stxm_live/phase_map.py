@@ -188,6 +188,7 @@ class _Steps:
             phase_names=references.phase_names,
             energies_ev=registered.energies_ev,
             extent_um=registered.extent_um,
+            dwell_ms=registered.dwell_ms,
             od=registered.od,
             counts=self.counts,
             specimen=registered.field.specimen,

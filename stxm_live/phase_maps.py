@@ -117,6 +117,8 @@ class PhaseMaps:
         First and last pixel centre in x, then in y; either may descend.
     fractions, resolved_fractions : ndarray of shape (n_phases,)
         Every specimen pixel with a valid spectrum counts, ambiguous or not (the paper's way).
+    dwell_ms : float or None
+        Exposure of a pixel; None if the scan did not say. What is scanned next takes it over.
     dispersion : float or None
         Variance of the counts over that of Poisson statistics.
     energy_offset_ev, energy_width_ev : float or None
@@ -164,6 +166,7 @@ class PhaseMaps:
     shifts_before_px: NDArray[np.float64] | None = None
     shift_quality: NDArray[np.float64] | None = None
     i0_std: NDArray[np.float64] | None = None
+    dwell_ms: float | None = None
     dispersion: float | None = None
     energy_offset_ev: float | None = None
     energy_offset_std_ev: float | None = None
@@ -228,8 +231,8 @@ class PhaseMaps:
     def differences(self, other: PhaseMaps) -> list[str]:
         """Names of the products in which two results differ; NaN equals NaN.
 
-        Revision, warnings and provenance are not products: a replay has none of the incidents
-        of the live scan.
+        Revision, warnings, dwell and provenance are not products: a replay has none of the
+        incidents of the live scan.
         """
         plain = ("status", "phase_names", "energies_ev", "extent_um", "quality", *_NUMBERS)
         names = [name for name in plain if getattr(self, name) != getattr(other, name)]
@@ -277,7 +280,11 @@ class PhaseMaps:
             "quality": str(self.quality),
             "warnings": list(self.warnings),
             "provenance": json.dumps(self.provenance, sort_keys=True),
-            **{name: value for name in _NUMBERS if (value := getattr(self, name)) is not None},
+            **{
+                name: value
+                for name in ("dwell_ms", *_NUMBERS)
+                if (value := getattr(self, name)) is not None
+            },
         }
         return xarray.Dataset(variables, coordinates, attributes)
 

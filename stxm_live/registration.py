@@ -78,6 +78,7 @@ class Registrar:
         return AlignedStack(
             key=stack.key,
             extent_um=stack.scan.extent_um,
+            dwell_ms=stack.scan.dwell_ms or None,
             energies_ev=tuple(image.energy_ev for image in images),
             missing_ev=missing,
             skipped_ev=skipped,

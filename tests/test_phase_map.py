@@ -46,6 +46,13 @@ def test_the_expected_share_of_wrong_labels_is_the_true_one(maps):
     assert expected == pytest.approx(1 - right(maps.resolved_index), abs=0.03)
 
 
+def test_maps_know_the_dwell_of_their_scan_if_it_was_announced(nvpf, maps):
+    stack = particle_stack()
+    slow = replace(stack, scan=stack.scan.model_copy(update={"dwell_ms": 4.0}))
+    assert map_phases(slow, nvpf).dwell_ms == 4.0
+    assert maps.dwell_ms is None
+
+
 def test_coefficients_are_those_of_numpy(maps):
     row, column = NY // 2, NX // 2
     for k, reference in enumerate(maps.reference_od):

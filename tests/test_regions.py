@@ -116,6 +116,18 @@ def test_more_photons_remove_more_doubt():
     assert gains[2] == pytest.approx(50, rel=0.05)
 
 
+def test_the_exposure_is_that_of_the_map_unless_said_otherwise():
+    everywhere = [(row, column) for row in range(3, 60, 6) for column in range(3, 80, 6)]
+    maps = certain_maps(everywhere, i0=np.full(13, 30.0), dwell_ms=4.0)
+    options = {"size_um": 0.2, "step_um": 0.02}
+    (same,) = suggest_regions(maps, 1, **options)
+    assert same.dwell_ms == 4.0
+    assert same.minutes == pytest.approx(13 * (100 * 4e-3 + 10 * 0.1 + 2) / 60)
+    (longer,) = suggest_regions(maps, 1, dwell_ms=16, **options)
+    (told,) = suggest_regions(maps, 1, dwell_ms=4, map_dwell_ms=1, **options)
+    assert longer.expected_gain == told.expected_gain > same.expected_gain
+
+
 def test_a_boundary_promises_more_the_finer_the_step():
     maps = certain_maps(other_phase=[(20, 50)])
     gains = [

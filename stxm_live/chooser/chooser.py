@@ -171,7 +171,7 @@ class RegionChooser:
         """Choose a box by its edges, in any order; returns the region.
 
         Without ``step_um`` and ``dwell_ms`` those of the best suggestion are taken; if there is
-        none, half the step of the maps and 1 ms.
+        none, half the step of the maps and their dwell (1 ms if they do not say).
 
         Raises
         ------
@@ -305,4 +305,6 @@ class RegionChooser:
         return abs(x1 - x0) / max(nx - 1, 1) / 2, abs(y1 - y0) / max(ny - 1, 1) / 2
 
     def _default_dwell_ms(self) -> float:
-        return self.suggestions[0].dwell_ms if self.suggestions else 1.0
+        if self.suggestions:
+            return self.suggestions[0].dwell_ms
+        return 1.0 if self._maps is None else self._maps.dwell_ms or 1.0

@@ -35,7 +35,7 @@ class Pace(NamedTuple):
 class Request:
     """A question that can be answered: rasters in um, limits that are known.
 
-    ``improvement`` is what a region has over the map; ``dwell_ms`` None if nobody said.
+    ``improvement`` is what a region has over the map; ``dwell_ms`` None if nobody knows.
     """
 
     raster: Raster
@@ -75,6 +75,8 @@ class Request:
         map_step = float(np.sqrt(raster.pixel_um2))
         step = step_um or map_step / FINER
         x, y = _sides(raster, size_um, step)
+        map_dwell_ms = map_dwell_ms or maps.dwell_ms
+        dwell_ms = dwell_ms or map_dwell_ms
         photons = dwell_ms / map_dwell_ms if dwell_ms and map_dwell_ms else 1.0
         return cls(
             raster,

@@ -50,8 +50,9 @@ def suggest_regions(
     step_um : float, optional
         Of the regions' pixels; half of the map's if not given.
     dwell_ms, map_dwell_ms : float, optional
-        Exposure of a pixel in the regions, and in the scan of the maps. Unless both are given, a
-        pixel is expected to get as many photons as one of the map.
+        Exposure of a pixel in the regions, and in the scan of the maps: by default what the maps
+        say, for both. Where the latter is unknown, a pixel is expected to get as many photons as
+        one of the map.
     limits : optional
         Of the motors, ((x_low, x_high), (y_low, y_high)) in um; no pixel centre of a region lies
         outside. Without them regions stay where the map's scan has been.
