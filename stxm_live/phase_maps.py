@@ -210,7 +210,7 @@ class PhaseMaps:
         return od_std(counts, self.i0, self.i0_std, of_image)
 
     def redo(self, changes: Mapping[str, Any]) -> PhaseMaps:
-        """New maps of the same aligned images with another recipe, in about a second.
+        """New maps of the same aligned images with another recipe, in a second or two.
 
         Parameters
         ----------
