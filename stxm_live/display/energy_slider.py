@@ -61,11 +61,6 @@ class EnergySlider:
         self._slider.on_changed(self._moved)
         self._follow.on_clicked(self._clicked)
 
-    @property
-    def follows(self) -> bool:
-        """Whether the newest image is shown."""
-        return self.chosen_ev is None
-
     def follow(self, image: EnergyImage, boxes: tuple[Box, Box]) -> None:
         """Slide over the energies of this image from now on."""
         self._image = image

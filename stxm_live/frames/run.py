@@ -156,11 +156,6 @@ class RunFrames:
         self._end(is_failed=self._is_failed)
         return done
 
-    def cut_off(self, reason: str) -> None:
-        """End a run whose stop document will not come."""
-        self._note(f"cut off: {reason}")
-        self._end(is_failed=True)
-
     def _note(self, text: str, members: Iterable[Member] | None = None) -> None:
         for member in members or self._members:
             member.frames.note(self.uid, text)
