@@ -195,6 +195,87 @@ def test_a_box_drawn_on_outdated_maps_is_refused(chooser):
         chooser.take(1, stack=old.key)
 
 
+def test_suggestions_and_choice_go_when_another_stack_begins(chooser):
+    show(chooser, maps(run="aaaa1111"))
+    chooser.take(1)
+    chooser.on_cube(view(0, run="bbbb2222"))  # its first image; maps come much later
+    assert chooser.suggestions == []
+    assert not chooser.is_ready
+    assert chooser.latest() is None
+    assert "on run aaaa1111 region 1 is void: run bbbb2222 region 1 is scanned now" in (
+        chooser.refused
+    )
+    with pytest.raises(ValueError, match=r"there are 0 .run bbbb2222 region 1: "):
+        chooser.take(1)
+    show(chooser, maps(run="bbbb2222"))
+    assert chooser.suggestions == [FIRST, SECOND]
+    assert chooser.no_suggestions == ""
+
+
+def test_suggestions_still_being_made_are_dropped_when_another_stack_begins():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(maps, scanned):
+        begun.set()
+        go_on.wait(10)
+        return [FIRST]
+
+    with RegionChooser(suggest=slow) as chooser:
+        chooser.on_maps(maps(run="aaaa1111"))
+        assert begun.wait(10)
+        chooser.on_cube(view(0, run="bbbb2222"))
+        go_on.set()
+        time.sleep(0.1)
+        assert chooser.suggestions == []
+
+
+def test_a_box_drawn_on_the_images_of_the_new_stack_stays_when_its_maps_come(chooser):
+    show(chooser, maps(run="aaaa1111"))
+    new = view(3, run="bbbb2222")
+    chooser.on_cube(new)
+    region = chooser.choose_box((2.4, 3.0), (-1.9, -1.4), stack=new.key)
+    assert region.step_um == pytest.approx((0.01, 0.01))  # half of the scan's 20 nm
+    show(chooser, maps(run="bbbb2222"))
+    assert chooser.latest() == region
+
+
+def test_suggestions_stay_while_a_zoom_into_their_field_is_scanned(chooser):
+    show(chooser, maps(run="aaaa1111"))
+    chooser.take(2)
+    shown = view(0, run="bbbb2222")
+    zoom = replace(shown, scan=shown.scan.model_copy(update={"parent": "aaaa1111"}))
+    chooser.on_cube(zoom)
+    assert chooser.suggestions == [FIRST, SECOND]
+    assert chooser.latest() == SECOND
+    assert chooser.choose(FIRST, stack=zoom.key) == FIRST
+
+
+def test_further_regions_and_runs_of_one_stack_are_no_other_sample(chooser):
+    first = view(0, run="aaaa1111")
+    chooser.on_cube(first)
+    chooser.choose_box((2.4, 3.0), (-1.9, -1.4))
+    chooser.on_cube(replace(first, key=first.key._replace(region="2")))
+    joined = first.key._replace(run_uids=("aaaa1111", "bbbb2222"))
+    chooser.on_cube(replace(first, key=joined))
+    assert chooser.latest() is not None
+    show(chooser, replace(maps(), key=joined))
+    assert chooser.latest() is not None
+
+
+def test_a_chooser_made_after_the_overview_takes_up_its_maps():
+    class Mapper:
+        def add_sink(self, **callbacks):
+            pass
+
+        def results(self):
+            return [maps(run="aaaa1111"), maps(run="bbbb2222")]
+
+    with RegionChooser(Mapper(), suggest=lambda maps, scanned: [FIRST]) as late:
+        until(lambda: late.is_ready)
+        assert late.stack == maps(run="bbbb2222").key
+        assert late.take(1) == FIRST
+
+
 def test_while_a_plan_explores_a_zoom_is_part_of_the_same_question(chooser):
     overview, zoom = maps(run="aaaa1111"), maps(run="bbbb2222")
     with chooser.exploring(overview):
@@ -208,6 +289,8 @@ def test_while_a_plan_explores_a_zoom_is_part_of_the_same_question(chooser):
         assert chooser.latest() == FIRST
     chooser.on_maps(zoom)
     assert chooser.stack == zoom.key
+    assert chooser.latest() == FIRST  # it was chosen on this zoom
+    chooser.on_maps(maps(run="cccc3333"))
     assert chooser.latest() is None
 
 

@@ -14,6 +14,7 @@ from stxm_live.cube import CubeView
 from stxm_live.live import LivePhaseMapper
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.region import Region
+from stxm_live.scan import StackScan
 from stxm_live.stack import StackKey
 
 logger = logging.getLogger("stxm_live")
@@ -27,15 +28,16 @@ class _Choice(NamedTuple):
 class RegionChooser:
     """Takes choices from a person or a rule, on any thread, and hands them to the plan that asks.
 
-    It never drives: a choice lies here until a plan claims it. Every choice belongs to the stack
-    whose maps it was made on. New maps of another stack make it void, so that a box drawn on one
-    sample is never scanned on the next one. While a plan explores (`exploring`), overview and
-    zooms are one subject: what is chosen during a scan is kept for the next question.
+    It never drives: a choice lies here until a plan claims it. Suggestions and choices belong to
+    the stack whose maps they were made on. They are gone as soon as another one brings its first
+    image or maps, so that a box drawn on one sample is never scanned on the next one. A zoom that
+    names that stack's run as its ``parent`` is no other one. While a plan explores (`exploring`),
+    overview and zooms are one subject: what is chosen during a scan is kept for the next question.
 
     Parameters
     ----------
     live : LivePhaseMapper, optional
-        New maps are taken from it; without it they come by `on_maps`.
+        Its newest maps are taken, and new ones as they come; without it they come by `on_maps`.
     suggest : callable, optional
         From maps and the regions scanned since to suggestions, the best first; by default
         `suggest_regions` with ``n_suggestions`` and ``size_um``.
@@ -88,6 +90,7 @@ class RegionChooser:
         self._refused = ""
         self._stacks: tuple[StackKey, ...] = ()
         self._maps: PhaseMaps | None = None
+        self._scan: StackScan | None = None
         self._scanned: tuple[Region, ...] = ()
         self._is_exploring = False
         self._suggesting = Suggesting(
@@ -95,10 +98,17 @@ class RegionChooser:
         )
         if live is not None:
             live.add_sink(on_cube=self.on_cube, on_maps=self.on_maps)
+            made = live.results()
+            with self._lock:
+                if made and self.stack is None:
+                    self._follow(made[-1])
 
     @property
     def suggestions(self) -> list[Region]:
-        """Made from the newest maps, the best first; empty while they are being made."""
+        """Made from the newest maps, the best first.
+
+        Empty while they are being made, and while a stack of another field is scanned.
+        """
         return list(self._suggesting.newest.regions)
 
     @property
@@ -118,7 +128,7 @@ class RegionChooser:
 
     @property
     def stack(self) -> StackKey | None:
-        """The stack that suggestions come from and choices are for; None before any maps."""
+        """The stack that suggestions come from and choices are for; None before any."""
         with self._lock:
             return self._stacks[0] if self._stacks else None
 
@@ -171,7 +181,8 @@ class RegionChooser:
         """Choose a box by its edges, in any order; returns the region.
 
         Without ``step_um`` and ``dwell_ms`` those of the best suggestion are taken; if there is
-        none, half the step of the maps and their dwell (1 ms if they do not say).
+        none, half the step of the maps, or of the scan under way, and its dwell (1 ms if it does
+        not say).
 
         Raises
         ------
@@ -233,10 +244,20 @@ class RegionChooser:
             self._follow(maps)
 
     def on_cube(self, view: CubeView) -> None:
-        """Know the stack that is recorded: while a plan explores, choices may be made on it."""
+        """Know the stack that is recorded: choices may be made on it, and on no earlier one.
+
+        On earlier ones as well while a plan explores, or if this one is a zoom into them.
+        """
         with self._lock:
-            if self._is_exploring:
+            if view.key in self._stacks:
+                return
+            runs = {uid for stack in self._stacks for uid in stack.run_uids}
+            if self._is_exploring or view.scan.parent in runs or runs & set(view.key.run_uids):
                 self._add_stack(view.key)
+            else:
+                self._begin(view.key, f"{view.key} is scanned")
+                self._maps, self._scan = None, view.scan
+                self._suggesting.forget(f"{view.key}: suggestions are made with the maps")
 
     @contextmanager
     def exploring(self, maps: PhaseMaps) -> Iterator[None]:
@@ -273,15 +294,20 @@ class RegionChooser:
         if maps is self._maps:
             return
         if maps.key != self.stack:
-            if self._choice is not None:
-                self._refused = (
-                    f"the choice made on {self._choice.stack or 'no maps'} is void: there are "
-                    f"maps of {maps.key} now; choose again"
-                )
-                logger.warning("%s", self._refused)
-            self._choice, self._stacks, self._scanned = None, (maps.key,), ()
+            self._begin(maps.key, f"there are maps of {maps.key}")
         self._maps = maps
         self._suggesting.begin(maps, self._scanned)
+
+    def _begin(self, stack: StackKey, what: str) -> None:
+        """From now on choices are for this stack; one made on it already stays."""
+        if self._choice is not None and not _is_same(self._choice.stack, stack):
+            self._refused = (
+                f"the choice made on {self._choice.stack or 'no maps'} is void: {what} now; "
+                "choose again"
+            )
+            logger.warning("%s", self._refused)
+            self._choice = None
+        self._stacks, self._scanned = (stack,), ()
 
     def _add_stack(self, stack: StackKey) -> None:
         if stack not in self._stacks:
@@ -295,16 +321,26 @@ class RegionChooser:
             )
 
     def _default_step_um(self) -> tuple[float, float]:
-        """That of the best suggestion, else half of the maps'."""
+        """That of the best suggestion, else half of the maps', or of the scan they will be of."""
         if self.suggestions:
             return self.suggestions[0].step_um
-        if self._maps is None:
+        if self._maps is not None:
+            (ny, nx), (x0, x1, y0, y1) = self._maps.specimen.shape, self._maps.extent_um
+        elif self._scan is not None:
+            (ny, nx), (x0, x1, y0, y1) = self._scan.image_shape, self._scan.extent_um
+        else:
             raise ValueError("there are no maps to take the step from; give step_um")
-        ny, nx = self._maps.specimen.shape
-        x0, x1, y0, y1 = self._maps.extent_um
         return abs(x1 - x0) / max(nx - 1, 1) / 2, abs(y1 - y0) / max(ny - 1, 1) / 2
 
     def _default_dwell_ms(self) -> float:
         if self.suggestions:
             return self.suggestions[0].dwell_ms
-        return 1.0 if self._maps is None else self._maps.dwell_ms or 1.0
+        source = self._maps or self._scan
+        return (source and source.dwell_ms) or 1.0
+
+
+def _is_same(one: StackKey | None, other: StackKey) -> bool:
+    """Whether two keys are of one stack, which may have got further runs meanwhile."""
+    if one is None or one[1:] != other[1:]:
+        return False
+    return one == other or bool(set(one.run_uids) & set(other.run_uids))

@@ -61,6 +61,12 @@ class Suggesting:
             self._made = Suggestions()
         self._worker.submit(None)
 
+    def forget(self, problem: str) -> None:
+        """Drop what was suggested; ``problem`` says why there is nothing until `begin`."""
+        with self._lock:
+            self._wanted = None
+            self._made = Suggestions(problem=problem)
+
     def close(self, timeout_s: float) -> bool:
         """End the thread; whether it did in time."""
         with self._lock:
