@@ -161,6 +161,38 @@ def test_where_the_session_has_no_maps_those_of_the_other_process_suggest(choose
         remote.close()
 
 
+def test_where_the_session_has_maps_its_own_suggestions_count(server, chooser):
+    with RegionChooser(suggest=lambda maps, scanned: [SECOND]) as other:
+        other.on_maps(maps())
+        until(lambda: other.is_ready)
+        remote = RemoteChooser(server.address, suggesting=other)
+        assert remote.suggestions == [FIRST, SECOND]
+        assert remote.take(1, stack=remote.stack) == chooser.latest() == FIRST
+        assert other.latest() is None
+        remote.close()
+
+
+def test_a_choice_that_becomes_void_is_withdrawn_from_a_session_without_maps(chooser):
+    with RegionChooser() as blind, ChoiceServer(blind, "127.0.0.1:0") as server:
+        remote = RemoteChooser(server.address, suggesting=chooser)
+        with pytest.raises(ValueError, match="chosen on the maps of run earlier"):
+            remote.choose_box((2.4, 3.0), (-1.9, -1.4), stack=maps(run="earlier").key)
+        remote.take(1)
+        chooser.on_maps(maps(run="next"))
+        until(lambda: blind.latest() is None)
+        assert "there are maps of run next" in blind.refused
+        until(lambda: "is void" in remote.refused)
+        until(lambda: chooser.is_ready)
+        remote.take(2)
+        blind.choose(FIRST)  # what another person chose is left alone
+        until(lambda: chooser.latest() is None)
+        chooser.on_maps(maps(run="last"))
+        until(lambda: remote.stack.run_uids == ("last",))
+        time.sleep(0.7)  # two looks
+        assert blind.latest() == FIRST
+        remote.close()
+
+
 def test_choices_stay_on_this_machine(chooser):
     with pytest.raises(ValueError, match="open to the network"):
         ChoiceServer(chooser, "0.0.0.0:5580")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,20 +102,20 @@ def _watch_live(
         allow_network=bool(page["allow_network"]),
     )
     earlier = CatalogHistory(folder, remake=lambda run: map_run(run, recipe, roots=roots))
-    try:
+    with ExitStack() as closing:
+        closing.callback(server.close)
         if choices is not None:
             address, token = choices
-            suggesting = RegionChooser(server.live)
-            page["chooser"] = RemoteChooser(address, token=token, suggesting=suggesting)
+            suggesting = closing.enter_context(RegionChooser(server.live))
+            network = bool(page["allow_network"])
+            page["chooser"] = RemoteChooser(
+                address, token=token, suggesting=suggesting, allow_network=network
+            )
+            closing.callback(page["chooser"].close)
         served = serve(server.live, catalog=earlier, **page)
-        try:
-            _announce(served.url, server.stop)
-            server.run()
-        finally:
-            served.close()
-            earlier.close()
-    finally:
-        server.close()
+        closing.callback(served.close)
+        _announce(served.url, server.stop)
+        server.run()
 
 
 def _watch_finished(

@@ -8,7 +8,8 @@ from dataclasses import fields
 from stxm_live.region import Region
 from stxm_live.stack import StackKey
 
-_MAX_TEXT = 500
+MAX_TEXT = 500
+"""Letters of a name or a reason; what is longer is cut."""
 
 
 def region_of(values: object) -> Region:
@@ -30,9 +31,9 @@ def region_of(values: object) -> Region:
         nx=int(_number(values["nx"])),
         ny=int(_number(values["ny"])),
         dwell_ms=_number(values["dwell_ms"]),
-        name=str(values["name"])[:_MAX_TEXT],
-        criterion=str(values["criterion"])[:_MAX_TEXT],
-        reason=str(values["reason"])[:_MAX_TEXT],
+        name=str(values["name"])[:MAX_TEXT],
+        criterion=str(values["criterion"])[:MAX_TEXT],
+        reason=str(values["reason"])[:MAX_TEXT],
         expected_gain=number_or_none(values["expected_gain"]),
         dose_mgy=number_or_none(values["dose_mgy"]),
         minutes=number_or_none(values["minutes"]),

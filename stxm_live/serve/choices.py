@@ -17,7 +17,7 @@ from stxm_live.chooser import RegionChooser
 from stxm_live.region import Region
 from stxm_live.serve.addresses import checked_address
 from stxm_live.serve.asking import MAX_MESSAGE_BYTES
-from stxm_live.serve.choice_values import number_or_none, pair_of, region_of, stack_of
+from stxm_live.serve.choice_values import MAX_TEXT, number_or_none, pair_of, region_of, stack_of
 from stxm_live.serve.sockets import attach, zmq_or_hint
 from stxm_live.serve.wire import from_bytes, to_bytes
 
@@ -121,6 +121,8 @@ class ChoiceServer:
             return self._chooser.take(int(message.get("k", 0)), stack=stack)
         if what == "withdraw":
             self._chooser.withdraw()
+            if message.get("why"):
+                self._chooser.refuse(str(message["why"])[:MAX_TEXT])
         elif what != "look":
             raise ValueError(f"a message that asks for {str(what)[:40]!r}")
         return None

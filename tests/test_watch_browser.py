@@ -1,0 +1,190 @@
+"""`stxm-live watch` with every program in a process of its own, and a real browser."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from catalog_fixtures import EnergyImageDevice, stack_plan
+from dashboard_page import Opened, launch
+from particles import particle_counts, particle_scan
+from proxy import a_proxy
+from run_engines import a_run_engine
+
+pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
+pytest.importorskip("zmq", reason="needs the extra stxm-live[zmq]")
+
+from stxm_live.chooser import RegionChooser
+from stxm_live.plans import wait_for_region
+from stxm_live.serve import ChoiceServer, publisher
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+TOKEN = "four words of salt"
+STEP_UM = 0.03
+"""Of the particle's pixels."""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    yield from launch()
+
+
+@contextmanager
+def watching(folder: Path, *arguments, **environment):
+    """``stxm-live watch`` in a process, and its link."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stxm_live", "watch", "--catalog", str(folder), *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = next((text for text in process.stdout if text.startswith("open ")), "")
+        assert line, f"ended with {process.wait(60)}"
+        yield process, line.split()[1]
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+            process.stdout.close()
+
+
+class Session:
+    """A RunEngine in this process, which maps nothing, and its chooser."""
+
+    def __init__(self, engine, chooser):
+        self.engine, self.chooser = engine, chooser
+        counts, energies_ev, _ = particle_counts()
+        self.scan = particle_scan()
+        self.device = EnergyImageDevice(counts, energies_ev)
+        self.specimen, self.extent_um = counts[0], self.scan.extent_um  # as Opened.place asks
+
+    def scan_stack(self):
+        """A run of the particle's stack."""
+        return self.engine(stack_plan(self.device, self.scan))
+
+    @contextmanager
+    def waiting_plan(self):
+        """A plan that waits for a choice while the browser is used; what it got."""
+        got = []
+
+        def plan():
+            got.append((yield from wait_for_region(self.chooser, timeout_s=60)))
+
+        thread = threading.Thread(target=self.engine, args=(plan(),), daemon=True)
+        thread.start()
+        yield got
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def watched(browser, tmp_path_factory):
+    """The page of a ``watch`` process that chooses for a session, after its first stack."""
+    limits_um = ((-1.0, 4.0), (-1.0, 4.0))
+    with (
+        a_proxy() as (into, out),
+        a_run_engine() as engine,
+        RegionChooser(limits_um=limits_um) as chooser,
+        ChoiceServer(chooser, "127.0.0.1:0", token=TOKEN) as server,
+        watching(
+            tmp_path_factory.mktemp("catalog"),
+            *("--zmq", out, "--choices", server.address),
+            STXM_LIVE_CHOICES_TOKEN=TOKEN,
+        ) as (_, url),
+    ):
+        publish = publisher(into)
+        engine.subscribe(publish)
+        time.sleep(1.0)  # until the publisher is joined to the proxy
+        session = Session(engine, chooser)
+        session.scan_stack()
+        page = Opened(browser, url)
+        page.says("subline", "complete", timeout_s=60)
+        yield page, session
+        page.page.close()
+        publish.close()
+
+
+@pytest.fixture
+def shown(watched):
+    """The page before anything is chosen."""
+    page, session = watched
+    page.page.get_by_text("Remove drawing", exact=True).click()
+    page.press("Withdraw")
+    until(lambda: session.chooser.latest() is None)
+    return watched
+
+
+def until(is_so, timeout_s=20.0):
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def draw_box(page, session, first=(15, 20), last=(35, 50)):
+    page.page.get_by_text("Draw a box", exact=True).click()
+    page.drag("phases", session, first, last)
+    page.page.get_by_text("not chosen yet").wait_for()
+
+
+def test_a_box_drawn_in_the_browser_reaches_the_session_of_the_scan(shown):
+    page, session = shown
+    draw_box(page, session)
+    assert session.chooser.latest() is None
+    page.press("Scan the drawn box next")
+    page.says("chosen", "Next:")
+    region = session.chooser.latest()
+    # as test_dashboard_browser: pixel centres, and y descends from 1.77 um
+    np.testing.assert_allclose(sorted(region.x_extent_um), [0.615, 1.515], atol=STEP_UM)
+    np.testing.assert_allclose(sorted(region.y_extent_um), [0.72, 1.32], atol=STEP_UM)
+    assert max(region.step_um) < STEP_UM
+    page.press("Withdraw")
+    page.says("chosen", "Nothing is chosen")
+    assert session.chooser.latest() is None
+
+
+def test_a_suggestion_taken_in_the_browser_is_what_a_waiting_plan_gets(shown):
+    page, session = shown
+    with session.waiting_plan() as got:
+        page.says("chosen", "The plan waits for your choice")
+        page.press("Take 1")
+        until(lambda: got)
+    assert got[0].reason in page.text("suggestion")
+    assert min(got[0].x_extent_um) >= 0
+    assert max(got[0].x_extent_um) <= 2.13
+    page.says("chosen", "Nothing is chosen")
+    assert session.engine.state == "idle"
+
+
+def test_the_session_refuses_and_the_page_says_why(shown):
+    page, session = shown
+    session.chooser.limits_um = ((-1.0, 1.0), (-1.0, 4.0))
+    draw_box(page, session)
+    page.press("Scan the drawn box next")
+    said = page.says("chosen", "Not chosen")
+    session.chooser.limits_um = None
+    assert "beyond the limits, -1 to 1 um" in said
+    assert session.chooser.latest() is None
+
+
+def test_a_choice_is_void_once_there_is_another_stack(shown):
+    page, session = shown
+    page.press("Take 2")
+    until(lambda: session.chooser.latest() is not None)
+    session.scan_stack()
+    until(lambda: session.chooser.latest() is None)
+    assert "is void" in page.says("chosen", "is void")
+    page.says("subline", "complete")
+    page.press("Take 1")
+    page.says("chosen", "Next:")
+    assert session.chooser.latest() is not None
