@@ -191,8 +191,18 @@ class PhaseMaps:
         return self.phase_index if self.resolved_index is None else self.resolved_index
 
     @property
+    def no_phases(self) -> str:
+        """Why no pixel has a phase, so that all shares are NaN; empty if one has."""
+        if (self.phase_index >= 0).any():
+            return ""
+        return "no valid spectrum in the specimen" if self.specimen.any() else "no specimen"
+
+    @property
     def ambiguous_share(self) -> float:
-        """Share of the specimen whose two best coefficients are too close to tell apart."""
+        """Share of the specimen whose two best coefficients are too close to tell apart.
+
+        NaN without specimen.
+        """
         counted = self.specimen & self.valid
         return float(self.ambiguous[counted].mean()) if counted.any() else float("nan")
 
@@ -297,8 +307,14 @@ class PhaseMaps:
         ]
 
     def __repr__(self) -> str:
-        shares = ", ".join(f"{name} {100 * share:.1f} %" for name, share, _ in self.summary())
-        return f"<PhaseMaps {self.key}, {self.status}, revision {self.revision}: {shares}>"
+        shares = ", ".join(
+            f"{name} {100 * (share if resolved is None else resolved):.1f} %"
+            for name, share, resolved in self.summary()
+        )
+        return (
+            f"<PhaseMaps {self.key}, {self.status}, revision {self.revision}: "
+            f"{self.no_phases or shares}; {self.quality.verdict}: {self.quality.cause}>"
+        )
 
     def _repr_html_(self) -> str:
         """Picture and verdict, for a notebook."""

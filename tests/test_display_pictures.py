@@ -1,4 +1,5 @@
 import base64
+from dataclasses import replace
 from io import BytesIO
 
 import made_up_maps as made_up
@@ -58,12 +59,16 @@ def test_maps_without_any_specimen_are_drawn_and_products_not_made_have_no_pictu
         resolved_fractions=None,
         wrong_probability=None,
     )
+    maps = replace(maps, fractions=np.full(5, np.nan))
     paths = write_pictures(maps, tmp_path / "new")
     assert {path.stem for path in paths} == ALL - {
         "latent-map",
         "resolved-map",
         "wrong-probability",
     }
+    said = [text.get_text() for f in figures(maps).values() for text in f.findobj(Text)]
+    assert any("0.0 %" in text for text in said)
+    assert not any("nan %" in text for text in said)
     assert all(path.stat().st_size > 1000 for path in paths)
 
 

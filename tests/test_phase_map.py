@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from particles import NX, NY, particle_counts, particle_stack
 
+from stxm_live.cli.output import print_result
 from stxm_live.latent import load_model
 from stxm_live.phase_map import map_phases
 from stxm_live.phase_maps import PRODUCTS
@@ -380,12 +381,26 @@ def test_tiny_images_are_mapped_where_they_are(nvpf):
     assert not maps.shifts_px.any()
 
 
-def test_a_field_without_specimen_has_empty_maps_and_says_so(nvpf):
+def test_a_field_without_specimen_has_empty_maps_and_says_so(nvpf, capsys):
     counts = np.random.default_rng(2).poisson(1000, (13, 40, 50)).astype(np.float32)
     found = map_phases(Stack.from_arrays(counts, nvpf.energies_ev, extent_um=(0, 1, 0, 1)), nvpf)
     assert found.quality.cause == "no specimen in the field"
     assert (found.resolved_index == -1).all()
     assert np.isnan(found.probability).all()
+    assert repr(found).endswith("revision 1: no specimen; poor: no specimen in the field>")
+    print_result(found)
+    printed = capsys.readouterr().out
+    assert "complete, no specimen\n" in printed
+    assert "nan" not in repr(found) + printed
+
+
+def test_one_line_tells_the_shares_of_the_map_and_the_verdict(maps):
+    told = repr(maps)
+    for name, _, resolved in maps.summary():
+        assert f"{name} {100 * resolved:.1f} %" in told
+    assert told.endswith(f"; {maps.quality.verdict}: {maps.quality.cause}>")
+    invalid = replace(maps, phase_index=np.full_like(maps.phase_index, -1))
+    assert invalid.no_phases == "no valid spectrum in the specimen"
 
 
 @pytest.mark.parametrize(

@@ -26,16 +26,7 @@ def print_result(
 
     ``agreement`` maps the name of a map to its share of pixels right, where the truth is known.
     """
-    resolved_by = maps.provenance.get("method") or "not resolved"
-    table = Table(title=escape(f"{maps.key}: {maps.status}"), title_justify="left")
-    table.add_column("phase")
-    table.add_column("by correlation", justify="right")
-    table.add_column(f"resolved ({resolved_by})", justify="right")
-    for name, share, resolved in maps.summary():
-        table.add_row(escape(name), _percent(share), _percent(resolved))
-    table.add_section()
-    table.add_row("ambiguous", _percent(maps.ambiguous_share), "")
-    console.print(table)
+    console.print(_shares(maps))
     if agreement:
         for name, share in agreement.items():
             console.print(f"  {name}: {_percent(share)} of the pixels right (simulated truth)")
@@ -45,6 +36,23 @@ def print_result(
         console.print(f"[dim]note: {escape(warning)}[/]")
     if files:
         console.print(f"{len(files)} files in {escape(str(files[0].parent))}")
+
+
+def _shares(maps: PhaseMaps) -> Table | str:
+    """A row for each phase and one for the ambiguous pixels; or that there are none."""
+    title = escape(f"{maps.key}: {maps.status}")
+    if maps.no_phases:
+        return f"{title}, {maps.no_phases}"
+    resolved_by = maps.provenance.get("method") or "not resolved"
+    table = Table(title=title, title_justify="left")
+    table.add_column("phase")
+    table.add_column("by correlation", justify="right")
+    table.add_column(f"resolved ({resolved_by})", justify="right")
+    for name, share, resolved in maps.summary():
+        table.add_row(escape(name), _percent(share), _percent(resolved))
+    table.add_section()
+    table.add_row("ambiguous", _percent(maps.ambiguous_share), "")
+    return table
 
 
 def _percent(share: float | None) -> str:

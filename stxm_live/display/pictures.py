@@ -29,6 +29,7 @@ from stxm_live.display.result_panels import (
     draw_od_of_maps,
     draw_spectra_of_maps,
     method_in_words,
+    shares_in_legend,
     write_result_header,
 )
 from stxm_live.display.six_panels import draw_final
@@ -253,7 +254,7 @@ def _draw_index(
         phase_colors(maps.phase_names, maps.colors, palette=palette),
         title=title,
         subtitle=subtitle,
-        fractions=fractions,
+        fractions=shares_in_legend(maps, fractions),
     )
 
 

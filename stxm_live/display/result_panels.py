@@ -77,10 +77,17 @@ def draw_final_map(
         phase_colors(maps.phase_names, maps.colors, palette=palette),
         title="Resolved phase map" if resolved else "Phase map (largest correlation)",
         subtitle=f"{method_in_words(maps)}; brightness: {meaning}",
-        fractions=maps.resolved_fractions if resolved else maps.fractions,
+        fractions=shares_in_legend(maps, maps.resolved_fractions if resolved else maps.fractions),
         sureness=sureness,
         legend=legend,
     )
+
+
+def shares_in_legend(
+    maps: PhaseMaps, fractions: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    """Shares as they are, and none that are NaN: a field without specimen has 0 % of each."""
+    return None if maps.no_phases else fractions
 
 
 def method_in_words(maps: PhaseMaps) -> str:
