@@ -1,7 +1,11 @@
+import json
+
 import pytest
 from particles import documents, image_events, particle_counts, particle_scan
+from typer.testing import CliRunner
 
 from stxm_live import LivePhaseMapper, map_run
+from stxm_live.cli import app
 from stxm_live.offline import stack_of_run
 from stxm_live.scan import StackScan
 
@@ -48,6 +52,29 @@ def test_a_scan_that_may_skip_energies_and_ends_well_is_stopped_early_and_resolv
 def test_what_was_skipped_is_named(early):
     (note,) = [text for text in early[1].warnings if "ended early" in text]
     assert all(f"{energy:g}" in note for energy in skipped_ev())
+
+
+def checked(tmp_path, docs):
+    """What the command says of these documents."""
+    path = tmp_path / "run.jsonl"
+    path.write_text("\n".join(json.dumps(pair, cls=Jsonable) for pair in docs))
+    return CliRunner().invoke(app, ["check", str(path)]).output
+
+
+class Jsonable(json.JSONEncoder):
+    def default(self, value):
+        return value.tolist()
+
+
+def test_check_names_what_was_skipped_apart_from_what_is_missing(early, tmp_path):
+    skipped = ", ".join(f"{energy:g}" for energy in skipped_ev())
+    told = checked(tmp_path, early[0])
+    assert f"stopped early, skipped: {skipped} eV\n" in told
+    assert "can be mapped with 9 energies\n" in told
+    assert "missing" not in told
+    told = checked(tmp_path, run({}))  # a scan that may not skip
+    assert f"missing: {skipped} eV\n" in told
+    assert "skipped:" not in told
 
 
 def test_live_and_replayed_maps_of_a_scan_that_stopped_early_are_the_same(early, recipe):

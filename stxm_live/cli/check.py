@@ -190,6 +190,12 @@ def _print_stack(stack: Stack, recipe: Recipe) -> bool:
         f"  {len(whole)} of {scan.shape[0]} images of {scan.shape[1]} x {scan.shape[2]} pixels, "
         f"{min(scan.energies_ev):g} to {max(scan.energies_ev):g} eV"
     )
+    for what, energies_ev in (
+        ("stopped early, skipped", stack.skipped_ev),
+        ("missing", stack.missing_ev),
+    ):
+        if energies_ev:
+            console.print(f"  {what}: {_listed(energies_ev)} eV")
     for note in stack.notes:
         console.print(f"  [dim]note: {escape(note)}[/]")
     used = recipe.selected(frame.nominal_ev for frame in whole)
@@ -199,9 +205,13 @@ def _print_stack(stack: Stack, recipe: Recipe) -> bool:
             f"{escape(recipe.name)}; at least two are needed"
         )
         return False
-    lacking = ", ".join(f"{energy:g}" for energy in recipe.not_in(used))
+    lacking = _listed(recipe.not_in((*used, *stack.skipped_ev, *stack.missing_ev)))
     console.print(
         f"  [green]can be mapped[/] with {len(used)} energies"
         + (f"; the recipe also wants {lacking} eV" if lacking else "")
     )
     return True
+
+
+def _listed(energies_ev: Iterable[float]) -> str:
+    return ", ".join(f"{energy:g}" for energy in energies_ev)
