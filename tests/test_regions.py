@@ -75,6 +75,26 @@ def test_regions_are_ranked_and_do_not_lie_on_one_another():
             assert shared_um2(one, other) <= 0.1 * 0.28**2 + 1e-9
 
 
+def test_gains_descend_and_count_nothing_twice_that_was_scanned_or_is_in_a_better_region():
+    everywhere = [(row, column) for row in range(20, 44, 6) for column in range(30, 54, 6)]
+    maps = certain_maps(everywhere)
+    options = {"size_um": 0.4, "max_overlap": 0.9}
+    regions = suggest_regions(maps, 6, **options)
+    gains = [region.expected_gain for region in regions]
+    assert gains == sorted(gains, reverse=True)
+    (field,) = suggest_regions(maps, 1, size_um=(1.5, 1.1))  # all of it
+    assert sum(gains) <= field.expected_gain * (1 + 1e-6)
+    rest = suggest_regions(maps, 5, **options, scanned=regions[:1])
+    assert [r.expected_gain for r in rest] == pytest.approx(gains[1:])
+
+
+def test_by_another_criterion_the_order_is_not_that_of_the_gain():
+    maps = certain_maps([(40, 18), (40, 30)], other_phase=[(20, 50), (20, 56), (40, 24)])
+    two_squares, one_square = suggest_regions(maps, 2, size_um=0.3, criterion="rare")
+    np.testing.assert_allclose(middle(two_squares), position(maps, 19.5, 52.5), atol=0.08)
+    assert one_square.expected_gain > two_squares.expected_gain  # it has doubt beside it
+
+
 def test_a_second_region_leaves_the_first_alone_though_the_doubt_goes_on_beside_it():
     everywhere = [(row, column) for row in range(20, 44, 6) for column in range(30, 54, 6)]
     maps = certain_maps(everywhere)
