@@ -6,10 +6,12 @@ import made_up_maps as made_up
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from stxm_live.display import pictures, summary_png_base64, write_pictures
 from stxm_live.phase_maps import Quality
+from stxm_live.region import Region
 
 ALL = {
     "overview",
@@ -120,3 +122,44 @@ def test_a_safe_name_stays_in_its_folder(tmp_path, text):
     assert (tmp_path / name).resolve().parent == tmp_path
     assert len(name) <= 80
     (tmp_path / name).touch()
+
+
+REGIONS = (
+    Region((2.5, 2.9), (-1.3, -1.6), nx=21, ny=16, reason="boundary A/$B$", expected_gain=12.3),
+    Region((3.4, 3.1), (-2.3, -1.9), nx=16, ny=21, reason="<b>rare</b>"),  # reaches beyond the map
+)
+
+
+def test_regions_are_outlined_and_numbered_on_the_map_in_motor_coordinates(tmp_path):
+    written = write_pictures(made_up.maps(), tmp_path, regions=REGIONS)
+    assert written[-1].name == "next-regions.png"
+    figure = pictures._regions_sheet(made_up.maps(), REGIONS, "roma")
+    ax = figure.axes[0]
+    boxes = [p for p in ax.patches if isinstance(p, Rectangle) and not p.get_fill()]
+    np.testing.assert_allclose(boxes[0].get_bbox().extents, (2.5, -1.6, 2.9, -1.3))
+    np.testing.assert_allclose(boxes[1].get_bbox().extents, (3.1, -2.3, 3.4, -1.9))
+    numbers = {text.get_text(): text.get_position() for text in ax.texts}
+    assert numbers["1"] == (2.5, -1.3)  # upper left: y of the picture ascends
+    assert numbers["2"] == (3.1, -1.9)
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert (left, right, bottom, top) == pytest.approx((1.99, 3.59, -2.19, -0.99))
+    assert "boundary A/$B$; about 12 labels put right" in words(figure)
+    assert "<b>rare</b>" in words(figure)
+
+
+def test_outlines_are_seen_on_every_phase_color_and_on_the_ground(tmp_path):
+    """A line of white and one of black lie side by side: one of them contrasts with any color."""
+    for palette in ("roma", "paper"):
+        figure = pictures._regions_sheet(made_up.maps(), REGIONS[:1], palette)
+        pictures.save_png(figure, tmp_path / "next.png")
+        image = imread(tmp_path / "next.png")[..., :3]
+        x, y = figure.axes[0].transData.transform((2.7, -1.6))
+        across = image[-int(y) - 8 : -int(y) + 8, int(x)].mean(axis=1)
+        assert across.min() < 0.1
+        assert across.max() > 0.9
+
+
+def test_of_many_regions_all_are_numbered_and_the_first_described():
+    figure = pictures._regions_sheet(made_up.maps(), REGIONS * 6, "roma")
+    assert len([t for t in figure.axes[0].texts if t.get_text().isdigit()]) == 12
+    assert "and 5 more" in words(figure)

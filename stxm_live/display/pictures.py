@@ -24,6 +24,7 @@ from stxm_live.display.panels import (
     draw_wrong_probability,
 )
 from stxm_live.display.raster import field_of
+from stxm_live.display.region_panels import draw_reasons, draw_regions
 from stxm_live.display.result_panels import (
     draw_ambiguity_of_maps,
     draw_od_of_maps,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stxm_live.phase_maps import PhaseMaps
+    from stxm_live.region import Region
 
 DPI = 130
 
@@ -90,6 +92,7 @@ def write_pictures(
     folder: str | Path,
     *,
     truth: NDArray[np.integer] | None = None,
+    regions: Sequence[Region] = (),
     palette: Palette = "roma",
 ) -> list[Path]:
     """Write a PNG per product, an overview and a summary; products not made have none.
@@ -104,6 +107,9 @@ def write_pictures(
     truth : ndarray of shape (ny, nx), optional
         Phase of each pixel of a simulated specimen, -1 beside it: maps then say how much of
         it they agree with.
+    regions : sequence of Region
+        Outlined and numbered from 1 on a picture of their own, ``next-regions``, which also says
+        what speaks for each: those of `suggest_regions` or `RegionChooser.suggestions`.
     palette : {"roma", "paper"}
 
     Returns
@@ -121,6 +127,9 @@ def write_pictures(
     for name, figure in _figures(maps, truth, palette):
         save_png(figure, path / f"{name}.png")
         written.append(path / f"{name}.png")
+    if regions:
+        written.append(path / "next-regions.png")
+        save_png(_regions_sheet(maps, regions, palette), written[-1])
     return written
 
 
@@ -256,6 +265,24 @@ def _draw_index(
         subtitle=subtitle,
         fractions=shares_in_legend(maps, fractions),
     )
+
+
+def _regions_sheet(maps: PhaseMaps, regions: Sequence[Region], palette: Palette) -> Figure:
+    """The map with the regions on it, and beside it what speaks for each."""
+    panels: list[Panel] = [
+        partial(_draw_numbered, maps, regions, palette),
+        partial(draw_reasons, regions=regions),
+    ]
+    return _sheet(maps, panels, n_columns=2)
+
+
+def _draw_numbered(maps: PhaseMaps, regions: Sequence[Region], palette: Palette, ax: Axes) -> None:
+    """The map that counts, with the regions on it."""
+    resolved = maps.resolved_index is not None
+    titles = ("Where to scan next", f"1 is the best; phases {method_in_words(maps)}")
+    fractions = maps.resolved_fractions if resolved else maps.fractions
+    _draw_index(maps.final_index, titles, maps, fractions, None, palette, ax)
+    draw_regions(ax, regions)
 
 
 def agreement(index: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
