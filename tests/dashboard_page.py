@@ -1,12 +1,19 @@
 """A dashboard in headless Chromium: where its pixels are, what it says."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from stxm_live.display.palette import GROUND, phase_colors
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -41,6 +48,28 @@ def launch():
         )
         yield launched
         launched.close()
+
+
+@contextmanager
+def watching(folder: Path, *arguments, **environment):
+    """``stxm-live watch`` in a process, and its link."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stxm_live", "watch", "--catalog", str(folder), *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        line = next((text for text in process.stdout if text.startswith("open ")), "")
+        assert line, f"ended with {process.wait(60)}"
+        yield process, line.split()[1]
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+            process.stdout.close()
 
 
 class Opened:
@@ -126,3 +155,21 @@ class Opened:
         self.page.mouse.down()
         self.page.mouse.move(*self.place(name, maps, *last), steps=5)
         self.page.mouse.up()
+
+
+def rgb(color):
+    return [int(color[k : k + 2], 16) for k in (1, 3, 5)]
+
+
+def some_pixels(maps, n=12):
+    """Of the specimen, and not below the scale bar."""
+    y, x = np.abs(
+        np.indices(maps.specimen.shape) / np.array(maps.specimen.shape)[:, None, None] - 0.5
+    )
+    inside = np.argwhere(maps.specimen & ((y < 0.25) | (x < 0.1)))
+    return inside[:: len(inside) // n]
+
+
+def expected_colors(maps, index, pixels):
+    colors = np.rint(255 * phase_colors(maps.phase_names))
+    return [colors[index[r, c]] if index[r, c] >= 0 else rgb(GROUND) for r, c in pixels]

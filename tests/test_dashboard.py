@@ -22,7 +22,7 @@ from stxm_live.display.dashboard import Board, dashboard, serve
 from stxm_live.display.dashboard.board import KEPT
 from stxm_live.display.dashboard.changes import pixels_inside
 from stxm_live.display.dashboard.drawing import Drawn
-from stxm_live.display.dashboard.history import maps_of
+from stxm_live.display.dashboard.history import Remake, maps_of
 from stxm_live.display.dashboard.images import MOST_PIXELS, for_screen, phase_image
 from stxm_live.display.dashboard.pixel import INVITATION
 from stxm_live.display.dashboard.scene import Scene, current_scene
@@ -350,6 +350,31 @@ def test_a_stored_result_is_shown_as_it_was():
     assert again.warnings == maps.warnings
     with pytest.raises(ValueError, match="no images with them"):
         again.redo({})
+
+
+def test_a_stored_result_keeps_its_numbers():
+    numbers = {"dwell_ms": 2.0, "energy_offset_ev": 0.1, "energy_offset_std_ev": 0.02}
+    numbers |= {"energy_width_ev": 0.2, "energy_width_std_ev": 0.03}
+    again = maps_of(made_up.maps(dispersion=1.3, **numbers).to_xarray())
+    assert {name: getattr(again, name) for name in numbers} == numbers
+
+
+def test_a_stored_result_that_another_version_made_is_told_apart_from_the_changes():
+    changed = made_up.maps(warnings=("as ever",))
+    mapped = made_up.maps(remake=lambda changes: changed)
+    calls = []
+
+    def from_raw():
+        calls.append("mapped")
+        return mapped
+
+    same = Remake(made_up.maps(), from_raw)
+    other = Remake(made_up.maps(counts=np.ones((60, 80), np.float32)), from_raw)
+    assert same({}).warnings == same({}).warnings == ("as ever",)
+    assert calls == ["mapped"]
+    note, rest = other({}).warnings
+    assert "differs from its stored result in counts" in note
+    assert rest == "as ever"
 
 
 def test_watch_takes_either_a_stream_or_runs():

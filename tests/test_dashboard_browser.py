@@ -7,7 +7,7 @@ from dataclasses import replace
 import made_up_maps as made_up
 import numpy as np
 import pytest
-from dashboard_page import Opened, launch
+from dashboard_page import Opened, expected_colors, launch, rgb, some_pixels
 from particles import image_documents
 from test_page import HOSTILE, hostile_maps
 
@@ -17,7 +17,7 @@ from stxm_live import LivePhaseMapper, Recipe
 from stxm_live.chooser import RegionChooser
 from stxm_live.display import serve
 from stxm_live.display.dashboard import Board
-from stxm_live.display.palette import AMBIGUOUS, GROUND, SPECIMEN, phase_colors
+from stxm_live.display.palette import AMBIGUOUS, GROUND, SPECIMEN
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -68,24 +68,6 @@ def boarded(browser):
     for page, served in made:
         page.page.close()
         served.close()
-
-
-def rgb(color):
-    return [int(color[k : k + 2], 16) for k in (1, 3, 5)]
-
-
-def some_pixels(maps, n=12):
-    """Of the specimen, and not below the scale bar."""
-    y, x = np.abs(
-        np.indices(maps.specimen.shape) / np.array(maps.specimen.shape)[:, None, None] - 0.5
-    )
-    inside = np.argwhere(maps.specimen & ((y < 0.25) | (x < 0.1)))
-    return inside[:: len(inside) // n]
-
-
-def expected_colors(maps, index, pixels):
-    colors = np.rint(255 * phase_colors(maps.phase_names))
-    return [colors[index[r, c]] if index[r, c] >= 0 else rgb(GROUND) for r, c in pixels]
 
 
 def test_the_page_tells_how_far_the_scan_is_and_follows_it(scanned):

@@ -1,18 +1,13 @@
 """`stxm-live watch` with every program in a process of its own, and a real browser."""
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
 from catalog_fixtures import EnergyImageDevice, stack_plan
-from dashboard_page import Opened, launch
+from dashboard_page import Opened, launch, watching
 from particles import particle_counts, particle_scan
 from proxy import a_proxy
 from run_engines import a_run_engine
@@ -34,28 +29,6 @@ STEP_UM = 0.03
 @pytest.fixture(scope="module")
 def browser():
     yield from launch()
-
-
-@contextmanager
-def watching(folder: Path, *arguments, **environment):
-    """``stxm-live watch`` in a process, and its link."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stxm_live", "watch", "--catalog", str(folder), *arguments],
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = next((text for text in process.stdout if text.startswith("open ")), "")
-        assert line, f"ended with {process.wait(60)}"
-        yield process, line.split()[1]
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            assert process.wait(60) == 0
-        finally:
-            process.kill()
-            process.stdout.close()
 
 
 class Session:

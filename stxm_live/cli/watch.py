@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
-from stxm_live.cli.stacks import Catalog, Roots, Settings, opened, parse_settings
+from stxm_live.cli.stacks import Catalog, Roots, Settings, Which, opened, parse_settings, recipe_of
 from stxm_live.recipe import Recipe
 
 
@@ -31,7 +32,13 @@ def watch(
     zmq: Annotated[str | None, typer.Option("--zmq", help="Where the proxy sends documents.")] = (
         None
     ),
-    recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="A TOML file or a shipped name; default: the one of the run's stored result, else "
+            "nvpf."
+        ),
+    ] = None,
     catalog: Catalog = None,
     changes: Settings = None,
     roots: Roots = None,
@@ -61,19 +68,20 @@ def watch(
     from stxm_live.catalog import default_folder
 
     let_the_scan_go_first()
-    chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
+    settings = parse_settings(changes)
     page: dict[str, Any] = {
         "port": port,
         "address": "0.0.0.0" if allow_network else "127.0.0.1",
         "allow_network": allow_network,
     }
     if zmq is None:
-        _watch_finished(runs or ["-1"], catalog, chosen, roots or [], page)
+        _watch_finished(runs or ["-1"], catalog, recipe, settings, roots or [], page)
         return
     if runs:
         raise ValueError("with --zmq the scan under way is shown; leave the runs out")
     folder = (catalog or default_folder()).expanduser().absolute()
     asked = None if choices is None else (choices, choices_token)
+    chosen = Recipe.load(recipe or "nvpf").with_changes(settings)
     _watch_live(zmq, results, folder, chosen, roots or [], page, asked)
 
 
@@ -101,7 +109,7 @@ def _watch_live(
         roots=roots,
         allow_network=bool(page["allow_network"]),
     )
-    earlier = CatalogHistory(folder, remake=lambda run: map_run(run, recipe, roots=roots))
+    earlier = CatalogHistory(folder, partial(map_run, roots=roots), recipe)
     with ExitStack() as closing:
         closing.callback(server.close)
         if choices is not None:
@@ -119,26 +127,36 @@ def _watch_live(
 
 
 def _watch_finished(
-    runs: list[str],
+    names: list[str],
     catalog: Path | None,
-    recipe: Recipe,
+    recipe_name: str | None,
+    settings: dict[str, Any],
     roots: list[Path],
     page: dict[str, Any],
 ) -> None:
-    """Map runs of the catalogue and show them."""
+    """Map runs of the catalogue and show them, the one that is named first on top."""
     from stxm_live.display import serve
     from stxm_live.display.dashboard import Board, CatalogHistory
-    from stxm_live.offline import map_run
+    from stxm_live.offline import map_run, stacks_of_runs
+    from stxm_live.phase_map import map_phases
     from stxm_live.replay import find_run
 
     interrupted = threading.Event()
     with opened(catalog) as broker:
+        found = {str(run.start["uid"]): run for run in (find_run(broker, n) for n in names)}
+        order = list(found)
+        recipe = recipe_of(recipe_name, Which().stored(broker, order[0])).with_changes(settings)
         board = Board()
-        for name in reversed(runs):
-            run = find_run(broker, name)
-            with console.status(f"mapping run {run.start['uid'][:8]}"):
-                board.on_maps(map_run(run, recipe, roots=roots))
-        earlier = CatalogHistory(broker, remake=lambda run: map_run(run, recipe, roots=roots))
+        with console.status(f"mapping run {', '.join(uid[:8] for uid in order)}"):
+            stacks = stacks_of_runs(list(found.values()), fields=recipe.fields, roots=roots)
+            for stack in sorted(stacks, key=lambda s: -order.index(s.key.run_uids[0])):
+                try:
+                    board.on_maps(map_phases(stack, recipe))
+                except ValueError as error:
+                    if len(stacks) == 1:
+                        raise
+                    board.on_error(stack.key.run_uids[0], error)
+        earlier = CatalogHistory(broker, partial(map_run, roots=roots), recipe)
         served = serve(board, catalog=earlier, **page)
         try:
             _announce(served.url, interrupted.set)

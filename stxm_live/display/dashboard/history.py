@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from stxm_live.phase_maps import PRODUCTS, PhaseMaps, Quality
+from stxm_live.recipe import Recipe
 from stxm_live.stack import StackKey
 
 if TYPE_CHECKING:
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     import xarray
 
 MOST_RUNS = 40
+
+_NUMBERS = (
+    *("dwell_ms", "dispersion"),
+    *("energy_offset_ev", "energy_offset_std_ev", "energy_width_ev", "energy_width_std_ev"),
+)
 
 
 class History(Protocol):
@@ -40,17 +48,27 @@ class CatalogHistory:
     ----------
     catalog : path or databroker.Broker
         A folder is opened when it is first asked for, which takes seconds.
-    remake : callable, optional
-        From a run of the catalogue to its maps, for runs without a stored result.
+    map_run : callable, optional
+        `stxm_live.map_run`: makes a stored result again from its raw runs, to change it.
+    recipe : Recipe, optional
+        Maps runs without a stored result, for which ``map_run`` is needed too; without it they
+        are not listed.
+
+    Examples
+    --------
+    >>> from stxm_live import map_run
+    >>> serve(live, catalog=CatalogHistory("runs", map_run, live.recipe))  # doctest: +SKIP
     """
 
     def __init__(
         self,
         catalog: str | Path | databroker.Broker,
-        remake: Callable[[Any], PhaseMaps] | None = None,
+        map_run: Callable[..., PhaseMaps] | None = None,
+        recipe: Recipe | None = None,
     ) -> None:
         self._catalog = catalog
-        self._remake = remake
+        self._map_run = map_run
+        self._recipe = recipe
         self._broker: databroker.Broker | None = None
         self._lock = threading.Lock()
 
@@ -62,7 +80,7 @@ class CatalogHistory:
             summaries = list_runs(self._opened(), limit=MOST_RUNS)
         lines = []
         for run in summaries:
-            if run.scan is None or not (run.has_maps or self._remake):
+            if run.scan is None or not (run.has_maps or (self._map_run and self._recipe)):
                 continue
             n, ny, nx = run.scan.shape
             when = time.strftime("%d %b %H:%M", time.localtime(run.time_s))
@@ -80,11 +98,14 @@ class CatalogHistory:
         with self._lock:
             broker = self._opened()
             try:
-                return maps_of(load_maps(broker, uid))
+                stored = maps_of(load_maps(broker, uid))
             except KeyError as error:
-                if self._remake is None:
+                if self._map_run is None or self._recipe is None:
                     raise ValueError(str(error.args[0])) from error
-                return self._remake(broker[uid])
+                return self._map_run(broker[uid], self._recipe)
+        if self._map_run is None:
+            return stored
+        return replace(stored, remake=Remake(stored, partial(self._from_raw, stored)))
 
     def close(self) -> None:
         """Close the catalogue, if this object opened it."""
@@ -95,6 +116,25 @@ class CatalogHistory:
                 close_catalog(self._broker)
             self._broker = None
 
+    def _from_raw(self, stored: PhaseMaps) -> PhaseMaps:
+        """A stored result mapped again with its recipe: now it has its images."""
+        assert self._map_run is not None
+        recipe = Recipe.from_values(stored.provenance["recipe_values"])
+        with self._lock:
+            broker = self._opened()
+            missing = [uid[:8] for uid in stored.key.run_uids if uid not in broker.v2]
+            if missing:
+                raise ValueError(
+                    f"the catalogue has the result but not the images of run {', '.join(missing)}; "
+                    "it can be compared, not changed"
+                )
+            return self._map_run(
+                [broker[uid] for uid in stored.key.run_uids],
+                recipe,
+                region=stored.key.region,
+                polarization=stored.key.polarization,
+            )
+
     def _opened(self) -> databroker.Broker:
         from stxm_live.catalog import open_catalog
 
@@ -104,8 +144,37 @@ class CatalogHistory:
         return self._broker
 
 
+class Remake:
+    """What `PhaseMaps.redo` calls for a stored result: its raw runs are mapped the first time.
+
+    Parameters
+    ----------
+    stored : PhaseMaps
+    from_raw : callable
+        The same result with its images.
+    """
+
+    def __init__(self, stored: PhaseMaps, from_raw: Callable[[], PhaseMaps]) -> None:
+        self._stored, self._from_raw = stored, from_raw
+        self._mapped: PhaseMaps | None = None
+
+    def __call__(self, changes: Mapping[str, Any]) -> PhaseMaps:
+        """Maps of the raw runs with changes."""
+        if self._mapped is None:
+            self._mapped = self._from_raw()
+        made = self._mapped.redo(changes)
+        differing = [n for n in self._mapped.differences(self._stored) if n in PRODUCTS]
+        if not differing:
+            return made
+        note = (
+            f"mapped again without changes, this run differs from its stored result in "
+            f"{', '.join(differing)}: not all that is new comes from the changes"
+        )
+        return replace(made, warnings=(note, *made.warnings))
+
+
 def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
-    """A stored result as `PhaseMaps`; it shows all, and cannot be made again with changes."""
+    """A stored result as `PhaseMaps`; it shows all, and has no images to be made again from."""
     attributes = dataset.attrs
     provenance = json.loads(attributes["provenance"])
     x, y = dataset["x"].values, dataset["y"].values
@@ -115,11 +184,7 @@ def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
     products: dict[str, Any] = {
         name: np.array(dataset[name].values) for name in PRODUCTS if name in dataset
     }
-    numbers: dict[str, Any] = {
-        name: float(attributes[name])
-        for name in ("dispersion", "energy_offset_ev", "energy_width_ev")
-        if name in attributes
-    }
+    numbers: dict[str, Any] = {n: float(attributes[n]) for n in _NUMBERS if n in attributes}
     return PhaseMaps(
         key=StackKey(
             tuple(attributes["run_uids"]),
