@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from stxm_live.display import LiveFigure
+from stxm_live.display import LiveFigure, scene
 from stxm_live.display.live_header import TIME_LEFT
+from stxm_live.display.live_layout import cleared
+from stxm_live.display.pictures import agg_figure
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,32 @@ def slide_to(live, k):
 
 def click_follow(live):
     live._window._slider._follow.set_active(0)
+
+
+def pixels(figure):
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba()).copy()
+
+
+def test_axes_that_are_taken_again_show_what_new_ones_would(result):
+    long = made_up.view(3).scan.model_copy(update={"y_extent_um": (0.0, 40.0)})
+    narrow = replace(made_up.view(3), scan=long)
+    without_axis = replace(result, energy_axis=None)
+    failed = scene.failure(
+        "run", ValueError("no I0"), scene.growing(made_up.view(4), "roma"), "roma"
+    )
+    scenes = [scene.growing(made_up.view(k), "roma") for k in (0, 4, 9)]
+    scenes += [scene.final(result, "roma"), scene.final(without_axis, "paper"), scenes[1], failed]
+    scenes += [scene.growing(narrow, "roma"), scene.final(result, "roma"), scenes[0]]
+    again = agg_figure((8, 5), 50)
+    for k, moment in enumerate(scenes):
+        size = (8, 5) if k % 3 else (15.6, 8.9)
+        again.set_size_inches(size)
+        cleared(again)
+        moment.draw(again)
+        new = agg_figure(size, 50)
+        moment.draw(new)
+        np.testing.assert_array_equal(pixels(again), pixels(new), err_msg=f"scene {k}")
 
 
 def test_a_window_shows_the_newest_snapshot_when_its_timer_rings(live, ring):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from stxm_live.display.lettering import FONT, plain
@@ -15,6 +16,9 @@ SIZE_IN = (15.6, 8.9)
 
 CONTROL = "control"
 """The gid of axes that hold no panel but a slider or a box; they stay when panels change."""
+
+_PANEL = "panel "
+"""How the gid of a panel's axes begins."""
 
 # inches at the natural size, in order from left to right and from top to bottom
 _LEFT, _RIGHT = 0.75, 0.85
@@ -46,8 +50,12 @@ def text_scale(figure: Figure) -> float:
     return float(min(max(min(width / SIZE_IN[0], height / SIZE_IN[1]), _SMALLEST), _LARGEST))
 
 
-def live_axes(figure: Figure, aspect: float) -> LiveAxes:
-    """Images of this height over width above, curves below."""
+def live_axes(figure: Figure, aspect: float, *, sixth: str) -> LiveAxes:
+    """Images of this height over width above, curves below.
+
+    The axes of an earlier scene are taken again, emptied: most of a redraw went into new ticks.
+    ``sixth`` says what the sixth panel shows; for something else it gets new axes.
+    """
     images, curves = _rows(figure, aspect)
     cells = [_cell(figure, column, *images) for column in range(3)]
     cells.append(_cell(figure, 0, *curves))
@@ -55,7 +63,50 @@ def live_axes(figure: Figure, aspect: float) -> LiveAxes:
     half = 0.46 * height
     cells += [(left, bottom + height - half, width, half), (left, bottom, width, half)]
     cells.append(_cell(figure, 2, *curves))
-    return LiveAxes(*(figure.add_axes(cell) for cell in cells))
+    names = [_PANEL + name for name in (*LiveAxes._fields[:-1], sixth)]
+    remove_panels(figure, but=names)
+    kept = {str(ax.get_gid()): ax for ax in figure.axes}
+    return LiveAxes(
+        *(_placed(figure, kept, name, cell) for name, cell in zip(names, cells, strict=True))
+    )
+
+
+def cleared(figure: Figure) -> None:
+    """Take everything away but controls, which may be held by somebody, and the panels' axes."""
+    others = (figure.texts, figure.legends, figure.artists, figure.patches)
+    sides = [ax for ax in figure.axes if not str(ax.get_gid()).startswith((CONTROL, _PANEL))]
+    for artist in (*sides, *(artist for kind in others for artist in kind)):
+        artist.remove()
+    for ax in figure.axes:
+        if ax.get_gid() != CONTROL:
+            _empty(ax)
+
+
+def remove_panels(figure: Figure, but: Sequence[str] = ()) -> None:
+    """Remove all axes but controls and those of these gids."""
+    for ax in figure.axes:
+        if ax.get_gid() != CONTROL and ax.get_gid() not in but:
+            ax.remove()
+
+
+def _empty(ax: Axes) -> None:
+    """Take a panel's content away; axis and ticks, which take long to make, stay."""
+    legend = ax.get_legend()
+    if legend is not None:
+        legend.remove()
+    for artist in (*ax.lines, *ax.images, *ax.collections, *ax.patches, *ax.texts, *ax.artists):
+        artist.remove()
+    ax.set_aspect("auto")
+    ax.set_autoscale_on(True)
+    ax.relim()
+
+
+def _placed(figure: Figure, kept: dict[str, Axes], gid: str, box: Box) -> Axes:
+    ax = kept.get(gid)
+    if ax is None:
+        return figure.add_axes(box, gid=gid)
+    ax.set_position(box)
+    return ax
 
 
 def slider_boxes(ax: Axes) -> tuple[Box, Box]:

@@ -12,7 +12,7 @@ from stxm_live.display.beam_panel import draw_beam
 from stxm_live.display.energy_axis import axis_used, draw_axis_likelihood
 from stxm_live.display.energy_image import EnergyImage
 from stxm_live.display.live_header import write_live_header, write_remarks
-from stxm_live.display.live_layout import LiveAxes, fit_text, live_axes
+from stxm_live.display.live_layout import LiveAxes, fit_text, live_axes, remove_panels
 from stxm_live.display.live_legends import (
     PhaseStrip,
     class_legend,
@@ -53,6 +53,7 @@ RUNNING = ("scan running", FAINT)
 
 def draw_waiting(figure: Figure) -> None:
     """Before the first image."""
+    remove_panels(figure)
     write_live_header(figure, "Waiting for the first image of a stack", "", FAINT)
 
 
@@ -68,13 +69,15 @@ def draw_growing(
     Parameters
     ----------
     figure : Figure
-        An empty one; `stxm_live.display.live_layout.SIZE_IN` is its natural size.
+        An empty one, or one that `stxm_live.display.live_layout.cleared` left;
+        `stxm_live.display.live_layout.SIZE_IN` is its natural size.
     view : CubeView
     palette : {"roma", "paper"}
     detail : (str, str)
         The header's second line and its colour.
     """
-    axes = live_axes(figure, field_of(view.scan.extent_um, view.specimen.shape).aspect)
+    aspect = field_of(view.scan.extent_um, view.specimen.shape).aspect
+    axes = live_axes(figure, aspect, sixth="pairs")
     colors = phase_colors(view.phase_names, view.colors, palette=palette)
     strip = PhaseStrip([(patch(c), name) for c, name in zip(colors, view.phase_names, strict=True)])
     _draw_growing_maps(axes, view, colors, strip)
@@ -177,10 +180,11 @@ def draw_final(
 ) -> EnergyImage:
     """A result: its map with its certainty as brightness, and what speaks for and against it.
 
-    ``figure`` is an empty one. ``detail`` is the header's second line and its colour, by default
-    the verdict.
+    ``figure`` is as for `draw_growing`. ``detail`` is the header's second line and its colour, by
+    default the verdict.
     """
-    axes = live_axes(figure, field_of(maps.extent_um, maps.specimen.shape).aspect)
+    aspect = field_of(maps.extent_um, maps.specimen.shape).aspect
+    axes = live_axes(figure, aspect, sixth="pairs" if maps.energy_axis is None else "axis")
     strip = PhaseStrip([])
     mean = mean_spectrum(maps)
     _draw_final_panels(axes, maps, mean, palette, strip)
@@ -261,6 +265,7 @@ def draw_failure(
         return draw_final(figure, shown, palette=palette, detail=detail)
     if shown is not None:
         return draw_growing(figure, shown, palette=palette, detail=detail)
+    remove_panels(figure)
     write_live_header(figure, f"run {uid[:8]}", *detail)
     return None
 

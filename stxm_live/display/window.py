@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from stxm_live.display.energy_slider import EnergySlider
 from stxm_live.display.live_header import TIME_LEFT, time_left_in_words
-from stxm_live.display.live_layout import CONTROL, slider_boxes
+from stxm_live.display.live_layout import cleared, slider_boxes
 
 if TYPE_CHECKING:
     from matplotlib.text import Text
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _CLOCK_S = 10.0
 """How often the time that is left is written anew: a redraw for one line of text."""
 
-_REST = 3.0
+_REST = 1.0
 """After a redraw so many times the processor time it took nothing but a result is drawn: whoever
 scans in the same process is to get on, also with images that come quickly."""
 
@@ -115,7 +115,7 @@ class Window:
 
     def _draw(self, scene: Scene) -> None:
         self._began_s = time.thread_time()
-        self._clear()
+        cleared(self.figure)
         self._image = scene.draw(self.figure)
         self._time_left = next(
             (text for text in self.figure.texts if text.get_gid() == TIME_LEFT), None
@@ -123,13 +123,6 @@ class Window:
         self._place_slider()
         self.figure.canvas.draw_idle()
         self.n_drawn += 1
-
-    def _clear(self) -> None:
-        """Take everything away but the slider, which may be held by somebody."""
-        panels = [ax for ax in self.figure.axes if ax.get_gid() != CONTROL]
-        others = (self.figure.texts, self.figure.legends, self.figure.artists, self.figure.patches)
-        for artist in (*panels, *(artist for kind in others for artist in kind)):
-            artist.remove()
 
     def _place_slider(self) -> None:
         """Below the image of this scene; it keeps what was chosen."""
