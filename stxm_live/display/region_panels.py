@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 _MOST_DESCRIBED = 7
 """Regions of which there is room to say why."""
 
+_INSIDE = 0.03
+"""Of the map's width and height, by which a number keeps away from its left and upper edge."""
+
 
 def draw_regions(ax: Axes, regions: Sequence[Region]) -> None:
     """Outline regions on a map in motor coordinates, numbered from 1 in the order given.
 
     White between two black lines, and black numbers on white: seen on any colour, by anybody.
-    A number stands on the upper left corner, or where that leaves the map on its edge.
+    A number stands on the upper left corner, and always within the map.
     """
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import Normal, Stroke
@@ -38,8 +41,8 @@ def draw_regions(ax: Axes, regions: Sequence[Region]) -> None:
         box.set(path_effects=[Stroke(linewidth=3.2, foreground="black"), Normal()], zorder=4)
         ax.add_patch(box)
         ax.text(
-            float(np.clip(x[0], left, right)),
-            float(np.clip(y[1], bottom, top)),
+            float(np.clip(x[0], left + _INSIDE * (right - left), right)),
+            float(np.clip(y[1], bottom, top - _INSIDE * (top - bottom))),
             str(k),
             ha="center",
             va="center",
@@ -56,7 +59,7 @@ def draw_reasons(ax: Axes, regions: Sequence[Region]) -> None:
     """Number, place and reason of each region, on axes of their own."""
     ax.set_axis_off()
     shown = [
-        f"{k}   {_place(region)}\n{wrapped(_why(region), 78, 2)}"
+        f"{k}   {_place_and_worth(region)}\n{wrapped(region.reason or region.criterion, 78, 2)}"
         for k, region in enumerate(regions[:_MOST_DESCRIBED], start=1)
     ]
     if len(regions) > len(shown):
@@ -73,13 +76,8 @@ def draw_reasons(ax: Axes, regions: Sequence[Region]) -> None:
     )
 
 
-def _place(region: Region) -> str:
+def _place_and_worth(region: Region) -> str:
     (x0, x1), (y0, y1) = sorted(region.x_extent_um), sorted(region.y_extent_um)
-    return f"x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm"
-
-
-def _why(region: Region) -> str:
-    """What is there, and what a scan of it is expected to be worth."""
-    why = region.reason or region.criterion
+    place = f"x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm"
     gain = region.expected_gain
-    return why if gain is None else f"{why}; about {gain:.0f} labels put right"
+    return place if gain is None else f"{place}; about {gain:.0f} labels put right"
