@@ -18,9 +18,9 @@ _NODES = 3
 _FALSE_ALARMS = 0.002
 """Share of well-described spectra whose misfit is larger by chance."""
 
-_CHUNK = 512
-"""Spectra taken at once: so few that the matrix product stays on one core. Spread over cores it
-takes ten times as long where one of them is busy with something else."""
+_CHUNK = 2048
+"""Spectra taken at once: what is computed of them fits the cache of one core; with fewer, threads
+wait for the interpreter."""
 
 _SHARES = 8
 """Parts that threads share the spectra in; the result does not depend on it."""

@@ -63,8 +63,9 @@ def map_phases(
         One that saw some of the frames before: it saves time and changes nothing.
     revision : int
     quick : bool
-        Leave out what takes longer, refined registration and the fit of the energy axis: for
-        maps that are shown until those with all of it are there.
+        Leave out what takes longer, refined registration, the fit of the energy axis, and the
+        latent map unless the recipe resolves by it: for maps that are shown until those with
+        all of it are there.
 
     Returns
     -------
@@ -170,7 +171,9 @@ class _Steps:
         resolution = correction = None
         if not registered.missing_ev:
             model = source.model_for(recipe)
-            resolution = resolve_spectra(spectra, registered, mapped, recipe, model)
+            resolution = resolve_spectra(
+                spectra, registered, mapped, recipe, model, quick=source.quick
+            )
             products |= resolution.products
             if recipe.energy_fit and not source.quick:
                 correction = correct(spectra, registered, mapped, recipe)

@@ -84,8 +84,13 @@ def resolve_spectra(
     mapped: NDArray[np.bool_],
     recipe: Recipe,
     model: LatentModel | BundleError | None,
+    *,
+    quick: bool = False,
 ) -> Resolution:
-    """Probabilities by counting statistics, the paper's latent map, and the recipe's choice."""
+    """Probabilities by counting statistics, the paper's latent map, and the recipe's choice.
+
+    ``quick``: without the latent map, if the recipe's choice is none that needs it.
+    """
     photons = registered.intensity[:, mapped] * np.float32(recipe.detector.photons_per_count)
     baseline = has_baseline(recipe)
     fit = fit_references(
@@ -98,7 +103,9 @@ def resolve_spectra(
     method: str = recipe.resolver.method
     notes: list[str] = []
     products: dict[str, NDArray[Any]] = {}
-    fitting = _model_for(model, registered, recipe, notes)
+    fitting = None
+    if not quick or _in_latent_space(recipe):
+        fitting = _model_for(model, registered, recipe, notes)
     if fitting is not None:
         products |= _by_latent_space(spectra, fitting, recipe, notes)
     beliefs = believe(
@@ -126,6 +133,11 @@ def resolve_spectra(
     return Resolution(products, fit.dispersion, method, sha256, (*notes, *beliefs.notes))
 
 
+def _in_latent_space(recipe: Recipe) -> bool:
+    """Whether the recipe's choice needs the encoder."""
+    return recipe.resolver.method in STRATEGIES or recipe.resolver.method == "posterior"
+
+
 def _model_for(
     model: LatentModel | BundleError | None,
     registered: RegisteredStack,
@@ -137,9 +149,8 @@ def _model_for(
         return fitting_model(model, registered.energies_ev, recipe)
     except BundleError as problem:
         notes.append(f"no map from the encoder: {problem}; {training_advice(recipe)}")
-    wanted = recipe.resolver.method
-    if wanted in STRATEGIES or wanted == "posterior":
-        notes.append(f"the map is resolved by likelihood instead of {wanted}")
+    if _in_latent_space(recipe):
+        notes.append(f"the map is resolved by likelihood instead of {recipe.resolver.method}")
     return None
 
 

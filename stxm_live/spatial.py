@@ -37,8 +37,8 @@ _STRAY = 0.01
 _LARGE = 5.0
 """Strength from which on an exponential needs care."""
 
-_BAND = 32_768
-"""Values of a band of rows, over all phases."""
+_BAND = 131_072
+"""Values of a band of rows, over all phases; with fewer, threads wait for the interpreter."""
 
 _SHARES = 4
 """Parts that threads share the bands in; the result does not depend on it."""

@@ -86,7 +86,8 @@ def find_specimen(
     known = np.isfinite(mean_log)
     if not known.any():
         raise ValueError("no pixel has a usable value at every energy")
-    filled = _filled(mean_log, known)
+    nearest = _nearest(known)
+    filled = _filled(mean_log, nearest)
     smooth = _median_of_nine(filled)
     least = _least_empty(known)
     flat, support = _support(smooth, known, least // 2)
@@ -94,7 +95,7 @@ def find_specimen(
     of_pixel, pixel_noise = _above(filled, support, flat)
     stands_out = _stands_out(above, noise) | _stands_out(of_pixel, pixel_noise)
     if jump is not None:
-        smooth = _median_of_nine(_filled(jump, known))
+        smooth = _median_of_nine(_filled(jump, nearest))
         of_edge, edge_noise = _above(smooth, float(np.median(smooth[flat])), flat)
         stands_out |= _stands_out(of_edge, edge_noise)
         if (_without_specks(_stands_out(-of_edge, edge_noise)) & known).sum() > least:
@@ -139,14 +140,20 @@ def edge_jump(
     return -np.tensordot(weights, log_intensity, axes=1)
 
 
-def _filled(image: NDArray[np.floating], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The image with every unknown pixel like the nearest known one."""
+def _nearest(known: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
+    """Row and column of the nearest known pixel, for every pixel; nothing if all are known."""
     from scipy.ndimage import distance_transform_edt
 
     if known.all():
-        return image.astype(np.float32)
-    rows, columns = distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return np.asarray(image[rows, columns], dtype=np.float32)
+        return ()
+    return tuple(distance_transform_edt(~known, return_distances=False, return_indices=True))
+
+
+def _filled(
+    image: NDArray[np.floating], nearest: tuple[NDArray[np.intp], ...]
+) -> NDArray[np.float32]:
+    """The image with every unknown pixel like the nearest known one."""
+    return np.asarray(image[nearest] if nearest else image, dtype=np.float32)
 
 
 def _median_of_nine(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -433,3 +433,13 @@ def test_two_energies_do_not_tell_how_noisy_the_counts_are(nvpf):
     assert two.resolved_index is not None
     assert two.dispersion is None
     assert two.od_std is None
+
+
+def test_quick_maps_go_through_the_encoder_only_where_the_recipe_resolves_by_it():
+    recipe, stack = Recipe.load("nvpf"), particle_stack()
+    quick = map_phases(stack, recipe, quick=True)
+    assert quick.latent is None
+    assert quick.resolved_index is not None
+    by_cluster = recipe.with_changes({"resolver.method": "mahalanobis"})
+    quick = map_phases(stack, by_cluster, quick=True)
+    np.testing.assert_array_equal(quick.resolved_index, quick.latent_index)
