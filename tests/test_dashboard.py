@@ -187,6 +187,25 @@ def test_nothing_is_outlined_and_nothing_can_be_taken_without_a_map(chooser):
     assert not any(each.disabled for each in (*view.next.takes, view.next.choose))
 
 
+def test_without_a_plan_suggestions_are_only_looked_at(chooser):
+    board = Board()
+    board.on_maps(made_up.maps())
+    board.on_maps(made_up.maps(run="another"))
+    view = View(board, suggesting=chooser)
+    view.layout()
+    view.tick()
+    assert view.next.title == "Suggestions"
+    assert "Nothing is sent" in view.next.state.text
+    assert view.maps.boxes.data["label"] == []
+    assert "made for run 3f2a91bc region 1, not for this one" in view.next.lines.text
+    view.show.value = str(board.now.results[0].number)
+    view.tick()
+    assert view.maps.boxes.data["label"] == ["1"]
+    assert view.next.lines.text.startswith("<ol><li>doubt<br>0.6 x 0.6 µm")
+    view.next.outlined.active = False
+    assert view.maps.boxes.data["label"] == []
+
+
 def test_it_is_said_that_the_plan_waits_and_no_longer_that_a_box_is_missing(chooser):
     board = Board()
     board.on_maps(made_up.maps())

@@ -94,6 +94,8 @@ def page(runs):
     for browser in launch():
         with watching(runs.folder, runs.mapped[:8], runs.regions[:8]) as (_, url):
             opened = Opened(browser, url)
+            opened.says("suggestion", "labels put right")
+            opened.choose("outlined", False, "active")  # lines would lie over pixels
             yield opened
             opened.page.close()
 
@@ -102,6 +104,7 @@ def page(runs):
 def test_a_finished_run_is_shown_with_its_maps(page, runs):
     maps = runs.maps
     assert str(maps.key) in page.says("subline", "complete")
+    assert "Nothing is sent" in page.text("chosen")
     pixels = [*some_pixels(maps), (0, 0)]
     page.wait_for_colors("phases", maps, pixels, expected_colors(maps, maps.final_index, pixels))
 

@@ -112,9 +112,10 @@ def _watch_live(
     earlier = CatalogHistory(folder, partial(map_run, roots=roots), recipe)
     with ExitStack() as closing:
         closing.callback(server.close)
+        suggesting = closing.enter_context(RegionChooser(server.live))
+        page["suggesting"] = suggesting
         if choices is not None:
             address, token = choices
-            suggesting = closing.enter_context(RegionChooser(server.live))
             network = bool(page["allow_network"])
             page["chooser"] = RemoteChooser(
                 address, token=token, suggesting=suggesting, allow_network=network
@@ -135,6 +136,7 @@ def _watch_finished(
     page: dict[str, Any],
 ) -> None:
     """Map runs of the catalogue and show them, the one that is named first on top."""
+    from stxm_live.chooser import RegionChooser
     from stxm_live.display import serve
     from stxm_live.display.dashboard import Board, CatalogHistory
     from stxm_live.offline import map_run, stacks_of_runs
@@ -157,12 +159,15 @@ def _watch_finished(
                         raise
                     board.on_error(stack.key.run_uids[0], error)
         earlier = CatalogHistory(broker, partial(map_run, roots=roots), recipe)
-        served = serve(board, catalog=earlier, **page)
-        try:
-            _announce(served.url, interrupted.set)
-            interrupted.wait()
-        finally:
-            served.close()
+        with RegionChooser() as suggesting:
+            if board.now.newest is not None:
+                suggesting.on_maps(board.now.newest.maps)
+            served = serve(board, catalog=earlier, suggesting=suggesting, **page)
+            try:
+                _announce(served.url, interrupted.set)
+                interrupted.wait()
+            finally:
+                served.close()
 
 
 def _announce(url: str, stop: Callable[[], None]) -> None:

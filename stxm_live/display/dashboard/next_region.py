@@ -11,12 +11,12 @@ from bokeh.models import Checkbox, Column, ColumnDataSource, LayoutDOM, Row, Spi
 from stxm_live.display.dashboard.drawing import Drawn
 from stxm_live.display.dashboard.scene import Scene
 from stxm_live.display.dashboard.style import button, html
+from stxm_live.display.dashboard.suggestions import SHOWN, rectangles, suggestion
 
 if TYPE_CHECKING:
     from stxm_live.chooser import RegionChooser
     from stxm_live.region import Region
 
-_SHOWN = 4
 _NO_MAP = "There is no map here to choose on yet; it comes with the next stack."
 _DRAW = 'Choose "Draw a box" above and drag on a map; a box can be moved and resized.'
 
@@ -32,6 +32,8 @@ class NextRegionPanel:
         Of the maps: where the suggestions and the choice lie.
     """
 
+    title = "Next region"
+
     def __init__(self, chooser: RegionChooser, drawn: Drawn, boxes: ColumnDataSource) -> None:
         self._chooser, self._drawn, self._boxes = chooser, drawn, boxes
         self._scene: Scene | None = None
@@ -41,9 +43,9 @@ class NextRegionPanel:
         self.box = html(_DRAW, "small", width=430)
         self.step_nm = Spinner(value=None, low=0.1, step=1, width=72, placeholder="auto")
         self.dwell_ms = Spinner(value=None, low=0.01, step=0.5, width=72, placeholder="auto")
-        self.lines = [html("", "suggestion", width=350) for _ in range(_SHOWN)]
+        self.lines = [html("", "suggestion", width=350) for _ in range(SHOWN)]
         self.choose = button("Scan the drawn box next", self._choose_box, kind="primary")
-        self.takes = [button(f"Take {k}", self._taker(k)) for k in range(1, _SHOWN + 1)]
+        self.takes = [button(f"Take {k}", self._taker(k)) for k in range(1, SHOWN + 1)]
         self.outlined = Checkbox(label="outline on the maps", active=True, name="outlined")
         self.outlined.on_change("active", lambda attr, old, new: self.look())
         self.no_more = html("", "small", width=430)
@@ -83,7 +85,7 @@ class NextRegionPanel:
     def look(self) -> None:
         """Show what the chooser holds, if that is new."""
         chooser = self._chooser
-        choice, suggestions = chooser.latest(), tuple(chooser.suggestions)[:_SHOWN]
+        choice, suggestions = chooser.latest(), tuple(chooser.suggestions)[:SHOWN]
         has_map = self._scene is not None
         state = (
             *(choice, suggestions, chooser.is_ready, chooser.no_suggestions),
@@ -95,7 +97,7 @@ class NextRegionPanel:
         self._known = state
         self.state.text = self._in_words(choice)
         self.choose.disabled = not has_map
-        for k in range(_SHOWN):
+        for k in range(SHOWN):
             self.takes[k].disabled = not has_map
             self.takes[k].visible = k < len(suggestions)
             self.lines[k].text = suggestion(suggestions[k]) if k < len(suggestions) else ""
@@ -103,7 +105,7 @@ class NextRegionPanel:
         why = escape(chooser.no_suggestions or waits) if has_map else _NO_MAP
         self.no_more.update(text=why, visible=bool(why))
         outlined = suggestions if self.outlined.active else ()
-        self._boxes.data = _rectangles(choice, outlined) if has_map else _rectangles(None, ())
+        self._boxes.data = rectangles(choice, outlined) if has_map else rectangles(None, ())
 
     def _in_words(self, choice: Region | None) -> str:
         problem = self._problem or self._chooser.refused
@@ -177,32 +179,3 @@ def place(region: Region) -> str:
         f"region {region.name}, x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm, "
         f"{region.nx} x {region.ny} pixels of {step_nm:.3g} nm, {region.dwell_ms:g} ms"
     )
-
-
-def suggestion(region: Region) -> str:
-    """What speaks for a region, escaped."""
-    (x0, x1), (y0, y1) = region.x_extent_um, region.y_extent_um
-    size = f"{abs(x1 - x0):.2g} x {abs(y1 - y0):.2g} µm"
-    costs = [size]
-    if region.minutes is not None:
-        costs.append(f"{region.minutes:.0f} min")
-    if region.dose_mgy is not None:
-        costs.append(f"{region.dose_mgy:.2g} MGy")
-    if region.expected_gain is not None:
-        costs.append(f"about {region.expected_gain:.0f} labels put right")
-    return f"{escape(region.reason or region.criterion)}<br>{escape(', '.join(costs))}"
-
-
-def _rectangles(choice: Region | None, suggestions: tuple[Region, ...]) -> dict[str, list[Any]]:
-    """Boxes for the maps: suggestions thin and white, the choice amber."""
-    shown = [(region, str(k), "#ffffff", 1.0) for k, region in enumerate(suggestions, start=1)]
-    shown += [] if choice is None else [(choice, "next", "#ffb000", 2.5)]
-    return {
-        "left": [min(region.x_extent_um) for region, *_ in shown],
-        "right": [max(region.x_extent_um) for region, *_ in shown],
-        "bottom": [min(region.y_extent_um) for region, *_ in shown],
-        "top": [max(region.y_extent_um) for region, *_ in shown],
-        "label": [label for _, label, _, _ in shown],
-        "color": [color for _, _, color, _ in shown],
-        "width": [width for _, _, _, width in shown],
-    }

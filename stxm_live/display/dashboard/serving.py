@@ -113,6 +113,7 @@ def serve(
     live: LivePhaseMapper | Board,
     *,
     chooser: RegionChooser | None = None,
+    suggesting: RegionChooser | None = None,
     port: int = 0,
     token: str | None = None,
     catalog: str | Path | databroker.Broker | History | None = None,
@@ -127,6 +128,8 @@ def serve(
         A board that somebody else tells of results may stand for a mapper.
     chooser : RegionChooser, optional
         Takes what is chosen in the page; without one there is nothing to choose.
+    suggesting : RegionChooser, optional
+        Without a ``chooser``: its suggestions are shown, and cannot be taken.
     port : int
         0: a free one.
     token : str, optional
@@ -167,7 +170,7 @@ def serve(
     host = socket.gethostname() if address in ("", "0.0.0.0", "::") else address
     host = f"[{host}]" if ":" in host else host
     return Served(
-        lambda doc: View(board, chooser, history).open_in(doc, "stxm_live"),
+        lambda doc: View(board, chooser, history, suggesting).open_in(doc, "stxm_live"),
         f"http://{host}:{bound}/?token={quote(token)}",
         sockets,
         guard,

@@ -20,6 +20,8 @@ h3 {{ font-size: 13px; margin: 6px 0 2px; }}
 :host(.said) p {{ background: #fff3d6; border-left: 6px solid {AMBIGUOUS}; padding: 3px 12px;
   overflow-wrap: anywhere; }}
 :host(.notes) {{ max-height: 260px; overflow: auto; }}
+:host(.suggestion) ol {{ margin: 0; padding-left: 18px; }}
+:host(.suggestion) li {{ margin-bottom: 5px; }}
 :host(.notes) ul {{ margin: 0; padding-left: 18px; overflow-wrap: anywhere; font-size: 12px; }}
 .track {{ display: inline-block; width: 170px; height: 9px; background: #e4e7ea;
   border-radius: 4px; overflow: hidden; vertical-align: 0; margin-right: 8px; }}

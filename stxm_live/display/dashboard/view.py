@@ -22,6 +22,7 @@ from stxm_live.display.dashboard.next_region import NextRegionPanel
 from stxm_live.display.dashboard.scene import Scene, current_scene
 from stxm_live.display.dashboard.side import Curves, PixelPanel
 from stxm_live.display.dashboard.style import html, select
+from stxm_live.display.dashboard.suggestions import SuggestionsPanel
 from stxm_live.display.dashboard.words import headline, notes, progress, subline
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class View:
     chooser : RegionChooser, optional
         Without one there is nothing to choose.
     history : History, optional
+    suggesting : RegionChooser, optional
+        Without a chooser: whose suggestions are shown, to look at only.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class View:
         board: Board,
         chooser: RegionChooser | None = None,
         history: History | None = None,
+        suggesting: RegionChooser | None = None,
     ) -> None:
         self.board = board
         self.scene: Scene | None = None
@@ -75,9 +79,11 @@ class View:
         self.maps = MapsPanel(self._on_pixel)
         self.changes = ChangesPanel(board, self.maps.drawn, self._want)
         self.compare = ComparePanel(board, history, self._on_pixel, self._place_maps)
-        self.next = (
-            None if chooser is None else NextRegionPanel(chooser, self.maps.drawn, self.maps.boxes)
-        )
+        self.next: NextRegionPanel | SuggestionsPanel | None = None
+        if chooser is not None:
+            self.next = NextRegionPanel(chooser, self.maps.drawn, self.maps.boxes)
+        elif suggesting is not None:
+            self.next = SuggestionsPanel(suggesting, self.maps.boxes)
         self._wanted = 0
         self.size = WindowSize()
         self.size.on_change("of", self._on_size)
@@ -96,7 +102,7 @@ class View:
         self._row = self.maps.layout()
         self._other = self.compare.column()
         self._fit(250)
-        tabs = [("Next region", self.next.layout())] if self.next is not None else []
+        tabs = [(self.next.title, self.next.layout())] if self.next is not None else []
         tabs += [
             ("Change the maps", self.changes.layout()),
             ("Earlier runs", self.compare.layout()),
