@@ -107,6 +107,7 @@ print("RESULT", json.dumps([regions, refusals, page.url, maps.key.run_uids[0], s
     assert refusals == [refusal]
     assert url.startswith("http://127.0.0.1:") or url.startswith("http://localhost:")
     assert mapped == last_overview
+    assert (tmp_path / "stxm-live-demo" / "overview" / "next-regions.png").is_file()
     assert (tmp_path / "stxm-live-demo" / "zoom" / "overview.png").is_file()
     assert [region for region, _ in told] == [
         *("overview", "zoom 1", "zoom 1"),
@@ -126,6 +127,7 @@ print("RESULT", json.dumps([name in globals() for name in "RE live chooser explo
     )
     printed = []
     assert session(tmp_path, code, printed) == [True] * 4
+    assert re.search(r"energy \d+ of 13 \(5\d\d.* eV\), .*(left|last image)", printed[0])
     assert "zoom 1 of 1: choose a region within 0.2 s" in printed[0]
     assert "nobody chose a region within 0.2 s" in printed[0]
     for word in ("explore_here", "quit()", str(tmp_path / "runs")):

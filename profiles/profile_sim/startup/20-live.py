@@ -4,12 +4,13 @@
 maps = live.wait(uid, timeout_s=30)
 """
 
-# ruff: noqa: F401, F821  names for the user at the prompt, and from the files before this one
+# ruff: noqa: F401, F821, T201  names for the user and from files before this; a profile may print
 import os
 import threading
 
 from stxm_live import LivePhaseMapper, map_run
 from stxm_live.catalog import RawWriter, close_catalog, list_runs, open_catalog
+from stxm_live.display.live_header import time_left_in_words
 from stxm_live.plans import stxm_stack, wait_for_maps
 
 catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
@@ -20,6 +21,12 @@ RE.md["scan_id"] = max((run.scan_id or 0 for run in list_runs(catalog, limit=1))
 RE.subscribe(writer)
 RE.subscribe(live)
 writer.guard(RE)
+live.add_sink(
+    on_cube=lambda view: print(
+        f"energy {view.progress.n_images} of {view.progress.n_announced} "
+        f"({view.energies_ev[view.latest]:g} eV), {time_left_in_words(view.progress)}"
+    )
+)
 
 # before the interpreter ends its threads, without which the embedded catalogue stores nothing
 threading._register_atexit(close_catalog, catalog)
