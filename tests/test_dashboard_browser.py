@@ -3,6 +3,7 @@ the `PhaseMaps`."""
 
 import re
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import made_up_maps as made_up
 import numpy as np
@@ -222,6 +223,60 @@ def test_maps_lie_right_wherever_the_axes_point(boarded, extent_um):
     page.wait_for_colors("phases", maps, pixels, expected_colors(maps, maps.final_index, pixels))
     row, column = pixels[3]
     page.hover("phases", maps, row, column)
+
+
+def test_a_lost_connection_is_told_and_the_page_comes_back_with_the_dashboard(browser):
+    def serving(port=0):
+        board = Board()
+        board.on_maps(made_up.maps(run="again" if port else "before"))
+        return serve(board, port=port, token="the same")
+
+    served = serving()
+    page = Opened(browser, served.url)
+    page.says("subline", "before")
+    served.close()
+    page.page.get_by_role("alert").get_by_text("no longer followed").wait_for()
+    again = serving(urlsplit(served.url).port)
+    page.page.get_by_role("alert").wait_for(state="detached", timeout=20_000)
+    page.says("subline", "again", timeout_s=20)
+    page.page.close()
+    again.close()
+
+
+def test_a_choice_made_in_one_browser_is_seen_and_withdrawn_in_another(scanned, browser):
+    first, _, _, chooser, served = scanned
+    other = Opened(browser, served.url)
+    other.says("suggestion", "labels put right")
+    other.press("Take 2")
+    first.says("chosen", "Next:")
+    assert chooser.latest() == chooser.suggestions[1]
+    first.press("Take 1")
+    first.page.wait_for_timeout(300)
+    assert chooser.latest() == chooser.suggestions[0]
+    other.press("Withdraw")
+    first.says("chosen", "Nothing is chosen")
+    assert chooser.latest() is None
+    other.page.close()
+
+
+def test_a_box_without_size_and_one_beyond_the_limits_are_refused(scanned):
+    page, maps, _, chooser, _ = scanned
+    page.page.get_by_text("Next region", exact=True).click()
+    page.page.get_by_text("Draw a box", exact=True).click()
+    page.drag("phases", maps, (15, 20), (15, 50))
+    page.press("Scan the drawn box next")
+    page.says("chosen", "the box has no size in y")
+    page.page.get_by_text("Remove drawing", exact=True).click()
+    chooser.limits_um = ((0.0, 1.0), (0.0, 2.0))
+    page.drag("phases", maps, (15, 20), (35, 50))
+    page.press("Scan the drawn box next")
+    page.says("chosen", "beyond the limits, 0 to 1 um")
+    chooser.limits_um = None
+    page.page.get_by_text("Remove drawing", exact=True).click()
+    page.page.mouse.click(*page.place("phases", maps, 20, 20))
+    page.press("Scan the drawn box next")
+    page.says("chosen", "draw a box first")
+    assert chooser.latest() is None
 
 
 def test_hostile_names_are_shown_and_not_obeyed(boarded):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
+import time
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -12,6 +14,10 @@ from urllib.parse import urlsplit
 from bokeh.server.tornado import BokehTornado
 from tornado.httputil import HTTPServerRequest
 from tornado.web import OutputTransform, RequestHandler
+from tornado.websocket import WebSocketHandler
+
+_GOING_AWAY = 1001
+"""RFC 6455, section 7.4.1."""
 
 _OPEN_PATHS = ("/static/", "/favicon.ico")
 """The libraries' own files, the same everywhere: they need no token."""
@@ -104,6 +110,7 @@ class GuardedTornado(BokehTornado):  # type: ignore[misc]
 
     def __init__(self, applications: Any, guard: Guard, **options: Any) -> None:
         self._guard = guard
+        self._browsers: dict[Any, WebSocketHandler] = {}
         super().__init__(applications, transforms=[_Headers], **options)
 
     def find_handler(self, request: HTTPServerRequest, **options: Any) -> Any:
@@ -112,3 +119,22 @@ class GuardedTornado(BokehTornado):  # type: ignore[misc]
         if sentence is not None:
             return self.get_handler_delegate(request, _Refused, {"sentence": sentence})
         return super().find_handler(request, **options)
+
+    def new_connection(self, protocol: Any, socket: WebSocketHandler, *more: Any) -> Any:
+        """A browser has come."""
+        connection = super().new_connection(protocol, socket, *more)
+        self._browsers[connection] = socket
+        return connection
+
+    def client_lost(self, connection: Any) -> None:
+        """A browser has gone."""
+        self._browsers.pop(connection, None)
+        super().client_lost(connection)
+
+    async def hang_up(self, timeout_s: float = 1.0) -> None:
+        """Tell every browser that the connection ends; nobody else does when a server stops."""
+        for socket in self._browsers.values():
+            socket.close(_GOING_AWAY)
+        deadline = time.monotonic() + timeout_s
+        while self._browsers and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)

@@ -63,7 +63,7 @@ class Served:
         self._started.wait(_START_TIMEOUT_S)
 
     def close(self) -> None:
-        """Stop serving; browsers are told that the connection is lost."""
+        """Stop serving; browsers say that the connection is lost."""
         if self._loop is not None:
             self._loop.add_callback(self._loop.stop)
         self._thread.join(10.0)
@@ -99,6 +99,9 @@ class Served:
         try:
             self._loop.start()
         finally:
+            http.stop()
+            loop.run_until_complete(tornado.hang_up())
+            loop.run_until_complete(http.close_all_connections())
             server.stop()
             server.unlisten()
             loop.run_until_complete(loop.shutdown_asyncgens())

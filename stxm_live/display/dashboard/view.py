@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bokeh.core.properties import Any as AnyValue
 from bokeh.core.properties import List
 from bokeh.document import Document
-from bokeh.events import DocumentReady
+from bokeh.events import ConnectionLost, DocumentReady
 from bokeh.model import DataModel
 from bokeh.models import Column, CustomJS, LayoutDOM, Row, TabPanel, Tabs
 
@@ -42,6 +42,28 @@ const tell = () => { size.of = [window.innerWidth, window.innerHeight]; };
 let timer = null;
 window.addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(tell, 250); });
 tell();
+"""
+
+LOST = (
+    "Connection lost: what you see is no longer followed. The scan does not need this page. It "
+    "reloads when the dashboard answers again; if that was started anew, open its new link."
+)
+
+_SAY_LOST = """
+const note = document.createElement("p");
+note.id = "lost";
+note.setAttribute("role", "alert");
+note.style.cssText = "position:sticky;top:0;z-index:1000;margin:0;padding:8px 14px;"
+  + "font:600 16px system-ui,'DejaVu Sans',sans-serif;color:#fff;background:#b3202a";
+note.textContent = said;
+document.body.prepend(note);
+const look = async () => {
+  const signal = AbortSignal.timeout(5000);
+  const answer = await fetch(window.location.href, {cache: "no-store", signal}).catch(() => null);
+  if (answer !== null && answer.ok) window.location.reload();
+  else setTimeout(look, 2000);
+};
+setTimeout(look, 1000);
 """
 
 
@@ -123,6 +145,9 @@ class View:
         doc.add_root(self.layout())
         doc.title = title
         doc.js_on_event(DocumentReady, CustomJS(args={"size": self.size}, code=_TELL_SIZE))
+        doc.js_on_event(ConnectionLost, CustomJS(args={"said": LOST}, code=_SAY_LOST))
+        # Bokeh's own words are small and in a corner, and coming back it fails for want of arrays
+        doc.config.update(notify_connection_status=False, reconnect_session=False)
         doc.add_periodic_callback(self.tick, LOOK_MS)
         doc.add_periodic_callback(self.tick_slowly, 1000)
         self.tick()
