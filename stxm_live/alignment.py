@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from multiprocessing.pool import ThreadPool
-from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
 
 SMOOTHING_PX = 1.25
 """Standard deviation of the Gaussian that log images are smoothed with before correlation."""
@@ -30,8 +24,6 @@ FADE_PX = 4
 
 MOST_LIKENESS_OF_NOISE = 0.4
 """In small images even noise is alike; whatever is more alike than this is registered."""
-
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,42 +277,3 @@ def _placed(moved: NDArray[np.float32], shift_px: tuple[float, float]) -> NDArra
         source.append(slice(first - whole, last - whole))
     out[tuple(target)] = moved[tuple(source)]
     return out
-
-
-def in_threads(function: Callable[..., _R], *arguments: Iterable[Any]) -> list[_R]:
-    """``map`` for a function that releases the interpreter lock; results in order.
-
-    The shortest of the arguments counts; a single call is made right here.
-    """
-    calls = list(zip(*arguments, strict=False))
-    if len(calls) == 1:
-        return [function(*calls[0])]
-    if not _limiting.acquire(blocking=False):
-        return _pool().starmap(function, calls, chunksize=1)
-    try:  # with threads of its own in each of these, linear algebra takes five times as long
-        with _libraries().limit(limits=1, user_api="blas"):
-            return _pool().starmap(function, calls, chunksize=1)
-    finally:
-        _limiting.release()
-
-
-_limiting = Lock()
-"""Held by the one call that has limited the threads, and will give them back."""
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """Linear algebra as it is loaded at the first call; to look for it takes milliseconds."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-@cache
-def _pool() -> ThreadPool:
-    """One pool for the process: memory that a thread frees is best used again by itself."""
-    return ThreadPool(os.cpu_count())
-
-
-# a forked process has the pool's object but not its threads
-os.register_at_fork(after_in_child=_pool.cache_clear)

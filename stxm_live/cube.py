@@ -16,6 +16,7 @@ from stxm_live.recipe import Recipe
 from stxm_live.registration import Registrar
 from stxm_live.scan import StackScan
 from stxm_live.stack import Frame, Stack, StackKey
+from stxm_live.threads import one_blas_thread
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +109,7 @@ class ODCube:
         self._reference_od = recipe.corrected_references.at(self.energies_ev)
         self._registrar = registrar or Registrar(recipe)
 
+    @one_blas_thread()
     def view(
         self, stack: Stack, latest: Frame, progress: Progress | None = None
     ) -> CubeView | None:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import in_threads
 from stxm_live.hypotheses import TINY, Hypotheses
 from stxm_live.likelihood import best_model_photons, normal_equations
+from stxm_live.threads import in_threads
 
 _NODES = 3
 """Nodes of the smaller share."""

@@ -31,8 +31,10 @@ from stxm_live.resolution import (
     resolve_spectra,
 )
 from stxm_live.stack import Stack
+from stxm_live.threads import one_blas_thread
 
 
+@one_blas_thread()
 def map_phases(
     stack: Stack,
     recipe: Recipe,
@@ -128,6 +130,7 @@ def _asks_for_more(recipe: Recipe, than: Recipe) -> bool:
     )
 
 
+@one_blas_thread()
 def _redone(
     changes: Mapping[str, Any], *, source: _Source, recipe: Recipe, revision: int
 ) -> PhaseMaps:

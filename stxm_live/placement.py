@@ -12,12 +12,12 @@ from stxm_live.alignment import (
     EdgeImage,
     Match,
     check_shifts,
-    in_threads,
     match,
     negligible_dropped,
 )
 from stxm_live.recipe_tables import AlignmentOptions
 from stxm_live.refinement import Refined, refine
+from stxm_live.threads import in_threads
 
 SIGNIFICANT_STDS = 3.0
 """Refined shifts shorter than this many standard deviations are not applied."""

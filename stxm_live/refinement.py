@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import in_threads
 from stxm_live.shift_model import ShiftModel, SmoothLog
+from stxm_live.threads import in_threads
 
 SIGNIFICANT = (8.0, 8.0, 2.0)
 """Round by round, how many times the noise the variance of a component must be.

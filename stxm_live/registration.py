@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import in_threads, shifted
+from stxm_live.alignment import shifted
 from stxm_live.beam import (
     CLIPPED_SHARE,
     clipped_share,
@@ -24,6 +24,7 @@ from stxm_live.references import listed_ev
 from stxm_live.scan import StackScan
 from stxm_live.shift_files import shifts_at
 from stxm_live.stack import Frame, Stack
+from stxm_live.threads import in_threads
 
 MIN_LEVEL = 0.03
 """An image with fewer counts, relative to the median of the stack's images, had no beam."""

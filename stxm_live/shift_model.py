@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import in_threads, spline_coefficients, spline_moved
+from stxm_live.alignment import spline_coefficients, spline_moved
+from stxm_live.threads import in_threads
 
 SMOOTHING_PX = 1.0
 """Standard deviation of the Gaussian on log images: noise between the pixels must not be fitted."""

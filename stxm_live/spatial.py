@@ -7,8 +7,8 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.alignment import in_threads
 from stxm_live.hypotheses import Assignment, Hypotheses, assignment
+from stxm_live.threads import in_threads
 
 STRENGTH = 0.55
 """Log-odds that one certain neighbour gives its phase, where the spectra say something."""
