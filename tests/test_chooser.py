@@ -12,6 +12,7 @@ from run_engines import a_run_engine
 from stxm_live.chooser import RegionChooser, box_region
 from stxm_live.plans import wait_for_region
 from stxm_live.region import Region
+from stxm_live.regions import Absorber, DoseMap
 
 FIRST = Region((2.2, 2.8), (-1.2, -1.8), nx=31, ny=31, dwell_ms=2.0, criterion="doubt")
 SECOND = replace(FIRST, x_extent_um=(2.8, 3.4))
@@ -428,3 +429,75 @@ def test_by_itself_it_suggests_where_labels_are_doubtful_and_nothing_was_scanned
         until(lambda: chooser.is_ready)
         assert first not in chooser.suggestions
         assert chooser.suggestions
+
+
+def doses(*, per_stack_mgy=10.0):
+    """A dose map in which a scan like that of the maps, pixel by pixel, costs so much."""
+    one = Absorber(3.165, 100, photons_per_count=1.0).absorbed_mgy(maps()).max()
+    return DoseMap(Absorber(3.165, 100, photons_per_count=per_stack_mgy / float(one)))
+
+
+ALIKE = Region((2.6, 2.98), (-1.5, -1.7), nx=20, ny=11, dwell_ms=1.0)
+"""In the particle, with step and dwell of the maps: 10 MGy more."""
+
+
+@pytest.fixture
+def capped():
+    with RegionChooser(
+        suggest=lambda maps, scanned: [FIRST, ALIKE], dose=doses(), max_dose_mgy=25.0
+    ) as it:
+        yield it
+
+
+def test_a_region_above_the_ceiling_of_dose_is_neither_suggested_nor_taken(capped):
+    show(capped, maps(dwell_ms=1.0))
+    assert capped.suggestions == [ALIKE]  # FIRST has twice the dwell in its fourfold pixels
+    assert capped.choose(ALIKE) == ALIKE
+    with pytest.raises(
+        ValueError, match=r"bring the dose to 3\d.* MGy .so far .*ceiling of 25 MGy"
+    ):
+        capped.choose(replace(ALIKE, dwell_ms=2.5))
+    assert "above the ceiling" in capped.refused
+    assert capped.latest() == ALIKE
+
+
+def test_if_every_suggestion_is_above_the_ceiling_the_reason_is_said():
+    with RegionChooser(
+        suggest=lambda maps, scanned: [FIRST], dose=doses(), max_dose_mgy=25.0
+    ) as chooser:
+        show(chooser, maps(dwell_ms=1.0))
+        assert chooser.suggestions == []
+        assert "above the ceiling of 25 MGy" in chooser.no_suggestions
+
+
+def test_where_no_dose_is_known_nothing_is_taken(capped):
+    with pytest.raises(ValueError, match="without maps the dose of a region is not known"):
+        capped.choose(ALIKE)
+    show(capped, maps())
+    with pytest.raises(ValueError, match="3f2a91bc region 1 does not say its dwell"):
+        capped.choose(ALIKE)
+    show(capped, maps(dwell_ms=1.0))
+    with pytest.raises(ValueError, match="reaches beyond run 3f2a91bc region 1 in x"):
+        capped.choose(replace(ALIKE, x_extent_um=(3.4, 3.78)))
+
+
+def test_a_choice_that_a_later_scan_has_brought_above_the_ceiling_is_not_handed_out(capped):
+    overview = maps(dwell_ms=1.0)
+    with capped.exploring(overview):
+        capped.choose(ALIKE)
+        capped.on_maps(maps(run="zoom", dwell_ms=1.0))
+        assert capped.claim() is None
+        assert "above the ceiling" in capped.refused
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_dose_mgy": 25.0}, "needs dose=DoseMap"),
+        ({"max_dose_mgy": 0.0, "dose": doses()}, "max_dose_mgy is 0; it must be"),
+        ({"max_dose_mgy": float("nan"), "dose": doses()}, "max_dose_mgy is nan"),
+    ],
+)
+def test_a_ceiling_that_cannot_hold_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        RegionChooser(**options)

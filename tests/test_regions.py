@@ -380,6 +380,26 @@ def test_the_expected_dose_grows_with_photons_and_with_smaller_pixels():
     assert doses.expected_mgy(maps, region, photons=3.0) == pytest.approx(12 * here, rel=0.02)
 
 
+def test_the_highest_dose_is_what_a_pixel_had_and_what_the_scan_adds():
+    maps = thin_maps()
+    doses = DoseMap(Absorber(2.0, NM_OF_REFERENCE, 1.0))
+    region = Region((2.705, 2.895), (-1.505, -1.695), nx=20, ny=20)  # 10 x 10 pixels of the map
+    before = doses.absorber.absorbed_mgy(maps)[25:35, 35:45]
+    assert doses.highest_mgy(maps, region, photons=3.0) == pytest.approx(12 * before.max())
+    doses.add(maps)
+    assert doses.highest_mgy(maps, region, photons=3.0) == pytest.approx(13 * before.max())
+    doses.clear()
+    assert doses.highest_mgy(maps, region) == pytest.approx(4 * before.max())
+    less_than_a_pixel = Region((2.801, 2.804), (-1.601, -1.604), nx=2, ny=2)
+    assert doses.highest_mgy(maps, less_than_a_pixel) > 0
+
+
+def test_beyond_the_maps_no_dose_is_known():
+    doses = DoseMap(Absorber(2.0, NM_OF_REFERENCE, 1.0))
+    with pytest.raises(ValueError, match="reaches beyond run 3f2a91bc region 1 in y, where its"):
+        doses.highest_mgy(thin_maps(), Region((2.2, 2.4), (-1.2, -0.9), nx=9, ny=9))
+
+
 @pytest.mark.parametrize("wrong", [{"density_g_cm3": 0.0}, {"reference_nm": -1.0}])
 def test_an_absorber_without_substance_is_refused(wrong):
     values = {"density_g_cm3": 2.0, "reference_nm": 100.0, "photons_per_count": 1.0} | wrong

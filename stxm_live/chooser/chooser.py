@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from stxm_live.chooser.boxes import MOST_PIXELS, LimitsUm, box_region, check_region
+from stxm_live.chooser.ceiling import ceiling_of
 from stxm_live.chooser.suggesting import Suggest, Suggesting, suggester
 from stxm_live.cube import CubeView
 from stxm_live.live import LivePhaseMapper
 from stxm_live.phase_maps import PhaseMaps
 from stxm_live.region import Region
+from stxm_live.regions import DoseMap
 from stxm_live.scan import StackScan
 from stxm_live.stack import StackKey
 
@@ -49,6 +51,12 @@ class RegionChooser:
         asks the axes all the same before it moves.
     most_pixels : int
         A choice with more is refused at once: so is one in the wrong unit.
+    dose : DoseMap, optional
+        Of the sample: the chooser adds all maps it is given, and suggestions say their dose.
+    max_dose_mgy : float, optional
+        Needs ``dose``. The most that any pixel may have absorbed, earlier scans included: a region
+        that would exceed it, or whose dose is not known, is not suggested and refused. Asked
+        again when a plan claims it.
     **options
         Of `suggest_regions`: ``criterion``, ``step_um``, ``dwell_ms`` and others.
 
@@ -80,8 +88,12 @@ class RegionChooser:
         size_um: tuple[float, float] | None = None,
         limits_um: LimitsUm | None = None,
         most_pixels: int = MOST_PIXELS,
+        dose: DoseMap | None = None,
+        max_dose_mgy: float | None = None,
         **options: Any,
     ) -> None:
+        self._dose = dose
+        self._ceiling = ceiling_of(dose, max_dose_mgy)
         self.limits_um = limits_um
         self.most_pixels = most_pixels
         self.question = ""
@@ -93,12 +105,14 @@ class RegionChooser:
         self._scan: StackScan | None = None
         self._scanned: tuple[Region, ...] = ()
         self._is_exploring = False
-        self._suggesting = Suggesting(
-            suggest or suggester(n_suggestions, size_um=size_um, limits_um=limits_um, **options)
+        suggest = suggest or suggester(
+            n_suggestions, size_um=size_um, limits_um=limits_um, dose=dose, **options
         )
+        self._suggesting = Suggesting(self._ceiling.within(suggest) if self._ceiling else suggest)
         if live is not None:
             live.add_sink(on_cube=self.on_cube, on_maps=self.on_maps)
             made = live.results()
+            self._count(made)
             with self._lock:
                 if made and self.stack is None:
                     self._follow(made[-1])
@@ -155,13 +169,14 @@ class RegionChooser:
         Raises
         ------
         ValueError
-            If it has no size, is beyond the limits, has too many pixels or was chosen on an
-            earlier stack; `refused` says the same.
+            If it has no size, is beyond the limits, has too many pixels, would exceed the dose or
+            was chosen on an earlier stack; `refused` says the same.
         """
         with self._lock:
             try:
                 self._check_stack(stack)
                 check_region(region, self.limits_um, self.most_pixels)
+                self._check_dose(region)
             except ValueError as error:
                 self.refuse(str(error))
                 raise
@@ -226,10 +241,20 @@ class RegionChooser:
             self._choice = None
 
     def claim(self) -> Region | None:
-        """As `latest`, and the choice is no longer there: for the plan that scans it."""
+        """As `latest`, and the choice is no longer there: for the plan that scans it.
+
+        None, and `refused` says why, if meanwhile it would exceed the dose.
+        """
         with self._lock:
             choice, self._choice = self._choice, None
-            return None if choice is None else choice.region
+            if choice is None:
+                return None
+            try:
+                self._check_dose(choice.region)
+            except ValueError as error:
+                self.refuse(str(error))
+                return None
+            return choice.region
 
     def refuse(self, message: str) -> None:
         """Tell whoever chose that it cannot be scanned, and why: in `refused` and in the log."""
@@ -238,6 +263,7 @@ class RegionChooser:
 
     def on_maps(self, maps: PhaseMaps) -> None:
         """Take new maps: a sink of the mapper. While a plan explores only its overview's."""
+        self._count([maps])
         with self._lock:
             if self._is_exploring and maps.key != self.stack:
                 return
@@ -262,6 +288,7 @@ class RegionChooser:
     @contextmanager
     def exploring(self, maps: PhaseMaps) -> Iterator[None]:
         """For a plan: keep to these maps, of the overview, until it ends."""
+        self._count([maps])
         with self._lock:
             self._follow(maps)
             self._is_exploring = True
@@ -319,6 +346,15 @@ class RegionChooser:
                 f"chosen on the maps of {stack}, and the present ones are of "
                 f"{self.stack or 'no stack'}; look at those and choose again"
             )
+
+    def _count(self, results: Iterable[PhaseMaps]) -> None:
+        if self._dose is not None:
+            for maps in results:
+                self._dose.add(maps)
+
+    def _check_dose(self, region: Region) -> None:
+        if self._ceiling is not None:
+            self._ceiling.check(region, self._maps)
 
     def _default_step_um(self) -> tuple[float, float]:
         """That of the best suggestion, else half of the maps', or of the scan they will be of."""

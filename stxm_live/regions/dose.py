@@ -15,6 +15,9 @@ from stxm_live.stack import StackKey
 _MGY_PER_EV_CM2_PER_UM2_G = 1.602176634e-19 * 1e8 * 1e3 * 1e-6
 """Joules in an eV, um2 in a cm2, g in a kg, MGy in a Gy."""
 
+_ROUNDING_PX = 1e-3
+"""Of positions, in pixels of a map."""
+
 
 @dataclass(frozen=True)
 class Absorber:
@@ -81,13 +84,17 @@ class DoseMap:
 
     Notes
     -----
-    Positions are those of the motors: after a sample has been moved in its holder, begin anew.
+    Positions are those of the motors: after a sample has been moved in its holder, `clear` it.
     Stacks that no maps were made of are not counted, nor is the dose of single images.
     """
 
     def __init__(self, absorber: Absorber) -> None:
         self.absorber = absorber
         self._stacks: dict[StackKey, tuple[Raster, NDArray[np.float32]]] = {}
+
+    def clear(self) -> None:
+        """Begin anew, with another sample."""
+        self._stacks.clear()
 
     @property
     def n_stacks(self) -> int:
@@ -138,3 +145,34 @@ class DoseMap:
         if not (dose > 0).any() or area == 0:
             return 0.0
         return float(dose[dose > 0].mean()) * photons * raster.pixel_um2 / area
+
+    def highest_mgy(self, maps: PhaseMaps, region: Region, photons: float = 1.0) -> float:
+        """The highest dose of a pixel once a region is scanned, what it had before included.
+
+        Parameters
+        ----------
+        maps, region, photons
+            As for `expected_mgy`. Every pixel of the map that the region touches counts.
+
+        Raises
+        ------
+        ValueError
+            If the region reaches beyond the maps: what lies there is not known.
+        """
+        raster = Raster.of(maps.extent_um, maps.specimen.shape)
+        scan = Raster.of((*region.x_extent_um, *region.y_extent_um), (region.ny, region.nx))
+        touched = []
+        for name, axis, side in zip("xy", raster, scan, strict=True):
+            low, high = axis.edges_px(side.footprint_um)
+            if low < -_ROUNDING_PX or high > axis.n + _ROUNDING_PX:
+                raise ValueError(
+                    f"the region reaches beyond {maps.key} in {name}, where its dose is not known; "
+                    "stay within the maps or scan an overview of the place"
+                )
+            ends = int(np.floor(low + _ROUNDING_PX)), int(np.ceil(high - _ROUNDING_PX))
+            touched.append(np.arange(max(ends[0], 0), min(ends[1], axis.n)))
+        columns, rows = touched
+        finer = raster.pixel_um2 / scan.pixel_um2 if scan.pixel_um2 else np.inf
+        added = self.absorber.absorbed_mgy(maps)[np.ix_(rows, columns)] * (photons * finer)
+        x_um, y_um = (a.first_um + k * a.step_um for a, k in zip(raster, touched, strict=True))
+        return float((added + self.at(x_um, y_um)).max())
