@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 import made_up_maps as made_up
 import numpy as np
 import pytest
+from particles import documents, image_documents, image_events, particle_scan
 from typer.testing import CliRunner
 
+from stxm_live import LivePhaseMapper, Recipe
 from stxm_live.cli import app
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
@@ -302,6 +304,145 @@ def test_the_pixel_of_another_stack_is_told_no_longer():
     assert view.pixel.text.text == INVITATION
     assert view.pixel.table.text == ""
     assert "mean of the specimen" in view.pixel.below.text
+
+
+# what may go wrong while somebody chooses
+
+
+def press(button):
+    button._trigger_event(ButtonClick(button))
+
+
+def followed(docs):
+    """A page after these documents, with the mapper and the chooser of its session."""
+    recipe = Recipe.load("nvpf").with_changes({"model": None})
+    live = LivePhaseMapper(recipe, background=False)
+    chooser, board = RegionChooser(live), Board()
+    live.add_sink(board)
+    view = View(board, chooser)
+    view.layout()
+    for name, doc in docs:
+        live(name, doc)
+    return view, live, chooser
+
+
+def test_a_box_chosen_during_a_scan_is_kept_for_the_plan_that_asks_later():
+    docs = list(image_documents())
+    view, live, chooser = followed(docs[:8])
+    with live, chooser:
+        view.tick()
+        assert "Scanning" in view.headline.text
+        view.maps.drawn.show_box(0.6, 1.2, 0.5, 1.1)
+        press(view.next.choose)
+        chosen = chooser.latest()
+        assert (chosen.x_extent_um, chosen.y_extent_um) == ((0.6, 1.2), (0.5, 1.1))
+        for name, doc in docs[8:]:
+            live(name, doc)
+        view.tick()
+        assert "complete" in view.subline.text
+        assert chooser.latest() == chosen
+        assert "Next:</b> region 1" in view.next.state.text
+
+
+def empty_field(k, shape):
+    return np.random.default_rng(k).poisson(3000, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("docs", "headline", "why"),
+    [
+        (
+            image_documents(change=lambda k, image: empty_field(k, image.shape)),
+            "no specimen in the field",
+            "no region to suggest",
+        ),
+        (
+            documents(list(image_events())[:5], particle_scan(), exit_status="abort"),
+            "energies are missing: 518.3",
+            "are incomplete",
+        ),
+    ],
+    ids=["no specimen", "incomplete"],
+)
+def test_maps_that_suggest_nothing_say_why_and_a_box_can_be_chosen_on_them(docs, headline, why):
+    view, live, chooser = followed(docs)
+    with live, chooser:
+        wait_for_suggestions(chooser)
+        view.tick()
+        assert headline in view.headline.text
+        assert why in view.next.no_more.text
+        assert not any(take.visible for take in view.next.takes)
+        view.maps.drawn.show_box(0.6, 1.2, 0.5, 1.1)
+        press(view.next.choose)
+        assert "Next:" in view.next.state.text
+        assert chooser.latest() is not None
+
+
+def test_a_mask_of_no_specimen_is_refused_in_words():
+    board = Board()
+    board.on_maps(made_up.maps())
+    view = View(board)
+    view.layout()
+    view.tick()
+    view.maps.drawn.show_box(2.0, 2.05, -1.05, -1.0)
+    view.changes._take_mask()
+    assert board.now.notice == "There is no specimen in what is drawn."
+
+
+def test_a_choice_after_the_time_for_choosing_is_kept_and_can_be_withdrawn(chooser):
+    board = Board()
+    board.on_maps(made_up.maps())
+    view = View(board, chooser)
+    view.layout()
+    chooser.question = "zoom 1 of 1"
+    view.tick()
+    assert "The plan waits" in view.next.state.text
+    chooser.question = ""  # its time is over
+    view.tick()
+    assert view.next.state.text == "<b>Nothing is chosen.</b>"
+    press(view.next.takes[0])
+    assert chooser.latest() is not None
+    chooser.claim()
+    view.tick()
+    assert view.next.state.text == "<b>Nothing is chosen.</b>"
+
+
+def test_what_is_taken_is_what_is_read_beside_the_button():
+    regions = [Region((2.2, 2.8), (-1.2, -1.8), nx=31, ny=31, name=name) for name in "ab"]
+    board = Board()
+    with RegionChooser(suggest=lambda maps, scanned: [regions[maps.revision - 1]]) as chooser:
+        view = View(board, chooser)
+        view.layout()
+        for revision in (1, 2):
+            maps = made_up.maps(revision=revision)
+            board.on_maps(maps)
+            chooser.on_maps(maps)
+            wait_for_suggestions(chooser)
+            if revision == 1:
+                view.tick()
+        assert chooser.suggestions == [regions[1]]
+        press(view.next.takes[0])
+        assert chooser.latest() == regions[0]
+
+
+def test_a_session_that_refuses_the_token_or_is_gone_is_named(chooser):
+    pytest.importorskip("zmq", reason="needs the extra stxm-live[zmq]")
+    from stxm_live.serve import ChoiceServer, RemoteChooser
+
+    board = Board()
+    board.on_maps(made_up.maps())
+    server = ChoiceServer(chooser, "127.0.0.1:0", token="four words of salt")
+    remote = RemoteChooser(server.address, token="guessed", suggesting=chooser, timeout_s=0.3)
+    view = View(board, remote)
+    view.layout()
+    view.tick()
+    assert "Not chosen:</b> a choice with a wrong token" in view.next.state.text
+    server.close()
+    press(view.next.takes[0])
+    assert "does not answer within 0.3 s" in view.next.state.text
+    assert "is there a ChoiceServer in the session that scans?" in view.next.state.text
+    assert current_scene(board.now).maps is not None
+    remote.close()
 
 
 # pictures

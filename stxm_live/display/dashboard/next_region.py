@@ -39,6 +39,7 @@ class NextRegionPanel:
         self._scene: Scene | None = None
         self._known: Any = None
         self._problem = ""
+        self._suggestions: tuple[Region, ...] = ()
         self.state = html("", "chosen", width=330, min_height=36)
         self.box = html(_DRAW, "small", width=430)
         self.step_nm = Spinner(value=None, low=0.1, step=1, width=72, placeholder="auto")
@@ -95,6 +96,7 @@ class NextRegionPanel:
         if state == self._known:
             return
         self._known = state
+        self._suggestions = suggestions
         self.state.text = self._in_words(choice)
         self.choose.disabled = not has_map
         for k in range(SHOWN):
@@ -139,8 +141,11 @@ class NextRegionPanel:
 
     def _taker(self, k: int) -> Callable[[], None]:
         def take() -> None:
+            if k > len(self._suggestions):
+                return
+            region = self._suggestions[k - 1]  # what is read beside the button, whatever is newer
             stack = None if self._scene is None else self._scene.key
-            self._try(lambda: self._chooser.take(k, stack=stack))
+            self._try(lambda: self._chooser.choose(region, stack=stack))
 
         return take
 
