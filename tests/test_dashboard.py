@@ -24,10 +24,10 @@ from stxm_live.display.dashboard import Board, dashboard, serve
 from stxm_live.display.dashboard.board import KEPT
 from stxm_live.display.dashboard.changes import pixels_inside
 from stxm_live.display.dashboard.drawing import Drawn
-from stxm_live.display.dashboard.history import Remake, maps_of
 from stxm_live.display.dashboard.images import MOST_PIXELS, for_screen, phase_image
 from stxm_live.display.dashboard.pixel import INVITATION
 from stxm_live.display.dashboard.scene import Scene, current_scene
+from stxm_live.display.dashboard.stored_maps import Remake, maps_of
 from stxm_live.display.dashboard.view import View
 from stxm_live.display.dashboard.words import headline, notes
 from stxm_live.display.palette import GROUND

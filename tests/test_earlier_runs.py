@@ -69,12 +69,12 @@ def test_without_a_way_to_map_only_runs_with_a_result_are_listed(runs):
     with pytest.raises(ValueError, match=f"no result is stored for run {runs.unmapped[:8]}"):
         history.maps(runs.unmapped)
     with pytest.raises(ValueError, match="no images with them"):
-        history.maps(runs.mapped).redo({})
+        history.maps(runs.mapped)[0].redo({})
     history.close()
 
 
 def test_a_stored_result_is_changed_as_the_maps_of_its_raw_run_are(history, runs):
-    stored = history.maps(runs.mapped)
+    (stored,) = history.maps(runs.mapped)
     assert stored.identical(runs.maps)
     changes = {"energy_offset_ev": 0.3, "exclude_energies_ev": [524.0]}
     again = stored.redo(changes)
@@ -83,9 +83,16 @@ def test_a_stored_result_is_changed_as_the_maps_of_its_raw_run_are(history, runs
 
 
 def test_a_result_whose_images_are_gone_is_shown_and_it_is_said_why_it_stays_as_it_is(history):
-    stored = history.maps("gone-with-the-disk")
+    (stored,) = history.maps("gone-with-the-disk")
     with pytest.raises(ValueError, match="not the images of run gone-wit; it can be compared"):
         stored.redo({})
+
+
+def test_every_region_of_a_run_is_opened(history, runs):
+    left, right = history.maps(runs.regions)
+    assert [maps.key.region for maps in (left, right)] == ["left", "right"]
+    # the right one is the left one upside down
+    assert (left.final_index == right.final_index[::-1]).mean() > 0.95
 
 
 @pytest.fixture(scope="module")

@@ -125,8 +125,11 @@ class ComparePanel:
 
         def load() -> None:
             for uid in chosen:
-                maps = history.maps(uid)
-                self._board.add(maps, "stored", words.get(uid, uid[:8]), maps)
+                stacks = history.maps(uid)
+                for maps in stacks:
+                    which = f", {maps.key.region} {maps.key.polarization}".rstrip()
+                    title = words.get(uid, uid[:8]) + (which if len(stacks) > 1 else "")
+                    self._board.add(maps, "stored", title, maps)
 
         self._board.do(load, "opening an earlier run")
 

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
-from stxm_live.phase_maps import PRODUCTS, PhaseMaps, Quality
+from stxm_live.display.dashboard.stored_maps import Remake, maps_of
+from stxm_live.frames.announced import announced
+from stxm_live.phase_maps import PhaseMaps
 from stxm_live.recipe import Recipe
-from stxm_live.stack import StackKey
 
 if TYPE_CHECKING:
     import databroker
-    import xarray
 
 MOST_RUNS = 40
-
-_NUMBERS = (
-    *("dwell_ms", "dispersion"),
-    *("energy_offset_ev", "energy_offset_std_ev", "energy_width_ev", "energy_width_std_ev"),
-)
 
 
 class History(Protocol):
@@ -36,8 +28,8 @@ class History(Protocol):
         """Uid and a line in words of each run with a result, the latest first."""
         ...
 
-    def maps(self, uid: str) -> PhaseMaps:
-        """The result of a run."""
+    def maps(self, uid: str) -> Sequence[PhaseMaps]:
+        """The results of a run, one for each stack."""
         ...
 
 
@@ -73,7 +65,7 @@ class CatalogHistory:
         self._lock = threading.Lock()
 
     def runs(self) -> list[tuple[str, str]]:
-        """Uid and a line in words of each stack, the latest first."""
+        """Uid and a line in words of each run, the latest first."""
         from stxm_live.catalog import list_runs
 
         with self._lock:
@@ -91,18 +83,35 @@ class CatalogHistory:
             )
         return lines
 
-    def maps(self, uid: str) -> PhaseMaps:
-        """The result stored of a run; made anew where there is none and one knows how."""
-        from stxm_live.catalog import load_maps
+    def maps(self, uid: str) -> list[PhaseMaps]:
+        """What is stored of each stack of a run; made anew if there is nothing and one knows how.
 
+        Raises
+        ------
+        ValueError
+            If there is neither.
+        """
+        found, problems = [], []
         with self._lock:
             broker = self._opened()
-            try:
-                stored = maps_of(load_maps(broker, uid))
-            except KeyError as error:
-                if self._map_run is None or self._recipe is None:
-                    raise ValueError(str(error.args[0])) from error
-                return self._map_run(broker[uid], self._recipe)
+            for which in _stacks_of(broker, uid):
+                try:
+                    found.append(self._of_stack(broker, uid, which))
+                except ValueError as error:
+                    problems.append(error)
+        if not found:
+            raise problems[0]
+        return found
+
+    def _of_stack(self, broker: databroker.Broker, uid: str, which: Mapping[str, str]) -> PhaseMaps:
+        from stxm_live.catalog import load_maps
+
+        try:
+            stored = maps_of(load_maps(broker, uid, **which))
+        except KeyError as error:
+            if self._map_run is None or self._recipe is None:
+                raise ValueError(str(error.args[0])) from error
+            return self._map_run(broker[uid], self._recipe, **which)
         if self._map_run is None:
             return stored
         return replace(stored, remake=Remake(stored, partial(self._from_raw, stored)))
@@ -144,63 +153,11 @@ class CatalogHistory:
         return self._broker
 
 
-class Remake:
-    """What `PhaseMaps.redo` calls for a stored result: its raw runs are mapped the first time.
-
-    Parameters
-    ----------
-    stored : PhaseMaps
-    from_raw : callable
-        The same result with its images.
-    """
-
-    def __init__(self, stored: PhaseMaps, from_raw: Callable[[], PhaseMaps]) -> None:
-        self._stored, self._from_raw = stored, from_raw
-        self._mapped: PhaseMaps | None = None
-
-    def __call__(self, changes: Mapping[str, Any]) -> PhaseMaps:
-        """Maps of the raw runs with changes."""
-        if self._mapped is None:
-            self._mapped = self._from_raw()
-        made = self._mapped.redo(changes)
-        differing = [n for n in self._mapped.differences(self._stored) if n in PRODUCTS]
-        if not differing:
-            return made
-        note = (
-            f"mapped again without changes, this run differs from its stored result in "
-            f"{', '.join(differing)}: not all that is new comes from the changes"
-        )
-        return replace(made, warnings=(note, *made.warnings))
-
-
-def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
-    """A stored result as `PhaseMaps`; it shows all, and has no images to be made again from."""
-    attributes = dataset.attrs
-    provenance = json.loads(attributes["provenance"])
-    x, y = dataset["x"].values, dataset["y"].values
-    verdict, _, rest = str(attributes["quality"]).partition(": ")
-    cause, _, rest = rest.partition("; ")
-    consequence, _, action = rest.partition(". ")
-    products: dict[str, Any] = {
-        name: np.array(dataset[name].values) for name in PRODUCTS if name in dataset
-    }
-    numbers: dict[str, Any] = {n: float(attributes[n]) for n in _NUMBERS if n in attributes}
-    return PhaseMaps(
-        key=StackKey(
-            tuple(attributes["run_uids"]),
-            str(attributes["region"]),
-            str(attributes["polarization"]),
-        ),
-        status=attributes["status"],
-        revision=int(attributes["revision"]),
-        phase_names=tuple(map(str, dataset["phase"].values)),
-        energies_ev=tuple(map(float, dataset["energy_ev"].values)),
-        extent_um=(float(x[0]), float(x[-1]), float(y[0]), float(y[-1])),
-        quality=Quality(verdict, cause, consequence, action),  # type: ignore[arg-type]
-        synthetic_references=bool(attributes["synthetic_references"]),
-        colors=(provenance.get("recipe_values") or {}).get("colors") or {},
-        warnings=tuple(map(str, attributes["warnings"])),
-        provenance=provenance,
-        **products,
-        **numbers,
-    )
+def _stacks_of(broker: databroker.Broker, uid: str) -> list[dict[str, str]]:
+    """Region and polarization of every stack of a run; of a single one nothing need be said."""
+    if uid not in broker.v2:
+        return [{}]
+    scans = [stack.scan for stack in announced(broker.v2[uid].metadata["start"]).stacks]
+    if len(scans) == 1:
+        return [{}]
+    return [{"region": scan.region, "polarization": scan.polarization} for scan in scans]
