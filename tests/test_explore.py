@@ -349,7 +349,11 @@ def test_a_choice_for_an_earlier_sample_is_not_scanned_in_the_next_exploration(s
     session.engine(session.plan(n_zooms=0))
     until(lambda: session.chooser.is_ready)
     session.chooser.take(2)
-    session.engine(session.plan(n_zooms=1, choice_timeout_s=0.2))
+    with RegionChooser(session.live, suggest=lambda maps, scanned: THIRDS) as late:
+        assert late.stack == session.chooser.stack
+        # while the next sample is scanned, long before its maps
+        session.at_exposure(8, lambda: until(lambda: not session.chooser.suggestions))
+        session.engine(session.plan(n_zooms=1, choice_timeout_s=0.2))
     assert len(session.starts) == 2
     assert "is void: run" in session.chooser.refused
 
