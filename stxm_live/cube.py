@@ -131,17 +131,21 @@ class ODCube:
         references = self.recipe.corrected_references
         so_far = [self.energies_ev[k] for k in places]
         pairs = references.inseparable_pairs(so_far, self.recipe.ambiguity_threshold)
-        index, is_ambiguous = (None, None) if pairs else self._provisional(registered)
-        od = self._on_axis(registered.od, rows, places)
+        whole = specimen & np.isfinite(registered.od).all(axis=0)
+        spectra = registered.od[:, whole]
+        index, is_ambiguous = (
+            (None, None) if pairs else self._provisional(registered, whole, spectra)
+        )
+        mean_od, mean_counts = _means(spectra), _means(registered.intensity[:, whole])
         return CubeView(
             key=stack.key,
             scan=self.scan,
             energies_ev=self.energies_ev,
             measured=np.isin(np.arange(len(self.energies_ev)), places),
             latest=self.energies_ev.index(latest.announced_ev),
-            od=od,
+            od=self._on_axis(registered.od, rows, places),
             specimen=specimen.copy(),
-            mean_spectrum=_mean_inside(od, specimen),
+            mean_spectrum=self._on_axis(mean_od, rows, places),
             reference_od=self._reference_od.copy(),
             phase_names=references.phase_names,
             colors=dict(self.recipe.colors),
@@ -152,7 +156,7 @@ class ODCube:
             shifts_px=self._on_axis(registered.shifts_px, rows, places),
             i0=self._on_axis(registered.i0, rows, places),
             i0_std=self._on_axis(registered.i0_std, rows, places),
-            mean_counts=self._on_axis(_mean_inside(registered.intensity, specimen), rows, places),
+            mean_counts=self._on_axis(mean_counts, rows, places),
             progress=progress,
         )
 
@@ -165,12 +169,13 @@ class ODCube:
         return out
 
     def _provisional(
-        self, registered: RegisteredStack
+        self, registered: RegisteredStack, whole: NDArray[np.bool_], spectra: NDArray[np.float32]
     ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
         """Phase of the largest coefficient so far, -1 beside the specimen; where it is close."""
-        mapped = registered.field.specimen & registered.valid
+        varies = registered.valid[whole]
+        mapped = whole & registered.valid
         references = self.recipe.corrected_references.at(registered.energies_ev)
-        best = best_two(pearson(registered.od[:, mapped], references))
+        best = best_two(pearson(spectra if varies.all() else spectra[:, varies], references))
         index = np.full(mapped.shape, -1, dtype=np.int8)
         index[mapped] = best.first_index
         close = np.zeros(mapped.shape, dtype=bool)
@@ -178,10 +183,8 @@ class ODCube:
         return index, close
 
 
-def _mean_inside(cube: NDArray[np.float32], specimen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean of the specimen's pixels in each image; NaN where there is no value."""
-    inside = cube[:, specimen]
-    known = np.isfinite(inside)
-    total = np.where(known, inside, 0).sum(axis=1, dtype=np.float64)
-    count = known.sum(axis=1)
-    return np.asarray(np.divide(total, count, out=np.full(len(cube), np.nan), where=count > 0))
+def _means(inside: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean of each row (n_images, n_pixels); NaN where there are no pixels."""
+    if inside.shape[1] == 0:
+        return np.full(len(inside), np.nan)
+    return np.asarray(inside.mean(axis=1, dtype=np.float64))

@@ -111,7 +111,7 @@ class LiveFigure:
         canvas.draw()
         return np.asarray(canvas.buffer_rgba()).copy()
 
-    def show(self, interval_ms: int = 100) -> None:
+    def show(self, interval_ms: int = 50) -> None:
         """Open a window that follows the scan; call it in the main thread.
 
         It is drawn on that thread only, from the newest snapshot. It may be closed at any time;
