@@ -541,6 +541,9 @@ def test_watch_takes_either_a_stream_or_runs():
     done = CliRunner().invoke(app, ["watch", "--zmq", "127.0.0.1:5578", "3f2a91"])
     assert done.exit_code == 1
     assert "leave the runs out" in done.stderr
+    done = CliRunner().invoke(app, ["watch", "-1", "--choices", "127.0.0.1:5580"])
+    assert done.exit_code == 1
+    assert "--choices goes with --zmq" in done.stderr
 
 
 def test_the_page_is_there_as_a_panel_object_too():

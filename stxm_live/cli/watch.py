@@ -67,6 +67,10 @@ def watch(
     """
     from stxm_live.catalog import default_folder
 
+    if zmq is None and choices is not None:
+        raise ValueError("--choices goes with --zmq: no plan asks where a finished run is shown")
+    if zmq is not None and runs:
+        raise ValueError("with --zmq the scan under way is shown; leave the runs out")
     let_the_scan_go_first()
     settings = parse_settings(changes)
     page: dict[str, Any] = {
@@ -77,8 +81,6 @@ def watch(
     if zmq is None:
         _watch_finished(runs or ["-1"], catalog, recipe, settings, roots or [], page)
         return
-    if runs:
-        raise ValueError("with --zmq the scan under way is shown; leave the runs out")
     folder = (catalog or default_folder()).expanduser().absolute()
     asked = None if choices is None else (choices, choices_token)
     chosen = Recipe.load(recipe or "nvpf").with_changes(settings)
