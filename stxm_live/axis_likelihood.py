@@ -116,7 +116,7 @@ class AxisLikelihood:
         weight = np.exp(log_likelihood - largest)
         frequencies = self.frequencies
         for _ in range(rounds):
-            frequencies = frequencies * (weight / (frequencies @ weight)).mean(axis=1)
+            frequencies = frequencies * (weight @ (1 / (frequencies @ weight))) / weight.shape[1]
         return frequencies, float((largest + np.log(frequencies @ weight)).sum())
 
     def flat_value(self, offset_ev: float, width_ev: float) -> float:
