@@ -245,6 +245,7 @@ def test_a_lost_connection_is_told_and_the_page_comes_back_with_the_dashboard(br
 
 def test_a_choice_made_in_one_browser_is_seen_and_withdrawn_in_another(scanned, browser):
     first, _, _, chooser, served = scanned
+    first.page.get_by_text("Next region", exact=True).click()
     other = Opened(browser, served.url)
     other.says("suggestion", "labels put right")
     other.press("Take 2")
