@@ -25,6 +25,7 @@ from stxm_live.display.dashboard.board import KEPT
 from stxm_live.display.dashboard.changes import pixels_inside
 from stxm_live.display.dashboard.drawing import Drawn
 from stxm_live.display.dashboard.images import MOST_PIXELS, for_screen, phase_image
+from stxm_live.display.dashboard.layers import DOUBT_LAYERS, doubt_layer
 from stxm_live.display.dashboard.pixel import INVITATION
 from stxm_live.display.dashboard.scene import Scene, current_scene
 from stxm_live.display.dashboard.stored_maps import Remake, maps_of
@@ -371,6 +372,9 @@ def test_maps_that_suggest_nothing_say_why_and_a_box_can_be_chosen_on_them(docs,
         view.tick()
         assert headline in view.headline.text
         assert why in view.next.no_more.text
+        for layer, _ in DOUBT_LAYERS:
+            assert "nan" not in doubt_layer(view.scene, layer, (0, 1)).legend
+            assert "nan" not in doubt_layer(view.scene, layer, (0, 1)).meaning
         assert not any(take.visible for take in view.next.takes)
         view.maps.drawn.show_box(0.6, 1.2, 0.5, 1.1)
         press(view.next.choose)

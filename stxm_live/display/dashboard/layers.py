@@ -47,6 +47,8 @@ DOUBT_LAYERS = (
 )
 """Name and words of each map one can choose."""
 
+_NOTHING = "no specimen with a valid spectrum"
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -132,24 +134,26 @@ def _difference(scene: Scene, first: int, second: int) -> Layer:
 
 
 def _ambiguity(maps: PhaseMaps) -> Layer:
-    counted = max(1, int((maps.specimen & maps.valid).sum()))
-    entries = [(SPECIMEN, "clear"), (AMBIGUOUS, f"ambiguous {100 * maps.ambiguous_share:.1f} %")]
+    counted = int((maps.specimen & maps.valid).sum())
+    share = f" {100 * maps.ambiguous_share:.1f} %" if counted else ""
+    entries = [(SPECIMEN, "clear"), (AMBIGUOUS, f"ambiguous{share}")]
     if maps.unidentified.any():
-        share = 100 * maps.unidentified.sum() / counted
-        entries.append((UNIDENTIFIED, f"no reference fits {share:.1f} %"))
+        unfit = 100 * maps.unidentified.sum() / max(1, counted)
+        entries.append((UNIDENTIFIED, f"no reference fits {unfit:.1f} %"))
     n_invalid = int((maps.specimen & ~maps.valid).sum())
     if n_invalid:
         entries.append((INVALID, f"no valid spectrum: {n_invalid} pixels"))
     meaning = "the two best correlations are too close to tell apart"
-    return Layer(ambiguity_image(maps), swatches(entries), meaning)
+    return Layer(ambiguity_image(maps), swatches(entries), meaning if counted else _NOTHING)
 
 
 def _values(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, float, str]:
     """Numbers of a layer, the one shown brightest, and what they are."""
     if name == "wrong_probability":
         wrong = maps.wrong_probability
-        mean = float(np.nanmean(wrong)) if wrong is not None and np.isfinite(wrong).any() else 0.0
-        return wrong, 0.5, f"{100 * mean:.1f} % of the specimen expected wrong"
+        if wrong is None or not np.isfinite(wrong).any():
+            return wrong, 0.5, _NOTHING
+        return wrong, 0.5, f"{100 * float(np.nanmean(wrong)):.1f} % of the specimen expected wrong"
     if name == "counts":
         return maps.counts, _top(maps.counts), "mean counts per pixel and energy"
     return maps.reliability, _top(maps.reliability), "R = 100 (Q1 − Q2), lead of the best phase"
