@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -174,13 +175,15 @@ class _Steps:
         resolution = correction = None
         if not registered.missing_ev:
             model = source.model_for(recipe)
-            resolution = resolve_spectra(
-                spectra, registered, mapped, recipe, model, quick=source.quick
-            )
-            products |= resolution.products
-            if recipe.energy_fit and not source.quick:
-                correction = correct(spectra, registered, mapped, recipe)
-                products |= correction.products
+            with ThreadPoolExecutor(1) as beside:  # neither needs the other
+                fit = recipe.energy_fit and not source.quick
+                found = beside.submit(correct, spectra, registered, mapped, recipe) if fit else None
+                resolution = resolve_spectra(
+                    spectra, registered, mapped, recipe, model, quick=source.quick
+                )
+            correction = None if found is None else found.result()
+        for more in (resolution, correction):
+            products |= {} if more is None else more.products
         return cls(registered, recipe, mapped, spectra, products, resolution, correction)
 
     def maps(self, revision: int, remake: Callable[[Mapping[str, Any]], PhaseMaps]) -> PhaseMaps:
