@@ -69,14 +69,20 @@ def scan_rows(
         shown.append(Scan(recipe, cube, image_s, with_window=True).run())
         plain.append(Scan(recipe, cube, image_s, with_window=False).run())
     shown, plain = shown[1:], plain[1:]
+    first = [s for scan in shown for s in scan.first_s]
     images = [s for scan in shown for s in scan.image_s]
     analysed = [s for scan in plain for s in scan.image_s]
     yield (
         "new image visible after its event: median, worst",
-        f"{median(images):.2f}, {max(images):.2f} s",
-        f"analysed, not drawn: {median(analysed):.2f}, {max(analysed):.2f} s; "
-        f"{sum(scan.n_skipped for scan in shown)} skipped, newer ones were there",
+        f"{median(first):.2f}, {max(first):.2f} s",
+        f"analysed, not drawn: {median(analysed):.2f}, {max(analysed):.2f} s",
         "<= 0.5 s",
+    )
+    yield (
+        "all panels: median, worst",
+        f"{median(images):.2f}, {max(images):.2f} s",
+        f"{sum(scan.n_skipped for scan in shown)} skipped, newer ones were there",
+        "",
     )
     for name, k, target in (("maps", 0, "<= 1.2 s"), ("refined maps", 1, "<= 4 s")):
         yield (
@@ -111,12 +117,14 @@ class Scan:
     ) -> None:
         self.recipe, self.cube, self.pace_s = recipe, cube, image_s
         self.with_window = with_window
+        self.first_s: list[float] = []
         self.image_s: list[float] = []
         self.n_skipped = 0
         self.maps_s: list[float] = []
         self.draw_s: list[tuple[float, float]] = []
         self.per_image_s = float("nan")
         self._event_s: list[float] = []
+        self._alone_s: dict[int, float] = {}
         self._newest = -1
         self._done = threading.Event()
 
@@ -168,8 +176,14 @@ class Scan:
     def _watch(self, figure: Any) -> None:
         """See when the window has drawn a scene, and how long that took."""
         window, canvas = figure._window, figure._window.figure.canvas
-        build, draw = window._draw, canvas.draw
+        first, build, draw = window._draw_image_first, window._draw, canvas.draw
         spent = {"build": 0.0}
+
+        def timed_first(scene: Any) -> None:
+            first(scene)
+            latest = getattr(scene.shown, "latest", None)
+            if window._image is not None and window._image.shown == latest:
+                self._alone_s[latest] = time.perf_counter() - self._event_s[latest]
 
         def timed_build(scene: Any) -> None:
             start = time.thread_time()
@@ -187,6 +201,7 @@ class Scan:
             self._seen(getattr(shown, "latest", None), getattr(shown, "revision", None))
 
         window._draw, canvas.draw = timed_build, timed_draw
+        window._draw_image_first = timed_first
 
     def _seen(self, latest: int | None, revision: int | None) -> None:
         """An image or a result is there; each counts once."""
@@ -194,6 +209,7 @@ class Scan:
         # the last image is told when its maps are made: it is not waited for
         if latest is not None and self._newest < latest < len(self.cube) - 1:
             self.image_s.append(now_s - self._event_s[latest])
+            self.first_s.append(self._alone_s.get(latest, self.image_s[-1]))
             self.n_skipped += latest - self._newest - 1
             self._newest = latest
         if revision is not None and revision == len(self.maps_s) + 1:

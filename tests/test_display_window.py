@@ -92,6 +92,42 @@ def test_a_window_shows_the_newest_snapshot_when_its_timer_rings(live, ring):
     assert title(live) == "Optical density at 517.50 eV"
 
 
+def test_a_new_image_is_drawn_before_the_other_panels(live, ring, monkeypatch):
+    canvas, blitted = live._window.figure.canvas, []
+
+    def blit(box):
+        blitted.append((np.asarray(canvas.buffer_rgba()).copy(), box))
+
+    monkeypatch.setattr(canvas, "blit", blit)
+    live.on_cube(made_up.view(4))
+    ring()
+    canvas.draw()
+    before = pixels(live._window.figure)
+    assert not blitted  # all of the first scene is new
+    live._window._rests_until_s = 0.0
+    live.on_cube(made_up.view(5))
+    ring()
+    ((alone, box),) = blitted
+    after = pixels(live._window.figure)
+    top, bottom = (round(len(after) - y) for y in (box.y1, box.y0))
+    panel = (slice(top, bottom), slice(0, round(box.x1)))
+    assert (before[panel] != after[panel]).any()
+    np.testing.assert_array_equal(alone[panel], after[panel])
+    alone[panel] = before[panel]
+    np.testing.assert_array_equal(alone, before)  # nothing else was touched
+
+
+def test_an_image_that_was_chosen_stays_while_others_come(live, ring, monkeypatch):
+    live.on_cube(made_up.view(4))
+    ring()
+    slide_to(live, 1)
+    monkeypatch.setattr(live._window.figure.canvas, "blit", lambda box: pytest.fail("drawn"))
+    live._window._rests_until_s = 0.0
+    live.on_cube(made_up.view(5))
+    ring()
+    assert title(live) == "Optical density at 513.20 eV"
+
+
 def test_the_slider_shows_an_earlier_image_and_follow_the_newest_again(live, ring):
     live.on_cube(made_up.view(4))
     ring()

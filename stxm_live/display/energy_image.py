@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.display.live_layout import panel_box
 from stxm_live.display.palette import AMBIGUOUS
 from stxm_live.display.panels import draw_od_image, grey_range, missing_in_words, od_title
 from stxm_live.display.raster import Extent, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from stxm_live.cube import CubeView
 
 
 class EnergyImage:
@@ -51,7 +54,7 @@ class EnergyImage:
         self.measured = measured
         self.followed = self.shown = followed
         self.ax = ax
-        self._od = od
+        self._od, self._extent_um = od, extent_um
         self._image = draw_od_image(
             ax, od[followed], extent_um, energies_ev[followed], bar_label=""
         )
@@ -70,8 +73,43 @@ class EnergyImage:
     def show(self, energy_ev: float | None) -> None:
         """Show the measured energy nearest to this one; None: the followed one."""
         k = self.nearest(energy_ev)
-        if k == self.shown:
-            return
+        if k != self.shown:
+            self._show(k)
+
+    def follow(self, view: CubeView) -> bool:
+        """Show the newest image of a cube that has grown; whether it is the same one's."""
+        extent = view.scan.extent_um
+        if (view.energies_ev, view.od.shape, extent) != (
+            self.energies_ev,
+            self._od.shape,
+            self._extent_um,
+        ):
+            return False
+        self._od, self.measured, self.followed = view.od, view.measured, view.latest
+        self._show(view.latest)
+        return True
+
+    def draw_alone(self) -> None:
+        """Draw this panel over the picture there is, at once, on a canvas that can."""
+        from matplotlib.patches import Rectangle
+
+        figure = self.ax.get_figure(root=True)
+        assert figure is not None
+        left, bottom, width, height = panel_box(self.ax)
+        ground = Rectangle(
+            (left, bottom),
+            width,
+            height,
+            transform=figure.transFigure,
+            figure=figure,
+            color=figure.get_facecolor(),
+        )
+        bar = self._image.colorbar
+        for artist in (ground, self.ax, *([] if bar is None else [bar.ax])):
+            figure.draw_artist(artist)
+        figure.canvas.blit(ground.get_window_extent())
+
+    def _show(self, k: int) -> None:
         self.shown = k
         self._image.set_data(thinned(self._od[k]))
         self._image.set_clim(*grey_range(self._od[k]))

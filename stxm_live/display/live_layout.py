@@ -26,6 +26,9 @@ _HEADER, _ABOVE, _BELOW_IMAGES, _BELOW_CURVES, _FOOTER = 1.08, 0.52, 0.82, 0.45,
 _IMAGES_SHARE = 0.25, 0.62
 """Of the height that is left for panels, that of the images: at least and at most."""
 
+_LABELS = 0.5
+"""Inches below an image that its ticks and label take; the slider lies lower."""
+
 _SMALLEST, _LARGEST = 0.68, 2.0
 
 Box = tuple[float, float, float, float]
@@ -120,6 +123,16 @@ def slider_boxes(ax: Axes) -> tuple[Box, Box]:
     high = 0.26 * scale / figure_height
     gap, side = 0.16 * scale / figure_width, 0.72 * scale / figure_width
     return (left, low, width, high), (left + width + gap, low, side, high)
+
+
+def panel_box(ax: Axes) -> Box:
+    """All that a panel in the first row and column takes, its titles and axis labels included."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    scale = text_scale(figure) / figure.get_figheight()
+    _, bottom, _, height = ax.get_position(original=True).bounds
+    low = bottom - _LABELS * scale
+    return (0.0, low, 1 / 3, bottom + height + _ABOVE * scale - low)
 
 
 def panel_width_in(figure: Figure) -> float:
