@@ -77,13 +77,9 @@ class EnergyImage:
             self._show(k)
 
     def follow(self, view: CubeView) -> bool:
-        """Show the newest image of a cube that has grown; whether it is the same one's."""
-        extent = view.scan.extent_um
-        if (view.energies_ev, view.od.shape, extent) != (
-            self.energies_ev,
-            self._od.shape,
-            self._extent_um,
-        ):
+        """Show the newest image if this cube has grown; whether it has."""
+        here = (self.energies_ev, self._od.shape, self._extent_um)
+        if view.od is self._od or (view.energies_ev, view.od.shape, view.scan.extent_um) != here:
             return False
         self._od, self.measured, self.followed = view.od, view.measured, view.latest
         self._show(view.latest)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _CLOCK_S = 10.0
 """How often the time that is left is written anew: a redraw for one line of text."""
 
-_REST = 1.0
-"""After a redraw so many times the processor time it took nothing but a result is drawn: whoever
-scans in the same process is to get on, also with images that come quickly."""
+_REST = 0.5
+"""After a redraw so many times the processor time it took nothing but a result, or the image alone,
+is drawn: whoever scans in the same process is to get on, also with images that come quickly."""
 
 
 class Window:
@@ -92,9 +92,9 @@ class Window:
         scene = self._newest()
         rests = scene.progress is not None and time.monotonic() < self._rests_until_s
         now = (scene, self.figure.get_figwidth(), self.figure.get_figheight())
+        if self._shown is not None and now[1:] == self._shown[1:]:
+            self._draw_image_first(scene)
         if now != self._shown and not rests:
-            if self._shown is not None and now[1:] == self._shown[1:]:
-                self._draw_image_first(scene)
             self._shown = now
             self._draw(scene)
         elif now == self._shown and scene.progress is not None and self._time_left is not None:
