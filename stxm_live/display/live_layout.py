@@ -56,7 +56,7 @@ def text_scale(figure: Figure) -> float:
 def live_axes(figure: Figure, aspect: float, *, sixth: str) -> LiveAxes:
     """Images of this height over width above, curves below.
 
-    The axes of an earlier scene are taken again, emptied: most of a redraw went into new ticks.
+    The axes of an earlier scene are taken again, emptied: new axes and ticks take long to make.
     ``sixth`` says what the sixth panel shows; for something else it gets new axes.
     """
     images, curves = _rows(figure, aspect)

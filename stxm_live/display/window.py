@@ -117,7 +117,7 @@ class Window:
         plt.close(self.figure)
 
     def _draw_image_first(self, scene: Scene) -> None:
-        """The newest image alone, for which people wait; the rest takes six times as long."""
+        """The newest image alone, for which people wait; the other panels take longer."""
         image, view, slider = self._image, scene.shown, self._slider
         if image is None or view is None or isinstance(view, PhaseMaps) or scene.progress is None:
             return
