@@ -108,7 +108,8 @@ class PhaseMaps:
     status : {"complete", "incomplete", "stopped-early"}
     revision : int
         1 for the first maps of a stack, one more each time they were made again: refined, or
-        because a frame was replaced.
+        because a frame was replaced. Live, the first ones have no latent map unless the recipe
+        resolves by it; it comes with the refined ones.
     phase_names : tuple of str
         Phase ``k`` has index ``k`` in every map.
     energies_ev : tuple of float
