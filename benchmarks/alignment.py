@@ -29,12 +29,12 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import Recipe
-from stxm_live.alignment import EdgeImage, Match, match, shifted
-from stxm_live.files import read_stack
-from stxm_live.normalisation import AlignedStack
-from stxm_live.refinement import refine
-from stxm_live.registration import Registrar
-from stxm_live.stack import Stack
+from stxm_live.core.stack import Stack
+from stxm_live.io.files import read_stack
+from stxm_live.preprocessing.alignment.cross_correlation import EdgeImage, Match, match, shifted
+from stxm_live.preprocessing.alignment.joint_refinement import refine
+from stxm_live.preprocessing.normalization import AlignedStack
+from stxm_live.preprocessing.workflow import Registrar
 
 Shifts = NDArray[np.float64]
 

@@ -28,9 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import LivePhaseMapper, Recipe
-from stxm_live.display import serve
+from stxm_live.dashboard import serve
+from stxm_live.live.remote import DocumentPublisher, publisher
 from stxm_live.plans import stxm_stack
-from stxm_live.serve import DocumentPublisher, publisher
 from stxm_live.sim.instrument import SimulatedMicroscope
 
 SETTLE_S = 15.0

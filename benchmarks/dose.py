@@ -44,9 +44,9 @@ from stxm_live import (
     StackScan,
     map_phases,
 )
-from stxm_live.advisor import advise, minimum_set, next_energy, still_left
-from stxm_live.energy_choice import Offer, choose_energies
-from stxm_live.energy_cost import Conditions
+from stxm_live.adaptive.energies import advise, minimum_set, next_energy, still_left
+from stxm_live.adaptive.energies.cost import Conditions
+from stxm_live.adaptive.energies.selection import Offer, choose_energies
 from stxm_live.sim.phantom import STATES_OF_CHARGE, Particle, make_particle, od_cube
 
 FIXED = (5, 6, 7, 8)

@@ -12,7 +12,7 @@ from bluesky import RunEngine
 from numpy.typing import NDArray
 
 from stxm_live import LivePhaseMapper, PhaseMaps, Recipe
-from stxm_live.advisor import EnergyAdvisor
+from stxm_live.adaptive.energies import EnergyAdvisor
 from stxm_live.plans import stxm_stack, stxm_stack_adaptive
 from stxm_live.sim.instrument import SimulatedMicroscope
 from stxm_live.sim.microscope import Beam

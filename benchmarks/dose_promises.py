@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import Frame, ODCube, Recipe, Stack, StackScan
-from stxm_live.advisor import Advice, advise, minimum_set
+from stxm_live.adaptive.energies import Advice, advise, minimum_set
 from stxm_live.sim.phantom import STATES_OF_CHARGE
 
 COLUMNS = ("first: promised", "minimum: now", "minimum: promised", "all: expected", "all: wrong")

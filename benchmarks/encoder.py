@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from stxm_live.encoder import Encoder, available_cores
+from stxm_live.phase_mapping.latent_space.encoder import Encoder, available_cores
 
 N_ENERGIES = 13
 
@@ -34,8 +34,8 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 
-    from stxm_live.training.export import to_tflite
-    from stxm_live.training.gmvae import build_encoder
+    from stxm_live.gmvae.export import to_tflite
+    from stxm_live.gmvae.network import build_encoder
 
     network = build_encoder(N_ENERGIES)
     z_mean = keras.Model(network.input, network.outputs[0])

@@ -26,13 +26,14 @@ from rich.table import Table
 from truth_table.pure import phase_frequencies, posterior
 
 from stxm_live import Recipe, ReferenceSpectra, Stack
-from stxm_live.calibration import EnergyAxis, fit_energy_axis
-from stxm_live.correction import Correction, correct, departs
-from stxm_live.files import read_stack
-from stxm_live.likelihood import fit_references
-from stxm_live.references import read_spectrum
-from stxm_live.registration import Registrar
-from stxm_live.resolution import correlated, resolve_spectra
+from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.io.files import read_stack
+from stxm_live.phase_mapping.assignment import correlated, resolve_spectra
+from stxm_live.phase_mapping.energy_calibration.corrected_map import Correction, correct, departs
+from stxm_live.phase_mapping.energy_calibration.fit import fit_energy_axis
+from stxm_live.phase_mapping.likelihood import fit_references
+from stxm_live.preprocessing.workflow import Registrar
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 PHOTONS = (500, 2000)

@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import Recipe, ReferenceSpectra, Stack, map_phases
-from stxm_live.energy_choice import Offer, choose_energies
-from stxm_live.energy_cost import Conditions
+from stxm_live.adaptive.energies.cost import Conditions
+from stxm_live.adaptive.energies.selection import Offer, choose_energies
 from stxm_live.sim.phantom import STATES_OF_CHARGE, Particle, make_particle, od_cube
 
 NUMBERS = (4, 6, 8, 13)

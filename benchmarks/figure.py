@@ -132,7 +132,7 @@ class Scan:
         """Scan, and wait for the refined maps."""
         from bluesky import RunEngine
 
-        from stxm_live.display import LiveFigure
+        from stxm_live.plotting import LiveFigure
 
         figure = LiveFigure()
         with LivePhaseMapper(self.recipe) as live:

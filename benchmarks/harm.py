@@ -33,8 +33,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import LivePhaseMapper, Recipe, map_run
-from stxm_live.scan import StackScan
-from stxm_live.serve import publisher
+from stxm_live.core.scan import StackScan
+from stxm_live.live.remote import publisher
 
 # the proxy, the server and the streams are those of the tests
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -305,7 +305,7 @@ def rows_of(shape: str, times: dict[str, list[float]]) -> Iterator[tuple[str, ..
 
 def kill_rows(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[tuple[str, ...]]:
     """The process killed after each image of a run that is stored by another process."""
-    from stxm_live.catalog import RawWriter, close_catalog, open_catalog
+    from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
 
     expected = map_run(list(image_run(recipe, cube)), recipe).to_xarray()
     identical, times = [], []

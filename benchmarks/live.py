@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import LivePhaseMapper, PhaseMaps, Recipe, Stack, StackScan, map_phases
-from stxm_live.correlation import ambiguous, best_two, pearson, reliability
-from stxm_live.latent import load_model
+from stxm_live.phase_mapping.correlation import ambiguous, best_two, pearson, reliability
+from stxm_live.phase_mapping.latent_space.model import load_model
 from stxm_live.sim.instrument import SimulatedMicroscope
 
 Document = tuple[str, dict[str, Any]]

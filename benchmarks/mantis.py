@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from stxm_live.files import write_nexus_stxm
-from stxm_live.optical_density import optical_density, usable_intensity
-from stxm_live.stack import Stack
+from stxm_live.core.stack import Stack
+from stxm_live.io.files import write_nexus_stxm
+from stxm_live.preprocessing.detector import optical_density, usable_intensity
 
 TARGET = 8.0
 

@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import Recipe
-from stxm_live.frequencies import by_frequencies
-from stxm_live.hypotheses import Hypotheses
-from stxm_live.latent import load_model
-from stxm_live.likelihood import fit_references
-from stxm_live.mixtures import fit_mixtures
-from stxm_live.spatial import potts_mixed
+from stxm_live.phase_mapping.hypotheses import Hypotheses
+from stxm_live.phase_mapping.latent_space.model import load_model
+from stxm_live.phase_mapping.likelihood import fit_references
+from stxm_live.phase_mapping.mixtures import fit_mixtures
+from stxm_live.phase_mapping.phase_frequencies import by_frequencies
+from stxm_live.phase_mapping.spatial_prior import potts_mixed
 
 
 def main() -> None:

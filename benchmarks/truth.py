@@ -38,7 +38,7 @@ from truth_table.ways import Model, answers
 from truth_table.worlds import WORLDS, make_scan
 
 from stxm_live import Recipe
-from stxm_live.bundle import Bundle
+from stxm_live.phase_mapping.latent_space.bundle import Bundle
 
 Scores = dict[str, NDArray[np.float64]]
 

@@ -10,7 +10,7 @@ import bluesky.plan_stubs as bps
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
-from stxm_live.advisor import Advice, EnergyAdvisor, next_energy, still_left
+from stxm_live.adaptive.energies import Advice, EnergyAdvisor, next_energy, still_left
 from stxm_live.plans.beam import with_closed_shutter
 from stxm_live.plans.recording import Recording
 

@@ -6,9 +6,9 @@ import logging
 
 from bluesky.utils import MsgGenerator
 
-from stxm_live.chooser import RegionChooser
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.core.region import Region
 from stxm_live.plans.waiting import until
-from stxm_live.region import Region
 
 logger = logging.getLogger("stxm_live")
 

@@ -14,16 +14,16 @@ import numpy as np
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
-from stxm_live.chooser import RegionChooser
-from stxm_live.live import LivePhaseMapper
-from stxm_live.phase_maps import PhaseMaps
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.region import Region
+from stxm_live.core.scan import StackScan
+from stxm_live.live.mapper import LivePhaseMapper
 from stxm_live.plans.choose import wait_for_region
 from stxm_live.plans.limits import check_limits, check_region
 from stxm_live.plans.maps import wait_for_maps
 from stxm_live.plans.stack import stxm_stack
 from stxm_live.plans.waiting import until
-from stxm_live.region import Region
-from stxm_live.scan import StackScan
 
 logger = logging.getLogger("stxm_live")
 

@@ -10,7 +10,7 @@ import bluesky.plan_stubs as bps
 from bluesky.protocols import Checkable, Movable, Preparable, Readable
 from bluesky.utils import MsgGenerator
 
-from stxm_live.scan import StackScan
+from stxm_live.core.scan import StackScan
 
 
 @runtime_checkable

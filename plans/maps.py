@@ -7,8 +7,8 @@ import time
 import bluesky.plan_stubs as bps
 from bluesky.utils import MsgGenerator
 
-from stxm_live.live import LivePhaseMapper
-from stxm_live.phase_maps import PhaseMaps
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.live.mapper import LivePhaseMapper
 
 _POLL_S = 0.05
 

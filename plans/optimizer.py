@@ -7,10 +7,10 @@ import bluesky.preprocessors as bpp
 import numpy as np
 from bluesky.utils import MsgGenerator
 
-from stxm_live.chooser import RegionChooser
-from stxm_live.live import LivePhaseMapper
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.core.region import Region
+from stxm_live.live.mapper import LivePhaseMapper
 from stxm_live.plans.waiting import until
-from stxm_live.region import Region
 
 Points = Sequence[Mapping[str, Any]]
 

@@ -11,9 +11,9 @@ import numpy as np
 from bluesky.protocols import Movable, Preparable, Readable
 from bluesky.utils import MsgGenerator
 
+from stxm_live.core.scan import StackScan
 from stxm_live.plans.beam import as_run
 from stxm_live.plans.limits import check_limits, check_region
-from stxm_live.scan import StackScan
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,32 +10,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stxm_live.cube import ODCube
-    from stxm_live.live import LivePhaseMapper
-    from stxm_live.offline import map_run
-    from stxm_live.phase_map import map_phases
-    from stxm_live.phase_maps import PhaseMaps
-    from stxm_live.recipe import Recipe
-    from stxm_live.references import ReferenceSpectra
-    from stxm_live.region import Region
-    from stxm_live.regions import suggest_regions
-    from stxm_live.scan import StackScan
-    from stxm_live.stack import Frame, Stack, StackKey
+    from stxm_live.adaptive.regions import suggest_regions
+    from stxm_live.core.phase_maps import PhaseMaps
+    from stxm_live.core.recipe import Recipe
+    from stxm_live.core.references import ReferenceSpectra
+    from stxm_live.core.region import Region
+    from stxm_live.core.scan import StackScan
+    from stxm_live.core.stack import Frame, Stack, StackKey
+    from stxm_live.live.cube import ODCube
+    from stxm_live.live.mapper import LivePhaseMapper
+    from stxm_live.live.replay import map_run
+    from stxm_live.phase_mapping.workflow import map_phases
 
 _HOMES = {
-    "Frame": "stack",
-    "LivePhaseMapper": "live",
-    "ODCube": "cube",
-    "PhaseMaps": "phase_maps",
-    "Recipe": "recipe",
-    "ReferenceSpectra": "references",
-    "Region": "region",
-    "Stack": "stack",
-    "StackKey": "stack",
-    "StackScan": "scan",
-    "map_phases": "phase_map",
-    "map_run": "offline",
-    "suggest_regions": "regions",
+    "Frame": "core.stack",
+    "LivePhaseMapper": "live.mapper",
+    "ODCube": "live.cube",
+    "PhaseMaps": "core.phase_maps",
+    "Recipe": "core.recipe",
+    "ReferenceSpectra": "core.references",
+    "Region": "core.region",
+    "Stack": "core.stack",
+    "StackKey": "core.stack",
+    "StackScan": "core.scan",
+    "map_phases": "phase_mapping.workflow",
+    "map_run": "live.replay",
+    "suggest_regions": "adaptive.regions",
 }
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from stxm_live.scan import StackScan
+from stxm_live.core.scan import StackScan
 
 
 class EnergyImageDevice:
@@ -88,7 +88,7 @@ def image_scan(n_energies=4, ny=5, nx=7):
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory) -> Iterator:
     """One embedded catalogue for the whole session: opening one imports Tiled for seconds."""
-    from stxm_live.catalog import close_catalog, open_catalog
+    from stxm_live.io.catalog import close_catalog, open_catalog
 
     opened = open_catalog(tmp_path_factory.mktemp("catalog"))
     yield opened

@@ -7,7 +7,7 @@ from catalog_fixtures import broker  # noqa: F401
 from run_engines import a_run_engine
 from small_bundle import train_small_bundle
 
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stxm_live.display.palette import GROUND, phase_colors
+from stxm_live.plotting.style.palette import GROUND, phase_colors
 
 CHROMIUM = Path("/usr/bin/chromium")
 

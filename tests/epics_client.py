@@ -120,7 +120,7 @@ class Session:
 
 
 def scan_and_store(folder):
-    from stxm_live.catalog import RawWriter, close_catalog, open_catalog
+    from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
 
     catalog = open_catalog(folder)
     writer = RawWriter(catalog)

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 from stxm_live.sim.instrument import SimulatedMicroscope
 from stxm_live.sim.ioc import Bench, run_server
 from stxm_live.sim.microscope import Beam, Drift

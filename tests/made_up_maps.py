@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from stxm_live.cube import CubeView
-from stxm_live.phase_maps import PhaseMaps, Quality
-from stxm_live.progress import Progress
-from stxm_live.scan import StackScan
-from stxm_live.stack import StackKey
+from stxm_live.core.phase_maps import PhaseMaps, Quality
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import StackKey
+from stxm_live.live.cube import CubeView
+from stxm_live.live.progress import Progress
 
 NAMES = ("Na3VPF", "Na2.4VPF", "Na2VPF", "Na1VPF", "Na1-yVPF")
 ENERGIES_EV = (505, 513.2, 515.6, 516.6, 517.5, 518.3, 519.2, 521.5, 524, 525, 526, 530.3, 532.2)

@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 from event_model import compose_run
 
-from stxm_live.recipe import Recipe
-from stxm_live.scan import StackScan
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Stack
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
-from stxm_live.stack import Stack
 
 NY, NX = 60, 72
 

@@ -88,7 +88,7 @@ class Results:
     """Derived runs as they come, taken by bluesky's own dispatcher on a thread."""
 
     def __init__(self, address):
-        from stxm_live.serve import dispatcher
+        from stxm_live.live.remote import dispatcher
 
         self.runs = SimpleQueue()
         self._now = {}

@@ -9,7 +9,7 @@ import numpy as np
 from event_model import compose_run
 from particles import particle_counts, particle_scan
 
-from stxm_live.scan import metadata_of_stacks
+from stxm_live.core.scan import metadata_of_stacks
 
 STEP = 2
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stxm_live.recipe import Recipe
-from stxm_live.training import TrainingOptions, simulated_spectra, train_bundle
+from stxm_live.core.recipe import Recipe
+from stxm_live.gmvae import TrainingOptions, simulated_spectra, train_bundle
 
 
 def train_small_bundle(folder: Path) -> Path:

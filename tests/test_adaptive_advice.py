@@ -12,10 +12,10 @@ from stxm_live import (
     StackKey,
     map_phases,
 )
-from stxm_live.advisor import EnergyAdvisor, advise, minimum_set, next_energy, still_left
-from stxm_live.advisor.choice import Goal, choose
-from stxm_live.advisor.expectation import Expectation
-from stxm_live.advisor.knowledge import MAX_PIXELS, Counting, learn, sampled
+from stxm_live.adaptive.energies import EnergyAdvisor, advise, minimum_set, next_energy, still_left
+from stxm_live.adaptive.energies.current_labels import MAX_PIXELS, Counting, learn, sampled
+from stxm_live.adaptive.energies.expected_error import Expectation
+from stxm_live.adaptive.energies.subset_search import Goal, choose
 
 PHOTONS = 3000
 FIRST_FIVE = (0, 4, 5, 6, 11)

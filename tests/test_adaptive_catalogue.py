@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.advisor import EnergyAdvisor
-from stxm_live.catalog import RawWriter
+from stxm_live.adaptive.energies import EnergyAdvisor
+from stxm_live.io.catalog import RawWriter
 from stxm_live.plans import stxm_stack_adaptive
 from stxm_live.sim.instrument import SimulatedMicroscope
 

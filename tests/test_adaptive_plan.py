@@ -9,7 +9,7 @@ from ophyd import Signal
 from run_engines import a_run_engine
 
 from stxm_live import LivePhaseMapper, Recipe, StackScan, map_run
-from stxm_live.advisor import Advice, EnergyAdvisor
+from stxm_live.adaptive.energies import Advice, EnergyAdvisor
 from stxm_live.plans import stxm_stack, stxm_stack_adaptive
 from stxm_live.sim.devices import SimulatedAxis
 from stxm_live.sim.instrument import SimulatedMicroscope

@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from stxm_live import LivePhaseMapper, map_run
 from stxm_live.cli import app
-from stxm_live.offline import stack_of_run
-from stxm_live.scan import StackScan
+from stxm_live.core.scan import StackScan
+from stxm_live.live.replay import stack_of_run
 
 SKIPPED = (1, 3, 6, 9)
 """Places of the energies that the scan leaves out."""

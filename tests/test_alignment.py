@@ -7,10 +7,15 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from threadpoolctl import threadpool_info
 
-from stxm_live.alignment import EdgeImage, check_shifts, find_shift, shifted
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.threads import in_threads
+from stxm_live.preprocessing.alignment.cross_correlation import (
+    EdgeImage,
+    check_shifts,
+    find_shift,
+    shifted,
+)
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
-from stxm_live.threads import in_threads
 
 NY, NX = 72, 96
 FINE = 4

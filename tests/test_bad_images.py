@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from particles import NX, NY, particle_counts
 
-from stxm_live.phase_map import map_phases
-from stxm_live.stack import Stack
+from stxm_live.core.stack import Stack
+from stxm_live.phase_mapping.workflow import map_phases
 
 SPOILT = (0, 6, 8, 12)
 """Before the edge, in it, the one of most contrast, behind it."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stxm_live import Recipe, Stack, map_phases
-from stxm_live.bundle import Bundle, write_bundle
+from stxm_live.phase_mapping.latent_space.bundle import Bundle, write_bundle
 from stxm_live.sim.phantom import Particle, od_cube
 
 NY, NX = 44, 56

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from stxm_live.incident import BORROWED
-from stxm_live.phase_map import map_phases
-from stxm_live.scan import StackScan
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Frame, Stack, StackKey
+from stxm_live.phase_mapping.workflow import map_phases
+from stxm_live.preprocessing.i0 import BORROWED
 from stxm_live.sim.instrument import SimulatedMicroscope
 from stxm_live.sim.microscope import Beam, Drift
-from stxm_live.stack import Frame, Stack, StackKey
 
 STEADY = Beam(photons_per_pixel=5000, slope=0, ring_decay_per_image=0)
 FULL = (-0.3, 0.3)

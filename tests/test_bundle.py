@@ -7,15 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from stxm_live.bundle import (
+from stxm_live.core.recipe import Recipe
+from stxm_live.phase_mapping.latent_space.bundle import (
     Bundle,
     BundleError,
     references_fingerprint,
     training_advice,
     write_bundle,
 )
-from stxm_live.clusters import MOST_MEMBERS
-from stxm_live.recipe import Recipe
+from stxm_live.phase_mapping.latent_space.clusters import MOST_MEMBERS
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_the_bundle_that_ships_fits_its_recipe():
 
 def test_loading_a_bundle_needs_no_tensorflow(small_bundle):
     code = (
-        "import sys; from stxm_live.bundle import Bundle\n"
+        "import sys; from stxm_live.phase_mapping.latent_space.bundle import Bundle\n"
         f"Bundle.load({str(small_bundle)!r}).encoder().warm_up()\n"
         "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'sklearn')))"
     )

@@ -3,14 +3,18 @@ from functools import cache
 import numpy as np
 import pytest
 
-from stxm_live.axis_likelihood import compositions
-from stxm_live.axis_search import Place
-from stxm_live.axis_uncertainty import formal_std
-from stxm_live.calibration import REACH_EV, EnergyAxisError, fit_energy_axis
-from stxm_live.files import read_stack
-from stxm_live.masks import read_mask
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra, read_spectrum
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe_files import read_mask, read_spectrum
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.io.files import read_stack
+from stxm_live.phase_mapping.energy_calibration.fit import (
+    REACH_EV,
+    EnergyAxisError,
+    fit_energy_axis,
+)
+from stxm_live.phase_mapping.energy_calibration.likelihood import compositions
+from stxm_live.phase_mapping.energy_calibration.search import Place
+from stxm_live.phase_mapping.energy_calibration.uncertainty import formal_std
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle
 
 RECIPE = Recipe.load("nvpf")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from catalog_fixtures import stack_images
 
-from stxm_live.catalog import (
+from stxm_live.core.stack import Stack
+from stxm_live.io.catalog import (
     close_catalog,
     delete_run,
     derived_uids,
@@ -17,9 +18,8 @@ from stxm_live.catalog import (
     store_documents,
     store_maps,
 )
-from stxm_live.files import stack_documents
-from stxm_live.replay import documents, find_run
-from stxm_live.stack import Stack
+from stxm_live.io.catalog.reading import documents, find_run
+from stxm_live.io.files import stack_documents
 
 
 def run_python(code, *arguments):
@@ -52,7 +52,7 @@ def small_maps(run_uids=("raw",)):
 
 def test_importing_the_catalogue_loads_no_database_code():
     loaded = run_python(
-        "import sys, stxm_live.catalog, stxm_live.replay, stxm_live.files\n"
+        "import sys, stxm_live.io.catalog, stxm_live.io.catalog.reading, stxm_live.io.files\n"
         "print({'tiled', 'databroker', 'sqlalchemy', 'bluesky', 'dask'} & set(sys.modules))"
     )
     assert loaded.strip() == "set()"
@@ -75,8 +75,8 @@ def test_another_process_finds_the_run_bit_for_bit_and_ends_without_a_warning(tm
 
     printed = run_python(
         "import sys\n"
-        "from stxm_live.catalog import open_catalog, close_catalog\n"
-        "from stxm_live.replay import documents\n"
+        "from stxm_live.io.catalog import open_catalog, close_catalog\n"
+        "from stxm_live.io.catalog.reading import documents\n"
         "broker = open_catalog(sys.argv[1])\n"
         "for name, doc in documents(broker[-1]):\n"
         "    if name == 'start': print(doc['uid'])\n"
@@ -204,7 +204,7 @@ def test_the_derived_run_keeps_numbers_json_cannot_hold_out_of_its_metadata():
     import dataclasses
     import json
 
-    from stxm_live.catalog.derived import map_documents
+    from stxm_live.io.catalog.derived import map_documents
 
     maps = dataclasses.replace(small_maps(), provenance={"a": 1.5, "b": (1, np.nan)})
     start = next(map_documents(maps))[1]
@@ -218,7 +218,7 @@ def test_the_derived_run_keeps_numbers_json_cannot_hold_out_of_its_metadata():
 def test_the_derived_run_has_the_cube_the_maps_and_the_summary_in_streams_of_their_own():
     import event_model
 
-    from stxm_live.catalog.derived import map_documents
+    from stxm_live.io.catalog.derived import map_documents
 
     maps = small_maps()
     documents = list(map_documents(maps))
@@ -241,7 +241,7 @@ def test_the_derived_run_has_the_cube_the_maps_and_the_summary_in_streams_of_the
 def test_a_result_stored_in_a_single_stream_by_an_earlier_version_is_loaded(broker, monkeypatch):
     import xarray
 
-    from stxm_live.catalog import derived
+    from stxm_live.io.catalog import derived
 
     raw = store_documents(broker, stack_documents(made_stack()))
     maps = small_maps((raw,))

@@ -9,10 +9,10 @@ import pytest
 from made_up_maps import maps, view
 from run_engines import a_run_engine
 
-from stxm_live.chooser import RegionChooser, box_region
+from stxm_live.adaptive.chooser import RegionChooser, box_region
+from stxm_live.adaptive.regions import Absorber, DoseMap
+from stxm_live.core.region import Region
 from stxm_live.plans import wait_for_region
-from stxm_live.region import Region
-from stxm_live.regions import Absorber, DoseMap
 
 FIRST = Region((2.2, 2.8), (-1.2, -1.8), nx=31, ny=31, dwell_ms=2.0, criterion="doubt")
 SECOND = replace(FIRST, x_extent_um=(2.8, 3.4))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from stxm_live.cli import app
 from stxm_live.cli.recipes import TEMPLATE
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_training_takes_some_spectra_of_every_run_and_simulated_ones(run, monk
         seen.update(options, spectra=spectra)
         raise ValueError("that is all")
 
-    monkeypatch.setattr("stxm_live.training.train_bundle", remember)
+    monkeypatch.setattr("stxm_live.gmvae.train_bundle", remember)
     arguments = ("train", "-1", "-2", "--catalog", "runs", "--per-run", 300)
     assert "that is all" in run(*arguments, "--simulated", 500)[1]
     assert seen["spectra"].shape == (300 + 300 + 500, 13)

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from stxm_live.cli import app
 from stxm_live.cli.reference_sources import parse_source
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import ReferenceSpectra
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from particles import particle_counts
 
-from stxm_live.correction import correct
-from stxm_live.recipe import Recipe
-from stxm_live.registration import Registrar
-from stxm_live.resolution import correlated, resolve_spectra
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import Stack
+from stxm_live.phase_mapping.assignment import correlated, resolve_spectra
+from stxm_live.phase_mapping.energy_calibration.corrected_map import correct
+from stxm_live.preprocessing.workflow import Registrar
 from stxm_live.sim.phantom import od_cube
-from stxm_live.stack import Stack
 
 
 @pytest.fixture(scope="module")

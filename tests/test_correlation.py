@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stxm_live.correlation import BestTwo, ambiguous, best_two, pearson, reliability
+from stxm_live.phase_mapping.correlation import BestTwo, ambiguous, best_two, pearson, reliability
 
 REFERENCES = np.array([[0.1, 0.9, 0.3, 0.2], [0.1, 0.4, 1.0, 0.2], [0.3, 0.3, 0.2, 0.1]])
 

@@ -19,22 +19,22 @@ pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
 from bokeh.events import ButtonClick
 
-from stxm_live.chooser import RegionChooser
-from stxm_live.display.dashboard import Board, dashboard, serve
-from stxm_live.display.dashboard.board import KEPT
-from stxm_live.display.dashboard.changes import pixels_inside
-from stxm_live.display.dashboard.drawing import Drawn
-from stxm_live.display.dashboard.images import MOST_PIXELS, for_screen, phase_image
-from stxm_live.display.dashboard.layers import DOUBT_LAYERS, doubt_layer
-from stxm_live.display.dashboard.pixel import INVITATION
-from stxm_live.display.dashboard.scene import Scene, current_scene
-from stxm_live.display.dashboard.stored_maps import Remake, maps_of
-from stxm_live.display.dashboard.view import View
-from stxm_live.display.dashboard.words import headline, notes
-from stxm_live.display.palette import GROUND
-from stxm_live.display.raster import field_of
-from stxm_live.region import Region
-from stxm_live.stack import StackKey
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.core.region import Region
+from stxm_live.core.stack import StackKey
+from stxm_live.dashboard import Board, dashboard, serve
+from stxm_live.dashboard.drawing import Drawn
+from stxm_live.dashboard.images import MOST_PIXELS, for_screen, phase_image
+from stxm_live.dashboard.layers import DOUBT_LAYERS, doubt_layer
+from stxm_live.dashboard.pixel_facts import INVITATION
+from stxm_live.dashboard.recompute_panel import pixels_inside
+from stxm_live.dashboard.scene import Scene, current_scene
+from stxm_live.dashboard.state import KEPT
+from stxm_live.dashboard.stored_maps import Remake, maps_of
+from stxm_live.dashboard.text import headline, notes
+from stxm_live.dashboard.view import View
+from stxm_live.plotting.style.palette import GROUND
+from stxm_live.plotting.style.raster import field_of
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_every_start_has_a_token_of_its_own():
 
 
 def test_without_bokeh_one_line_says_what_to_install():
-    code = "import sys; sys.modules['bokeh'] = None; from stxm_live.display import serve"
+    code = "import sys; sys.modules['bokeh'] = None; from stxm_live.plotting import serve"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: the dashboard needs Bokeh")
@@ -431,7 +431,7 @@ def test_what_is_taken_is_what_is_read_beside_the_button():
 
 def test_a_session_that_refuses_the_token_or_is_gone_is_named(chooser):
     pytest.importorskip("zmq", reason="needs the extra stxm-live[zmq]")
-    from stxm_live.serve import ChoiceServer, RemoteChooser
+    from stxm_live.adaptive.remote_chooser import ChoiceServer, RemoteChooser
 
     board = Board()
     board.on_maps(made_up.maps())

@@ -16,10 +16,9 @@ from test_page import HOSTILE, hostile_maps
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
 from stxm_live import LivePhaseMapper, Recipe
-from stxm_live.chooser import RegionChooser
-from stxm_live.display import serve
-from stxm_live.display.dashboard import Board
-from stxm_live.display.palette import AMBIGUOUS, GROUND, SPECIMEN
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.dashboard import Board, serve
+from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND, SPECIMEN
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from epics_process import free_port, run_client, run_with_ioc
 
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 
 pytestmark = pytest.mark.slow
 

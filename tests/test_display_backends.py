@@ -84,7 +84,7 @@ def test_a_notebook_with_inline_figures_has_one_picture_that_is_replaced():
 import sys, threading
 sys.path.insert(0, {str(HERE)!r})
 import made_up_maps
-from stxm_live.display import LiveFigure
+from stxm_live.plotting import LiveFigure
 figure = LiveFigure(dpi=40)
 figure.show()
 worker = threading.Thread(target=figure.on_cube, args=(made_up_maps.view(4),))

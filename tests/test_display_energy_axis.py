@@ -4,10 +4,10 @@ from particles import particle_counts
 from skimage.io import imread
 
 from stxm_live import Recipe, Stack, map_phases
-from stxm_live.display import pictures
-from stxm_live.display.energy_axis import energy_axis_panels
-from stxm_live.display.pictures import agg_figure
-from stxm_live.display.six_panels import draw_final
+from stxm_live.plotting import pictures
+from stxm_live.plotting.live_figure.six_panels import draw_final
+from stxm_live.plotting.panels.energy_axis import energy_axis_panels
+from stxm_live.plotting.pictures import agg_figure
 from stxm_live.sim.phantom import od_cube
 
 

@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from stxm_live.display import LiveFigure
-from stxm_live.display.live_header import time_left_in_words
-from stxm_live.display.live_layout import SIZE_IN
-from stxm_live.display.pictures import agg_figure
-from stxm_live.display.six_panels import draw_final, draw_growing
-from stxm_live.progress import Progress
+from stxm_live.live.progress import Progress
+from stxm_live.plotting import LiveFigure
+from stxm_live.plotting.live_figure.header import time_left_in_words
+from stxm_live.plotting.live_figure.layout import SIZE_IN
+from stxm_live.plotting.live_figure.six_panels import draw_final, draw_growing
+from stxm_live.plotting.pictures import agg_figure
 
 HOSTILE = (r"$\frac{x}$", "_under", "a/../b\n%s", "Natrium 名 <b>&amp;", "x" * 300)
 
@@ -39,7 +39,7 @@ def result():
 
 def test_the_package_is_imported_without_matplotlib():
     code = (
-        "import sys, stxm_live.display as d; print('matplotlib' in sys.modules);"
+        "import sys, stxm_live.plotting as d; print('matplotlib' in sys.modules);"
         "d.LiveFigure; print('matplotlib.pyplot' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

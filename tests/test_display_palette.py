@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from stxm_live.display.palette import (
+from stxm_live.plotting.style.palette import (
     AMBIGUOUS,
     DIMMEST,
     GROUND,

@@ -5,11 +5,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from stxm_live.display.lettering import plain, side_legend, wrapped
-from stxm_live.display.palette import AMBIGUOUS, DIMMEST, GROUND, SPECIMEN, phase_colors
-from stxm_live.display.panels import Sureness, draw_ambiguity, draw_od_image, draw_phase_map
-from stxm_live.display.raster import draw_raster, field_of
-from stxm_live.display.spectra import draw_separability, draw_spectra, scaled_to
+from stxm_live.plotting.panels.maps import Sureness, draw_ambiguity, draw_od_image, draw_phase_map
+from stxm_live.plotting.panels.spectra import draw_separability, draw_spectra, scaled_to
+from stxm_live.plotting.style.lettering import plain, side_legend, wrapped
+from stxm_live.plotting.style.palette import AMBIGUOUS, DIMMEST, GROUND, SPECIMEN, phase_colors
+from stxm_live.plotting.style.raster import draw_raster, field_of
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from stxm_live.display import pictures, summary_png_base64, write_pictures
-from stxm_live.phase_maps import Quality
-from stxm_live.region import Region
+from stxm_live.core.phase_maps import Quality
+from stxm_live.core.region import Region
+from stxm_live.plotting import pictures, summary_png_base64, write_pictures
 
 ALL = {
     "overview",

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from stxm_live.display import LiveFigure, scene
-from stxm_live.display.live_header import TIME_LEFT
-from stxm_live.display.live_layout import cleared
-from stxm_live.display.pictures import agg_figure
+from stxm_live.plotting import LiveFigure
+from stxm_live.plotting.live_figure import scene
+from stxm_live.plotting.live_figure.header import TIME_LEFT
+from stxm_live.plotting.live_figure.layout import cleared
+from stxm_live.plotting.pictures import agg_figure
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from stxm_live.cli import app
 from stxm_live.cli.recipes import TEMPLATE
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 from stxm_live.sim.instrument import SimulatedMicroscope
 
 ROOT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ from shapes import fields_run
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
 from stxm_live import map_run
-from stxm_live.catalog import close_catalog, open_catalog, store_documents, store_maps
-from stxm_live.display.dashboard import CatalogHistory
-from stxm_live.stack import StackKey
+from stxm_live.core.stack import StackKey
+from stxm_live.dashboard import CatalogHistory
+from stxm_live.io.catalog import close_catalog, open_catalog, store_documents, store_maps
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,8 @@ import sys
 import numpy as np
 import pytest
 
-from stxm_live.bundle import Bundle
-from stxm_live.encoder import Encoder, Network
+from stxm_live.phase_mapping.latent_space.bundle import Bundle
+from stxm_live.phase_mapping.latent_space.encoder import Encoder, Network
 
 
 @pytest.fixture(scope="module")
@@ -74,5 +74,8 @@ def test_a_file_and_its_bytes_are_the_same_encoder(bundle, small_bundle):
 
 
 def test_importing_the_module_loads_no_runtime():
-    code = "import sys, stxm_live.encoder; sys.exit(any('litert' in m for m in sys.modules))"
+    code = (
+        "import sys, stxm_live.phase_mapping.latent_space.encoder; "
+        "sys.exit(any('litert' in m for m in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from stxm_live.energy_choice import Offer, choose_energies, choose_fewer
-from stxm_live.energy_cost import THICKNESSES, Conditions, Expected, expect
-from stxm_live.files import read_stack
-from stxm_live.phase_map import map_phases
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra, read_spectrum
+from stxm_live.adaptive.energies.cost import THICKNESSES, Conditions, Expected, expect
+from stxm_live.adaptive.energies.selection import Offer, choose_energies, choose_fewer
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.io.files import read_stack
+from stxm_live.phase_mapping.workflow import map_phases
 
 GRID = np.arange(500.0, 520.05, 0.5)
 

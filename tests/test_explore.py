@@ -9,13 +9,13 @@ import pytest
 from bluesky.utils import RunEngineInterrupted
 from run_engines import a_run_engine
 
-from stxm_live.advisor import EnergyAdvisor
-from stxm_live.chooser import RegionChooser
-from stxm_live.incident import BORROWED
-from stxm_live.live import LivePhaseMapper
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.adaptive.energies import EnergyAdvisor
+from stxm_live.core.region import Region
+from stxm_live.core.scan import StackScan
+from stxm_live.live.mapper import LivePhaseMapper
 from stxm_live.plans import RegionOptimizer, explore, stxm_stack, stxm_stack_adaptive, waiting
-from stxm_live.region import Region
-from stxm_live.scan import StackScan
+from stxm_live.preprocessing.i0 import BORROWED
 from stxm_live.sim.instrument import SimulatedMicroscope
 
 OVERVIEW = Region((-1.2, 1.2), (-1.2, 1.2), nx=25, ny=24, name="all")

@@ -12,9 +12,9 @@ from external_runs import datum_run, h5_file, stream_run, write_for, written_ima
 from shapes import image_run, small_counts
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.frames import Roots, RunFrames
-from stxm_live.offline import stack_of_run
-from stxm_live.scan import StackScan
+from stxm_live.core.scan import StackScan
+from stxm_live.io.documents import Roots, RunFrames
+from stxm_live.live.replay import stack_of_run
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
-from stxm_live.bundle import Bundle, BundleError
-from stxm_live.correlation import pearson
-from stxm_live.figures import model_plates, write_plates
-from stxm_live.figures.latent import view_of_phases, view_of_thickness
-from stxm_live.figures.model import decoder_path
-from stxm_live.recipe import Recipe
-from stxm_live.training.components import information_share
+from stxm_live.core.recipe import Recipe
+from stxm_live.gmvae.components import information_share
+from stxm_live.phase_mapping.correlation import pearson
+from stxm_live.phase_mapping.latent_space.bundle import Bundle, BundleError
+from stxm_live.plotting.paper_figures import model_plates, write_plates
+from stxm_live.plotting.paper_figures.latent import view_of_phases, view_of_thickness
+from stxm_live.plotting.paper_figures.model import decoder_path
 
 
 @pytest.fixture(scope="module")

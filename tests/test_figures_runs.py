@@ -6,16 +6,16 @@ import pytest
 from particles import particle_stack
 from PIL import Image
 
-from stxm_live.figures import Particle, particle_plates, run_plates, write_plates
-from stxm_live.figures.audit import MARGIN, audit
-from stxm_live.figures.maps import figure_3, figure_4, figure_s8, pixels_of
-from stxm_live.figures.particles import charge, figure_6
-from stxm_live.figures.plate import Table, write_table
-from stxm_live.figures.references import figure_s4
-from stxm_live.latent import load_model
-from stxm_live.phase_map import map_phases
-from stxm_live.recipe import Recipe
-from stxm_live.resolver import squared_mahalanobis
+from stxm_live.core.recipe import Recipe
+from stxm_live.phase_mapping.latent_space.assignment import squared_mahalanobis
+from stxm_live.phase_mapping.latent_space.model import load_model
+from stxm_live.phase_mapping.workflow import map_phases
+from stxm_live.plotting.paper_figures import Particle, particle_plates, run_plates, write_plates
+from stxm_live.plotting.paper_figures.audit import MARGIN, audit
+from stxm_live.plotting.paper_figures.maps import figure_3, figure_4, figure_s8, pixels_of
+from stxm_live.plotting.paper_figures.particles import charge, figure_6
+from stxm_live.plotting.paper_figures.plate import Table, write_table
+from stxm_live.plotting.paper_figures.references import figure_s4
 
 
 @cache
@@ -148,8 +148,8 @@ def test_a_table_has_no_formulas_and_leaves_nan_empty(tmp_path):
 def test_the_commands_draw_the_figures_of_runs_and_of_a_bundle(tmp_path, monkeypatch, RE):
     from typer.testing import CliRunner
 
-    from stxm_live.catalog import RawWriter, close_catalog, open_catalog
     from stxm_live.cli import app
+    from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
     from stxm_live.plans import stxm_stack
     from stxm_live.sim.instrument import SimulatedMicroscope
 

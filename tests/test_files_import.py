@@ -9,9 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from stxm_live.cli import app
-from stxm_live.files import import_stack, read_stack, stack_documents, write_ncb, write_nexus_stxm
-from stxm_live.offline import stack_of_run
-from stxm_live.stack import Stack
+from stxm_live.core.stack import Stack
+from stxm_live.io.files import (
+    import_stack,
+    read_stack,
+    stack_documents,
+    write_ncb,
+    write_nexus_stxm,
+)
+from stxm_live.live.replay import stack_of_run
 
 
 def test_the_documents_of_a_file_carry_its_ring_current_back_to_the_frames(tmp_path):

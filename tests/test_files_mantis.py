@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stxm_live.files import aligned_stack, read_stack, write_ncb, write_nexus_stxm
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra, read_spectrum
-from stxm_live.registration import register
-from stxm_live.stack import Stack
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.stack import Stack
+from stxm_live.io.files import read_stack, write_ncb, write_nexus_stxm
+from stxm_live.preprocessing.normalization import aligned_stack
+from stxm_live.preprocessing.workflow import register
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

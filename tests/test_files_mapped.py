@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from stxm_live.files import read_stack
+from stxm_live.io.files import read_stack
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 CUBE = np.arange(24, dtype=np.uint16).reshape(2, 3, 4) + 100

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from stxm_live.files import read_ncb, read_stack, write_ncb
-from stxm_live.stack import Stack
+from stxm_live.core.stack import Stack
+from stxm_live.io.files import read_ncb, read_stack, write_ncb
 
 CUBE = np.arange(24, dtype=np.float32).reshape(2, 3, 4) + 100
 DAT = """4 3 {scale}

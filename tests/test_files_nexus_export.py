@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from particles import particle_stack
 
-from stxm_live.files import aligned_stack, read_stack, write_nexus_stxm
-from stxm_live.recipe import Recipe
-from stxm_live.registration import register
-from stxm_live.stack import Frame, Stack
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import Frame, Stack
+from stxm_live.io.files import read_stack, write_nexus_stxm
+from stxm_live.preprocessing.normalization import aligned_stack
+from stxm_live.preprocessing.workflow import register
 
 
 def test_an_exported_stack_is_read_again_as_it_was(tmp_path):

@@ -6,7 +6,7 @@ import nexus_files as nx
 import numpy as np
 import pytest
 
-from stxm_live.files import read_nexus_stxm, read_spectrum, read_stack
+from stxm_live.io.files import read_nexus_stxm, read_spectrum, read_stack
 
 
 @pytest.mark.parametrize(

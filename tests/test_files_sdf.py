@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stxm_live.files import read_sdf, read_spectrum, read_stack, stack_documents
-from stxm_live.files.sdf_header import read_header
-from stxm_live.scan import StackScan
+from stxm_live.core.scan import StackScan
+from stxm_live.io.files import read_sdf, read_spectrum, read_stack, stack_documents
+from stxm_live.io.files.sdf_header import read_header
 
 ALS = Path(__file__).parents[2] / "shared" / "data"
 
@@ -378,8 +378,8 @@ def test_the_documents_of_an_unfinished_stack_leave_a_gap_and_end_aborted(tmp_pa
 
 @pytest.mark.slow
 def test_an_imported_stack_comes_back_from_the_catalogue_bit_for_bit(tmp_path, broker):
-    from stxm_live.files import import_stack
-    from stxm_live.replay import documents
+    from stxm_live.io.catalog.reading import documents
+    from stxm_live.io.files import import_stack
 
     path = write_stack(tmp_path)
     files = [path, *sorted(tmp_path.glob("*.xim"))]

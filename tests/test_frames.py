@@ -15,8 +15,8 @@ from particles import (
     particle_scan,
 )
 
-from stxm_live.frames import RunFrames, snapshot
-from stxm_live.scan import StackScan
+from stxm_live.core.scan import StackScan
+from stxm_live.io.documents import RunFrames, snapshot
 
 
 def read(stream, scan=None, **options):

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from stxm_live.cli import app
 from stxm_live.cli.check import runs_in_file
-from stxm_live.offline import stacks_of_runs
+from stxm_live.live.replay import stacks_of_runs
 
 GOLDEN = Path(__file__).parent / "golden"
 ENERGIES_EV = (515.0, 516.5, 518.0)
@@ -113,9 +113,9 @@ def test_a_file_that_holds_no_documents_is_refused(tmp_path, text):
 def test_check_reads_a_run_of_the_catalogue(tmp_path):
     from catalog_fixtures import image_scan, stack_images
 
-    from stxm_live.catalog import close_catalog, open_catalog, store_documents
-    from stxm_live.files import stack_documents
-    from stxm_live.stack import Stack
+    from stxm_live.core.stack import Stack
+    from stxm_live.io.catalog import close_catalog, open_catalog, store_documents
+    from stxm_live.io.files import stack_documents
 
     catalog = open_catalog(tmp_path / "runs")
     stack = Stack.from_arrays(stack_images(), image_scan().energies_ev)

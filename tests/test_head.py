@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stxm_live.bundle import HEAD, Bundle, BundleError, write_bundle
-from stxm_live.frequencies import by_frequencies
-from stxm_live.hypotheses import Hypotheses, effective_photons
-from stxm_live.mixtures import fit_mixtures
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra
-from stxm_live.training.head import labelled_spectra, train_head
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.gmvae.head import labelled_spectra, train_head
+from stxm_live.phase_mapping.hypotheses import Hypotheses, effective_photons
+from stxm_live.phase_mapping.latent_space.bundle import HEAD, Bundle, BundleError, write_bundle
+from stxm_live.phase_mapping.mixtures import fit_mixtures
+from stxm_live.phase_mapping.phase_frequencies import by_frequencies
 
 ENERGIES = (1.0, 2.0, 3.0, 4.0, 5.0)
 REFERENCES = ReferenceSpectra(
@@ -63,7 +63,7 @@ def head(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_head_agrees_with_the_likelihood_it_was_not_told(head):
-    from stxm_live.encoder import Network
+    from stxm_live.phase_mapping.latent_space.encoder import Network
 
     rng = np.random.default_rng(2)
     labels = rng.integers(2, size=3000)
@@ -87,7 +87,7 @@ def test_a_head_describes_itself(head):
 
 @pytest.mark.slow
 def test_more_photons_make_a_head_surer(head):
-    from stxm_live.encoder import Network
+    from stxm_live.phase_mapping.latent_space.encoder import Network
 
     od = np.repeat(0.3 * REFERENCES.od[0][:, None], 2, axis=1)
     photons = np.array([200.0, 20_000.0]) * np.exp(-od)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from particles import NX, NY, particle_counts
 
-from stxm_live.incident import incident, stack_field
-from stxm_live.specimen import Field, edge_jump, find_specimen
+from stxm_live.preprocessing.i0 import incident, stack_field
+from stxm_live.preprocessing.specimen import Field, edge_jump, find_specimen
 
 EXTENT_UM = (0.0, 2.13, 1.77, 0.0)
 """30 nm a pixel; y descends."""

@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 from scipy.special import softmax
 from scipy.stats import chi2 as chi_squared
 
-from stxm_live.likelihood import fit_references
+from stxm_live.phase_mapping.likelihood import fit_references
 
 N_SPECTRA = 20_000
 

@@ -8,8 +8,8 @@ from particles import documents, particle_counts, particle_scan
 from run_engines import with_rare_checkpoints
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.catalog import RawWriter, store_documents
-from stxm_live.offline import stack_of_run
+from stxm_live.io.catalog import RawWriter, store_documents
+from stxm_live.live.replay import stack_of_run
 from stxm_live.plans import stxm_stack, wait_for_maps
 from stxm_live.sim.instrument import SimulatedMicroscope
 

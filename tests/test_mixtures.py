@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from stxm_live.frequencies import by_frequencies
-from stxm_live.hypotheses import Hypotheses
-from stxm_live.likelihood import fit_references
-from stxm_live.mixtures import fit_mixtures, unidentified
-from stxm_live.spatial import potts, potts_mixed
+from stxm_live.phase_mapping.hypotheses import Hypotheses
+from stxm_live.phase_mapping.likelihood import fit_references
+from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
+from stxm_live.phase_mapping.phase_frequencies import by_frequencies
+from stxm_live.phase_mapping.spatial_prior import potts, potts_mixed
 
 REFERENCES = np.array(
     [
@@ -201,7 +201,7 @@ def test_neither_pieces_nor_bands_nor_threads_change_a_value(monkeypatch):
         part.hypotheses.log_likelihood, whole.hypotheses.log_likelihood[:, :, half], atol=1e-4
     )
     np.testing.assert_allclose(part.misfit, whole.misfit[half], rtol=1e-5, atol=1e-6)
-    monkeypatch.setattr("stxm_live.spatial._BAND", 7 * 60 * 3)
+    monkeypatch.setattr("stxm_live.phase_mapping.spatial_prior._BAND", 7 * 60 * 3)
     again = potts_mixed(whole.hypotheses, mask)
     np.testing.assert_array_equal(again.probability, swept.probability)
     np.testing.assert_array_equal(again.mixed, swept.mixed)

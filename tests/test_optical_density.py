@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stxm_live.optical_density import (
+from stxm_live.preprocessing.detector import (
     Unusable,
     box_mask,
     corrected_counts,

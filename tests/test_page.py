@@ -6,10 +6,10 @@ import made_up_maps as made_up
 import numpy as np
 import pytest
 
-from stxm_live.display import write_page
-from stxm_live.display.page import MOST_BYTES, page
-from stxm_live.display.page_data import block_means, packed, packed_spectra, unpacked
-from stxm_live.results import read_nexus, write_nexus
+from stxm_live.dashboard import write_page
+from stxm_live.dashboard.offline_page.page import MOST_BYTES, page
+from stxm_live.dashboard.offline_page.page_data import block_means, packed, packed_spectra, unpacked
+from stxm_live.io.results import read_nexus, write_nexus
 
 HOSTILE = (
     "</script><script>window.hacked=1</script>",
@@ -149,7 +149,7 @@ def test_the_colours_of_the_recipe_are_used():
 
 
 def test_without_bokeh_the_error_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setattr("stxm_live.display.page.find_spec", lambda name: None)
+    monkeypatch.setattr("stxm_live.dashboard.offline_page.page.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r'pip install "stxm-live\[web\]"'):
         write_page(made_up.maps(), tmp_path / "page.html")
     assert not list(tmp_path.iterdir())

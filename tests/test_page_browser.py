@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from test_page import HOSTILE, hostile_maps
 
-from stxm_live.display import write_page
-from stxm_live.display.palette import AMBIGUOUS, GROUND, SPECIMEN, phase_colors
+from stxm_live.dashboard import write_page
+from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND, SPECIMEN, phase_colors
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

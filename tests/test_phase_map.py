@@ -7,12 +7,12 @@ import pytest
 from particles import NX, NY, particle_counts, particle_stack
 
 from stxm_live.cli.output import print_result
-from stxm_live.latent import load_model
-from stxm_live.phase_map import map_phases
-from stxm_live.phase_maps import PRODUCTS
-from stxm_live.recipe import Recipe
-from stxm_live.resolver import STRATEGIES
-from stxm_live.stack import Frame, Stack
+from stxm_live.core.phase_maps import PRODUCTS
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import Frame, Stack
+from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
+from stxm_live.phase_mapping.latent_space.model import load_model
+from stxm_live.phase_mapping.workflow import map_phases
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import pytest
 from bluesky.utils import RunEngineInterrupted
 from run_engines import a_run_engine, with_rare_checkpoints
 
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Stack
 from stxm_live.plans import stxm_stack, wait_for_maps
-from stxm_live.recipe import Recipe
-from stxm_live.scan import StackScan
 from stxm_live.sim.instrument import SimulatedMicroscope, raster
 from stxm_live.sim.microscope import Beam, Drift
-from stxm_live.stack import Stack
 
 ENERGIES_EV = (505.0, 517.5, 530.3, 524.0)
 NY, NX = 6, 9

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stxm_live.progress import Pace, Progress, image_time_s
+from stxm_live.live.progress import Pace, Progress, image_time_s
 
 
 def test_the_time_left_is_the_typical_time_of_an_image_for_each_that_is_missing():

@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stxm_live.calibration import EnergyAxis
-from stxm_live.quality import Facts, assess
+from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.phase_mapping.quality import Facts, assess
 
 FINE = Facts(
     missing_ev=(),

@@ -12,10 +12,10 @@ from catalog_fixtures import (
     stack_plan,
 )
 
-from stxm_live.catalog import RawWriter, read_backup, restore_run
-from stxm_live.catalog.backup import BackupFile
-from stxm_live.catalog.run_store import RunStore
-from stxm_live.replay import documents
+from stxm_live.io.catalog import RawWriter, read_backup, restore_run
+from stxm_live.io.catalog.backup import BackupFile
+from stxm_live.io.catalog.reading import documents
+from stxm_live.io.catalog.run_store import RunStore
 
 pytestmark = pytest.mark.slow
 
@@ -225,7 +225,7 @@ def test_two_runs_whose_documents_interleave_are_stored_each_for_itself(broker, 
 
 @pytest.mark.parametrize("n_lines", [None, 7])
 def test_lines_are_written_an_image_at_a_time(broker, writer, monkeypatch, n_lines):
-    from stxm_live.catalog import run_store
+    from stxm_live.io.catalog import run_store
 
     sizes = []
     make = run_store._tiled_writer
@@ -455,7 +455,7 @@ def test_a_catalogue_on_a_server_needs_a_folder_for_backups():
 
 
 def test_a_hostile_uid_does_not_lead_the_backup_out_of_its_folder(tmp_path):
-    from stxm_live.catalog.backup import BackupFile, backup_name
+    from stxm_live.io.catalog.backup import BackupFile, backup_name
 
     for uid in (
         "../../escaped",

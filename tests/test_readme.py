@@ -11,7 +11,7 @@ from particles import particle_counts, particle_scan, write_sdf
 from typer.testing import CliRunner
 
 from stxm_live.cli import app
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)

@@ -11,7 +11,9 @@ from run_engines import a_run_engine
 from typer.testing import CliRunner
 
 from stxm_live import LivePhaseMapper, Recipe, ReferenceSpectra, map_phases
-from stxm_live.catalog import (
+from stxm_live.cli import app
+from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.io.catalog import (
     RawWriter,
     close_catalog,
     delete_run,
@@ -20,10 +22,8 @@ from stxm_live.catalog import (
     open_catalog,
     store_maps,
 )
-from stxm_live.cli import app
-from stxm_live.files import read_stack
+from stxm_live.io.files import read_stack
 from stxm_live.plans import stxm_stack
-from stxm_live.references import read_spectrum
 from stxm_live.sim.instrument import SimulatedMicroscope
 
 pytestmark = pytest.mark.real

@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 from skimage.io import imsave
 
-from stxm_live.masks import read_mask
-from stxm_live.recipe import Recipe, recipe_path, shipped_recipes
+from stxm_live.core.recipe import Recipe, recipe_path, shipped_recipes
+from stxm_live.core.recipe_files import read_mask
 
 TOML = """
 name = "iron"

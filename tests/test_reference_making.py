@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from particles import particle_counts, particle_stack
 
-from stxm_live.files.spectrum_columns import read_columns
-from stxm_live.recipe import Recipe
-from stxm_live.reference_making import (
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.stack import Stack
+from stxm_live.io.files.spectrum_columns import read_columns
+from stxm_live.preprocessing.reference_extraction import (
     MeasuredSpectrum,
     doubts,
     joined,
@@ -12,8 +14,6 @@ from stxm_live.reference_making import (
     with_estimated_noise,
     write_references,
 )
-from stxm_live.references import ReferenceSpectra
-from stxm_live.stack import Stack
 
 ENERGIES = np.linspace(500, 520, 41)
 
@@ -262,9 +262,9 @@ def test_damaged_files_of_spectra_are_refused_by_name_and_line(tmp_path, name, t
 
 @pytest.mark.real
 def test_regions_of_a_measured_stack_are_its_end_members(real_folder):
-    from stxm_live.files import read_stack
-    from stxm_live.phase_map import map_phases
-    from stxm_live.references import read_spectrum
+    from stxm_live.core.recipe_files import read_spectrum
+    from stxm_live.io.files import read_stack
+    from stxm_live.phase_mapping.workflow import map_phases
 
     stack = read_stack(real_folder / "71214078.hdr")
     names = ("oxidized", "reduced")

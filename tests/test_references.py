@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stxm_live.references import ReferenceSpectra, read_spectrum
+from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.references import ReferenceSpectra
 
 ENERGIES_EV = np.array([510.0, 512.0, 515.0, 520.0])
 OD = np.array([[0.1, 0.9, 0.3, 0.2], [0.1, 0.4, 1.0, 0.2]])

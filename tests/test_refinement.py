@@ -3,11 +3,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from stxm_live.recipe import Recipe
-from stxm_live.refinement import refine
-from stxm_live.registration import Registrar
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import Stack
+from stxm_live.preprocessing.alignment.joint_refinement import refine
+from stxm_live.preprocessing.workflow import Registrar
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
-from stxm_live.stack import Stack
 
 NY, NX = 112, 128
 FINE = 4

@@ -6,7 +6,7 @@ from made_up_maps import maps as made_up
 from made_up_maps import references
 
 from stxm_live import Region
-from stxm_live.regions import Absorber, DoseMap, Pace, suggest_regions
+from stxm_live.adaptive.regions import Absorber, DoseMap, Pace, suggest_regions
 
 NM_OF_REFERENCE = 100
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from particles import NX, NY, particle_counts, particle_stack
 
-from stxm_live.correlation import pearson
-from stxm_live.phase_map import map_phases
-from stxm_live.recipe import Recipe
-from stxm_live.registration import Registrar, register
-from stxm_live.shift_files import write_shifts
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.shift_files import write_shifts
+from stxm_live.core.stack import Stack
+from stxm_live.phase_mapping.correlation import pearson
+from stxm_live.phase_mapping.workflow import map_phases
+from stxm_live.preprocessing.workflow import Registrar, register
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
-from stxm_live.stack import Stack
 
 
 @pytest.fixture

@@ -8,12 +8,11 @@ from catalog_fixtures import (
     stack_plan,
 )
 
-from stxm_live import replay
-from stxm_live.catalog import RawWriter, close_catalog, open_catalog, store_documents
-from stxm_live.catalog.run_store import RunStore
-from stxm_live.files import stack_documents
-from stxm_live.replay import documents, find_run
-from stxm_live.stack import Stack
+from stxm_live.core.stack import Stack
+from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog, reading, store_documents
+from stxm_live.io.catalog.reading import documents, find_run
+from stxm_live.io.catalog.run_store import RunStore
+from stxm_live.io.files import stack_documents
 
 SCAN = image_scan()
 
@@ -148,7 +147,7 @@ def test_reading_in_small_blocks_gives_the_same(broker, monkeypatch):
     lines = [0, 1, 2, 1, 2, 3, 4, 5]
     images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
     uid = store_documents(broker, line_documents(images, scan, lines=lines))
-    monkeypatch.setattr(replay, "_BLOCK_BYTES", 45)
+    monkeypatch.setattr(reading, "_BLOCK_BYTES", 45)
 
     replayed = np.stack([event["data"]["counts"] for event in events_of(broker[uid])])
 

@@ -3,16 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stxm_live.clusters import (
-    MOST_MEMBERS,
-    Clusters,
-    Landmarks,
-    Members,
-    fit_clusters,
-    shrunk_covariance,
-    thinned_members,
-)
-from stxm_live.resolver import (
+from stxm_live.phase_mapping.latent_space.assignment import (
     NEIGHBOURS,
     STRATEGIES,
     contradicted,
@@ -22,6 +13,15 @@ from stxm_live.resolver import (
     squared_euclidean,
     squared_mahalanobis,
     votes_against,
+)
+from stxm_live.phase_mapping.latent_space.clusters import (
+    MOST_MEMBERS,
+    Clusters,
+    Landmarks,
+    Members,
+    fit_clusters,
+    shrunk_covariance,
+    thinned_members,
 )
 
 

@@ -8,15 +8,15 @@ import xarray
 from particles import documents, particle_counts, particle_scan, write_sdf
 from typer.testing import CliRunner
 
-from stxm_live.catalog import store_documents, store_maps
 from stxm_live.cli import app
 from stxm_live.cli.export import Format, _result, write_formats
 from stxm_live.cli.stacks import Which
-from stxm_live.files import read_stack
-from stxm_live.offline import map_run
-from stxm_live.recipe import Recipe
-from stxm_live.registration import register
-from stxm_live.results import read_nexus, write_nexus
+from stxm_live.core.recipe import Recipe
+from stxm_live.io.catalog import store_documents, store_maps
+from stxm_live.io.files import read_stack
+from stxm_live.io.results import read_nexus, write_nexus
+from stxm_live.live.replay import map_run
+from stxm_live.preprocessing.workflow import register
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray
 
-from stxm_live.results import read_nexus, write_nexus
+from stxm_live.io.results import read_nexus, write_nexus
 
 HOSTILE = ('<script>alert("x")</script>', "../../etc/passwd", "=1+1", "名", "a b/c")
 

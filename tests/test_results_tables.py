@@ -5,7 +5,7 @@ import made_up_maps as made_up
 import numpy as np
 import pytest
 
-from stxm_live.results import write_csv
+from stxm_live.io.results import write_csv
 
 
 @pytest.fixture

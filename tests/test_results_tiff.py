@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from stxm_live.results import write_tiff
+from stxm_live.io.results import write_tiff
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from stxm_live.scan import StackScan
+from stxm_live.core.scan import StackScan
 
 SCAN = {
     "shape": (3, 4, 5),

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from proxy import Results, ServerProcess, a_proxy, free_ports
 
 from stxm_live import LivePhaseMapper, Recipe, map_run
-from stxm_live.catalog.backup import BackupFile
-from stxm_live.offline import stack_of_run
-from stxm_live.serve.addresses import checked_address
-from stxm_live.serve.gapless import Gapless
-from stxm_live.serve.sockets import DocumentReceiver, publisher
-from stxm_live.serve.wire import from_bytes, to_bytes
+from stxm_live.io.catalog.backup import BackupFile
+from stxm_live.live.remote.addresses import checked_address
+from stxm_live.live.remote.gapless import Gapless
+from stxm_live.live.remote.sockets import DocumentReceiver, publisher
+from stxm_live.live.remote.wire import from_bytes, to_bytes
+from stxm_live.live.replay import stack_of_run
 
 
 def same_products(run, maps):
@@ -266,7 +266,7 @@ def test_a_rewound_scan_hands_the_later_image_on_again():
 
 
 def test_a_run_whose_missing_images_are_nowhere_is_ended_all_the_same(monkeypatch, caplog):
-    monkeypatch.setattr("stxm_live.serve.gapless.PATIENCE_S", -1.0)
+    monkeypatch.setattr("stxm_live.live.remote.gapless.PATIENCE_S", -1.0)
     docs = list(image_documents())
     with caplog.at_level(logging.ERROR, "stxm_live"):
         taken = joined([*docs[:5], *docs[6:]], Store())

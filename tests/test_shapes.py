@@ -9,9 +9,9 @@ import shapes
 from shapes import cls_run, cls_runs, id_runs, image_run, small_counts, small_scan
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.frames import RunFrames
-from stxm_live.offline import stack_of_run, stacks_of_runs
-from stxm_live.scan import scans_of_start
+from stxm_live.core.scan import scans_of_start
+from stxm_live.io.documents import RunFrames
+from stxm_live.live.replay import stack_of_run, stacks_of_runs
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +339,7 @@ def test_channels_that_take_turns_are_told_apart():
     stack = stack_of_run(docs)
     np.testing.assert_array_equal(stack.frames[0].intensity, small_counts()[0][2])
     assert "holds 3 values for each of 36 pixels" in " ".join(stack.notes)
-    from stxm_live.recipe_tables import FieldOptions
+    from stxm_live.core.recipe_options import FieldOptions
 
     second = stack_of_run(docs, fields=FieldOptions(channel=1))
     assert (second.frames[0].intensity == 3).all()

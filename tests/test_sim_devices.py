@@ -6,13 +6,13 @@ from bluesky.plans import count
 from bluesky.protocols import Movable, Preparable, Readable, Triggerable
 from run_engines import a_run_engine
 
-from stxm_live.recipe import Recipe
-from stxm_live.scan import StackScan
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Stack
 from stxm_live.sim.devices import SimulatedAxis
 from stxm_live.sim.instrument import SimulatedMicroscope, raster
 from stxm_live.sim.microscope import Beam
 from stxm_live.sim.specimens import ParticleSpecimen
-from stxm_live.stack import Stack
 
 SHAPE = (24, 36)
 

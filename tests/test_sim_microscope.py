@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from stxm_live.references import ReferenceSpectra
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.stack import Stack
 from stxm_live.sim.microscope import Beam, Drift, Microscope
 from stxm_live.sim.phantom import Particle, make_particle, od_cube
 from stxm_live.sim.specimens import ParticleSpecimen, RecordedSpecimen
-from stxm_live.stack import Stack
 
 PIXEL_UM = 0.05
 SHAPE = (40, 56)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import ReferenceSpectra
 from stxm_live.sim.phantom import STATES_OF_CHARGE, Particle, make_particle, od_cube
 
 SHAPE = (96, 128)

@@ -3,11 +3,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import Stack
 from stxm_live.sim.instrument import SimulatedMicroscope
 from stxm_live.sim.microscope import Drift
 from stxm_live.sim.truth import agreement, true_index
-from stxm_live.stack import Stack
 
 PIXEL_UM = 0.03
 SHAPE = (24, 36)

@@ -3,8 +3,8 @@ import threading
 import time
 from types import SimpleNamespace
 
-from stxm_live.sinks import KEPT_STACKS, Callbacks, Sinks
-from stxm_live.stack import StackKey
+from stxm_live.core.stack import StackKey
+from stxm_live.live.sinks import KEPT_STACKS, Callbacks, Sinks
 
 
 def result(name, revision=1):

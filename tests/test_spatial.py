@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stxm_live.spatial import potts
+from stxm_live.phase_mapping.spatial_prior import potts
 
 
 def softmax(log_likelihood):

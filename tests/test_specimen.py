@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from particles import NX, NY, particle_counts
 from scipy import ndimage
 
-from stxm_live.specimen import edge_jump, find_specimen
+from stxm_live.preprocessing.specimen import edge_jump, find_specimen
 
 
 def counted_mean_log(photons=3000, seed=5):

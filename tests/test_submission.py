@@ -17,10 +17,11 @@ from proxy import free_ports, wait_for_port
 
 pytest.importorskip("zmq", reason="needs the extra stxm-live[zmq]")
 
-from stxm_live.chooser import RegionChooser
-from stxm_live.region import Region
-from stxm_live.serve import ChoiceServer, Queue, RemoteChooser
-from stxm_live.serve.wire import from_bytes, to_bytes
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.adaptive.queueserver import Queue
+from stxm_live.adaptive.remote_chooser import ChoiceServer, RemoteChooser
+from stxm_live.core.region import Region
+from stxm_live.live.remote.wire import from_bytes, to_bytes
 
 FIRST = Region(
     (2.2, 2.8), (-1.2, -1.8), nx=31, ny=31, dwell_ms=2.0, criterion="doubt", reason="why, 6 min"
@@ -53,7 +54,7 @@ def remote(server):
 
 OTHER_PROCESS = """
 import sys
-from stxm_live.serve import RemoteChooser
+from stxm_live.adaptive.remote_chooser import RemoteChooser
 chooser = RemoteChooser(sys.argv[1])
 region = chooser.choose_box((2.9, 2.1), (-1.5, -1.0))
 print(region.nx, region.ny, region.dwell_ms)

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stxm_live.bundle import Bundle
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra
-from stxm_live.training import (
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.gmvae import (
     TrainingError,
     TrainingOptions,
     TrainingSet,
@@ -17,13 +16,14 @@ from stxm_live.training import (
     train,
     train_bundle,
 )
-from stxm_live.training.clusters import accuracies, cluster_statistics
-from stxm_live.training.components import (
+from stxm_live.gmvae.clusters import accuracies, cluster_statistics
+from stxm_live.gmvae.components import (
     component_scores,
     effective_components,
     refuse_collapse,
 )
-from stxm_live.training.data import split_groups, split_rows
+from stxm_live.gmvae.data import split_groups, split_rows
+from stxm_live.phase_mapping.latent_space.bundle import Bundle
 
 ALS = Path(__file__).parents[2] / "shared" / "data" / "als_fe_l23_71214078.h5"
 
@@ -233,7 +233,7 @@ class TestNetwork:
 
     @pytest.fixture
     def model(self):
-        from stxm_live.training.gmvae import GMVAE
+        from stxm_live.gmvae.network import GMVAE
 
         return GMVAE(n_energies=13, n_components=4, beta=1e-5, seed=0)
 
@@ -268,7 +268,7 @@ class TestNetwork:
         np.testing.assert_allclose(model.responsibilities(z), responsibilities, atol=1e-5)
 
     def test_the_divergence_of_one_component_has_the_closed_form_on_average(self):
-        from stxm_live.training.gmvae import GMVAE
+        from stxm_live.gmvae.network import GMVAE
 
         model = GMVAE(n_energies=13, n_components=1, beta=1.0, seed=0)
         od = np.repeat(np.linspace(0, 1, 13, dtype=np.float32)[None], 200_000, axis=0)
@@ -324,7 +324,7 @@ class TestTraining:
         assert bundle.info.options["split_by"] == "pixel"
 
     def test_a_collapsed_mixture_leaves_no_bundle(self, recipe, tmp_path, monkeypatch):
-        monkeypatch.setattr("stxm_live.training.components.IN_USE", 0.9)
+        monkeypatch.setattr("stxm_live.gmvae.components.IN_USE", 0.9)
         od, _, _ = simulate(recipe, 400)
         with pytest.raises(TrainingError, match="the mixture has collapsed: 0 of 5 components"):
             train_bundle(recipe, od, out=tmp_path / "b", options=TrainingOptions(epochs=1))
@@ -417,7 +417,7 @@ def measured_stack():
 
 def test_importing_the_package_loads_no_tensorflow():
     code = (
-        "import sys, stxm_live.training\n"
+        "import sys, stxm_live.gmvae\n"
         "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'sklearn')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

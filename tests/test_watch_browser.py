@@ -15,9 +15,10 @@ from run_engines import a_run_engine
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 pytest.importorskip("zmq", reason="needs the extra stxm-live[zmq]")
 
-from stxm_live.chooser import RegionChooser
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.adaptive.remote_chooser import ChoiceServer
+from stxm_live.live.remote import publisher
 from stxm_live.plans import wait_for_region
-from stxm_live.serve import ChoiceServer, publisher
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -5,8 +5,8 @@ import pytest
 from particles import documents, image_documents, image_events, particle_scan
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.live import KEPT_UNFINISHED
-from stxm_live.worker import ITEM_BYTES, Limits, Worker
+from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
+from stxm_live.live.mapper import KEPT_UNFINISHED
 
 
 @pytest.fixture

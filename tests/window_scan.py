@@ -19,8 +19,8 @@ def main(backend):
     from bluesky import RunEngine
 
     from stxm_live import LivePhaseMapper, Recipe
-    from stxm_live.display import LiveFigure
     from stxm_live.plans import stxm_stack
+    from stxm_live.plotting import LiveFigure
     from stxm_live.sim.instrument import SimulatedMicroscope
 
     recipe = Recipe.load("nvpf").with_changes({"model": None, "energy_fit": False})

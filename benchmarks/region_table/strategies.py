@@ -9,9 +9,9 @@ import numpy as np
 
 from region_table.session import STEP_UM, Session, Window
 from stxm_live import Region, suggest_regions
-from stxm_live.regions.grid import Raster, Side
-from stxm_live.regions.od_rule import MIN_AREA_UM2, od_centres
-from stxm_live.regions.placing import Interest, Places, best_boxes, boxes_around
+from stxm_live.adaptive.regions.box_placement import Interest, Places, best_boxes, boxes_around
+from stxm_live.adaptive.regions.grid import Raster, Side
+from stxm_live.adaptive.regions.od_rule import MIN_AREA_UM2, od_centres
 
 Strategy = Callable[[Session], list[Window]]
 

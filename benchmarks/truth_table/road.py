@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live import PhaseMaps, Recipe, Stack, map_phases
-from stxm_live.correlation import best_two
+from stxm_live.phase_mapping.correlation import best_two
 from stxm_live.sim.instrument import SimulatedMicroscope
 from stxm_live.sim.microscope import Beam
 from stxm_live.sim.truth import true_index

@@ -9,15 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from stxm_live.bundle import Bundle
-from stxm_live.correlation import BestTwo, ambiguous, best_two, pearson
-from stxm_live.encoder import Network
-from stxm_live.frequencies import by_frequencies
-from stxm_live.hypotheses import Assignment, Hypotheses
-from stxm_live.likelihood import fit_references
-from stxm_live.mixtures import fit_mixtures, unidentified
-from stxm_live.resolver import CANDIDATES, STRATEGIES, distance_by, resolve
-from stxm_live.spatial import potts, potts_mixed
+from stxm_live.phase_mapping.correlation import BestTwo, ambiguous, best_two, pearson
+from stxm_live.phase_mapping.hypotheses import Assignment, Hypotheses
+from stxm_live.phase_mapping.latent_space.assignment import (
+    CANDIDATES,
+    STRATEGIES,
+    distance_by,
+    resolve,
+)
+from stxm_live.phase_mapping.latent_space.bundle import Bundle
+from stxm_live.phase_mapping.latent_space.encoder import Network
+from stxm_live.phase_mapping.likelihood import fit_references
+from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
+from stxm_live.phase_mapping.phase_frequencies import by_frequencies
+from stxm_live.phase_mapping.spatial_prior import potts, potts_mixed
 from truth_table.pure import phase_frequencies, posterior
 from truth_table.worlds import Scan
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stxm_live.figures import Plate
+from stxm_live.plotting.paper_figures import Plate
 
 _shown: set[int] = set()
 

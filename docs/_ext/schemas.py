@@ -10,10 +10,11 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from stxm_live import bundle, recipe, scan
 from stxm_live.cli import app, recipes
-from stxm_live.files.mapped import Mapping
-from stxm_live.phase_maps import PRODUCTS
+from stxm_live.core import recipe, scan
+from stxm_live.core.phase_maps import PRODUCTS
+from stxm_live.io.files.mapped import Mapping
+from stxm_live.phase_mapping.latent_space import bundle
 
 
 def write(folder: Path) -> None:

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from stxm_live import Recipe
-from stxm_live.correlation import ambiguous, best_two, pearson
+from stxm_live.phase_mapping.correlation import ambiguous, best_two, pearson
 
 recipe = Recipe.load("nvpf")
 references = recipe.reference_spectra.at(recipe.energies_ev)  # OD per 100 nm, synthetic

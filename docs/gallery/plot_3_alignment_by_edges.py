@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.registration import phase_cross_correlation
 
 from stxm_live import Recipe
-from stxm_live.alignment import EdgeImage, find_shift, shifted
+from stxm_live.preprocessing.alignment.cross_correlation import EdgeImage, find_shift, shifted
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 recipe = Recipe.load("nvpf")

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from stxm_live import Recipe
-from stxm_live.correlation import best_two, pearson
+from stxm_live.phase_mapping.correlation import best_two, pearson
 
 recipe = Recipe.load("nvpf")
 spectra = recipe.reference_spectra  # synthetic

@@ -9,8 +9,8 @@ past runs `stxm-live figures RUN` writes them, for a model `stxm-live diagnose B
 import numpy as np
 
 from stxm_live import Recipe, Stack, map_phases
-from stxm_live.bundle import Bundle
-from stxm_live.figures import Particle, model_plates, particle_plates, run_plates
+from stxm_live.phase_mapping.latent_space.bundle import Bundle
+from stxm_live.plotting.paper_figures import Particle, model_plates, particle_plates, run_plates
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 recipe = Recipe.load("nvpf")

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from stxm_live import Recipe, Stack, map_phases
-from stxm_live.display.palette import phase_colors
+from stxm_live.plotting.style.palette import phase_colors
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 # %%

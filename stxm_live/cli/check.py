@@ -14,9 +14,9 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import Catalog, Settings, opened, parse_settings
-from stxm_live.frames import OpenStacks, Roots, RunFrames, StackFrames, snapshot
-from stxm_live.recipe import Recipe
-from stxm_live.stack import Stack
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import Stack
+from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames, snapshot
 
 Documents = Iterable[tuple[str, Any]]
 
@@ -59,7 +59,7 @@ def check(
     files = [Path(run) for run in runs if Path(run).is_file()]
     found: list[Documents] = [run for path in files for run in runs_in_file(path)]
     if len(files) < len(runs):
-        from stxm_live.replay import documents, find_run
+        from stxm_live.io.catalog.reading import documents, find_run
 
         with opened(catalog) as broker:
             keys = [run for run in runs if not Path(run).is_file()]
@@ -96,7 +96,7 @@ def runs_in_file(path: Path) -> list[list[tuple[str, Any]]]:
     text = path.read_text(encoding="utf-8")
     try:
         if text.lstrip().startswith('{"name"'):
-            from stxm_live.catalog.backup import read_backup
+            from stxm_live.io.catalog.backup import read_backup
 
             pairs: Any = list(read_backup(path))
         elif path.suffix == ".jsonl":

@@ -14,7 +14,7 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console, print_result
 from stxm_live.cli.stacks import Settings, parse_settings
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 
 
 @one_line_errors
@@ -33,7 +33,7 @@ def demo(
 
     Example: stxm-live demo --photons 500
     """
-    from stxm_live.demo import run_demo
+    from stxm_live.cli.demo_scan import run_demo
 
     recipe = Recipe.load("nvpf").with_changes(parse_settings(changes))
     n_energies = len(recipe.energies_ev or ())

@@ -115,8 +115,8 @@ def write_formats(
     dataset: xarray.Dataset, folder: Path, formats: Sequence[Format], *, pixels: bool = False
 ) -> list[Path]:
     """Write ``maps.nxs``, ``maps.html`` and the folders ``csv`` and ``tiff``, as asked."""
-    from stxm_live.display import write_page
-    from stxm_live.results import write_csv, write_nexus, write_tiff
+    from stxm_live.dashboard import write_page
+    from stxm_live.io.results import write_csv, write_nexus, write_tiff
 
     wanted = set(Format) if Format.all in formats else set(formats)
     files: list[Path] = []
@@ -144,10 +144,11 @@ def write_aligned(
 
     Energies and alignment are those of the recipe, found as for a result.
     """
-    from stxm_live.files import aligned_stack, write_ncb, write_nexus_stxm
-    from stxm_live.offline import stack_of_run
-    from stxm_live.registration import register
-    from stxm_live.replay import find_run
+    from stxm_live.io.catalog.reading import find_run
+    from stxm_live.io.files import write_ncb, write_nexus_stxm
+    from stxm_live.live.replay import stack_of_run
+    from stxm_live.preprocessing.normalization import aligned_stack
+    from stxm_live.preprocessing.workflow import register
 
     found = find_run(broker, run)
     stored = None if recipe else which.stored(broker, str(found.start["uid"]))
@@ -172,7 +173,7 @@ def _source(run: str) -> str | Path:
 
 
 def _name(source: str | Path) -> str:
-    from stxm_live.display.pictures import safe_name
+    from stxm_live.plotting.pictures import safe_name
 
     return safe_name(str(source.with_suffix("") if isinstance(source, Path) else source))
 
@@ -185,7 +186,7 @@ def _datasets(
     which: Which,
 ) -> Any:
     """Each source with its result; the catalogue is opened only if a run is asked for."""
-    from stxm_live.results import read_nexus
+    from stxm_live.io.results import read_nexus
 
     for source in sources:
         if isinstance(source, Path):
@@ -205,8 +206,8 @@ def _result(
     which: Which,
 ) -> xarray.Dataset:
     """The stored result, unless another recipe is asked for or nothing is stored."""
-    from stxm_live.offline import map_run
-    from stxm_live.replay import find_run
+    from stxm_live.io.catalog.reading import find_run
+    from stxm_live.live.replay import map_run
 
     found = find_run(broker, run)
     stored: xarray.Dataset | None = which.stored(broker, str(found.start["uid"]))

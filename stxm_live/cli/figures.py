@@ -21,12 +21,12 @@ from stxm_live.cli.stacks import (
     parse_settings,
     recipe_of,
 )
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 
 if TYPE_CHECKING:
     import databroker
 
-    from stxm_live.phase_maps import PhaseMaps
+    from stxm_live.core.phase_maps import PhaseMaps
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for PNG and CSV files.")]
 
@@ -51,8 +51,8 @@ def figures(
 
     Examples: stxm-live figures -1 --catalog runs; stxm-live figures 3f2a91 77c0 --out paper
     """
-    from stxm_live.display.pictures import safe_name
-    from stxm_live.figures import Particle, particle_plates, write_plates
+    from stxm_live.plotting.paper_figures import Particle, particle_plates, write_plates
+    from stxm_live.plotting.pictures import safe_name
 
     particles, which = [], Which(region, polarization, roots)
     with opened(catalog) as broker:
@@ -77,7 +77,7 @@ def _found(
     which: Which,
 ) -> tuple[Any, Recipe]:
     """The run, and the recipe to map it by."""
-    from stxm_live.replay import find_run
+    from stxm_live.io.catalog.reading import find_run
 
     found = find_run(broker, run)
     stored = None if recipe else which.stored(broker, str(found.start["uid"]))
@@ -88,10 +88,10 @@ def _draw_run(
     found: Any, recipe: Recipe, folder: Path, which: Which
 ) -> tuple[PhaseMaps, list[Path]]:
     """Map a run and draw its figures; says so where there is no encoder for some of them."""
-    from stxm_live.bundle import BundleError
-    from stxm_live.figures import run_plates, write_plates
-    from stxm_live.latent import LatentModel, load_model
-    from stxm_live.offline import map_run
+    from stxm_live.live.replay import map_run
+    from stxm_live.phase_mapping.latent_space.bundle import BundleError
+    from stxm_live.phase_mapping.latent_space.model import LatentModel, load_model
+    from stxm_live.plotting.paper_figures import run_plates, write_plates
 
     model: LatentModel | BundleError
     try:
@@ -121,8 +121,8 @@ def diagnose(
 
     Example: stxm-live diagnose bundle --recipe nvpf
     """
-    from stxm_live.bundle import Bundle, BundleError
-    from stxm_live.figures import model_plates, write_plates
+    from stxm_live.phase_mapping.latent_space.bundle import Bundle, BundleError
+    from stxm_live.plotting.paper_figures import model_plates, write_plates
 
     loaded = Recipe.load(recipe)
     folder = bundle or loaded.model

@@ -41,7 +41,7 @@ def ioc(
         raise ImportError("the IOC needs caproto: pip install 'stxm-live[epics]'") from error
     import numpy as np
 
-    from stxm_live.recipe import Recipe
+    from stxm_live.core.recipe import Recipe
     from stxm_live.sim.instrument import SimulatedMicroscope
     from stxm_live.sim.ioc import Bench, run_server
     from stxm_live.sim.microscope import Beam

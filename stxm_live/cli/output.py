@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from stxm_live.phase_maps import PhaseMaps
+from stxm_live.core.phase_maps import PhaseMaps
 
 console = Console(highlight=False, soft_wrap=True)
 

@@ -13,10 +13,10 @@ from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import Catalog
 from stxm_live.cli.training_spectra import gathered
-from stxm_live.recipe import Recipe, recipe_path, shipped_recipes
+from stxm_live.core.recipe import Recipe, recipe_path, shipped_recipes
 
 if TYPE_CHECKING:
-    from stxm_live.training import EpochReport, TrainingOptions
+    from stxm_live.gmvae import EpochReport, TrainingOptions
 
 app = typer.Typer(help="Write, show and list recipes.", no_args_is_help=True)
 
@@ -186,8 +186,8 @@ def train(
 
     Examples: stxm-live train --simulated 60000; stxm-live train 3f2a91 -1 --recipe lfp.toml
     """
-    from stxm_live.bundle import refuse_to_overwrite
-    from stxm_live.training import TrainingOptions, train_bundle
+    from stxm_live.gmvae import TrainingOptions, train_bundle
+    from stxm_live.phase_mapping.latent_space.bundle import refuse_to_overwrite
 
     if not runs and not simulated:
         raise ValueError("give runs to train on, --simulated N, or both")

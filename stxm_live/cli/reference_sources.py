@@ -7,18 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stxm_live.files import read_stack
-from stxm_live.files.reading import stack_file
-from stxm_live.files.spectrum_columns import SPECTRUM_SUFFIXES, read_columns
-from stxm_live.masks import read_mask
-from stxm_live.recipe import Recipe
-from stxm_live.reference_making import Box, MeasuredSpectrum, region_spectrum
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe_files import read_mask
+from stxm_live.io.files import read_stack
+from stxm_live.io.files.reading import stack_file
+from stxm_live.io.files.spectrum_columns import SPECTRUM_SUFFIXES, read_columns
+from stxm_live.preprocessing.reference_extraction import Box, MeasuredSpectrum, region_spectrum
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from stxm_live.stack import Stack
+    from stxm_live.core.stack import Stack
 
 _MASKS = (".msk", ".npy", ".png")
 

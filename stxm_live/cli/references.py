@@ -15,15 +15,15 @@ from rich.table import Table
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import Catalog, Settings, opened, parse_settings
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import ReferenceSpectra
 
 if TYPE_CHECKING:
     import databroker
 
-    from stxm_live.energy_cost import Conditions
-    from stxm_live.reference_making import MeasuredSpectrum
-    from stxm_live.stack import Stack
+    from stxm_live.adaptive.energies.cost import Conditions
+    from stxm_live.core.stack import Stack
+    from stxm_live.preprocessing.reference_extraction import MeasuredSpectrum
 
 _SEED = 0
 """Of the simulated spectra behind the expected accuracy: the same list, the same number."""
@@ -66,8 +66,8 @@ def references(
     Examples: stxm-live references Na3VPF=na3.xsp Na1VPF=stack.hdr@1,2,0.5,1 --out nvpf.csv;
     stxm-live references Na2VPF=run:3f2a91@1,2,0.5,1 old.csv
     """
-    from stxm_live.display.reference_pictures import write_reference_picture
-    from stxm_live.reference_making import doubts, joined, write_references
+    from stxm_live.plotting.reference_pictures import write_reference_picture
+    from stxm_live.preprocessing.reference_extraction import doubts, joined, write_references
 
     if out.suffix.lower() != ".csv":
         raise ValueError(f"--out {out}: references are written as CSV; let the name end in .csv")
@@ -133,7 +133,8 @@ def choose_energies(
     Examples: stxm-live choose-energies --recipe nvpf --photons 500;
     stxm-live choose-energies --n 8 --references nvpf.csv --low 512 --high 535 --keep 505
     """
-    from stxm_live import energy_choice, energy_cost
+    from stxm_live.adaptive.energies import cost as energy_cost
+    from stxm_live.adaptive.energies import selection as energy_choice
 
     if (recipe is None) == (references is None):
         raise ValueError("give either --references or --recipe")
@@ -181,9 +182,9 @@ def _spectra(
 ) -> list[MeasuredSpectrum]:
     """The spectra of all sources; the catalogue is opened for the first run, and closed."""
     from stxm_live.cli.reference_sources import parse_source, spectra_of
-    from stxm_live.offline import stack_of_run
-    from stxm_live.reference_making import with_estimated_noise
-    from stxm_live.replay import find_run
+    from stxm_live.io.catalog.reading import find_run
+    from stxm_live.live.replay import stack_of_run
+    from stxm_live.preprocessing.reference_extraction import with_estimated_noise
 
     brokers: list[databroker.Broker] = []
     with ExitStack() as closing:
@@ -231,7 +232,7 @@ def _cost_table(
     rows: Sequence[tuple[str, Sequence[float]]], spectra: ReferenceSpectra, conditions: Conditions
 ) -> Table:
     """A line per list: expected share of right labels, what is lost, and the worst pair."""
-    from stxm_live.energy_cost import expect
+    from stxm_live.adaptive.energies.cost import expect
 
     title = (
         f"expected share of right labels, {conditions.photons:g} photons, OD {conditions.od:g}, "

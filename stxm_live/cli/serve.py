@@ -13,7 +13,7 @@ from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
 from stxm_live.cli.stacks import Catalog, Settings, parse_settings
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 
 
 @one_line_errors
@@ -37,8 +37,8 @@ def serve(
 
     Example: stxm-live serve --zmq 127.0.0.1:5578 --catalog runs
     """
-    from stxm_live.catalog import default_folder
-    from stxm_live.serve import Server
+    from stxm_live.io.catalog import default_folder
+    from stxm_live.live.remote import Server
 
     let_the_scan_go_first()
     chosen = Recipe.load(recipe).with_changes(parse_settings(changes))

@@ -16,16 +16,17 @@ from rich.table import Table
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console, print_result
-from stxm_live.phase_maps import same_array
-from stxm_live.recipe import Recipe
-from stxm_live.references import ReferenceSpectra, read_spectrum
+from stxm_live.core.phase_maps import same_array
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.references import ReferenceSpectra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import databroker
 
-    from stxm_live.phase_maps import PhaseMaps
+    from stxm_live.core.phase_maps import PhaseMaps
 
 Catalog = Annotated[
     Path | None,
@@ -61,7 +62,7 @@ class Which(NamedTuple):
 
     def stored(self, broker: databroker.Broker, uid: str) -> Any:
         """The stored result of the stack, an xarray.Dataset, or None."""
-        from stxm_live.catalog import load_maps
+        from stxm_live.io.catalog import load_maps
 
         try:
             return load_maps(broker, uid, region=self.region, polarization=self.polarization)
@@ -108,9 +109,10 @@ def map_stack(
 
     Example: stxm-live map particle.hdr --references nvpf.csv
     """
-    from stxm_live.display import write_page, write_pictures
-    from stxm_live.files import read_stack
-    from stxm_live.phase_map import map_phases
+    from stxm_live.dashboard import write_page
+    from stxm_live.io.files import read_stack
+    from stxm_live.phase_mapping.workflow import map_phases
+    from stxm_live.plotting import write_pictures
 
     folder = out or Path(f"{stack.stem}-maps")
     if (recipe is None) == (not references):
@@ -143,7 +145,7 @@ def import_stacks(
 
     Example: stxm-live import 71214078.hdr --catalog runs
     """
-    from stxm_live.files import import_stack
+    from stxm_live.io.files import import_stack
 
     for path in files:
         if not path.exists():
@@ -183,10 +185,10 @@ def replay(
 
     Examples: stxm-live replay; stxm-live replay 3f2a91 --set resolver.method=mahalanobis
     """
-    from stxm_live.catalog import store_maps
-    from stxm_live.display import write_pictures
-    from stxm_live.offline import map_run
-    from stxm_live.replay import find_run
+    from stxm_live.io.catalog import store_maps
+    from stxm_live.io.catalog.reading import find_run
+    from stxm_live.live.replay import map_run
+    from stxm_live.plotting import write_pictures
 
     which = Which(region, polarization, roots)
     with opened(catalog) as broker:
@@ -220,7 +222,7 @@ def list_catalog(
 
     Example: stxm-live runs --catalog runs
     """
-    from stxm_live.catalog import list_runs
+    from stxm_live.io.catalog import list_runs
 
     with opened(catalog) as broker:
         table = Table("run", "scan", "when", "energies x rows x columns", "ended", "maps")
@@ -240,7 +242,7 @@ def list_catalog(
 @contextmanager
 def opened(folder: Path | None, *, create: bool = False) -> Iterator[databroker.Broker]:
     """The catalogue, closed at the end; an error if there is none, unless it is to be made."""
-    from stxm_live.catalog import close_catalog, open_catalog
+    from stxm_live.io.catalog import close_catalog, open_catalog
 
     with console.status("opening the catalogue (some seconds)"):
         broker = open_catalog(folder, create=create)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import opened
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 
 
 class Gathered(NamedTuple):
@@ -56,7 +56,7 @@ def gathered(
 def _simulated(
     recipe: Recipe, n_spectra: int, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
-    from stxm_live.training import recipe_energies_ev, simulated_spectra
+    from stxm_live.gmvae import recipe_energies_ev, simulated_spectra
 
     od, labels, _ = simulated_spectra(
         recipe.reference_spectra,
@@ -78,8 +78,8 @@ def _measured(
 
 def _of_run(broker: object, run: str, recipe: Recipe, per_run: int) -> NDArray[np.float32]:
     """At most ``per_run`` spectra, evenly spread over the specimen."""
-    from stxm_live.offline import map_run
-    from stxm_live.replay import find_run
+    from stxm_live.io.catalog.reading import find_run
+    from stxm_live.live.replay import map_run
 
     maps = map_run(find_run(broker, run), recipe)
     pixels = np.flatnonzero(maps.specimen & maps.valid)

@@ -17,7 +17,7 @@ from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
 from stxm_live.cli.stacks import Catalog, Roots, Settings, Which, opened, parse_settings, recipe_of
-from stxm_live.recipe import Recipe
+from stxm_live.core.recipe import Recipe
 
 
 @one_line_errors
@@ -65,7 +65,7 @@ def watch(
 
     Examples: stxm-live watch --zmq 127.0.0.1:5578 --catalog runs; stxm-live watch -1
     """
-    from stxm_live.catalog import default_folder
+    from stxm_live.io.catalog import default_folder
 
     if zmq is None and choices is not None:
         raise ValueError("--choices goes with --zmq: no plan asks where a finished run is shown")
@@ -97,11 +97,11 @@ def _watch_live(
     choices: tuple[str, str | None] | None,
 ) -> None:
     """Map what comes and show it."""
-    from stxm_live.chooser import RegionChooser
-    from stxm_live.display import serve
-    from stxm_live.display.dashboard import CatalogHistory
-    from stxm_live.offline import map_run
-    from stxm_live.serve import RemoteChooser, Server
+    from stxm_live.adaptive.chooser import RegionChooser
+    from stxm_live.adaptive.remote_chooser import RemoteChooser
+    from stxm_live.dashboard import CatalogHistory, serve
+    from stxm_live.live.remote import Server
+    from stxm_live.live.replay import map_run
 
     server = Server(
         recipe,
@@ -138,12 +138,11 @@ def _watch_finished(
     page: dict[str, Any],
 ) -> None:
     """Map runs of the catalogue and show them, the one that is named first on top."""
-    from stxm_live.chooser import RegionChooser
-    from stxm_live.display import serve
-    from stxm_live.display.dashboard import Board, CatalogHistory
-    from stxm_live.offline import map_run, stacks_of_runs
-    from stxm_live.phase_map import map_phases
-    from stxm_live.replay import find_run
+    from stxm_live.adaptive.chooser import RegionChooser
+    from stxm_live.dashboard import Board, CatalogHistory, serve
+    from stxm_live.io.catalog.reading import find_run
+    from stxm_live.live.replay import map_run, stacks_of_runs
+    from stxm_live.phase_mapping.workflow import map_phases
 
     interrupted = threading.Event()
     with opened(catalog) as broker:

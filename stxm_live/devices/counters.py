@@ -8,11 +8,11 @@ from typing import Any
 from ophyd import Component, Device, EpicsSignal, EpicsSignalRO
 from ophyd import FormattedComponent as FCpt
 
+from stxm_live.core.scan import StackScan
 from stxm_live.devices.axes import Stage
 from stxm_live.devices.connection import connect, get, put, put_if_connected
 from stxm_live.devices.names import ImageNames, LineNames
 from stxm_live.devices.outcome import Outcome
-from stxm_live.scan import StackScan
 
 _log = logging.getLogger("stxm_live")
 

@@ -16,7 +16,7 @@ from ophyd import Component, Device, Signal
 from ophyd.status import DeviceStatus
 from ophyd.utils import LimitError
 
-from stxm_live.scan import StackScan
+from stxm_live.core.scan import StackScan
 
 
 class Channel(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from stxm_live.references import ReferenceSpectra
+from stxm_live.core.references import ReferenceSpectra
 from stxm_live.sim.phantom import STATES_OF_CHARGE, Particle, make_particle, od_cube
 
 _Make = Callable[["FieldOfView", np.random.Generator], "FieldOfView"]

@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.references import ReferenceSpectra
-from stxm_live.scan import StackScan
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Stack
 from stxm_live.sim.devices import Channel, SimulatedAxis, SimulatedDetector
 from stxm_live.sim.microscope import Beam, Drift, Microscope
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle
 from stxm_live.sim.specimens import ParticleSpecimen, RecordedSpecimen, Specimen
-from stxm_live.stack import Stack
 
 
 def monochromator_error(setpoint_ev: float) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from stxm_live.references import ReferenceSpectra
+from stxm_live.core.references import ReferenceSpectra
 
 STATES_OF_CHARGE: Mapping[str, tuple[float, ...]] = {
     "Na3VPF": (0.66, 0.22, 0.08, 0.03, 0.01),

@@ -7,9 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.references import ReferenceSpectra
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.stack import Stack
 from stxm_live.sim.phantom import Particle
-from stxm_live.stack import Stack
 
 _ON_GRID_PX = 1e-6
 """Positions this close to a pixel centre get the pixel itself, bit for bit."""

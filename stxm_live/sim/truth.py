@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.phase_maps import PhaseMaps
+from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.sim.instrument import SimulatedMicroscope
 from stxm_live.sim.specimens import ParticleSpecimen
 

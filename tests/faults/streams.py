@@ -335,8 +335,8 @@ class Tester:
     @contextmanager
     def _live(self):
         with (
-            patch("stxm_live.analysis.map_phases", self._catch),
-            patch("stxm_live.analysis.Registrar", NoRegistration),
+            patch("stxm_live.live.analysis.map_phases", self._catch),
+            patch("stxm_live.live.analysis.Registrar", NoRegistration),
         ):
             options = {"file_timeout_s": 0.0, "roots": [self._runs["folder"]]}
             yield LivePhaseMapper(self._recipe, background=False, **options)

@@ -11,9 +11,9 @@ from made_up_maps import maps
 from particles import particle_counts, particle_scan
 
 from stxm_live import LivePhaseMapper
-from stxm_live.catalog import RawWriter, close_catalog, open_catalog
-from stxm_live.display.page import write_page
-from stxm_live.results import write_csv, write_nexus, write_tiff
+from stxm_live.dashboard.offline_page.page import write_page
+from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
+from stxm_live.io.results import write_csv, write_nexus, write_tiff
 
 
 def mounted(folder, size):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from particles import image_documents, particle_counts
 
-from stxm_live.catalog import RawWriter
-from stxm_live.catalog.locking import sole_writer
+from stxm_live.io.catalog import RawWriter
+from stxm_live.io.catalog.locking import sole_writer
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from stxm_live.catalog.locking import sole_writer
+from stxm_live.io.catalog.locking import sole_writer
 with sole_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -49,7 +49,7 @@ def test_a_process_that_is_killed_does_not_leave_the_catalogue_locked(locked_by_
 def test_a_locked_catalogue_costs_no_document_and_holds_back_the_next_run(
     broker, monkeypatch, caplog
 ):
-    monkeypatch.setattr("stxm_live.catalog.locking.TIMEOUT_S", 0.2)
+    monkeypatch.setattr("stxm_live.io.catalog.locking.TIMEOUT_S", 0.2)
     told = []
     writer = RawWriter(broker, on_error=lambda uid, error: told.append(error))
     docs = list(image_documents())

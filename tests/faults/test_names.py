@@ -13,10 +13,11 @@ from particles import image_documents
 from streams import HOSTILE
 from tiled.client.utils import ClientError
 
-from stxm_live.catalog import RawWriter, load_maps, read_backup, store_documents, store_maps
-from stxm_live.display import LiveFigure, write_page, write_pictures
-from stxm_live.results import read_nexus, write_csv, write_nexus, write_tiff
-from stxm_live.stack import StackKey
+from stxm_live.core.stack import StackKey
+from stxm_live.dashboard import write_page
+from stxm_live.io.catalog import RawWriter, load_maps, read_backup, store_documents, store_maps
+from stxm_live.io.results import read_nexus, write_csv, write_nexus, write_tiff
+from stxm_live.plotting import LiveFigure, write_pictures
 
 NASTY = (*HOSTILE, "..", ".", "", "-rf", "a/b", "%2e%2e%2fup", "x" * 300, "a\nb", "q\"'`;$(id)")
 WORST = "../../../up\x00<script>alert(1)</script>\n"

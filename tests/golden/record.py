@@ -32,7 +32,7 @@ def counts():
 
 
 def stack_scan(**changes):
-    from stxm_live.scan import StackScan
+    from stxm_live.core.scan import StackScan
 
     values = {
         "shape": SHAPE,
@@ -180,7 +180,7 @@ def line_pages():
 
 def region_run():
     """Two regions, each with a stream of its own; the second has twice the counts."""
-    from stxm_live.scan import metadata_of_stacks
+    from stxm_live.core.scan import metadata_of_stacks
 
     scans = [stack_scan(region=name, stream=name) for name in ("left", "right")]
     keys = {"counts": array_key([5])}

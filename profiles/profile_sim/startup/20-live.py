@@ -9,9 +9,9 @@ import os
 import threading
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.catalog import RawWriter, close_catalog, list_runs, open_catalog
-from stxm_live.display.live_header import time_left_in_words
+from stxm_live.io.catalog import RawWriter, close_catalog, list_runs, open_catalog
 from stxm_live.plans import stxm_stack, wait_for_maps
+from stxm_live.plotting.live_figure.header import time_left_in_words
 
 catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
 writer = RawWriter(catalog)

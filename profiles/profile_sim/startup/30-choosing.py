@@ -8,7 +8,7 @@ import threading
 from functools import partial
 
 from stxm_live import Region
-from stxm_live.chooser import RegionChooser
+from stxm_live.adaptive.chooser import RegionChooser
 from stxm_live.plans import explore, wait_for_region
 
 field = microscope.field()

@@ -1,7 +1,7 @@
 """What is there, said when the session begins."""
 
 # ruff: noqa: F821, T201  names from the files before this one; a profile may print
-from stxm_live.catalog.folder import catalog_folder
+from stxm_live.io.catalog.folder import catalog_folder
 
 print("Simulated STXM: RE, live, chooser, explore_here, stxm_stack, camera, energy, recipe")
 print(f"Runs are kept in {catalog_folder(catalog)}; catalog[-1] is the last one")

@@ -14,9 +14,9 @@ import os
 import threading
 
 from stxm_live import LivePhaseMapper, Recipe, map_run
-from stxm_live.catalog import RawWriter, close_catalog, list_runs, open_catalog
-from stxm_live.display import LiveFigure
+from stxm_live.io.catalog import RawWriter, close_catalog, list_runs, open_catalog
 from stxm_live.plans import stxm_overview, stxm_stack, wait_for_maps
+from stxm_live.plotting import LiveFigure
 
 recipe = Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf")
 catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)

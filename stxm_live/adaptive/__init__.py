@@ -1,0 +1,1 @@
+"""What to measure next: energies that a scan may skip, regions that are worth a scan."""

@@ -1,0 +1,120 @@
+"""Boxes that somebody drew: made into regions, and refused if they cannot be scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stxm_live.core.region import Region
+
+MOST_PIXELS = 2**22
+"""Of a region unless told otherwise: 2048 x 2048, far more than a stack of images is used with."""
+
+LimitsUm = tuple[tuple[float, float], tuple[float, float]]
+"""Lowest and highest position in x, then in y."""
+
+
+def box_region(
+    x_um: tuple[float, float],
+    y_um: tuple[float, float],
+    *,
+    step_um: float | tuple[float, float],
+    dwell_ms: float = 1.0,
+    name: str = "1",
+    limits_um: LimitsUm | None = None,
+    most_pixels: int = MOST_PIXELS,
+) -> Region:
+    """The region of a drawn box: its edges are the outermost pixel centres.
+
+    Parameters
+    ----------
+    x_um, y_um : (float, float)
+        Edges in any order; the region ascends.
+    step_um : float or (float, float)
+        Wanted distance of pixel centres, in x and y; the nearest that fits the box is taken.
+    dwell_ms : float
+    name : str
+    limits_um : ((float, float), (float, float)), optional
+        Lowest and highest position in x and in y.
+    most_pixels : int
+
+    Raises
+    ------
+    ValueError
+        If the box has no size, is not finite, is beyond the limits or has too many pixels; then
+        it names a step that would do.
+
+    Examples
+    --------
+    >>> region = box_region((2, 0), (1, 2), step_um=0.3)
+    >>> region.x_extent_um, region.nx, region.ny
+    ((0.0, 2.0), 8, 4)
+    """
+    steps = step_um if isinstance(step_um, tuple) else (step_um, step_um)
+    edges = []
+    for axis, ends, step in zip("xy", (x_um, y_um), steps, strict=True):
+        low, high = sorted(float(end) for end in ends)
+        if not np.isfinite([low, high]).all():
+            raise ValueError(f"{axis} from {ends[0]} to {ends[1]} um is no box")
+        if low == high:
+            raise ValueError(f"the box has no size in {axis}: both edges are at {low:g} um")
+        if not step > 0:
+            raise ValueError(f"the step in {axis} is {step:g} um; it must be positive")
+        edges.append((low, high))
+    _check_extents(edges[0], edges[1], limits_um)
+    sizes = [high - low for low, high in edges]
+    numbers = [size / step for size, step in zip(sizes, steps, strict=True)]
+    if (numbers[0] + 1) * (numbers[1] + 1) > most_pixels:
+        raise ValueError(
+            f"the box has more than {most_pixels} pixels of {steps[0]:g} x {steps[1]:g} um; "
+            f"draw a smaller one or give step_um={_coarser_um(sizes, max(steps), most_pixels):g}"
+        )
+    nx, ny = (max(round(n), 1) + 1 for n in numbers)
+    return Region(edges[0], edges[1], nx, ny, dwell_ms, name)
+
+
+def check_region(
+    region: Region, limits_um: LimitsUm | None, most_pixels: int = MOST_PIXELS
+) -> None:
+    """Refuse what has no size, lies beyond the limits or has too many pixels.
+
+    Raises
+    ------
+    ValueError
+        Naming the axis and both its ends, or a step that would do.
+    """
+    extents = (region.x_extent_um, region.y_extent_um)
+    for axis, extent in zip("xy", extents, strict=True):
+        if extent[0] == extent[1]:
+            raise ValueError(f"the region has no size in {axis}: it is a line at {extent[0]:g} um")
+    _check_extents(*extents, limits_um)
+    if region.nx * region.ny > most_pixels:
+        sizes = [abs(end - begin) for begin, end in extents]
+        step_um = _coarser_um(sizes, max(region.step_um), most_pixels)
+        raise ValueError(
+            f"{region.nx} x {region.ny} pixels are more than {most_pixels}; choose a smaller "
+            f"region or a step of {step_um:g} um"
+        )
+
+
+def _check_extents(
+    x_um: tuple[float, float], y_um: tuple[float, float], limits_um: LimitsUm | None
+) -> None:
+    if limits_um is None:
+        return
+    for axis, extent, (low, high) in zip("xy", (x_um, y_um), limits_um, strict=True):
+        if not (low <= min(extent) and max(extent) <= high):
+            raise ValueError(
+                f"{axis} from {min(extent):g} to {max(extent):g} um is beyond the limits, "
+                f"{low:g} to {high:g} um; draw a box within them"
+            )
+
+
+def _coarser_um(sizes_um: Sequence[float], step_um: float, most_pixels: int) -> float:
+    """A step of two figures, in x and y, with which a box has no more pixels than that."""
+    width, height = sizes_um
+    step = max(step_um, width / most_pixels, height / most_pixels)
+    while (width / step + 2) * (height / step + 2) > most_pixels:
+        step = float(f"{1.1 * step:.2g}")
+    return step

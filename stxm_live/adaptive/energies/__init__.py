@@ -1,0 +1,7 @@
+"""Fewer photons: how sure the labels are while a scan runs, and which energies it may skip."""
+
+from stxm_live.adaptive.energies.advice import Advice, advise, minimum_set
+from stxm_live.adaptive.energies.advisor import EnergyAdvisor
+from stxm_live.adaptive.energies.order import next_energy, still_left
+
+__all__ = ["Advice", "EnergyAdvisor", "advise", "minimum_set", "next_energy", "still_left"]

@@ -1,0 +1,232 @@
+"""What the images so far say of the labels, and what each further one would cost and add."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.phase_mapping.likelihood import best_model_photons, fit_references, weighted_fit
+from stxm_live.phase_mapping.mixtures import fit_mixtures
+from stxm_live.phase_mapping.phase_frequencies import by_frequencies
+from stxm_live.phase_mapping.spatial_prior import DIAGONAL, STRENGTH, potts_mixed
+
+TILE_PX = 32
+"""Side of the tiles that a large specimen is sampled in: neighbours stay together."""
+
+MAX_PIXELS = 20_000
+"""So many pixels are labelled after each image."""
+
+SAMPLE = 400
+"""Of them so many, evenly spread, tell what further energies would add."""
+
+
+_MOST_FEEDBACK = 0.75
+"""Where everything is in doubt neighbours would carry each other away; they do not."""
+
+_MOST_OD = 8.0
+"""No light comes through more."""
+
+_TELLING = 4
+"""From so many images on the spectra tell how noisy they are."""
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How the images were counted.
+
+    Parameters
+    ----------
+    i0 : ndarray of shape (n_energies,)
+        Incident photons of a pixel; NaN where not measured yet.
+    gain : float or None
+        Variance over mean of the photons, where the empty support tells it.
+    baseline : bool
+        Whether each spectrum has a constant of its own.
+    neighbours : bool
+        Whether neighbouring pixels are likely to be of one phase.
+    """
+
+    i0: NDArray[np.float64]
+    gain: float | None = None
+    baseline: bool = False
+    neighbours: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Knowledge:
+    """What is known of a sample of specimen pixels.
+
+    Parameters
+    ----------
+    wrong : float
+        Mean probability, over all pixels that were labelled, that a label is wrong.
+    probability : ndarray of shape (n_phases, n_sample)
+        That a phase is the commonest of its pixel.
+    mixed : ndarray of shape (n_sample,)
+        Probability that the pixel holds two phases.
+    precision : ndarray of shape (n_energies, n_phases, n_sample)
+        One over the variance of the OD at each energy, for a pixel of that phase.
+    thickness : ndarray of shape (n_phases, n_sample)
+        Factor on the reference if the pixel is of that phase.
+    references : ndarray of shape (n_phases, n_energies)
+    dose : ndarray of shape (n_energies,)
+        Photons that an image leaves in a pixel, on average.
+    response : ndarray of shape (n_sample,)
+        By how much the log-odds change where those of every spectrum change by one: more than
+        one among doubtful neighbours.
+    baseline : bool
+    """
+
+    wrong: float
+    probability: NDArray[np.float64]
+    mixed: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    thickness: NDArray[np.float64]
+    references: NDArray[np.float64]
+    dose: NDArray[np.float64]
+    response: NDArray[np.float64]
+    baseline: bool = False
+
+
+def learn(
+    od: NDArray[np.float32],
+    specimen: NDArray[np.bool_],
+    measured: Sequence[int],
+    references: NDArray[np.float64],
+    counting: Counting,
+) -> Knowledge:
+    """Label the specimen by what is measured, as the final maps would.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, ny, nx)
+        NaN where not measured.
+    specimen : ndarray of bool, shape (ny, nx)
+    measured : sequence of int
+        Which energies are.
+    references : ndarray of shape (n_phases, n_energies)
+    counting : Counting
+
+    Raises
+    ------
+    ValueError
+        If no pixel of the specimen has an optical density at every measured energy.
+    """
+    rows = list(measured)
+    y, x, laid = sampled(specimen & np.isfinite(od[rows]).all(axis=0))
+    if not len(y):
+        raise ValueError("no pixel of the specimen has an optical density in every image")
+    seen, ours = np.stack([od[row][y, x] for row in rows]), references[:, rows]
+    photons = (counting.i0[rows, None] * np.exp(-seen)).astype(np.float32)
+    dispersion = _dispersion(seen, photons, ours, counting)
+    fitted = fit_mixtures(
+        seen, photons, ours, dispersion=dispersion, baseline=counting.baseline
+    ).hypotheses
+    assigned = potts_mixed(fitted, laid) if counting.neighbours else by_frequencies(fitted)
+    every = slice(None, None, max(1, -(-len(y) // SAMPLE)))
+    thickness = _thickness(seen[:, every], photons[:, every], ours, dispersion, counting.baseline)
+    typical = np.where(np.isfinite(counting.i0), counting.i0, np.nanmean(counting.i0))
+    transmission = np.exp(-references.T[:, :, None] * thickness)
+    probability = assigned.probability[:, every].astype(np.float64)
+    absorbed = np.einsum("ekn,kn->en", 1 - transmission, probability)
+    return Knowledge(
+        wrong=float(1 - assigned.probability.max(axis=0).mean(dtype=np.float64)),
+        probability=probability,
+        mixed=assigned.mixed[every].astype(np.float64),
+        precision=typical[:, None, None] * transmission / dispersion,
+        thickness=thickness,
+        references=references,
+        dose=typical * absorbed.mean(axis=1),
+        response=_response(assigned.probability, laid, counting.neighbours)[every],
+        baseline=counting.baseline,
+    )
+
+
+def sampled(
+    mask: NDArray[np.bool_],
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """Rows and columns of the pixels that are labelled, and where they lie beside each other.
+
+    All of a mask of up to `MAX_PIXELS`; of a larger one those in every so many tiles, which are
+    laid below each other with a gap.
+
+    Returns
+    -------
+    rows, columns : ndarray of shape (n_pixels,)
+    laid : ndarray of bool
+        True for n_pixels, in their order.
+    """
+    every = -(-int(mask.sum()) // MAX_PIXELS)
+    if every <= 1:
+        rows, columns = np.nonzero(mask)
+        return rows, columns, mask
+    ny, nx = mask.shape
+    corners = [(y, x) for y in range(0, ny, TILE_PX) for x in range(0, nx, TILE_PX)]
+    tiles = [(y, x) for y, x in corners if mask[y : y + TILE_PX, x : x + TILE_PX].any()][::every]
+    laid = np.zeros((len(tiles), TILE_PX + 1, TILE_PX), dtype=bool)
+    places = []
+    for place, (y, x) in zip(laid, tiles, strict=True):
+        part = mask[y : y + TILE_PX, x : x + TILE_PX]
+        place[: part.shape[0], : part.shape[1]] = part
+        places.append(np.add(np.argwhere(part), (y, x)))
+    rows, columns = np.concatenate(places).T
+    return rows, columns, laid.reshape(-1, TILE_PX)
+
+
+def _response(
+    probability: NDArray[np.float32], laid: NDArray[np.bool_], neighbours: bool
+) -> NDArray[np.float64]:
+    """See `Knowledge.response`; shape (n_pixels,).
+
+    Of the mean-field equations of `stxm_live.phase_mapping.spatial_prior` linearised: a shift of
+    a neighbour's log-odds moves its probability q by q (1 - q), which counts with the strength of
+    the prior.
+    """
+    from scipy.ndimage import convolve
+
+    if not neighbours:
+        return np.ones(probability.shape[1])
+    doubt = np.zeros(laid.shape)
+    doubt[laid] = (1 - np.square(probability).sum(axis=0)) / 2
+    weights = [[DIAGONAL, 1, DIAGONAL], [1, 0, 1], [DIAGONAL, 1, DIAGONAL]]
+    feedback = STRENGTH * convolve(doubt, np.array(weights), mode="constant")[laid]
+    return np.asarray(1 / (1 - np.minimum(feedback, _MOST_FEEDBACK)))
+
+
+def _dispersion(
+    od: NDArray[np.float32],
+    photons: NDArray[np.float32],
+    references: NDArray[np.float64],
+    counting: Counting,
+) -> float:
+    """Variance of the photons over that of Poisson statistics, as the final maps will have it.
+
+    From a few images the spectra do not tell: some reference fits them by chance.
+    """
+    if len(od) < _TELLING + counting.baseline:
+        return counting.gain or 1.0
+    fit = fit_references(od, photons, references, baseline=counting.baseline, gain=counting.gain)
+    return max(fit.dispersion, counting.gain or 0.0)
+
+
+def _thickness(
+    od: NDArray[np.float32],
+    photons: NDArray[np.float32],
+    references: NDArray[np.float64],
+    dispersion: float,
+    baseline: bool,
+) -> NDArray[np.float64]:
+    """Factor on each reference, (n_phases, n_spectra), not negative and below `_MOST_OD`.
+
+    A constant of its own leaves one spectrum's thickness open with one energy, and nearly so with
+    two: there is none yet.
+    """
+    baseline = baseline and len(od) > 2
+    y, n = od.astype(np.float64), photons.astype(np.float64)
+    expected = best_model_photons(y - 0.5 * dispersion / n, n, references, baseline)
+    found = weighted_fit(y - 0.5 * dispersion / expected, expected, references, baseline)[2]
+    largest = np.maximum(references.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return np.clip(found, 0.0, _MOST_OD / largest)

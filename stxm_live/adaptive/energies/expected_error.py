@@ -1,0 +1,95 @@
+"""How wrong labels will be after further energies, in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.adaptive.energies.current_labels import Knowledge
+
+_NEIGHBOURS = 8
+"""Whose noise is averaged in what they add."""
+
+_LEAST = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Expectation:
+    """Tells what a choice of energies would leave wrong.
+
+    Parameters
+    ----------
+    knowledge : Knowledge
+    measured : ndarray of bool, shape (n_energies,)
+
+    Notes
+    -----
+    For a pixel that is of phase k with probability p and of j with q, further energies whose
+    predictions for the two differ by d standard deviations (thickness, and constant, free) make
+    the log-odds normal, of mean ln(p/q) + d^2/2 and variance d^2 if k is true. The label is wrong
+    with probability p N(-(ln(p/q) + d^2/2)/d) + q N((ln(p/q) - d'^2/2)/d'). This is summed over all
+    pairs of phases, and no pixel gets worse than it is. Where neighbours are in doubt as well, the
+    same images make them surer, which adds to the mean of the log-odds, and less to its spread.
+    In a pixel that holds two phases the larger share is told wrongly where the two are nearly
+    equal, which happens the less often the finer shares are told: as one over the distance.
+    """
+
+    knowledge: Knowledge
+    measured: NDArray[np.bool_]
+
+    def wrong(self, added: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Expected mean probability that a label is wrong, shape (n_sets,).
+
+        Parameters
+        ----------
+        added : ndarray of bool, shape (n_sets, n_energies)
+            Which energies are measured besides.
+        """
+        known = self.knowledge
+        before = self._squared_distance(self.measured[None])
+        after = np.maximum(self._squared_distance(added | self.measured), before)
+        p = np.maximum(known.probability, _LEAST)
+        now = 1 - known.probability.max(axis=0)
+        pure = np.minimum(_remaining(p, after - before, known.response), now)
+        second, first = np.argsort(p, axis=0)[-2:]
+        every = np.arange(p.shape[1])
+        finer = (1 + before[:, first, second, every]) / (1 + after[:, first, second, every])
+        each = (1 - known.mixed) * pure + known.mixed * now * np.sqrt(finer)
+        return np.asarray(known.wrong * each.sum(axis=1) / max(float(now.sum()), _LEAST))
+
+    def _squared_distance(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Of sets (n_sets, n_energies): (n_sets, n_phases, n_phases, n_sample).
+
+        How many standard deviations, squared, the best spectrum of the second phase is from that
+        of the first.
+        """
+        known = self.knowledge
+        w, r, sets = known.precision, known.references, chosen.astype(np.float64)
+        own = np.einsum("se,ekn,ke->skn", sets, w, r**2, optimize=True)[:, :, None]
+        square = np.einsum("se,ekn,je->skjn", sets, w, r**2, optimize=True)
+        product = np.einsum("se,ekn,ke,je->skjn", sets, w, r, r, optimize=True)
+        if known.baseline:
+            total = np.maximum(np.einsum("se,ekn->skn", sets, w), _LEAST)[:, :, None]
+            mean = np.einsum("se,ekn,je->skjn", sets, w, r, optimize=True)
+            mine = np.einsum("se,ekn,ke->skn", sets, w, r, optimize=True)[:, :, None]
+            own, square = own - mine**2 / total, square - mean**2 / total
+            product = product - mine * mean / total
+        rest = own - product**2 / np.maximum(square, _LEAST)
+        return np.asarray(known.thickness[:, None] ** 2 * np.maximum(rest, 0.0))
+
+
+def _remaining(
+    p: NDArray[np.float64], d2: NDArray[np.float64], response: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Probability of a wrong label, summed over pairs of phases: (n_sets, n_sample)."""
+    from scipy.special import ndtr
+
+    odds = np.log(p)[:, None] - np.log(p)[None]
+    spread = np.sqrt(np.maximum(d2, 1e-9) * (1 + np.square(response - 1) / _NEIGHBOURS))
+    lost = ndtr(-(odds + response * d2 / 2) / spread)
+    lost *= p[:, None]
+    diagonal = range(len(p))
+    lost[:, diagonal, diagonal] = 0.0
+    return np.asarray(lost.sum(axis=(1, 2)))

@@ -1,0 +1,118 @@
+"""A chosen region as a stack in the queue of a bluesky-queueserver."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stxm_live.core.region import Region
+from stxm_live.live.remote.addresses import checked_address
+from stxm_live.live.remote.asking import answer_of
+
+ADDRESS_VARIABLE = "QSERVER_ZMQ_CONTROL_ADDRESS"
+KEY_VARIABLE = "QSERVER_ZMQ_PUBLIC_KEY"
+"""As the queue server's own programs read them."""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The queue of a RE Manager, and how its stacks are taken.
+
+    Parameters
+    ----------
+    address : str
+        Its control socket, as "127.0.0.1:60615".
+    arguments : mapping
+        Of the plan, besides the region: names of the devices, ``energies_ev``, ``shutter``. Names
+        are those of the manager's environment.
+    plan : str
+        Its name there; it takes the arguments of `stxm_stack`.
+    user, group : str
+        As whom to submit.
+    public_key : str, optional
+        Of a manager that encrypts.
+    timeout_s : float
+    allow_network : bool
+        Accept an address that other machines reach.
+
+    Examples
+    --------
+    >>> queue = Queue(arguments={"detector": "image", "energy": "energy", "energies_ev": [505.0]})
+    >>> queue.item(Region((0, 2), (0, 1), nx=5, ny=3))["kwargs"]["nx"]
+    5
+    """
+
+    address: str = "127.0.0.1:60615"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    plan: str = "stxm_stack"
+    user: str = "stxm_live"
+    group: str = "primary"
+    public_key: str | None = None
+    timeout_s: float = 5.0
+    allow_network: bool = False
+
+    def __post_init__(self) -> None:
+        checked_address(self.address, allow_network=self.allow_network)
+
+    @classmethod
+    def configured(cls, arguments: Mapping[str, Any], **options: Any) -> Queue | None:
+        """The queue that the environment names; None if it names none.
+
+        ``QSERVER_ZMQ_CONTROL_ADDRESS`` is its address, ``QSERVER_ZMQ_PUBLIC_KEY`` its key.
+        """
+        address = os.environ.get(ADDRESS_VARIABLE)
+        if not address:
+            return None
+        key = os.environ.get(KEY_VARIABLE) or None
+        return cls(address, arguments, public_key=key, **options)
+
+    def item(self, region: Region) -> dict[str, Any]:
+        """The queue item of a region, JSON-clean."""
+        why = {"by": "person", "criterion": region.criterion, "reason": region.reason}
+        own = dict(self.arguments)
+        md = {**own.pop("md", {}), "chosen": why}
+        where = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in region.plan_arguments().items()
+        }
+        return {"item_type": "plan", "name": self.plan, "kwargs": {**own, **where, "md": md}}
+
+    def submit(self, region: Region) -> str:
+        """Add the region at the end of the queue; returns the item's uid.
+
+        Whether and when it is run is up to those who run the queue.
+
+        Raises
+        ------
+        ValueError
+            If the manager refuses it: plan or devices it does not know, wrong arguments.
+        TimeoutError
+            If the manager does not answer.
+        """
+        request = {"item": self.item(region), "user": self.user, "user_group": self.group}
+        answer = self.ask("queue_item_add", request)
+        if not answer.get("success"):
+            raise ValueError(f"{self.address} refuses the stack: {answer.get('msg')}")
+        return str(answer["item"]["item_uid"])
+
+    def ask(self, method: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the manager answers to one of its API's methods, such as "status".
+
+        Raises
+        ------
+        TimeoutError
+            If it does not answer.
+        """
+        question = json.dumps({"method": method, "params": dict(values)}).encode()
+        address = checked_address(self.address, allow_network=self.allow_network)
+        try:
+            answer = answer_of(
+                address, question, timeout_s=self.timeout_s, public_key=self.public_key
+            )
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; does the RE Manager run there?") from error
+        decoded: dict[str, Any] = json.loads(answer)
+        return decoded

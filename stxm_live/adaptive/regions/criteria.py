@@ -1,0 +1,122 @@
+"""What makes a pixel worth another scan: doubt, boundaries, rare phases, the unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.adaptive.regions.box_placement import Interest
+from stxm_live.adaptive.regions.expected_gain import Improvement, doubt_removed
+from stxm_live.core.phase_maps import PhaseMaps
+
+OD_2018 = "od-2018"
+"""The rule of `stxm_live.adaptive.regions.od_rule`, which has no map of interest."""
+
+_SMALLEST_PARTICLE_PX = 9
+"""Fewer connected pixels are no particle."""
+
+
+def interest_in(maps: PhaseMaps, criterion: str, improvement: Improvement) -> Interest:
+    """The map of one criterion.
+
+    Raises
+    ------
+    ValueError
+        If the criterion is not one of `CRITERIA`, or needs what the maps have not.
+    """
+    if criterion not in CRITERIA:
+        known = ", ".join([*CRITERIA, OD_2018])
+        raise ValueError(f"criterion {criterion!r} is none of {known}")
+    return CRITERIA[criterion](maps, improvement)
+
+
+def mixture(
+    maps: PhaseMaps, weights: Mapping[str, float], improvement: Improvement
+) -> dict[str, Interest]:
+    """The maps of several criteria, each with its weight as its sum over the field."""
+    found = {}
+    for name, weight in weights.items():
+        if not 0 <= weight < np.inf:
+            raise ValueError(f"criterion {name!r} has weight {weight:g}: expected 0 or more")
+        one = interest_in(maps, name, improvement)
+        total = float(one.field.sum(dtype=np.float64))
+        if weight > 0 and total > 0:
+            found[name] = Interest(one.field * (weight / total), one.groups)
+    return found
+
+
+def _doubt(maps: PhaseMaps, improvement: Improvement) -> Interest:
+    """Wrong labels that the scan is expected to remove."""
+    if maps.probability is None:
+        raise ValueError(
+            f"the maps of {maps.key} are {maps.status} and have no probabilities, so nobody knows "
+            'their doubt; scan the missing energies, or use criterion="boundaries" or "particles"'
+        )
+    return Interest(doubt_removed(maps, improvement))
+
+
+def _boundaries(maps: PhaseMaps, improvement: Improvement) -> Interest:
+    """Sides on which a pixel's neighbour is of another phase."""
+    index = maps.final_index
+    sides = np.zeros(index.shape, dtype=np.float32)
+    for a, b in (
+        (np.s_[:-1, :], np.s_[1:, :]),
+        (np.s_[:, :-1], np.s_[:, 1:]),
+    ):
+        beside = (index[a] >= 0) & (index[b] >= 0) & (index[a] != index[b])
+        sides[a] += beside
+        sides[b] += beside
+    return Interest(sides)
+
+
+def _rare(maps: PhaseMaps, improvement: Improvement) -> Interest:
+    """Pixels of phases with less than an even share of the specimen, the more the rarer."""
+    weights = np.clip(1 - len(maps.phase_names) * phase_shares(maps), 0, None)
+    rare = np.where(maps.final_index >= 0, weights[maps.final_index], 0.0)
+    if maps.wrong_probability is not None:
+        rare *= 1 - np.nan_to_num(maps.wrong_probability)
+    return Interest(rare)
+
+
+def phase_shares(maps: PhaseMaps) -> NDArray[np.float64]:
+    """Share of each phase in the final map, shape (n_phases,)."""
+    index = maps.final_index
+    counts = np.bincount(index[index >= 0].astype(np.intp), minlength=len(maps.phase_names))
+    return np.asarray(counts / max(1, counts.sum()))
+
+
+def _unidentified(maps: PhaseMaps, improvement: Improvement) -> Interest:
+    return Interest(maps.unidentified.astype(np.float32))
+
+
+def _particles(maps: PhaseMaps, improvement: Improvement) -> Interest:
+    """Particles that nobody has looked at; one of four times the area counts twice as much."""
+    groups = particles(maps)
+    size = np.bincount(groups.ravel())
+    size[0] = 0
+    weight = np.where(size > 0, 1 / np.sqrt(np.maximum(size, 1)), 0.0)
+    return Interest(weight[groups], groups)
+
+
+def particles(maps: PhaseMaps) -> NDArray[np.intp]:
+    """Number of the particle of each pixel, shape (ny, nx), from 1 on; 0 for none."""
+    from scipy.ndimage import label
+
+    groups, n = label(maps.specimen, structure=np.ones((3, 3)))
+    size = np.bincount(groups.ravel(), minlength=n + 1)
+    kept = size >= _SMALLEST_PARTICLE_PX
+    kept[0] = False
+    number = np.where(kept, np.cumsum(kept), 0)
+    return np.asarray(number[groups])
+
+
+CRITERIA: Mapping[str, Callable[[PhaseMaps, Improvement], Interest]] = {
+    "doubt": _doubt,
+    "boundaries": _boundaries,
+    "rare": _rare,
+    "unidentified": _unidentified,
+    "particles": _particles,
+}
+"""Names of the criteria that have a map of interest."""

@@ -1,0 +1,211 @@
+"""Wrong labels that a scan with more photons or a finer step is expected to remove."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.phase_maps import PhaseMaps
+
+_AT_AN_EDGE = 1 / 8
+"""Share of a pixel that belongs to the phase beyond one of its sides.
+
+A boundary between the centres of two pixels lies anywhere between them: on this side with a
+chance of 1/2, and then a quarter of a pixel from the side on average."""
+
+_AROUND_PX = 9
+"""Side of the square around a pixel that counts as its surroundings."""
+
+_TRUST = 0.5
+"""How far the surroundings' frequencies are believed; 0 is not at all, 1 is a whole prior."""
+
+_LEAST = 1e-3
+"""Chance of a wrong label below which a pixel is not worth the time to look at it."""
+
+_CHUNK = 512
+"""Spectra taken at once: so few that the matrix product stays on one core."""
+
+_NEAREST = 1e-6
+"""Probability from which on a phase is a rival."""
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """How a further scan differs from the one the maps were made of.
+
+    Parameters
+    ----------
+    photons : float
+        Photons per pixel and energy, relative to those of the map's pixels.
+    step : float
+        Distance of the pixels, relative to that of the map's.
+    """
+
+    photons: float = 1.0
+    step: float = 1.0
+
+
+def doubt_removed(maps: PhaseMaps, improvement: Improvement) -> NDArray[np.float32]:
+    """Wrong labels that are expected to go, in pixels of the map.
+
+    Parameters
+    ----------
+    maps : PhaseMaps
+        With probabilities.
+    improvement : Improvement
+
+    Returns
+    -------
+    ndarray of shape (ny, nx), float32
+        0 where nothing is mapped.
+
+    Notes
+    -----
+    Two kinds of errors are expected in a pixel. Its label is wrong with probability ``1 - p``,
+    where p also heeds what surrounds the pixel, and less after more photons: for the phases 1
+    and 2 with log-odds ``L`` a spectrum that tells them apart by ``d`` standard deviations moves
+    the log-odds by ``+-d^2/2`` with standard deviation ``d``, so that the wrong one is chosen
+    with probability ``p1 Phi(-d/2 - L/d) + p2 Phi(-d/2 + L/d)`` afterwards. ``d`` follows from the
+    pixel's own thickness and counts, which is why a thin or an opaque pixel promises little.
+    And a part of the pixel is of the phase next to it: that part shrinks with the step.
+    """
+    mapped = maps.phase_index >= 0
+    removed = np.zeros(mapped.shape, dtype=np.float32)
+    if maps.probability is None or not mapped.any():
+        return removed
+    field = in_its_surroundings(np.where(mapped, maps.probability, np.float32(0)), mapped)
+    wrong = np.where(mapped, 1 - field.max(axis=0), np.float32(0))
+    doubtful = wrong > _LEAST
+    probability = field[:, doubtful]
+    apart = separation(maps, doubtful, probability.argmax(axis=0))
+    left = still_wrong(probability, apart * np.float32(np.sqrt(improvement.photons)))
+    removed[doubtful] = wrong[doubtful] - left
+    return removed + np.float32(max(0.0, 1 - improvement.step)) * foreign_share(field, mapped)
+
+
+def in_its_surroundings(
+    probability: NDArray[np.float32], mapped: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Probabilities with the phases' frequencies around each pixel as a prior, (n_phases, ny, nx).
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_phases, ny, nx)
+        0 where nothing is mapped.
+    mapped : ndarray of bool, shape (ny, nx)
+
+    Notes
+    -----
+    Neighbours have their say in the maps' probabilities already, a whole particle has not: in
+    one that is all of one phase a doubtful pixel is most likely of that phase too, in one of
+    several phases it is not.
+    """
+    from scipy.ndimage import uniform_filter
+
+    size = min(_AROUND_PX, *mapped.shape)
+    frequency = np.stack([uniform_filter(p, size, mode="constant") for p in probability])
+    frequency /= np.maximum(frequency.sum(axis=0), np.float32(1e-12))
+    weighted = probability * np.maximum(frequency, np.float32(1e-9)) ** np.float32(_TRUST)
+    weighted /= np.maximum(weighted.sum(axis=0), np.float32(1e-12))
+    return np.where(mapped, weighted, np.float32(0))
+
+
+def separation(
+    maps: PhaseMaps, chosen: NDArray[np.bool_], best: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """By how many standard deviations a spectrum tells each phase from the most probable one.
+
+    For chosen pixels, shape (n_phases, n_spectra); 0 for the most probable phase itself
+    (``best``). With the counts of the map, and a rival whose thickness is free.
+    """
+    od = maps.od[:, chosen]
+    photons = (maps.i0 / (maps.dispersion or 1.0)).astype(np.float32)
+    apart = np.empty((len(maps.reference_od), od.shape[1]), dtype=np.float32)
+    for start in range(0, od.shape[1], _CHUNK):
+        part = slice(start, start + _CHUNK)
+        apart[:, part] = _apart(od[:, part], photons, maps.reference_od, best[part])
+    return apart
+
+
+def _apart(
+    od: NDArray[np.float32],
+    photons: NDArray[np.float32],
+    references: NDArray[np.float64],
+    best: NDArray[np.intp],
+) -> NDArray[np.float32]:
+    """See `separation`."""
+    n_phases, n_energies = references.shape
+    products = (references[:, None] * references).reshape(-1, n_energies).astype(np.float32)
+    weight = np.exp(-od)
+    weight *= photons[:, None]
+    inner = (products @ weight).reshape(n_phases, n_phases, -1)
+    along = references.astype(np.float32) @ (weight * od)
+    columns = np.arange(od.shape[1])
+    own = inner[best, best, columns]
+    thickness = np.maximum(along[best, columns], 0) / np.maximum(own, np.float32(1e-30))
+    square = np.maximum(np.einsum("kkn->kn", inner), np.float32(1e-30))
+    apart = np.maximum(own - inner[best, :, columns].T ** 2 / square, 0)
+    apart[best, columns] = 0
+    return np.asarray(thickness * np.sqrt(apart))
+
+
+def still_wrong(
+    probability: NDArray[np.floating], apart: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Chance of a wrong label once a further spectrum is known, shape (n_spectra,).
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_phases, n_spectra)
+        Before.
+    apart : ndarray of shape (n_phases, n_spectra)
+        As `separation` gives it, for the further spectrum.
+
+    Examples
+    --------
+    >>> even = np.array([[0.5], [0.5]])
+    >>> still_wrong(even, np.array([[0.0], [2.0]])).round(4)  # Phi(-1)
+    array([0.1587], dtype=float32)
+    >>> still_wrong(even, np.array([[0.0], [0.0]])).round(4)
+    array([0.5], dtype=float32)
+    """
+    from scipy.special import ndtr
+
+    best = probability.argmax(axis=0)
+    most = np.take_along_axis(probability, best[None], axis=0)[0]
+    left = np.zeros(probability.shape[1], dtype=np.float32)
+    for k, p in enumerate(probability):
+        rival = np.flatnonzero((best != k) & (p > _NEAREST))
+        d = np.maximum(apart[k, rival], np.float32(1e-6))
+        odds = np.log(most[rival] / p[rival]) / d
+        missed = most[rival] * ndtr(-d / 2 - odds) + p[rival] * ndtr(odds - d / 2)
+        left[rival] += missed.astype(np.float32)
+    return left
+
+
+def foreign_share(
+    probability: NDArray[np.float32], mapped: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Expected share of each pixel that is of the phase next to it, shape (ny, nx).
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_phases, ny, nx)
+        0 where nothing is mapped.
+    mapped : ndarray of bool, shape (ny, nx)
+    """
+    share = np.zeros(mapped.shape, dtype=np.float32)
+    for here, there in _SIDES:
+        alike = np.einsum("kyx,kyx->yx", probability[:, *here], probability[:, *there])
+        beyond = np.where(mapped[here] & mapped[there], _AT_AN_EDGE * (1 - alike), np.float32(0))
+        share[here] += beyond
+        share[there] += beyond
+    return share
+
+
+_ALL, _BUT_LAST, _BUT_FIRST = slice(None), slice(None, -1), slice(1, None)
+
+_SIDES = (((_BUT_LAST, _ALL), (_BUT_FIRST, _ALL)), ((_ALL, _BUT_LAST), (_ALL, _BUT_FIRST)))
+"""Each pixel and its neighbour below, each pixel and its neighbour to the right."""

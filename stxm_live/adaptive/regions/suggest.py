@@ -1,0 +1,207 @@
+"""`suggest_regions`: where to scan next, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from stxm_live.adaptive.regions import reasons
+from stxm_live.adaptive.regions.box_placement import Box, Interest, Places, best_boxes, boxes_around
+from stxm_live.adaptive.regions.criteria import OD_2018, interest_in, mixture
+from stxm_live.adaptive.regions.dose import DoseMap
+from stxm_live.adaptive.regions.expected_gain import doubt_removed
+from stxm_live.adaptive.regions.od_rule import od_centres
+from stxm_live.adaptive.regions.request import Limits, Pace, Request, Scanned
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.region import Region
+
+
+def suggest_regions(
+    maps: PhaseMaps,
+    n: int,
+    *,
+    size_um: float | tuple[float, float],
+    criterion: str | Mapping[str, float] = "doubt",
+    step_um: float | None = None,
+    dwell_ms: float | None = None,
+    map_dwell_ms: float | None = None,
+    limits: Limits | None = None,
+    scanned: Iterable[Scanned] = (),
+    max_overlap: float = 0.1,
+    dose: DoseMap | None = None,
+    pace: Pace = Pace(),  # noqa: B008  a tuple of numbers
+) -> list[Region]:
+    """The regions of a map that are most worth another scan, best first.
+
+    Parameters
+    ----------
+    maps : PhaseMaps
+        Of an overview, or of any scan.
+    n : int
+        How many at most. There are fewer where no more fit, or nothing is left to gain.
+    size_um : float or (float, float)
+        Of each region from edge to edge, in x and y; rounded to whole steps.
+    criterion : str or mapping of str to float
+        "doubt": the wrong labels that more photons and a finer step are expected to remove.
+        "boundaries" between phases, "rare" phases, "unidentified" spectra, "particles" that were
+        not looked at yet. "od-2018": the published rule of STXM_live, optical densities of 0.5 to
+        1.5 on more than 1 um2 in the image that absorbs most. Or weights of several of them (the
+        last excepted), such as ``{"doubt": 2, "rare": 1}``; each counts as a share of the field.
+    step_um : float, optional
+        Of the regions' pixels; half of the map's if not given.
+    dwell_ms, map_dwell_ms : float, optional
+        Exposure of a pixel in the regions, and in the scan of the maps: by default what the maps
+        say, for both. Where the latter is unknown, a pixel is expected to get as many photons as
+        one of the map.
+    limits : optional
+        Of the motors, ((x_low, x_high), (y_low, y_high)) in um; no pixel centre of a region lies
+        outside. Without them regions stay where the map's scan has been.
+    scanned : iterable of StackScan, Region, PhaseMaps or (x0, x1, y0, y1)
+        What need not be scanned again. Overviews, which show the whole field and are no finer
+        than the map, do not count.
+    max_overlap : float
+        Share of a region that may lie on another one, or on what is scanned.
+    dose : DoseMap, optional
+        Of the sample; without one the regions' dose is unknown.
+    pace : Pace
+        What a scan takes beside the exposure.
+
+    Returns
+    -------
+    list of Region
+        In motor coordinates, scanned in the directions of the map's scan, by descending worth:
+        how much of the criterion lies in each (for "od-2018": the largest area). What is scanned
+        or lies in a better region does not count. ``expected_gain`` is counted in the same way,
+        but is that of "doubt" whatever the criterion, in pixels of the map: it descends with
+        "doubt" alone.
+
+    Raises
+    ------
+    ValueError
+        If there is no specimen in the field, a region is larger than the field, ``n`` is below 1,
+        limits are unknown, or the maps are incomplete and have no probabilities to doubt.
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}; ask for one region at least")
+    if not 0 <= max_overlap < 1:
+        raise ValueError(f"max_overlap is {max_overlap:g}; expected a share from 0 to below 1")
+    request = Request.of(
+        maps,
+        size_um=size_um,
+        step_um=step_um,
+        dwell_ms=dwell_ms,
+        map_dwell_ms=map_dwell_ms,
+        limits=limits,
+        scanned=scanned,
+    )
+    places = Places(
+        request.raster,
+        request.x,
+        request.y,
+        limits_um=request.limits_um,
+        taken=request.taken,
+        max_overlap=max_overlap,
+    )
+    if not places.reachable.any():
+        raise ValueError(
+            f"no region of this size lies within the limits {request.limits_um} um and the field "
+            f"{request.raster.footprint_um} um"
+        )
+    answer = _Answer(maps, request, places, dose, pace)
+    return list(answer.regions(criterion, n))
+
+
+class _Answer:
+    """Boxes as regions, with what speaks for them."""
+
+    def __init__(
+        self,
+        maps: PhaseMaps,
+        request: Request,
+        places: Places,
+        dose: DoseMap | None,
+        pace: Pace,
+    ) -> None:
+        self._maps, self._request, self._places = maps, request, places
+        self._dose, self._pace = dose, pace
+
+    def regions(self, criterion: str | Mapping[str, float], n: int) -> Iterator[Region]:
+        """At most ``n``, best first."""
+        maps, request, places = self._maps, self._request, self._places
+        name = criterion if isinstance(criterion, str) else "mixture"
+        interests: dict[str, Interest] = {}
+        boxes: Iterator[Box]
+        if criterion == OD_2018:
+            image = maps.od[strongest_image(maps)]
+            centres = od_centres(image, request.raster.pixel_um2)
+            boxes = boxes_around(((row, column) for row, column, _ in centres), places, n)
+        else:
+            if isinstance(criterion, str):
+                interests = {criterion: interest_in(maps, criterion, request.improvement)}
+            else:
+                interests = mixture(maps, criterion, request.improvement)
+            left = [self._unscanned(interest) for interest in interests.values()]
+            boxes = best_boxes(left, places, n) if left else iter(())
+        doubt = self._unscanned_doubt(interests.get("doubt"))
+        for k, box in enumerate(boxes, start=1):
+            said = name if name != "mixture" else self._foremost(interests, box)
+            gain = None if doubt is None else places.sum_over(doubt.field, box)
+            yield self._described(box, f"{maps.key.region}-{k}", name, said, gain)
+            doubt = None if doubt is None else doubt.without(places.window(box))
+
+    def _unscanned_doubt(self, known: Interest | None) -> Interest | None:
+        """What gains are counted in, whatever the criterion; None without probabilities."""
+        if known is None and self._maps.probability is not None:
+            known = Interest(doubt_removed(self._maps, self._request.improvement))
+        return None if known is None else self._unscanned(known)
+
+    def _unscanned(self, interest: Interest) -> Interest:
+        for rectangle in self._request.taken:
+            interest = interest.without(self._request.raster.window(rectangle))
+        return interest
+
+    def _foremost(self, interests: Mapping[str, Interest], box: Box) -> str:
+        """The criterion that speaks most for a box."""
+        return max(interests, key=lambda name: self._places.sum_over(interests[name].field, box))
+
+    def _described(
+        self, box: Box, name: str, criterion: str, said: str, gain: float | None
+    ) -> Region:
+        maps, request = self._maps, self._request
+        region = self._places.region(box)
+        window = self._places.window(box)
+        dose = None
+        if self._dose is not None:
+            dose = self._dose.expected_mgy(maps, region, request.improvement.photons)
+        minutes = self._minutes(region)
+        mapped_um2 = int((maps.final_index[window] >= 0).sum()) * request.raster.pixel_um2
+        parts = (
+            reasons.of_criterion(said, maps, window),
+            reasons.share_of(maps.ambiguous, maps, window, "ambiguous"),
+            reasons.area(mapped_um2),
+            *reasons.cost(minutes, dose),
+        )
+        return replace(
+            region,
+            dwell_ms=request.dwell_ms or region.dwell_ms,
+            name=name,
+            criterion=criterion,
+            reason=", ".join(part for part in parts if part),
+            expected_gain=gain,
+            dose_mgy=dose,
+            minutes=minutes,
+        )
+
+    def _minutes(self, region: Region) -> float | None:
+        """Of the whole stack; None if the dwell is unknown."""
+        if self._request.dwell_ms is None:
+            return None
+        exposure_s = region.nx * region.ny * self._request.dwell_ms / 1000
+        image_s = exposure_s + region.ny * self._pace.line_s + self._pace.energy_s
+        return len(self._maps.energies_ev) * image_s / 60
+
+
+def strongest_image(maps: PhaseMaps) -> int:
+    """The energy at which the specimen absorbs most."""
+    mapped = maps.final_index >= 0
+    return int(maps.od[:, mapped].mean(axis=1).argmax())

@@ -1,0 +1,52 @@
+"""What a scan says of its own energy axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyAxis:
+    """What a scan says of its own energy axis.
+
+    Parameters
+    ----------
+    offset_ev, offset_std_ev : float
+        True minus nominal energy, and its standard uncertainty, all terms included.
+    width_ev, width_std_ev : float
+        Standard deviation of the Gaussian by which the beam is wider in energy than that of the
+        references; not negative.
+    formal_std_ev, energies_std_ev, mixture_std_ev, composition_std_ev : float
+        The terms of ``offset_std_ev``: counting noise alone; leaving energies out in turn
+        (references of another shape); whether pixels may be mixtures; and a field of one
+        composition, where a shift and another oxidation state look alike.
+    offsets_ev, widths_ev : ndarray
+        Where the first search looked.
+    log_likelihood : ndarray of shape (n_widths, n_offsets)
+        Mean over the spectra, 0 at the best place.
+    notes : tuple of str
+    """
+
+    offset_ev: float
+    offset_std_ev: float
+    width_ev: float
+    width_std_ev: float
+    formal_std_ev: float
+    energies_std_ev: float
+    mixture_std_ev: float
+    composition_std_ev: float
+    offsets_ev: NDArray[np.float64]
+    widths_ev: NDArray[np.float64]
+    log_likelihood: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+
+    def has_offset(self, known_ev: float, at_least_ev: float) -> bool:
+        """Whether the offset differs from a known one by more than that and two deviations."""
+        return abs(self.offset_ev - known_ev) > max(at_least_ev, 2 * self.offset_std_ev)
+
+    def has_width(self, known_ev: float, at_least_ev: float) -> bool:
+        """Whether the beam is wider, or narrower, than known by more than that; as for offsets."""
+        return abs(self.width_ev - known_ev) > max(at_least_ev, 2 * self.width_std_ev)

@@ -1,0 +1,341 @@
+"""`PhaseMaps`: every product of one stack, with one table of names, dimensions and units."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.stack import StackKey
+from stxm_live.preprocessing.noise import od_std, smoothing
+
+if TYPE_CHECKING:
+    import xarray
+
+Status = Literal["complete", "incomplete", "stopped-early"]
+
+
+class Product(NamedTuple):
+    """How an array product is called, what its axes and units are."""
+
+    dims: tuple[str, ...]
+    units: str
+    long_name: str
+
+
+PRODUCTS: Mapping[str, Product] = {
+    "od": Product(("energy_ev", "y", "x"), "1", "optical density ln(I0/I)"),
+    "counts": Product(("y", "x"), "counts", "mean counts per energy"),
+    "specimen": Product(("y", "x"), "", "specimen mask"),
+    "valid": Product(("y", "x"), "", "a finite, not constant spectrum at every energy"),
+    "correlation": Product(("phase", "y", "x"), "1", "Pearson coefficient with each reference"),
+    "phase_index": Product(("y", "x"), "", "phase of the largest coefficient"),
+    "reliability": Product(("y", "x"), "1", "R = 100 (Q1 - Q2)"),
+    "ambiguous": Product(("y", "x"), "", "Q1 - Q2 below the threshold"),
+    "ambiguous_pair": Product(("rank", "y", "x"), "", "best and second-best phase"),
+    "latent": Product(("y", "x", "latent_axis"), "1", "encoder output z_mean"),
+    "latent_index": Product(("y", "x"), "", "ambiguous pixels assigned in latent space (paper)"),
+    "contradicted": Product(("y", "x"), "", "clear by correlation, contradicted in latent space"),
+    "probability": Product(("phase", "y", "x"), "1", "posterior probability of each phase"),
+    "resolved_index": Product(("y", "x"), "", "phase by the recipe's resolver"),
+    "wrong_probability": Product(("y", "x"), "1", "probability that the resolved phase is wrong"),
+    "entropy": Product(("y", "x"), "1", "entropy of the probabilities, 1 where nothing is known"),
+    "unidentified": Product(("y", "x"), "", "no reference fits"),
+    "mixed": Product(("y", "x"), "", "two phases in one pixel"),
+    "corrected_index": Product(("y", "x"), "", "resolved phase with the energy axis corrected"),
+    "corrected_probability": Product(
+        ("phase", "y", "x"), "1", "probability of each phase with the energy axis corrected"
+    ),
+    "corrected_wrong_probability": Product(
+        ("y", "x"), "1", "probability that the corrected phase is wrong"
+    ),
+    "fractions": Product(("phase",), "1", "share of the specimen by phase_index"),
+    "resolved_fractions": Product(("phase",), "1", "share of the specimen by resolved_index"),
+    "reference_od": Product(("phase", "energy_ev"), "1", "reference spectra at these energies"),
+    "corrected_reference_od": Product(
+        ("phase", "energy_ev"), "1", "reference spectra with the energy axis corrected"
+    ),
+    "shifts_px": Product(("energy_ev", "direction"), "pixel", "shift applied to each image"),
+    "shifts_before_px": Product(("energy_ev", "direction"), "pixel", "shift before refinement"),
+    "shift_quality": Product(("energy_ev",), "pixel", "standard uncertainty of each shift"),
+    "i0": Product(("energy_ev",), "counts", "incident intensity"),
+    "i0_std": Product(("energy_ev",), "counts", "standard uncertainty of the incident intensity"),
+}
+"""The array products of `PhaseMaps`; an index of -1 is no specimen or no data."""
+
+_NUMBERS = (
+    "dispersion",
+    "energy_offset_ev",
+    "energy_offset_std_ev",
+    "energy_width_ev",
+    "energy_width_std_ev",
+)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One verdict on a result: what limits it, what follows from that, what to do."""
+
+    verdict: Literal["good", "limited", "poor"]
+    cause: str
+    consequence: str
+    action: str
+
+    def __str__(self) -> str:
+        if self.verdict == "good":
+            return f"good: {self.cause}"
+        return f"{self.verdict}: {self.cause}; {self.consequence}. {self.action}"
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseMaps:
+    """Which phase every pixel is, how sure that is, and why.
+
+    Images have axes (y, x), spectra (energy); row 0 and column 0 lie at the first value of
+    ``extent_um`` in y and x. A product that was not made is None. Where a pixel is no specimen
+    or has no valid spectrum, indices are -1, floats NaN and booleans False. `PRODUCTS` lists
+    dimensions and units.
+
+    Parameters
+    ----------
+    key : StackKey
+    status : {"complete", "incomplete", "stopped-early"}
+    revision : int
+        1 for the first maps of a stack, one more each time they were made again: refined, or
+        because a frame was replaced. Live, the first ones have no latent map unless the recipe
+        resolves by it; it comes with the refined ones.
+    phase_names : tuple of str
+        Phase ``k`` has index ``k`` in every map.
+    energies_ev : tuple of float
+        The energies the maps were made from.
+    extent_um : tuple of float
+        First and last pixel centre in x, then in y; either may descend.
+    fractions, resolved_fractions : ndarray of shape (n_phases,)
+        Every specimen pixel with a valid spectrum counts, ambiguous or not (the paper's way).
+    dwell_ms : float or None
+        Exposure of a pixel; None if the scan did not say. What is scanned next takes it over.
+    dispersion : float or None
+        Variance of the counts over that of Poisson statistics.
+    energy_offset_ev, energy_width_ev : float or None
+        What the scan says of the energy axis: true = nominal + offset, and the standard
+        deviation of the Gaussian by which the beam is wider than that of the references. None
+        if not looked for.
+    synthetic_references : bool
+        Whether the reference spectra are calculated ones.
+    """
+
+    key: StackKey
+    status: Status
+    revision: int
+    phase_names: tuple[str, ...]
+    energies_ev: tuple[float, ...]
+    extent_um: tuple[float, float, float, float]
+    od: NDArray[np.float32]
+    counts: NDArray[np.float32]
+    specimen: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    correlation: NDArray[np.float32]
+    phase_index: NDArray[np.int8]
+    reliability: NDArray[np.float32]
+    ambiguous: NDArray[np.bool_]
+    ambiguous_pair: NDArray[np.int8]
+    unidentified: NDArray[np.bool_]
+    fractions: NDArray[np.float64]
+    reference_od: NDArray[np.float64]
+    shifts_px: NDArray[np.float64]
+    i0: NDArray[np.float64]
+    quality: Quality
+    latent: NDArray[np.float32] | None = None
+    latent_index: NDArray[np.int8] | None = None
+    probability: NDArray[np.float32] | None = None
+    resolved_index: NDArray[np.int8] | None = None
+    wrong_probability: NDArray[np.float32] | None = None
+    contradicted: NDArray[np.bool_] | None = None
+    entropy: NDArray[np.float32] | None = None
+    mixed: NDArray[np.bool_] | None = None
+    resolved_fractions: NDArray[np.float64] | None = None
+    corrected_index: NDArray[np.int8] | None = None
+    corrected_probability: NDArray[np.float32] | None = None
+    corrected_reference_od: NDArray[np.float64] | None = None
+    corrected_wrong_probability: NDArray[np.float32] | None = None
+    shifts_before_px: NDArray[np.float64] | None = None
+    shift_quality: NDArray[np.float64] | None = None
+    i0_std: NDArray[np.float64] | None = None
+    dwell_ms: float | None = None
+    dispersion: float | None = None
+    energy_offset_ev: float | None = None
+    energy_offset_std_ev: float | None = None
+    energy_width_ev: float | None = None
+    energy_width_std_ev: float | None = None
+    energy_axis: EnergyAxis | None = field(default=None, repr=False)
+    synthetic_references: bool = False
+    colors: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    remake: Callable[[Mapping[str, Any]], PhaseMaps] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in PRODUCTS:
+            array = getattr(self, name)
+            if array is not None:
+                array.flags.writeable = False
+
+    @property
+    def final_index(self) -> NDArray[np.int8]:
+        """The resolved map where there is one, else the map of the largest coefficient."""
+        return self.phase_index if self.resolved_index is None else self.resolved_index
+
+    @property
+    def no_phases(self) -> str:
+        """Why no pixel has a phase, so that all shares are NaN; empty if one has."""
+        if (self.phase_index >= 0).any():
+            return ""
+        return "no valid spectrum in the specimen" if self.specimen.any() else "no specimen"
+
+    @property
+    def ambiguous_share(self) -> float:
+        """Share of the specimen whose two best coefficients are too close to tell apart.
+
+        NaN without specimen.
+        """
+        counted = self.specimen & self.valid
+        return float(self.ambiguous[counted].mean()) if counted.any() else float("nan")
+
+    @property
+    def od_std(self) -> NDArray[np.float32] | None:
+        """Standard uncertainty of the optical density, shape of ``od``; None if not estimated.
+
+        From the counts behind each value and their dispersion, and from I0, whose error is
+        common to all pixels of an image. Images that were moved are smoother.
+        """
+        if self.dispersion is None or self.i0_std is None:
+            return None
+        counts = self.i0[:, None, None] * np.exp(-self.od.astype(np.float64))
+        of_image = self.dispersion * smoothing(self.shifts_px)
+        return od_std(counts, self.i0, self.i0_std, of_image)
+
+    def redo(self, changes: Mapping[str, Any]) -> PhaseMaps:
+        """New maps of the same aligned images with another recipe, in a second or two.
+
+        Parameters
+        ----------
+        changes : mapping
+            Dotted names and values, as for `Recipe.with_changes`: another I0 box, mask,
+            excluded energy, energy offset or resolver.
+
+        Raises
+        ------
+        ValueError
+            If a change needs the raw images again ([alignment], [detector], an energy that was
+            left out before), or if these maps were read from a file.
+        """
+        if self.remake is None:
+            raise ValueError("these maps have no images with them; use map_run(run, recipe)")
+        return self.remake(changes)
+
+    def differences(self, other: PhaseMaps) -> list[str]:
+        """Names of the products in which two results differ; NaN equals NaN.
+
+        Revision, warnings, dwell and provenance are not products: a replay has none of the
+        incidents of the live scan.
+        """
+        plain = ("status", "phase_names", "energies_ev", "extent_um", "quality", *_NUMBERS)
+        names = [name for name in plain if getattr(self, name) != getattr(other, name)]
+        return names + [
+            name for name in PRODUCTS if not same_array(getattr(self, name), getattr(other, name))
+        ]
+
+    def identical(self, other: PhaseMaps) -> bool:
+        """Whether all products agree bit for bit, NaN equal to NaN."""
+        return not self.differences(other)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """All products with named dimensions, coordinates and units.
+
+        Dimensions are phase, energy_ev, y and x; the coordinates ``y`` and ``x`` are in um.
+        """
+        import xarray
+
+        ny, nx = self.specimen.shape
+        x0, x1, y0, y1 = self.extent_um
+        variables = {
+            name: (
+                product.dims,
+                getattr(self, name),
+                {"units": product.units, "long_name": product.long_name},
+            )
+            for name, product in PRODUCTS.items()
+            if getattr(self, name) is not None
+        }
+        coordinates = {
+            # half a character (a lone surrogate) is no text that files and tables take
+            "phase": ("phase", [n.encode("utf-8", "replace").decode() for n in self.phase_names]),
+            "energy_ev": ("energy_ev", list(self.energies_ev), {"units": "eV"}),
+            "y": ("y", np.linspace(y0, y1, ny), {"units": "um"}),
+            "x": ("x", np.linspace(x0, x1, nx), {"units": "um"}),
+            "direction": ("direction", ["y", "x"]),
+        }
+        attributes = {
+            "status": self.status,
+            "revision": self.revision,
+            "run_uids": list(self.key.run_uids),
+            "region": self.key.region,
+            "polarization": self.key.polarization,
+            "synthetic_references": int(self.synthetic_references),
+            "quality": str(self.quality),
+            "warnings": list(self.warnings),
+            "provenance": json.dumps(self.provenance, sort_keys=True),
+            **{
+                name: value
+                for name in ("dwell_ms", *_NUMBERS)
+                if (value := getattr(self, name)) is not None
+            },
+        }
+        return xarray.Dataset(variables, coordinates, attributes)
+
+    def summary(self) -> list[tuple[str, float, float | None]]:
+        """One row per phase: name, share by correlation, share by the resolver (None: not made)."""
+        resolved = self.resolved_fractions
+        return [
+            (name, float(self.fractions[k]), None if resolved is None else float(resolved[k]))
+            for k, name in enumerate(self.phase_names)
+        ]
+
+    def __repr__(self) -> str:
+        shares = ", ".join(
+            f"{name} {100 * (share if resolved is None else resolved):.1f} %"
+            for name, share, resolved in self.summary()
+        )
+        return (
+            f"<PhaseMaps {self.key}, {self.status}, revision {self.revision}: "
+            f"{self.no_phases or shares}; {self.quality.verdict}: {self.quality.cause}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Picture and verdict, for a notebook."""
+        from stxm_live.plotting import summary_png_base64
+
+        notes = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
+        return (
+            f"<b>{escape(str(self.key))}</b>, {self.status}<br>"
+            f'<img src="data:image/png;base64,{summary_png_base64(self)}" style="max-width:100%">'
+            f"<p><b>{escape(str(self.quality))}</b></p><ul>{notes}</ul>"
+        )
+
+
+def same_array(a: Any, b: Any) -> bool:
+    """Whether two arrays agree bit for bit in shape, type and values, NaN equal to NaN.
+
+    None, a product that was not made, agrees with None only.
+    """
+    if a is None or b is None:
+        return a is b
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))

@@ -1,0 +1,101 @@
+"""Files that a recipe names: masks drawn by hand, and spectra of two columns."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from tokenize import TokenError
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """A specimen mask of shape (ny, nx) from ``.npy``, ``.png`` or a ``.msk`` text file.
+
+    In a ``.msk`` file each line is an image row in order, any character but a blank is
+    specimen; in a picture, whatever is brighter than half is specimen.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, if it is empty, broken, no image, or of another kind.
+    """
+    reader = _MASK_READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(sorted(_MASK_READERS))
+        raise ValueError(f"{path}: a mask is a file {known}, not {path.suffix or 'without suffix'}")
+    content = path.read_bytes()
+    try:
+        mask = reader(content)
+    except _DAMAGED_MASK as error:
+        raise ValueError(f"{path}: cannot be read as a mask ({error})") from error
+    if mask.size == 0:
+        raise ValueError(f"{path}: the mask is empty")
+    if mask.ndim != 2:
+        raise ValueError(f"{path}: the mask has shape {mask.shape}, expected (rows, columns)")
+    return mask
+
+
+def _array_mask(content: bytes) -> NDArray[np.bool_]:
+    array: NDArray[Any] = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
+    return array.astype(bool)
+
+
+def _picture_mask(content: bytes) -> NDArray[np.bool_]:
+    from skimage.io import imread
+
+    if not content.startswith(b"\x89PNG"):  # imread would try every format it knows
+        raise ValueError("no PNG file")
+    picture = np.asarray(imread(BytesIO(content), as_gray=True), dtype=np.float64)
+    return np.asarray(picture > picture.max() / 2)
+
+
+def _text_mask(content: bytes) -> NDArray[np.bool_]:
+    lines = content.decode("latin-1").splitlines()
+    width = max((len(line) for line in lines), default=0)
+    return np.array([[c != " " for c in line.ljust(width)] for line in lines], dtype=bool)
+
+
+_MASK_READERS = {".npy": _array_mask, ".png": _picture_mask, ".msk": _text_mask}
+
+_DAMAGED_MASK = (ValueError, OSError, EOFError, SyntaxError, TokenError)
+"""What numpy and the readers of pictures raise for a file that is cut off or something else."""
+
+
+def read_spectrum(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read a spectrum of two columns, energy in eV and value, separated by blanks or commas.
+
+    That is what aXis2000, the ALS beamlines (``.xsp``, ``.t``) and plain CSV files have in
+    common. Lines before the first number are taken as a header.
+
+    Returns
+    -------
+    energies_ev, values : ndarray of shape (n_energies,)
+        Ascending energies.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and the line.
+    """
+    path = Path(path)
+    rows: list[tuple[float, float]] = []
+    for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
+        cells = line.replace(",", " ").split()
+        if not cells or cells[0].startswith(("#", "%", "*")):
+            continue
+        try:
+            rows.append((float(cells[0]), float(cells[1])))
+        except (ValueError, IndexError):
+            if rows:
+                raise ValueError(
+                    f"{path}, line {number}: expected an energy and a value, got {line.strip()!r}"
+                ) from None
+    if len(rows) < 2:
+        raise ValueError(f"{path}: no two columns of numbers (energy in eV, value) found")
+    table = np.array(sorted(rows))
+    if not np.all(np.diff(table[:, 0]) > 0):
+        raise ValueError(f"{path}: an energy stands there twice")
+    return table[:, 0], table[:, 1]

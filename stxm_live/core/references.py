@@ -1,0 +1,284 @@
+"""Reference spectra: the phases a pixel may be."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSpectra:
+    """Spectra of the pure phases on a common energy axis.
+
+    Parameters
+    ----------
+    phase_names : tuple of str
+    energies_ev : ndarray of shape (n_energies,)
+        Ascending.
+    od : ndarray of shape (n_phases, n_energies)
+        Optical density for some thickness; its scale cancels in every result.
+    synthetic : bool
+        True for calculated spectra; results made with them say so wherever they are shown.
+    """
+
+    phase_names: tuple[str, ...]
+    energies_ev: NDArray[np.float64]
+    od: NDArray[np.float64]
+    synthetic: bool = False
+
+    def __post_init__(self) -> None:
+        if self.od.shape != (len(self.phase_names), len(self.energies_ev)):
+            raise ValueError(
+                f"references: {len(self.phase_names)} phases at {len(self.energies_ev)} energies "
+                f"need an array of that shape, got {self.od.shape}"
+            )
+        if len(self.phase_names) < 2 or len(set(self.phase_names)) != len(self.phase_names):
+            raise ValueError(
+                f"references need at least two phases of different names, got {self.phase_names}"
+            )
+        if not np.all(np.diff(self.energies_ev) > 0):
+            raise ValueError("the energies of the references must ascend, each once")
+        if not np.all(np.isfinite(self.od)):
+            raise ValueError("the references contain a value that is not a finite number")
+        flat = [n for n, od in zip(self.phase_names, self.od, strict=True) if np.ptp(od) == 0]
+        if flat:
+            raise ValueError(f"reference {flat[0]} is constant: nothing correlates with it")
+
+    @property
+    def n_phases(self) -> int:
+        """How many phases there are."""
+        return len(self.phase_names)
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> ReferenceSpectra:
+        """Read ``energy_ev,<phase>,<phase>,...``; lines that begin with ``#`` are comments.
+
+        A comment that contains the word ``synthetic`` marks the set as calculated.
+
+        Raises
+        ------
+        ValueError
+            Naming the file and the line, if a field is no number or is missing.
+        """
+        path = Path(path)
+        comments: list[str] = []
+        rows: list[tuple[int, list[str]]] = []
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for number, row in enumerate(csv.reader(file), start=1):
+                if row and row[0].lstrip().startswith("#"):
+                    comments.append(",".join(row).lower())
+                elif any(cell.strip() for cell in row):
+                    rows.append((number, [cell.strip() for cell in row]))
+        if len(rows) < 2 or len(rows[0][1]) < 3 or _is_number(rows[0][1][0]):
+            raise ValueError(
+                f"{path}: expected a header energy_ev,<phase>,<phase>,... and lines of numbers"
+            )
+        header = rows[0][1]
+        table = np.empty((len(rows) - 1, len(header)))
+        for k, (number, cells) in enumerate(rows[1:]):
+            if len(cells) != len(header) or not all(map(_is_number, cells)):
+                raise ValueError(
+                    f"{path}, line {number}: expected {len(header)} numbers, "
+                    f"got {','.join(cells)!r}"
+                )
+            table[k] = [float(cell) for cell in cells]
+        table = table[np.argsort(table[:, 0], kind="stable")]
+        synthetic = any("synthetic" in comment for comment in comments)
+        try:
+            return cls(tuple(header[1:]), table[:, 0], table[:, 1:].T.copy(), synthetic)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_spectra(
+        cls, spectra: Mapping[str, tuple[ArrayLike, ArrayLike]], *, synthetic: bool = False
+    ) -> ReferenceSpectra:
+        """From one (energies in eV, OD) pair per phase, on the first one's energies.
+
+        Each may be in any order of energies; only the range all spectra share is kept.
+
+        Raises
+        ------
+        ValueError
+            If they share fewer than two of the first one's energies.
+        """
+        pairs = {name: _ascending(e, od) for name, (e, od) in spectra.items()}
+        low = max(e.min() for e, _ in pairs.values())
+        high = min(e.max() for e, _ in pairs.values())
+        grid = next(iter(pairs.values()))[0]
+        grid = grid[(grid >= low) & (grid <= high)]
+        if len(grid) < 2:
+            ranges = ", ".join(f"{n}: {e[0]:g} to {e[-1]:g} eV" for n, (e, _) in pairs.items())
+            raise ValueError(f"the reference spectra share no range of energies ({ranges})")
+        od = np.array([np.interp(grid, e, values) for e, values in pairs.values()])
+        return cls(tuple(pairs), grid, od, synthetic)
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write what `from_csv` reads; every digit is kept."""
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            if self.synthetic:
+                file.write("# synthetic reference spectra\n")
+            writer = csv.writer(file)
+            writer.writerow(["energy_ev", *self.phase_names])
+            writer.writerows(np.column_stack([self.energies_ev, self.od.T]).tolist())
+
+    def at(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
+        """OD of shape (n_phases, n_energies) at other energies, interpolated, never extrapolated.
+
+        Raises
+        ------
+        ValueError
+            Naming the energies outside the references' range.
+        """
+        wanted = self._within(energies_ev)
+        return np.array([np.interp(wanted, self.energies_ev, od) for od in self.od])
+
+    def corrected(self, offset_ev: float, width_ev: float) -> ReferenceSpectra:
+        """The spectra as a monochromator records them whose axis and resolution are off.
+
+        Parameters
+        ----------
+        offset_ev : float
+            True energy minus nominal energy.
+        width_ev : float
+            Standard deviation of the Gaussian by which the beam is wider in energy than that of
+            the references; not negative.
+
+        Returns
+        -------
+        ReferenceSpectra
+            At nominal energies: the range moves by ``-offset_ev``. With a width the steps are
+            divided, by ten at most, so that none is longer than half the width. Zero and zero
+            give the same object.
+
+        Examples
+        --------
+        >>> energies = np.array([510.0, 512.0, 514.0])
+        >>> peaks = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+        >>> ReferenceSpectra(("a", "b"), energies, peaks).corrected(0.25, 0.0).at([511.75])
+        array([[1.],
+               [0.]])
+        """
+        if not np.isfinite(offset_ev) or not 0 <= width_ev < np.inf:
+            raise ValueError(
+                f"energy offset {offset_ev:g} eV and width {width_ev:g} eV: expected two finite "
+                "numbers, the width not negative"
+            )
+        if offset_ev == 0 and width_ev == 0:
+            return self
+        grid = _subdivided(self.energies_ev, width_ev / 2) if width_ev else self.energies_ev
+        od = self.broadened_at(grid, width_ev)
+        return ReferenceSpectra(self.phase_names, grid - offset_ev, od, self.synthetic)
+
+    def broadened_at(
+        self, energies_ev: Sequence[float] | NDArray[np.floating], width_ev: float
+    ) -> NDArray[np.float64]:
+        """OD of shape (n_phases, n_energies) after a Gaussian of standard deviation ``width_ev``.
+
+        The spectra are taken as straight between their points, and as going on straight for the
+        part of the Gaussian that reaches beyond their ends; energies beyond the ends raise as in
+        `at`. The convolution is exact.
+        """
+        if width_ev == 0:
+            return self.at(energies_ev)
+        from scipy.special import ndtr
+
+        wanted = self._within(energies_ev)
+        slopes = np.diff(self.od, axis=1) / np.diff(self.energies_ev)
+        line = self.od[:, :1] + slopes[:, :1] * (wanted - self.energies_ev[0])
+        # every bend of the polygon is a ramp; a ramp under a Gaussian has a closed form
+        x = (wanted - self.energies_ev[1:-1, None]) / width_ev
+        ramps = width_ev * (x * ndtr(x) + np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
+        return np.asarray(line + np.diff(slopes, axis=1) @ ramps)
+
+    def _within(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
+        """The energies, if all lie inside the references' range."""
+        wanted = np.asarray(energies_ev, dtype=np.float64)
+        low, high = self.energies_ev[0], self.energies_ev[-1]
+        outside = wanted[(wanted < low) | (wanted > high)]
+        if outside.size:
+            listed = listed_ev(outside)
+            raise ValueError(
+                f"references cover {low:g} to {high:g} eV, the scan has {listed} eV; "
+                "exclude these energies in the recipe (exclude_energies_ev) "
+                "or extend the references"
+            )
+        return wanted
+
+    def correlation(self, energies_ev: Sequence[float]) -> NDArray[np.float64]:
+        """Pearson coefficients of shape (n_phases, n_phases) on these energies.
+
+        Fewer than two energies separate nothing: all ones.
+        """
+        if len(energies_ev) < 2:
+            return np.ones((self.n_phases, self.n_phases))
+        od = self.at(energies_ev)
+        centred = od - od.mean(axis=1, keepdims=True)
+        norm = np.linalg.norm(centred, axis=1)
+        # a phase that is flat on these few energies is told apart from nothing yet
+        norm[np.ptp(od, axis=1) == 0] = 0.0
+        unit = centred / np.where(norm > 0, norm, 1.0)[:, None]
+        matrix = np.where(np.outer(norm, norm) > 0, unit @ unit.T, 1.0)
+        return np.clip(matrix, -1.0, 1.0)
+
+    def inseparable_pairs(
+        self, energies_ev: Sequence[float], threshold: float
+    ) -> list[tuple[str, str]]:
+        """Pairs of phases whose 1 - PCC on these energies is below ``threshold``."""
+        matrix = self.correlation(energies_ev)
+        return [
+            (self.phase_names[i], self.phase_names[j])
+            for i in range(self.n_phases)
+            for j in range(i + 1, self.n_phases)
+            if 1.0 - matrix[i, j] < threshold
+        ]
+
+    def smallest_separation(self, energies_ev: Sequence[float]) -> float:
+        """1 - PCC of the closest pair on these energies."""
+        matrix = self.correlation(energies_ev)
+        return float((1.0 - matrix[np.triu_indices(self.n_phases, 1)]).min())
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _subdivided(energies_ev: NDArray[np.float64], longest_ev: float) -> NDArray[np.float64]:
+    """The same energies and up to nine evenly in each step, so that none need be longer."""
+    counts = np.clip(np.ceil(np.diff(energies_ev) / longest_ev), 1, 10).astype(np.intp)
+    place = np.concatenate([[0], np.cumsum(counts)])
+    return np.interp(np.arange(place[-1] + 1), place, energies_ev)
+
+
+def _ascending(
+    energies_ev: ArrayLike, values: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A spectrum in ascending order of energies."""
+    energies = np.asarray(energies_ev, dtype=np.float64)
+    order = np.argsort(energies, kind="stable")
+    return energies[order], np.asarray(values, dtype=np.float64)[order]
+
+
+def listed_ev(energies_ev: Iterable[float], most: int = 8) -> str:
+    """Energies for a message, without the unit; of a long list the ends.
+
+    Examples
+    --------
+    >>> listed_ev([505, 513.2])
+    '505, 513.2'
+    >>> listed_ev(range(500, 600))
+    '500, 501, 502, 503, ... 599 (100 energies)'
+    """
+    words = [f"{e:g}" for e in energies_ev]
+    if len(words) <= most:
+        return ", ".join(words)
+    return f"{', '.join(words[: most // 2])}, ... {words[-1]} ({len(words)} energies)"

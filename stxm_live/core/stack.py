@@ -1,0 +1,175 @@
+"""Frames and stacks: what the analysis is given, wherever the images came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.scan import StackScan
+
+
+class StackKey(NamedTuple):
+    """Which stack: the runs it came in, the region and the polarization."""
+
+    run_uids: tuple[str, ...]
+    region: str = "1"
+    polarization: str = ""
+
+    def __str__(self) -> str:
+        runs = "+".join(uid[:8] for uid in self.run_uids) or "file"
+        return " ".join(filter(None, (f"run {runs}", f"region {self.region}", self.polarization)))
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The intensity of one energy.
+
+    Parameters
+    ----------
+    energy_ev : float
+        The energy the image really had: readback where the events carry one, else announced.
+    announced_ev : float or None
+        The announced energy this frame fills; None for an image nobody announced.
+    intensity : ndarray of shape (ny, nx), float32
+        Counts as they came; NaN where no line or pixel arrived.
+    is_whole : bool
+        Whether something arrived for every line of the image.
+    monitor : float or None
+        Mean reading of the scan's I0 monitor while the image was taken.
+    """
+
+    energy_ev: float
+    intensity: NDArray[np.float32]
+    announced_ev: float | None = None
+    is_whole: bool = True
+    monitor: float | None = None
+
+    @property
+    def nominal_ev(self) -> float:
+        """The announced energy, or the one it had if nobody announced it."""
+        return self.energy_ev if self.announced_ev is None else self.announced_ev
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """The accepted frames of one region, in ascending energy order, and how they were taken.
+
+    Parameters
+    ----------
+    key : StackKey
+    scan : StackScan
+        What was announced.
+    frames : tuple of Frame
+        At most one per energy, ascending.
+    finished : bool
+        Whether the scan ended with every announced energy.
+    notes : tuple of str
+        What went wrong on the way (dropped images, repeated ones), for ``PhaseMaps.warnings``.
+    ended_early : bool
+        Whether a scan that may skip energies ended, as it should, without some of them.
+    """
+
+    key: StackKey
+    scan: StackScan
+    frames: tuple[Frame, ...]
+    finished: bool = True
+    notes: tuple[str, ...] = field(default=())
+    ended_early: bool = False
+
+    @classmethod
+    def from_arrays(
+        cls,
+        intensity: NDArray[np.floating],
+        energies_ev: Sequence[float],
+        *,
+        extent_um: tuple[float, float, float, float] | None = None,
+        dwell_ms: float = 0.0,
+        data_field: str = "counts",
+    ) -> Stack:
+        """A stack from an array of shape (n_energies, ny, nx), for files and tests.
+
+        Without ``extent_um`` (first and last pixel centre in x, then in y) a pixel counts as
+        1 um.
+        """
+        data = np.asarray(intensity, dtype=np.float32)
+        if data.ndim != 3 or len(data) != len(energies_ev):
+            raise ValueError(
+                f"intensity has shape {data.shape}, expected ({len(energies_ev)}, ny, nx) "
+                f"for {len(energies_ev)} energies"
+            )
+        n_energies, ny, nx = data.shape
+        x0, x1, y0, y1 = extent_um or (0.0, float(nx - 1), 0.0, float(ny - 1))
+        order = np.argsort(energies_ev, kind="stable")
+        energies = [float(energies_ev[i]) for i in order]
+        scan = StackScan(
+            shape=(n_energies, ny, nx),
+            energies_ev=tuple(energies),
+            dwell_ms=dwell_ms,
+            x_extent_um=(x0, x1),
+            y_extent_um=(y0, y1),
+            data_field=data_field,
+        )
+        frames = tuple(Frame(e, data[i], e) for e, i in zip(energies, order, strict=True))
+        return cls(StackKey(()), scan, frames)
+
+    @property
+    def energies_ev(self) -> tuple[float, ...]:
+        """The energies the frames really had, ascending."""
+        return tuple(frame.energy_ev for frame in self.frames)
+
+    @property
+    def missing_ev(self) -> tuple[float, ...]:
+        """Announced energies without a whole frame, apart from `skipped_ev`."""
+        have = {frame.announced_ev for frame in self.frames if frame.is_whole}
+        have.update(self.skipped_ev)
+        return tuple(e for e in sorted(set(self.scan.energies_ev)) if e not in have)
+
+    @property
+    def skipped_ev(self) -> tuple[float, ...]:
+        """Announced energies that a scan left out which `ended_early`."""
+        if not self.ended_early:
+            return ()
+        begun = {frame.announced_ev for frame in self.frames}
+        return tuple(e for e in sorted(set(self.scan.energies_ev)) if e not in begun)
+
+    def intensity(self) -> NDArray[np.float32]:
+        """Counts of shape (n_energies, ny, nx), ascending energies."""
+        return np.stack([frame.intensity for frame in self.frames])
+
+
+class _Keyed(Protocol):
+    @property
+    def key(self) -> StackKey: ...
+
+
+_K = TypeVar("_K", bound=_Keyed)
+
+
+def the_one(stacks: Iterable[_K], region: str | None, polarization: str | None) -> _K:
+    """The one with this region and polarization of several stacks; None stands for any.
+
+    Raises
+    ------
+    ValueError
+        Naming the choices, if there is none or more than one.
+    """
+    stacks = list(stacks)
+    found = [
+        stack
+        for stack in stacks
+        if region in (None, stack.key.region) and polarization in (None, stack.key.polarization)
+    ]
+    if len(found) == 1:
+        return found[0]
+    choices = "; ".join(str(stack.key) for stack in stacks)
+    if found:
+        raise ValueError(
+            f"there are {len(found)} stacks, say which with region and polarization: {choices}"
+        )
+    raise ValueError(
+        f"no stack of region {region!r} and polarization {polarization!r}; there is {choices}"
+    )

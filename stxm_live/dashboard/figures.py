@@ -1,0 +1,235 @@
+"""The Bokeh figures of the dashboard: maps that move together, small plots of energies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from bokeh.core.properties import Any as AnyValue
+from bokeh.core.properties import List
+from bokeh.events import MouseLeave, MouseMove, SelectionGeometry, Tap
+from bokeh.model import DataModel
+from bokeh.models import (
+    BoxSelectTool,
+    BoxZoomTool,
+    ColumnDataSource,
+    CustomJS,
+    LassoSelectTool,
+    PanTool,
+    Range1d,
+)
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from stxm_live.dashboard.drawing import Drawn, outline
+from stxm_live.dashboard.offline_page.page_figures import add_scale_bar, style_plot
+from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND
+from stxm_live.plotting.style.raster import Field
+
+_POINTER_MS = 40
+"""The mouse is reported no more often."""
+
+
+_MOVE = """
+pointer._next = [where, cb_obj.x, cb_obj.y];
+if (pointer._timer == null) {
+  pointer._timer = setTimeout(() => {
+    pointer._timer = null;
+    pointer.at = pointer._next;
+  }, wait_ms);
+}
+"""
+
+
+_LEAVE = """
+clearTimeout(pointer._timer);
+pointer._timer = null;
+pointer.at = [];
+"""
+
+
+class Pointer(DataModel):  # type: ignore[misc]
+    """Where the mouse is, as the browser last told: name of the figure, x, y; empty: away."""
+
+    at = List(AnyValue, default=[])
+
+
+class MapFigure:
+    """A figure with one image, a mark under the mouse and what was drawn.
+
+    Parameters
+    ----------
+    name : str
+    ranges : (Range1d, Range1d)
+        Shared by figures that move together.
+    marks : dict of ColumnDataSource
+        "hover" and "pin", shared as well.
+    pointer : Pointer
+    drawn : Drawn or None
+        None: nothing can be drawn here.
+    boxes : ColumnDataSource, optional
+        Boxes with a label to be outlined, as `empty_boxes` makes it.
+    """
+
+    BESIDE_PX = 66
+    """Beside the frame, for the axis and a margin."""
+
+    def __init__(
+        self,
+        name: str,
+        ranges: tuple[Range1d, Range1d],
+        marks: dict[str, ColumnDataSource],
+        pointer: Pointer,
+        drawn: Drawn | None,
+        boxes: ColumnDataSource | None = None,
+    ) -> None:
+        self.name = name
+        self.zoom, self.pan = BoxZoomTool(), PanTool()
+        # nothing is to be selected: what was drawn is told by an event
+        self.select = BoxSelectTool(renderers=[])
+        self.lasso = LassoSelectTool(renderers=[], continuous=False)
+        tools: list[Any] = [self.zoom, self.pan]
+        tools += [self.select, self.lasso] if drawn is not None else []
+        self.plot = figure(
+            name=name,
+            x_range=ranges[0],
+            y_range=ranges[1],
+            frame_width=250,
+            frame_height=250,
+            tools=tools,
+            active_drag=self.zoom,
+            toolbar_location=None,
+            min_border_left=self.BESIDE_PX - 12,
+            min_border_right=8,
+        )
+        pixel = np.zeros((1, 1), dtype=np.uint32)
+        self.source = ColumnDataSource({"image": [pixel]}, name=f"{name}-image")
+        self._glyph = self.plot.image_rgba("image", x=0, y=0, dw=1, dh=1, source=self.source).glyph
+        for mark, color in (("hover", "#ffffff"), ("pin", AMBIGUOUS)):
+            self.plot.scatter(
+                "x",
+                "y",
+                source=marks[mark],
+                size=12,
+                marker="circle_cross" if mark == "pin" else "circle",
+                fill_alpha=0,
+                line_color=color,
+                line_width=1.6,
+            )
+        style_plot(self.plot, "x (µm)", "y (µm)")
+        add_scale_bar(self.plot, ranges[0])
+        self.bar = self.plot.center[-1]
+        self.bar.visible = self.plot.axis.visible = False
+        if boxes is not None:
+            outline(self.plot, boxes)
+        if drawn is not None:
+            drawn.place_on(self.plot)
+            self.plot.on_event(SelectionGeometry, lambda event: _take(drawn, event))
+        move = CustomJS(
+            args={"pointer": pointer, "where": name, "wait_ms": _POINTER_MS}, code=_MOVE
+        )
+        self.plot.js_on_event(MouseMove, move)
+        self.plot.js_on_event(MouseLeave, CustomJS(args={"pointer": pointer}, code=_LEAVE))
+
+    def on_tap(self, call: Callable[[str, float, float], None]) -> None:
+        """Have a click told."""
+        self.plot.on_event(Tap, lambda event: call(self.name, event.x, event.y))
+
+    def place(self, field: Field, frame_px: int) -> None:
+        """Give the image its place, and the figure the field's shape."""
+        self._glyph.update(
+            x=min(field[:2]),
+            y=min(field[2:4]),
+            dw=abs(field.x_last - field.x_first),
+            dh=abs(field.y_last - field.y_first),
+        )
+        height = int(np.clip(frame_px * field.aspect, 0.3 * frame_px, 1.25 * frame_px))
+        self.plot.update(frame_width=frame_px, frame_height=height)
+        self.plot.axis.visible = True
+        unit = "µm" if field.unit == "um" else "pixel"
+        self.plot.xaxis.axis_label, self.plot.yaxis.axis_label = f"x ({unit})", f"y ({unit})"
+        self.bar.visible = field.unit == "um"
+
+    def paint(self, image: NDArray[np.uint32]) -> None:
+        """Show another image of the same field; one that is shown already is not sent again."""
+        if not np.array_equal(image, self.source.data["image"][0]):
+            self.source.data = {"image": [image]}
+
+
+def _take(drawn: Drawn, event: Any) -> None:
+    if event.final:
+        drawn.take(event.geometry)
+
+
+def show_whole(ranges: tuple[Range1d, Range1d], field: Field) -> None:
+    """Set ranges to the whole field, right and up being positive."""
+    for axis, ends in zip(ranges, (field[:2], field[2:4]), strict=True):
+        low, high = sorted(ends)
+        axis.update(start=low, end=high, reset_start=low, reset_end=high)
+
+
+class EnergyPlot:
+    """A small plot over the photon energy.
+
+    Parameters
+    ----------
+    name, label : str
+    size_px : (int, int)
+        Width and height of the frame.
+    """
+
+    def __init__(self, name: str, label: str, size_px: tuple[int, int]) -> None:
+        self.plot = figure(
+            name=name,
+            frame_width=size_px[0],
+            frame_height=size_px[1],
+            x_range=Range1d(0, 1),
+            y_range=Range1d(0, 1),
+            toolbar_location=None,
+            tools="",
+        )
+        nothing: dict[str, list[Any]] = {"xs": [], "ys": [], "color": [], "width": []}
+        self.lines = ColumnDataSource(nothing, name=f"{name}-lines")
+        self.points = ColumnDataSource({"x": [], "y": [], "color": []}, name=f"{name}-points")
+        self.plot.multi_line("xs", "ys", line_color="color", line_width="width", source=self.lines)
+        self.plot.scatter(
+            "x", "y", fill_color="color", line_color=GROUND, size=6, source=self.points
+        )
+        style_plot(self.plot, "photon energy (eV)", label)
+        self.plot.axis.visible = False
+        self.plot.grid.visible = True
+        for axis in (self.plot.xaxis, self.plot.yaxis):
+            axis.axis_label_text_font_size = axis.major_label_text_font_size = "11px"
+
+    def show(
+        self,
+        energies_ev: Sequence[float],
+        curves: Sequence[tuple[NDArray[np.floating], str, float]],
+        points: Sequence[tuple[NDArray[np.floating], str]],
+    ) -> None:
+        """Curves with colour and width, and points with colour; NaN leaves a gap."""
+        x = np.asarray(energies_ev, dtype=np.float64)
+        _span(self.plot.x_range, x)
+        _span(self.plot.y_range, *(y for y, _, _ in curves), *(y for y, _ in points))
+        self.plot.axis.visible = bool(curves or points)
+        self.lines.data = {
+            "xs": [x] * len(curves),
+            "ys": [np.asarray(y, dtype=np.float64) for y, _, _ in curves],
+            "color": [color for _, color, _ in curves],
+            "width": [width for _, _, width in curves],
+        }
+        self.points.data = {
+            "x": np.concatenate([x] * len(points)) if points else [],
+            "y": np.concatenate([np.asarray(y, np.float64) for y, _ in points]) if points else [],
+            "color": [color for y, color in points for _ in y],
+        }
+
+
+def _span(shown: Range1d, *values: NDArray[np.floating]) -> None:
+    """Set a range to the finite values and a margin."""
+    every = np.concatenate([np.asarray(v, dtype=np.float64) for v in values] or [np.zeros(0)])
+    finite = every[np.isfinite(every)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    margin = 0.06 * (high - low) or max(0.05 * abs(high), 0.5)
+    shown.update(start=low - margin, end=high + margin)

@@ -1,0 +1,163 @@
+"""Earlier runs of a catalogue, to be shown beside the one that is measured."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.recipe import Recipe
+from stxm_live.dashboard.stored_maps import Remake, maps_of
+from stxm_live.io.documents.announced import announced
+
+if TYPE_CHECKING:
+    import databroker
+
+MOST_RUNS = 40
+
+
+class History(Protocol):
+    """Where earlier results come from; both methods may take seconds and run on a thread."""
+
+    def runs(self) -> Sequence[tuple[str, str]]:
+        """Uid and a line in words of each run with a result, the latest first."""
+        ...
+
+    def maps(self, uid: str) -> Sequence[PhaseMaps]:
+        """The results of a run, one for each stack."""
+        ...
+
+
+class CatalogHistory:
+    """The runs in a catalogue.
+
+    Parameters
+    ----------
+    catalog : path or databroker.Broker
+        A folder is opened when it is first asked for, which takes seconds.
+    map_run : callable, optional
+        `stxm_live.map_run`: makes a stored result again from its raw runs, to change it.
+    recipe : Recipe, optional
+        Maps runs without a stored result, for which ``map_run`` is needed too; without it they
+        are not listed.
+
+    Examples
+    --------
+    >>> from stxm_live import map_run
+    >>> serve(live, catalog=CatalogHistory("runs", map_run, live.recipe))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        catalog: str | Path | databroker.Broker,
+        map_run: Callable[..., PhaseMaps] | None = None,
+        recipe: Recipe | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._map_run = map_run
+        self._recipe = recipe
+        self._broker: databroker.Broker | None = None
+        self._lock = threading.Lock()
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Uid and a line in words of each run, the latest first."""
+        from stxm_live.io.catalog import list_runs
+
+        with self._lock:
+            summaries = list_runs(self._opened(), limit=MOST_RUNS)
+        lines = []
+        for run in summaries:
+            if run.scan is None or not (run.has_maps or (self._map_run and self._recipe)):
+                continue
+            n, ny, nx = run.scan.shape
+            when = time.strftime("%d %b %H:%M", time.localtime(run.time_s))
+            number = "" if run.scan_id is None else f", scan {run.scan_id}"
+            ended = "" if run.exit_status == "success" else f", {run.exit_status or 'no end'}"
+            lines.append(
+                (run.uid, f"{when}{number} ({run.uid[:8]}): {n} energies, {nx} x {ny}{ended}")
+            )
+        return lines
+
+    def maps(self, uid: str) -> list[PhaseMaps]:
+        """What is stored of each stack of a run; made anew if there is nothing and one knows how.
+
+        Raises
+        ------
+        ValueError
+            If there is neither.
+        """
+        found, problems = [], []
+        with self._lock:
+            broker = self._opened()
+            for which in _stacks_of(broker, uid):
+                try:
+                    found.append(self._of_stack(broker, uid, which))
+                except ValueError as error:
+                    problems.append(error)
+        if not found:
+            raise problems[0]
+        return found
+
+    def _of_stack(self, broker: databroker.Broker, uid: str, which: Mapping[str, str]) -> PhaseMaps:
+        from stxm_live.io.catalog import load_maps
+
+        try:
+            stored = maps_of(load_maps(broker, uid, **which))
+        except KeyError as error:
+            if self._map_run is None or self._recipe is None:
+                raise ValueError(str(error.args[0])) from error
+            return self._map_run(broker[uid], self._recipe, **which)
+        if self._map_run is None:
+            return stored
+        return replace(stored, remake=Remake(stored, partial(self._from_raw, stored)))
+
+    def close(self) -> None:
+        """Close the catalogue, if this object opened it."""
+        from stxm_live.io.catalog import close_catalog
+
+        with self._lock:
+            if self._broker is not None and self._broker is not self._catalog:
+                close_catalog(self._broker)
+            self._broker = None
+
+    def _from_raw(self, stored: PhaseMaps) -> PhaseMaps:
+        """A stored result mapped again with its recipe: now it has its images."""
+        assert self._map_run is not None
+        recipe = Recipe.from_values(stored.provenance["recipe_values"])
+        with self._lock:
+            broker = self._opened()
+            missing = [uid[:8] for uid in stored.key.run_uids if uid not in broker.v2]
+            if missing:
+                raise ValueError(
+                    f"the catalogue has the result but not the images of run {', '.join(missing)}; "
+                    "it can be compared, not changed"
+                )
+            return self._map_run(
+                [broker[uid] for uid in stored.key.run_uids],
+                recipe,
+                region=stored.key.region,
+                polarization=stored.key.polarization,
+            )
+
+    def _opened(self) -> databroker.Broker:
+        from stxm_live.io.catalog import open_catalog
+
+        if self._broker is None:
+            is_folder = isinstance(self._catalog, str | Path)
+            self._broker = open_catalog(self._catalog, create=False) if is_folder else self._catalog
+        return self._broker
+
+
+def _stacks_of(broker: databroker.Broker, uid: str) -> list[dict[str, str]]:
+    """Region and polarization of every stack of a run; of a single one nothing need be said."""
+    if uid not in broker.v2:
+        return [{}]
+    scans = [stack.scan for stack in announced(broker.v2[uid].metadata["start"]).stacks]
+    if len(scans) == 1:
+        return [{}]
+    return [{"region": scan.region, "polarization": scan.polarization} for scan in scans]

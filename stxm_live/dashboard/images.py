@@ -1,0 +1,134 @@
+"""Maps as red, green, blue and alpha, row 0 lowest: what a browser is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.plotting.style.palette import (
+    AMBIGUOUS,
+    GROUND,
+    INVALID,
+    NO_DATA,
+    SPECIMEN,
+    UNIDENTIFIED,
+    crameri,
+    heat,
+)
+from stxm_live.plotting.style.raster import Field
+
+if TYPE_CHECKING:
+    from stxm_live.core.phase_maps import PhaseMaps
+
+MOST_PIXELS = 2**20
+"""Larger images are shown with every second, third ... pixel."""
+
+Rgba = NDArray[np.uint8]
+"""Shape (ny, nx, 4)."""
+
+
+def rgba_of(color: str) -> Rgba:
+    """A colour ``#rrggbb``, opaque, of shape (4,).
+
+    Examples
+    --------
+    >>> rgba_of("#1b1e23").tolist()
+    [27, 30, 35, 255]
+    """
+    return np.frombuffer(bytes.fromhex(color[1:]) + b"\xff", dtype=np.uint8)
+
+
+def phase_image(index: NDArray[np.integer], colors: NDArray[np.float64]) -> Rgba:
+    """Each pixel in the colour of its phase; ground where the index is -1.
+
+    Parameters
+    ----------
+    index : ndarray of shape (ny, nx)
+    colors : ndarray of shape (n_phases, 3)
+        0 to 1.
+    """
+    table = np.empty((len(colors) + 1, 4), dtype=np.uint8)
+    table[:-1, :3], table[:-1, 3] = np.rint(255 * colors), 255
+    table[-1] = rgba_of(GROUND)
+    return np.asarray(table[index])
+
+
+def grey_image(od: NDArray[np.floating]) -> tuple[Rgba, float, float]:
+    """Optical density in grey, and the values that are black and white.
+
+    Grey runs from the 0.5th to the 99.5th percentile; pixels without a value are blue.
+    """
+    low, high = _span(od, 0.5, 99.5)
+    share = np.clip((np.nan_to_num(od, nan=low) - low) / (high - low), 0.0, 1.0)
+    grey = np.rint(255 * share).astype(np.uint8)
+    image = np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=-1)
+    image[~np.isfinite(od)] = rgba_of(NO_DATA)
+    return image, low, high
+
+
+def heat_image(values: NDArray[np.floating], top: float) -> Rgba:
+    """Values from 0 to ``top`` from dim to bright; ground where there is none."""
+    return _mapped(values, 0.0, top, heat(), GROUND)
+
+
+def difference_image(first: NDArray[Any], second: NDArray[Any]) -> tuple[Rgba, float]:
+    """Second minus first from blue over white to red, and the largest difference shown."""
+    difference = second - first
+    finite = np.abs(difference[np.isfinite(difference)])
+    top = max(float(np.percentile(finite, 99.5)), 1e-6) if finite.size else 1.0
+    return _mapped(difference, -top, top, crameri("vik"), NO_DATA), top
+
+
+def ambiguity_image(maps: PhaseMaps) -> Rgba:
+    """Specimen pixels that are clear, ambiguous, unlike any reference, or without a spectrum."""
+    image = np.empty((*maps.specimen.shape, 4), dtype=np.uint8)
+    image[:] = rgba_of(GROUND)
+    for mask, color in (
+        (maps.specimen, SPECIMEN),
+        (maps.unidentified, UNIDENTIFIED),
+        (maps.ambiguous, AMBIGUOUS),
+        (maps.specimen & ~maps.valid, INVALID),
+    ):
+        image[mask] = rgba_of(color)
+    return image
+
+
+def specimen_image(specimen: NDArray[np.bool_]) -> Rgba:
+    """Where the specimen is, before there are phases."""
+    return np.where(specimen[..., None], rgba_of(SPECIMEN), rgba_of(GROUND))
+
+
+def for_screen(image: Rgba, field: Field) -> NDArray[np.uint32]:
+    """As Bokeh takes it: the first row lowest and the first column leftmost, 1 Mpx at most."""
+    stride = 1
+    while (image.shape[0] // stride) * (image.shape[1] // stride) > MOST_PIXELS:
+        stride += 1
+    rows = -stride if field.y_last < field.y_first else stride
+    columns = -stride if field.x_last < field.x_first else stride
+    turned = np.ascontiguousarray(image[::rows, ::columns])
+    return turned.view(np.uint32)[..., 0]
+
+
+def hex_colors(color_map: Any, n: int = 9) -> list[str]:
+    """Colours for a legend's ramp, low to high."""
+    rgb = np.rint(255 * color_map(np.linspace(0.0, 1.0, n))[:, :3]).astype(int)
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in rgb]
+
+
+def _mapped(values: NDArray[Any], low: float, high: float, color_map: Any, nothing: str) -> Rgba:
+    # a table of 256 colours: matplotlib's own call takes eight times as long
+    table = np.rint(255 * color_map(np.arange(256))).astype(np.uint8)
+    share = (np.nan_to_num(values, nan=low) - low) / (high - low)
+    image = table[np.clip(256 * share, 0, 255).astype(np.uint8)]
+    image[~np.isfinite(values)] = rgba_of(nothing)
+    return np.asarray(image)
+
+
+def _span(values: NDArray[Any], low: float, high: float) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if finite.size > 4 * MOST_PIXELS // 16:  # percentiles of a quarter million are as good
+        finite = finite[:: 1 + finite.size // 2**18]
+    bottom, top = np.percentile(finite, [low, high]) if finite.size else (0.0, 1.0)
+    return float(bottom), float(top if top > bottom else bottom + 1.0)

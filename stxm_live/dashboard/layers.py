@@ -1,0 +1,168 @@
+"""The maps one can look at: picture, legend and meaning of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.dashboard.images import (
+    Rgba,
+    ambiguity_image,
+    difference_image,
+    grey_image,
+    heat_image,
+    hex_colors,
+    phase_image,
+    specimen_image,
+)
+from stxm_live.dashboard.text import method, ramp, swatches
+from stxm_live.plotting.style.palette import (
+    AMBIGUOUS,
+    INVALID,
+    NO_DATA,
+    SPECIMEN,
+    UNIDENTIFIED,
+    crameri,
+    heat,
+)
+
+if TYPE_CHECKING:
+    from stxm_live.core.phase_maps import PhaseMaps
+    from stxm_live.dashboard.scene import Scene
+
+PHASE_LAYERS = (
+    ("final", "Phase map"),
+    ("phase_index", "By correlation only"),
+    ("corrected_index", "Energy axis corrected"),
+)
+DOUBT_LAYERS = (
+    ("ambiguous", "Ambiguous pixels"),
+    ("wrong_probability", "Probability of a wrong phase"),
+    ("reliability", "Reliability R"),
+    ("counts", "Counts per energy"),
+    ("difference", "Difference of two energies"),
+)
+"""Name and words of each map one can choose."""
+
+_NOTHING = "no specimen with a valid spectrum"
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A picture of shape (ny, nx, 4), its legend as HTML and a line in words (plain text)."""
+
+    image: Rgba
+    legend: str
+    meaning: str
+
+
+def od_layer(scene: Scene, energy: int) -> Layer:
+    """The optical density at one energy."""
+    od = scene.od[energy]
+    image, low, high = grey_image(od)
+    legend = ramp(["#000000", "#ffffff"], f"{low:.2f}", f"{high:.2f} OD")
+    missing = 1.0 - float(np.isfinite(od).mean())
+    if missing:
+        legend += swatches([(NO_DATA, f"no value: {100 * missing:.1f} %")])
+    return Layer(image, legend, f"at {scene.energies_ev[energy]:.2f} eV, ln(I0/I)")
+
+
+def phase_layer(scene: Scene, name: str) -> Layer:
+    """A map of phases; the specimen's outline as long as there is none."""
+    index = _index(scene, name)
+    if index is None:
+        legend = swatches([(SPECIMEN, "specimen")])
+        wanted = "no second map: the energy axis is as the recipe says"
+        if scene.maps is None:
+            wanted = "shown once the energies so far tell all phases apart"
+        return Layer(specimen_image(scene.specimen), legend, wanted)
+    counts = np.bincount(index[index >= 0].ravel(), minlength=len(scene.phase_names))
+    shares = 100 * counts / max(1, counts.sum())
+    colors = _hex(scene.colors)
+    entries = [
+        (color, f"{name} {share:.1f} %")
+        for color, name, share in zip(colors, scene.phase_names, shares, strict=True)
+    ]
+    meanings = {
+        "final": method(scene),
+        "phase_index": "largest correlation, ambiguous pixels included",
+        "corrected_index": "references moved and broadened to fit the scan",
+    }
+    legend = swatches(entries)
+    if not counts.sum():
+        legend += " no specimen in the field"
+    return Layer(phase_image(index, scene.colors), legend, meanings[name])
+
+
+def doubt_layer(scene: Scene, name: str, energies: tuple[int, int]) -> Layer:
+    """What speaks for or against the map; ``energies`` are those of a difference."""
+    if name == "difference":
+        return _difference(scene, *energies)
+    maps = scene.maps
+    if maps is None:
+        return Layer(
+            specimen_image(scene.specimen),
+            swatches([(SPECIMEN, "specimen")]),
+            "shown with the maps; the difference of two energies can be looked at now",
+        )
+    if name == "ambiguous":
+        return _ambiguity(maps)
+    values, top, meaning = _values(maps, name)
+    if values is None:
+        return Layer(
+            specimen_image(maps.specimen), swatches([(SPECIMEN, "specimen")]), "not resolved"
+        )
+    legend = ramp(hex_colors(heat()), "0", f"{top:.2g} and more")
+    return Layer(heat_image(values, top), legend, meaning)
+
+
+def _index(scene: Scene, name: str) -> NDArray[np.int8] | None:
+    if name == "final" or scene.maps is None:
+        return scene.index
+    index: NDArray[np.int8] | None = getattr(scene.maps, name)
+    return index
+
+
+def _difference(scene: Scene, first: int, second: int) -> Layer:
+    image, top = difference_image(scene.od[first], scene.od[second])
+    legend = ramp(hex_colors(crameri("vik")), f"−{top:.2f}", f"+{top:.2f} OD")
+    a, b = scene.energies_ev[first], scene.energies_ev[second]
+    return Layer(image, legend, f"OD at {b:.2f} eV minus OD at {a:.2f} eV")
+
+
+def _ambiguity(maps: PhaseMaps) -> Layer:
+    counted = int((maps.specimen & maps.valid).sum())
+    share = f" {100 * maps.ambiguous_share:.1f} %" if counted else ""
+    entries = [(SPECIMEN, "clear"), (AMBIGUOUS, f"ambiguous{share}")]
+    if maps.unidentified.any():
+        unfit = 100 * maps.unidentified.sum() / max(1, counted)
+        entries.append((UNIDENTIFIED, f"no reference fits {unfit:.1f} %"))
+    n_invalid = int((maps.specimen & ~maps.valid).sum())
+    if n_invalid:
+        entries.append((INVALID, f"no valid spectrum: {n_invalid} pixels"))
+    meaning = "the two best correlations are too close to tell apart"
+    return Layer(ambiguity_image(maps), swatches(entries), meaning if counted else _NOTHING)
+
+
+def _values(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, float, str]:
+    """Numbers of a layer, the one shown brightest, and what they are."""
+    if name == "wrong_probability":
+        wrong = maps.wrong_probability
+        if wrong is None or not np.isfinite(wrong).any():
+            return wrong, 0.5, _NOTHING
+        return wrong, 0.5, f"{100 * float(np.nanmean(wrong)):.1f} % of the specimen expected wrong"
+    if name == "counts":
+        return maps.counts, _top(maps.counts), "mean counts per pixel and energy"
+    return maps.reliability, _top(maps.reliability), "R = 100 (Q1 − Q2), lead of the best phase"
+
+
+def _top(values: NDArray[np.float32]) -> float:
+    finite = values[np.isfinite(values)]
+    return max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0
+
+
+def _hex(colors: NDArray[np.float64]) -> list[str]:
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.rint(255 * colors).astype(int)]

@@ -1,0 +1,253 @@
+"""Image, phases and doubt side by side, and what one can choose to see there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from bokeh.models import (
+    Checkbox,
+    Column,
+    ColumnDataSource,
+    CustomJS,
+    LayoutDOM,
+    RadioButtonGroup,
+    Range1d,
+    Row,
+    Slider,
+)
+
+from stxm_live.dashboard.drawing import Drawn, empty_boxes
+from stxm_live.dashboard.figures import MapFigure, Pointer, show_whole
+from stxm_live.dashboard.images import for_screen
+from stxm_live.dashboard.layers import (
+    DOUBT_LAYERS,
+    PHASE_LAYERS,
+    Layer,
+    doubt_layer,
+    od_layer,
+    phase_layer,
+)
+from stxm_live.dashboard.scene import Scene
+from stxm_live.dashboard.style import button, html, select
+
+PLACES = ("od", "phases", "doubt")
+
+_DRAGS = ("Zoom in", "Move", "Draw a box", "Draw an outline")
+_ACTIVATE = "tools.forEach((same, k) => same.forEach(tool => { tool.active = k == cb_obj.active }))"
+
+OnPixel = Callable[[Scene, int, int], None]
+
+
+class MapsPanel:
+    """Three maps of one scene that move together.
+
+    Parameters
+    ----------
+    on_pixel : callable
+        Told which pixel of which scene is looked at.
+
+    Attributes
+    ----------
+    scene : Scene or None
+    drawn : Drawn
+    boxes : ColumnDataSource
+        Boxes that are outlined on all maps.
+    """
+
+    def __init__(self, on_pixel: OnPixel) -> None:
+        self.scene: Scene | None = None
+        self.drawn = Drawn()
+        self.boxes = empty_boxes()
+        self.frame_px = 250
+        self._on_pixel = on_pixel
+        self._shape: tuple[Any, ...] | None = None
+        self._pinned: tuple[int, int] | None = None
+        self._make_figures()
+        self._make_choices()
+
+    def _make_figures(self) -> None:
+        self._ranges = Range1d(0, 1), Range1d(0, 1)
+        self._marks = {n: ColumnDataSource({"x": [], "y": []}) for n in ("hover", "pin")}
+        self.pointer = Pointer()
+        self.pointer.on_change("at", self._on_move)
+        self.figures = {
+            name: MapFigure(name, self._ranges, self._marks, self.pointer, self.drawn, self.boxes)
+            for name in PLACES
+        }
+        for each in self.figures.values():
+            each.on_tap(self._on_tap)
+        self.legends = {name: html("", "legend", min_height=34) for name in PLACES}
+        self.meanings = {name: html("", "meaning", height=17) for name in PLACES}
+
+    def _make_choices(self) -> None:
+        self.energy = Slider(
+            start=0, end=1, value=0, step=1, show_value=False, name="energy", margin=(9, 10)
+        )
+        self.follow = Checkbox(label="follow", active=True, width=70, margin=(9, 2))
+        self.phases = select(PHASE_LAYERS, lambda _: self._paint("phases"), "phases-layer")
+        self.doubt = select(DOUBT_LAYERS, lambda _: self._on_doubt(), "doubt-layer")
+        nothing = [("0", "")]
+        self.second = select(nothing, lambda _: self._paint("doubt"), "second", width=88)
+        self.first = select(nothing, lambda _: self._paint("doubt"), "first", width=88)
+        minus = html("−", margin=(8, 0), width=10)
+        self.pair = Row(self.second, minus, self.first, visible=False)
+        self.energy.on_change("value", lambda attr, old, new: self._on_energy(new))
+        self.follow.on_change("active", lambda attr, old, new: self._follow())
+
+    def tools(self) -> LayoutDOM:
+        """What dragging does, and back to the whole field."""
+        drag = RadioButtonGroup(labels=list(_DRAGS), active=0, name="drag")
+        kinds = [
+            [getattr(figure, kind) for figure in self.figures.values()]
+            for kind in ("zoom", "pan", "select", "lasso")
+        ]
+        drag.js_on_change("active", CustomJS(args={"tools": kinds}, code=_ACTIVATE))
+        whole = button("Whole field", self._show_whole)
+        clear = button("Remove drawing", self.drawn.clear)
+        words = html("Dragging on a map:", "small", margin=(9, 4))
+        return Row(words, drag, whole, clear)
+
+    def layout(self) -> LayoutDOM:
+        """The maps in a row, the last one being doubt."""
+        above: dict[str, LayoutDOM] = {
+            "od": Row(self.energy, self.follow, height=44),
+            "phases": Row(self.phases, height=44),
+            "doubt": Row(self.doubt, self.pair, height=44),
+        }
+        self.columns = {
+            name: Column(
+                above[name],
+                self.meanings[name],
+                figure.plot,
+                self.legends[name],
+                css_classes=["map", f"map-{name}"],
+            )
+            for name, figure in self.figures.items()
+        }
+        self._fit_widths()
+        return Row(*self.columns.values())
+
+    def fit(self, frame_px: int) -> None:
+        """Use more or less of the screen."""
+        if frame_px == self.frame_px:
+            return
+        self.frame_px = frame_px
+        self._fit_widths()
+        if self.scene is not None:
+            self._place(self.scene)
+
+    @property
+    def column_px(self) -> int:
+        """Width of one map with its axis."""
+        return self.frame_px + MapFigure.BESIDE_PX
+
+    def _fit_widths(self) -> None:
+        for name, column in self.columns.items():
+            column.width = self.column_px
+            self.legends[name].width = self.meanings[name].width = self.column_px - 12
+        self.energy.width = self.column_px - 115
+        self.phases.width = self.column_px - 20
+        self._fit_doubt()
+
+    def _fit_doubt(self) -> None:
+        self.doubt.width = self.column_px - 20 - (232 if self.pair.visible else 0)
+
+    def show(self, scene: Scene) -> None:
+        """Show a scene; zoom and energy stay if they can, the pixel of the same stack, too."""
+        if self.scene is not None and not scene.shows_same_field(self.scene):
+            self._pinned = None
+            self._mark("pin", None)
+            self._mark("hover", None)
+        self.scene = scene
+        if (scene.field, scene.specimen.shape) != self._shape:
+            self._shape = (scene.field, scene.specimen.shape)
+            self._place(scene)
+            self._show_whole()
+            self.drawn.clear()
+        self._offer_energies(scene)
+        self._follow()
+        for name in PLACES:
+            self._paint(name)
+        if self._pinned is not None:
+            self._on_pixel(scene, *self._pinned)
+
+    def _place(self, scene: Scene) -> None:
+        for figure in self.figures.values():
+            figure.place(scene.field, self.frame_px)
+
+    def _show_whole(self) -> None:
+        if self.scene is not None:
+            show_whole(self._ranges, self.scene.field)
+
+    def _offer_energies(self, scene: Scene) -> None:
+        last = len(scene.energies_ev) - 1
+        if self._energy > last:
+            self.energy.value = last
+        self.energy.end = max(last, 1)
+        options = [(str(k), f"{e:.2f} eV") for k, e in enumerate(scene.energies_ev)]
+        if options == self.first.options:
+            return
+        for choice, default in ((self.first, 0), (self.second, (last + 1) // 2)):
+            known = int(choice.value) <= last and len(choice.options) > 1
+            choice.options = options
+            choice.value = choice.value if known else str(default)
+
+    @property
+    def _energy(self) -> int:
+        return int(self.energy.value)
+
+    def _follow(self) -> None:
+        if self.follow.active and self.scene is not None:
+            self.energy.value = self.scene.latest
+
+    def _on_energy(self, energy: float) -> None:
+        if self.scene is not None and round(energy) != self.scene.latest:
+            self.follow.active = False
+        self._paint("od")
+
+    def _on_doubt(self) -> None:
+        self.pair.visible = self.doubt.value == "difference"
+        self._fit_doubt()
+        self._paint("doubt")
+
+    def _paint(self, name: str) -> None:
+        if self.scene is None:
+            return
+        layer = self._layer(self.scene, name)
+        self.figures[name].paint(for_screen(layer.image, self.scene.field))
+        self.legends[name].text = layer.legend
+        self.meanings[name].text = escape(layer.meaning)
+
+    def _layer(self, scene: Scene, name: str) -> Layer:
+        last = len(scene.energies_ev) - 1
+        if name == "od":
+            return od_layer(scene, min(self._energy, last))
+        if name == "phases":
+            return phase_layer(scene, self.phases.value)
+        pair = min(int(self.first.value), last), min(int(self.second.value), last)
+        return doubt_layer(scene, self.doubt.value, pair)
+
+    def _on_move(self, attr: str, old: list[Any], new: list[Any]) -> None:
+        if len(new) < 3:
+            self._mark("hover", None)
+        elif self._pinned is None:
+            self._look_at(float(new[1]), float(new[2]))
+
+    def _on_tap(self, name: str, x: float, y: float) -> None:
+        place = None if self.scene is None else self.scene.pixel_at(x, y)
+        self._pinned = None if place == self._pinned else place
+        self._mark("pin", self._pinned)
+        self._look_at(x, y)
+
+    def _look_at(self, x: float, y: float) -> None:
+        scene = self.scene
+        place = None if scene is None else scene.pixel_at(x, y)
+        self._mark("hover", place)
+        if scene is not None and place is not None:
+            self._on_pixel(scene, *place)
+
+    def _mark(self, name: str, place: tuple[int, int] | None) -> None:
+        where = [] if place is None or self.scene is None else [self.scene.centre_of(*place)]
+        self._marks[name].data = {"x": [x for x, _ in where], "y": [y for _, y in where]}

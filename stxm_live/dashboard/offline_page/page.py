@@ -1,0 +1,197 @@
+"""`write_page`: a result as one HTML file that opens offline and answers to the mouse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.dashboard.offline_page.page_data import (
+    Packed,
+    Precision,
+    packed_maps,
+    packed_spectra,
+)
+from stxm_live.dashboard.offline_page.page_figures import map_figures, spectrum_figure
+from stxm_live.dashboard.offline_page.page_text import page_text
+from stxm_live.io.results.dataset import as_dataset, whole_file
+from stxm_live.plotting.style.palette import (
+    AMBIGUOUS,
+    GROUND,
+    INVALID,
+    NO_DATA,
+    SPECIMEN,
+    UNIDENTIFIED,
+    heat,
+    phase_colors,
+)
+from stxm_live.plotting.style.raster import Field, field_of
+
+if TYPE_CHECKING:
+    import xarray
+
+MOST_BYTES = 5_000_000
+"""Of a page: what mail takes."""
+
+
+def write_page(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
+    """Write a result as one self-contained HTML file.
+
+    Maps with legends and scale bar; the pixel under the mouse is shown with its spectrum over
+    the references, coefficients, probabilities and counts; fractions, verdict, warnings and
+    provenance. The file asks for nothing from the network. To stay below `MOST_BYTES`, spectra
+    are rounded and, if need be, averaged over blocks of pixels; the page says to what.
+
+    Parameters
+    ----------
+    maps : PhaseMaps or xarray.Dataset
+        A dataset as `PhaseMaps.to_xarray` makes it.
+    path : path
+        Replaced if it is there.
+
+    Raises
+    ------
+    ImportError
+        If Bokeh is not installed.
+    OSError
+        If the file cannot be written; what was there before stays.
+    """
+    check_bokeh("the page")
+    dataset = as_dataset(maps)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(page(dataset), encoding="utf-8", errors="replace")
+    return Path(path)
+
+
+def page(dataset: xarray.Dataset) -> str:
+    """The HTML of a page."""
+    x, y = dataset["x"].values, dataset["y"].values
+    field = field_of((x[0], x[-1], y[0], y[-1]), (y.size, x.size))
+    colors = _hex(phase_colors(dataset["phase"].values.tolist(), _recipe_colors(dataset)))
+    shown = _shown(dataset)
+    energies = dataset["energy_ev"].values
+    library, figures_script, figures = _bokeh_parts(
+        {
+            **map_figures(shown, field),
+            "spectrum": spectrum_figure(energies.tolist(), colors),
+        }
+    )
+    arrays, maps_precision = packed_maps(dataset, MOST_BYTES // 2)
+    fixed = len(library) + sum(len(data.text) for data in arrays.values()) + 60_000
+    fixed += 4 * sum(
+        len(text) for text in (*dataset.attrs["warnings"], dataset.attrs["provenance"])
+    )
+    arrays["od"], precision = packed_spectra(
+        dataset["od"].values, dataset["specimen"].values, MOST_BYTES - fixed
+    )
+    header = _header(dataset, field, colors, shown, arrays, precision)
+    return Template(_asset("page.html")).substitute(
+        page_text(dataset, shown, figures, f"{precision}; {maps_precision}"),
+        style=_asset("page.css"),
+        library=library,
+        header=_json(header),
+        data="\n".join(
+            f'<script type="text/plain" id="data-{name}">{data.text}</script>'
+            for name, data in arrays.items()
+        ),
+        script=_asset("page.js"),
+        figures_script=figures_script,
+    )
+
+
+def check_bokeh(what: str) -> None:
+    """Raise an ImportError that says what to install if there is no Bokeh for ``what``."""
+    if find_spec("bokeh") is None:
+        raise ImportError(
+            f'{what} needs Bokeh, which is not installed; pip install "stxm-live[web]", '
+            "in a clone: .venv/bin/pip install -e '.[web]'"
+        )
+
+
+def _shown(dataset: xarray.Dataset) -> tuple[str, ...]:
+    """The maps of a page, in the order in which one reads them."""
+    names = (
+        *("resolved_index", "corrected_index", "phase_index"),
+        *("ambiguous", "wrong_probability", "reliability", "od"),
+    )
+    return tuple(name for name in names if name in dataset)
+
+
+def _header(
+    dataset: xarray.Dataset,
+    field: Field,
+    colors: list[str],
+    shown: tuple[str, ...],
+    arrays: Mapping[str, Packed],
+    precision: Precision,
+) -> dict[str, Any]:
+    """All that the page's script knows apart from the arrays."""
+    return {
+        "maps": shown,
+        "phases": dataset["phase"].values.tolist(),
+        "colors": colors,
+        "neutral": {
+            "ground": GROUND,
+            "no_data": NO_DATA,
+            "specimen": SPECIMEN,
+            "ambiguous": AMBIGUOUS,
+            "unidentified": UNIDENTIFIED,
+            "invalid": INVALID,
+        },
+        "heat": _hex(heat()(np.arange(256))[:, :3]),
+        "energies_ev": dataset["energy_ev"].values.tolist(),
+        "references": np.asarray(dataset["reference_od"].values).tolist(),
+        "shape": [dataset.sizes["y"], dataset.sizes["x"]],
+        "field": field._asdict(),
+        "block_px": precision.block_px,
+        "top_reliability": _top(dataset["reliability"].values),
+        "od_energy": _brightest(dataset),
+        "arrays": {name: data.describe() for name, data in arrays.items()},
+    }
+
+
+def _top(reliability: Any) -> float:
+    finite = reliability[np.isfinite(reliability)]
+    return max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0
+
+
+def _brightest(dataset: xarray.Dataset) -> int:
+    """The energy at which the specimen absorbs most."""
+    counted = (dataset["specimen"] & dataset["valid"]).values
+    return int(dataset["od"].values[:, counted].mean(axis=1).argmax()) if counted.any() else 0
+
+
+def _recipe_colors(dataset: xarray.Dataset) -> Mapping[str, str]:
+    values = json.loads(dataset.attrs["provenance"]).get("recipe_values") or {}
+    return values.get("colors") or {}
+
+
+def _hex(rgb: Any) -> list[str]:
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.rint(255 * np.asarray(rgb)).astype(int)]
+
+
+def _bokeh_parts(figures: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
+    """Bokeh's own script, the script that draws the figures, and the place of each figure."""
+    from bokeh.embed import components
+    from bokeh.resources import Resources
+
+    script, places = components(figures, wrap_script=False)
+    library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
+    return library.replace("</script", r"<\/script"), script, places
+
+
+def _json(value: Any) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, allow_nan=False)
+    return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
+
+
+def _asset(name: str) -> str:
+    return files("stxm_live.dashboard.offline_page").joinpath(name).read_text(encoding="utf-8")

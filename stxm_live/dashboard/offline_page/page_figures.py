@@ -1,0 +1,154 @@
+"""The Bokeh figures of a page, without data and text of users: the page's script fills them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, GROUND, INK
+from stxm_live.plotting.style.raster import Field
+
+if TYPE_CHECKING:
+    from bokeh.models import Range1d
+    from bokeh.plotting import figure
+
+_WIDTH_PX = 300
+_HEIGHTS_PX = (100, 520)
+
+
+def map_figures(names: tuple[str, ...], field: Field) -> dict[str, figure]:
+    """One figure for each map, all moving together, with a marked pixel and a scale bar."""
+    from bokeh.models import ColumnDataSource, Range1d
+
+    x_range = Range1d(*sorted(field[:2]))
+    y_range = Range1d(*sorted(field[2:4]))
+    marks = {
+        name: ColumnDataSource({"x": [], "y": []}, name=f"{name}-mark") for name in ("hover", "pin")
+    }
+    return {name: _map_figure(name, field, x_range, y_range, marks) for name in names}
+
+
+def _map_figure(
+    name: str, field: Field, x_range: Range1d, y_range: Range1d, marks: dict[str, Any]
+) -> figure:
+    from bokeh.models import ColumnDataSource
+    from bokeh.plotting import figure
+
+    plot = figure(
+        name=name,
+        x_range=x_range,
+        y_range=y_range,
+        frame_width=_WIDTH_PX,
+        frame_height=int(np.clip(_WIDTH_PX * field.aspect, *_HEIGHTS_PX)),
+        match_aspect=True,
+        tools="box_zoom,wheel_zoom,pan,reset",
+        active_drag="box_zoom",
+        active_scroll=None,
+        toolbar_location="above",
+    )
+    # the script puts an image of the true shape in the place of this pixel
+    pixel = np.zeros((1, 1), dtype=np.uint32)
+    plot.image_rgba(
+        "image",
+        x=min(field[:2]),
+        y=min(field[2:4]),
+        dw=abs(field.x_last - field.x_first),
+        dh=abs(field.y_last - field.y_first),
+        source=ColumnDataSource({"image": [pixel]}, name=f"{name}-image"),
+    )
+    for mark, color in (("hover", "#ffffff"), ("pin", AMBIGUOUS)):
+        plot.scatter(
+            "x",
+            "y",
+            source=marks[mark],
+            size=13,
+            marker="circle_cross" if mark == "pin" else "circle",
+            fill_alpha=0,
+            line_color=color,
+            line_width=1.6,
+        )
+    unit = "µm" if field.unit == "um" else "pixel"
+    style_plot(plot, f"x ({unit})", f"y ({unit})")
+    if field.unit == "um":
+        add_scale_bar(plot, x_range)
+    return plot
+
+
+def add_scale_bar(plot: figure, x_range: Range1d) -> None:
+    """A scale bar in the lower right corner, for an axis in um."""
+    from bokeh.models import MetricLength, ScaleBar
+
+    plot.add_layout(
+        ScaleBar(
+            range=x_range,
+            unit="µm",
+            dimensional=MetricLength(),
+            location="bottom_right",
+            bar_length=0.15,
+            padding=5,
+            margin=5,
+            label_standoff=2,
+            bar_line_color="white",
+            bar_line_width=3,
+            label_text_color="white",
+            background_fill_color="black",
+            background_fill_alpha=0.45,
+            border_line_color=None,
+        )
+    )
+
+
+def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
+    """A pixel's spectrum over the references, between the first and the last energy."""
+    from bokeh.models import ColumnDataSource, Range1d
+    from bokeh.plotting import figure
+
+    first, last = energies_ev[0], energies_ev[-1]
+    margin = 0.03 * abs(last - first) or 1.0
+    plot = figure(
+        name="spectrum",
+        frame_width=350,
+        frame_height=210,
+        x_range=Range1d(first - margin, last + margin),
+        y_range=Range1d(0.0, 1.0),
+        tools="box_zoom,pan,reset",
+        toolbar_location="above",
+    )
+    nothing: list[list[float]] = [[] for _ in colors]
+    lines = ColumnDataSource(
+        {"xs": nothing, "ys": nothing, "color": colors, "width": [1.5] * len(colors)},
+        name="references",
+    )
+    plot.multi_line("xs", "ys", line_color="color", line_width="width", source=lines)
+    pixel = ColumnDataSource({"x": [], "y": []}, name="pixel")
+    plot.line("x", "y", source=pixel, line_color="white", line_width=1.0)
+    plot.scatter(
+        "x",
+        "y",
+        source=pixel,
+        size=6 if len(energies_ev) <= 40 else 3,
+        fill_color="white",
+        line_color=GROUND,
+    )
+    style_plot(plot, "photon energy (eV)", "optical density")
+    return plot
+
+
+def style_plot(plot: Any, x_label: str, y_label: str) -> None:
+    """Small labels, quiet ticks and a dark ground."""
+    plot.toolbar.logo = None
+    plot.toolbar.autohide = True
+    plot.background_fill_color = GROUND
+    plot.border_fill_color = None
+    plot.grid.visible = plot.name == "spectrum"
+    plot.grid.grid_line_alpha = 0.15
+    plot.outline_line_color = FAINT
+    plot.xaxis.axis_label, plot.yaxis.axis_label = x_label, y_label
+    for axis in (plot.xaxis, plot.yaxis):
+        axis.axis_label_text_font_style = "normal"
+        axis.axis_label_text_color = INK
+        axis.major_label_text_color = INK
+        axis.axis_label_standoff = 4
+        axis[0].ticker.desired_num_ticks = 5

@@ -1,0 +1,138 @@
+"""The words of a page; every name and message is escaped here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stxm_live.plotting.panels.result import METHODS
+from stxm_live.plotting.pictures import CORRECTED
+from stxm_live.plotting.style.palette import VERDICT
+
+if TYPE_CHECKING:
+    import xarray
+
+_TITLES = {
+    "resolved_index": ("Resolved phase map", "the recipe's resolver; this is the map to use"),
+    "corrected_index": CORRECTED,
+    "phase_index": ("Initial phase map", "largest Pearson coefficient, ambiguous pixels included"),
+    "ambiguous": ("Ambiguity", "where the two best coefficients are too close to tell apart"),
+    "wrong_probability": ("Where the resolved map may be wrong", "probability of a wrong phase"),
+    "reliability": ("Reliability of the initial map", "R = 100 (Q1 − Q2)"),
+    "od": ("Optical density", "the image at the energy chosen below"),
+}
+
+
+def page_text(
+    dataset: xarray.Dataset,
+    shown: tuple[str, ...],
+    figures: Mapping[str, str],
+    precision: str,
+) -> dict[str, str]:
+    """The fields of the page's template that are text, as HTML."""
+    attributes = dataset.attrs
+    runs = ", ".join(uid[:8] for uid in attributes["run_uids"]) or "a file"
+    title = f"Phase maps of {runs}, region {attributes['region']} {attributes['polarization']}"
+    verdict = attributes["quality"].partition(":")[0]
+    return {
+        "title": escape(title.strip()),
+        "subtitle": escape(_subtitle(dataset)),
+        "synthetic": _synthetic(dataset),
+        "verdict_color": VERDICT.get(verdict, VERDICT["limited"]),
+        "quality": escape(f"Quality {attributes['quality']}"),
+        "warnings": _warnings(dataset),
+        "fractions": _fractions(dataset),
+        "maps": "\n".join(_map(name, dataset, figures[name]) for name in shown),
+        "spectrum": figures["spectrum"],
+        "precision": escape(precision),
+        "provenance": _provenance(dataset),
+    }
+
+
+def _subtitle(dataset: xarray.Dataset) -> str:
+    sizes, attributes = dataset.sizes, dataset.attrs
+    revision = f", revision {attributes['revision']}" if attributes["revision"] > 1 else ""
+    energies = dataset["energy_ev"].values
+    return (
+        f"{attributes['status']}{revision}; {energies.size} energies from {energies[0]:g} to "
+        f"{energies[-1]:g} eV; {sizes['y']} rows x {sizes['x']} columns"
+    )
+
+
+def _synthetic(dataset: xarray.Dataset) -> str:
+    if not dataset.attrs["synthetic_references"]:
+        return ""
+    return (
+        '<p class="synthetic"><b>Synthetic references:</b> the reference spectra are calculated, '
+        "not measured.</p>"
+    )
+
+
+def _warnings(dataset: xarray.Dataset) -> str:
+    warnings = dataset.attrs["warnings"]
+    if not warnings:
+        return "<p>No warnings.</p>"
+    return "<ul>" + "".join(f"<li>Note: {escape(text)}</li>" for text in warnings) + "</ul>"
+
+
+def _fractions(dataset: xarray.Dataset) -> str:
+    """A table with a row for each phase."""
+    resolved = dataset.get("resolved_fractions")
+    rows = []
+    for k, name in enumerate(dataset["phase"].values.tolist()):
+        share = "" if resolved is None else _percent(resolved.values[k])
+        rows.append(
+            f'<tr><td><i class="swatch phase-{k}"></i>{escape(name)}</td>'
+            f"<td>{share}</td><td>{_percent(dataset['fractions'].values[k])}</td></tr>"
+        )
+    return (
+        "<table><tr><th>phase</th><th>resolved</th><th>by correlation</th></tr>"
+        + "".join(rows)
+        + "<tr><td>ambiguous (counted above)</td><td></td>"
+        f"<td>{_percent(_ambiguous(dataset))}</td></tr></table>"
+    )
+
+
+def _ambiguous(dataset: xarray.Dataset) -> float:
+    counted = (dataset["specimen"] & dataset["valid"]).values
+    return float(dataset["ambiguous"].values[counted].mean()) if counted.any() else np.nan
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if np.isfinite(share) else ""
+
+
+def _map(name: str, dataset: xarray.Dataset, figure: str) -> str:
+    title, subtitle = _TITLES[name]
+    if name == "resolved_index":
+        method = json.loads(dataset.attrs["provenance"]).get("method")
+        subtitle = METHODS.get(str(method), subtitle)
+    slider = ""
+    if name == "od":
+        last = dataset.sizes["energy_ev"] - 1
+        slider = (
+            f'<label class="energy"><input id="energy" type="range" min="0" max="{last}" step="1">'
+            '<output id="energy-name"></output></label>'
+        )
+    return (
+        f'<section class="map" id="map-{name}"><h2>{title}</h2><p>{escape(subtitle)}</p>'
+        f'{figure}{slider}<div class="legend" id="legend-{name}"></div></section>'
+    )
+
+
+def _provenance(dataset: xarray.Dataset) -> str:
+    provenance = json.loads(dataset.attrs["provenance"])
+    values = {"run_uids": dataset.attrs["run_uids"], **provenance}
+    rows = (
+        f"<tr><th>{escape(str(key))}</th><td><pre>{escape(_readable(value))}</pre></td></tr>"
+        for key, value in values.items()
+    )
+    return "<table>" + "".join(rows) + "</table>"
+
+
+def _readable(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, indent=1, ensure_ascii=False)

@@ -1,0 +1,113 @@
+"""What is said of the pixel under the mouse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.plotting.panels.spectra import scaled_to
+
+if TYPE_CHECKING:
+    from stxm_live.core.phase_maps import PhaseMaps
+    from stxm_live.dashboard.scene import Scene
+
+INVITATION = "Move the mouse over a map; click to keep a pixel, click again to let it go."
+
+
+@dataclass(frozen=True, eq=False)
+class PixelFacts:
+    """A pixel in words (HTML), and its spectrum over the references scaled to it.
+
+    Parameters
+    ----------
+    text, table : str
+        HTML, names escaped.
+    od : ndarray of shape (n_energies,)
+    scaled : list of ndarray of shape (n_energies,)
+    """
+
+    text: str
+    table: str
+    od: NDArray[np.float32]
+    scaled: list[NDArray[np.float64]]
+
+
+def pixel_facts(scene: Scene, row: int, column: int) -> PixelFacts:
+    """Everything known of a pixel."""
+    od = scene.od[:, row, column]
+    known = np.isfinite(od) & scene.measured
+    scaled = [scaled_to(reference, od, known) for reference in scene.reference_od]
+    maps = scene.maps
+    lines = [_place(scene, row, column)]
+    if not scene.specimen[row, column]:
+        lines.append("no specimen")
+    elif maps is None:
+        lines.append(f"OD {od[scene.latest]:.3f} at {scene.last_ev:.2f} eV")
+    elif not maps.valid[row, column]:
+        lines.append("no valid spectrum")
+    else:
+        lines += _judgement(maps, row, column)
+    if maps is not None:
+        lines.append(f"{maps.counts[row, column]:.0f} counts per energy")
+    is_mapped = maps is not None and scene.specimen[row, column] and maps.valid[row, column]
+    table = _table(scene, maps, row, column) if maps is not None and is_mapped else ""
+    return PixelFacts("<br>".join(lines), table, od, scaled)
+
+
+def _place(scene: Scene, row: int, column: int) -> str:
+    x, y = scene.centre_of(row, column)
+    unit = "µm" if scene.field.unit == "um" else "px"
+    return f"<b>x {x:.3f}, y {y:.3f} {unit}</b> (row {row}, column {column})"
+
+
+def _judgement(maps: PhaseMaps, row: int, column: int) -> list[str]:
+    names = [escape(name) for name in maps.phase_names]
+    lines = []
+    if maps.resolved_index is not None:
+        wrong = ""
+        if maps.wrong_probability is not None:
+            wrong = f", wrong with probability {maps.wrong_probability[row, column]:.3f}"
+        lines.append(f"<b>{names[maps.resolved_index[row, column]]}</b>{wrong}")
+    if maps.corrected_index is not None:
+        lines.append(f"energy axis corrected: {names[maps.corrected_index[row, column]]}")
+    k, reliability = maps.phase_index[row, column], maps.reliability[row, column]
+    lines.append(f"by correlation {names[k]}, R {reliability:.2f}")
+    if maps.ambiguous[row, column]:
+        a, b = maps.ambiguous_pair[:, row, column]
+        lines.append(f"ambiguous: {names[a]} or {names[b]}")
+    if maps.unidentified[row, column]:
+        lines.append("no reference fits")
+    return lines
+
+
+def _table(scene: Scene, maps: PhaseMaps, row: int, column: int) -> str:
+    """A row per phase: Pearson coefficient, and probability where it was made."""
+    best = -1 if scene.index is None else int(scene.index[row, column])
+    has = maps.probability is not None
+    rows = []
+    for k, name in enumerate(maps.phase_names):
+        cells = [_number(maps.correlation[k, row, column])]
+        if maps.probability is not None:
+            cells.append(_number(maps.probability[k, row, column]))
+        strong = ' class="best"' if k == best else ""
+        r, g, b = np.rint(255 * scene.colors[k]).astype(int)
+        rows.append(
+            f'<tr{strong}><td><i style="background:rgb({r},{g},{b})"></i>{escape(name)}</td>'
+            + "".join(f"<td>{cell}</td>" for cell in cells)
+            + "</tr>"
+        )
+    head = (
+        '<th>phase</th><th title="Pearson correlation coefficient with the reference spectrum">'
+        "PCC</th>"
+    )
+    if has:
+        head += '<th title="probability of the phase by counting statistics">probability</th>'
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else "–"

@@ -1,0 +1,94 @@
+"""Beside the maps: the pixel under the mouse, and small plots over the energies."""
+
+from __future__ import annotations
+
+import numpy as np
+from bokeh.models import Column, LayoutDOM, Row
+from numpy.typing import NDArray
+
+from stxm_live.dashboard.figures import EnergyPlot
+from stxm_live.dashboard.pixel_facts import INVITATION, pixel_facts
+from stxm_live.dashboard.scene import Scene
+from stxm_live.dashboard.style import html
+from stxm_live.plotting.panels.spectra import scaled_to
+
+_X, _Y, _I0 = "#66aaee", "#ee8899", "#66cc88"
+
+
+class PixelPanel:
+    """Words, spectrum and table of one pixel."""
+
+    def __init__(self) -> None:
+        self.text = html(INVITATION, "pixel-text", width=290, height=112)
+        self.table = html("", "pixel-table", width=290)
+        self.below = html("", "small")
+        self.spectrum = EnergyPlot("spectrum", "optical density", (235, 150))
+
+    def layout(self) -> LayoutDOM:
+        """The panel."""
+        return Column(
+            html("<h3>Pixel</h3>"),
+            self.text,
+            self.spectrum.plot,
+            self.below,
+            self.table,
+        )
+
+    def show(self, scene: Scene, row: int, column: int) -> None:
+        """Tell of a pixel."""
+        facts = pixel_facts(scene, row, column)
+        self.text.text, self.table.text = facts.text, facts.table
+        self.below.text = "white: the pixel; lines: references, scaled to it"
+        self._draw(scene, facts.od, facts.scaled)
+
+    def clear(self) -> None:
+        """Tell of no pixel."""
+        self.text.text, self.table.text = INVITATION, ""
+
+    def show_mean(self, scene: Scene) -> None:
+        """As long as no pixel was looked at: the mean of the specimen."""
+        known = np.isfinite(scene.mean_od)
+        scaled = [scaled_to(reference, scene.mean_od, known) for reference in scene.reference_od]
+        self.below.text = "white: mean of the specimen; lines: references"
+        self._draw(scene, scene.mean_od, scaled)
+
+    def _draw(
+        self, scene: Scene, od: NDArray[np.floating], scaled: list[NDArray[np.float64]]
+    ) -> None:
+        colors = [f"rgb({r},{g},{b})" for r, g, b in np.rint(255 * scene.colors).astype(int)]
+        curves = [(y, color, 1.5) for y, color in zip(scaled, colors, strict=True)]
+        self.spectrum.show(
+            scene.energies_ev,
+            [*curves, (od, "white", 1.0)],
+            [(od, "white")],
+        )
+
+
+class Curves:
+    """Drift and incident intensity over the energies."""
+
+    def __init__(self) -> None:
+        size_px = (195, 118)
+        self.drift = EnergyPlot("drift", "shift (pixel)", size_px)
+        self.i0 = EnergyPlot("i0", "counts", size_px)
+
+    def layout(self) -> LayoutDOM:
+        """The plots in a row."""
+        titles = (
+            f'Drift in <span style="color:{_X}">x</span> and <span style="color:{_Y}">y</span>',
+            '<span title="counts without specimen, at each energy">Incident intensity I0</span>',
+        )
+        return Row(
+            *(
+                Column(html(f"<h3>{title}</h3>"), each.plot, width=258)
+                for title, each in zip(titles, (self.drift, self.i0), strict=True)
+            )
+        )
+
+    def show(self, scene: Scene) -> None:
+        """Draw what is known of a scan's energies."""
+        drift, i0 = scene.shifts_px, scene.i0
+        shifts = [] if drift is None else [(drift[:, 1], _X), (drift[:, 0], _Y)]
+        intensity = [] if i0 is None else [(i0, _I0)]
+        for each, curves in ((self.drift, shifts), (self.i0, intensity)):
+            each.show(scene.energies_ev, [(y, c, 1.5) for y, c in curves], curves)

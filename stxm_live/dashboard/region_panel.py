@@ -1,0 +1,186 @@
+"""Where to scan next: draw a box or take a suggestion; a plan asks for it when it likes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from bokeh.models import Checkbox, Column, ColumnDataSource, LayoutDOM, Row, Spinner
+
+from stxm_live.dashboard.drawing import Drawn
+from stxm_live.dashboard.scene import Scene
+from stxm_live.dashboard.style import button, html
+from stxm_live.dashboard.suggestions_panel import SHOWN, rectangles, suggestion
+
+if TYPE_CHECKING:
+    from stxm_live.adaptive.chooser import RegionChooser
+    from stxm_live.core.region import Region
+
+_NO_MAP = "There is no map here to choose on yet; it comes with the next stack."
+_DRAW = 'Choose "Draw a box" above and drag on a map; a box can be moved and resized.'
+
+
+class NextRegionPanel:
+    """Choices for the plan that asks.
+
+    Parameters
+    ----------
+    chooser : RegionChooser
+    drawn : Drawn
+    boxes : ColumnDataSource
+        Of the maps: where the suggestions and the choice lie.
+    """
+
+    title = "Next region"
+
+    def __init__(self, chooser: RegionChooser, drawn: Drawn, boxes: ColumnDataSource) -> None:
+        self._chooser, self._drawn, self._boxes = chooser, drawn, boxes
+        self._scene: Scene | None = None
+        self._known: Any = None
+        self._problem = ""
+        self._suggestions: tuple[Region, ...] = ()
+        self.state = html("", "chosen", width=330, min_height=36)
+        self.box = html(_DRAW, "small", width=430)
+        self.step_nm = Spinner(value=None, low=0.1, step=1, width=72, placeholder="auto")
+        self.dwell_ms = Spinner(value=None, low=0.01, step=0.5, width=72, placeholder="auto")
+        self.lines = [html("", "suggestion", width=350) for _ in range(SHOWN)]
+        self.choose = button("Scan the drawn box next", self._choose_box, kind="primary")
+        self.takes = [button(f"Take {k}", self._taker(k)) for k in range(1, SHOWN + 1)]
+        self.outlined = Checkbox(label="outline on the maps", active=True, name="outlined")
+        self.outlined.on_change("active", lambda attr, old, new: self.look())
+        self.no_more = html("", "small", width=430)
+        for take in self.takes:
+            take.visible = False
+        for name in ("left", "right", "bottom", "top", "visible"):
+            drawn.box.on_change(name, self._on_box)
+
+    def layout(self) -> LayoutDOM:
+        """The panel."""
+        options = Row(
+            self.choose,
+            html(
+                '<span title="distance of the pixels; auto: finer than the maps">step (nm)</span>',
+                margin=(9, 0),
+            ),
+            self.step_nm,
+            html('<span title="exposure of one pixel">dwell (ms)</span>', margin=(9, 0)),
+            self.dwell_ms,
+        )
+        rows = [
+            Row(take, line, height=38) for take, line in zip(self.takes, self.lines, strict=True)
+        ]
+        return Column(
+            Row(self.state, button("Withdraw", self._withdraw)),
+            options,
+            self.box,
+            self.outlined,
+            self.no_more,
+            *rows,
+        )
+
+    def show(self, scene: Scene) -> None:
+        """Choices are made on this scene."""
+        self._scene = scene
+
+    def look(self) -> None:
+        """Show what the chooser holds, if that is new."""
+        chooser = self._chooser
+        choice, suggestions = chooser.latest(), tuple(chooser.suggestions)[:SHOWN]
+        has_map = self._scene is not None
+        state = (
+            *(choice, suggestions, chooser.is_ready, chooser.no_suggestions),
+            *(chooser.question, chooser.refused, self._problem, self.outlined.active),
+            has_map,
+        )
+        if state == self._known:
+            return
+        self._known = state
+        self._suggestions = suggestions
+        self.state.text = self._in_words(choice)
+        self.choose.disabled = not has_map
+        for k in range(SHOWN):
+            self.takes[k].disabled = not has_map
+            self.takes[k].visible = k < len(suggestions)
+            self.lines[k].text = suggestion(suggestions[k]) if k < len(suggestions) else ""
+        waits = "" if chooser.is_ready else "Suggestions are made with the maps."
+        why = escape(chooser.no_suggestions or waits) if has_map else _NO_MAP
+        self.no_more.update(text=why, visible=bool(why))
+        outlined = suggestions if self.outlined.active else ()
+        self._boxes.data = rectangles(choice, outlined) if has_map else rectangles(None, ())
+
+    def _in_words(self, choice: Region | None) -> str:
+        problem = self._problem or self._chooser.refused
+        question = self._chooser.question
+        waits = f"The plan waits for your choice ({escape(question)})." if question else ""
+        if problem:
+            return f'<b style="color:#b3202a">Not chosen:</b> {escape(problem)}. {waits}'
+        if choice is None:
+            return f"<b>{waits or 'Nothing is chosen.'}</b>"
+        return f"<b>Next:</b> {place(choice)}."
+
+    def _choose_box(self) -> None:
+        box = self._drawn.box_um
+        if box is None:
+            self._problem = "draw a box first"
+            return
+        x0, x1, y0, y1 = box
+        step_nm, dwell_ms = self.step_nm.value, self.dwell_ms.value
+
+        def choose() -> None:
+            self._chooser.choose_box(
+                (x0, x1),
+                (y0, y1),
+                step_um=None if step_nm is None else step_nm / 1000,
+                dwell_ms=dwell_ms,
+                stack=None if self._scene is None else self._scene.key,
+            )
+            self._drawn.clear()
+
+        self._try(choose)
+
+    def _taker(self, k: int) -> Callable[[], None]:
+        def take() -> None:
+            if k > len(self._suggestions):
+                return
+            region = self._suggestions[k - 1]  # what is read beside the button, whatever is newer
+            stack = None if self._scene is None else self._scene.key
+            self._try(lambda: self._chooser.choose(region, stack=stack))
+
+        return take
+
+    def _withdraw(self) -> None:
+        self._try(self._chooser.withdraw)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except (ValueError, OSError) as error:  # refused, or nobody there to take it
+            self._problem = str(error)
+        else:
+            self._problem = ""
+        self.look()
+
+    def _on_box(self, attr: str, old: Any, new: Any) -> None:
+        box = self._drawn.box_um
+        if box is None:
+            self.box.text = _DRAW
+            return
+        if self._problem:
+            self._problem = ""
+            self.look()
+        x0, x1, y0, y1 = box
+        self.box.text = (
+            f"drawn: x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm "
+            f"({x1 - x0:.3g} x {y1 - y0:.3g} µm), not chosen yet"
+        )
+
+
+def place(region: Region) -> str:
+    """Where a region lies and how it is scanned, escaped."""
+    (x0, x1), (y0, y1) = region.x_extent_um, region.y_extent_um
+    step_nm = 1000 * max(region.step_um)
+    return escape(
+        f"region {region.name}, x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm, "
+        f"{region.nx} x {region.ny} pixels of {step_nm:.3g} nm, {region.dwell_ms:g} ms"
+    )

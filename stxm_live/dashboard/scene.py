@@ -1,0 +1,157 @@
+"""`Scene`: what a page shows, whether it is still being measured or finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.plotting.panels.result import mean_spectrum
+from stxm_live.plotting.style.palette import phase_colors
+from stxm_live.plotting.style.raster import Extent, Field, field_of
+
+if TYPE_CHECKING:
+    from stxm_live.core.phase_maps import PhaseMaps
+    from stxm_live.core.stack import StackKey
+    from stxm_live.dashboard.state import Result, Snapshot
+    from stxm_live.live.cube import CubeView
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A stack with its images, and its maps where there are any.
+
+    Parameters
+    ----------
+    key : StackKey
+    energies_ev : tuple of float
+    measured : ndarray of bool, shape (n_energies,)
+    latest : int
+        The energy that came last; of finished maps the one at which the specimen absorbs most.
+    od : ndarray of shape (n_energies, ny, nx)
+    extent_um : tuple of float
+    specimen : ndarray of bool, shape (ny, nx)
+    mean_od : ndarray of shape (n_energies,)
+    reference_od : ndarray of shape (n_phases, n_energies)
+    phase_names : tuple of str
+        As typed by anybody; not escaped.
+    colors : ndarray of shape (n_phases, 3)
+    index : ndarray of int8, shape (ny, nx), or None
+        The map that counts; None as long as there is none.
+    shifts_px : ndarray of shape (n_energies, 2) or None
+        y and x; NaN where not measured.
+    i0 : ndarray of shape (n_energies,) or None
+    view : CubeView or None
+    result : Result or None
+    """
+
+    key: StackKey
+    energies_ev: tuple[float, ...]
+    measured: NDArray[np.bool_]
+    latest: int
+    od: NDArray[np.float32]
+    extent_um: Extent
+    specimen: NDArray[np.bool_]
+    mean_od: NDArray[np.float64]
+    reference_od: NDArray[np.float64]
+    phase_names: tuple[str, ...]
+    colors: NDArray[np.float64]
+    index: NDArray[np.int8] | None
+    shifts_px: NDArray[np.float64] | None = None
+    i0: NDArray[np.float64] | None = None
+    view: CubeView | None = None
+    result: Result | None = None
+
+    @classmethod
+    def of_view(cls, view: CubeView) -> Scene:
+        """A stack that grows."""
+        return cls(
+            key=view.key,
+            energies_ev=view.energies_ev,
+            measured=view.measured,
+            latest=view.latest,
+            od=view.od,
+            extent_um=view.scan.extent_um,
+            specimen=view.specimen,
+            mean_od=view.mean_spectrum,
+            reference_od=view.reference_od,
+            phase_names=view.phase_names,
+            colors=phase_colors(view.phase_names, view.colors),
+            index=view.provisional_index,
+            shifts_px=view.shifts_px,
+            i0=view.i0,
+            view=view,
+        )
+
+    @classmethod
+    def of_result(cls, result: Result) -> Scene:
+        """Maps."""
+        maps = result.maps
+        mean_od = mean_spectrum(maps)
+        return cls(
+            key=maps.key,
+            energies_ev=maps.energies_ev,
+            measured=np.ones(len(maps.energies_ev), dtype=bool),
+            latest=int(np.nanargmax(np.nan_to_num(mean_od, nan=-np.inf))),
+            od=maps.od,
+            extent_um=maps.extent_um,
+            specimen=maps.specimen,
+            mean_od=mean_od,
+            reference_od=maps.reference_od,
+            phase_names=maps.phase_names,
+            colors=phase_colors(maps.phase_names, maps.colors),
+            index=maps.final_index,
+            shifts_px=maps.shifts_px,
+            i0=maps.i0,
+            result=result,
+        )
+
+    @property
+    def maps(self) -> PhaseMaps | None:
+        """The maps, if it is finished."""
+        return None if self.result is None else self.result.maps
+
+    @cached_property
+    def field(self) -> Field:
+        """Where the images lie."""
+        return field_of(self.extent_um, self.specimen.shape)
+
+    def shows_same_field(self, other: Scene) -> bool:
+        """Whether it is the same stack, which further runs may have joined, on the same pixels."""
+        first, second = (
+            (each.key[1:], each.key.run_uids[:1], each.field, each.specimen.shape)
+            for each in (self, other)
+        )
+        return first == second
+
+    @property
+    def last_ev(self) -> float:
+        """The energy that came last."""
+        return self.energies_ev[self.latest]
+
+    def pixel_at(self, x: float, y: float) -> tuple[int, int] | None:
+        """Row and column of a point in the field's unit; None beside the image."""
+        ny, nx = self.specimen.shape
+        field = self.field
+        column = int(np.floor((x - field.x_first) / (field.x_last - field.x_first) * nx))
+        row = int(np.floor((y - field.y_first) / (field.y_last - field.y_first) * ny))
+        return (row, column) if 0 <= row < ny and 0 <= column < nx else None
+
+    def centre_of(self, row: int, column: int) -> tuple[float, float]:
+        """Middle of a pixel, x and y in the field's unit."""
+        ny, nx = self.specimen.shape
+        field = self.field
+        return (
+            field.x_first + (column + 0.5) / nx * (field.x_last - field.x_first),
+            field.y_first + (row + 0.5) / ny * (field.y_last - field.y_first),
+        )
+
+
+def current_scene(now: Snapshot) -> Scene | None:
+    """What is newest: the stack being measured, else the last maps."""
+    if now.view is not None and (now.is_scanning or now.newest is None):
+        return Scene.of_view(now.view)
+    return None if now.newest is None else Scene.of_result(now.newest)

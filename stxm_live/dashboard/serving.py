@@ -1,0 +1,217 @@
+"""`serve`: the dashboard on a port of this machine, and `dashboard` for a notebook."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from bokeh.application import Application
+from bokeh.application.handlers import FunctionHandler
+from bokeh.document import Document
+from bokeh.server.server import BaseServer
+from bokeh.server.util import bind_sockets
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+
+from stxm_live.dashboard.guard import Guard, GuardedTornado, is_loopback
+from stxm_live.dashboard.history import CatalogHistory, History
+from stxm_live.dashboard.state import Board
+from stxm_live.dashboard.view import LOOK_MS, View
+
+if TYPE_CHECKING:
+    import databroker
+    import panel
+
+    from stxm_live.adaptive.chooser import RegionChooser
+    from stxm_live.live.mapper import LivePhaseMapper
+
+_START_TIMEOUT_S = 60.0
+
+
+class Served:
+    """A dashboard that is being served on a thread of its own.
+
+    Attributes
+    ----------
+    url : str
+        The link, token included; whoever has it sees the dashboard.
+    """
+
+    def __init__(
+        self,
+        open_page: Callable[[Document], None],
+        url: str,
+        sockets: list[Any],
+        guard: Guard,
+        close: Sequence[Callable[[], None]],
+    ) -> None:
+        self.url = url
+        self._open_page, self._to_close = open_page, close
+        self._sockets = sockets
+        self._guard = guard
+        self._loop: IOLoop | None = None
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="stxm-live-dashboard", daemon=True)
+        self._thread.start()
+        self._started.wait(_START_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Stop serving; browsers say that the connection is lost."""
+        if self._loop is not None:
+            self._loop.add_callback(self._loop.stop)
+        self._thread.join(10.0)
+        for close in self._to_close:
+            close()
+
+    def __repr__(self) -> str:
+        return f"<dashboard at {self.url}>"
+
+    def _repr_html_(self) -> str:
+        """The dashboard in a notebook."""
+        return (
+            f'<iframe src="{escape(self.url)}" style="width:100%;height:820px;border:0"></iframe>'
+        )
+
+    def _run(self) -> None:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        self._loop = IOLoop.current()
+        app = Application(FunctionHandler(self._open))
+        tornado = GuardedTornado(
+            {"/": app},
+            self._guard,
+            extra_websocket_origins=sorted(self._guard.hosts),
+            use_index=False,
+            redirect_root=False,
+        )
+        http = HTTPServer(tornado)
+        http.add_sockets(self._sockets)
+        server = BaseServer(self._loop, tornado, http)
+        server.start()
+        self._started.set()
+        try:
+            self._loop.start()
+        finally:
+            http.stop()
+            loop.run_until_complete(tornado.hang_up())
+            loop.run_until_complete(http.close_all_connections())
+            server.stop()
+            server.unlisten()
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def _open(self, doc: Document) -> None:
+        """A new browser."""
+        self._open_page(doc)
+
+
+def serve(
+    live: LivePhaseMapper | Board,
+    *,
+    chooser: RegionChooser | None = None,
+    suggesting: RegionChooser | None = None,
+    port: int = 0,
+    token: str | None = None,
+    catalog: str | Path | databroker.Broker | History | None = None,
+    address: str = "127.0.0.1",
+    allow_network: bool = False,
+) -> Served:
+    """Serve the dashboard of a live analysis on a thread of its own.
+
+    Parameters
+    ----------
+    live : LivePhaseMapper or Board
+        A board that somebody else tells of results may stand for a mapper.
+    chooser : RegionChooser, optional
+        Takes what is chosen in the page; without one there is nothing to choose.
+    suggesting : RegionChooser, optional
+        Without a ``chooser``: its suggestions are shown, and cannot be taken.
+    port : int
+        0: a free one.
+    token : str, optional
+        Part of the link; by default a random one.
+    catalog : path, databroker.Broker or History, optional
+        Where earlier runs are listed from.
+    address : str
+        Of this machine; one that other machines reach only with ``allow_network``.
+    allow_network : bool
+
+    Returns
+    -------
+    Served
+        Its ``url`` is the link; ``close`` ends it.
+
+    Raises
+    ------
+    ValueError
+        If the address is open to the network and that is not wanted.
+    OSError
+        If the port is taken.
+    """
+    if not is_loopback(address) and not allow_network:
+        raise ValueError(
+            f"{address} is open to the network, where anybody with the link could see the "
+            "dashboard; use 127.0.0.1, through an SSH tunnel from elsewhere, or say that the "
+            "network is trusted (allow_network)"
+        )
+    board = _board_of(live)
+    history = _history_of(catalog)
+    sockets, bound = bind_sockets(address, port)
+    token = secrets.token_urlsafe(24) if token is None else token
+    names = {address, "localhost", "127.0.0.1"} | (
+        {socket.gethostname()} if allow_network else set()
+    )
+    names |= {f"[{address}]"}
+    guard = Guard(token, [f"{name}:{bound}" for name in names])
+    host = socket.gethostname() if address in ("", "0.0.0.0", "::") else address
+    host = f"[{host}]" if ":" in host else host
+    return Served(
+        lambda doc: View(board, chooser, history, suggesting).open_in(doc, "stxm_live"),
+        f"http://{host}:{bound}/?token={quote(token)}",
+        sockets,
+        guard,
+        [board.close] + ([history.close] if isinstance(history, CatalogHistory) else []),
+    )
+
+
+def dashboard(
+    live: LivePhaseMapper | Board,
+    *,
+    chooser: RegionChooser | None = None,
+    catalog: str | Path | databroker.Broker | History | None = None,
+) -> panel.viewable.Viewable:
+    """The dashboard as a Panel object, for a Panel application of one's own.
+
+    In a notebook `serve` is the better choice: what it returns shows itself, and lives on while
+    a scan keeps the kernel busy.
+    """
+    import panel
+
+    view = View(_board_of(live), chooser, _history_of(catalog))
+    pane = panel.pane.Bokeh(view.layout(), sizing_mode="stretch_width")
+    view.draw()
+    panel.state.add_periodic_callback(view.tick, LOOK_MS)
+    panel.state.add_periodic_callback(view.tick_slowly, 1000)
+    return pane
+
+
+def _board_of(live: LivePhaseMapper | Board) -> Board:
+    if isinstance(live, Board):
+        return live
+    board = Board()
+    live.add_sink(board)
+    board.begin_with(live.results())
+    return board
+
+
+def _history_of(catalog: Any) -> History | None:
+    if catalog is None or hasattr(catalog, "runs"):
+        return catalog  # type: ignore[no-any-return]
+    return CatalogHistory(catalog)

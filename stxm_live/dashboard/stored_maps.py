@@ -1,0 +1,83 @@
+"""A result read from a catalogue, as `PhaseMaps` that can be changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stxm_live.core.phase_maps import PRODUCTS, PhaseMaps, Quality
+from stxm_live.core.stack import StackKey
+
+if TYPE_CHECKING:
+    import xarray
+
+_NUMBERS = (
+    *("dwell_ms", "dispersion"),
+    *("energy_offset_ev", "energy_offset_std_ev", "energy_width_ev", "energy_width_std_ev"),
+)
+
+
+def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
+    """A stored result as `PhaseMaps`; it shows all, and has no images to be made again from."""
+    attributes = dataset.attrs
+    provenance = json.loads(attributes["provenance"])
+    x, y = dataset["x"].values, dataset["y"].values
+    verdict, _, rest = str(attributes["quality"]).partition(": ")
+    cause, _, rest = rest.partition("; ")
+    consequence, _, action = rest.partition(". ")
+    products: dict[str, Any] = {
+        name: np.array(dataset[name].values) for name in PRODUCTS if name in dataset
+    }
+    numbers: dict[str, Any] = {n: float(attributes[n]) for n in _NUMBERS if n in attributes}
+    return PhaseMaps(
+        key=StackKey(
+            tuple(attributes["run_uids"]),
+            str(attributes["region"]),
+            str(attributes["polarization"]),
+        ),
+        status=attributes["status"],
+        revision=int(attributes["revision"]),
+        phase_names=tuple(map(str, dataset["phase"].values)),
+        energies_ev=tuple(map(float, dataset["energy_ev"].values)),
+        extent_um=(float(x[0]), float(x[-1]), float(y[0]), float(y[-1])),
+        quality=Quality(verdict, cause, consequence, action),  # type: ignore[arg-type]
+        synthetic_references=bool(attributes["synthetic_references"]),
+        colors=(provenance.get("recipe_values") or {}).get("colors") or {},
+        warnings=tuple(map(str, attributes["warnings"])),
+        provenance=provenance,
+        **products,
+        **numbers,
+    )
+
+
+class Remake:
+    """What `PhaseMaps.redo` calls for a stored result: its raw runs are mapped the first time.
+
+    Parameters
+    ----------
+    stored : PhaseMaps
+    from_raw : callable
+        The same result with its images.
+    """
+
+    def __init__(self, stored: PhaseMaps, from_raw: Callable[[], PhaseMaps]) -> None:
+        self._stored, self._from_raw = stored, from_raw
+        self._mapped: PhaseMaps | None = None
+
+    def __call__(self, changes: Mapping[str, Any]) -> PhaseMaps:
+        """Maps of the raw runs with changes."""
+        if self._mapped is None:
+            self._mapped = self._from_raw()
+        made = self._mapped.redo(changes)
+        differing = [n for n in self._mapped.differences(self._stored) if n in PRODUCTS]
+        if not differing:
+            return made
+        note = (
+            f"mapped again without changes, this run differs from its stored result in "
+            f"{', '.join(differing)}: not all that is new comes from the changes"
+        )
+        return replace(made, warnings=(note, *made.warnings))

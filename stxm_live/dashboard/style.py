@@ -1,0 +1,71 @@
+"""How the dashboard looks: dark text on white, few colours, nothing that moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bokeh.models import Button, Div, Select
+
+from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, INK
+
+STYLE = f"""
+:host {{ font: 13px/1.35 system-ui, "DejaVu Sans", sans-serif; color: {INK}; }}
+p {{ margin: 0; }}
+h3 {{ font-size: 13px; margin: 6px 0 2px; }}
+:host(.verdict) p {{ border-left: 6px solid; padding: 3px 12px; font-size: 17px;
+  overflow-wrap: anywhere; }}
+:host(.subline), :host(.small), :host(.meaning) {{ color: {FAINT}; font-size: 12px; }}
+:host(.subline) b {{ color: {INK}; }}
+:host(.said) p {{ background: #fff3d6; border-left: 6px solid {AMBIGUOUS}; padding: 3px 12px;
+  overflow-wrap: anywhere; }}
+:host(.notes) {{ max-height: 260px; overflow: auto; }}
+:host(.suggestion) ol {{ margin: 0; padding-left: 18px; }}
+:host(.suggestion) li {{ margin-bottom: 5px; }}
+:host(.notes) ul {{ margin: 0; padding-left: 18px; overflow-wrap: anywhere; font-size: 12px; }}
+.track {{ display: inline-block; width: 170px; height: 9px; background: #e4e7ea;
+  border-radius: 4px; overflow: hidden; vertical-align: 0; margin-right: 8px; }}
+.track i {{ display: block; height: 100%; background: {FAINT}; }}
+.entry {{ display: inline-block; margin-right: 12px; max-width: 240px; overflow: hidden;
+  text-overflow: ellipsis; white-space: nowrap; vertical-align: bottom; font-size: 12px; }}
+.entry i {{ display: inline-block; width: 12px; height: 12px; border: 1px solid #8a929c;
+  margin-right: 5px; vertical-align: -2px; box-sizing: border-box; }}
+.entry i.ramp {{ width: 110px; margin: 0 6px; }}
+table {{ border-collapse: collapse; font-size: 12.5px; }}
+td, th {{ padding: 1px 10px 1px 0; text-align: right; font-variant-numeric: tabular-nums; }}
+td:first-child, th:first-child {{ text-align: left; max-width: 150px; overflow: hidden;
+  text-overflow: ellipsis; }}
+td i {{ display: inline-block; width: 10px; height: 10px; margin-right: 5px;
+  border: 1px solid #8a929c; }}
+th {{ font-weight: 600; color: {FAINT}; }}
+tr.best td {{ font-weight: 700; }}
+"""
+
+
+def html(text: str, kind: str = "", **options: Any) -> Div:
+    """A piece of text; ``text`` is HTML, with names escaped."""
+    return Div(
+        text=text,
+        css_classes=[kind] if kind else [],
+        stylesheets=[STYLE],
+        disable_math=True,
+        **{"margin": (1, 6), **options},
+    )
+
+
+def select(
+    options: Sequence[tuple[str, str]], on_change: Callable[[str], None], name: str, **look: Any
+) -> Select:
+    """A choice of one of (value, words); the first one is chosen."""
+    made = Select(
+        options=list(options), value=options[0][0], name=name, **{"margin": (2, 6), **look}
+    )
+    made.on_change("value", lambda attr, old, new: on_change(new))
+    return made
+
+
+def button(label: str, act: Callable[[], None], *, kind: str = "default") -> Button:
+    """A button; its name, for those who look for it, is its label."""
+    made = Button(label=label, button_type=kind, name=label)
+    made.on_click(lambda _: act())
+    return made

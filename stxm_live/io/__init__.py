@@ -1,0 +1,1 @@
+"""How stacks come in, as documents, files and runs of a catalogue, and how results go out."""

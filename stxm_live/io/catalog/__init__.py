@@ -1,0 +1,24 @@
+"""The catalogue of raw and derived runs: an embedded Tiled catalogue in a folder, no server."""
+
+from stxm_live.io.catalog.backup import read_backup
+from stxm_live.io.catalog.derived import derived_uids, load_maps, store_maps
+from stxm_live.io.catalog.folder import close_catalog, default_folder, open_catalog
+from stxm_live.io.catalog.listing import RunSummary, list_runs
+from stxm_live.io.catalog.raw_writer import RawWriter
+from stxm_live.io.catalog.run_store import delete_run, restore_run, store_documents
+
+__all__ = [
+    "RawWriter",
+    "RunSummary",
+    "close_catalog",
+    "default_folder",
+    "delete_run",
+    "derived_uids",
+    "list_runs",
+    "load_maps",
+    "open_catalog",
+    "read_backup",
+    "restore_run",
+    "store_documents",
+    "store_maps",
+]

@@ -1,0 +1,203 @@
+"""Results as derived runs: beside the raw run, never in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.io.catalog.run_store import store_documents
+
+if TYPE_CHECKING:
+    import databroker
+    import xarray
+
+_PURPOSE = "analysis"
+_STREAMS = ("od", "maps", "summary")
+
+
+def store_maps(broker: databroker.Broker, maps: PhaseMaps) -> str:
+    """Store a result as a run of its own and return that run's uid.
+
+    The derived run has no scan_id. Its start document names the raw runs (``parent_uids``,
+    ``original_run_uid``), ``purpose`` is "analysis", and ``analysis`` holds package, version,
+    parameters and the model's hash. Names, dimensions and units are those of
+    `PhaseMaps.to_xarray`, in three streams of one event each: ``od`` the cube, ``maps`` all
+    other images, ``summary`` the rest (fractions, references, shifts, I0). Each stream has the
+    coordinates of its dimensions.
+    """
+    return store_documents(broker, map_documents(maps))
+
+
+def map_documents(maps: PhaseMaps) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The documents of a derived run.
+
+    event-model need not validate them: that takes 60 ms and more, while results wait.
+    """
+    from event_model import compose_run
+
+    dataset = maps.to_xarray()
+    labels = {n: v.values.tolist() for n, v in dataset.coords.items() if not _is_number(v)}
+    parents = list(maps.key.run_uids)
+    run = compose_run(
+        metadata={
+            "purpose": _PURPOSE,
+            "parent_uids": parents,
+            **({"original_run_uid": parents[0]} if parents else {}),
+            "analysis": {
+                **_analysis(maps.provenance),
+                "labels": labels,
+                "attributes": _json_clean(dataset.attrs),
+            },
+        },
+        validate=False,
+    )
+    yield "start", run.start_doc
+    for stream in _STREAMS:
+        yield from _stream_documents(run, stream, _variables_of(dataset, stream))
+    yield "stop", run.compose_stop(validate=False)
+
+
+def failure_documents(uid: str, error: Exception) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The documents of a derived run without data: its stop tells why there are no maps."""
+    from event_model import compose_run
+
+    metadata = {"purpose": _PURPOSE, "parent_uids": [uid], "original_run_uid": uid}
+    run = compose_run(metadata=metadata)
+    yield "start", run.start_doc
+    yield "stop", run.compose_stop(exit_status="fail", reason=str(error) or repr(error))
+
+
+def _stream_documents(
+    run: Any, name: str, variables: Mapping[str, xarray.DataArray]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A descriptor and one event."""
+    stream = run.compose_descriptor(
+        name=name,
+        data_keys={key: _data_key(variable) for key, variable in variables.items()},
+        validate=False,
+    )
+    yield "descriptor", stream.descriptor_doc
+    event = stream.compose_event(
+        data={key: variable.values for key, variable in variables.items()},
+        timestamps=dict.fromkeys(variables, run.start_doc["time"]),
+        validate=False,
+    )
+    yield "event", event
+
+
+def _variables_of(dataset: xarray.Dataset, stream: str) -> dict[str, xarray.DataArray]:
+    """The products of a stream and the coordinates of their dimensions, numbers all."""
+    products = {str(n): v for n, v in dataset.data_vars.items() if _stream_of(v) == stream}
+    dims = {dim for variable in products.values() for dim in variable.dims}
+    axes = {str(n): v for n, v in dataset.coords.items() if n in dims and _is_number(v)}
+    return {**products, **axes}
+
+
+def _stream_of(variable: xarray.DataArray) -> str:
+    if variable.name == "od":
+        return "od"
+    return "maps" if {"y", "x"} <= set(variable.dims) else "summary"
+
+
+def _is_number(variable: xarray.DataArray) -> bool:
+    return variable.dtype.kind in "biuf"
+
+
+def derived_uids(broker: databroker.Broker, original_uid: str) -> list[str]:
+    """The uids of the derived runs made from a raw run, oldest first."""
+    from tiled.queries import Contains
+
+    return list(broker.v2.search(Contains("parent_uids", original_uid)))
+
+
+def load_maps(
+    broker: databroker.Broker,
+    original_uid: str,
+    *,
+    region: str | None = None,
+    polarization: str | None = None,
+) -> xarray.Dataset:
+    """The last result stored for a raw run, as `PhaseMaps.to_xarray` gave it.
+
+    ``region`` and ``polarization`` say which stack, where a run holds several.
+
+    Raises
+    ------
+    KeyError
+        If no result of it is stored.
+    """
+    import xarray
+
+    wanted = {"region": region, "polarization": polarization}
+    # of one kind, whether or not databroker's v1 interface was used before
+    runs = (broker.v2[uid].v2.v3 for uid in reversed(derived_uids(broker, original_uid)))
+    run = next((run for run in runs if _is_of(run, wanted)), None)
+    if run is None:
+        which = "".join(f", {name} {value}" for name, value in wanted.items() if value is not None)
+        raise KeyError(
+            f"no result is stored for run {original_uid[:8]}{which}; make one by replaying it"
+        )
+    analysis = run.start["analysis"]
+    labels = {name: (name, list(values)) for name, values in analysis["labels"].items()}
+    arrays: dict[str, Any] = {}
+    # a result stored by an earlier version has all in the stream "maps"
+    for stream in (run[name].base for name in _STREAMS if name in run):
+        keys = stream.metadata["data_keys"]
+        arrays |= {n: _array(stream[n], key) for n, key in keys.items() if n not in arrays}
+    is_coordinate = {name: value[0] == (name,) for name, value in arrays.items()}
+    return xarray.Dataset(
+        {name: value for name, value in arrays.items() if not is_coordinate[name]},
+        {**labels, **{name: value for name, value in arrays.items() if is_coordinate[name]}},
+        {k: list(v) if isinstance(v, tuple) else v for k, v in analysis["attributes"].items()},
+    )
+
+
+def _is_of(run: Any, wanted: Mapping[str, str | None]) -> bool:
+    """Whether a derived run is that of the stack that is wanted; None is any."""
+    attributes = run.start["analysis"]["attributes"]
+    return all(value is None or attributes.get(name) == value for name, value in wanted.items())
+
+
+def _array(node: Any, key: Mapping[str, Any]) -> tuple[tuple[str, ...], Any, dict[str, str]]:
+    """Dimensions, values and attributes of a stored array."""
+    attributes = {k: key[k] for k in ("units", "long_name") if k in key}
+    return tuple(key["dims"]), node[0], attributes
+
+
+def _data_key(variable: Any) -> dict[str, Any]:
+    return {
+        "source": "stxm_live",
+        "dtype": "array",
+        "dtype_numpy": variable.dtype.str,
+        "shape": list(variable.shape),
+        "dims": list(map(str, variable.dims)),
+        **variable.attrs,
+    }
+
+
+def _analysis(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    values = {
+        "package": "stxm_live",
+        "version": version("stxm-live"),
+        "model_sha256": None,
+        **_json_clean(provenance),
+    }
+    named = {key: values.pop(key) for key in ("package", "version", "model_sha256")}
+    return {**named, "parameters": values}
+
+
+def _json_clean(value: Any) -> Any:
+    """Without numpy's types, tuples and NaN, none of which JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(key): _json_clean(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _json_clean(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_json_clean(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,157 @@
+"""Open and close the catalogue in a folder: SQLite and zarr, no server, no socket."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import tempfile
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stxm_live.io.catalog.locking import prepare_tables
+
+if TYPE_CHECKING:
+    import databroker
+
+_DATABASE = "catalog.db"
+_TABLES = "tables.db"
+
+
+def default_folder() -> Path:
+    """Where runs are kept unless another folder is named: in the user's data directory."""
+    from platformdirs import user_data_path
+
+    return user_data_path("stxm_live") / "catalog"
+
+
+def open_catalog(
+    path: str | Path | None = None,
+    *,
+    image_roots: Sequence[str | Path] = (),
+    create: bool = True,
+) -> databroker.Broker:
+    """Open the catalogue in a folder, and make it if there is none.
+
+    Importing Tiled takes some seconds the first time in a process. Close the catalogue with
+    `close_catalog` when done.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        The catalogue's folder; default is `default_folder`.
+    image_roots : sequence of path-like
+        Folders of image files that runs refer to; without them Tiled refuses to read there.
+    create : bool
+        False: a folder without a catalogue is an error, and nothing is made.
+
+    Returns
+    -------
+    databroker.Broker
+        ``broker[-1]``, ``broker[scan_id]``, ``broker["3f2a91"]``, ``broker(sample="NVPF")``;
+        ``broker.v2`` is the Tiled client.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no catalogue and none is to be made.
+    OSError
+        If the folder cannot be made or written.
+    """
+    folder = Path(path) if path is not None else default_folder()
+    folder = folder.expanduser().absolute()
+    if not create and not (folder / _DATABASE).exists():
+        raise FileNotFoundError(f"no catalogue in {folder}; stxm-live import makes one")
+    _require_writable(folder)
+    if not (folder / _DATABASE).exists():
+        _create_database(folder)
+    prepare_tables(folder / _TABLES)
+    return _connect(folder, image_roots)
+
+
+def close_catalog(broker: databroker.Broker) -> None:
+    """End the catalogue's threads and close its files; the broker is of no use afterwards."""
+    broker.v2.context.close()
+
+
+def catalog_folder(broker: databroker.Broker) -> Path | None:
+    """Folder of an open embedded catalogue, None for one on a server."""
+    folder = getattr(broker, "stxm_live_folder", None)
+    return folder if isinstance(folder, Path) else None
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"the catalogue's folder cannot be written ({error.strerror}); name another one, "
+            "or ask for the right to write there",
+            str(folder),
+        ) from error
+
+
+def _create_database(folder: Path) -> None:
+    """Make an empty catalogue under another name and rename it: a half-made one never stays.
+
+    Tiled's own ``init_if_not_exists`` starts a second Python for the same steps (14 s).
+    The event loop runs on a thread of its own since a notebook has one already.
+    """
+    unfinished = folder / f"{_DATABASE}.unfinished"
+    unfinished.unlink(missing_ok=True)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(lambda: asyncio.run(_initialise(unfinished))).result()
+    unfinished.replace(folder / _DATABASE)
+
+
+async def _initialise(database: Path) -> None:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from tiled.catalog.alembic_constants import ALEMBIC_DIR
+    from tiled.catalog.core import initialize_database
+
+    def stamp(connection: Any) -> None:
+        MigrationContext.configure(connection).stamp(ScriptDirectory(ALEMBIC_DIR), "head")
+
+    engine = create_async_engine(f"sqlite+aiosqlite:///{database}")
+    try:
+        await initialize_database(engine)
+        async with engine.begin() as connection:
+            await connection.run_sync(stamp)
+    finally:
+        await engine.dispose()
+
+
+def _connect(folder: Path, image_roots: Sequence[str | Path]) -> databroker.Broker:
+    from bluesky_tiled_plugins.exporters import json_seq_exporter
+    from databroker import Broker
+    from tiled.catalog import from_uri
+    from tiled.client import Context, from_context
+    from tiled.media_type_registration import default_serialization_registry
+    from tiled.server.app import build_app
+
+    # it greets on stderr as a server does; here it is a library
+    logging.getLogger("tiled.server.app").setLevel(logging.WARNING)
+    registry = copy.deepcopy(default_serialization_registry)
+    registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
+    tree = from_uri(
+        folder / _DATABASE,
+        specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
+        writable_storage=[str(folder / "data"), f"sqlite:///{folder / _TABLES}"],
+        readable_storage=[str(Path(root).expanduser().absolute()) for root in image_roots],
+    )
+    with warnings.catch_warnings():
+        # starlette wants httpx2 for its test client, which Tiled talks to the catalogue with
+        warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
+        app = build_app(tree, serialization_registry=registry)
+        context = Context.from_app(app, show_progress=False)
+    broker = Broker(from_context(context))
+    broker.stxm_live_folder = folder
+    return broker

@@ -1,0 +1,146 @@
+"""What an event holds, as counts of an image, of a line or of a pixel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, SupportsInt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.scan import StackScan
+
+MAX_CHANNELS = 64
+"""An array of more values for every pixel is none of channels."""
+
+
+Kind = Literal["image", "line", "pixel"]
+"""What the events of a stream carry."""
+
+
+class Counts(NamedTuple):
+    """Counts of shape (ny, nx), (nx,) or (); ``note`` says what was done to them."""
+
+    values: NDArray[np.float32]
+    note: str = ""
+
+    @property
+    def kind(self) -> Kind:
+        """What the values are."""
+        kinds: tuple[Kind, ...] = ("pixel", "line", "image")
+        return kinds[self.values.ndim]
+
+
+def kind_of_shape(
+    shape: Sequence[int], scan: StackScan, channel: int | None = None
+) -> Literal["image", "line"] | None:
+    """Whether values of this shape are an image or a line of the scan; None for neither.
+
+    Examples
+    --------
+    >>> scan = StackScan(shape=(1, 3, 4), energies_ev=(520.0,), data_field="counts",
+    ...                  x_extent_um=(0, 3), y_extent_um=(0, 2))
+    >>> [kind_of_shape(shape, scan) for shape in ((3, 4), (12,), (4,), (1, 4), (3, 3))]
+    ['image', 'image', 'line', 'line', None]
+    """
+    ny, nx = scan.image_shape
+    rest, size = tuple(shape), math.prod(shape)
+    n_channels = size // nx
+    is_flat = bool(rest) and rest[-1] == size == n_channels * nx
+    if channel is not None and is_flat and channel < n_channels:
+        return "line"
+    while len(rest) > 2 and rest[0] == 1:
+        rest = rest[1:]
+    if rest[-2:] == (ny, nx) and len(rest) in (2, 3):
+        return "image"
+    if rest == (ny * nx,):
+        return "image"
+    if rest in ((nx,), (1, nx)):
+        return "line"
+    is_of_channels = len(rest) == 1 and nx > 1 and size == n_channels * nx
+    return "line" if is_of_channels and 1 < n_channels <= MAX_CHANNELS else None
+
+
+def read_counts(
+    value: Any, scan: StackScan, field: str, *, is_scalar: bool = False, channel: int | None = None
+) -> Counts:
+    """The counts of an event.
+
+    An image may come as an array, flat or as nested lists, also as several frames, which are
+    added; a line may hold several channels whose readings take turns.
+
+    Parameters
+    ----------
+    value : object
+        Of the event's data key ``field``.
+    scan : StackScan
+    is_scalar : bool
+        Whether the data key was described as a number: an event is a pixel.
+    channel : int, optional
+        Which of several channels; the first if not given, with a note.
+
+    Raises
+    ------
+    ValueError
+        If it is neither an image, nor a line, nor a pixel; with the shapes.
+    """
+    ny, nx = scan.image_shape
+    if np.iscomplexobj(value):
+        raise ValueError(f"{field!r} holds complex numbers")
+    try:
+        with np.errstate(over="ignore"):  # more than float32 holds is infinite, and not usable
+            counts = np.asarray(value, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{field!r} does not hold numbers") from None
+    shape = counts.shape
+    if is_scalar and counts.size == 1:
+        return Counts(counts.reshape(()))
+    kind = kind_of_shape(shape, scan, channel)
+    if kind == "image":
+        return Counts(_added(counts, (ny, nx)))
+    if kind != "line":
+        raise ValueError(f"image has shape {shape}, the start document announced {(ny, nx)}")
+    channels = counts.reshape(nx, -1)
+    if channel is not None and channel < channels.shape[1]:
+        return Counts(channels[:, channel])
+    if channels.shape[1] == 1:
+        return Counts(channels[:, 0])
+    note = (
+        f"{field!r} holds {channels.shape[1]} values for each of {nx} pixels: the first channel is "
+        "taken; [fields] channel in the recipe names another one"
+    )
+    return Counts(channels[:, 0], note)
+
+
+def _added(counts: NDArray[np.float32], image_shape: tuple[int, int]) -> NDArray[np.float32]:
+    """An image, or the sum of several frames of it."""
+    frames = counts.reshape(-1, *image_shape)
+    if len(frames) == 1:
+        return counts.reshape(image_shape)
+    return np.asarray(frames.sum(axis=0, dtype=np.float64), dtype=np.float32)
+
+
+def finite_number(value: Any) -> float | None:
+    """A scalar, or the mean of an array that a monitor counted pixel by pixel."""
+    if np.iscomplexobj(value):
+        return None
+    try:
+        numbers = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    known = numbers[np.isfinite(numbers)]
+    return float(known.mean()) if known.size else None
+
+
+def whole_number(value: Any) -> int:
+    """The number of an event.
+
+    Raises
+    ------
+    ValueError
+        If it is none: 1.5 would pass for another event.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsInt) or int(value) != value:
+        raise ValueError(f"seq_num is {value!r:.40}, expected a whole number")
+    return int(value)

@@ -1,0 +1,379 @@
+"""One run on its way from documents to frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from stxm_live.core.recipe_options import FieldOptions
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Frame
+from stxm_live.io.documents.announced import announced
+from stxm_live.io.documents.counts import Counts, Kind, finite_number, read_counts, whole_number
+from stxm_live.io.documents.external import ExternalImages
+from stxm_live.io.documents.open_stacks import OpenStacks
+from stxm_live.io.documents.paths import Roots
+from stxm_live.io.documents.stack_frames import MAX_UNANNOUNCED, StackFrames
+from stxm_live.io.documents.streams import (
+    Member,
+    Stream,
+    Waiting,
+    data_key,
+    energy_ev,
+    new_stream,
+    piece_of,
+    word,
+)
+
+MAX_WAITING = 100_000
+"""So many images of a run may wait for their file or their event."""
+
+_EXTERNAL = ("resource", "datum", "datum_page", "stream_resource", "stream_datum")
+
+
+class NewFrame(NamedTuple):
+    """A frame that became whole, or whole again, and its stack."""
+
+    stack: StackFrames
+    frame: Frame
+
+
+class RunFrames:
+    """The frames of one run, as its documents come in.
+
+    Parameters
+    ----------
+    start : dict
+        The start document.
+    scan : StackScan, optional
+        What the run is, for runs whose start document does not say it.
+    fields : FieldOptions, optional
+        Data keys that count more than those the start document names.
+    roots : iterable of path
+        Folders from which images outside the documents may be read.
+    open_stacks : OpenStacks, optional
+        Stacks of earlier runs that this one may add to.
+
+    Attributes
+    ----------
+    stacks : list of StackFrames
+    shape : str
+        How the run announced itself, in words.
+    is_closed : bool
+        Whether it has ended.
+
+    Raises
+    ------
+    ValueError
+        If neither the start document nor ``scan`` describes a stack.
+    """
+
+    def __init__(
+        self,
+        start: Mapping[str, Any],
+        scan: StackScan | None = None,
+        *,
+        fields: FieldOptions | None = None,
+        roots: Roots | None = None,
+        open_stacks: OpenStacks | None = None,
+    ) -> None:
+        self.uid = str(start["uid"])
+        self.is_closed = False
+        self._fields = fields or FieldOptions()
+        shape = announced(start, scan, self._fields)
+        self.shape = shape.name
+        self._open_stacks = open_stacks or OpenStacks()
+        self._members = [Member(a, self._open_stacks.join(self.uid, a)) for a in shape.stacks]
+        self.stacks = [member.frames for member in self._members]
+        self.found: dict[str, str] = {}
+        self._streams: dict[str, Stream] = {}
+        self._kinds: dict[str, Kind] = {}
+        self._external = ExternalImages(roots or Roots())
+        self._waiting: list[Waiting] = []
+        self._why_waiting = ""
+        self._has_stopped = self._is_failed = self._has_lost = False
+        self._placed: dict[str, set[int]] = {}
+        self._stream_name: str | None = None
+        self._seen_fields: set[str] = set()
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> list[NewFrame]:
+        """Take a document; return the frames that became whole, or whole again, by it."""
+        if name == "descriptor":
+            self._descriptor(doc)
+        elif name == "event":
+            return [*self._event(doc), *self.retry()]
+        elif name == "event_page":
+            from event_model import unpack_event_page
+
+            events = [frame for event in unpack_event_page(doc) for frame in self._event(event)]
+            return [*events, *self.retry()]
+        elif name in _EXTERNAL:
+            self._external.take(name, doc)
+            if name == "stream_datum":
+                self._stream_datum(doc)
+            return self.retry()
+        elif name == "stop":
+            return self._stop(doc)
+        return []
+
+    @property
+    def n_waiting(self) -> int:
+        """Images whose file is not there yet."""
+        return len(self._waiting)
+
+    def retry(self) -> list[NewFrame]:
+        """Try again to read what is waiting; the first that is not there ends the attempt."""
+        done: list[NewFrame] = []
+        while self._waiting:
+            first = self._waiting[0]
+            try:
+                value = first.reference.read()
+            except OSError as error:
+                self._why_waiting = str(error)
+                break
+            except Exception as error:  # noqa: BLE001  a file, or what names it, may hold anything
+                self._note(f"event {first.number}: {error}; left out", first.stream.members)
+                self._waiting.pop(0)
+                continue
+            self._waiting.pop(0)
+            done.extend(self._place(first.stream, first.number, first.data, value))
+        if self._has_stopped and not self._waiting:
+            self._end(is_failed=self._is_failed)
+        return done
+
+    def give_up(self) -> list[NewFrame]:
+        """Wait no longer for files; the frames of those that came after one that did not."""
+        done = self._flush_without_events()
+        n_missing, members = 0, None
+        while self._waiting:
+            n_missing, members = n_missing + 1, self._waiting.pop(0).stream.members
+            done += self.retry()
+        if n_missing:
+            self._has_lost = True
+            self._note(f"{n_missing} images are not in their files ({self._why_waiting})", members)
+        self._end(is_failed=self._is_failed)
+        return done
+
+    def _note(self, text: str, members: Iterable[Member] | None = None) -> None:
+        for member in members or self._members:
+            member.frames.note(self.uid, text)
+
+    def _descriptor(self, doc: Mapping[str, Any]) -> None:
+        keys = doc.get("data_keys")
+        if not isinstance(keys, Mapping):
+            self._note("a descriptor does not describe its data; its events are left out")
+            return
+        self._seen_fields.update(map(str, keys))
+        name = str(doc.get("name"))
+        if name == "baseline":
+            return
+        base = re.sub(r"_\d+$", "", name)
+        own = [m for m in self._members if m.announced.scan.stream in (name, base)]
+        candidates = own or [m for m in self._members if m.announced.scan.stream is None]
+        for wanted in {m.announced.scan.data_field for m in candidates}:
+            key = data_key(wanted, doc)
+            if key is None:
+                continue
+            members = [m for m in candidates if m.announced.scan.data_field == wanted]
+            if not own:
+                # a catalogue keeps events of another shape or type in a stream "primary_2"
+                self._stream_name = self._stream_name or base
+                if base != self._stream_name:
+                    self._note(
+                        f"stream {name!r} has {key!r} too and is left out; the stack is taken "
+                        f"from {self._stream_name!r}"
+                    )
+                    return
+            stream = new_stream(base, key, keys, members, self._fields.channel)
+            if stream.kind is not None:
+                self._kinds.setdefault(base, stream.kind)
+            energy, monitor = stream.energy or "", stream.monitor or ""
+            self.found = {"image": key, "energy": energy, "i0": monitor}
+            self._streams[doc["uid"]] = stream
+            if stream.is_external:
+                self._external.descriptor(doc, key)
+            return
+
+    def _event(self, doc: Mapping[str, Any]) -> Iterator[NewFrame]:
+        stream = self._streams.get(str(doc.get("descriptor")))
+        if stream is None:
+            return
+        number, data = whole_number(doc["seq_num"]), doc["data"]
+        if number < 1:
+            self._note(f"an event has the number {number}, below 1; left out", stream.members)
+            return
+        if stream.key not in data and stream.is_external:
+            if len(stream.events) < MAX_WAITING:
+                stream.events[number] = data
+            self._pair(stream, number)
+        elif stream.key not in data:
+            self._note(f"event {number} has no {stream.key!r}", stream.members)
+        elif stream.is_external and isinstance(data[stream.key], str):
+            reference = self._external.of_datum(doc, stream.key)
+            self._wait(Waiting(stream, number, data, reference))
+        else:
+            yield from self._place(stream, number, data, data[stream.key])
+
+    def _stream_datum(self, doc: Mapping[str, Any]) -> None:
+        stream = self._streams.get(str(doc.get("descriptor")))
+        if stream is None or self._external.field_of(doc) not in (stream.key, None):
+            return
+        for number, reference in self._external.of_stream_datum(doc, stream.n_frames):
+            stream.references[number] = reference
+            self._pair(stream, number)
+
+    def _pair(self, stream: Stream, number: int) -> None:
+        """Read an image when both its event and its place in a file are known."""
+        if number in stream.references and number in stream.events:
+            reference, data = stream.references.pop(number), stream.events.pop(number)
+            self._wait(Waiting(stream, number, data, reference))
+
+    def _wait(self, waiting: Waiting) -> None:
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting.append(waiting)
+
+    def _place(
+        self, stream: Stream, number: int, data: Mapping[str, Any], value: Any
+    ) -> Iterator[NewFrame]:
+        """Put the counts of an event where they belong."""
+        readback = energy_ev(data.get(stream.energy or ""))
+        member = self._member_of(stream, number, data)
+        if member is None:
+            return
+        scan = member.announced.scan
+        where = f"event {number}" + (f" at {readback:g} eV" if readback is not None else "")
+        try:
+            counts = read_counts(
+                value,
+                scan,
+                stream.key,
+                is_scalar=stream.is_scalar,
+                channel=self._fields.channel,
+            )
+        except ValueError as error:
+            self._note(f"{where}: {error}; left out", [member])
+            return
+        if counts.note:
+            self._note(counts.note, [member])
+        monitor = finite_number(data.get(stream.monitor or ""))
+        if not self._is_in_place(stream, member, where, counts, readback):
+            return
+        piece = piece_of(stream, self.uid, member.announced, number - 1, counts)
+        if counts.kind != "image" and piece.image[1] >= scan.shape[0] + MAX_UNANNOUNCED:
+            # its energy may name an image, but not its row
+            self._note(f"{where}: its number lies far beyond the scan; left out", [member])
+            return
+        if scan.skipping != "no":
+            self._placed.setdefault(stream.name, set()).add(number)
+        frame = member.frames.put(replace(piece, readback_ev=readback, monitor=monitor))
+        if frame is not None:
+            yield NewFrame(member.frames, frame)
+
+    def _is_in_place(
+        self, stream: Stream, member: Member, where: str, counts: Counts, readback: float | None
+    ) -> bool:
+        """Whether counts are of the kind their stream carries; else a note says what they are.
+
+        The first descriptor to say so fixes the kind, or else the first event that can be read:
+        an image that was cut to a row must not pass for a line of another image. A stored run
+        has events of another shape in a stream "primary_2", which is the same stream.
+        """
+        n_stacks = len(stream.members)
+        if n_stacks > 1 and (counts.kind != "image" or readback is None):
+            self._note(
+                f"{n_stacks} stacks share stream {stream.name!r}: give each a stream of its own, "
+                "or send one event per image with the energy in it; left out",
+                stream.members,
+            )
+            return False
+        if n_stacks > 1:
+            return True
+        kind = self._kinds.setdefault(stream.name, counts.kind)
+        if kind != counts.kind:
+            self._note(
+                f"{where}: {stream.key!r} holds one {counts.kind}, the stream one {kind} per "
+                "event; left out",
+                [member],
+            )
+        return kind == counts.kind
+
+    def _member_of(self, stream: Stream, number: int, data: Mapping[str, Any]) -> Member | None:
+        """The stack that an event belongs to, by what it says of region and polarization."""
+        if len(stream.members) == 1:
+            return stream.members[0]
+        scan = stream.members[0].announced.scan
+        region = word(data.get(scan.region_field or ""))
+        polarization = word(data.get(scan.polarization_field or ""))
+        found = [
+            member
+            for member in stream.members
+            if (region is None or region == word(member.announced.scan.region))
+            and (polarization is None or polarization == word(member.announced.scan.polarization))
+        ]
+        if len(found) == 1:
+            return found[0]
+        said = f"region {region!r}, polarization {polarization!r}"
+        self._note(
+            f"event {number} does not say which of {len(stream.members)} stacks it belongs to "
+            f"({said}); left out",
+            stream.members,
+        )
+        return None
+
+    def _stop(self, doc: Mapping[str, Any]) -> list[NewFrame]:
+        done = self.retry()
+        done += self._flush_without_events()
+        if not self._streams:
+            fields = ", ".join(sorted(self._seen_fields)) or "none"
+            for member in self._members:
+                wanted = member.announced.scan.data_field
+                self._note(f"no stream has the field {wanted!r}; fields seen: {fields}", [member])
+        is_failed = str(doc.get("exit_status", "success")) != "success"
+        if is_failed:
+            reason = doc.get("reason") or "no reason given"
+            self._note(f"the scan ended by {doc['exit_status']} ({reason})")
+        told = {id(frame) for _, frame in done}
+        for stack in self.stacks:
+            changed = stack.changed_frames()
+            done += [NewFrame(stack, frame) for frame in changed if id(frame) not in told]
+        self._has_stopped, self._is_failed = True, is_failed
+        self._count_lost(doc.get("num_events"))
+        if not self._waiting:
+            self._end(is_failed=is_failed)
+        return done
+
+    def _count_lost(self, n_events: object) -> None:
+        """See whether every event of a scan that may skip energies is at hand.
+
+        What such a scan lost would pass for what it left out.
+        """
+        announced = n_events if isinstance(n_events, Mapping) else {}
+        waiting = [waiting.stream.name for waiting in self._waiting]
+        for name, numbers in self._placed.items():
+            n_sent = announced.get(name)
+            n_lost = (n_sent if isinstance(n_sent, int) else 0) - len(numbers) - waiting.count(name)
+            if n_lost > 0:
+                self._has_lost = True
+                self._note(f"{n_lost} events of stream {name!r} did not come or were left out")
+
+    def _flush_without_events(self) -> list[NewFrame]:
+        """Images of a flyer, which come without events, are placed by their number."""
+        for stream in self._streams.values():
+            for number in sorted(stream.references):
+                self._wait(Waiting(stream, number, {}, stream.references[number]))
+            stream.references.clear()
+            if stream.events:
+                self._note(f"{len(stream.events)} events came without their images", stream.members)
+                stream.events.clear()
+        return self.retry()
+
+    def _end(self, *, is_failed: bool) -> None:
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._external.close()
+        for stack in self.stacks:
+            stack.ended_well = not (is_failed or self._has_lost)
+            self._open_stacks.leave(self.uid, stack, is_failed=is_failed)

@@ -1,0 +1,184 @@
+"""The frames of one stack while they come in, from one run or from several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Frame, Stack, StackKey
+from stxm_live.io.documents.matching import match, reach_ev
+from stxm_live.io.documents.slot import Piece, Slot
+
+MAX_NOTES = 20
+"""A stack is not described by more notes than anybody reads."""
+
+MAX_UNANNOUNCED = 64
+"""So many images that nobody announced are kept."""
+
+
+class StackFrames:
+    """Puts pieces where they belong and tells which images are whole.
+
+    Parameters
+    ----------
+    scan : StackScan
+        What is announced.
+
+    Attributes
+    ----------
+    ended_well : bool
+        Whether the scan ended with success and nothing that it measured is lacking.
+    """
+
+    def __init__(self, scan: StackScan) -> None:
+        self.scan = scan
+        self.run_uids: list[str] = []
+        self.is_closed = False
+        self.ended_well = False
+        self._notes: list[str] = []
+        self._ascending = np.unique(np.asarray(scan.energies_ev, dtype=np.float64))
+        self._slots: dict[tuple[str, int], Slot] = {}
+        self._serial = 0
+        self._matched: dict[int, float | None] | None = None
+        self._offset_ev = 0.0
+
+    @property
+    def key(self) -> StackKey:
+        """Grows with every run that joins."""
+        return StackKey(tuple(self.run_uids), self.scan.region, self.scan.polarization)
+
+    def put(self, piece: Piece) -> Frame | None:
+        """Take a piece; the frame that became whole, or whole again, by it."""
+        if self.scan.skipping != "no":  # the number of an image does not tell its energy
+            piece = replace(piece, index=None)
+        slot = self._slot(piece)
+        if slot is None:
+            return None
+        self._serial += 1
+        arrival = slot.put(piece, self._serial)
+        if arrival.came_again:
+            self.note(piece.image[0], f"{self._named(slot)} came again; the later one counts")
+        if not arrival.is_told:
+            return None
+        self._matched = None
+        return slot.frame(self._announced_of(slot))
+
+    def changed_frames(self) -> list[Frame]:
+        """Whole frames of which a part came again that was not told yet."""
+        changed = [slot for slot in self._unique_slots() if slot.changed and slot.is_whole]
+        for slot in changed:
+            slot.changed = False
+        self._matched = None
+        return [slot.frame(self._announced_of(slot)) for slot in changed]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every announced energy has a whole frame."""
+        return self.whole_energies_ev.issuperset(self.scan.energies_ev)
+
+    @property
+    def whole_energies_ev(self) -> set[float]:
+        """Announced energies with a whole frame."""
+        whole = (self._announced_of(slot) for slot in self._unique_slots() if slot.is_whole)
+        return {energy for energy in whole if energy is not None}
+
+    def stack(self) -> Stack:
+        """The frames so far; those of unfinished images are partly NaN."""
+        self._matched = None
+        latest: dict[float, Slot] = {}
+        others: list[Slot] = []
+        for slot in sorted(self._unique_slots(), key=lambda slot: slot.serial):
+            announced = self._announced_of(slot)
+            if announced is None:
+                others.append(slot)
+            else:
+                latest[announced] = slot
+        frames = [slot.frame(energy) for energy, slot in latest.items()]
+        frames += [slot.frame(None) for slot in others]
+        frames.sort(key=lambda frame: frame.energy_ev)
+        notes = (*self._notes, *self._notes_on_energies(frames))
+        early = self.ended_well and self.scan.skipping != "no" and not self.is_whole
+        return Stack(self.key, self.scan, tuple(frames), self.is_whole, notes, early)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What went wrong so far."""
+        return self.stack().notes
+
+    def note(self, run: str, text: str) -> None:
+        """Keep a note, once; ``run`` is the uid or begins with it."""
+        note = f"run {run[:8]}: {text}"
+        if len(self._notes) == MAX_NOTES:
+            self._notes.append(f"run {run[:8]}: further notes are left out")
+        elif len(self._notes) < MAX_NOTES and note not in self._notes:
+            self._notes.append(note)
+
+    def _slot(self, piece: Piece) -> Slot | None:
+        """The image a piece belongs to: by its number, else by its energy."""
+        slot = self._slots.get(piece.image)
+        if slot is None:
+            slot = self._same_image(piece) or self._new_slot(piece)
+        if slot is not None:
+            self._slots[piece.image] = slot
+        return slot
+
+    def _same_image(self, piece: Piece) -> Slot | None:
+        """An image of the same energy that came before under another number."""
+        for slot in self._unique_slots():
+            known_ev = slot.first_readback_ev
+            if piece.readback_ev is None or known_ev is None:
+                if piece.index is not None and piece.index == slot.index:
+                    return slot
+                continue
+            nearest = int(np.argmin(np.abs(self._ascending - piece.readback_ev)))
+            if abs(known_ev - piece.readback_ev) < reach_ev(self._ascending, nearest):
+                return slot
+        return None
+
+    def _new_slot(self, piece: Piece) -> Slot | None:
+        n_energies = len(self.scan.energies_ev)
+        is_announced = piece.index is not None and piece.index < n_energies
+        run, number = piece.image
+        if piece.readback_ev is None and not is_announced:
+            self.note(
+                run,
+                f"image {number + 1} came without an energy, {n_energies} were announced; left out",
+            )
+            return None
+        if len(self._unique_slots()) >= n_energies + MAX_UNANNOUNCED:
+            self.note(run, f"more than {MAX_UNANNOUNCED} images were not announced; left out")
+            return None
+        return Slot(self.scan.image_shape, piece.index)
+
+    def _unique_slots(self) -> list[Slot]:
+        return list({id(slot): slot for slot in self._slots.values()}.values())
+
+    def _announced_of(self, slot: Slot) -> float | None:
+        if self._matched is None:
+            slots = self._unique_slots()
+            found, self._offset_ev = match([s.measured() for s in slots], self.scan.energies_ev)
+            self._matched = {id(s): energy for s, energy in zip(slots, found, strict=True)}
+        return self._matched.get(id(slot))
+
+    def _named(self, slot: Slot) -> str:
+        announced = (
+            self._announced_of(slot) if self._matched and id(slot) in self._matched else None
+        )
+        energy = slot.first_readback_ev if announced is None else announced
+        if energy is None and slot.index is not None:
+            energy = self.scan.energies_ev[slot.index]
+        return f"the image at {energy:g} eV"
+
+    def _notes_on_energies(self, frames: Iterable[Frame]) -> list[str]:
+        """Notes on the images as they are now; they may change with the next one."""
+        run = f"run {self.run_uids[0][:8]}: " if self.run_uids else ""
+        if self._offset_ev:
+            return [
+                f"{run}the readback of the energy lies {self._offset_ev:+.3g} eV beside the "
+                "announced energies in every image; the images are matched by their order"
+            ]
+        unannounced = [frame.energy_ev for frame in frames if frame.announced_ev is None]
+        return [f"{run}an image at {e:g} eV was not announced" for e in unannounced[:5]]

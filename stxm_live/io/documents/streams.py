@@ -1,0 +1,129 @@
+"""Where the events of a descriptor find what is needed, and where their counts belong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stxm_live.io.documents.announced import Announced
+from stxm_live.io.documents.counts import Counts, Kind, finite_number, kind_of_shape
+from stxm_live.io.documents.external import Reference
+from stxm_live.io.documents.slot import Piece
+from stxm_live.io.documents.stack_frames import StackFrames
+
+_LEAST_EV, _MOST_EV = 10.0, 1e6
+"""No microscope has photons beyond."""
+
+_READBACK_SUFFIXES = ("", "_readback", "_user_readback", "_rbv")
+
+
+class Member(NamedTuple):
+    """A stack of the run, as it was announced and as it grows."""
+
+    announced: Announced
+    frames: StackFrames
+
+
+@dataclass(eq=False)
+class Stream:
+    """Where the events of a descriptor find what is needed."""
+
+    name: str
+    key: str
+    energy: str | None
+    monitor: str | None
+    members: list[Member]
+    kind: Kind | None
+    is_scalar: bool
+    is_external: bool
+    n_frames: int
+    references: dict[int, Reference] = field(default_factory=dict)
+    events: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class Waiting(NamedTuple):
+    """An image that is to be read from a file."""
+
+    stream: Stream
+    number: int
+    data: Mapping[str, Any]
+    reference: Reference
+
+
+def new_stream(
+    name: str, key: str, keys: Mapping[str, Any], members: list[Member], channel: int | None
+) -> Stream:
+    """The stream of a descriptor with these data keys; ``key`` is that of the counts."""
+    scan = members[0].announced.scan
+    names = (scan.energy_motor + suffix for suffix in _READBACK_SUFFIXES)
+    described = keys[key]
+    shape = [int(n) for n in described.get("shape") or ()]
+    external = described.get("external")
+    is_scalar = described.get("dtype") in ("number", "integer")
+    is_stack = bool(external) and len(shape) == 3 and shape[0] > 0
+    return Stream(
+        name=name,
+        key=key,
+        energy=next((n for n in names if n in keys), None),
+        monitor=scan.i0_field if scan.i0_field in keys else None,
+        members=members,
+        kind="pixel" if is_scalar and not shape else kind_of_shape(shape, scan, channel),
+        is_scalar=is_scalar,
+        is_external=bool(external),
+        n_frames=shape[0] if is_stack else 1,
+    )
+
+
+def piece_of(stream: Stream, run: str, announced: Announced, number: int, counts: Counts) -> Piece:
+    """Where counts belong, by their number in the scan; 0 is the first."""
+    raster, values = announced.raster, counts.values
+    everything = slice(None)
+    if counts.kind == "image":
+        energy, where, part, is_last = number, (everything, everything), 0, True
+    elif counts.kind == "line":
+        energy, row, backwards = raster.line(number)
+        where, part, is_last = (slice(row, row + 1), everything), row, raster.ends_image(number)
+        values = values[np.newaxis, ::-1] if backwards else values[np.newaxis]
+    else:
+        energy, row, column = raster.pixel(number)
+        where = (slice(row, row + 1), slice(column, column + 1))
+        part, values = row * raster.shape[2] + column, values.reshape(1, 1)
+        is_last = raster.ends_image_with_pixel(number)
+    index = None if len(stream.members) > 1 else announced.first_index + energy
+    return Piece((run, energy), index, where, values, part, is_last)
+
+
+def data_key(wanted: str, descriptor: Mapping[str, Any]) -> str | None:
+    """The data key of that name; else a key of the device of that name, the hinted one first."""
+    keys = descriptor.get("data_keys", {})
+    if wanted in keys:
+        return wanted
+    if not wanted:
+        return None
+    hints = (descriptor.get("hints") or {}).get(wanted) or {}
+    hinted = [str(key) for key in hints.get("fields") or () if key in keys]
+    of_device = [k for k, d in keys.items() if d.get("object_name") == wanted]
+    named = sorted(
+        k for k in keys if re.match(re.escape(wanted) + r"\W|" + re.escape(wanted) + "_", k)
+    )
+    return next(iter([*hinted, *of_device, *named]), None)
+
+
+def energy_ev(value: Any) -> float | None:
+    """A readback that can be that of a photon energy."""
+    number = finite_number(value)
+    return number if number is not None and _LEAST_EV < number < _MOST_EV else None
+
+
+def word(value: Any) -> str | None:
+    """A name as it is written, a number without its noughts."""
+    if value is None:
+        return None
+    try:
+        return f"{float(value):g}"
+    except (TypeError, ValueError):
+        return str(value)

@@ -1,0 +1,145 @@
+"""A stack from an array of images, with what never came kept apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Frame, Stack, StackKey
+
+
+class Raster(BaseModel):
+    """Where and how the images of a file were taken; positions are pixel centres in um."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    x_um: tuple[float, ...]
+    y_um: tuple[float, ...]
+    dwell_ms: float = 0.0
+    region: str = "1"
+    n_regions: int = 1
+    polarization: str = ""
+
+
+def assembled(
+    path: Path,
+    images: NDArray[np.floating],
+    energies_ev: NDArray[np.floating],
+    raster: Raster,
+    ring_current_ma: NDArray[np.floating] | None = None,
+) -> Stack:
+    """The stack of an array of images.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    images : ndarray of shape (n_energies, ny, nx)
+        Counts; NaN where not measured. Trailing lines of nothing but zeros and NaN were not
+        measured either: some programs begin with an array of zeros.
+    energies_ev : ndarray of shape (n_energies,)
+        Announced, in the order of measuring.
+    raster : Raster
+    ring_current_ma : ndarray of shape (n_energies,), optional
+        What the frames carry as their monitor; NaN where unknown.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, if the shapes do not fit, if there are fewer than two energies or they
+        are none, or if nothing was measured.
+    """
+    shape = (len(energies_ev), len(raster.y_um), len(raster.x_um))
+    if images.shape != shape:
+        raise ValueError(
+            f"{path}: the images have shape {images.shape}, the axes announce {shape}: "
+            "(energies, y, x)"
+        )
+    scan, places, notes = announced(path, energies_ev, raster, ring_current_ma)
+    frames = []
+    finished = True
+    for energy_ev, k in zip(scan.energies_ev, places, strict=True):
+        intensity, n_lines = measured_lines(images[k])
+        if n_lines == 0:
+            notes.append(f"{path.name}: no image of {energy_ev:g} eV")
+        elif n_lines < shape[1]:
+            notes.append(
+                f"{path.name}: {n_lines} of {shape[1]} lines of the image at {energy_ev:g} eV"
+            )
+        finished &= n_lines == shape[1]
+        if n_lines:
+            whole = n_lines == shape[1]
+            monitor = monitor_of(ring_current_ma, k)
+            frames.append(Frame(energy_ev, intensity, energy_ev, whole, monitor))
+    if not frames:
+        raise ValueError(f"{path}: not a single image was measured, all are empty")
+    frames.sort(key=lambda frame: frame.energy_ev)
+    key = StackKey((), scan.region, scan.polarization)
+    return Stack(key, scan, tuple(frames), finished, tuple(notes))
+
+
+def announced(
+    path: Path,
+    energies_ev: NDArray[np.floating],
+    raster: Raster,
+    ring_current_ma: NDArray[np.floating] | None = None,
+) -> tuple[StackScan, list[int], list[str]]:
+    """What a list of energies announces, the place of each energy in it, and notes.
+
+    Energy ranges that follow one another often repeat the last energy: the later image counts,
+    as it does in a run.
+    """
+    energies = [float(e) for e in energies_ev]
+    if len(energies) < 2:
+        raise ValueError(
+            f"{path}: a single image, at {', '.join(f'{e:g}' for e in energies)} eV; "
+            "a stack has two energies or more"
+        )
+    if not all(np.isfinite(e) and e > 0 for e in energies):
+        raise ValueError(
+            f"{path}: the energy axis runs from {energies[0]:g} to {energies[-1]:g}: "
+            "these are no photon energies"
+        )
+    places = {energy: k for k, energy in enumerate(energies)}
+    notes = [
+        f"{path.name}: {energies.count(e)} images of {e:g} eV, the last one is used"
+        for e in places
+        if energies.count(e) > 1
+    ]
+    try:
+        scan = StackScan(
+            shape=(len(places), len(raster.y_um), len(raster.x_um)),
+            energies_ev=tuple(places),
+            dwell_ms=max(raster.dwell_ms, 0.0),
+            x_extent_um=(raster.x_um[0], raster.x_um[-1]),
+            y_extent_um=(raster.y_um[0], raster.y_um[-1]),
+            data_field="counts",
+            region=raster.region,
+            n_regions=raster.n_regions,
+            polarization=raster.polarization,
+            i0_field=None if ring_current_ma is None else "ring_current",
+        )
+    except ValidationError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return scan, list(places.values()), notes
+
+
+def monitor_of(ring_current_ma: NDArray[np.floating] | None, place: int) -> float | None:
+    """The monitor of a frame; None where it is not known. 0 stays: some machines always write 0."""
+    if ring_current_ma is None or not np.isfinite(ring_current_ma[place]):
+        return None
+    return float(ring_current_ma[place])
+
+
+def measured_lines(image: NDArray[np.floating]) -> tuple[NDArray[np.float32], int]:
+    """An image, NaN in the lines that were not measured, and how many were."""
+    has_counts = (np.nan_to_num(image) != 0).any(axis=1)
+    n_lines = int(np.flatnonzero(has_counts)[-1]) + 1 if has_counts.any() else 0
+    intensity = np.array(image, dtype=np.float32)
+    intensity[n_lines:] = np.nan
+    n_missing = int(np.isnan(intensity[:n_lines]).all(axis=1).sum())
+    return intensity, n_lines - n_missing

@@ -1,0 +1,128 @@
+"""A stack from a file as a Bluesky run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Frame, Stack
+from stxm_live.io.catalog import store_documents
+from stxm_live.io.files.reading import read_stack, stack_files
+
+if TYPE_CHECKING:
+    import databroker
+
+
+def stack_documents(
+    stack: Stack, *, md: Mapping[str, Any] | None = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The documents of a run that recorded this stack, one event per image.
+
+    Sequence numbers are places in the announced list of energies, so that a missing image
+    leaves a gap. An unfinished image is left out like a missing one, since an event cannot say
+    which lines never came. The run of an unfinished stack ends with ``exit_status`` "abort" and
+    the stack's notes as the reason.
+
+    Parameters
+    ----------
+    stack : Stack
+    md : mapping, optional
+        More for the start document.
+    """
+    from event_model import compose_run
+
+    scan = stack.scan
+    run = compose_run(metadata={"plan_name": "import", **(md or {}), **scan.metadata()})
+    yield "start", run.start_doc
+    stream = run.compose_descriptor(name="primary", data_keys=_data_keys(scan), validate=True)
+    yield "descriptor", stream.descriptor_doc
+    time = run.start_doc["time"]
+    for number, frame in sorted(_numbered(stack), key=lambda pair: pair[0]):
+        data = {scan.energy_motor: frame.energy_ev, scan.data_field: frame.intensity}
+        if scan.i0_field is not None:
+            data[scan.i0_field] = float("nan") if frame.monitor is None else frame.monitor
+        yield (
+            "event",
+            stream.compose_event(data=data, timestamps=dict.fromkeys(data, time), seq_num=number),
+        )
+    yield (
+        "stop",
+        run.compose_stop(
+            exit_status="success" if stack.finished else "abort", reason="; ".join(stack.notes)
+        ),
+    )
+
+
+def import_stack(
+    broker: databroker.Broker,
+    path: str | Path,
+    *,
+    region: str | None = None,
+    detector: str | None = None,
+    md: Mapping[str, Any] | None = None,
+) -> str:
+    """Bring a stack from a file into the catalogue; returns the run's uid.
+
+    The start document names the file, the SHA-256 of all files read, and the detector if one
+    was chosen. If anything fails, nothing of the run stays. ``region`` and ``detector`` are
+    needed where the file has several; see `read_stack`.
+
+    Raises
+    ------
+    ValueError, OSError
+        If the file cannot be read (see `read_stack`) or the catalogue's disk is full.
+    """
+    path = Path(path)
+    stack = read_stack(path, region=region, detector=detector)
+    source = {"source_file": path.name, "source_sha256": _sha256(stack_files(path))}
+    if detector is not None:
+        source["source_detector"] = detector
+    documents = stack_documents(stack, md={**source, **(md or {})})
+    try:
+        return store_documents(broker, documents)
+    except OSError as error:
+        why = f"{path}: was read, but the catalogue cannot store it and keeps nothing of it: "
+        raise OSError(f"{why}{error}") from error
+
+
+def _data_keys(scan: StackScan) -> dict[str, Any]:
+    """What the events carry: energy, image, and the ring current if the file has it."""
+    number = {"source": "file", "dtype": "number", "dtype_numpy": "<f8", "shape": []}
+    keys: dict[str, Any] = {
+        scan.energy_motor: {**number, "units": "eV"},
+        scan.data_field: {
+            "source": "file",
+            "dtype": "array",
+            "dtype_numpy": "<f4",
+            "shape": list(scan.image_shape),
+            "units": "counts",
+        },
+    }
+    if scan.i0_field is not None:
+        keys[scan.i0_field] = {**number, "units": "mA"}
+    return keys
+
+
+def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
+    """Whole frames with their place in the announced list, from 1; unannounced ones follow."""
+    place: dict[float | None, int] = {e: k for k, e in enumerate(stack.scan.energies_ev, start=1)}
+    beyond = len(place)
+    for frame in stack.frames:
+        if not frame.is_whole:
+            continue
+        if frame.announced_ev not in place:
+            beyond += 1
+        yield place.get(frame.announced_ev, beyond), frame
+
+
+def _sha256(paths: list[Path]) -> str:
+    """The hash of the files' contents, one after the other."""
+    total = sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                total.update(block)
+    return total.hexdigest()

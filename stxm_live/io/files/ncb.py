@@ -1,0 +1,145 @@
+"""Stacks of aXis2000: numbers in ``.ncb``, what they mean in a ``.dat`` of the same name.
+
+The ``.dat`` has lines of: columns, rows and scale; first and last x; first and last y; the
+number of energies; each energy; and for each image a name, its energy and its dwell. The
+``.ncb`` holds images one after the other, x fastest: float32 where the scale is negative, else
+int16 to be divided by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.stack import Stack
+from stxm_live.io.files.assembly import Raster, assembled
+from stxm_live.io.files.folder import check_inside, chosen, replacing
+
+
+def read_ncb(path: str | Path, *, region: str | None = None, detector: str | None = None) -> Stack:
+    """Read a stack of aXis2000; the ``.dat`` lies beside the ``.ncb``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no ``.dat``.
+    ValueError
+        Naming the file and the line, if the ``.dat`` is garbled or the ``.ncb`` has another
+        number of values than it announces.
+    """
+    path = Path(path)
+    chosen(path, "region", ["1"], region)
+    chosen(path, "detector", ["counts"], detector)
+    dat = path.with_suffix(".dat")
+    if not dat.exists():
+        raise FileNotFoundError(f"{dat}: missing; an .ncb file says nothing without its .dat")
+    stack = _read_dat(check_inside(dat, path.parent))
+    images = _read_images(path, stack)
+    return assembled(path, images, np.array(stack.energies_ev), stack.raster)
+
+
+def write_ncb(path: str | Path, stack: Stack) -> None:
+    """Write a stack, or an aligned cube as one (`Stack.from_arrays`), for aXis2000 and MANTiS.
+
+    Written as float32; the ``.dat`` goes beside it. The format has ascending axes that begin
+    with 0 and no missing images: descending axes are turned round, the origin is lost, and
+    only the images that are there are written, NaN where a pixel is missing.
+
+    Parameters
+    ----------
+    path : path-like
+        The ``.ncb`` file.
+    stack : Stack
+    """
+    path = Path(path).with_suffix(".ncb")
+    images = stack.intensity().astype("<f4")
+    x0, x1, y0, y1 = stack.scan.extent_um
+    images = images[:, :: 1 if y1 >= y0 else -1, :: 1 if x1 >= x0 else -1]
+    n_energies, ny, nx = images.shape
+    lines = [f"{nx} {ny} -1.0", f"0.0 {abs(x1 - x0):.6f}", f"0.0 {abs(y1 - y0):.6f}"]
+    lines += [str(n_energies), *(f"{e:.6f}" for e in stack.energies_ev)]
+    lines += [
+        f"image{k} {e:.6f} {stack.scan.dwell_ms:.6f}"
+        for k, e in enumerate(stack.energies_ev, start=1)
+    ]
+    with replacing(path.with_suffix(".dat")) as dat, replacing(path) as ncb:
+        dat.write_text("\n".join(lines) + "\n", encoding="ascii")
+        images.tofile(ncb)
+
+
+def ncb_files(path: Path) -> list[Path]:
+    """The ``.ncb`` and its ``.dat``."""
+    return [path, path.with_suffix(".dat")]
+
+
+class _Described(NamedTuple):
+    """What a ``.dat`` file says; a negative scale stands for float32."""
+
+    scale: float
+    raster: Raster
+    energies_ev: list[float]
+
+
+def _read_dat(dat: Path) -> _Described:
+    lines = dat.read_text(encoding="latin-1").splitlines()
+    nx, ny, scale = _numbers(dat, lines, 1, 3)
+    (x0, x1), (y0, y1) = _numbers(dat, lines, 2, 2), _numbers(dat, lines, 3, 2)
+    (n_energies,) = _numbers(dat, lines, 4, 1)
+    for what, count in (("columns", nx), ("rows", ny), ("energies", n_energies)):
+        if not (1 <= count < 1e6 and count == int(count)):
+            raise ValueError(f"{dat}: {count:g} {what}")
+    if not np.isfinite(scale) or scale == 0:
+        raise ValueError(f"{dat}, line 1: a scale of {scale:g}")
+    last = 5 + int(n_energies)
+    energies_ev = [_numbers(dat, lines, number, 1)[0] for number in range(5, last)]
+    raster = Raster(
+        x_um=tuple(np.linspace(x0, x1, int(nx))),
+        y_um=tuple(np.linspace(y0, y1, int(ny))),
+        dwell_ms=_dwell_ms(lines[last - 1 : last - 1 + int(n_energies)]),
+    )
+    return _Described(scale, raster, energies_ev)
+
+
+def _read_images(path: Path, stack: _Described) -> NDArray[np.float64]:
+    """Counts (n_energies, ny, nx)."""
+    dtype = np.dtype("<f4" if stack.scale < 0 else "<i2")
+    shape = len(stack.energies_ev), len(stack.raster.y_um), len(stack.raster.x_um)
+    n_bytes, announced = path.stat().st_size, int(np.prod(shape)) * dtype.itemsize
+    if n_bytes != announced:
+        raise ValueError(
+            f"{path}: {n_bytes} bytes, its .dat announces {announced}: {shape} of {dtype.name}"
+        )
+    images = np.fromfile(path, dtype).reshape(shape).astype(np.float64)
+    return images if stack.scale < 0 else images / stack.scale
+
+
+def _numbers(dat: Path, lines: Sequence[str], number: int, n_expected: int) -> list[float]:
+    """The first numbers on a line, counted from 1."""
+    if number > len(lines):
+        raise ValueError(f"{dat}: ends after line {len(lines)}, expected more")
+    words = lines[number - 1].replace(",", " ").split()[:n_expected]
+    try:
+        found = [float(word) for word in words]
+    except ValueError:
+        found = []
+    if len(found) != n_expected:
+        raise ValueError(
+            f"{dat}, line {number}: expected {n_expected} number(s), found "
+            f"{lines[number - 1].strip()!r}"
+        )
+    return found
+
+
+def _dwell_ms(lines: Sequence[str]) -> float:
+    """The median dwell of the lines that describe the images; 0 if they do not tell."""
+    found = []
+    for line in lines:
+        try:
+            found.append(float(line.split()[-1]))
+        except (ValueError, IndexError):
+            return 0.0
+    return float(np.median(found)) if found else 0.0

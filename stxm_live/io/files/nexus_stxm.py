@@ -1,0 +1,149 @@
+"""Stacks in NXstxm files: of the CLS, PolLux, MAX IV, and ``.stxm`` of pystxmcontrol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.stack import Stack
+from stxm_live.io.files.assembly import Raster, assembled
+from stxm_live.io.files.folder import chosen
+from stxm_live.io.files.hdf5 import attribute, counts, numbers, opened_hdf5, text_of
+from stxm_live.io.files.nexus_axes import axis_places, count_time_ms, energies_of, positions_um
+from stxm_live.io.files.scan_type import check_is_stack
+from stxm_live.io.files.stxm_versions import version_of, with_requested_positions
+
+_ENERGY_NAMES = ("energy", "photon_energy")
+
+
+def read_nexus_stxm(
+    path: str | Path, *, region: str | None = None, detector: str | None = None
+) -> Stack:
+    """Read an image stack from an NXstxm file, of the final definition or of earlier ones.
+
+    Parameters
+    ----------
+    path : path-like
+    region : str, optional
+        The entry, such as ``entry0``, if there are several.
+    detector : str, optional
+        The NXdata group, such as ``counter0``, if there are several.
+
+    Returns
+    -------
+    Stack
+        Counts in the order (energy, y, x), whatever the file's; missing pixels are NaN, and an
+        energy without any counts, as in a stack that was stopped, is a missing frame. The mean
+        ring current (``control``) during an image is the frame's monitor.
+
+    Raises
+    ------
+    ValueError
+        Naming the file: if it is cut off or no NXstxm, if there are several regions or
+        detectors and none is chosen, or if it is a line, point or focus scan.
+    """
+    path = Path(path)
+    with opened_hdf5(path) as file:
+        entries = nexus_entries(file)
+        if not entries:
+            raise ValueError(
+                f"{path}: no entry with the definition NXstxm; for any other HDF5 file write a "
+                "mapping file (.toml) that names its data sets, and read that"
+            )
+        name = chosen(path, "region", entries, region)
+        detectors = detectors_of(file[name])
+        data = file[name][chosen(path, "detector", detectors, detector)]
+        check_is_stack(path, text_of(data, "stxm_scan_type"), where=f", {name}")
+        images, raster = _images(path, file[name], data)
+        energies_ev = energies_of(path, data, energy_name(path, data))
+        current = _ring_current(path, file[name], len(energies_ev))
+        n_regions = len(entries)
+        raster = raster.model_copy(
+            update={"region": name if n_regions > 1 else "1", "n_regions": n_regions}
+        )
+    return assembled(path, images, energies_ev, raster, current)
+
+
+def nexus_entries(file: Any) -> list[str]:
+    """Names of the groups that are an NXstxm, in order of their number.
+
+    The definition is a text or an array of one; early pystxmcontrol has its own version there.
+    """
+    import h5py
+
+    found = []
+    for name in sorted(file, key=lambda name: (len(name), name)):
+        entry = file.get(name)
+        if not isinstance(entry, h5py.Group):
+            continue
+        definition = text_of(entry, "definition").strip().lower()
+        if definition == "nxstxm" or (version_of(entry) is not None and "counter0" in entry):
+            found.append(name)
+    return found
+
+
+def detectors_of(entry: Any) -> list[str]:
+    """Names of an entry's groups that hold counts with their axes."""
+    import h5py
+
+    return [
+        name
+        for name in entry
+        if isinstance(entry.get(name), h5py.Group)
+        and {"sample_x", "sample_y"} <= set(entry[name])
+        and signal_name(entry[name]) in entry[name]
+        and name not in ("binned_values", "requested_values")
+    ]
+
+
+def energy_name(path: Path, data: Any) -> str:
+    """What the energies of an NXdata group are called."""
+    for name in _ENERGY_NAMES:
+        if name in data:
+            return name
+    raise ValueError(f"{path}: {data.name} has neither energy nor photon_energy")
+
+
+def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float32], Raster]:
+    """Counts (n_energies, ny, nx), and where and how they were taken."""
+    dwell_ms = count_time_ms(path, entry, data)
+    requested = with_requested_positions(path, entry, data)
+    if requested is not None:
+        images, x_um, y_um = requested
+    else:
+        energy = energy_name(path, data)
+        images = counts(path, data, signal_name(data))
+        if images.ndim == 2:
+            images = images[np.newaxis]
+        else:
+            places = axis_places(path, data, (energy, "sample_y", "sample_x"))
+            images = images.transpose(places)
+        x_um = positions_um(path, data, "sample_x", images.shape[2])
+        y_um = positions_um(path, data, "sample_y", images.shape[1])
+    return images, Raster(x_um=tuple(x_um), y_um=tuple(y_um), dwell_ms=dwell_ms)
+
+
+def _ring_current(path: Path, entry: Any, n_energies: int) -> NDArray[np.float64] | None:
+    """Mean ring current of each image, shape (n_energies,); None if the file has none."""
+    where = next((n for n in ("control", "instrument/control") if f"{n}/data" in entry), None)
+    if where is None or entry[where]["data"].dtype.kind not in "fiu":
+        return None
+    values = numbers(path, entry[where], "data")
+    if values.size == 0 or values.size % n_energies:
+        raise ValueError(f"{path}: control has {values.size} values for {n_energies} energies")
+    if values.ndim == 3 and n_energies in values.shape:
+        values = np.moveaxis(values, values.shape.index(n_energies), 0)
+    per_image = values.reshape(n_energies, -1)
+    known = np.isfinite(per_image)
+    total = np.where(known, per_image, 0.0).sum(axis=1)
+    count = known.sum(axis=1)
+    return np.asarray(np.divide(total, count, out=np.full(n_energies, np.nan), where=count > 0))
+
+
+def signal_name(data: Any) -> str:
+    """The name of the counts; "data" unless the group says otherwise."""
+    name = attribute(data, "signal")
+    return name if isinstance(name, str) and name in data else "data"

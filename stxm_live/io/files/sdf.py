@@ -1,0 +1,102 @@
+"""Stacks in the SDF form of the ALS, MAXYMUS, UVSOR and PolLux: ``.hdr``, ``.xim``, ``.xsp``."""
+
+from __future__ import annotations
+
+from glob import escape
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.stack import Frame, Stack, StackKey
+from stxm_live.io.files.assembly import announced, monitor_of
+from stxm_live.io.files.folder import check_inside
+from stxm_live.io.files.number_table import read_numbers
+from stxm_live.io.files.sdf_header import read_header
+from stxm_live.io.files.sdf_scan import Region, chosen_region
+
+
+def read_sdf(
+    hdr_path: str | Path, *, region: str | None = None, detector: str | None = None
+) -> Stack:
+    """Read an image stack; the images lie beside the header.
+
+    Row 0 of an image is the first line of its ``.xim`` file and belongs to the first point of
+    the header's QAxis: the authors' masks fit so, and y ascends with the row for ``Dir = 1``.
+    Energies are announced by the StackAxis; where the header notes the energy of an image
+    (``Image000_0 = {Energy = ...}``) the frame carries that. Images that are missing, as in a
+    stack that was stopped, are left out, missing lines are NaN; both are noted and leave the
+    stack unfinished. The ring current noted with an image is the frame's monitor.
+
+    Parameters
+    ----------
+    hdr_path : path-like
+        The ``.hdr`` file.
+    region : str, optional
+        Number of the region, from "1", if there are several.
+    detector : str, optional
+        Name of the channel, if there are several.
+
+    Raises
+    ------
+    ValueError
+        Naming the file (and the line), if it is no stack or cannot be read, or naming the
+        choices, if there are several regions or channels and none is chosen.
+    FileNotFoundError
+        If there is no header or not a single image.
+    """
+    path = Path(hdr_path)
+    header = read_header(path)
+    taken = chosen_region(path, header, region, detector)
+    scan, places, notes = announced(path, taken.energies_ev, taken.raster, taken.ring_current_ma)
+    frames: list[Frame] = []
+    finished = True
+    for announced_ev, index in zip(scan.energies_ev, places, strict=True):
+        image = image_path(path, index, taken)
+        if not image.exists() or image.stat().st_size == 0:
+            notes.append(f"{image.name}: no image of {announced_ev:g} eV")
+            finished = False
+            continue
+        intensity, n_lines = _read_image(image, scan.image_shape)
+        is_whole = n_lines == scan.image_shape[0]
+        if not is_whole:
+            finished = False
+            notes.append(
+                f"{image.name}: {n_lines} of {scan.image_shape[0]} lines of the image at "
+                f"{announced_ev:g} eV"
+            )
+        energy_ev = float(taken.noted_ev[index])
+        energy_ev = energy_ev if energy_ev > 0 else announced_ev
+        monitor = monitor_of(taken.ring_current_ma, index)
+        frames.append(Frame(energy_ev, intensity, announced_ev, is_whole, monitor))
+    if not frames:
+        raise FileNotFoundError(
+            f"{image_path(path, 0, taken)}: none of the stack's images is there"
+        )
+    frames.sort(key=lambda frame: frame.energy_ev)
+    return Stack(StackKey((), scan.region), scan, tuple(frames), finished, tuple(notes))
+
+
+def image_path(hdr_path: Path, index: int, region: Region) -> Path:
+    """Where the image of the stack's ``index``-th energy lies."""
+    return hdr_path.with_name(f"{hdr_path.stem}_{region.letter}{index:03d}{region.suffix}.xim")
+
+
+def sdf_files(hdr_path: Path) -> list[Path]:
+    """The header and the images that are there, in order, of all regions and channels."""
+    images = hdr_path.parent.glob(f"{escape(hdr_path.stem)}_[a-z][0-9][0-9][0-9]*.xim")
+    return [hdr_path, *sorted(images)]
+
+
+def _read_image(path: Path, shape: tuple[int, int]) -> tuple[NDArray[np.float32], int]:
+    """An image, NaN in lines that are missing at its end, and how many lines there are."""
+    values = read_numbers(check_inside(path, path.parent))
+    n_lines = len(values)
+    if values.ndim != 2 or values.shape[1] != shape[1] or n_lines > shape[0]:
+        raise ValueError(
+            f"{path}: {n_lines} lines of {values.shape[-1]} numbers, the header announces "
+            f"{shape[0]} of {shape[1]}"
+        )
+    image = np.full(shape, np.nan, dtype=np.float32)
+    image[:n_lines] = values
+    return image, n_lines

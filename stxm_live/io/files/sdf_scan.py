@@ -1,0 +1,153 @@
+"""What the header of an SDF stack says of one region and channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.io.files.assembly import Raster
+from stxm_live.io.files.folder import chosen
+from stxm_live.io.files.scan_type import check_is_stack
+
+_STACKS = ("Image Stack", "Multi-Region Image Stack")
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """One region of a stack.
+
+    Parameters
+    ----------
+    raster : Raster
+    energies_ev : ndarray of shape (n_energies,)
+        The StackAxis.
+    noted_ev : ndarray of shape (n_energies,)
+        Noted with each image; NaN where not.
+    ring_current_ma : ndarray of shape (n_energies,), or None
+        As noted with each image; None if with none.
+    letter : str
+        Of the channel, in the names of the image files.
+    suffix : str
+        Of the region, in the names of the image files.
+    """
+
+    raster: Raster
+    energies_ev: NDArray[np.float64]
+    noted_ev: NDArray[np.float64]
+    ring_current_ma: NDArray[np.float64] | None
+    letter: str
+    suffix: str
+
+
+def chosen_region(
+    path: Path, header: Mapping[str, Any], region: str | None, channel: str | None
+) -> Region:
+    """The wanted region and channel, or the only ones; errors as for `read_sdf`."""
+    definition = header.get("ScanDefinition")
+    if not isinstance(definition, dict):
+        raise ValueError(f"{path}: no ScanDefinition; is it an SDF header?")
+    check_is_stack(path, str(definition.get("Type", "")))
+    if definition.get("Flags") not in _STACKS:
+        raise ValueError(f"{path}: {definition.get('Flags')!r}, expected one of {list(_STACKS)}")
+    regions = _list(definition.get("Regions"))
+    if not regions:
+        raise ValueError(f"{path}: the ScanDefinition has no Regions")
+    name = chosen(path, "region", [str(k + 1) for k in range(len(regions))], region)
+    index = int(name) - 1
+    channels = channel_names(definition)
+    letter = channels.index(chosen(path, "detector", channels, channel))
+    energies_ev = _points(path, definition, "StackAxis")
+    noted = [_noted(header, k, index) for k in range(len(energies_ev))]
+    noted_ev = np.array([_number(n.get("Energy")) for n in noted])
+    _check_energy_axis(path, header, energies_ev, noted_ev)
+    raster = Raster(
+        x_um=tuple(_points(path, regions[index], "PAxis")),
+        y_um=tuple(_points(path, regions[index], "QAxis")),
+        dwell_ms=float(np.nan_to_num(_number(definition.get("Dwell")))),
+        region=name,
+        n_regions=len(regions),
+    )
+    current = np.array([_number(n.get("StorageRingCurrent")) for n in noted])
+    return Region(
+        raster=raster,
+        energies_ev=energies_ev,
+        noted_ev=noted_ev,
+        ring_current_ma=current if np.isfinite(current).any() else None,
+        letter=chr(ord("a") + letter),
+        suffix="" if len(regions) == 1 else str(index),
+    )
+
+
+def channel_names(definition: Mapping[str, Any]) -> list[str]:
+    """Names of the channels, in the order of their letters; one without a name if none is said."""
+    channels = _list(definition.get("Channels")) or [{}]
+    names = [str(c.get("Name", "")) if isinstance(c, dict) else str(c) for c in channels]
+    return [name or f"channel {k + 1}" for k, name in enumerate(names)]
+
+
+def _check_energy_axis(
+    path: Path,
+    header: Mapping[str, Any],
+    axis: NDArray[np.float64],
+    noted_ev: NDArray[np.float64],
+) -> None:
+    """Refuse a StackAxis that is called Energy while something else was scanned."""
+    definition = header["ScanDefinition"]
+    places = (header, definition, definition["StackAxis"], header.get("ImageScan"))
+    stages = [
+        str(p["ScanningStage"]) for p in places if isinstance(p, dict) and "ScanningStage" in p
+    ]
+    runs = f"the StackAxis runs from {axis[0]:g} to {axis[-1]:g}"
+    name = str(definition["StackAxis"].get("Name", "Energy"))
+    if name != "Energy":
+        raise ValueError(f"{path}: the images are a scan of {name!r}, not of the energy")
+    if any("magn" in stage.lower() for stage in stages):
+        raise ValueError(
+            f"{path}: {runs}, but of ScanningStage {stages[0]!r}: a scan of the magnet, "
+            "not of the energy"
+        )
+    if min(axis) <= 0:
+        raise ValueError(f"{path}: {runs}: these are no photon energies")
+    known = noted_ev[noted_ev > 0]
+    if len(known) > 1 and np.ptp(known) < 0.01 and np.ptp(axis) > 1:
+        raise ValueError(
+            f"{path}: {runs}, but {len(known)} images were taken at {known[0]:g} eV: "
+            "a scan of something else, not of the energy"
+        )
+
+
+def _noted(header: Mapping[str, Any], energy: int, region: int) -> Mapping[str, Any]:
+    noted = header.get(f"Image{energy:03d}_{region}")
+    return noted if isinstance(noted, dict) else {}
+
+
+def _points(path: Path, parent: Any, name: str) -> NDArray[np.float64]:
+    """The points of an axis."""
+    axis = parent.get(name) if isinstance(parent, dict) else None
+    if not isinstance(axis, dict) or not _list(axis.get("Points")):
+        raise ValueError(f"{path}: there is no {name} with Points, where a stack has one")
+    values = np.array([_number(value) for value in axis["Points"]])
+    for value, number in zip(axis["Points"], values, strict=True):
+        if not np.isfinite(number):
+            raise ValueError(f"{path}{_line(path, value)}: {name}: {value!r} is not a number")
+    return values
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, float) else float("nan")
+
+
+def _line(path: Path, value: Any) -> str:
+    """Where a word of a header is, for a message."""
+    lines = path.read_text(encoding="latin-1").splitlines()
+    found = [k for k, line in enumerate(lines, start=1) if str(value) in line]
+    return f", line {found[0]}" if found else ""

@@ -1,0 +1,78 @@
+"""What all result files share: the dataset, its pixel size, a file that is whole or not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.phase_maps import PhaseMaps
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def as_dataset(maps: PhaseMaps | xarray.Dataset) -> xarray.Dataset:
+    """A result as `PhaseMaps.to_xarray` gives it; one that was stored or read is that already.
+
+    Raises
+    ------
+    ValueError
+        If a product has a name that none of ours has: names become those of files.
+    """
+    if isinstance(maps, PhaseMaps):
+        return maps.to_xarray()
+    foreign = [name for name in map(str, maps.data_vars) if not name.isidentifier()]
+    if foreign:
+        raise ValueError(f"no result of stxm_live: it has a product named {foreign[0][:60]!r}")
+    return maps
+
+
+def final_index_name(dataset: xarray.Dataset) -> str:
+    """The product that `PhaseMaps.final_index` shows."""
+    return "resolved_index" if "resolved_index" in dataset else "phase_index"
+
+
+def pixel_size_um(dataset: xarray.Dataset) -> tuple[float, float] | None:
+    """Height and width of a pixel; None where the extent has no length."""
+    steps = [_step_um(np.asarray(dataset[axis].values)) for axis in ("y", "x")]
+    known = [step for step in steps if step > 0]
+    if not known or not np.isfinite(known).all():
+        return None
+    # one line of pixels has no step of its own: square pixels
+    height, width = (step or known[0] for step in steps)
+    return height, width
+
+
+def _step_um(centres: NDArray[np.float64]) -> float:
+    return abs(float(centres[-1] - centres[0])) / max(1, centres.size - 1)
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A file beside the wanted one to write to; it takes the name when all went well.
+
+    Raises
+    ------
+    OSError
+        Naming the file, if it cannot be written; what was there before stays.
+    """
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield unfinished
+        unfinished.replace(path)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error  # h5py's own fills five lines
+        raise OSError(
+            error.errno, f"{path} cannot be written ({reason}); choose another folder"
+        ) from error
+    finally:
+        if unfinished.parent.is_dir():
+            unfinished.unlink(missing_ok=True)

@@ -1,0 +1,164 @@
+"""Results as tables for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.io.results.dataset import as_dataset, final_index_name, whole_file
+
+if TYPE_CHECKING:
+    import xarray
+
+Row = Sequence[Any]
+
+
+def write_csv(
+    maps: PhaseMaps | xarray.Dataset, folder: str | Path, *, pixels: bool = False
+) -> list[Path]:
+    """Write ``fractions.csv``, ``spectra.csv``, ``images.csv`` and, if asked, ``pixels.csv``.
+
+    Lines that begin with ``#`` say what the result is, its verdict and its warnings. A value
+    that is not known is an empty field. Shares are 0 to 1, of the specimen pixels with a valid
+    spectrum.
+
+    ``spectra.csv`` has, for each phase, its reference (OD of the references' own thickness),
+    mean and standard deviation of the OD of the pixels that the final map gives it;
+    ``images.csv`` the shift in pixels and I0 in counts of each image; ``pixels.csv`` a row for
+    each specimen pixel with a valid spectrum: position (um), counts, phases, R, coefficients,
+    probabilities, OD.
+
+    Parameters
+    ----------
+    maps : PhaseMaps or xarray.Dataset
+        A dataset as `PhaseMaps.to_xarray` makes it.
+    folder : path
+        Made if it is not there; files of the same names are replaced.
+    pixels : bool
+        Also write the table of pixels; some 100 MB for 512 x 512.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be written.
+    """
+    dataset = as_dataset(maps)
+    tables = {"fractions": _fractions, "spectra": _spectra, "images": _images}
+    if pixels:
+        tables["pixels"] = _pixels
+    written = []
+    for name, rows in tables.items():
+        path = Path(folder) / f"{name}.csv"
+        _write(path, _remarks(dataset), rows(dataset))
+        written.append(path)
+    return written
+
+
+def _write(path: Path, remarks: Iterable[str], rows: Iterable[Row]) -> None:
+    # JSON may bring half a character in a name: it is written as a question mark
+    options: dict[str, Any] = {"newline": "", "encoding": "utf-8", "errors": "replace"}
+    with whole_file(path) as unfinished, unfinished.open("w", **options) as file:
+        file.writelines(f"# {' '.join(line.split())}\n" for line in remarks)
+        csv.writer(file).writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula; NaN and None are empty."""
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    if value is None or value != value:
+        return ""
+    return f"{value:.7g}" if isinstance(value, float | np.floating) else value
+
+
+def _remarks(dataset: xarray.Dataset) -> list[str]:
+    attributes = dataset.attrs
+    provenance = json.loads(attributes["provenance"])
+    runs = ", ".join(attributes["run_uids"]) or "none (file)"
+    return [
+        f"stxm_live {provenance.get('version', '')}; runs: {runs}; region {attributes['region']}",
+        f"status: {attributes['status']}; quality {attributes['quality']}",
+        *(
+            ["SYNTHETIC references: calculated spectra"]
+            if attributes["synthetic_references"]
+            else []
+        ),
+        *(f"note: {text}" for text in attributes["warnings"]),
+    ]
+
+
+def _fractions(dataset: xarray.Dataset) -> Iterable[Row]:
+    yield "phase", "share_by_correlation", "share_resolved", "n_pixels_by_correlation"
+    counts = _members(dataset, "phase_index").sum(axis=(1, 2))
+    resolved = dataset.get("resolved_fractions")
+    for k, name in enumerate(dataset["phase"].values.tolist()):
+        share = None if resolved is None else resolved.values[k]
+        yield name, dataset["fractions"].values[k], share, int(counts[k])
+    counted = (dataset["specimen"] & dataset["valid"]).values
+    n_ambiguous = int(dataset["ambiguous"].values[counted].sum())
+    share = n_ambiguous / counted.sum() if counted.any() else None
+    yield "(ambiguous, in the shares above)", share, None, n_ambiguous
+
+
+def _spectra(dataset: xarray.Dataset) -> Iterable[Row]:
+    names = dataset["phase"].values.tolist()
+    kinds = ("reference_od", "mean_od", "std_od")
+    yield ["energy_ev", *(f"{name} {kind}" for name in names for kind in kinds)]
+    statistics = [_mean_and_std(dataset, mask) for mask in _members(dataset)]
+    for e, energy_ev in enumerate(dataset["energy_ev"].values):
+        row: list[Any] = [energy_ev]
+        for k, (mean, std) in enumerate(statistics):
+            row += [dataset["reference_od"].values[k, e], mean[e], std[e]]
+        yield row
+
+
+def _members(dataset: xarray.Dataset, name: str | None = None) -> Any:
+    """Which pixels a map gives to each phase, of shape (n_phases, ny, nx)."""
+    index = dataset[name or final_index_name(dataset)].values
+    return index == np.arange(dataset.sizes["phase"])[:, None, None]
+
+
+def _mean_and_std(dataset: xarray.Dataset, mask: Any) -> tuple[Any, Any]:
+    if not mask.any():
+        return (np.full(dataset.sizes["energy_ev"], np.nan),) * 2
+    od = dataset["od"].values[:, mask].astype(np.float64)
+    return od.mean(axis=1), od.std(axis=1)
+
+
+def _images(dataset: xarray.Dataset) -> Iterable[Row]:
+    yield "energy_ev", "shift_y_px", "shift_x_px", "i0_counts"
+    for e, energy_ev in enumerate(dataset["energy_ev"].values):
+        yield energy_ev, *dataset["shifts_px"].values[e], dataset["i0"].values[e]
+
+
+_INDICES = ("phase_index", "latent_index", "resolved_index", "corrected_index")
+
+
+def _pixels(dataset: xarray.Dataset) -> Iterable[Row]:
+    phases = dataset["phase"].values.tolist()
+    flat = [n for n in ("counts", "reliability", "wrong_probability") if n in dataset]
+    indices = [name for name in _INDICES if name in dataset]
+    stacks = [n for n in ("correlation", "probability") if n in dataset]
+    yield [
+        *("row", "column", "y_um", "x_um", *flat, "ambiguous", *indices),
+        *(f"{name} {phase}" for name in stacks for phase in phases),
+        *(f"od {energy_ev:g} eV" for energy_ev in dataset["energy_ev"].values),
+    ]
+    arrays = {str(name): variable.values for name, variable in dataset.data_vars.items()}
+    y_um, x_um = dataset["y"].values, dataset["x"].values
+    for row, column in np.argwhere(arrays["specimen"] & arrays["valid"]):
+        cells = [row, column, y_um[row], x_um[column]]
+        cells += [arrays[name][row, column] for name in flat]
+        cells.append(int(arrays["ambiguous"][row, column]))
+        for name in indices:
+            index = arrays[name][row, column]
+            cells.append(phases[index] if index >= 0 else "")
+        for name in (*stacks, "od"):
+            cells += list(arrays[name][:, row, column])
+        yield cells

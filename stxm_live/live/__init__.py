@@ -1,0 +1,1 @@
+"""Maps while a scan runs, and the same maps of runs that are over."""

@@ -1,0 +1,371 @@
+"""Runs on their way from documents to maps; they live on the worker's thread."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Frame, Stack, StackKey, the_one
+from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames
+from stxm_live.live.cube import CubeView, ODCube
+from stxm_live.live.progress import Pace, time_of
+from stxm_live.phase_mapping.latent_space.bundle import BundleError
+from stxm_live.phase_mapping.latent_space.model import LatentModel
+from stxm_live.phase_mapping.workflow import map_phases, takes_longer
+from stxm_live.preprocessing.workflow import Registrar
+
+State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored", "given up"]
+
+MAX_STACK_BYTES = 8 * 2**30
+"""Of the images of one stack, float32; what announces more is no stack for us."""
+
+Show = Callable[[CubeView], None]
+"""Who is shown the growing cube."""
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """How far a run is.
+
+    ``is_done``: the run has ended and nothing more will come. ``problems`` tells what went wrong
+    on the way, ``error`` what made the maps impossible. An ``overview`` has one energy: there are
+    no maps to be made of it, and nothing went wrong.
+    """
+
+    state: State
+    n_images: int = 0
+    n_announced: int = 0
+    is_done: bool = False
+    problems: tuple[str, ...] = ()
+    error: Exception | None = None
+
+
+class StackAnalysis:
+    """Cube and maps of one stack, whatever runs its frames come in.
+
+    Parameters
+    ----------
+    frames : StackFrames
+    recipe : Recipe
+    model : LatentModel or BundleError
+        What `load_model` returned or raised.
+    pace : Pace
+    """
+
+    def __init__(
+        self,
+        frames: StackFrames,
+        recipe: Recipe,
+        model: LatentModel | BundleError,
+        pace: Pace,
+    ) -> None:
+        self.scan = frames.scan
+        self.maps: PhaseMaps | None = None
+        self.error: Exception | None = None
+        self.no_phases = ""
+        self.problems: list[str] = []
+        self.hidden: Exception | None = None
+        self.n_images = 0
+        self.is_done = False
+        self._frames: StackFrames | None = frames
+        self._key = frames.key
+        self._recipe = recipe
+        self._model = model
+        self._registrar: Registrar | None = Registrar(recipe)
+        self._cube: ODCube | None = None
+        self._has_new = False
+        self._pace = pace
+
+    @property
+    def key(self) -> StackKey:
+        """Which stack; grows with every run that joins."""
+        return self._key if self._frames is None else self._frames.key
+
+    def take(
+        self,
+        whole: Sequence[Frame],
+        show: Show | None,
+        *,
+        is_last: bool,
+        time_s: float = math.nan,
+    ) -> Iterator[PhaseMaps]:
+        """Take new frames; yield maps if they completed or changed the stack.
+
+        ``time_s`` is when they came, by the event that made them whole.
+
+        First come the maps that are quickly made, then those with refined registration and the
+        energy axis. Frames that replace others are mapped when no more documents are waiting
+        (``is_last``). A failure to show is kept in ``problems`` and does not keep the maps from
+        being made; a failure to map is kept in ``error``. Frames stay whatever happens.
+        """
+        if self._frames is None:
+            return
+        self._has_new |= bool(whole)
+        self._pace.came([frame.announced_ev for frame in whole], time_s)
+        is_first = self.maps is None and self.error is None
+        if self._has_new and (is_first or is_last) and self._frames.is_whole:
+            yield from self._map()
+        for frame in whole:
+            self._look(frame, show)
+        if whole:
+            self.n_images = len(self._frames.whole_energies_ev)
+
+    def end(self) -> Iterator[PhaseMaps]:
+        """Nothing more will come: map what is not mapped yet, and let go of the frames."""
+        if self._frames is None:
+            return
+        if self._has_new or (self.maps is None and self.error is None):
+            yield from self._map()
+        self.problems.extend(self._frames.notes)
+        self._key = self._frames.key
+        self._frames = self._cube = self._registrar = None
+        self.is_done = True
+
+    def status(self) -> StackStatus:
+        """How far the stack is."""
+        state: State = "scanning" if self.n_images else "waiting"
+        if self.error is not None:
+            state = "failed"
+        elif self.maps is not None:
+            state = "mapped"
+        elif self.no_phases:
+            state = "overview"
+        return StackStatus(
+            state,
+            self.n_images,
+            self.scan.shape[0],
+            self.is_done,
+            tuple(self.problems),
+            self.error,
+        )
+
+    def _map(self) -> Iterator[PhaseMaps]:
+        """Maps of the frames so far; none if they failed."""
+        assert self._frames is not None
+        self._has_new = False
+        stack = self._frames.stack()
+        if self._is_overview(stack):
+            return
+        steps = (True, False) if takes_longer(self._recipe) else (False,)
+        for quick in steps:
+            revision = 1 if self.maps is None else self.maps.revision + 1
+            try:
+                self.maps = map_phases(
+                    stack,
+                    self._recipe,
+                    model=self._model,
+                    registrar=self._registrar,
+                    revision=revision,
+                    quick=quick,
+                )
+            except Exception as error:  # noqa: BLE001  the scan goes on; wait() raises the cause
+                if quick or len(steps) == 1:
+                    self.error = error
+                else:  # the maps that are there are as good as they were
+                    self.hidden = self.hidden or error
+                    self.problems.append(f"the maps could not be refined: {error}")
+                return
+            self.error = None
+            yield self.maps
+
+    def _is_overview(self, stack: Stack) -> bool:
+        """Whether there are images but no more than one energy; says so in ``problems``."""
+        selected = self._recipe.selected(self.scan.energies_ev)
+        if len(selected) != 1 or not stack.frames:
+            return False
+        if not self.no_phases:
+            self.no_phases = (
+                f"no phases from one energy: of those announced the recipe selects {selected[0]:g} "
+                "eV only, maps need two or more"
+            )
+            self.problems.append(self.no_phases)
+        return True
+
+    def _look(self, frame: Frame, show: Show | None) -> None:
+        """Show the cube with a new frame, or at least register it before the last one comes."""
+        assert self._frames is not None
+        assert self._registrar is not None
+        stack = self._frames.stack()
+        try:
+            if show is None:
+                self._registrar.prepare(stack)
+                return
+            self._cube = self._cube or ODCube(self.scan, self._recipe, self._registrar)
+            progress = self._pace.progress(
+                len(self._frames.whole_energies_ev),
+                len(set(self.scan.energies_ev)),
+                may_skip=self.scan.skipping != "no",
+            )
+            view = self._cube.view(stack, frame, progress)
+            if view is not None:
+                show(view)
+        except Exception as error:  # noqa: BLE001  what cannot be shown must not stop the maps
+            self.hidden = self.hidden or error
+            self.problems.append(f"image at {frame.energy_ev:g} eV cannot be shown: {error}")
+
+
+class RunAnalysis:
+    """The stacks of one run.
+
+    Parameters
+    ----------
+    frames : RunFrames
+    stacks : sequence of StackAnalysis
+        In the order of ``frames.stacks``; a stack of several runs is shared with them.
+    patience_s : float
+        How long after the end of the run image files are waited for.
+    """
+
+    def __init__(
+        self, frames: RunFrames, stacks: Sequence[StackAnalysis], *, patience_s: float
+    ) -> None:
+        self.stacks = tuple(stacks)
+        self.has_stopped = False
+        self.problems: list[str] = []
+        self._frames: RunFrames | None = frames
+        self._by_frames = dict(zip(frames.stacks, stacks, strict=True))
+        self._patience_s = patience_s
+        self._deadline_s = float("inf")
+        self._event_s = math.nan
+
+    def take(
+        self, name: str, doc: Mapping[str, Any], show: Show | None, *, is_last: bool = True
+    ) -> Iterator[PhaseMaps]:
+        """Take a document, or another look for files ("retry"); yield new maps."""
+        if self._frames is None:
+            return
+        if name == "retry":
+            new = self._frames.retry()
+            if self.is_waiting and time.monotonic() > self._deadline_s:
+                new += self._frames.give_up()
+        else:
+            new = self._frames(name, doc)
+        if name == "stop":
+            self.has_stopped = True
+            self._deadline_s = time.monotonic() + self._patience_s
+        if name in ("event", "event_page"):
+            self._event_s = time_of(doc)
+        for frames, stack in self._by_frames.items():
+            whole = [f for s, f in new if s is frames]
+            yield from stack.take(whole, show, is_last=is_last, time_s=self._event_s)
+            if frames.is_closed:
+                yield from stack.end()
+        if self._frames.is_closed:
+            self._frames = None
+            self._by_frames = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether images wait for their files."""
+        return self._frames is not None and self._frames.n_waiting > 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has ended and nothing more will come to its stacks."""
+        return self._frames is None and all(stack.is_done for stack in self.stacks)
+
+    def status(self) -> StackStatus:
+        """How far the run is; of several stacks the sums, and the first error."""
+        each = [stack.status() for stack in self.stacks]
+        states = [status.state for status in each]
+        order: tuple[State, ...] = ("failed", "scanning", "waiting", "overview", "mapped")
+        return StackStatus(
+            next(state for state in order if state in states),
+            sum(status.n_images for status in each),
+            sum(status.n_announced for status in each),
+            self.is_done,
+            (*self.problems, *(problem for status in each for problem in status.problems)),
+            next((status.error for status in each if status.error is not None), None),
+        )
+
+    def stack(self, region: str | None, polarization: str | None) -> StackAnalysis:
+        """The stack of this region and polarization; None stands for any."""
+        return the_one(self.stacks, region, polarization)
+
+    @property
+    def failures(self) -> dict[str, Exception]:
+        """What keeps maps or the growing cubes from being made, by its message."""
+        errors = [error for stack in self.stacks for error in (stack.hidden, stack.error)]
+        return {str(error): error for error in errors if error is not None}
+
+
+class Analyses:
+    """Begins the analysis of runs, and joins those of the same stack.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    scan : StackScan, optional
+        For start documents that do not say what was scanned.
+    roots : Roots, optional
+        Folders from which images outside the documents may be read.
+    patience_s : float
+        How long after the end of a run image files are waited for.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        scan: StackScan | None = None,
+        roots: Roots | None = None,
+        patience_s: float = 10.0,
+    ) -> None:
+        self._recipe = recipe
+        self._scan = scan
+        self._roots = roots or Roots()
+        self._patience_s = patience_s
+        self._open_stacks = OpenStacks()
+        self._joined: dict[StackFrames, StackAnalysis] = {}
+
+    def begin(self, start: Mapping[str, Any], model: LatentModel | BundleError) -> RunAnalysis:
+        """The analysis of a run from its start document.
+
+        Raises
+        ------
+        ValueError
+            If the run cannot be read as a stack.
+        """
+        frames = RunFrames(
+            start,
+            self._scan,
+            fields=self._recipe.fields,
+            roots=self._roots,
+            open_stacks=self._open_stacks,
+        )
+        stacks = []
+        for stack_frames in frames.stacks:
+            stack = self._joined.get(stack_frames)
+            stack = stack or StackAnalysis(stack_frames, self._recipe, model, Pace(start))
+            if self._open_stacks.is_open(stack_frames):
+                self._joined[stack_frames] = stack
+            stacks.append(stack)
+        for stack in stacks:
+            _check_size(stack.scan)
+        return RunAnalysis(frames, stacks, patience_s=self._patience_s)
+
+    def end_idle(self, idle_s: float) -> None:
+        """End stacks that no run has joined for so long."""
+        self._open_stacks.end_idle(idle_s)
+
+    def end_stacks(self) -> Iterator[PhaseMaps]:
+        """Map the stacks that have ended since this was last asked."""
+        for frames in self._open_stacks.take_ended():
+            stack = self._joined.pop(frames, None)
+            if stack is not None:
+                yield from stack.end()
+
+
+def _check_size(scan: StackScan) -> None:
+    n_bytes = 4 * math.prod(scan.shape)
+    if n_bytes > MAX_STACK_BYTES:
+        raise ValueError(
+            f"the start document announces images of {n_bytes / 2**30:.3g} GiB (shape "
+            f"{scan.shape}); at most {MAX_STACK_BYTES / 2**30:g} GiB are mapped"
+        )

@@ -1,0 +1,53 @@
+"""One question to another process, and its answer."""
+
+from __future__ import annotations
+
+from stxm_live.live.remote.sockets import attach, zmq_or_hint
+
+MAX_MESSAGE_BYTES = 2**20
+"""Of questions and answers; choices are short."""
+
+
+def answer_of(
+    address: str, question: bytes, *, timeout_s: float, public_key: str | None = None
+) -> bytes:
+    """What the process at an address answers.
+
+    Every question has a socket of its own: one that is lost holds up no later one.
+
+    Parameters
+    ----------
+    address : str
+        With its protocol, as `checked_address` gives it.
+    question : bytes
+    timeout_s : float
+    public_key : str, optional
+        Of a process that encrypts (CURVE, 40 characters).
+
+    Raises
+    ------
+    TimeoutError
+        If it does not answer.
+    ValueError
+        If the key is none.
+    """
+    zmq = zmq_or_hint()
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        socket.set(zmq.LINGER, 0)
+        socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        if public_key is not None:
+            _encrypt(socket, public_key)
+        attach(socket, address, bind=False)
+        socket.send(question)
+        if not socket.poll(round(1000 * timeout_s)):
+            raise TimeoutError(f"{address} does not answer within {timeout_s:g} s")
+        answer: bytes = socket.recv()
+        return answer
+
+
+def _encrypt(socket: object, public_key: str) -> None:
+    zmq = zmq_or_hint()
+    if len(public_key) != 40:
+        raise ValueError(f"the public key has {len(public_key)} characters, expected 40")
+    socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()  # type: ignore[attr-defined]
+    socket.curve_serverkey = public_key.encode("ascii")  # type: ignore[attr-defined]

@@ -1,0 +1,160 @@
+"""The process that maps what another one measures."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import StackKey
+from stxm_live.core.worker import Limits, Worker
+from stxm_live.io.catalog.derived import failure_documents, map_documents
+from stxm_live.live.mapper import LivePhaseMapper
+from stxm_live.live.remote.gapless import Gapless
+from stxm_live.live.remote.sockets import MAPS_PREFIX, DocumentPublisher, DocumentReceiver
+from stxm_live.live.remote.stored_runs import Document, StoredRuns
+
+logger = logging.getLogger("stxm_live")
+
+_LOOK_S = 0.1
+
+
+class Server:
+    """Maps the runs of a RunEngine in another process.
+
+    It joins the stream first, then reads what is stored of the runs under way, so that one that
+    comes late or is started anew loses nothing. Maps go out as the documents of derived runs,
+    the quick ones too; the last of a run are stored in the catalogue.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    raw : str
+        Address where the proxy sends documents, as "127.0.0.1:5578".
+    maps : str
+        Address others connect to for results.
+    catalog : Path, optional
+        Folder of the catalogue in which the runs are stored. Without it what the stream loses
+        is lost.
+    roots : sequence of path
+        Folders from which images outside the documents may be read.
+    allow_network : bool
+        Accept addresses that other machines reach.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        raw: str,
+        maps: str,
+        catalog: Path | None = None,
+        roots: Sequence[str | Path] = (),
+        allow_network: bool = False,
+    ) -> None:
+        self._receiver = DocumentReceiver(raw, allow_network=allow_network)
+        self._publisher = DocumentPublisher(
+            maps, prefix=MAPS_PREFIX, bind=True, allow_network=allow_network
+        )
+        self._stored = StoredRuns(catalog) if catalog else None
+        self.live = LivePhaseMapper(recipe, roots=roots, limits=Limits())  # no scan to wait for
+        self.live.add_sink(on_maps=self._on_maps, on_error=self._on_error)
+        self._gapless = Gapless(
+            self._take,
+            self._stored.read if self._stored else lambda uid: None,
+            self._stored.open_runs if self._stored else lambda: (),
+        )
+        self._newest: dict[StackKey, tuple[PhaseMaps, list[Document]]] = {}
+        self._ending: set[str] = set()
+        self._joins_ended = self._stored is not None
+        # one after the other, so that a result is made into documents before it is stored
+        self._sending: Worker[Callable[[], None]] = Worker(lambda act: act(), name="stxm-live-send")
+        self._storing: Worker[tuple[PhaseMaps, list[Document]]] = Worker(
+            self._store, name="stxm-live-store"
+        )
+        self._is_stopping = threading.Event()
+
+    def run(self) -> None:
+        """Work until `stop` is called."""
+        self._gapless.join()
+        while not self._is_stopping.is_set():
+            received = self._receiver.receive(_LOOK_S)
+            while received is not None:
+                self._gapless(*received)
+                received = self._receiver.receive(0.0)
+            self._gapless.look()
+            self._join_ended()
+            self._store_ended()
+
+    def stop(self) -> None:
+        """Let `run` return; may be called on any thread and by a signal."""
+        self._is_stopping.set()
+
+    def close(self) -> None:
+        """Finish what came, store what is made, and let go of everything."""
+        self._receiver.close()
+        self.live.close()
+        self._store_ended()
+        self._sending.close(timeout_s=60)
+        self._storing.close(timeout_s=60)
+        self._publisher.close()
+        if self._stored is not None:
+            self._stored.close()
+
+    def _take(self, name: str, doc: Mapping[str, Any]) -> None:
+        self.live(name, doc)
+        if name == "stop":
+            self._ending.add(str(doc["run_start"]))
+
+    def _join_ended(self) -> None:
+        """Once the catalogue is open: take up runs that ended while nobody mapped them."""
+        if not self._joins_ended or self._stored is None:
+            return
+        if self._stored.wait_until_open(0.0):
+            self._joins_ended = False
+            self._gapless.join()
+            for uid in self._stored.unmapped():
+                for name, doc in self._stored.read(uid) or ():
+                    self._gapless(name, doc)
+
+    def _store_ended(self) -> None:
+        for uid in [uid for uid in self._ending if self._is_done(uid)]:
+            self._ending.discard(uid)
+            self._sending.submit(partial(self._store_newest, uid))
+
+    def _store_newest(self, uid: str) -> None:
+        for key in [key for key in self._newest if uid in key.run_uids]:
+            made = self._newest.pop(key)
+            if self._stored is not None:
+                self._storing.submit(made)
+
+    def _is_done(self, uid: str) -> bool:
+        try:
+            return self.live.status(uid).is_done
+        except KeyError:
+            return True
+
+    def _on_maps(self, maps: PhaseMaps) -> None:
+        """On the worker's thread, which goes on to refine them."""
+        self._sending.submit(partial(self._send, maps))
+
+    def _send(self, maps: PhaseMaps) -> None:
+        documents = list(map_documents(maps))
+        self._newest[maps.key] = (maps, documents)
+        self._publish(documents)
+
+    def _on_error(self, uid: str, error: Exception) -> None:
+        self._sending.submit(lambda: self._publish(list(failure_documents(uid, error))))
+
+    def _publish(self, documents: list[Document]) -> None:
+        for name, doc in documents:
+            self._publisher(name, doc)
+
+    def _store(self, made: tuple[PhaseMaps, list[Document]]) -> None:
+        assert self._stored is not None
+        self._stored.store(*made)

@@ -1,0 +1,194 @@
+"""Documents over 0MQ as bluesky sends them, ``prefix name document``, without its pickle."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from stxm_live.live.remote.addresses import checked_address
+from stxm_live.live.remote.wire import MAX_MESSAGE_BYTES, from_bytes, is_pickle, to_bytes
+
+logger = logging.getLogger("stxm_live")
+
+RAW_PREFIX = b"stxm_live"
+"""Marks what we publish from a RunEngine, beside what others send through the same proxy."""
+
+MAPS_PREFIX = b"stxm_live_maps"
+
+NAMES = frozenset(
+    {
+        "start",
+        "descriptor",
+        "event",
+        "event_page",
+        "stop",
+        "resource",
+        "datum",
+        "datum_page",
+        "stream_resource",
+        "stream_datum",
+    }
+)
+
+MAX_WAITING = 256
+"""Documents that wait for a proxy which does not take them; what comes then is not sent."""
+
+_LINGER_MS = 2000
+
+
+class DocumentPublisher:
+    """Sends documents; never raises in a scan and never waits.
+
+    Parameters
+    ----------
+    address : str
+        As "127.0.0.1:5577".
+    prefix : bytes
+    bind : bool
+        Be the one others connect to.
+    allow_network : bool
+        Accept an address that other machines reach.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        prefix: bytes = RAW_PREFIX,
+        bind: bool = False,
+        allow_network: bool = False,
+    ) -> None:
+        self.address = checked_address(address, allow_network=allow_network)
+        zmq = zmq_or_hint()
+        self._prefix = prefix
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PUB)
+        self._socket.set(zmq.SNDHWM, MAX_WAITING)
+        self._socket.set(zmq.LINGER, _LINGER_MS)
+        attach(self._socket, self.address, bind)
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Send one document."""
+        try:
+            self._socket.send(b" ".join((self._prefix, str(name).encode(), to_bytes(doc))))
+        except Exception:
+            logger.exception("a %s document could not be published", name)
+
+    def close(self) -> None:
+        """Send what waits, for two seconds at most, and close."""
+        self._socket.close()
+        self._context.term()
+
+
+class DocumentReceiver:
+    """Takes documents that are marked with a prefix; all others are left alone.
+
+    Parameters
+    ----------
+    address : str
+        Where a proxy or a `DocumentPublisher` sends.
+    prefix : bytes
+    allow_network : bool
+    """
+
+    def __init__(
+        self, address: str, *, prefix: bytes = RAW_PREFIX, allow_network: bool = False
+    ) -> None:
+        self.address = checked_address(address, allow_network=allow_network)
+        self.n_refused = 0
+        zmq = zmq_or_hint()
+        self._prefix = prefix
+        self._has_warned = False
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        self._socket.set(zmq.SUBSCRIBE, b"")
+        attach(self._socket, self.address, bind=False)
+
+    def receive(self, timeout_s: float) -> tuple[str, dict[str, Any]] | None:
+        """The next document; None if there is none in time, or one that is not for us."""
+        if not self._socket.poll(round(1000 * timeout_s)):
+            return None
+        prefix, _, rest = self._socket.recv().partition(b" ")
+        name, _, payload = rest.partition(b" ")
+        if prefix != self._prefix:
+            self._warn_of(payload)
+            return None
+        try:
+            if name.decode("ascii", "replace") not in NAMES:
+                raise ValueError(f"a document named {name[:40]!r}")
+            return name.decode("ascii"), from_bytes(payload)
+        except ValueError as error:
+            self.n_refused += 1
+            logger.error("%s: %s; left out", self.address, error)
+            return None
+
+    def close(self) -> None:
+        """Take no more."""
+        self._socket.close(linger=0)
+        self._context.term()
+
+    def _warn_of(self, payload: bytes) -> None:
+        if is_pickle(payload) and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%s carries pickled documents, which are not read: a pickle could run any "
+                "program. Subscribe stxm_live.live.remote.publisher(address) to the RunEngine as "
+                "well; the same proxy passes both on",
+                self.address,
+            )
+
+
+def publisher(address: str, *, allow_network: bool = False) -> DocumentPublisher:
+    """What a RunEngine subscribes so that `Server` hears of its runs.
+
+    Parameters
+    ----------
+    address : str
+        Where the proxy takes documents, as "127.0.0.1:5577".
+    allow_network : bool
+
+    Examples
+    --------
+    >>> RE.subscribe(publisher("127.0.0.1:5577"))  # doctest: +SKIP
+    """
+    return DocumentPublisher(address, allow_network=allow_network)
+
+
+def dispatcher(address: str, *, allow_network: bool = False) -> Any:
+    """Bluesky's `RemoteDispatcher` for the results of a `Server`, without pickle.
+
+    Examples
+    --------
+    >>> results = dispatcher("127.0.0.1:5579")  # doctest: +SKIP
+    >>> results.subscribe(print)                # doctest: +SKIP
+    >>> results.start()                         # doctest: +SKIP
+    """
+    checked = checked_address(address, allow_network=allow_network)
+    zmq_or_hint()
+    from bluesky.callbacks.zmq import RemoteDispatcher
+
+    return RemoteDispatcher(checked, prefix=MAPS_PREFIX, deserializer=from_bytes)
+
+
+def attach(socket: Any, address: str, bind: bool) -> None:
+    """Bind or connect; OSError names the address that cannot be used."""
+    from zmq.error import ZMQError
+
+    try:
+        (socket.bind if bind else socket.connect)(address)
+    except ZMQError as error:
+        raise OSError(error.errno, f"{address} cannot be used ({error.strerror})") from error
+
+
+def zmq_or_hint() -> Any:
+    """The module zmq; ImportError says what to install."""
+    try:
+        import msgpack  # noqa: F401
+        import zmq
+    except ImportError as error:
+        raise ImportError(
+            "a separate process needs pyzmq and msgpack; install stxm-live[zmq]"
+        ) from error
+    return zmq

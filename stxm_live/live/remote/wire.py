@@ -1,0 +1,118 @@
+"""A document as bytes and back: msgpack, arrays bit for bit, nothing that could be run.
+
+Bluesky's own 0MQ callbacks take the two functions as ``serializer`` and ``deserializer``, in the
+place of pickle, which runs whatever program a message contains.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_MESSAGE_BYTES = 512 * 2**20
+"""A longer message is not read."""
+
+_ARRAY = 1
+"""The extension type of msgpack that holds an array: [dtype, shape, bytes]."""
+
+_KINDS = frozenset("biufcSU")
+"""Of dtypes: numbers, truth values and text; no objects, no records."""
+
+_MAX_NDIM = 32
+
+
+def to_bytes(doc: Any) -> bytes:
+    """A document as msgpack.
+
+    Raises
+    ------
+    TypeError, OverflowError
+        If it holds what has no place there.
+
+    Examples
+    --------
+    >>> from_bytes(to_bytes({"seq_num": 3, "data": {"counts": np.float32([[1, 2]])}}))
+    {'seq_num': 3, 'data': {'counts': array([[1., 2.]], dtype=float32)}}
+    """
+    import msgpack
+
+    packed: bytes = msgpack.packb(doc, default=_encoded)
+    return packed
+
+
+def from_bytes(message: bytes) -> dict[str, Any]:
+    """The document a message holds, with arrays that may be written.
+
+    Raises
+    ------
+    ValueError
+        If it is too long, is a pickle, or is no document.
+    """
+    import msgpack
+
+    if len(message) > MAX_MESSAGE_BYTES:
+        raise ValueError(
+            f"a message of {len(message) / 2**20:.0f} MiB; at most "
+            f"{MAX_MESSAGE_BYTES / 2**20:.0f} MiB are read"
+        )
+    if is_pickle(message):
+        raise ValueError(
+            "a pickled message, which could run any program; publish with "
+            "stxm_live.live.remote.publisher(address), or with "
+            "serializer=stxm_live.live.remote.to_bytes"
+        )
+    try:
+        doc = msgpack.unpackb(message, ext_hook=_decoded, strict_map_key=False)
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        raise ValueError(f"a message that is no msgpack document ({error})") from error
+    if not isinstance(doc, dict):
+        raise ValueError(f"a message that holds {type(doc).__name__}, expected a document")
+    return doc
+
+
+def is_pickle(message: bytes) -> bool:
+    """Whether bytes begin as pickles do and a document in msgpack does not."""
+    return len(message) > 1 and message[0] == 0x80
+
+
+def _encoded(value: Any) -> Any:
+    import msgpack
+
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS:
+        data = np.ascontiguousarray(value)
+        parts = [value.dtype.str, list(value.shape), data.tobytes()]
+        return msgpack.ExtType(_ARRAY, msgpack.packb(parts))
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    what = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
+    raise TypeError(f"a document holds {what}, which cannot be sent")
+
+
+def _decoded(code: int, data: bytes) -> NDArray[Any]:
+    import msgpack
+
+    if code != _ARRAY:
+        raise ValueError(f"unknown extension type {code}")
+    parts = msgpack.unpackb(data)
+    if not isinstance(parts, list) or len(parts) != 3:
+        raise ValueError("an array without dtype, shape and bytes")
+    return _array(*parts)
+
+
+def _array(dtype_name: Any, shape: Any, data: Any) -> NDArray[Any]:
+    """The array, when type, shape and number of bytes agree."""
+    if not (isinstance(dtype_name, str) and isinstance(shape, list) and isinstance(data, bytes)):
+        raise ValueError("an array with a dtype, shape or bytes of the wrong type")
+    dtype = np.dtype(dtype_name)
+    if dtype.kind not in _KINDS or dtype.shape or dtype.itemsize == 0:
+        raise ValueError(f"an array of dtype {dtype_name[:20]!r}")
+    if len(shape) > _MAX_NDIM or not all(isinstance(n, int) and n >= 0 for n in shape):
+        raise ValueError("an array with an impossible shape")
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise ValueError(f"an array of shape {shape} in {len(data)} bytes")
+    return np.frombuffer(data, dtype=dtype).reshape(shape).copy()

@@ -1,0 +1,148 @@
+"""`map_run`: the maps of past runs, by the same road as live."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe_options import FieldOptions
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Stack, the_one
+from stxm_live.io.catalog.reading import documents
+from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames, snapshot
+from stxm_live.phase_mapping.latent_space.bundle import BundleError
+from stxm_live.phase_mapping.latent_space.model import LatentModel
+from stxm_live.phase_mapping.workflow import map_phases
+
+_RETRY_S = 0.1
+
+
+def map_run(
+    run: Any,
+    recipe: Recipe,
+    *,
+    region: str | None = None,
+    polarization: str | None = None,
+    scan: StackScan | None = None,
+    model: LatentModel | BundleError | None = None,
+    roots: Sequence[str | Path] = (),
+    patience_s: float = 0.0,
+) -> PhaseMaps:
+    """The maps of a stack, identical bit for bit to those made while it was measured.
+
+    Parameters
+    ----------
+    run : BlueskyRun, databroker Header, iterable of (name, document), or a list of these
+        Several runs where every energy is a run of its own.
+    recipe : Recipe
+    region, polarization : str, optional
+        Which stack, where there are several.
+    scan : StackScan, optional
+        What the run is, for a start document that does not say it.
+    model : LatentModel or BundleError, optional
+        See `map_phases`.
+    roots : sequence of path
+        Folders from which images outside the documents may be read.
+    patience_s : float
+        How long to wait for image files.
+
+    Raises
+    ------
+    ValueError
+        If the run is no stack, if it holds several and it is not said which, or if no map can
+        be made of it.
+    """
+    stack = stack_of_run(
+        run,
+        region=region,
+        polarization=polarization,
+        scan=scan,
+        fields=recipe.fields,
+        roots=roots,
+        patience_s=patience_s,
+    )
+    return map_phases(stack, recipe, model=model)
+
+
+def stack_of_run(
+    run: Any,
+    *,
+    region: str | None = None,
+    polarization: str | None = None,
+    scan: StackScan | None = None,
+    fields: FieldOptions | None = None,
+    roots: Sequence[str | Path] = (),
+    patience_s: float = 0.0,
+) -> Stack:
+    """The frames of a stack; arguments and errors as for `map_run`."""
+    stacks = stacks_of_runs(run, scan=scan, fields=fields, roots=roots, patience_s=patience_s)
+    return the_one(stacks, region, polarization)
+
+
+def stacks_of_runs(
+    run: Any,
+    *,
+    scan: StackScan | None = None,
+    fields: FieldOptions | None = None,
+    roots: Sequence[str | Path] = (),
+    patience_s: float = 0.0,
+) -> list[Stack]:
+    """Every stack of a run or of several; arguments and errors as for `map_run`."""
+    open_stacks, found = OpenStacks(), dict[StackFrames, None]()
+    folders = Roots(roots)
+    for stream in _streams(run):
+        frames: RunFrames | None = None
+        for name, doc in stream:
+            if name == "start":
+                _check_first(frames, doc)
+                copied = snapshot(name, doc)
+                frames = RunFrames(
+                    copied, scan, fields=fields, roots=folders, open_stacks=open_stacks
+                )
+                found |= dict.fromkeys(frames.stacks)
+            elif frames is None:
+                raise ValueError(f"the first document is a {name}, expected a start document")
+            else:
+                frames(name, snapshot(name, doc))
+        if frames is not None:
+            _read_late_files(frames, patience_s)
+    if not found:
+        raise ValueError("the run has no documents")
+    return [frames.stack() for frames in found]
+
+
+def _read_late_files(frames: RunFrames, patience_s: float) -> None:
+    """Wait for files, but no longer than that."""
+    deadline = time.monotonic() + patience_s
+    while frames.n_waiting and time.monotonic() < deadline:
+        time.sleep(_RETRY_S)
+        frames.retry()
+    frames.give_up()
+
+
+def _check_first(frames: RunFrames | None, start: Any) -> None:
+    if frames is not None:
+        raise ValueError(
+            f"run {frames.uid[:8]} is followed by run {str(start['uid'])[:8]}; "
+            "give several runs as a list, [run, run]"
+        )
+
+
+def _streams(run: Any) -> list[Iterator[tuple[str, Any]]]:
+    """The documents of every run, in the order in which the runs began."""
+    if not isinstance(run, list) or not run or isinstance(run[0], tuple):
+        return [iter(documents(run))]
+    streams: list[Iterable[tuple[str, Any]]] = [documents(one) for one in run]
+    begun: list[tuple[float, Iterator[tuple[str, Any]]]] = []
+    for stream in streams:
+        rest = iter(stream)
+        first = next(rest, None)
+        if first is None:
+            raise ValueError("one of the runs has no documents")
+        begun.append((float(first[1].get("time", 0.0)), chain([first], rest)))
+    return [stream for _, stream in sorted(begun, key=lambda entry: entry[0])]

@@ -1,0 +1,161 @@
+"""Whoever wants to know what happens: called on the worker's thread or on one of their own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.stack import StackKey
+from stxm_live.core.worker import Worker
+from stxm_live.live.cube import CubeView
+
+logger = logging.getLogger("stxm_live")
+
+KEPT_STACKS = 8
+"""Of so many stacks a sink that hangs keeps the maps."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What one sink wants to be told; None: not told."""
+
+    on_cube: Callable[[CubeView], None] | None = None
+    on_maps: Callable[[PhaseMaps], None] | None = None
+    on_error: Callable[[str, Exception], None] | None = None
+
+
+class Sinks:
+    """Tells all sinks; one that fails is logged, and the others hear of it."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callbacks] = []
+        self._workers: list[Worker[Callable[[], None]]] = []
+
+    @property
+    def want_cubes(self) -> bool:
+        """Whether anybody is to be shown the growing cube."""
+        return any(callbacks.on_cube for callbacks in self._callbacks)
+
+    def add(self, callbacks: Callbacks, *, own_thread: bool = False) -> None:
+        """Tell these, too.
+
+        Raises
+        ------
+        TypeError
+            If there is nothing to call.
+        """
+        if callbacks == Callbacks():
+            raise TypeError(
+                "a sink needs one of the methods on_cube, on_maps, on_error; "
+                "name a function, as in add_sink(on_maps=function)"
+            )
+        self._callbacks.append(self._aside(callbacks) if own_thread else callbacks)
+
+    def cube(self, view: CubeView) -> None:
+        """Show the growing cube."""
+        self._tell("on_cube", view.key.run_uids[0], view)
+
+    def maps(self, maps: PhaseMaps) -> None:
+        """Hand out new maps."""
+        self._tell("on_maps", maps.key.run_uids[0], maps)
+
+    def error(self, uid: str, error: Exception) -> None:
+        """Tell what went wrong with a run."""
+        for callbacks in list(self._callbacks):
+            if callbacks.on_error is not None:
+                _call(callbacks.on_error, uid, error)
+
+    def close(self, timeout_s: float) -> None:
+        """Let sinks on threads of their own finish."""
+        for worker in self._workers:
+            if not worker.close(timeout_s):
+                logger.warning("a sink was still busy after %g s", timeout_s)
+
+    def _tell(self, method: str, uid: str, result: CubeView | PhaseMaps) -> None:
+        for callbacks in list(self._callbacks):
+            failure = _call(getattr(callbacks, method), result)
+            if failure is not None:
+                self.error(uid, failure)
+
+    def _aside(self, callbacks: Callbacks) -> Callbacks:
+        """The same on a thread of its own."""
+        aside = Aside(callbacks, name=f"stxm-live-sink-{len(self._workers) + 1}")
+        self._workers.append(aside.worker)
+        return Callbacks(
+            aside.on_cube if callbacks.on_cube else None, aside.on_maps, aside.on_error
+        )
+
+
+class Aside:
+    """Tells a sink on a thread of its own, and keeps for it only what is not outdated.
+
+    A cube that a newer one has overtaken is skipped, and so are maps of which a newer revision
+    is there. A sink that hangs holds the newest cube and the maps of the last few stacks.
+
+    Parameters
+    ----------
+    callbacks : Callbacks
+    name : str
+        Of the thread.
+    """
+
+    def __init__(self, callbacks: Callbacks, *, name: str) -> None:
+        self._callbacks = callbacks
+        self._lock = threading.Lock()
+        self._view: CubeView | None = None
+        self._maps: OrderedDict[StackKey, PhaseMaps] = OrderedDict()
+        self.worker: Worker[Callable[[], None]] = Worker(lambda act: act(), name=name)
+
+    def on_cube(self, view: CubeView) -> None:
+        """Have the newest cube shown."""
+        with self._lock:
+            waits, self._view = self._view is not None, view
+        if not waits:
+            self.worker.submit(self._show)
+
+    def on_maps(self, maps: PhaseMaps) -> None:
+        """Have these maps taken, unless newer ones of their stack come first."""
+        with self._lock:
+            waits = self._maps.pop(maps.key, None) is not None
+            self._maps[maps.key] = maps
+            skipped = self._maps.popitem(last=False) if len(self._maps) > KEPT_STACKS else None
+        if skipped is not None:
+            logger.error("a sink hangs: the maps of %s were not given to it", skipped[0])
+        if not waits:
+            self.worker.submit(self._hand_out)
+
+    def on_error(self, uid: str, error: Exception) -> None:
+        """Have this told."""
+        self.worker.submit(lambda: _drop(_call(self._callbacks.on_error, uid, error)), n_bytes=1)
+
+    def _show(self) -> None:
+        with self._lock:
+            view, self._view = self._view, None
+        _call(self._callbacks.on_cube, view)
+
+    def _hand_out(self) -> None:
+        with self._lock:
+            maps = self._maps.popitem(last=False)[1] if self._maps else None
+        if maps is not None:
+            _call(self._callbacks.on_maps, maps)
+
+
+def _call(callback: Callable[..., None] | None, *arguments: Any) -> Exception | None:
+    """Call a sink; what it raised, after logging it."""
+    if callback is None:
+        return None
+    try:
+        callback(*arguments)
+    except Exception as error:
+        logger.exception("a sink failed")
+        return error
+    return None
+
+
+def _drop(_: object) -> None:
+    """Nobody asks for the result."""

@@ -1,0 +1,188 @@
+"""Energy offset and extra width of a scan against its references, with their uncertainties."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.references import ReferenceSpectra, listed_ev
+from stxm_live.phase_mapping.energy_calibration.likelihood import (
+    FREE_PER_SPECTRUM,
+    AxisLikelihood,
+    compositions,
+    thinning,
+)
+from stxm_live.phase_mapping.energy_calibration.search import (
+    OFFSET_STEP_EV,
+    STEPS,
+    WIDTHS_EV,
+    Place,
+    log_likelihood_surface,
+    refined,
+)
+from stxm_live.phase_mapping.energy_calibration.uncertainty import (
+    energies_left_out,
+    formal_std,
+    mixtures_forbidden,
+    one_composition,
+)
+
+REACH_EV = 0.8
+"""Offsets are looked for this far on either side."""
+
+_SPECTRA, _FIRST_SPECTRA = 1600, 300
+"""Even selections for the estimate and for the first search."""
+
+_LEAST_SPECTRA = 30
+
+_LEAST_SIGNAL = 4.0
+"""Noise alone reaches about 2 with the best of all templates."""
+
+
+class EnergyAxisError(ValueError):
+    """The scan cannot tell its energy axis; the message says why."""
+
+
+def fit_energy_axis(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: ReferenceSpectra,
+    energies_ev: NDArray[np.float64],
+    *,
+    baseline: bool = False,
+    around_ev: float = 0.0,
+) -> EnergyAxis:
+    """Offset and extra width together, by the marginal likelihood of the whole scan.
+
+    Parameters
+    ----------
+    od, photons : ndarray of shape (n_energies, n_spectra)
+        Optical density, and detected photons behind each value. Spectra with a value that is not
+        finite, or without a photon, are left out; of the others an even selection is used.
+    references : ReferenceSpectra
+        As measured: with no offset and no extra width.
+    energies_ev : ndarray of shape (n_energies,)
+        Nominal, ascending.
+    baseline : bool
+        Whether each spectrum has a free constant beside its thickness.
+    around_ev : float
+        Offsets are looked for `REACH_EV` on either side of this one, never so far that the
+        references would have to be extrapolated.
+
+    Returns
+    -------
+    EnergyAxis
+
+    Raises
+    ------
+    EnergyAxisError
+        With too few energies or spectra, with spectra that hardly stand out of the noise, or if
+        the references do not reach beyond the scan.
+
+    Notes
+    -----
+    Phase frequencies, thickness and, for each pixel, mixtures of two phases are free: with pure
+    phases only, compositions halfway between two references shift the offset by 0.13 eV.
+    """
+    nominal = np.asarray(energies_ev, dtype=np.float64)
+    used, offsets, notes = _search_range(nominal, references, around_ev, baseline)
+    usable = np.isfinite(od).all(axis=0) & (np.isfinite(photons) & (photons > 0)).all(axis=0)
+    if usable.sum() < _LEAST_SPECTRA:
+        raise EnergyAxisError(
+            f"{usable.sum()} whole spectra; the energy axis needs {_LEAST_SPECTRA} at least"
+        )
+    chosen = np.flatnonzero(usable)[:: thinning(int(usable.sum()), _SPECTRA)]
+    likelihood = AxisLikelihood(
+        od[np.ix_(used, chosen)],
+        photons[np.ix_(used, chosen)],
+        references,
+        nominal[used],
+        compositions(references.n_phases),
+        baseline=baseline,
+    )
+    first = likelihood.thinned(_FIRST_SPECTRA)
+    surface = log_likelihood_surface(first, offsets, around_ev)
+    k, i = np.unravel_index(int(surface.argmax()), surface.shape)
+    place = Place(float(offsets[i]), WIDTHS_EV[k], np.zeros((2, 2)))
+    signal = first.signal_to_noise(place.offset_ev, place.width_ev)
+    if signal < _LEAST_SIGNAL:
+        raise EnergyAxisError(
+            f"the median spectrum stands out of its noise by {signal:.1f} deviations only, "
+            f"{_LEAST_SIGNAL:g} are needed: too thin, or too few photons"
+        )
+    bounds = (float(offsets[0]), float(offsets[-1]))
+    for steps in STEPS:
+        likelihood.reweight(place.offset_ev, place.width_ev)
+        place = refined(likelihood, place, steps, bounds)
+    return _with_uncertainty(likelihood, place, offsets, surface / first.od.shape[1], notes)
+
+
+def _search_range(
+    energies_ev: NDArray[np.float64],
+    references: ReferenceSpectra,
+    around_ev: float,
+    baseline: bool,
+) -> tuple[NDArray[np.bool_], NDArray[np.float64], list[str]]:
+    """Which energies take part, the offsets of the first search, and what is to be said of it."""
+    notes = []
+    low, high = references.energies_ev[0], references.energies_ev[-1]
+    least = FREE_PER_SPECTRUM + 3 + baseline  # offset and width are still found without one
+    first, last = around_ev - REACH_EV, around_ev + REACH_EV
+    used = (energies_ev + first >= low) & (energies_ev + last <= high)
+    if used.sum() < max(least, 0.75 * len(energies_ev)):
+        used = np.ones(len(energies_ev), dtype=bool)
+    if used.sum() < least:
+        raise EnergyAxisError(
+            f"{len(energies_ev)} energies; the energy axis needs {least} at least"
+        )
+    if not used.all():
+        notes.append(
+            "the energy axis is fitted without "
+            f"{listed_ev(energies_ev[~used])} eV, where the references end"
+        )
+    first = max(first, float(low - energies_ev[used][0]))
+    last = min(last, float(high - energies_ev[used][-1]))
+    if last - first < OFFSET_STEP_EV:
+        raise EnergyAxisError(
+            f"the references cover {low:g} to {high:g} eV and hardly reach beyond the scan "
+            f"({energies_ev[0]:g} to {energies_ev[-1]:g} eV): no offset can be tried"
+        )
+    n = int(np.ceil((last - first) / OFFSET_STEP_EV - 1e-9)) + 1
+    return used, np.linspace(first, last, n), notes
+
+
+def _with_uncertainty(
+    likelihood: AxisLikelihood,
+    place: Place,
+    offsets_ev: NDArray[np.float64],
+    surface: NDArray[np.float64],
+    notes: list[str],
+) -> EnergyAxis:
+    """The estimate with every term of its uncertainty, and what is to be said of it."""
+    bounds = (float(offsets_ev[0]), float(offsets_ev[-1]))
+    formal = formal_std(place, bounds)
+    jackknife = energies_left_out(likelihood, place, bounds)
+    mixture = mixtures_forbidden(likelihood, place, bounds)
+    likelihood.settle(place.offset_ev, place.width_ev)
+    alike_ev, words = one_composition(likelihood, place, offsets_ev)
+    total = np.sqrt(formal**2 + jackknife**2 + mixture**2)
+    if min(place.offset_ev - bounds[0], bounds[1] - place.offset_ev) < 0.02:
+        words.append(
+            f"the energy offset lies at the end of what was tried, {bounds[0]:+.2f} to "
+            f"{bounds[1]:+.2f} eV: it may be larger"
+        )
+    return EnergyAxis(
+        offset_ev=place.offset_ev,
+        offset_std_ev=float(np.hypot(total[0], alike_ev)),
+        width_ev=place.width_ev,
+        width_std_ev=float(total[1]),
+        formal_std_ev=float(formal[0]),
+        energies_std_ev=float(jackknife[0]),
+        mixture_std_ev=float(mixture[0]),
+        composition_std_ev=alike_ev,
+        offsets_ev=offsets_ev,
+        widths_ev=np.array(WIDTHS_EV),
+        log_likelihood=surface,
+        notes=(*notes, *words),
+    )

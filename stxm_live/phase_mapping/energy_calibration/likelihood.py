@@ -1,0 +1,174 @@
+"""How well a scan's spectra go with an energy offset and an extra width, whatever the phases."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.phase_mapping.likelihood import best_model_photons, dispersion_of, weighted_fit
+
+_SHARES = (0.25, 0.5, 0.75)
+"""Mixtures of two phases that are tried beside the pure ones."""
+
+_MOST_TEMPLATES = 64
+"""With more phases only even mixtures are tried, with still more none: time."""
+
+_EM_ROUNDS = 60
+"""For the frequencies at one place; a third of it at its neighbours, which start from these."""
+
+FREE_PER_SPECTRUM = 2
+"""Thickness and composition; a constant comes on top."""
+
+
+def compositions(n_phases: int) -> NDArray[np.float64]:
+    """Shares of shape (n_templates, n_phases): the pure phases first, then mixtures of two.
+
+    Examples
+    --------
+    >>> compositions(2).tolist()
+    [[1.0, 0.0], [0.0, 1.0], [0.75, 0.25], [0.5, 0.5], [0.25, 0.75]]
+    """
+    pure = np.eye(n_phases)
+    pairs = list(combinations(range(n_phases), 2))
+    for shares in (_SHARES, (0.5,)):
+        if n_phases + len(pairs) * len(shares) <= _MOST_TEMPLATES:
+            mixed = [(1 - s) * pure[i] + s * pure[j] for i, j in pairs for s in shares]
+            return np.array([*pure, *mixed])
+    return pure
+
+
+class AxisLikelihood:
+    """Marginal likelihood of offset and width: over thickness, phase and mixtures of two phases.
+
+    Every spectrum is one of the templates, which are the references and mixtures of them; how
+    often each occurs is found by expectation maximisation for every offset and width. Weights
+    and dispersion stay as they were at the last `reweight`, so that values can be compared.
+
+    Parameters
+    ----------
+    od, photons : ndarray of shape (n_energies, n_spectra)
+        Finite.
+    references : ReferenceSpectra
+    energies_ev : ndarray of shape (n_energies,)
+        Nominal; the references must reach as far as the offsets that are asked for.
+    templates : ndarray of shape (n_templates, n_phases)
+        As from `compositions`.
+    baseline : bool
+        Whether each spectrum has a constant of its own.
+    """
+
+    def __init__(
+        self,
+        od: NDArray[np.floating],
+        photons: NDArray[np.floating],
+        references: ReferenceSpectra,
+        energies_ev: NDArray[np.float64],
+        templates: NDArray[np.float64],
+        *,
+        baseline: bool,
+    ) -> None:
+        self.od, self.photons = od.astype(np.float64), photons.astype(np.float64)
+        self.references, self.energies_ev = references, energies_ev
+        self.templates, self.baseline = templates, baseline
+        self.dispersion = 1.0
+        self.frequencies = np.full(len(templates), 1 / len(templates))
+        self._expected, self._y = self.photons, self.od
+        # mixtures are shares of spectra of one length, or a thicker reference would prevail
+        self._unit = np.linalg.norm(references.at(references.energies_ev), axis=1)[:, None]
+
+    def spectra_at(self, offset_ev: float, width_ev: float) -> NDArray[np.float64]:
+        """Templates of unit length, shape (n_templates, n_energies)."""
+        pure = self.references.broadened_at(self.energies_ev + offset_ev, width_ev) / self._unit
+        mixed = self.templates @ pure
+        return np.asarray(mixed / np.linalg.norm(mixed, axis=1, keepdims=True))
+
+    def reweight(self, offset_ev: float, width_ev: float) -> None:
+        """Take expected photons and dispersion from the best templates at this place."""
+        spectra = self.spectra_at(offset_ev, width_ev)
+        degrees = len(self.energies_ev) - FREE_PER_SPECTRUM - self.baseline
+        for _ in range(2):
+            y = self.od - 0.5 * self.dispersion / self._expected
+            self._expected = best_model_photons(y, self.photons, spectra, self.baseline)
+            self._y = self.od - 0.5 * self.dispersion / self._expected
+            misfit = weighted_fit(self._y, self._expected, spectra, self.baseline)[0]
+            self.dispersion = dispersion_of(misfit.min(axis=0), degrees)
+
+    def settle(self, offset_ev: float, width_ev: float) -> None:
+        """Take the templates' frequencies from this place."""
+        self.frequencies, _ = self._maximised(offset_ev, width_ev, _EM_ROUNDS)
+
+    def value(self, offset_ev: float, width_ev: float) -> float:
+        """Log likelihood summed over the spectra, up to a constant.
+
+        The frequencies are found from those of the last `settle`, which stay as they are.
+        """
+        return self._maximised(offset_ev, width_ev, _EM_ROUNDS // 3)[1]
+
+    def _maximised(
+        self, offset_ev: float, width_ev: float, rounds: int
+    ) -> tuple[NDArray[np.float64], float]:
+        """Frequencies after some rounds of expectation maximisation, and the log likelihood."""
+        log_likelihood = self._of_templates(offset_ev, width_ev)
+        largest = log_likelihood.max(axis=0)
+        weight = np.exp(log_likelihood - largest)
+        frequencies = self.frequencies
+        for _ in range(rounds):
+            frequencies = frequencies * (weight @ (1 / (frequencies @ weight))) / weight.shape[1]
+        return frequencies, float((largest + np.log(frequencies @ weight)).sum())
+
+    def flat_value(self, offset_ev: float, width_ev: float) -> float:
+        """As `value`, with every template as frequent as every other."""
+        log_likelihood = self._of_templates(offset_ev, width_ev)
+        largest = log_likelihood.max(axis=0)
+        return float((largest + np.log(np.exp(log_likelihood - largest).mean(axis=0))).sum())
+
+    def _of_templates(self, offset_ev: float, width_ev: float) -> NDArray[np.float64]:
+        spectra = self.spectra_at(offset_ev, width_ev)
+        misfit, log_det, _, _ = weighted_fit(self._y, self._expected, spectra, self.baseline)
+        return -0.5 * (log_det + misfit / self.dispersion)
+
+    def signal_to_noise(self, offset_ev: float, width_ev: float) -> float:
+        """How far the median spectrum's thickness is from none, in standard deviations."""
+        spectra, w = self.spectra_at(offset_ev, width_ev), self._expected
+        misfit = weighted_fit(self._y, w, spectra, self.baseline)[0].min(axis=0)
+        constant = (w * self._y).sum(axis=0) / w.sum(axis=0) if self.baseline else 0.0
+        without = (w * (self._y - constant) ** 2).sum(axis=0)
+        return float(np.sqrt(np.median(np.maximum(without - misfit, 0)) / self.dispersion))
+
+    def thinned(self, n_spectra: int) -> AxisLikelihood:
+        """The same with an even selection of at most that many spectra."""
+        return self._part(slice(None), slice(None, None, thinning(self.od.shape[1], n_spectra)))
+
+    def without_energies(self, left_out: slice) -> AxisLikelihood:
+        """The same without some energies."""
+        kept = np.ones(len(self.energies_ev), dtype=bool)
+        kept[left_out] = False
+        return self._part(kept, slice(None))
+
+    def of_templates(self, templates: NDArray[np.float64]) -> AxisLikelihood:
+        """The same with other templates; weights and dispersion are those of these."""
+        other = self._part(slice(None), slice(None))
+        other.templates = templates
+        other.frequencies = np.full(len(templates), 1 / len(templates))
+        return other
+
+    def _part(self, energies: slice | NDArray[np.bool_], spectra: slice) -> AxisLikelihood:
+        chosen = AxisLikelihood(
+            self.od[energies, spectra],
+            self.photons[energies, spectra],
+            self.references,
+            self.energies_ev[energies],
+            self.templates,
+            baseline=self.baseline,
+        )
+        chosen.dispersion, chosen.frequencies = self.dispersion, self.frequencies
+        chosen._expected, chosen._y = self._expected[energies, spectra], self._y[energies, spectra]
+        return chosen
+
+
+def thinning(n: int, most: int) -> int:
+    """The step by which an even selection of at most ``most`` of ``n`` is taken."""
+    return max(1, -(-n // most))

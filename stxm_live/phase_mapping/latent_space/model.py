@@ -1,0 +1,75 @@
+"""The trained model that belongs to a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.recipe import Recipe
+from stxm_live.phase_mapping.latent_space.bundle import Bundle, BundleError, references_fingerprint
+
+
+class LatentModel(NamedTuple):
+    """A bundle and what it does: encode spectra (n_spectra, n_energies), and its posterior head."""
+
+    bundle: Bundle
+    encode: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    head: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
+
+
+def load_model(recipe: Recipe) -> LatentModel:
+    """The recipe's model, warmed up.
+
+    Raises
+    ------
+    BundleError
+        If the recipe names none, if it is damaged, was made for other references or cannot be
+        run here.
+    """
+    if recipe.model is None:
+        raise BundleError("the recipe names no model")
+    try:
+        bundle = Bundle.load(recipe.model)
+        _check_references(bundle, recipe)
+        encoder = bundle.encoder()
+        encoder.warm_up()
+        head = bundle.head()
+    except BundleError:
+        raise
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        raise BundleError(f"the model in {recipe.model} cannot be used: {error}") from error
+    return LatentModel(bundle, encoder.encode, head)
+
+
+def _check_references(bundle: Bundle, recipe: Recipe) -> None:
+    theirs = bundle.info.references_sha256
+    if references_fingerprint(recipe.reference_spectra, bundle.info.energies_ev) != theirs:
+        raise BundleError(f"bundle {bundle.folder}: trained for other references than the recipe's")
+
+
+def fitting_model(
+    model: LatentModel | BundleError | None, energies_ev: Sequence[float], recipe: Recipe
+) -> LatentModel:
+    """The model, if it was made for these energies and for the recipe's phases.
+
+    Parameters
+    ----------
+    model : LatentModel or BundleError, optional
+        What `load_model` returned or raised; by default it is called here.
+
+    Raises
+    ------
+    BundleError
+        If there is none, or if it does not fit.
+    """
+    if isinstance(model, BundleError):
+        # raised itself it would collect the frames of every stack, and their images with them
+        raise BundleError(str(model))
+    loaded = model or load_model(recipe)
+    loaded.bundle.check_fits(
+        energies_ev, recipe.reference_spectra.phase_names, recipe.energy_tolerance_ev
+    )
+    return loaded

@@ -1,0 +1,162 @@
+"""Spectra of one phase, or of two in proportions: how likely each is, and whether any fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.threads import in_threads
+from stxm_live.phase_mapping.hypotheses import TINY, Hypotheses
+from stxm_live.phase_mapping.likelihood import best_model_photons, normal_equations
+
+_NODES = 3
+"""Nodes of the smaller share."""
+
+_FALSE_ALARMS = 0.002
+"""Share of well-described spectra whose misfit is larger by chance."""
+
+_CHUNK = 2048
+"""Spectra taken at once: what is computed of them fits the cache of one core; with fewer, threads
+wait for the interpreter."""
+
+_SHARES = 8
+"""Parts that threads share the spectra in; the result does not depend on it."""
+
+
+class MixtureFit(NamedTuple):
+    """`Hypotheses`, and the misfit of the best of them.
+
+    ``misfit`` has shape (n_spectra,): chi-squared in units of the scan's own noise, to be
+    compared with ``degrees`` degrees of freedom.
+    """
+
+    hypotheses: Hypotheses
+    misfit: NDArray[np.float32]
+    degrees: int
+
+
+def fit_mixtures(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.floating],
+    *,
+    dispersion: float,
+    baseline: bool = False,
+) -> MixtureFit:
+    """Fit each reference alone, and each two of them in proportions, to every spectrum.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, n_spectra)
+        Optical density, finite.
+    photons : ndarray of shape (n_energies, n_spectra)
+        Counts behind each value.
+    references : ndarray of shape (n_phases, n_energies)
+    dispersion : float
+        Variance of the counts over their mean, as `fit_references` finds it.
+    baseline : bool
+        Whether each spectrum has a free constant beside its thickness.
+
+    Returns
+    -------
+    MixtureFit
+
+    Notes
+    -----
+    As in `fit_references` thickness and constant are integrated out with flat priors. The
+    smaller share is uniform from 0 to 1/2 and integrated over three nodes (Gauss-Legendre).
+    Counts n have ln n too low by dispersion/(2n), and weights 1/(dispersion n) in which n is
+    what the best pure phase predicts.
+    """
+    length = np.linalg.norm(references, axis=1, keepdims=True)
+    scaled = references / np.where(length > 0, length, 1.0)
+    composites = _Composites.of(scaled)
+    n_phases, n_spectra = len(scaled), od.shape[1]
+    log_likelihood = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
+    misfit = np.empty(n_spectra, dtype=np.float32)
+
+    def fit(parts: Iterable[slice]) -> None:
+        for part in parts:
+            y, n = od[:, part].astype(np.float64), photons[:, part].astype(np.float64)
+            expected = best_model_photons(y - 0.5 * dispersion / n, n, scaled, baseline)
+            y -= 0.5 * dispersion / expected
+            misfit[part], likelihood = _likelihoods(y, expected, composites, dispersion, baseline)
+            log_likelihood[composites.majority, composites.minority, part] = likelihood
+
+    parts = [slice(start, start + _CHUNK) for start in range(0, n_spectra, _CHUNK)]
+    in_threads(fit, [parts[k::_SHARES] for k in range(min(_SHARES, len(parts)))])
+    flat = np.ptp(scaled, axis=1) == 0 if baseline else length[:, 0] == 0
+    log_likelihood[flat] = log_likelihood[:, flat] = -np.inf
+    return MixtureFit(Hypotheses(log_likelihood), misfit, od.shape[0] - 1 - baseline)
+
+
+def _likelihoods(
+    y: NDArray[np.float64],
+    w: NDArray[np.float64],
+    composites: _Composites,
+    dispersion: float,
+    baseline: bool,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Misfit of the best hypothesis, and log-likelihood of each."""
+    rest, by, a, _ = normal_equations(y, w, composites.spectra, baseline)
+    explained = np.square(by, out=by)
+    explained /= a
+    most = explained.max(axis=0)
+    explained -= most
+    explained *= 0.5 / dispersion
+    odds = np.exp(explained.astype(np.float32))
+    odds *= np.sqrt((a[0] / a).astype(np.float32))
+    likelihood = composites.summed(odds)
+    likelihood += TINY
+    misfit = ((rest - most) / dispersion).astype(np.float32)
+    return misfit, np.log(likelihood, out=likelihood)
+
+
+def unidentified(fit: MixtureFit) -> NDArray[np.bool_]:
+    """Whether no phase and no mixture of two agrees with a spectrum, shape (n_spectra,).
+
+    Of spectra that the references do describe, one in 500 is told so by chance.
+    """
+    from scipy.stats import chi2
+
+    return np.asarray(fit.misfit > chi2.isf(_FALSE_ALARMS, max(fit.degrees, 1)))
+
+
+class _Composites(NamedTuple):
+    """Spectra of all hypotheses: the pure phases, then each node of all ordered pairs."""
+
+    spectra: NDArray[np.float64]
+    node_weight: NDArray[np.float32]
+    majority: NDArray[np.intp]
+    minority: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, scaled: NDArray[np.float64]) -> _Composites:
+        """Pure phases of length 1, and what they make in pairs."""
+        n_phases = len(scaled)
+        nodes, node_weight = np.polynomial.legendre.leggauss(_NODES)
+        shares = (nodes + 1) / 4
+        k, j = np.nonzero(~np.eye(n_phases, dtype=bool))
+        pairs = [(1 - share) * scaled[k] + share * scaled[j] for share in shares]
+        alone = np.arange(n_phases)
+        return cls(
+            np.concatenate([scaled, *pairs]),
+            (node_weight / 2).astype(np.float32),
+            np.concatenate([alone, k]),
+            np.concatenate([alone, j]),
+        )
+
+    def summed(self, odds: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Over the nodes of each hypothesis; the pure ones have none."""
+        n_pairs = (len(odds) - len(self.majority)) // (_NODES - 1)
+        n_pure = len(self.majority) - n_pairs
+        total = odds[: len(self.majority)].copy()
+        pairs = total[n_pure:]
+        pairs *= self.node_weight[0]
+        for node in range(1, _NODES):
+            start = n_pure + node * n_pairs
+            pairs += self.node_weight[node] * odds[start : start + n_pairs]
+        return total

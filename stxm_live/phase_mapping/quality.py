@@ -1,0 +1,276 @@
+"""One verdict on a result: the worst of what limits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.phase_maps import Quality
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import listed_ev
+from stxm_live.phase_mapping.energy_calibration.corrected_map import departs, in_words
+
+WRONG_LIMITED, WRONG_POOR = 0.1, 0.3
+"""Mean probability of a wrong label from which a map is limited, or poor."""
+
+MISFIT_LIMITED = 4.0
+"""Misfit, relative to the noise between neighbouring pixels, that noise cannot explain."""
+
+COMMON_FIELD_LIMITED = 0.8
+"""Share of the field that every image must show after alignment."""
+
+I0_LIMITED = 0.01
+"""Relative uncertainty of I0, the same as one of 0.01 in every optical density."""
+
+BOX_LIMITED = 0.02
+"""Share of the box for I0 that may look like specimen."""
+
+UNIDENTIFIED_LIMITED = 0.05
+"""Share of the specimen that no reference describes."""
+
+THIN_OD = 0.2
+"""Largest OD below which a specimen is thin."""
+
+DISPERSED = 1.25
+"""Variance over mean of the counts, or its inverse, that is worth a word."""
+
+_ORDER = ("poor", "limited", "good")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the verdict rests on.
+
+    Parameters
+    ----------
+    missing_ev : tuple of float
+        Energies that the maps lack.
+    separation : float
+        1 - PCC of the closest pair of references on the energies used.
+    wrong_probability : ndarray or None
+        Of the specimen pixels.
+    median_counts : float
+        Of the specimen's pixels, each averaged over the energies.
+    misfit : float or None
+        Variance of spectra about the best reference, over the counting noise.
+    common_field : float
+        Share of the field that every image shows.
+    invalid_share : float
+        Share of the specimen without a valid spectrum.
+    n_specimen : int
+    energy_axis : EnergyAxis or None
+        What the scan says of its own energy axis, where it was looked for.
+    i0_relative_std : float
+        Largest standard uncertainty of I0 over I0; NaN if unknown.
+    dispersion : float or None
+        Variance of the counts over that of Poisson statistics.
+    unidentified_share : float
+        Share of the mapped specimen that no reference describes.
+    largest_od : float
+        Median over the specimen of each pixel's largest OD; NaN if unknown, as with an I0 that
+        is not from these images and may have other units.
+    specimen_in_box : float
+        Share of the box for I0 that is specimen.
+    """
+
+    missing_ev: tuple[float, ...]
+    separation: float
+    wrong_probability: NDArray[np.float32] | None
+    median_counts: float
+    misfit: float | None
+    common_field: float
+    invalid_share: float
+    n_specimen: int
+    energy_axis: EnergyAxis | None = None
+    i0_relative_std: float = float("nan")
+    dispersion: float | None = None
+    unidentified_share: float = 0.0
+    largest_od: float = float("nan")
+    specimen_in_box: float = 0.0
+
+    @property
+    def light(self) -> str:
+        """The counts in words, and how noisy they are if not as photons."""
+        counts = f"about {self.median_counts:.0f} counts per pixel"
+        if self.dispersion is None or 1 / DISPERSED < self.dispersion < DISPERSED:
+            return counts
+        return f"{counts} (variance {self.dispersion:.2g} times the mean)"
+
+
+def assess(facts: Facts, recipe: Recipe) -> Quality:
+    """The verdict: the worst finding, or good."""
+    findings = list(_findings(facts, recipe))
+    if findings:
+        return min(findings, key=lambda quality: _ORDER.index(quality.verdict))
+    cause = facts.light
+    if facts.wrong_probability is not None:
+        cause += f", {100 * facts.wrong_probability.mean():.0f} % of the labels expected wrong"
+    return Quality("good", cause, "", "")
+
+
+def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
+    """Everything that limits the result, as it is noticed."""
+    return [
+        finding
+        for check in (
+            _energies,
+            _specimen,
+            _negative,
+            _box,
+            _separation,
+            _energy_axis,
+            _noise,
+            _misfit,
+            _unidentified,
+            _i0,
+            _field,
+        )
+        if (finding := check(facts, recipe)) is not None
+    ]
+
+
+def _energies(facts: Facts, recipe: Recipe) -> Quality | None:
+    if not facts.missing_ev:
+        return None
+    listed = listed_ev(facts.missing_ev)
+    return Quality(
+        "poor",
+        f"energies are missing: {listed} eV",
+        "phases that differ there cannot be told apart, and no map is resolved",
+        "Scan the region again, or exclude these energies in the recipe.",
+    )
+
+
+def _specimen(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.n_specimen == 0:
+        return Quality(
+            "poor",
+            "no specimen in the field",
+            "there is nothing to map",
+            "Move to a particle, or give a mask in the recipe's [specimen].",
+        )
+    if facts.invalid_share > 0.05:
+        return Quality(
+            "limited" if facts.invalid_share < 0.5 else "poor",
+            f"{100 * facts.invalid_share:.0f} % of the specimen has no valid spectrum",
+            "these pixels are left out of map and fractions",
+            "Look for saturated, dead or unscanned pixels in the images.",
+        )
+    return None
+
+
+def _negative(facts: Facts, recipe: Recipe) -> Quality | None:
+    if not facts.largest_od < 0:
+        return None
+    return Quality(
+        "poor",
+        f"the specimen is brighter than I0 (largest OD {facts.largest_od:.2f})",
+        "optical densities are negative, and no label can be trusted",
+        "Take I0 from beside the specimen ([i0] region), and look whether it is what absorbs.",
+    )
+
+
+def _box(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.specimen_in_box < BOX_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"{100 * facts.specimen_in_box:.0f} % of the box for I0 is specimen",
+        "I0 is too low, and every optical density with it",
+        "Choose a box beside the specimen ([i0] region).",
+    )
+
+
+def _separation(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.separation >= recipe.ambiguity_threshold:
+        return None
+    return Quality(
+        "poor",
+        f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these energies, "
+        f"less than the ambiguity threshold {recipe.ambiguity_threshold:g}",
+        "pixels of these two phases are ambiguous even without noise",
+        "Add energies at which they differ, or lower ambiguity_threshold.",
+    )
+
+
+def _energy_axis(facts: Facts, recipe: Recipe) -> Quality | None:
+    axis = facts.energy_axis
+    if axis is None or not departs(axis, recipe):
+        return None
+    return Quality(
+        "limited",
+        in_words(axis, recipe),
+        "labels may be wrong with confidence; a second map with the axis corrected lies beside "
+        "the one asked for",
+        "Look at the curves (energy-axis), calibrate the monochromator, or map again with "
+        f"--set energy_offset_ev={axis.offset_ev:.2f} --set energy_width_ev={axis.width_ev:.2f}.",
+    )
+
+
+def _noise(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.wrong_probability is None or facts.wrong_probability.size == 0:
+        return None
+    wrong = float(facts.wrong_probability.mean())
+    if wrong < WRONG_LIMITED:
+        return None
+    verdict: Literal["limited", "poor"] = "limited" if wrong < WRONG_POOR else "poor"
+    return Quality(
+        verdict,
+        f"{100 * wrong:.0f} % of the labels are expected wrong at {facts.light}",
+        "single pixels cannot be trusted, areas of one colour can"
+        if verdict == "limited"
+        else "only the most frequent phases can be trusted",
+        "Dwell longer, or scan with larger pixels."
+        if not facts.largest_od < THIN_OD
+        else f"The specimen is thin (largest OD {facts.largest_od:.2f}): look for a thicker place, "
+        "or dwell longer.",
+    )
+
+
+def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.misfit is None or facts.misfit < MISFIT_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"spectra deviate from every reference {np.sqrt(facts.misfit):.1f} times more than "
+        "the noise of the counts",
+        "references, energy axis or I0 may not fit, and labels may be wrong with confidence",
+        "Compare the mean spectrum with the references; check the energy calibration and I0.",
+    )
+
+
+def _unidentified(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.unidentified_share < UNIDENTIFIED_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"{100 * facts.unidentified_share:.0f} % of the specimen agrees with no reference",
+        "labels there are only the nearest ones",
+        "Look at these pixels' spectra: a phase may lack a reference, or something else is there.",
+    )
+
+
+def _i0(facts: Facts, recipe: Recipe) -> Quality | None:
+    if not facts.i0_relative_std > I0_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"I0 is uncertain by {100 * facts.i0_relative_std:.1f} %: it rests on few empty pixels",
+        "all optical densities of an image are off together",
+        "Scan with more empty support, give a larger box ([i0] region) or a measured spectrum.",
+    )
+
+
+def _field(facts: Facts, recipe: Recipe) -> Quality | None:
+    if facts.common_field >= COMMON_FIELD_LIMITED:
+        return None
+    return Quality(
+        "limited",
+        f"after alignment only {100 * facts.common_field:.0f} % of the field is in every image",
+        "the rest has no map",
+        "Let the stage settle, or scan a larger region.",
+    )

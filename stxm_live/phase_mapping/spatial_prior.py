@@ -1,0 +1,283 @@
+"""Neighbouring pixels are mostly of one phase: a Potts prior, solved by mean fields."""
+
+from __future__ import annotations
+
+from itertools import repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.threads import in_threads
+from stxm_live.phase_mapping.hypotheses import Assignment, Hypotheses, assignment
+
+STRENGTH = 0.55
+"""Log-odds that one certain neighbour gives its phase, where the spectra say something."""
+
+_IGNORANT = (0.27, 0.04)
+"""The same where they say nothing: a constant, and so much more for each phase."""
+
+_ORDERS_ITSELF = 0.14
+"""For each phase: from about there on neighbours make domains of nothing."""
+
+_INFORMED = 0.4
+"""How much the strength grows from spectra that say nothing to spectra that say all."""
+
+DIAGONAL = 0.7071
+"""Weight of a diagonal neighbour: the inverse of its distance."""
+
+ITERATIONS = 15
+"""Sweeps over the image."""
+
+MIXING = 0.3
+"""Chance of being mixed for a pixel all of whose neighbours are of another phase."""
+
+_STRAY = 0.01
+"""Share of phases that are not among the neighbours in what a pixel may be mixed with."""
+
+_LARGE = 5.0
+"""Strength from which on an exponential needs care."""
+
+_BAND = 131_072
+"""Values of a band of rows, over all phases; with fewer, threads wait for the interpreter."""
+
+_SHARES = 4
+"""Parts that threads share the bands in; the result does not depend on it."""
+
+_IMPOSSIBLE = -1000.0
+"""Log-likelihood relative to the best that no neighbours make up for."""
+
+
+def potts(
+    log_likelihood: NDArray[np.floating],
+    mask: NDArray[np.bool_],
+    *,
+    strength: float | None = None,
+    iterations: int = ITERATIONS,
+) -> NDArray[np.float32]:
+    """Probability of each phase where neighbours are likely to be of the same phase.
+
+    Parameters
+    ----------
+    log_likelihood : ndarray of shape (n_phases, n_spectra)
+        Every phase alike a priori; the scan's own frequencies do not belong here, for with
+        neighbours they erase rare phases.
+    mask : ndarray of bool, shape (ny, nx)
+        Where the spectra are from, in row-major order. Pixels outside count for nothing.
+    strength : float, optional
+        Log-odds that a certain neighbour in row or column gives its phase; one on a diagonal
+        gives `DIAGONAL` of it. Default: that of `strength_for`.
+    iterations : int
+        Each takes the neighbours' probabilities of the one before.
+
+    Returns
+    -------
+    ndarray of shape (n_phases, n_spectra), float32
+        Adds up to 1 over the phases.
+
+    Notes
+    -----
+    log q_k = log p(spectrum | k) + strength * sum over neighbours of weight * q_k, up to a
+    constant: the mean-field equations of a Potts model, iterated from those without neighbours.
+
+    Examples
+    --------
+    >>> doubtful = np.log(np.array([[0.9, 0.9, 0.4, 0.9, 0.9], [0.1, 0.1, 0.6, 0.1, 0.1]]))
+    >>> potts(doubtful, np.ones((1, 5), dtype=bool), strength=1.0)[0].round(2)
+    array([0.96, 0.98, 0.82, 0.98, 0.96], dtype=float32)
+    """
+    if strength is None:
+        strength = strength_for(log_likelihood)
+    rows, columns = _box(mask)
+    window = mask[rows, columns]
+    field = np.zeros((len(log_likelihood), *window.shape), dtype=np.float32)
+    field[:, window] = _relative(log_likelihood)
+    probability = _softmax(field.copy(), window)
+    for _ in range(iterations if strength > 0 else 0):
+        around = _neighbours(_padded(probability))
+        around *= np.float32(strength)
+        around += field
+        probability = _softmax(around, window)
+    return np.ascontiguousarray(probability[:, window])
+
+
+def strength_for(log_likelihood: NDArray[np.floating]) -> float:
+    """The strength at which the probabilities promise what they keep.
+
+    `STRENGTH`, but less where the spectra of a scan hardly tell the phases apart: neighbours that
+    believe each other would turn noise into domains, the more so the fewer phases there are.
+
+    Parameters
+    ----------
+    log_likelihood : ndarray of shape (n_phases, n_spectra)
+        An even selection of at most 20 000 spectra is used.
+
+    Examples
+    --------
+    >>> nothing, all_known = np.zeros((2, 9)), np.array([[0.0] * 9, [-50.0] * 9])
+    >>> round(strength_for(nothing), 2), round(strength_for(all_known), 2)
+    (0.28, 0.55)
+    """
+    n_phases, n_spectra = log_likelihood.shape
+    if n_phases < 2 or n_spectra == 0:
+        return STRENGTH
+    chosen = _relative(log_likelihood[:, :: max(1, -(-n_spectra // 20_000))]).astype(np.float64)
+    p = np.exp(chosen)
+    p /= p.sum(axis=0)
+    entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=0).mean()
+    known = 1 - float(entropy) / float(np.log(n_phases))
+    ignorant = min(_IGNORANT[0] + _IGNORANT[1] * n_phases, _ORDERS_ITSELF * n_phases)
+    return float(min(STRENGTH, ignorant + _INFORMED * known))
+
+
+def potts_mixed(
+    hypotheses: Hypotheses,
+    mask: NDArray[np.bool_],
+    *,
+    strength: float | None = None,
+    mixing: float = MIXING,
+    iterations: int = ITERATIONS,
+) -> Assignment:
+    """`potts` for pixels that may be mixtures of their own phase and their neighbours'.
+
+    Parameters
+    ----------
+    hypotheses : Hypotheses
+        Of n_spectra spectra, every phase alike a priori.
+    mask : ndarray of bool, shape (ny, nx)
+        Where the spectra are from, in row-major order.
+    strength, iterations
+        As for `potts`.
+    mixing : float
+        A pixel of phase k with a share s of its neighbours of phase j is a mixture of k and j
+        with probability ``mixing`` s.
+
+    Returns
+    -------
+    Assignment
+
+    Notes
+    -----
+    Inside a domain no mixture is looked for, and at a boundary only that of the phases on
+    either side: the mixtures of all phases with all others resemble pure phases too much.
+    """
+    n_phases = hypotheses.n_phases
+    if strength is None:
+        strength = strength_for(np.einsum("kkn->kn", hypotheses.log_likelihood))
+    rows, columns = _box(mask)
+    window = mask[rows, columns]
+    pure = np.zeros((n_phases, *window.shape), dtype=np.float32)
+    pairs = np.zeros((n_phases, n_phases, *window.shape), dtype=np.float32)
+    pure[:, window], pairs[:, :, window] = hypotheses.weights()
+    own, mixed = pure, np.zeros_like(pure)
+    if n_phases > 1 and iterations > 0:
+        own, mixed = _Sweeps(window, pure, pairs, strength, mixing).after(iterations)
+    return assignment(own[:, window], mixed[:, window])
+
+
+class _Sweeps:
+    """Mean fields of `potts_mixed`, swept over a window in bands of rows.
+
+    A band and what is computed of it stay in the processor's cache; threads share the bands of a
+    sweep. Each sweep takes the probabilities of the one before, so that neither changes a value.
+
+    Parameters
+    ----------
+    window : ndarray of bool, shape (ny, nx)
+    pure : ndarray of shape (n_phases, ny, nx)
+    pairs : ndarray of shape (n_phases, n_phases, ny, nx)
+        Likelihoods relative to the best.
+    strength, mixing : float
+    """
+
+    def __init__(
+        self,
+        window: NDArray[np.bool_],
+        pure: NDArray[np.float32],
+        pairs: NDArray[np.float32],
+        strength: float,
+        mixing: float,
+    ) -> None:
+        self._pure, self._pairs, self._strength, self._mixing = pure, pairs, strength, mixing
+        weight = _neighbours(_padded(window[None].astype(np.float32)))
+        self._near = 1 / np.maximum(weight, np.float32(1e-6))
+        n_rows = max(1, _BAND // max(1, len(pure) * pure.shape[2]))
+        starts = range(0, len(window), n_rows)
+        self._bands = [slice(start, min(start + n_rows, len(window))) for start in starts]
+        self._own, self._mixed = np.empty_like(pure), np.empty_like(pure)
+
+    def after(self, iterations: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weights of each phase alone and as the larger part of a mixture."""
+        q = _padded(self._pure / np.maximum(self._pure.sum(axis=0), np.float32(1e-30)))
+        shared = [self._bands[k::_SHARES] for k in range(min(_SHARES, len(self._bands)))]
+        for _ in range(iterations):
+            following = np.zeros_like(q)
+            in_threads(self._sweep, shared, repeat(q), repeat(following))
+            q = following
+        return self._own, self._mixed
+
+    def _sweep(
+        self, bands: list[slice], q: NDArray[np.float32], following: NDArray[np.float32]
+    ) -> None:
+        """From padded probabilities to those that follow, in some of the bands."""
+        for band in bands:
+            around = _neighbours(q[:, band.start : band.stop + 2])
+            share = around * self._near[:, band]
+            own = share * np.float32(self._mixing)
+            own += np.float32(1 - self._mixing)
+            own *= self._pure[:, band]
+            share *= np.float32(self._mixing * (1 - _STRAY))
+            share += np.float32(self._mixing * _STRAY / len(share))
+            if self._strength > _LARGE:
+                around -= around.max(axis=0)
+            around *= np.float32(self._strength)
+            support = np.exp(around, out=around)
+            mixed = self._mixed[:, band]
+            for k, pairs in enumerate(self._pairs):
+                np.einsum("jyx,jyx->yx", share, pairs[:, band], out=mixed[k])
+            mixed *= support
+            self._own[:, band] = own = np.multiply(own, support, out=own)
+            own += mixed
+            own /= np.maximum(own.sum(axis=0), np.float32(1e-30))
+            following[:, band.start + 1 : band.stop + 1] = own
+
+
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns that hold the mask."""
+    spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    rows, columns = (slice(s[0], s[-1] + 1) if s.size else slice(0, 0) for s in spans)
+    return rows, columns
+
+
+def _relative(log_likelihood: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Less that of the best phase; 0 where none is possible, finite throughout."""
+    peak = log_likelihood.max(axis=0, initial=-np.inf)
+    possible = np.isfinite(peak)
+    relative = np.where(possible, log_likelihood, 0.0) - np.where(possible, peak, 0.0)
+    return np.asarray(np.maximum(relative, _IMPOSSIBLE))
+
+
+def _softmax(field: NDArray[np.float32], window: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Probabilities over the first axis, 0 outside the window; the argument is overwritten."""
+    field -= field.max(axis=0, initial=_IMPOSSIBLE)
+    np.exp(field, out=field)
+    field *= window / np.maximum(field.sum(axis=0), np.float32(1e-30))
+    return field
+
+
+def _padded(q: NDArray[np.float32]) -> NDArray[np.float32]:
+    """With an empty row above and below."""
+    return np.pad(q, ((0, 0), (1, 1), (0, 0)))
+
+
+def _neighbours(padded: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weighted sum over the eight neighbours of all rows but the first and the last."""
+    beside = np.empty_like(padded)
+    beside[:, :, :1] = 0
+    beside[:, :, 1:] = padded[:, :, :-1]
+    beside[:, :, :-1] += padded[:, :, 1:]
+    line = beside * np.float32(DIAGONAL)
+    line += padded
+    around = beside[:, 1:-1]
+    around += line[:, :-2]
+    around += line[:, 2:]
+    return around

@@ -1,0 +1,175 @@
+"""`LiveFigure`: a sink of the live mapper that draws each image and each result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.plotting.live_figure import scene
+from stxm_live.plotting.live_figure.layout import SIZE_IN
+from stxm_live.plotting.live_figure.notebook import NotebookPicture, draws_inline
+from stxm_live.plotting.live_figure.scene import Scene
+from stxm_live.plotting.live_figure.window import Window
+from stxm_live.plotting.pictures import agg_figure, folder_for_pictures, safe_name, save_png
+from stxm_live.plotting.style.palette import Palette
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from stxm_live.core.phase_maps import PhaseMaps
+    from stxm_live.core.stack import StackKey
+    from stxm_live.live.cube import CubeView
+
+_LOOK_S = 0.05
+"""How often a window looks for something new where no event loop runs."""
+
+
+class LiveFigure:
+    """Six panels that follow a stack, and what they become when its maps are there.
+
+    The image at one energy; the phase map; the ambiguous pixels; the mean spectrum over the
+    references; drift, incident intensity and counts; which phases the energies so far tell apart,
+    and in the end where the scan's energy axis lies. Above stand verdict and time left.
+
+    Have it told with ``live.add_sink(figure, own_thread=True)``. With a ``folder`` it writes a
+    picture per energy and one of the result, drawn on the thread that calls; `write_pictures`
+    makes one of each product. `show` opens a window as well (or instead).
+
+    Parameters
+    ----------
+    folder : path, optional
+        Made if it is not there. The first stack's pictures lie in it, those of every other
+        stack in a subfolder named after the stack.
+    palette : {"roma", "paper"}
+    size_in : (float, float), optional
+        Width and height in inches. On a small figure the text is smaller, too.
+    dpi : int
+
+    Attributes
+    ----------
+    written : list of Path
+        The pictures written so far.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be made or written.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None = None,
+        *,
+        palette: Palette = "roma",
+        size_in: tuple[float, float] | None = None,
+        dpi: int = 100,
+    ) -> None:
+        self.folder = None if folder is None else folder_for_pictures(folder)
+        self.written: list[Path] = []
+        self._n_pictures = 0
+        self._palette = palette
+        self._size_in, self._dpi = size_in or SIZE_IN, dpi
+        self._newest = scene.waiting()
+        self._first_key: StackKey | None = None
+        self._window: Window | None = None
+        self._notebook: NotebookPicture | None = None
+
+    @property
+    def n_drawn(self) -> int:
+        """How often it was drawn."""
+        return self._n_pictures + (0 if self._window is None else self._window.n_drawn)
+
+    def on_cube(self, view: CubeView) -> None:
+        """Show the newest image."""
+        digits = max(2, len(str(len(view.energies_ev))))
+        energy_ev = view.energies_ev[view.latest]
+        name = f"energy-{view.latest + 1:0{digits}d}-{energy_ev:.2f}eV.png"
+        moment = scene.growing(view, self._palette)
+        if not self._newest.outdates(view):
+            self._newest = moment
+        self._draw(moment, self._folder_of(view.key), name)
+
+    def on_maps(self, maps: PhaseMaps) -> None:
+        """Show a result."""
+        name = "maps.png" if maps.revision == 1 else f"maps-revision-{maps.revision}.png"
+        self._newest = scene.final(maps, self._palette)
+        self._draw(self._newest, self._folder_of(maps.key), name)
+
+    def on_error(self, uid: str, error: BaseException) -> None:
+        """Show that the analysis of a run failed, and why."""
+        self._newest = scene.failure(uid, error, self._newest, self._palette)
+        self._draw(self._newest, self.folder, f"error-{safe_name(uid[:8])}.png")
+
+    def image(self) -> NDArray[np.uint8]:
+        """The newest picture, of shape (height, width, 4): red, green, blue, alpha."""
+        figure = self._drawn(self._newest)
+        canvas: Any = figure.canvas
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba()).copy()
+
+    def show(self, interval_ms: int = 50) -> None:
+        """Open a window that follows the scan; call it in the main thread.
+
+        It is drawn on that thread only, from the newest snapshot. It may be closed at any time;
+        pictures are written all the same, and `show` opens it again. A slider chooses the energy
+        of the image; with "follow" it is the newest one.
+
+        While a RunEngine occupies the main thread, Bluesky keeps windows of matplotlib's Qt
+        backends alive. For others, such as Tk, have it do so with
+        ``RunEngine(during_task=figure)``; without, they catch up when the scan ends, as
+        ``%matplotlib widget`` does when the cell ends. With ``%matplotlib inline`` there is no
+        window: a picture below the cell is replaced with each image, without a slider.
+
+        Raises
+        ------
+        RuntimeError
+            If matplotlib has neither a window nor a notebook to draw in.
+        """
+        if draws_inline():
+            self._notebook = NotebookPicture()
+            self._notebook.show(self._drawn(self._newest))
+        elif self._window is None or self._window.is_closed:
+            drawn_before = 0 if self._window is None else self._window.n_drawn
+            self._window = Window(lambda: self._newest, self._size_in, self._dpi, interval_ms)
+            self._n_pictures += drawn_before
+
+    def block(self, blocking_event: Event) -> None:
+        """Keep the window alive until an event is set: a ``during_task`` of the RunEngine."""
+        while not blocking_event.wait(_LOOK_S):
+            if self._window is not None:
+                self._window.flush_events()
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+
+    def _folder_of(self, key: StackKey) -> Path | None:
+        if self.folder is None:
+            return None
+        self._first_key = self._first_key or key
+        if key == self._first_key:
+            return self.folder
+        return folder_for_pictures(self.folder / safe_name(str(key)))
+
+    def _drawn(self, moment: Scene) -> Figure:
+        figure = agg_figure(self._size_in, self._dpi)
+        moment.draw(figure)
+        return figure
+
+    def _draw(self, moment: Scene, folder: Path | None, name: str) -> None:
+        """Write a picture, drawn on the calling thread; a window draws itself."""
+        show = self._notebook is not None and moment is self._newest
+        if folder is None and not show:
+            return
+        figure = self._drawn(moment)
+        if folder is not None:
+            save_png(figure, folder / name)
+            self.written.append(folder / name)
+        if self._notebook is not None and show:
+            self._notebook.show(figure)
+        self._n_pictures += 1

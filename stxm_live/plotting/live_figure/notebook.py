@@ -1,0 +1,37 @@
+"""A picture below a notebook's cell that is replaced when there is a newer one."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from stxm_live.plotting.pictures import save_png
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draws_inline() -> bool:
+    """Whether pyplot puts its figures below a notebook's cell, as ``%matplotlib inline`` does."""
+    import matplotlib as mpl
+
+    return "inline" in str(mpl.get_backend()).lower()
+
+
+class NotebookPicture:
+    """Shows PNGs in one place of a notebook; may be told on any thread."""
+
+    def __init__(self) -> None:
+        self._place: Any = None
+
+    def show(self, figure: Figure) -> None:
+        """Put this figure in the place of the one before."""
+        from IPython.display import Image, display
+
+        buffer = BytesIO()
+        save_png(figure, buffer)
+        image = Image(data=buffer.getvalue(), format="png")  # type: ignore[no-untyped-call]
+        if self._place is None:
+            self._place = display(image, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._place.update(image)

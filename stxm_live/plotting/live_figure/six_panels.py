@@ -1,0 +1,327 @@
+"""The six panels of the live figure, for a growing cube and for finished maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.live.progress import Progress
+from stxm_live.plotting.live_figure.energy_image import EnergyImage
+from stxm_live.plotting.live_figure.header import write_live_header, write_remarks
+from stxm_live.plotting.live_figure.layout import LiveAxes, fit_text, live_axes, remove_panels
+from stxm_live.plotting.live_figure.legends import (
+    PhaseStrip,
+    class_legend,
+    inner_legend,
+    no_legend,
+    phase_strip,
+    symbol_legend,
+)
+from stxm_live.plotting.panels.drift_and_beam import draw_beam
+from stxm_live.plotting.panels.energy_axis import axis_used, draw_axis_likelihood
+from stxm_live.plotting.panels.maps import (
+    commonest_pairs,
+    draw_ambiguity,
+    draw_no_map_yet,
+    draw_phase_map,
+    patch,
+)
+from stxm_live.plotting.panels.result import (
+    SYNTHETIC,
+    draw_final_map,
+    mean_spectrum,
+    remarks_on,
+    result_title,
+)
+from stxm_live.plotting.panels.spectra import draw_separability, draw_spectra
+from stxm_live.plotting.style.palette import FAINT, VERDICT, Palette, phase_colors
+from stxm_live.plotting.style.raster import field_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from stxm_live.live.cube import CubeView
+
+RUNNING = ("scan running", FAINT)
+
+
+def draw_waiting(figure: Figure) -> None:
+    """Before the first image."""
+    remove_panels(figure)
+    write_live_header(figure, "Waiting for the first image of a stack", "", FAINT)
+
+
+def draw_growing(
+    figure: Figure,
+    view: CubeView,
+    *,
+    palette: Palette = "roma",
+    detail: tuple[str, str] = RUNNING,
+) -> EnergyImage:
+    """A stack that is being measured.
+
+    Parameters
+    ----------
+    figure : Figure
+        An empty one, or one that `stxm_live.plotting.live_figure.layout.cleared` left;
+        `stxm_live.plotting.live_figure.layout.SIZE_IN` is its natural size.
+    view : CubeView
+    palette : {"roma", "paper"}
+    detail : (str, str)
+        The header's second line and its colour.
+    """
+    aspect = field_of(view.scan.extent_um, view.specimen.shape).aspect
+    axes = live_axes(figure, aspect, sixth="pairs")
+    colors = phase_colors(view.phase_names, view.colors, palette=palette)
+    strip = PhaseStrip([(patch(c), name) for c, name in zip(colors, view.phase_names, strict=True)])
+    _draw_growing_maps(axes, view, colors, strip)
+    _draw_growing_curves(axes, view, colors, strip)
+    image = EnergyImage(
+        axes.image,
+        axes.spectra,
+        view.od,
+        view.energies_ev,
+        view.measured,
+        view.scan.extent_um,
+        view.latest,
+    )
+    _share_field(axes)
+    phase_strip(figure, strip.entries)
+    n_measured, n_energies = int(view.measured.sum()), len(view.energies_ev)
+    write_live_header(
+        figure,
+        f"{view.key}: energy {n_measured} of {n_energies}, {view.energies_ev[view.latest]:.2f} eV",
+        *detail,
+        progress=view.progress or Progress(n_measured, n_energies),
+    )
+    write_remarks(figure, SYNTHETIC if view.synthetic_references else "")
+    fit_text(figure, axes)
+    return image
+
+
+def _draw_growing_maps(
+    axes: LiveAxes, view: CubeView, colors: NDArray[np.float64], strip: PhaseStrip
+) -> None:
+    """The provisional map and its ambiguity; before, the outline of the particle in both."""
+    extent = view.scan.extent_um
+    title = "Provisional phase map"
+    if view.provisional_index is None:
+        draw_no_map_yet(
+            axes.phases, view.specimen, extent, view.inseparable, title=title, legend=no_legend
+        )
+    else:
+        draw_phase_map(
+            axes.phases,
+            view.provisional_index,
+            extent,
+            view.phase_names,
+            colors,
+            title=title,
+            subtitle=f"{int(view.measured.sum())} of {len(view.energies_ev)} energies; "
+            "the final map may differ",
+            legend=strip.take,
+        )
+    if view.provisional_ambiguous is None:
+        title = "Ambiguity so far"
+        draw_no_map_yet(axes.ambiguity, view.specimen, extent, (), title=title, legend=no_legend)
+    else:
+        draw_ambiguity(
+            axes.ambiguity,
+            view.provisional_ambiguous,
+            view.specimen,
+            extent,
+            title="Ambiguity so far",
+            legend=class_legend,
+        )
+
+
+def _draw_growing_curves(
+    axes: LiveAxes, view: CubeView, colors: NDArray[np.float64], strip: PhaseStrip
+) -> None:
+    """Spectra, drift and beam, and which phases the energies so far tell apart."""
+    draw_spectra(
+        axes.spectra,
+        view.energies_ev,
+        view.mean_spectrum,
+        view.reference_od,
+        view.phase_names,
+        colors,
+        measured=view.measured,
+        synthetic=view.synthetic_references,
+        legend=strip.take_last,
+    )
+    nothing = np.full(len(view.energies_ev), np.nan)
+    draw_beam(
+        axes.drift,
+        axes.counts,
+        view.energies_ev,
+        np.stack([nothing, nothing], axis=1) if view.shifts_px is None else view.shifts_px,
+        nothing if view.i0 is None else view.i0,
+        nothing if view.mean_counts is None else view.mean_counts,
+        i0_std=view.i0_std,
+    )
+    usable = [e for e, known in zip(view.energies_ev, view.measured, strict=True) if known]
+    _draw_pairs(axes.energies, view.phase_names, view.energies_ev, view.reference_od, usable,
+                view.inseparable)  # fmt: skip
+
+
+def draw_final(
+    figure: Figure,
+    maps: PhaseMaps,
+    *,
+    palette: Palette = "roma",
+    detail: tuple[str, str] | None = None,
+) -> EnergyImage:
+    """A result: its map with its certainty as brightness, and what speaks for and against it.
+
+    ``figure`` is as for `draw_growing`. ``detail`` is the header's second line and its colour, by
+    default the verdict.
+    """
+    aspect = field_of(maps.extent_um, maps.specimen.shape).aspect
+    axes = live_axes(figure, aspect, sixth="pairs" if maps.energy_axis is None else "axis")
+    strip = PhaseStrip([])
+    mean = mean_spectrum(maps)
+    _draw_final_panels(axes, maps, mean, palette, strip)
+    image = EnergyImage(
+        axes.image,
+        axes.spectra,
+        maps.od,
+        maps.energies_ev,
+        np.ones(len(maps.energies_ev), dtype=bool),
+        maps.extent_um,
+        int(np.nanargmax(np.nan_to_num(mean, nan=-np.inf))),
+    )
+    _share_field(axes)
+    phase_strip(figure, strip.entries)
+    write_live_header(
+        figure,
+        result_title(maps),
+        *(detail or (f"Quality {maps.quality}", VERDICT[maps.quality.verdict])),
+        status=maps.status,
+    )
+    write_remarks(figure, remarks_on(maps))
+    fit_text(figure, axes)
+    return image
+
+
+def _draw_final_panels(
+    axes: LiveAxes,
+    maps: PhaseMaps,
+    mean: NDArray[np.float64],
+    palette: Palette,
+    strip: PhaseStrip,
+) -> None:
+    """All panels of a result but the first; ``mean`` is the specimen's spectrum."""
+    draw_final_map(axes.phases, maps, palette=palette, legend=strip.take)
+    draw_ambiguity(
+        axes.ambiguity,
+        maps.ambiguous,
+        maps.specimen,
+        maps.extent_um,
+        unidentified=maps.unidentified,
+        valid=maps.valid,
+        title=_ambiguity_title(maps),
+        legend=class_legend,
+    )
+    draw_spectra(
+        axes.spectra,
+        maps.energies_ev,
+        mean,
+        maps.reference_od,
+        maps.phase_names,
+        phase_colors(maps.phase_names, maps.colors, palette=palette),
+        synthetic=maps.synthetic_references,
+        legend=strip.take_last,
+    )
+    draw_beam(
+        axes.drift,
+        axes.counts,
+        maps.energies_ev,
+        maps.shifts_px,
+        maps.i0,
+        _mean_counts(maps),
+        i0_std=maps.i0_std,
+    )
+    _draw_energy_axis(axes.energies, maps)
+
+
+def draw_failure(
+    figure: Figure,
+    uid: str,
+    error: BaseException,
+    shown: CubeView | PhaseMaps | None = None,
+    *,
+    palette: Palette = "roma",
+) -> EnergyImage | None:
+    """What went wrong, over the last image or the maps of that run where there are any."""
+    detail = (f"analysis failed: {error}. The frames received are kept.", VERDICT["poor"])
+    if isinstance(shown, PhaseMaps):
+        return draw_final(figure, shown, palette=palette, detail=detail)
+    if shown is not None:
+        return draw_growing(figure, shown, palette=palette, detail=detail)
+    remove_panels(figure)
+    write_live_header(figure, f"run {uid[:8]}", *detail)
+    return None
+
+
+def _ambiguity_title(maps: PhaseMaps) -> str:
+    """Which two phases are most often too close."""
+    pairs = commonest_pairs(maps.ambiguous_pair[:, maps.ambiguous], maps.phase_names)
+    return f"Ambiguity, often {pairs[0].split('%  ')[1]}" if pairs else "Ambiguity"
+
+
+def _share_field(axes: LiveAxes) -> None:
+    """The maps show the field of the image: y and scale bar stand there, and are drawn once."""
+    for ax in (axes.phases, axes.ambiguity):
+        ax.tick_params(labelleft=False)
+        ax.set_ylabel("")
+        for artist in tuple(ax.artists):
+            artist.remove()
+
+
+def _mean_counts(maps: PhaseMaps) -> NDArray[np.float64]:
+    """Mean counts of the specimen in each image, of shape (n_energies,)."""
+    counted = maps.specimen & maps.valid
+    if not counted.any():
+        return np.full(len(maps.energies_ev), np.nan)
+    transmitted = np.exp(-maps.od[:, counted]).mean(axis=1, dtype=np.float64)
+    return np.asarray(maps.i0 * transmitted)
+
+
+def _draw_energy_axis(ax: Axes, maps: PhaseMaps) -> None:
+    """Where the scan's energy axis lies; how far apart the references are if nobody looked."""
+    if maps.energy_axis is not None:
+        draw_axis_likelihood(ax, maps.energy_axis, axis_used(maps), legend=symbol_legend)
+        ax.set_ylabel("extra width (eV)")
+        return
+    values = maps.provenance.get("recipe_values", {})
+    references = ReferenceSpectra(maps.phase_names, np.asarray(maps.energies_ev), maps.reference_od)
+    threshold = values.get("ambiguity_threshold", 0.005)
+    pairs = references.inseparable_pairs(maps.energies_ev, threshold)
+    _draw_pairs(
+        ax, maps.phase_names, maps.energies_ev, maps.reference_od, list(maps.energies_ev), pairs
+    )
+
+
+def _draw_pairs(
+    ax: Axes,
+    phase_names: tuple[str, ...],
+    energies_ev: tuple[float, ...],
+    reference_od: NDArray[np.float64],
+    usable_ev: list[float],
+    inseparable: Sequence[tuple[str, str]],
+) -> None:
+    """Which phases these energies tell apart."""
+    known = np.isfinite(reference_od).all(axis=0)
+    correlation = np.full(2 * (len(phase_names),), np.nan)
+    if known.sum() > 1:  # with a single energy, as in an overview, nothing correlates
+        energies = np.asarray(energies_ev)[known]
+        references = ReferenceSpectra(phase_names, energies, reference_od[:, known])
+        correlation = references.correlation([e for e in usable_ev if e in set(energies)])
+    draw_separability(ax, correlation, inseparable, phase_names, legend=inner_legend)

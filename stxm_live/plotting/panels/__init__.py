@@ -1,0 +1,1 @@
+"""One panel of a picture each, drawn on axes that it is given."""

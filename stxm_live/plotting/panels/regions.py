@@ -1,0 +1,83 @@
+"""Regions on a map: numbered outlines, and beside it what speaks for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stxm_live.plotting.style.lettering import PLAIN, wrapped
+from stxm_live.plotting.style.palette import INK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from stxm_live.core.region import Region
+
+_MOST_DESCRIBED = 7
+"""Regions of which there is room to say why."""
+
+_INSIDE = 0.03
+"""Of the map's width and height, by which a number keeps away from its left and upper edge."""
+
+
+def draw_regions(ax: Axes, regions: Sequence[Region]) -> None:
+    """Outline regions on a map in motor coordinates, numbered from 1 in the order given.
+
+    White between two black lines, and black numbers on white: seen on any colour, by anybody.
+    A number stands on the upper left corner, and always within the map.
+    """
+    from matplotlib.patches import Rectangle
+    from matplotlib.patheffects import Normal, Stroke
+
+    left, right = ax.get_xlim()
+    bottom, top = ax.get_ylim()
+    for k, region in enumerate(regions, start=1):
+        x, y = sorted(region.x_extent_um), sorted(region.y_extent_um)
+        box = Rectangle(
+            (x[0], y[0]), x[1] - x[0], y[1] - y[0], fill=False, edgecolor="white", linewidth=1.4
+        )
+        box.set(path_effects=[Stroke(linewidth=3.2, foreground="black"), Normal()], zorder=4)
+        ax.add_patch(box)
+        ax.text(
+            float(np.clip(x[0], left + _INSIDE * (right - left), right)),
+            float(np.clip(y[1], bottom, top - _INSIDE * (top - bottom))),
+            str(k),
+            ha="center",
+            va="center",
+            fontsize=9,
+            fontweight="bold",
+            color="black",
+            zorder=5,
+            bbox={"boxstyle": "round,pad=0.22", "facecolor": "white", "edgecolor": "black"},
+            **PLAIN,
+        )
+
+
+def draw_reasons(ax: Axes, regions: Sequence[Region]) -> None:
+    """Number, place and reason of each region, on axes of their own."""
+    ax.set_axis_off()
+    shown = [
+        f"{k}   {_place_and_worth(region)}\n{wrapped(region.reason or region.criterion, 78, 2)}"
+        for k, region in enumerate(regions[:_MOST_DESCRIBED], start=1)
+    ]
+    if len(regions) > len(shown):
+        shown.append(f"and {len(regions) - len(shown)} more")
+    ax.text(
+        *(0.0, 1.0, "\n\n".join(shown)),
+        ha="left",
+        va="top",
+        fontsize=8.5,
+        color=INK,
+        linespacing=1.3,
+        transform=ax.transAxes,
+        **PLAIN,
+    )
+
+
+def _place_and_worth(region: Region) -> str:
+    (x0, x1), (y0, y1) = sorted(region.x_extent_um), sorted(region.y_extent_um)
+    place = f"x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm"
+    gain = region.expected_gain
+    return place if gain is None else f"{place}; about {gain:.0f} labels put right"

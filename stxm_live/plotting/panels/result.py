@@ -1,0 +1,142 @@
+"""Panels that show a result, each on axes it is given, and the words above and below them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.plotting.panels.maps import (
+    Sureness,
+    draw_ambiguity,
+    draw_od_image,
+    draw_phase_map,
+)
+from stxm_live.plotting.panels.spectra import draw_spectra
+from stxm_live.plotting.style.layout import write_footer, write_header
+from stxm_live.plotting.style.lettering import DrawLegend, side_legend
+from stxm_live.plotting.style.palette import VERDICT, Palette, phase_colors
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from stxm_live.core.phase_maps import PhaseMaps
+
+SYNTHETIC = "Synthetic references: the reference spectra are calculated, not measured."
+
+METHODS = {
+    "pearson": "by correlation",
+    "mahalanobis": "ambiguous pixels by encoder",
+    "euclidean": "ambiguous pixels to the nearest reference in latent space",
+    "centroid": "ambiguous pixels to the nearest centroid in latent space",
+    "knn": "ambiguous pixels by neighbours in latent space",
+    "likelihood": "by likelihood",
+}
+
+
+def draw_od_of_maps(ax: Axes, maps: PhaseMaps) -> None:
+    """The image of the energy at which the specimen absorbs most."""
+    brightest = int(np.nanargmax(np.nan_to_num(mean_spectrum(maps), nan=-np.inf)))
+    draw_od_image(ax, maps.od[brightest], maps.extent_um, maps.energies_ev[brightest])
+
+
+def draw_spectra_of_maps(ax: Axes, maps: PhaseMaps, *, palette: Palette = "roma") -> None:
+    """Mean spectrum of the specimen over the references."""
+    draw_spectra(
+        ax,
+        maps.energies_ev,
+        mean_spectrum(maps),
+        maps.reference_od,
+        maps.phase_names,
+        phase_colors(maps.phase_names, maps.colors, palette=palette),
+        synthetic=maps.synthetic_references,
+    )
+
+
+def draw_final_map(
+    ax: Axes,
+    maps: PhaseMaps,
+    *,
+    palette: Palette = "roma",
+    legend: DrawLegend = side_legend,
+) -> None:
+    """The resolved map where there is one, dimmed where it is unsure."""
+    resolved = maps.resolved_index is not None
+    if resolved and maps.wrong_probability is not None:
+        sureness = Sureness.of_probability(maps.wrong_probability)
+        meaning = "probability of being right"
+    else:
+        sureness, meaning = Sureness.of_reliability(maps.reliability), "reliability R"
+    draw_phase_map(
+        ax,
+        maps.final_index,
+        maps.extent_um,
+        maps.phase_names,
+        phase_colors(maps.phase_names, maps.colors, palette=palette),
+        title="Resolved phase map" if resolved else "Phase map (largest correlation)",
+        subtitle=f"{method_in_words(maps)}; brightness: {meaning}",
+        fractions=shares_in_legend(maps, maps.resolved_fractions if resolved else maps.fractions),
+        sureness=sureness,
+        legend=legend,
+    )
+
+
+def shares_in_legend(
+    maps: PhaseMaps, fractions: NDArray[np.float64] | None
+) -> NDArray[np.float64] | None:
+    """Shares as they are, and none that are NaN: a field without specimen has 0 % of each."""
+    return None if maps.no_phases else fractions
+
+
+def method_in_words(maps: PhaseMaps) -> str:
+    """How the resolved map was made."""
+    method = maps.provenance.get("method") if maps.resolved_index is not None else "pearson"
+    return METHODS.get(str(method), "by the recipe's resolver")
+
+
+def draw_ambiguity_of_maps(ax: Axes, maps: PhaseMaps) -> None:
+    """The paper's ambiguous pixels."""
+    draw_ambiguity(
+        ax,
+        maps.ambiguous,
+        maps.specimen,
+        maps.extent_um,
+        pair=maps.ambiguous_pair,
+        phase_names=maps.phase_names,
+        unidentified=maps.unidentified,
+        valid=maps.valid,
+    )
+
+
+def mean_spectrum(maps: PhaseMaps) -> NDArray[np.float64]:
+    """Mean OD of the valid specimen pixels at each energy, of shape (n_energies,)."""
+    counted = maps.specimen & maps.valid
+    if not counted.any():
+        return np.full(len(maps.energies_ev), np.nan)
+    return np.asarray(maps.od[:, counted].mean(axis=1, dtype=np.float64))
+
+
+def write_result_header(figure: Figure, maps: PhaseMaps) -> None:
+    """Stack, status and verdict above; remarks below."""
+    write_header(
+        figure, result_title(maps), f"Quality {maps.quality}", VERDICT[maps.quality.verdict]
+    )
+    write_footer(figure, remarks_on(maps))
+
+
+def result_title(maps: PhaseMaps) -> str:
+    """Which stack, and how much of it."""
+    revision = f", revision {maps.revision}" if maps.revision > 1 else ""
+    return f"{maps.key}: {maps.status}, {len(maps.energies_ev)} energies{revision}"
+
+
+def remarks_on(maps: PhaseMaps) -> str:
+    """That references are synthetic, and the first of the warnings."""
+    remarks = [SYNTHETIC] if maps.synthetic_references else []
+    warnings = [text for text in maps.warnings if "references are synthetic" not in text]
+    if warnings:
+        more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+        remarks.append(f"Note: {warnings[0]}{more}")
+    return " ".join(remarks)

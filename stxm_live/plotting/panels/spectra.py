@@ -1,0 +1,187 @@
+"""Panels about energies: spectra, and which phases the energies so far tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.plotting.style.lettering import PLAIN, DrawLegend, plain, set_titles, side_legend
+from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, heat
+from stxm_live.plotting.style.raster import style_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Rectangle
+
+
+def draw_spectra(
+    ax: Axes,
+    energies_ev: Sequence[float],
+    mean_spectrum: NDArray[np.floating],
+    reference_od: NDArray[np.floating],
+    phase_names: Sequence[str],
+    colors: NDArray[np.float64],
+    *,
+    measured: NDArray[np.bool_] | None = None,
+    latest: int | None = None,
+    synthetic: bool = False,
+    legend: DrawLegend = side_legend,
+) -> None:
+    """Mean spectrum of the specimen over the references scaled to it.
+
+    Parameters
+    ----------
+    mean_spectrum : ndarray of shape (n_energies,)
+        Mean OD; NaN where not measured yet.
+    reference_od : ndarray of shape (n_phases, n_energies)
+    measured : ndarray of bool, shape (n_energies,), optional
+        Energies the scaling may use; those with a finite mean if not given.
+    latest : int, optional
+        The energy to mark.
+    synthetic : bool
+        Whether the references are calculated; the legend says so.
+    """
+    energies = np.asarray(energies_ev, dtype=np.float64)
+    known = np.isfinite(mean_spectrum) & (True if measured is None else measured)
+    dot = "." if energies.size <= 40 else ""
+    entries: list[tuple[Any, str]] = []
+    for reference, name, color in zip(reference_od, phase_names, colors, strict=True):
+        scaled = scaled_to(reference, mean_spectrum, known)
+        (line,) = ax.plot(energies, scaled, color=color, linewidth=1.3, marker=dot, markersize=3)
+        entries.append((line, name))
+    (mean,) = ax.plot(
+        energies[known],
+        mean_spectrum[known],
+        color="white",
+        linewidth=1.0,
+        marker="o",
+        markersize=4.5 if energies.size <= 40 else 2.0,
+        markeredgewidth=0,
+        zorder=3,
+    )
+    if latest is not None:
+        ax.axvline(energies[latest], color=AMBIGUOUS, linewidth=0.9, linestyle=(0, (4, 3)))
+    style_axes(ax, "photon energy (eV)", "optical density")
+    ax.margins(x=0.03, y=0.06)
+    ax.grid(color="white", alpha=0.12, linewidth=0.5)
+    set_titles(
+        ax,
+        "Mean spectrum of the specimen",
+        "references scaled to it (factor and constant)" if known.sum() > 1 else "",
+    )
+    title = "synthetic references" if synthetic else "references"
+    legend(ax, [*entries, (None, ""), (on_light(mean), "specimen")], title)
+
+
+def scaled_to(
+    reference: NDArray[np.floating], spectrum: NDArray[np.floating], known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """A reference times a factor plus a constant, nearest to a spectrum by least squares.
+
+    Where too few energies are known, or the best factor would turn the reference upside down,
+    only a factor is fitted.
+
+    Examples
+    --------
+    >>> reference = np.array([1.0, 2.0, 4.0])
+    >>> scaled_to(reference, 3.0 * reference + 1.0, np.ones(3, dtype=bool)).round(9)
+    array([ 4.,  7., 13.])
+    """
+    values = np.asarray(reference, dtype=np.float64)
+    x, y = values[known], spectrum[known].astype(np.float64)
+    centred = x - x.mean() if x.size else x
+    if x.size > 1 and centred @ y > 0:
+        factor = float(centred @ y / (centred @ centred))
+        return factor * values + float(y.mean() - factor * x.mean())
+    power = float(x @ x) if x.size else 0.0
+    return (float(x @ y) / power if power > 0 else 1.0) * values
+
+
+def on_light(line: Line2D) -> Line2D:
+    """For a legend on white paper: a bright line's marker with an outline."""
+    from matplotlib.lines import Line2D
+
+    return Line2D(
+        [],
+        [],
+        color=FAINT,
+        linewidth=line.get_linewidth(),
+        marker=line.get_marker(),
+        markersize=line.get_markersize(),
+        markerfacecolor=line.get_color(),
+        markeredgecolor=FAINT,
+        markeredgewidth=0.8,
+    )
+
+
+def draw_separability(
+    ax: Axes,
+    correlation: NDArray[np.float64],
+    inseparable: Sequence[tuple[str, str]],
+    phase_names: Sequence[str],
+    *,
+    legend: DrawLegend = side_legend,
+) -> None:
+    """How far apart the references are on the energies so far: 1 - PCC for each pair.
+
+    Parameters
+    ----------
+    correlation : ndarray of shape (n_phases, n_phases)
+        Pearson coefficients of the references with each other.
+    inseparable : sequence of (str, str)
+        Pairs that count as not told apart; they get an amber frame.
+    """
+    n = len(phase_names)
+    lower = np.tril(np.ones((n, n), dtype=bool), -1)
+    _draw_gaps(ax, np.where(lower, 1.0 - correlation, np.nan), write_numbers=n <= 8)
+    number = {name: k for k, name in enumerate(phase_names)}
+    for a, b in inseparable:
+        column, row = sorted((number[a], number[b]))
+        ax.add_patch(_amber_frame(column - 0.46, row - 0.46, 0.92))
+    names = [plain(name, 12) for name in phase_names]
+    ax.set_xticks(
+        range(n - 1), names[:-1], rotation=30, ha="right", rotation_mode="anchor", **PLAIN
+    )
+    ax.set_yticks(range(1, n), names[1:], **PLAIN)
+    ax.set_xlim(-0.5, n - 1.5)
+    ax.set_ylim(n - 0.5, 0.5)
+    set_titles(
+        ax, "Are the phases told apart?", "1 − PCC of each pair of references on these energies"
+    )
+    n_pairs = n * (n - 1) // 2
+    entries: list[tuple[Any, str]] = [
+        (None, f"{n_pairs - len(inseparable)} of {n_pairs} pairs told apart")
+    ]
+    if inseparable:
+        entries.append((_amber_frame(0, 0, 1), "not told apart yet"))
+    legend(ax, entries, "")
+
+
+def _draw_gaps(ax: Axes, gap: NDArray[np.float64], *, write_numbers: bool) -> None:
+    """1 - PCC of shape (n_phases, n_phases) as cells, bright where it is large; NaN is empty."""
+    from matplotlib.colors import LogNorm
+
+    ax.imshow(np.clip(gap, 1e-4, 2.0), cmap=heat("oslo"), norm=LogNorm(1e-4, 2.0), aspect="auto")
+    style_axes(ax, "", "")
+    for row, column in zip(*np.nonzero(np.isfinite(gap) & write_numbers), strict=True):
+        value = gap[row, column]
+        ax.text(
+            column,
+            row,
+            f"{value:.2g}" if value >= 1e-4 else "0",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="black" if value > 0.05 else "white",
+            **PLAIN,
+        )
+
+
+def _amber_frame(x: float, y: float, side: float) -> Rectangle:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x, y), side, side, fill=False, edgecolor=AMBIGUOUS, linewidth=1.6)

@@ -1,0 +1,301 @@
+"""Figures 3, 4 and S8: from correlation to the resolved map."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.phase_mapping.latent_space.assignment import (
+    CANDIDATES,
+    STRATEGIES,
+    distance_by,
+    resolve,
+)
+from stxm_live.phase_mapping.latent_space.bundle import Bundle
+from stxm_live.plotting.panels.maps import draw_correlation, draw_phase_map, draw_reliability
+from stxm_live.plotting.panels.result import draw_ambiguity_of_maps, draw_od_of_maps
+from stxm_live.plotting.paper_figures.latent import View, draw_phases, frame, view_of_phases
+from stxm_live.plotting.paper_figures.plate import Panel, Plate, Table, sheet
+from stxm_live.plotting.style.palette import phase_colors
+from stxm_live.plotting.style.raster import field_of
+
+METHODS = {
+    "mahalanobis": "Mahalanobis distance",
+    "euclidean": "Euclidean distance to the references",
+    "knn": "nearest neighbours",
+    "centroid": "distance to the centroid",
+}
+
+
+class Pixels(NamedTuple):
+    """The mapped pixels of a result in latent space, one row each.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (ny, nx)
+    latent : ndarray of shape (n_pixels, n_latent)
+    phase_index, latent_index : ndarray of shape (n_pixels,)
+        By correlation, and after the paper's rule.
+    ambiguous : ndarray of bool, shape (n_pixels,)
+    pair : ndarray of shape (2, n_pixels)
+    """
+
+    mask: NDArray[np.bool_]
+    latent: NDArray[np.float32]
+    phase_index: NDArray[np.int8]
+    latent_index: NDArray[np.int8]
+    ambiguous: NDArray[np.bool_]
+    pair: NDArray[np.int8]
+
+
+def pixels_of(maps: PhaseMaps) -> Pixels:
+    """The mapped pixels.
+
+    Raises
+    ------
+    ValueError
+        If the maps were made without an encoder, or if no pixel is mapped.
+    """
+    if maps.latent is None or maps.latent_index is None:
+        raise ValueError(f"{maps.key}: the maps were made without an encoder")
+    mask = (maps.phase_index >= 0) & np.isfinite(maps.latent).all(axis=-1)
+    if not mask.any():
+        raise ValueError(f"{maps.key}: no specimen pixel has a valid spectrum")
+    return Pixels(
+        mask,
+        maps.latent[mask],
+        maps.phase_index[mask],
+        maps.latent_index[mask],
+        maps.ambiguous[mask],
+        maps.ambiguous_pair[:, mask],
+    )
+
+
+def colors_of(maps: PhaseMaps) -> NDArray[np.float64]:
+    """A colour for each phase, shape (n_phases, 3)."""
+    return phase_colors(maps.phase_names, maps.colors)
+
+
+def aspect_of(maps: PhaseMaps) -> float:
+    """Height over width of the images."""
+    return field_of(maps.extent_um, maps.specimen.shape).aspect
+
+
+def index_panel(maps: PhaseMaps, index: NDArray[np.integer], title: str, subtitle: str) -> Panel:
+    """A map in flat colours."""
+    return partial(
+        draw_phase_map,
+        index=index,
+        extent_um=maps.extent_um,
+        phase_names=maps.phase_names,
+        colors=colors_of(maps),
+        title=title,
+        subtitle=subtitle,
+    )
+
+
+def shares(index: NDArray[np.integer], n_phases: int) -> NDArray[np.float64]:
+    """Share of each phase among the pixels that have one; NaN if there are none."""
+    counts = np.bincount(index[index >= 0].ravel().astype(np.intp), minlength=n_phases)
+    return counts / counts.sum() if counts.sum() else np.full(n_phases, np.nan)
+
+
+def figure_3(maps: PhaseMaps) -> Plate:
+    """Correlation with every reference, the initial map, its reliability, ambiguity."""
+    mapped = maps.phase_index >= 0
+    found = maps.correlation[:, mapped]
+    lowest = float(np.percentile(found, 1)) if found.size else 0.0
+    panels: list[Panel] = [partial(draw_od_of_maps, maps=maps)]
+    panels += [
+        partial(
+            draw_correlation,
+            correlation=maps.correlation[k],
+            extent_um=maps.extent_um,
+            phase_name=name,
+            lowest=lowest,
+        )
+        for k, name in enumerate(maps.phase_names)
+    ]
+    panels += [
+        index_panel(
+            maps, maps.phase_index, "Initial phase map", "largest coefficient in each pixel"
+        ),
+        partial(draw_reliability, reliability=maps.reliability, extent_um=maps.extent_um),
+        partial(draw_ambiguity_of_maps, maps=maps),
+    ]
+    figure = sheet(
+        f"Fig. 3: Pearson correlation, {maps.key}",
+        "Every pixel's spectrum is compared with every reference; where the two best coefficients "
+        "are too close, the pixel is ambiguous.",
+        panels,
+        3,
+        aspect=aspect_of(maps),
+        synthetic=maps.synthetic_references,
+    )
+    rows = [
+        (
+            name,
+            float(np.median(found[k])) if found.size else np.nan,
+            maps.fractions[k],
+            _share_of(maps.ambiguous[maps.phase_index == k]),
+        )
+        for k, name in enumerate(maps.phase_names)
+    ]
+    columns = ("phase", "median_correlation", "share", "ambiguous_share_of_phase")
+    return Plate("fig3-correlation", figure, Table(columns, rows))
+
+
+def _share_of(mask: NDArray[np.bool_]) -> float:
+    return float(mask.mean()) if mask.size else float("nan")
+
+
+def figure_4(maps: PhaseMaps, bundle: Bundle) -> Plate:
+    """Map by correlation, ambiguous pixels, map after the paper's rule; and in latent space."""
+    pixels = pixels_of(maps)
+    view = view_of_phases(pixels.latent, pixels.phase_index)
+    n_changed = int((pixels.phase_index != pixels.latent_index).sum())
+    panels: list[Panel] = [
+        index_panel(maps, maps.phase_index, "By correlation", "ambiguous pixels included"),
+        partial(draw_ambiguity_of_maps, maps=maps),
+        index_panel(
+            maps,
+            _required(maps.latent_index),
+            "Ambiguous pixels resolved",
+            f"by latent space; {100 * n_changed / len(pixels.phase_index):.1f} % of the pixels "
+            "changed",
+        ),
+        *_latent_panels(maps, bundle, pixels, view),
+    ]
+    figure = sheet(
+        f"Fig. 4: ambiguous pixels by the encoder, {maps.key}",
+        f"Above in space, below in latent space, seen along two of its directions. Rule: "
+        f"{METHODS[_strategy(maps)]}, candidates: {_resolver(maps).get('candidates', 'pair')}.",
+        panels,
+        3,
+        aspect=aspect_of(maps),
+        synthetic=maps.synthetic_references,
+    )
+    return Plate("fig4-resolved", figure, _latent_table(maps, pixels))
+
+
+def _latent_panels(maps: PhaseMaps, bundle: Bundle, pixels: Pixels, view: View) -> list[Panel]:
+    """Latent space before, with and after the ambiguous pixels."""
+    seen, references = view.of(pixels.latent), view.of(bundle.reference_latent)
+    clear = ~pixels.ambiguous
+    share = f"{100 * pixels.ambiguous.mean():.1f} % of the pixels"
+
+    def panel(
+        rows: NDArray[np.bool_],
+        index: NDArray[np.int8],
+        title: str,
+        subtitle: str,
+        *,
+        marks: bool = False,
+    ) -> Panel:
+        def draw(ax: object) -> None:
+            draw_phases(
+                ax,  # type: ignore[arg-type]
+                seen[rows],
+                index[rows],
+                references,
+                maps.phase_names,
+                colors_of(maps),
+                view,
+                title=title,
+                subtitle=subtitle,
+                marked=pixels.ambiguous[rows] if marks else None,
+                marked_as="ambiguous",
+            )
+            frame(ax, np.concatenate([seen, references]))  # type: ignore[arg-type]
+
+        return draw
+
+    every = np.ones(len(seen), dtype=bool)
+    return [
+        panel(clear, pixels.phase_index, "Latent space: clear pixels", "phase by correlation"),
+        panel(every, pixels.phase_index, "With the ambiguous pixels", share, marks=True),
+        panel(every, pixels.latent_index, "After", "phase after the rule"),
+    ]
+
+
+def _latent_table(maps: PhaseMaps, pixels: Pixels) -> Table:
+    """One row per mapped pixel."""
+    rows, columns = np.nonzero(pixels.mask)
+    names = np.array(maps.phase_names)
+    table = zip(
+        rows.tolist(),
+        columns.tolist(),
+        *pixels.latent.T.tolist(),
+        names[pixels.phase_index].tolist(),
+        pixels.ambiguous.astype(int).tolist(),
+        names[pixels.latent_index].tolist(),
+        strict=True,
+    )
+    axes = tuple(f"z{k + 1}" for k in range(pixels.latent.shape[1]))
+    header = ("row", "column", *axes, "phase_by_correlation", "ambiguous", "phase_resolved")
+    return Table(header, list(table))
+
+
+def figure_s8(maps: PhaseMaps, bundle: Bundle) -> Plate:
+    """The same ambiguous pixels by all of the paper's strategies."""
+    pixels = pixels_of(maps)
+    landmarks = bundle.landmarks.beside(
+        pixels.latent,
+        pixels.phase_index,
+        ~pixels.ambiguous,
+        of_scan=_resolver(maps).get("statistics") == "scan",
+    )
+    panels: list[Panel] = []
+    rows = []
+    n_ambiguous = max(1, int(pixels.ambiguous.sum()))
+    for candidates in CANDIDATES:
+        for strategy in STRATEGIES:
+            index = resolve(
+                pixels.latent,
+                pixels.phase_index,
+                pixels.ambiguous,
+                pixels.pair,
+                distance_by(strategy, landmarks),
+                candidates,
+            )
+            changed = int((index != pixels.phase_index).sum()) / n_ambiguous
+            image = np.full(pixels.mask.shape, -1, dtype=np.int8)
+            image[pixels.mask] = index
+            among = "of the two best" if candidates == "pair" else "of all phases"
+            title = METHODS[strategy][:1].upper() + METHODS[strategy][1:]
+            note = f"{among}; {100 * changed:.0f} % of the ambiguous pixels change"
+            panels.append(index_panel(maps, image, title, note))
+            rows.append((strategy, candidates, changed, *shares(index, len(maps.phase_names))))
+    figure = sheet(
+        f"Fig. S8: strategies for ambiguous pixels, {maps.key}",
+        f"{100 * pixels.ambiguous.mean():.1f} % of the pixels are ambiguous; clear ones are the "
+        "same in all maps.",
+        panels,
+        len(STRATEGIES),
+        aspect=aspect_of(maps),
+        synthetic=maps.synthetic_references,
+    )
+    header = ("strategy", "candidates", "changed_share_of_ambiguous")
+    names = tuple(f"share_{name}" for name in maps.phase_names)
+    return Plate("figS8-strategies", figure, Table((*header, *names), rows))
+
+
+def _resolver(maps: PhaseMaps) -> dict[str, str]:
+    """The recipe's table of that name."""
+    return dict(maps.provenance.get("recipe_values", {}).get("resolver", {}))
+
+
+def _strategy(maps: PhaseMaps) -> str:
+    """By which `latent_index` was made."""
+    method = _resolver(maps).get("method", "")
+    return method if method in STRATEGIES else "mahalanobis"
+
+
+def _required(index: NDArray[np.int8] | None) -> NDArray[np.int8]:
+    if index is None:
+        raise ValueError("the maps were made without an encoder")
+    return index

@@ -1,0 +1,158 @@
+"""Figures 5 and 6: several particles side by side, and their phases by state of charge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.plotting.panels.result import draw_ambiguity_of_maps, method_in_words
+from stxm_live.plotting.paper_figures.maps import aspect_of, index_panel
+from stxm_live.plotting.paper_figures.plate import Panel, Plate, Table, centred, sheet
+from stxm_live.plotting.style.lettering import PLAIN, plain, set_titles, side_legend
+from stxm_live.plotting.style.palette import AMBIGUOUS, phase_colors
+from stxm_live.plotting.style.raster import style_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+class Particle(NamedTuple):
+    """A result and the name to show it under, such as its sample or its run."""
+
+    name: str
+    maps: PhaseMaps
+
+
+def particle_plates(particles: Sequence[Particle]) -> Iterator[Plate]:
+    """Figures 5 and 6.
+
+    Raises
+    ------
+    ValueError
+        If the results are of different phases, or if there are none.
+    """
+    kinds = {particle.maps.phase_names for particle in particles}
+    if len(kinds) != 1:
+        listed = "; ".join(", ".join(names) for names in sorted(kinds)) or "none"
+        raise ValueError(f"particles of the same phases can be compared, got {listed}")
+    yield figure_5(particles)
+    yield figure_6(particles)
+
+
+def figure_5(particles: Sequence[Particle]) -> Plate:
+    """A row for each particle: by correlation, ambiguous pixels, resolved."""
+    panels: list[Panel] = []
+    for name, maps in particles:
+        panels += [
+            index_panel(maps, maps.phase_index, plain(name, 40), "by correlation"),
+            partial(draw_ambiguity_of_maps, maps=maps),
+            index_panel(maps, maps.final_index, plain(name, 40), f"resolved {_method(maps)}"),
+        ]
+    figure = sheet(
+        f"Fig. 5: {len(particles)} particles",
+        "Initial map, ambiguous pixels and resolved map of each.",
+        panels,
+        3,
+        aspect=float(np.median([aspect_of(maps) for _, maps in particles])),
+        synthetic=any(maps.synthetic_references for _, maps in particles),
+    )
+    return Plate("fig5-particles", figure, _shares_table(particles))
+
+
+def _method(maps: PhaseMaps) -> str:
+    return method_in_words(maps) if maps.resolved_index is not None else "(no: incomplete scan)"
+
+
+def figure_6(particles: Sequence[Particle]) -> Plate:
+    """Shares of the phases in every particle, ordered by their mean place in the phase list."""
+    ordered = sorted(particles, key=lambda particle: charge(particle.maps))
+    panels: list[Panel] = [
+        partial(_draw_shares, particles=ordered, resolved=False),
+        partial(_draw_shares, particles=ordered, resolved=True),
+        partial(_draw_ambiguous, particles=ordered),
+    ]
+    figure = sheet(
+        "Fig. 6: phases by state of charge",
+        "Particles ordered by the mean of their phases in the order of the references, the first "
+        "phase on top.",
+        panels,
+        3,
+        aspect=min(1.2, max(0.6, 0.12 * len(particles))),
+        synthetic=any(maps.synthetic_references for _, maps in particles),
+    )
+    return Plate("fig6-states-of-charge", figure, _shares_table(ordered))
+
+
+def charge(maps: PhaseMaps) -> float:
+    """Mean place of the pixels' phases in the list: 0 all of the first, 1 all of the last."""
+    shares = _final_fractions(maps)
+    places = np.linspace(0, 1, len(shares))
+    return float(shares @ places) if np.isfinite(shares).all() else float("inf")
+
+
+def _final_fractions(maps: PhaseMaps) -> NDArray[np.float64]:
+    return maps.fractions if maps.resolved_fractions is None else maps.resolved_fractions
+
+
+def _shares_table(particles: Sequence[Particle]) -> Table:
+    rows = []
+    for name, maps in particles:
+        for k, phase in enumerate(maps.phase_names):
+            rows.append(
+                (name, phase, maps.fractions[k], _final_fractions(maps)[k], maps.ambiguous_share)
+            )
+    columns = ("particle", "phase", "share_by_correlation", "share_resolved", "ambiguous_share")
+    return Table(columns, rows)
+
+
+def _draw_shares(ax: Axes, particles: Sequence[Particle], resolved: bool) -> None:
+    """A stacked bar for each particle."""
+    from matplotlib.patches import Patch
+
+    first = particles[0].maps
+    colors = phase_colors(first.phase_names, first.colors)
+    shares = np.array(
+        [_final_fractions(maps) if resolved else maps.fractions for _, maps in particles]
+    )
+    left = np.zeros(len(particles))
+    for k, color in enumerate(colors):
+        ax.barh(range(len(particles)), 100 * shares[:, k], left=left, color=color, height=0.72)
+        ink = "white" if color @ (0.3, 0.6, 0.1) < 0.45 else "black"
+        _write_shares(ax, 100 * shares[:, k], left, ink)
+        left = left + 100 * np.nan_to_num(shares[:, k])
+    _name_rows(ax, particles)
+    ax.set_xlim(0, 100)
+    style_axes(ax, "share of the specimen (%)", "")
+    subtitle = method_in_words(first) if resolved else "every specimen pixel counts"
+    set_titles(ax, "Resolved" if resolved else "By correlation", subtitle)
+    entries: list[tuple[Any, str]] = [
+        (Patch(color=color), name) for color, name in zip(colors, first.phase_names, strict=True)
+    ]
+    side_legend(ax, entries)
+
+
+def _write_shares(
+    ax: Axes, widths: NDArray[np.float64], left: NDArray[np.float64], ink: str
+) -> None:
+    """Numbers in the parts of a bar that have room for them."""
+    for row, (width, start) in enumerate(zip(widths, left, strict=True)):
+        if width >= 9:
+            centred(ax, start + width / 2, row, f"{width:.0f}", color=ink)
+
+
+def _draw_ambiguous(ax: Axes, particles: Sequence[Particle]) -> None:
+    shares = [100 * maps.ambiguous_share for _, maps in particles]
+    ax.barh(range(len(particles)), shares, color=AMBIGUOUS, height=0.72)
+    _name_rows(ax, particles)
+    style_axes(ax, "ambiguous share of the specimen (%)", "")
+    set_titles(ax, "Ambiguous pixels", "two best coefficients too close to tell apart")
+
+
+def _name_rows(ax: Axes, particles: Sequence[Particle]) -> None:
+    ax.set_yticks(range(len(particles)), [plain(name, 10) for name, _ in particles], **PLAIN)
+    ax.set_ylim(len(particles) - 0.5, -0.5)

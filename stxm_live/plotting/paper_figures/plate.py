@@ -1,0 +1,97 @@
+"""A plate is a figure with its numbers; it is written as a PNG and a CSV of the same name."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from stxm_live.plotting.panels.result import SYNTHETIC
+from stxm_live.plotting.pictures import agg_figure, folder_for_pictures, save_png
+from stxm_live.plotting.style.layout import figure_size_in, panel_axes, write_footer, write_header
+from stxm_live.plotting.style.lettering import PLAIN
+from stxm_live.plotting.style.palette import FAINT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Panel = Callable[["Axes"], None]
+
+
+class Table(NamedTuple):
+    """Numbers for a CSV file; columns carry their unit in the name."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Any]]
+
+
+class Plate(NamedTuple):
+    """A figure by the name of its file, and what it was drawn from."""
+
+    name: str
+    figure: Figure
+    table: Table
+
+
+def sheet(
+    title: str,
+    detail: str,
+    panels: Sequence[Panel],
+    n_columns: int,
+    *,
+    aspect: float = 0.8,
+    synthetic: bool = False,
+) -> Figure:
+    """Panels in rows under a title; ``synthetic`` says so at the foot."""
+    n_rows = -(-len(panels) // n_columns)
+    figure = agg_figure(figure_size_in(n_rows, n_columns, aspect))
+    axes = panel_axes(figure, n_rows, n_columns, aspect)
+    for ax, draw in zip(axes, panels, strict=False):
+        draw(ax)
+    for ax in axes[len(panels) :]:
+        ax.remove()
+    write_header(figure, title, detail, FAINT)
+    write_footer(figure, SYNTHETIC if synthetic else "")
+    return figure
+
+
+def centred(ax: Axes, x: float, y: float, text: str, *, color: str) -> None:
+    """A small word with its middle at a point."""
+    ax.text(x, y, text, ha="center", va="center", fontsize=8.5, color=color, **PLAIN)
+
+
+def write_plates(plates: Iterable[Plate], folder: str | Path) -> list[Path]:
+    """Write each plate as ``NAME.png`` and ``NAME.csv``; files of the same names are replaced.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    path = folder_for_pictures(folder)
+    written = []
+    for plate in plates:
+        save_png(plate.figure, path / f"{plate.name}.png")
+        write_table(plate.table, path / f"{plate.name}.csv")
+        written += [path / f"{plate.name}.png", path / f"{plate.name}.csv"]
+    return written
+
+
+def write_table(table: Table, path: Path) -> None:
+    """A CSV file with one line of column names; floats have six digits, NaN is empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.columns)
+        writer.writerows([_cell(value) for value in row] for row in table.rows)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        # a spreadsheet takes such a cell for a formula
+        return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value
+    number = value.item() if hasattr(value, "item") else value
+    if isinstance(number, float):
+        return "" if number != number else f"{number:.6g}"
+    return str(number)

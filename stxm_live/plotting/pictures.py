@@ -1,0 +1,297 @@
+"""Pictures of a result: one PNG per product, and an overview."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.plotting.live_figure.layout import SIZE_IN
+from stxm_live.plotting.live_figure.six_panels import draw_final
+from stxm_live.plotting.panels.energy_axis import energy_axis_panels
+from stxm_live.plotting.panels.maps import (
+    draw_correlation,
+    draw_phase_map,
+    draw_reliability,
+    draw_wrong_probability,
+)
+from stxm_live.plotting.panels.regions import draw_reasons, draw_regions
+from stxm_live.plotting.panels.result import (
+    draw_ambiguity_of_maps,
+    draw_od_of_maps,
+    draw_spectra_of_maps,
+    method_in_words,
+    shares_in_legend,
+    write_result_header,
+)
+from stxm_live.plotting.style.layout import figure_size_in, panel_axes
+from stxm_live.plotting.style.palette import Palette, phase_colors
+from stxm_live.plotting.style.raster import field_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from stxm_live.core.phase_maps import PhaseMaps
+    from stxm_live.core.region import Region
+
+DPI = 130
+
+Panel = Callable[["Axes"], None]
+
+# title and second line
+INITIAL = ("Initial phase map", "largest Pearson correlation (PCC), ambiguous pixels included")
+LATENT = ("Latent-space map", "ambiguous pixels to the nearest cluster of the GMVAE (paper)")
+RESOLVED = "Resolved phase map"
+CORRECTED = ("Resolved phase map, energy axis corrected", "references moved and broadened to fit")
+TRUTH = ("Simulated truth", "what the simulated specimen is made of")
+
+
+def safe_name(text: str) -> str:
+    """Letters, digits, dots, dashes and underscores; what else stands there becomes a dash.
+
+    Examples
+    --------
+    >>> safe_name("run 3f2a/../91 region 1")
+    'run-3f2a-..-91-region-1'
+    """
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "stack"
+
+
+def folder_for_pictures(folder: str | Path) -> Path:
+    """The folder, made where it is missing.
+
+    Raises
+    ------
+    OSError
+        Naming the folder, if it cannot be made or written.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".stxm_live-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"pictures cannot be written to {path} ({error.strerror}); choose another folder",
+        ) from None
+    return path
+
+
+def write_pictures(
+    maps: PhaseMaps,
+    folder: str | Path,
+    *,
+    truth: NDArray[np.integer] | None = None,
+    regions: Sequence[Region] = (),
+    palette: Palette = "roma",
+) -> list[Path]:
+    """Write a PNG per product, an overview and a summary; products not made have none.
+
+    The summary is what the live figure shows in the end, with drift, beam and energy axis.
+
+    Parameters
+    ----------
+    maps : PhaseMaps
+    folder : path
+        Made if it is not there; pictures of the same names are replaced.
+    truth : ndarray of shape (ny, nx), optional
+        Phase of each pixel of a simulated specimen, -1 beside it: maps then say how much of
+        it they agree with.
+    regions : sequence of Region
+        Outlined and numbered from 1 on a picture of their own, ``next-regions``, which also says
+        what speaks for each: those of `suggest_regions` or `RegionChooser.suggestions`.
+    palette : {"roma", "paper"}
+
+    Returns
+    -------
+    list of Path
+        In the order in which one reads them; the overview first.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    path = folder_for_pictures(folder)
+    written = []
+    for name, figure in _figures(maps, truth, palette):
+        save_png(figure, path / f"{name}.png")
+        written.append(path / f"{name}.png")
+    if regions:
+        written.append(path / "next-regions.png")
+        save_png(_regions_sheet(maps, regions, palette), written[-1])
+    return written
+
+
+def summary_png_base64(maps: PhaseMaps) -> str:
+    """The six panels as a PNG in base64, for a notebook."""
+    figure = agg_figure(SIZE_IN, dpi=72)
+    draw_final(figure, maps)
+    buffer = BytesIO()
+    save_png(figure, buffer)
+    return b64encode(buffer.getvalue()).decode("ascii")
+
+
+def agg_figure(size_in: tuple[float, float], dpi: int = DPI) -> Figure:
+    """An empty figure without pyplot, to be drawn on any thread."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size_in, dpi=dpi, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_png(figure: Figure, target: Path | BytesIO) -> None:
+    """Write a figure; level 3 takes half the time of the default and no more space."""
+    figure.savefig(target, format="png", pil_kwargs={"compress_level": 3})
+
+
+def _aspect(maps: PhaseMaps) -> float:
+    return field_of(maps.extent_um, maps.specimen.shape).aspect
+
+
+def _figures(
+    maps: PhaseMaps, truth: NDArray[np.integer] | None, palette: Palette
+) -> Iterator[tuple[str, Figure]]:
+    """File name and figure of each picture."""
+    panels = _panels(maps, truth, palette)
+    yield "overview", _sheet(maps, list(panels.values()), n_columns=3)
+    summary = agg_figure(SIZE_IN, dpi=100)
+    draw_final(summary, maps, palette=palette)
+    yield "summary", summary
+    for name, draw in panels.items():
+        # no products of their own: they are in the overview
+        if name in ("optical-density", "spectra"):
+            continue
+        yield name, _sheet(maps, [draw], n_columns=1)
+    lowest = float(np.nanpercentile(maps.correlation, 1)) if maps.specimen.any() else 0.0
+    correlations = [
+        partial(
+            draw_correlation,
+            correlation=maps.correlation[k],
+            extent_um=maps.extent_um,
+            phase_name=name,
+            lowest=lowest,
+        )
+        for k, name in enumerate(maps.phase_names)
+    ]
+    yield "correlation", _sheet(maps, correlations, n_columns=3)
+    curves = energy_axis_panels(maps, palette)
+    if curves:
+        yield "energy-axis", _sheet(maps, curves, n_columns=2)
+
+
+def _panels(
+    maps: PhaseMaps, truth: NDArray[np.integer] | None, palette: Palette
+) -> dict[str, Panel]:
+    """What there is to show of a result, by file name, in the order in which one reads it."""
+    panels: dict[str, Panel] = {
+        "optical-density": partial(draw_od_of_maps, maps=maps),
+        "spectra": partial(draw_spectra_of_maps, maps=maps, palette=palette),
+        "phase-map": partial(
+            _draw_index, maps.phase_index, INITIAL, maps, maps.fractions, truth, palette
+        ),
+        "reliability": partial(
+            draw_reliability, reliability=maps.reliability, extent_um=maps.extent_um
+        ),
+        "ambiguity": partial(draw_ambiguity_of_maps, maps=maps),
+    }
+    for name, title, index, fractions in (
+        ("latent-map", LATENT, maps.latent_index, None),
+        (
+            "resolved-map",
+            (RESOLVED, method_in_words(maps)),
+            maps.resolved_index,
+            maps.resolved_fractions,
+        ),
+        ("corrected-map", CORRECTED, maps.corrected_index, None),
+        ("truth", TRUTH, truth, None),
+    ):
+        if index is not None:
+            panels[name] = partial(_draw_index, index, title, maps, fractions, truth, palette)
+    if maps.wrong_probability is not None:
+        panels["wrong-probability"] = partial(
+            draw_wrong_probability,
+            wrong_probability=maps.wrong_probability,
+            extent_um=maps.extent_um,
+        )
+    return panels
+
+
+def _sheet(maps: PhaseMaps, panels: Sequence[Panel], n_columns: int) -> Figure:
+    """Panels in rows, under the stack's name and verdict."""
+    n_rows = -(-len(panels) // n_columns)
+    figure = agg_figure(figure_size_in(n_rows, n_columns, _aspect(maps)))
+    axes = panel_axes(figure, n_rows, n_columns, _aspect(maps))
+    for ax, draw in zip(axes, panels, strict=False):
+        draw(ax)
+    for ax in axes[len(panels) :]:
+        ax.remove()
+    write_result_header(figure, maps)
+    return figure
+
+
+def _draw_index(
+    index: NDArray[np.integer],
+    titles: tuple[str, str],
+    maps: PhaseMaps,
+    fractions: NDArray[np.float64] | None,
+    truth: NDArray[np.integer] | None,
+    palette: Palette,
+    ax: Axes,
+) -> None:
+    """A phase map in flat colours, and how much of it is right where that is known."""
+    title, subtitle = titles
+    if truth is not None and index is not truth:
+        subtitle = f"agrees with the simulated truth in {100 * agreement(index, truth):.1f} %"
+    draw_phase_map(
+        ax,
+        index,
+        maps.extent_um,
+        maps.phase_names,
+        phase_colors(maps.phase_names, maps.colors, palette=palette),
+        title=title,
+        subtitle=subtitle,
+        fractions=shares_in_legend(maps, fractions),
+    )
+
+
+def _regions_sheet(maps: PhaseMaps, regions: Sequence[Region], palette: Palette) -> Figure:
+    """The map with the regions on it, and beside it what speaks for each."""
+    panels: list[Panel] = [
+        partial(_draw_numbered, maps, regions, palette),
+        partial(draw_reasons, regions=regions),
+    ]
+    return _sheet(maps, panels, n_columns=2)
+
+
+def _draw_numbered(maps: PhaseMaps, regions: Sequence[Region], palette: Palette, ax: Axes) -> None:
+    """The map that counts, with the regions on it."""
+    resolved = maps.resolved_index is not None
+    titles = ("Where to scan next", f"1 is the best; phases {method_in_words(maps)}")
+    fractions = maps.resolved_fractions if resolved else maps.fractions
+    _draw_index(maps.final_index, titles, maps, fractions, None, palette, ax)
+    draw_regions(ax, regions)
+
+
+def agreement(index: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
+    """Share of the pixels with a phase in both maps that have the same in both.
+
+    Examples
+    --------
+    >>> agreement(np.array([0, 1, -1, 2]), np.array([0, 2, 1, -1]))
+    0.5
+    """
+    both = (index >= 0) & (truth >= 0)
+    return float((index[both] == truth[both]).mean()) if both.any() else float("nan")

@@ -1,0 +1,1 @@
+"""Colours, letters and places that all pictures share."""

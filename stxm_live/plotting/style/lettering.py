@@ -1,0 +1,116 @@
+"""Text in figures: names and messages come from users and files, and are shown as they are."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import unicodedata
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.ft2font import FT2Font
+    from matplotlib.legend import Legend
+
+FONT = "DejaVu Sans"
+
+_GAP_PT = 8
+
+Entries = list[tuple[Any, str]]
+"""Of a legend: an artist and its label; the artist None stands for text without a symbol."""
+
+DrawLegend = Callable[["Axes", Entries, str], object]
+"""How a panel's entries and their title become a legend."""
+
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False, "family": FONT}
+"""Text properties: a ``$`` in a phase name is a dollar sign, not a formula."""
+
+
+@cache
+def _font() -> FT2Font:
+    from matplotlib.font_manager import findfont, get_font
+
+    return get_font(findfont(FONT))
+
+
+def plain(text: object, longest: int = 200) -> str:
+    """One line of characters the font has; others become ``?``, what is too long ends in ``…``.
+
+    Examples
+    --------
+    >>> plain("Na2.4VPF", longest=6)
+    'Na2.4…'
+    """
+    line = re.sub(r"[\t\n\v\f\r]+", " ", str(text)).strip()
+    shown = "".join(c if _font_has(c) else "?" for c in line)
+    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+
+
+def _font_has(character: str) -> bool:
+    printable = character.isprintable() or unicodedata.category(character) == "Zs"
+    return printable and bool(_font().get_char_index(ord(character)))
+
+
+def wrapped(text: object, width: int, most_lines: int) -> str:
+    """`plain` text in lines of at most ``width`` characters."""
+    line = re.sub(r"(\d) (eV|µm|px)\b", "\\1\u00a0\\2", plain(text, width * most_lines))
+    lines = textwrap.wrap(line, width, max_lines=most_lines, placeholder=" …")
+    return "\n".join(lines)
+
+
+def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
+    """A bold title over a smaller second line, both flush left with the axes."""
+    from stxm_live.plotting.style.palette import FAINT, INK
+
+    for gid, text, size, weight, color, rise_pt in (
+        ("title", title, 10.5, "bold", INK, 17),
+        ("subtitle", subtitle, 8.5, "normal", FAINT, 4),
+    ):
+        ax.annotate(
+            plain(text, 90),
+            (0, 1),
+            (0, rise_pt),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="left",
+            va="bottom",
+            fontsize=size,
+            fontweight=weight,
+            color=color,
+            annotation_clip=False,
+            gid=gid,
+            **PLAIN,
+        )
+
+
+def side_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
+    """A legend to the right of the axes, so that it never covers data."""
+    from matplotlib.lines import Line2D
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    shift = ScaledTranslation(_GAP_PT / 72, 0, figure.dpi_scale_trans)
+    legend = ax.legend(
+        [Line2D([], [], linestyle="none") if artist is None else artist for artist, _ in entries],
+        # names are set below: a label that begins with "_" would be left out here
+        ["."] * len(entries),
+        title="." if title else None,
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+        bbox_transform=ax.transAxes + shift,
+        borderaxespad=0,
+        frameon=False,
+        alignment="left",
+        handlelength=1.2 if any(artist is not None for artist, _ in entries) else 0,
+        handletextpad=0.6 if any(artist is not None for artist, _ in entries) else 0,
+        handleheight=1.0,
+        labelspacing=0.45,
+    )
+    for text, (_, label) in zip(legend.get_texts(), entries, strict=True):
+        text.set_text(plain(label, 26))
+        text.update({"fontsize": 8.5, **PLAIN})
+    legend.get_title().update({"text": plain(title, 28), "fontsize": 8.5, **PLAIN})
+    return legend

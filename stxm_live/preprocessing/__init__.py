@@ -1,0 +1,1 @@
+"""From counts to optical density: faulty images, alignment, specimen, I0."""

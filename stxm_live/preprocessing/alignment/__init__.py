@@ -1,0 +1,1 @@
+"""The images of a stack laid on one another."""

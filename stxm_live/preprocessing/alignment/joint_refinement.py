@@ -1,0 +1,204 @@
+"""Shifts refined jointly: every image against what the other energies predict for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.threads import in_threads
+from stxm_live.preprocessing.alignment.low_rank_model import ShiftModel, SmoothLog
+
+SIGNIFICANT = (8.0, 8.0, 2.0)
+"""Round by round, how many times the noise the variance of a component must be.
+
+Shifts that are still there look like a weak component, which would keep them. Once they are gone, a
+weak component is chemistry of a small domain, and without it the images that show it are pulled."""
+
+START_PX = 0.1
+"""Standard deviation, in y and in x, that the shifts to start from are trusted with."""
+
+SMOOTH_PX = 0.05
+"""How far an image lies off the line through its neighbours where the drift is smooth."""
+
+LOOSE = 0.9
+"""An image that stays as uncertain as this, relative to the start, has nothing of the others."""
+
+MAX_CORRECTION_PX = 2.0
+"""A longer correction is none: the linear step would not reach so far."""
+
+MIN_IMAGES = 5
+"""With fewer images the others predict nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """What the refinement found.
+
+    Parameters
+    ----------
+    shifts_px : ndarray of shape (n_images, 2)
+        (y, x), their mean that of the shifts given; those given where ``problems`` says so.
+    std_px : ndarray of shape (n_images, 2)
+        Standard deviation of each, common offset apart; from how the evidence of blocks of
+        the image scatters. NaN where an image was not refined.
+    correlation : ndarray of shape (n_images,)
+        Pearson correlation of each smoothed log image with what the energies together predict
+        for it; NaN where unknown.
+    problems : dict of int to str
+        For each image that keeps its shift, why.
+    """
+
+    shifts_px: NDArray[np.float64]
+    std_px: NDArray[np.float64]
+    correlation: NDArray[np.float64]
+    problems: dict[int, str]
+
+
+def refine(
+    images: Sequence[NDArray[np.floating]],
+    shifts_px: NDArray[np.float64],
+    *,
+    smooth_drift: bool = False,
+    region: NDArray[np.bool_] | None = None,
+) -> Refined:
+    """Shifts at which few spectra times few maps explain every image.
+
+    With D(p, k) = sum_r a_r(p) s_r(k) the chemistry at the place p and the energy k, an image
+    that is still displaced by d_k is D - d_k . grad D. All d_k are found at once by
+    Gauss-Newton with the maps a_r eliminated at every pixel (variable projection [1]_) and the
+    spectra s_r and a constant per image as further unknowns, so that a domain that changes
+    contrast is no shift. Components as weak as noise are left out, the others shrink by their
+    signal-to-noise ratio: a free map would absorb part of the shifts. Pixels weigh as their
+    photons.
+
+    Parameters
+    ----------
+    images : sequence of ndarray of shape (ny, nx)
+        Counts in the order in which they were taken, as they came; NaN where unusable.
+    shifts_px : ndarray of shape (n_images, 2)
+        (y, x) to start from, good to about a pixel. What the images leave open stays with them.
+    smooth_drift : bool
+        Prefer a drift of constant velocity, as far as the shifts to start from bear it out.
+    region : ndarray of bool, shape (ny, nx), optional
+        Only these pixels of the moved images are compared.
+
+    References
+    ----------
+    .. [1] G. Golub and V. Pereyra, "Separable nonlinear least squares: the variable projection
+       method and its applications", Inverse Problems 19, R1-R26 (2003).
+    """
+    given = np.asarray(shifts_px, dtype=np.float64)
+    unchanged = _nothing(given)
+    if len(images) < MIN_IMAGES:
+        return unchanged
+    smooth = in_threads(SmoothLog.of, images)
+    blank = {k: "is blank" for k, image in enumerate(smooth) if image.is_blank}
+    used = [k for k in range(len(images)) if k not in blank]
+    prior = _prior(given, used, smooth_drift)
+    while len(used) >= MIN_IMAGES:
+        found = _refined([smooth[k] for k in used], prior, region)
+        if found is None:
+            break
+        if np.isfinite(found.std_px).any():
+            return _among(found, used, unchanged, blank)
+        for n, problem in found.problems.items():
+            blank[used[n]] = problem
+        used = [k for k in used if k not in blank]
+        prior = _prior(given, used, smooth_drift)
+    why = "has too few others beside it that predict each other"
+    return replace(unchanged, problems={k: blank.get(k, why) for k in range(len(images))})
+
+
+def _among(found: Refined, used: list[int], every: Refined, blank: dict[int, str]) -> Refined:
+    """What was found of some images, placed among all of them."""
+    shifts, std, correlation = every.shifts_px.copy(), every.std_px.copy(), every.correlation.copy()
+    shifts[used], std[used], correlation[used] = found.shifts_px, found.std_px, found.correlation
+    problems = blank | {used[n]: why for n, why in found.problems.items()}
+    return Refined(shifts, std, correlation, problems)
+
+
+def _refined(
+    images: list[SmoothLog],
+    prior: _Prior,
+    region: NDArray[np.bool_] | None,
+) -> Refined | None:
+    """All images refined, or a reason for those that cannot be; None if nothing can."""
+    shifts = prior.start.copy()
+    correlation, misfits = np.full(len(images), np.nan), []
+    for significant in SIGNIFICANT:
+        model = ShiftModel.of(images, shifts, region, significant)
+        if model is None:
+            aside = np.hypot(*(shifts - np.median(shifts, axis=0)).T)
+            return _left_out(prior, int(aside.argmax()), "shares too little field with the others")
+        correlation = model.correlation
+        misfits.append(model.noise)
+        step = model.step(prior.precision, prior.pull(shifts))
+        shifts = shifts + step.shifts_px - step.shifts_px.mean(axis=0)
+        moved = np.hypot(*(shifts - prior.start).T)
+        if moved.max() > MAX_CORRECTION_PX:
+            return _left_out(prior, int(moved.argmax()), "does not fit the others")
+    if misfits[-1] > 1.02 * misfits[0]:
+        return None
+    loose = np.flatnonzero(step.std_px.max(axis=1) > LOOSE * START_PX)
+    problems = {int(k): "is not predicted by the other energies" for k in loose}
+    shifts, std = np.round(shifts, 3), step.std_px.copy()
+    shifts[loose], std[loose] = prior.start[loose], np.nan
+    return Refined(shifts, std, correlation, problems)
+
+
+def _left_out(prior: _Prior, image: int, why: str) -> Refined:
+    return replace(_nothing(prior.start), problems={image: why})
+
+
+def _nothing(given: NDArray[np.float64]) -> Refined:
+    return Refined(given, np.full_like(given, np.nan), np.full(len(given), np.nan), {})
+
+
+def _prior(given: NDArray[np.float64], used: list[int], smooth_drift: bool) -> _Prior:
+    """Shifts to start from and, if it is said to be smooth, the drift.
+
+    Bends that the shifts to start from do not bear out, at a jump, are left free.
+    """
+    start = given[used]
+    precision = np.eye(len(used)) / START_PX**2
+    if smooth_drift and len(used) >= MIN_IMAGES:
+        bends = _bends(np.asarray(used, dtype=np.float64))
+        borne_out = np.hypot(*(bends @ start).T) < 4 * np.hypot(SMOOTH_PX, START_PX)
+        bends = bends[borne_out]
+        precision_drift = bends.T @ bends / SMOOTH_PX**2
+    else:
+        precision_drift = np.zeros_like(precision)
+    return _Prior(start, precision, precision_drift)
+
+
+def _bends(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matrix (n - 2, n): how far each image lies off the line through its two neighbours."""
+    n = len(times)
+    bends = np.zeros((n - 2, n))
+    for k in range(n - 2):
+        before, after = times[k + 1] - times[k], times[k + 2] - times[k + 1]
+        bends[k, k : k + 3] = after / (before + after), -1, before / (before + after)
+    return bends
+
+
+@dataclass(frozen=True, eq=False)
+class _Prior:
+    """What is known of the shifts before; Gaussian, y and x alike."""
+
+    start: NDArray[np.float64]
+    """(n, 2)."""
+    at_start: NDArray[np.float64]
+    """Precision (n, n) of the shifts to start from."""
+    of_drift: NDArray[np.float64]
+    """Precision (n, n) of a drift of constant velocity."""
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        return self.at_start + self.of_drift
+
+    def pull(self, shifts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Gradient (n, 2) of the prior's log density."""
+        return -(self.at_start @ (shifts - self.start) + self.of_drift @ shifts)

@@ -1,0 +1,277 @@
+"""Moved log images as few spectra times few maps, and what shifts explain of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.threads import in_threads
+from stxm_live.preprocessing.alignment.cross_correlation import spline_coefficients, spline_moved
+
+SMOOTHING_PX = 1.0
+"""Standard deviation of the Gaussian on log images: noise between the pixels must not be fitted."""
+
+MAX_RANK = 5
+"""Most components of the chemistry; spectra of five phases have no more."""
+
+MAX_PIXELS = 40_000
+"""Pixels that take part, for thirteen images: those whose contrast tells most of the shifts."""
+
+_BLOCK_PX = 16
+"""Side of the blocks whose sums tell how much the score varies (correlated within, not beyond)."""
+
+_Float = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothLog:
+    """A smoothed -ln I as a spline, and how much of it is known."""
+
+    coefficients: _Float
+    known: _Float | None
+    """Share of the smoothing that fell on usable pixels, as a spline; None if all did."""
+    is_blank: bool
+
+    @classmethod
+    def of(cls, counts: NDArray[np.floating]) -> SmoothLog:
+        """From counts (ny, nx); NaN and counts <= 0 are unknown."""
+        from scipy.ndimage import gaussian_filter
+
+        usable = np.isfinite(counts) & (counts > 0)
+        if not usable.any():
+            return cls(np.zeros(counts.shape, dtype=np.float32), None, is_blank=True)
+        median = np.median(counts[usable])
+        values = np.where(usable, counts, median).astype(np.float32) / np.float32(median)
+        log = -np.log(values + np.float32(_photon(values) / 2))
+        share = None
+        if not usable.all():
+            log *= usable
+            share = gaussian_filter(usable.astype(np.float32), SMOOTHING_PX, mode="nearest")
+        log = gaussian_filter(log, SMOOTHING_PX, mode="nearest")
+        if share is not None:
+            log /= np.maximum(share, 1e-6)
+            log[share < 1e-3] = 0
+            share = spline_coefficients(share)
+        return cls(spline_coefficients(log), share, is_blank=bool(np.ptp(log) < 1e-6))
+
+    def moved(self, shift_px: tuple[float, float]) -> tuple[_Float, _Float]:
+        """The log image (ny, nx) moved, and how much of each pixel is known (0 to 1)."""
+        log = spline_moved(self.coefficients, shift_px)
+        inside = np.isfinite(log)
+        known = inside.astype(np.float32)
+        if self.known is not None:
+            share = np.nan_to_num(spline_moved(self.known, shift_px))
+            known *= np.clip(share, 0, 1) * (share > 0.5)
+        return np.where(known > 0, log, np.float32(0)), known
+
+
+def _photon(values: _Float) -> float:
+    """Step of one photon, from the variance between neighbours over the level.
+
+    With half a photon added the mean logarithm of Poisson counts is that of their mean but for
+    terms of the second order.
+    """
+    steps = np.abs(np.diff(values, axis=-1))
+    variance = (float(np.median(steps)) / 0.6745) ** 2 / 2
+    return min(variance, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Change of the shifts, and their standard deviations after it; both (n, 2)."""
+
+    shifts_px: NDArray[np.float64]
+    std_px: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftModel:
+    """The moved log images as spectra times maps, at the pixels that tell most of the shifts.
+
+    n images, r components, p pixels.
+    """
+
+    spectra: _Float  # (n, r)
+    maps: _Float  # (r, p)
+    gradients: _Float  # (2, r, p)
+    logs: _Float  # (n, p), their mean removed
+    weights: _Float  # (n, p)
+    shrinkage: _Float  # (r,), noise over signal
+    noise: float
+    """Variance of a pixel of unit weight."""
+    blocks: NDArray[np.intp]  # (p,)
+    correlation: NDArray[np.float64]  # (n,)
+
+    @classmethod
+    def of(
+        cls,
+        images: list[SmoothLog],
+        shifts: NDArray[np.float64],
+        region: NDArray[np.bool_] | None,
+        significant: float,
+    ) -> ShiftModel | None:
+        """From images at their shifts; None if they share too little.
+
+        Components whose variance is below ``significant`` times the noise are left out.
+        """
+        moved = in_threads(SmoothLog.moved, images, [(float(y), float(x)) for y, x in shifts])
+        logs, known = np.stack([m[0] for m in moved]), np.stack([m[1] for m in moved])
+        field = _inner(known.min(axis=0) > 0)
+        if region is not None:
+            field &= region
+        if field.sum() < 4 * _BLOCK_PX**2:
+            return None
+        logs -= logs[:, field].mean(axis=1, dtype=np.float64).astype(np.float32)[:, None, None]
+        spectra, variances, noise, weight = _components(logs[:, field], significant)
+        n = len(images)
+        share = (variances - noise) / variances
+        project = (share[:, None] * spectra.T * weight).astype(np.float32)
+        maps = np.tensordot(project, logs, axes=1)
+        gradients = np.stack([np.gradient(maps, axis=axis) for axis in (1, 2)])
+        chosen = _telling(gradients, spectra, field, MAX_PIXELS * 13 // n)
+        fit = spectra @ maps[:, field]
+        correlation = _correlation(logs[:, field], fit)
+        predicted = np.exp(-(spectra @ maps[:, chosen]))
+        predicted *= (weight / predicted.mean(axis=1, dtype=np.float64))[:, None]
+        ny, nx = np.nonzero(chosen)
+        return cls(
+            spectra,
+            maps[:, chosen],
+            gradients[:, :, chosen],
+            logs[:, chosen],
+            (predicted * known[:, chosen]).astype(np.float32),
+            (noise / np.maximum(variances - noise, 1e-12)).astype(np.float32),
+            noise,
+            (ny // _BLOCK_PX) * (field.shape[1] // _BLOCK_PX + 1) + nx // _BLOCK_PX,
+            correlation,
+        )
+
+    def step(self, precision: NDArray[np.float64], pull: NDArray[np.float64]) -> Step:
+        """Where the linearised problem with its prior has its optimum, from here."""
+        n = len(self.spectra)
+        root = np.sqrt(self.weights)
+        whitened = self.spectra.T[:, :, None] * root  # (r, n, p)
+        normal = np.einsum("rkp,skp->prs", whitened, whitened, optimize=True)
+        normal += np.diag(self.shrinkage)
+        triangle = np.linalg.inv(np.linalg.cholesky(normal)).astype(np.float32)
+        basis = np.einsum("prs,skp->rkp", triangle, whitened, optimize=True)
+        residual = root * self.logs
+        residual = residual - np.einsum(
+            "rkp,rp->kp", basis, np.einsum("rkp,kp->rp", basis, residual, optimize=True)
+        )
+        design = self._design(root)  # (n, m, p)
+        n_all = n * design.shape[1]
+        scale = self.noise * 4 * np.pi * SMOOTHING_PX**2  # smoothing spreads noise over pixels
+        hessian = np.zeros((n_all, n_all))
+        for k, block in enumerate(np.split(np.arange(n_all), n)):
+            hessian[np.ix_(block, block)] = design[k] @ design[k].T
+        for component in basis:
+            seen = (design * component[:, None]).reshape(n_all, -1)
+            hessian -= seen @ seen.T
+        hessian /= scale
+        score = (design * residual[:, None] / np.float32(scale)).reshape(n_all, -1)
+        drift = np.arange(n_all).reshape(n, -1)[:, :2]  # where the unknown shifts stand
+        total = score.sum(axis=1, dtype=np.float64)
+        for axis in range(2):
+            hessian[np.ix_(drift[:, axis], drift[:, axis])] += precision
+            total[drift[:, axis]] += pull[:, axis]
+        inverse = _inverse(hessian)[drift.ravel()]
+        return Step(
+            (inverse @ total).reshape(n, 2),
+            self._std(inverse, score, precision, drift),
+        )
+
+    def _design(self, root: _Float) -> _Float:
+        """What a change of each unknown does to each image, (n, 2 + r + 1, p), whitened.
+
+        The unknowns of an image: shift in y and x, its value in each spectrum, a constant. The
+        image shifted by d more is the image less d . gradient.
+        """
+        n = len(self.spectra)
+        slopes = np.einsum("kr,irp->kip", self.spectra, self.gradients, optimize=True)
+        ones = np.ones((n, 1, self.maps.shape[1]), dtype=np.float32)
+        maps = np.broadcast_to(self.maps, (n, *self.maps.shape))
+        return np.concatenate([slopes, maps, ones], axis=1) * root[:, None]
+
+    def _std(
+        self,
+        inverse: NDArray[np.float64],
+        score: _Float,
+        precision: NDArray[np.float64],
+        drift: NDArray[np.intp],
+    ) -> NDArray[np.float64]:
+        """Standard deviations (n, 2): the scatter of blocks of the image, and the prior's."""
+        n = len(drift)
+        _, block = np.unique(self.blocks, return_inverse=True)
+        order = np.argsort(block, kind="stable")
+        starts = np.flatnonzero(np.diff(block[order], prepend=-1))
+        sums = np.add.reduceat(score[:, order], starts, axis=1, dtype=np.float64)
+        spread = inverse @ sums
+        covariance = spread @ spread.T
+        by_prior = inverse[:, drift.ravel()]
+        covariance += by_prior @ np.kron(precision, np.eye(2)) @ by_prior.T
+        common = np.eye(2 * n) - np.kron(np.full((n, n), 1 / n), np.eye(2))
+        covariance = common @ covariance @ common
+        return np.sqrt(np.diag(covariance)).reshape(n, 2)
+
+
+def _inner(field: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    from scipy.ndimage import binary_erosion
+
+    return np.asarray(binary_erosion(field, iterations=2))
+
+
+def _components(
+    logs: _Float, significant: float
+) -> tuple[_Float, NDArray[np.float64], float, NDArray[np.float64]]:
+    """Spectra (n, r), variances of their maps (r,), noise and weights (n,) of the images.
+
+    ``logs`` of shape (n, p) are free of their mean. Images weigh as their mean photons, found
+    from the logarithm; spectra are orthonormal under these weights.
+    """
+    n = len(logs)
+    weight = np.exp(-logs).mean(axis=1, dtype=np.float64)
+    weight /= weight.mean()
+    root = np.sqrt(weight)
+    covariance = (logs @ logs.T).astype(np.float64) / logs.shape[1]
+    variances, vectors = np.linalg.eigh(covariance * np.outer(root, root))
+    variances, vectors = variances[::-1], vectors[:, ::-1]
+    most = min(MAX_RANK, n - 3)
+    noise = max(float(variances[most:].mean()), 1e-12)
+    rank = int(np.clip((variances[:most] - noise > significant * noise).sum(), 1, most))
+    spectra = (vectors[:, :rank] / root[:, None]).astype(np.float32)
+    return spectra, variances[:rank], noise, weight
+
+
+def _telling(
+    gradients: _Float, spectra: _Float, field: NDArray[np.bool_], most: int
+) -> NDArray[np.bool_]:
+    """The pixels (ny, nx) of the field with the steepest slopes, all images together."""
+    metric = spectra.T @ spectra
+    slope = np.einsum("iryx,rs,isyx->yx", gradients, metric, gradients, optimize=True)
+    if field.sum() <= most:
+        return field
+    limit = np.partition(slope[field], -most)[-most]
+    return np.asarray(field & (slope >= limit))
+
+
+def _correlation(logs: _Float, fit: _Float) -> NDArray[np.float64]:
+    """Pearson coefficient of each image with its prediction, shape (n,)."""
+    products = np.einsum("kp,kp->k", logs, fit, dtype=np.float64)
+    norms = np.sqrt(
+        [
+            float(np.square(a, dtype=np.float64).sum())
+            * float(np.square(b, dtype=np.float64).sum())
+            for a, b in zip(logs, fit, strict=True)
+        ]
+    )
+    return np.asarray(products / np.maximum(norms, 1e-30))
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of a scaled positive matrix; what nothing determines is held by a weak ridge."""
+    scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-30))
+    scaled = matrix * np.outer(scale, scale)
+    return np.asarray(np.linalg.inv(scaled + 1e-5 * np.eye(len(matrix))) * np.outer(scale, scale))

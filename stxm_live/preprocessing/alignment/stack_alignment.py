@@ -1,0 +1,194 @@
+"""Where each image of a stack lies: the recipe's [alignment] carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.recipe_options import AlignmentOptions
+from stxm_live.core.threads import in_threads
+from stxm_live.preprocessing.alignment.cross_correlation import (
+    EdgeImage,
+    Match,
+    check_shifts,
+    match,
+    negligible_dropped,
+)
+from stxm_live.preprocessing.alignment.joint_refinement import Refined, refine
+
+SIGNIFICANT_STDS = 3.0
+"""Refined shifts shorter than this many standard deviations are not applied."""
+
+Box = tuple[slice, slice]
+"""Rows and columns that alone are compared."""
+
+
+class Placement(NamedTuple):
+    """Shifts of the images of a stack.
+
+    Parameters
+    ----------
+    shifts_px : ndarray of shape (n_images, 2)
+        (y, x) to apply.
+    std_px : ndarray of shape (n_images,)
+        Standard deviation of the distance by which each is off; NaN where unknown.
+    anchor : int
+        The image the others are laid on.
+    notes : tuple of str
+        What could not be done.
+    """
+
+    shifts_px: NDArray[np.float64]
+    std_px: NDArray[np.float64]
+    anchor: int
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def at_rest(cls, n_images: int) -> Placement:
+        """All images where they are."""
+        return cls(np.zeros((n_images, 2)), np.full(n_images, np.nan), 0)
+
+
+class Pattern:
+    """What of an image is compared; each value is computed once.
+
+    The edges are kept of an anchor only: they are quickly found again. Where every image is an
+    anchor they are all kept.
+    """
+
+    def __init__(
+        self, intensity: NDArray[np.float32], options: AlignmentOptions, box: Box | None
+    ) -> None:
+        self._intensity, self._with_edges, self._box = intensity, options.edges, box
+        self._keep = options.reference == "preceding"
+        self._edges: EdgeImage | None = None
+        self._anchor: EdgeImage | None = None
+        self._match = Match((0.0, 0.0), np.inf)
+        self._contrast: float | None = None
+
+    def edges(self) -> EdgeImage:
+        """The picture that is compared."""
+        if self._edges is None:
+            self._edges = EdgeImage.of(self._intensity, edges=self._with_edges, box=self._box)
+        return self._edges
+
+    def contrast(self) -> float:
+        """How much there is to register on."""
+        if self._contrast is None:
+            self._contrast = self.edges().contrast
+        return self._contrast
+
+    def onto(self, anchor: EdgeImage) -> Match:
+        """How this image is laid onto the one with these edges."""
+        if self._anchor is not anchor:
+            self._match, self._anchor = match(self.edges(), anchor), anchor
+            if self._edges is not anchor and not self._keep:
+                self._edges = None
+        return self._match
+
+
+def place(
+    patterns: Sequence[Pattern], energies_ev: Sequence[float], options: AlignmentOptions
+) -> Placement:
+    """Lay all images on their reference.
+
+    Raises
+    ------
+    ValueError
+        If a shift is longer than the recipe allows.
+    """
+    in_threads(Pattern.contrast, patterns)
+    if options.reference == "preceding":
+        anchor, matches = 0, _chained(patterns)
+    else:
+        anchor = _anchor(patterns, energies_ev, options)
+        pattern = patterns[anchor].edges()
+        matches = in_threads(Pattern.onto, patterns, [pattern] * len(patterns))
+    shifts = np.array([negligible_dropped(m.shift_px) for m in matches])
+    check_shifts(shifts, energies_ev, options.max_shift_px)
+    std = np.array([m.std_px for m in matches])
+    notes = tuple(
+        f"image at {energy:g} eV shows too little to be registered on and was left where it is"
+        for energy, m in zip(energies_ev, matches, strict=True)
+        if np.isinf(m.std_px) and len(matches) > 1
+    )
+    return Placement(shifts, np.where(np.isinf(std), np.nan, std), anchor, notes)
+
+
+def _anchor(
+    patterns: Sequence[Pattern], energies_ev: Sequence[float], options: AlignmentOptions
+) -> int:
+    if options.reference == "constant" and options.reference_ev is not None:
+        return int(np.argmin(np.abs(np.asarray(energies_ev) - options.reference_ev)))
+    return int(np.argmax([pattern.contrast() for pattern in patterns]))
+
+
+def _chained(patterns: Sequence[Pattern]) -> list[Match]:
+    """Each image laid on the last one before it that could be laid, shifts added up."""
+    before, at = patterns[0].edges(), Match((0.0, 0.0), 0.0)
+    found = [at]
+    for pattern in patterns[1:]:
+        step = pattern.onto(before)
+        if np.isinf(step.std_px):
+            found.append(Match((0.0, 0.0), np.inf))
+            continue
+        (y, x), (dy, dx) = at.shift_px, step.shift_px
+        at = Match((y + dy, x + dx), float(np.hypot(at.std_px, step.std_px)))
+        before = pattern.edges()
+        found.append(at)
+    return found
+
+
+def refined(
+    placement: Placement,
+    images: Sequence[NDArray[np.float32]],
+    energies_ev: Sequence[float],
+    options: AlignmentOptions,
+    box: Box | None,
+) -> Placement:
+    """The shifts found once more, each image against what the other energies predict.
+
+    The anchor stays where it is. Of the others, shifts are applied that are longer than
+    `SIGNIFICANT_STDS` standard deviations of the distance to it: to interpolate for less only
+    smooths.
+
+    Raises
+    ------
+    ValueError
+        If a shift is longer than the recipe allows.
+    """
+    region = None
+    if box is not None:
+        region = np.zeros(images[0].shape, dtype=bool)
+        region[box] = True
+    found = refine(images, placement.shifts_px, smooth_drift=options.smooth_drift, region=region)
+    std = np.hypot(*found.std_px.T)
+    done = np.isfinite(std)
+    shifts = placement.shifts_px.copy()
+    of_anchor = 0.0
+    if done[placement.anchor]:
+        shifts[done] = found.shifts_px[done] - found.shifts_px[placement.anchor]
+        of_anchor = float(std[placement.anchor])
+    else:
+        shifts[done] = found.shifts_px[done]
+    shifts[done & (np.hypot(*shifts.T) < SIGNIFICANT_STDS * np.hypot(std, of_anchor))] = 0
+    check_shifts(shifts, energies_ev, options.max_shift_px)
+    std = np.where(done, std, placement.std_px)
+    notes = (*placement.notes, *_told(found, energies_ev))
+    return Placement(shifts, std, placement.anchor, notes)
+
+
+def _told(found: Refined, energies_ev: Sequence[float]) -> list[str]:
+    """What the user reads of images that keep their first shift."""
+    if len(found.problems) == len(energies_ev):
+        return [
+            "the shifts could not be refined and are those found first: the field is too small, "
+            "or no images fit together"
+        ]
+    return [
+        f"image at {energies_ev[k]:g} eV {why} and keeps the shift found first"
+        for k, why in sorted(found.problems.items())
+    ]

@@ -1,0 +1,213 @@
+"""Specimen, empty support and incident intensity, from where the recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import listed_ev
+from stxm_live.preprocessing.detector import box_mask, mean_over
+from stxm_live.preprocessing.noise import dispersion
+from stxm_live.preprocessing.specimen import MIN_OD_STEP, Field, edge_jump, find_specimen
+
+DARKER_OD = 0.12
+"""Empty support that is darker than the I0 known from elsewhere by so much is none: the ring
+current falls by 8 % in a stack of an hour, thin specimen absorbs more."""
+
+BORROWED = (
+    "specimen fills the field: I0 is what the scan brings along, as an overview measured it; a "
+    "beam that has changed since shifts every optical density by the same"
+)
+
+
+class Incident(NamedTuple):
+    """Incident intensity and what the empty support says of its noise.
+
+    ``i0`` and its standard uncertainty ``std`` have shape (n_energies,); ``std`` is 0 where I0
+    comes from a spectrum or a monitor, which are taken as they are. ``dispersion`` is the
+    variance of the counts over their mean, None where no empty support tells it.
+    """
+
+    i0: NDArray[np.float64]
+    std: NDArray[np.float64]
+    dispersion: float | None
+
+
+def stack_field(
+    log_intensity: NDArray[np.float32],
+    references: NDArray[np.float64] | None,
+    recipe: Recipe,
+    *,
+    may_be_full: bool = False,
+) -> Field:
+    """Specimen and empty support: found, or as the recipe's mask says.
+
+    Where I0 need not come from the empty support, a field without one is no error.
+
+    Parameters
+    ----------
+    log_intensity : ndarray of shape (n_energies, ny, nx)
+        ln(I); NaN where unknown.
+    references : ndarray of shape (n_phases, n_energies) or None
+        By whose edge specimen is found too; None if there are none yet.
+    recipe : Recipe
+    may_be_full : bool
+        I0 is known from elsewhere.
+    """
+    mask, shape = recipe.specimen_mask, log_intensity.shape[1:]
+    if mask is not None and mask.shape != shape:
+        raise ValueError(
+            f"the specimen mask {recipe.specimen.mask} has shape {mask.shape}, "
+            f"the images have {shape}"
+        )
+    if mask is not None and recipe.i0.source != "empty-region":
+        return Field(mask, ~mask)
+    mean_log = -log_intensity.mean(axis=0, dtype=np.float64)
+    jump = None if references is None else edge_jump(log_intensity, references)
+    try:
+        found = find_specimen(mean_log, jump)
+    except ValueError:
+        if recipe.i0.source == "empty-region" and not may_be_full:
+            raise
+        return Field(np.isfinite(mean_log), np.zeros(shape, dtype=bool))
+    return found if mask is None else Field(mask, found.empty & ~mask)
+
+
+def incident(
+    intensity: NDArray[np.float32],
+    energies_ev: Sequence[float],
+    field: Field,
+    recipe: Recipe,
+    extent_um: tuple[float, float, float, float],
+    monitors: Sequence[float | None] = (),
+    shifts_px: NDArray[np.float64] | None = None,
+) -> Incident:
+    """I0 of every image from the source that the recipe names, with its uncertainty.
+
+    ``monitors`` are the readings of the I0 monitor, one for each image; ``shifts_px`` is how far
+    each was moved.
+
+    Raises
+    ------
+    ValueError
+        If the I0 spectrum does not cover the energies, if spectrum or monitor are not positive
+        there, or if the region of I0 holds no usable pixel.
+    """
+    source = recipe.i0.source
+    if source == "region" and recipe.i0.region is not None:
+        region = box_mask(recipe.i0.region, extent_um, field.empty.shape)
+    else:
+        region = field.empty
+    # beside a mask drawn by hand may be anything, unless the empty support was looked for
+    told = source in ("region", "empty-region") or recipe.specimen_mask is None
+    scatter = dispersion(intensity, region, shifts_px) if told else None
+    if source == "spectrum" and recipe.i0_spectrum is not None:
+        i0 = _from_spectrum(*recipe.i0_spectrum, energies_ev, recipe)
+    elif source == "monitor":
+        i0 = _from_monitor(monitors, energies_ev)
+    else:
+        i0 = mean_over(intensity, region)
+        std = _std_of_mean(intensity[:, region], i0, scatter, 1 / recipe.detector.photons_per_count)
+        return Incident(i0, std, scatter)
+    return Incident(i0, np.zeros_like(i0), scatter)
+
+
+def borrowed_i0(
+    log_intensity: NDArray[np.float32], field: Field, known_i0: Sequence[float]
+) -> tuple[Field, Incident] | None:
+    """Specimen and I0 by what is known of I0 from elsewhere; None if the field has its own.
+
+    Parameters
+    ----------
+    log_intensity : ndarray of shape (n_energies, ny, nx)
+        ln(I); NaN where unknown.
+    field : Field
+        What was found in the images. If its empty support is darker than the known I0 allows it
+        is none but thin specimen, in a field that specimen fills.
+    known_i0 : sequence of float
+        Of each image.
+    """
+    known = np.log(known_i0)
+    if field.empty.any():
+        own = np.nanmean(log_intensity[:, field.empty], axis=1)
+        if np.median(known - own) < DARKER_OD:
+            return None
+    od = known.mean() - log_intensity.mean(axis=0, dtype=np.float64)
+    specimen = np.isfinite(od) & (np.nan_to_num(od) > MIN_OD_STEP)
+    i0 = np.asarray(known_i0, dtype=np.float64)
+    return Field(specimen, np.zeros_like(specimen)), Incident(i0, np.zeros_like(i0), None)
+
+
+def specimen_in_box(
+    field: Field, recipe: Recipe, extent_um: tuple[float, float, float, float]
+) -> float:
+    """Share of the recipe's box for I0 that is specimen; 0 without a box.
+
+    Also 0 in a field without empty support, where nothing tells specimen from it.
+    """
+    box = recipe.i0.region
+    if recipe.i0.source != "region" or box is None or not field.empty.any():
+        return 0.0
+    return float(field.specimen[box_mask(box, extent_um, field.empty.shape)].mean())
+
+
+def _std_of_mean(
+    pixels: NDArray[np.float32],
+    i0: NDArray[np.float64],
+    scatter: float | None,
+    counts_per_photon: float,
+) -> NDArray[np.float64]:
+    """Of the mean of pixels (n_energies, n_pixels), NaN left out.
+
+    By the dispersion; where that is not known by how the pixels of all images scatter, and where
+    each has one pixel only by the photons' statistics.
+    """
+    n_pixels = np.isfinite(pixels).sum(axis=1)
+    freedom = float((n_pixels - 1).sum())
+    if scatter is None and freedom:
+        scatter = float(np.nansum((pixels - i0[:, None]) ** 2 / i0[:, None]) / freedom)
+    return np.asarray(np.sqrt((counts_per_photon if scatter is None else scatter) * i0 / n_pixels))
+
+
+def _from_spectrum(
+    known_ev: NDArray[np.float64],
+    i0: NDArray[np.float64],
+    energies_ev: Sequence[float],
+    recipe: Recipe,
+) -> NDArray[np.float64]:
+    outside = [e for e in energies_ev if not known_ev[0] <= e <= known_ev[-1]]
+    if outside:
+        raise ValueError(
+            f"the I0 spectrum {recipe.i0.spectrum} covers {known_ev[0]:g} to {known_ev[-1]:g} eV, "
+            f"the scan has {listed_ev(outside)} eV"
+        )
+    found = np.interp(energies_ev, known_ev, i0)
+    dark = [e for e, value in zip(energies_ev, found, strict=True) if not value > 0]
+    if dark:
+        raise ValueError(
+            f"the I0 spectrum {recipe.i0.spectrum} is not positive at {listed_ev(dark)} eV; "
+            "mend it, or exclude these energies in the recipe (exclude_energies_ev)"
+        )
+    return found
+
+
+def _from_monitor(
+    monitors: Sequence[float | None], energies_ev: Sequence[float]
+) -> NDArray[np.float64]:
+    if not monitors or all(value is None for value in monitors):
+        raise ValueError(
+            "the recipe takes I0 from a monitor, but the scan has no readings of one; the start "
+            "document names its data key as stxm_live.i0_field (StackScan(i0_field=...))"
+        )
+    found = np.array([np.nan if value is None else value for value in monitors])
+    bad = [e for e, value in zip(energies_ev, found, strict=True) if not value > 0]
+    if bad:
+        raise ValueError(
+            f"the I0 monitor reads zero, less or nothing at {listed_ev(bad)} eV; "
+            "take I0 from elsewhere ([i0] source), or exclude these energies"
+        )
+    return found

@@ -1,0 +1,134 @@
+"""How uncertain counts and optical densities are, as far as the scan itself tells."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.preprocessing.alignment.cross_correlation import shifted
+
+_PIXELS = 20_000
+"""Pixels of the empty support that the dispersion is estimated from, evenly spread."""
+
+MIN_PIXELS, MIN_IMAGES = 25, 3
+"""With fewer pixels or images of the empty support its scatter is not told from its shape."""
+
+_OUTLIERS = 5.0
+"""Deviations of more than so many standard deviations are spikes and not noise."""
+
+
+def dispersion(
+    intensity: NDArray[np.floating],
+    empty: NDArray[np.bool_],
+    shifts_px: NDArray[np.float64] | None = None,
+) -> float | None:
+    """Variance over mean of the counts of one pixel, from the empty support.
+
+    This is the counts per photon (gain) times the Fano factor: 1 for a counter of single
+    photons.
+
+    Parameters
+    ----------
+    intensity : ndarray of shape (n_energies, ny, nx)
+        Counts; NaN where unusable.
+    empty : ndarray of bool, shape (ny, nx)
+        Where nothing but the support is.
+    shifts_px : ndarray of shape (n_energies, 2), optional
+        By which the images were moved with
+        `stxm_live.preprocessing.alignment.cross_correlation.shifted`, whose interpolation
+        smoothes the noise; none if they were not.
+
+    Returns
+    -------
+    float or None
+        Median over the images; None where fewer than `MIN_IMAGES` images or `MIN_PIXELS` pixels
+        are there to tell.
+
+    Notes
+    -----
+    What all images have in common, such as the grain of a support film, and a second-degree
+    surface in each, such as the beam's slow changes during an image, are no noise.
+    """
+    rows, columns = np.nonzero(empty)
+    every = max(1, -(-len(rows) // _PIXELS))
+    rows, columns = rows[::every], columns[::every]
+    counts = intensity[:, rows, columns].astype(np.float64)
+    known = np.isfinite(counts).all(axis=0)
+    counts, rows, columns = counts[:, known], rows[known], columns[known]
+    n_images, n_pixels = counts.shape
+    if n_images < MIN_IMAGES or n_pixels < MIN_PIXELS:
+        return None
+    mean = counts.mean(axis=1, keepdims=True)
+    surface = _second_degree(rows / empty.shape[0], columns / empty.shape[1])
+    relative = (counts / mean).T
+    relative -= surface @ np.linalg.lstsq(surface, relative, rcond=None)[0]
+    relative -= relative.mean(axis=1, keepdims=True)
+    freedom = (1 - surface.shape[1] / n_pixels) * (1 - 1 / n_images)
+    smoothed = 1.0 if shifts_px is None else smoothing(shifts_px)
+    found = _variance(relative) / freedom * mean[:, 0] / smoothed
+    return max(float(np.median(found)), float(np.finfo(np.float32).tiny))
+
+
+def smoothing(shifts_px: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Factor on a pixel's variance by cubic-spline interpolation at a shift.
+
+    Parameters
+    ----------
+    shifts_px : ndarray of shape (n_images, 2)
+        (y, x) in pixels.
+
+    Returns
+    -------
+    ndarray of shape (n_images,)
+        1 for whole pixels, 0.57 for half a pixel in y and in x.
+
+    Examples
+    --------
+    >>> smoothing(np.array([[0.0, -3.0], [0.0, 0.5], [0.5, 0.5]])).round(2)
+    array([1.  , 0.76, 0.57])
+    """
+    impulse = np.zeros((33, 33), dtype=np.float32)
+    impulse[16, 16] = 1.0
+    responses = [shifted(impulse, (y % 1, x % 1)) for y, x in shifts_px]
+    return np.array([np.nansum(np.square(response)) for response in responses], dtype=np.float64)
+
+
+def od_std(
+    counts: NDArray[np.floating],
+    i0: NDArray[np.float64],
+    i0_std: NDArray[np.float64],
+    dispersion: float | NDArray[np.float64],
+) -> NDArray[np.float32]:
+    """Standard uncertainty of OD = ln(I0/I), to first order.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_energies, ...)
+        Behind each value: I0 exp(-OD).
+    i0, i0_std : ndarray of shape (n_energies,)
+        The error of I0 is common to all pixels of an image.
+    dispersion : float or ndarray of shape (n_energies,)
+        Variance over mean of the counts; of images that were moved, times `smoothing`.
+
+    Returns
+    -------
+    ndarray of the shape of counts, float32
+        Dimensionless; NaN where counts are NaN.
+    """
+    per_image = (-1, *[1] * (counts.ndim - 1))
+    common = np.square(np.asarray(i0_std) / i0).reshape(per_image)
+    scale = np.broadcast_to(np.asarray(dispersion, dtype=np.float64), len(counts))
+    variance = scale.reshape(per_image) / counts + common
+    return np.asarray(np.sqrt(variance), dtype=np.float32)
+
+
+def _second_degree(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    y, x = y - y.mean(), x - x.mean()
+    return np.stack([np.ones_like(y), y, x, y * y, x * y, x * x], axis=1)
+
+
+def _variance(relative: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Variance of each column (n_pixels, n_images) without its spikes."""
+    limit = _OUTLIERS * np.median(np.abs(relative), axis=0) / 0.6745
+    inside = np.abs(relative) <= limit
+    return np.asarray(np.mean(relative**2, axis=0, where=inside))

@@ -1,0 +1,204 @@
+"""From images that lie on one another to optical density: specimen, I0, OD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import Stack, StackKey
+from stxm_live.preprocessing.i0 import BORROWED, borrowed_i0, incident, stack_field
+from stxm_live.preprocessing.specimen import Field
+
+FLAT_OD = 1e-5
+"""Smaller ranges, relative to the largest OD or 1, are rounding in float32 and no spectrum."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AlignedStack:
+    """Images of a stack on one another.
+
+    Parameters
+    ----------
+    key : StackKey
+    extent_um : tuple of float
+        First and last pixel centre in x, then in y.
+    dwell_ms : float or None
+        Exposure of a pixel; None if the scan does not say.
+    energies_ev : tuple of float
+        Ascending; the energies that the recipe selects and that have a whole image.
+    missing_ev : tuple of float
+        Announced and selected energies without a whole image, apart from those skipped.
+    skipped_ev : tuple of float
+        Announced and selected energies that the scan left out because it was told to.
+    intensity : ndarray of shape (n_energies, ny, nx), float32
+        Counts; NaN where unusable or outside the image.
+    monitors : tuple of float or None
+        What the I0 monitor read with each image.
+    known_i0 : tuple of float or None
+        Incident intensity of each image that the scan brings along.
+    shifts_px : ndarray of shape (n_energies, 2)
+        (y, x) applied to each image.
+    shifts_before_px : ndarray of shape (n_energies, 2)
+        (y, x) that were found before the refinement.
+    shift_quality : ndarray of shape (n_energies,)
+        Standard deviation in pixels of the distance by which each shift is off: beside the
+        anchor, or where refined beside the mean of all images. NaN where unknown.
+    anchor_ev : float
+        Energy of the image the others were laid on.
+    notes : tuple of str
+    """
+
+    key: StackKey
+    extent_um: tuple[float, float, float, float]
+    dwell_ms: float | None
+    energies_ev: tuple[float, ...]
+    missing_ev: tuple[float, ...]
+    skipped_ev: tuple[float, ...]
+    intensity: NDArray[np.float32]
+    monitors: tuple[float | None, ...]
+    known_i0: tuple[float, ...] | None
+    shifts_px: NDArray[np.float64]
+    shifts_before_px: NDArray[np.float64]
+    shift_quality: NDArray[np.float64]
+    anchor_ev: float
+    notes: tuple[str, ...]
+
+    @property
+    def common_field(self) -> float:
+        """Share of the field that every image shows after alignment."""
+        lost_px = np.ptp(self.shifts_px, axis=0)
+        return float(np.prod(np.clip(1 - lost_px / self.intensity.shape[1:], 0, 1)))
+
+    def selected(self, recipe: Recipe) -> AlignedStack:
+        """The images at energies of a recipe that asks for fewer.
+
+        Raises
+        ------
+        ValueError
+            If none is left.
+        """
+        chosen = recipe.selected({*self.energies_ev, *self.missing_ev, *self.skipped_ev})
+        kept = [k for k, e in enumerate(self.energies_ev) if e in chosen]
+        if not kept:
+            raise ValueError(f"{self.key}: the recipe leaves no energy of this stack")
+        return replace(
+            self,
+            energies_ev=tuple(self.energies_ev[k] for k in kept),
+            missing_ev=tuple(e for e in self.missing_ev if e in chosen),
+            skipped_ev=tuple(e for e in self.skipped_ev if e in chosen),
+            intensity=self.intensity[kept],
+            monitors=tuple(self.monitors[k] for k in kept),
+            known_i0=None if self.known_i0 is None else tuple(self.known_i0[k] for k in kept),
+            shifts_px=self.shifts_px[kept],
+            shifts_before_px=self.shifts_before_px[kept],
+            shift_quality=self.shift_quality[kept],
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RegisteredStack(AlignedStack):
+    """Aligned images and their optical density.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, ny, nx), float32
+    field : Field
+        Specimen and empty support.
+    valid : ndarray of bool, shape (ny, nx)
+        Where every energy has an OD and the spectrum is not constant.
+    i0, i0_std : ndarray of shape (n_energies,)
+        Incident intensity and its standard uncertainty, common to all pixels of an image.
+    dispersion : float or None
+        Variance of the counts over their mean; None where no empty support tells it.
+    """
+
+    od: NDArray[np.float32]
+    field: Field
+    valid: NDArray[np.bool_]
+    i0: NDArray[np.float64]
+    i0_std: NDArray[np.float64]
+    dispersion: float | None
+
+
+def normalise(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
+    """Find specimen and I0 as the recipe says, and the optical density.
+
+    Raises
+    ------
+    ValueError
+        If no I0 can be had.
+    """
+    return _normalised(aligned, recipe, recipe.corrected_references.at(aligned.energies_ev))
+
+
+def normalise_without_references(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
+    """As `normalise`, where there are no references yet, or those of another material."""
+    return _normalised(aligned, recipe, None)
+
+
+def _normalised(
+    aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None
+) -> RegisteredStack:
+    log = np.log(aligned.intensity)
+    field = stack_field(log, references, recipe, may_be_full=aligned.known_i0 is not None)
+    borrowed = None
+    if aligned.known_i0 is not None and recipe.i0.source == "empty-region":
+        borrowed = borrowed_i0(log, field, aligned.known_i0)
+    if borrowed is None:
+        beam = incident(
+            aligned.intensity,
+            aligned.energies_ev,
+            field,
+            recipe,
+            aligned.extent_um,
+            aligned.monitors,
+            aligned.shifts_px,
+        )
+    else:
+        field, beam = borrowed
+        notes = [note for note in aligned.notes if note != BORROWED]  # here again after redo
+        aligned = replace(aligned, notes=(*notes, BORROWED))
+    od = np.subtract(np.log(beam.i0).astype(np.float32)[:, None, None], log, out=log)
+    return RegisteredStack(
+        **_values(aligned),
+        od=od,
+        field=field,
+        valid=_has_spectrum(od),
+        i0=beam.i0,
+        i0_std=beam.std,
+        dispersion=beam.dispersion,
+    )
+
+
+def _values(aligned: AlignedStack) -> dict[str, Any]:
+    return {field.name: getattr(aligned, field.name) for field in fields(AlignedStack)}
+
+
+def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where every energy has an OD and the spectrum is not constant, shape (ny, nx)."""
+    low, high = od.min(axis=0), od.max(axis=0)
+    largest = np.maximum(np.maximum(high, -low), 1)
+    return np.asarray(np.isfinite(high - low) & (high - low > FLAT_OD * largest))
+
+
+def aligned_stack(stack: Stack, registered: RegisteredStack) -> Stack:
+    """The stack of the aligned images, for export.
+
+    Parameters
+    ----------
+    stack : Stack
+        Where the images came from.
+    registered : RegisteredStack
+        From `stxm_live.preprocessing.workflow.register`; NaN where a pixel moved out of the field.
+    """
+    moved = Stack.from_arrays(
+        registered.intensity,
+        registered.energies_ev,
+        extent_um=stack.scan.extent_um,
+        dwell_ms=stack.scan.dwell_ms,
+    )
+    return Stack(stack.key, moved.scan, moved.frames, stack.finished, stack.notes)

@@ -1,0 +1,322 @@
+"""Reference spectra from measurements: regions of stacks, spectra on different grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.stack import Stack
+from stxm_live.preprocessing.detector import box_mask
+from stxm_live.preprocessing.normalization import AlignedStack, normalise_without_references
+from stxm_live.preprocessing.workflow import Registrar
+
+Box = tuple[float, float, float, float]
+"""[x0, x1, y0, y1] in um."""
+
+PROPORTIONAL = 1e-6
+"""Spectra whose 1 - PCC is less are the same but for a factor and a constant."""
+
+_SAME_EV = 1e-3
+"""Energies of two spectra this close are one."""
+
+_FLAT_SHARE = 0.05
+"""References that begin lower than this share of their largest value have no pre-edge."""
+
+_FEWEST_FOR_NOISE = 30
+"""A spectrum of fewer energies is not smooth enough to tell its noise from itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredSpectrum:
+    """The spectrum of one phase, as it was measured.
+
+    Parameters
+    ----------
+    name : str
+    energies_ev : ndarray of shape (n_energies,)
+        Ascending.
+    od : ndarray of shape (n_energies,)
+    source : str
+        Where it came from, for the comment in the file.
+    std : ndarray of shape (n_energies,), optional
+        Standard error of ``od``; None where nobody knows it.
+    synthetic : bool
+    """
+
+    name: str
+    energies_ev: NDArray[np.float64]
+    od: NDArray[np.float64]
+    source: str
+    std: NDArray[np.float64] | None = None
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceSet:
+    """References on one grid, with what is known of their errors and origin.
+
+    Parameters
+    ----------
+    references : ReferenceSpectra
+    std : ndarray of shape (n_phases, n_energies)
+        Standard error of the OD; NaN where it is not known.
+    sources : tuple of str
+    notes : tuple of str
+        What was lost on the way to one grid.
+    """
+
+    references: ReferenceSpectra
+    std: NDArray[np.float64]
+    sources: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def as_synthetic(self) -> ReferenceSet:
+        """The same, marked as calculated."""
+        return replace(self, references=replace(self.references, synthetic=True))
+
+
+def region_spectrum(
+    stack: Stack,
+    region: Box | NDArray[np.bool_] | None,
+    recipe: Recipe,
+    *,
+    name: str,
+    source: str,
+) -> MeasuredSpectrum:
+    """The mean OD spectrum of a region of a stack, with its standard error.
+
+    Parameters
+    ----------
+    stack : Stack
+    region : box, mask of shape (ny, nx), or None
+        Of a box [x0, x1, y0, y1] in um the specimen pixels count, of a mask all; None is the
+        whole specimen.
+    recipe : Recipe
+        Alignment, I0, specimen and detector are as it says; every energy of the stack is taken
+        but those it excludes.
+    name, source : str
+
+    Returns
+    -------
+    MeasuredSpectrum
+
+    Raises
+    ------
+    ValueError
+        If the region lies outside of the images or holds no specimen, or as for `Registrar`.
+
+    Notes
+    -----
+    Nothing is subtracted or normalised. The standard error comes from how the pixels scatter
+    about the mean spectrum scaled to each of them, so that thickness is no error and a mixture
+    of phases is, and from the uncertainty of I0, which all pixels share. ln of few counts is too
+    low on average by half its variance; that much is taken from the mean.
+    """
+    aligned = Registrar(recipe.with_changes({"energies_ev": None})).align(stack)
+    measured = normalise_without_references(aligned, recipe)
+    inside = _region_mask(aligned, region, source)
+    chosen = inside & np.isfinite(measured.od).all(axis=0)
+    if region is None or isinstance(region, tuple):
+        chosen &= measured.field.specimen
+    if not chosen.any():
+        raise ValueError(
+            f"{source}: none of the {int(inside.sum())} pixels of the region is specimen with a "
+            "spectrum; choose a region on the particle (the maps show where it is)"
+        )
+    pixels = measured.od[:, chosen].astype(np.float64)
+    mean = pixels.mean(axis=1)
+    thickness = mean @ pixels / max(float(mean @ mean), np.finfo(np.float64).tiny)
+    n_pixels = pixels.shape[1]
+    variance = ((pixels - np.outer(mean, thickness)) ** 2).sum(axis=1) / max(n_pixels - 1, 1)
+    of_i0 = measured.i0_std / measured.i0
+    return MeasuredSpectrum(
+        name=name,
+        energies_ev=np.array(aligned.energies_ev),
+        od=mean - 0.5 * variance,
+        source=f"{source}, mean OD of {n_pixels} pixels",
+        std=np.hypot(np.sqrt(variance / n_pixels), of_i0) if n_pixels > 1 else None,
+    )
+
+
+def _region_mask(
+    aligned: AlignedStack, region: Box | NDArray[np.bool_] | None, source: str
+) -> NDArray[np.bool_]:
+    """The region as a mask; errors name the source."""
+    shape = aligned.intensity.shape[1:]
+    if region is None:
+        return np.ones(shape, dtype=bool)
+    if isinstance(region, tuple):
+        try:
+            return box_mask(region, aligned.extent_um, shape)
+        except ValueError:
+            x0, x1, y0, y1 = aligned.extent_um
+            raise ValueError(
+                f"{source}: the box lies outside of the image (x {x0:g} to {x1:g}, "
+                f"y {y0:g} to {y1:g} um); a box is x0,x1,y0,y1 in um"
+            ) from None
+    if region.shape != shape:
+        raise ValueError(f"{source}: the mask has shape {region.shape}, the images have {shape}")
+    return region
+
+
+def joined(spectra: Sequence[MeasuredSpectrum]) -> ReferenceSet:
+    """Spectra on the grid of all their energies within the range that all of them share.
+
+    Between its own energies each is interpolated linearly, so that no point of any is lost.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two phases, a name comes twice, or no range is shared.
+    """
+    names = [spectrum.name for spectrum in spectra]
+    if len(names) < 2:
+        raise ValueError(
+            f"references need at least two phases, got {', '.join(names) or 'none'}; "
+            "add NAME=SOURCE for each"
+        )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"phase {twice} is given twice; name each spectrum differently")
+    low = max(spectrum.energies_ev[0] for spectrum in spectra)
+    high = min(spectrum.energies_ev[-1] for spectrum in spectra)
+    ranges = [f"{s.name} covers {s.energies_ev[0]:g} to {s.energies_ev[-1]:g} eV" for s in spectra]
+    everything = np.unique(np.concatenate([spectrum.energies_ev for spectrum in spectra]))
+    grid = everything[(everything >= low) & (everything <= high)]
+    grid = grid[np.diff(grid, prepend=-np.inf) > _SAME_EV]
+    if len(grid) < 2:
+        raise ValueError(
+            f"the spectra share no range of energies: {'; '.join(ranges)}; leave one out, or "
+            "measure it over the range of the others"
+        )
+    notes = []
+    if max(np.ptp(s.energies_ev) for s in spectra) > np.ptp(grid) + _SAME_EV:
+        notes.append(
+            f"only {grid[0]:g} to {grid[-1]:g} eV is kept, which all share: {'; '.join(ranges)}"
+        )
+    od = np.array([np.interp(grid, s.energies_ev, s.od) for s in spectra])
+    std = np.array(
+        [
+            np.full(grid.shape, np.nan) if s.std is None else np.interp(grid, s.energies_ev, s.std)
+            for s in spectra
+        ]
+    )
+    # the word in a comment of the file marks it, so a source that has it counts as well
+    synthetic = any(s.synthetic or "synthetic" in s.source.lower() for s in spectra)
+    references = ReferenceSpectra(tuple(names), grid, od, synthetic)
+    return ReferenceSet(references, std, tuple(s.source for s in spectra), tuple(notes))
+
+
+def with_estimated_noise(spectrum: MeasuredSpectrum) -> MeasuredSpectrum:
+    """A spectrum without an error gets one from how it jumps from point to point.
+
+    The jump of a point from the line between its neighbours, median over the spectrum; a
+    spectrum of fewer than 30 energies is left as it is.
+    """
+    if spectrum.std is not None or len(spectrum.od) < _FEWEST_FOR_NOISE:
+        return spectrum
+    e, od = spectrum.energies_ev, spectrum.od
+    share = (e[1:-1] - e[:-2]) / (e[2:] - e[:-2])
+    jump = od[1:-1] - (1 - share) * od[:-2] - share * od[2:]
+    jump /= np.sqrt(1 + share**2 + (1 - share) ** 2)
+    return replace(spectrum, std=np.full(od.shape, np.median(np.abs(jump)) / 0.6745))
+
+
+def doubts(made: ReferenceSet, energies_ev: Sequence[float], threshold: float) -> list[str]:
+    """What is to be said against these references on these energies, a line each.
+
+    Parameters
+    ----------
+    made : ReferenceSet
+    energies_ev : sequence of float
+        Those of the scan.
+    threshold : float
+        Of the two best coefficients' difference, below which a pixel is ambiguous.
+    """
+    references = made.references
+    found = list(made.notes)
+    margins = 1 - references.correlation(energies_ev)
+    for i, j in zip(*np.triu_indices(references.n_phases, 1), strict=True):
+        pair = f"{references.phase_names[i]} and {references.phase_names[j]}"
+        if margins[i, j] < PROPORTIONAL:
+            found.append(
+                f"{pair} are the same but for a factor and a constant on these energies: nothing "
+                "tells them apart; are they two files of one phase?"
+            )
+        elif margins[i, j] < threshold:
+            found.append(
+                f"{pair} differ by 1 - PCC = {margins[i, j]:.2g}, less than the ambiguity "
+                f"threshold {threshold:g}: all their pixels will be ambiguous; measure more "
+                "energies (stxm-live choose-energies)"
+            )
+    found.extend(_noisy(made, energies_ev, margins))
+    low = [
+        name
+        for name, od in zip(references.phase_names, references.od, strict=True)
+        if od[0] < _FLAT_SHARE * od.max()
+    ]
+    if low:
+        found.append(
+            f"{', '.join(low)}: no absorption before the edge, so it seems to be subtracted; for "
+            'the likelihood write [resolver] baseline = "constant" in the recipe'
+        )
+    return found
+
+
+def _noisy(
+    made: ReferenceSet, energies_ev: Sequence[float], margins: NDArray[np.float64]
+) -> list[str]:
+    """Spectra whose noise alone is as large as what else sets them off from their neighbour."""
+    references = made.references
+    od = references.at(energies_ev)
+    known_ev = references.energies_ev
+    std = np.nan_to_num([np.interp(energies_ev, known_ev, row) for row in made.std])
+    length2 = np.sum((od - od.mean(axis=1, keepdims=True)) ** 2, axis=1)
+    # noise orthogonal to a spectrum lowers its coefficients by half of this
+    lost = 0.5 * np.sum(std**2, axis=1) / np.maximum(length2, np.finfo(np.float64).tiny)
+    found = []
+    for k, name in enumerate(references.phase_names):
+        others = [j for j in range(len(od)) if j != k]
+        nearest = others[int(margins[k, others].argmin())]
+        margin = float(margins[k, nearest])
+        if margin >= PROPORTIONAL and lost[k] >= margin - lost[k] - lost[nearest]:
+            found.append(
+                f"{name} is noisier than its margin to {references.phase_names[nearest]}: of "
+                f"1 - PCC = {margin:.2g} noise makes {lost[k]:.2g}; take more pixels or a longer "
+                "measurement"
+            )
+    return found
+
+
+def write_references(made: ReferenceSet, path: Path) -> list[Path]:
+    """Write the CSV file that recipes name, and the standard errors beside it if there are any.
+
+    Returns
+    -------
+    list of Path
+        What was written: ``path``, and ``<stem>-standard-errors.csv``.
+    """
+    remarks = [f"{n}: {s}" for n, s in zip(made.references.phase_names, made.sources, strict=True)]
+    _write_with_remarks(made.references, remarks, path)
+    if np.isnan(made.std).all():
+        return [path]
+    errors = path.with_name(f"{path.stem}-standard-errors.csv")
+    header = ",".join(["energy_ev", *made.references.phase_names])
+    table = np.column_stack([made.references.energies_ev, made.std.T])
+    lines = [",".join("" if np.isnan(v) else f"{v:.6g}" for v in row) for row in table]
+    errors.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return [path, errors]
+
+
+def _write_with_remarks(references: ReferenceSpectra, remarks: list[str], path: Path) -> None:
+    """The CSV file with a comment line for each remark."""
+    references.to_csv(path)
+    text = path.read_text(encoding="utf-8")
+    lines = ("# " + " ".join(remark.split()) for remark in remarks)
+    path.write_text("\n".join([*lines, text]), encoding="utf-8")

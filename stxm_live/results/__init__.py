@@ -1,7 +1,0 @@
-"""Results as files that travel: NeXus, CSV and TIFF, all from `PhaseMaps.to_xarray`."""
-
-from stxm_live.results.nexus import read_nexus, write_nexus
-from stxm_live.results.tables import write_csv
-from stxm_live.results.tiff import write_tiff
-
-__all__ = ["read_nexus", "write_csv", "write_nexus", "write_tiff"]
