@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 
 from stxm_live import Recipe
-from stxm_live.phase_mapping.hypotheses import Hypotheses
 from stxm_live.phase_mapping.latent_space.model import load_model
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures
@@ -43,8 +42,6 @@ def measured(side: int, rounds: int) -> dict[str, NDArray[np.float64]]:
     """Seconds of each step, by the clock and of the cores."""
     recipe = Recipe.load("nvpf")
     model = load_model(recipe)
-    head = model.bundle.head()
-    assert head is not None
     references = recipe.reference_spectra.at(recipe.energies_ev or ())
     rng = np.random.default_rng(0)
     labels = (np.arange(side * side) // (side * 40)) % len(references)
@@ -68,20 +65,13 @@ def measured(side: int, rounds: int) -> dict[str, NDArray[np.float64]]:
         "fit_mixtures",
         lambda: fit_mixtures(od, counts, references, dispersion=fit.dispersion).hypotheses,
     )
-    latent = timed("encoder", lambda: model.encode(np.ascontiguousarray(od.T)))
-    said = timed(
-        "head",
-        lambda: Hypotheses.of_head(head, latent, od, counts, dispersion=fit.dispersion),
-    )
+    timed("encoder", lambda: model.encode(np.ascontiguousarray(od.T)))
     timed("by_frequencies", lambda: by_frequencies(mixtures))
-    timed("potts_mixed", lambda: potts_mixed(said, mask))
+    timed("potts_mixed", lambda: potts_mixed(mixtures, mask))
     alone, neighbours = seconds["by_frequencies"], seconds["potts_mixed"]
-    # the fit of mixtures tells the head what is unidentified
     likelihood = seconds["fit_references"] + seconds["fit_mixtures"]
     seconds["likelihood, none"] = likelihood + alone
     seconds["likelihood, potts"] = likelihood + neighbours
-    seconds["posterior, none, beside encoder"] = likelihood + seconds["head"] + alone
-    seconds["posterior, potts, beside encoder"] = likelihood + seconds["head"] + neighbours
     return seconds
 
 

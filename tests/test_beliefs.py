@@ -49,8 +49,6 @@ def share_right(index, labels, phase):
 METHODS = {
     "likelihood, potts": {},
     "likelihood, none": {"resolver__spatial": "none"},
-    "posterior, potts": {"resolver__method": "posterior"},
-    "posterior, none": {"resolver__method": "posterior", "resolver__spatial": "none"},
 }
 
 
@@ -128,70 +126,13 @@ def test_a_model_for_other_references_leaves_the_likelihood_and_says_so(tmp_path
     type(references)(references.phase_names, references.energies_ev, references.od * 1.1).to_csv(
         other
     )
-    recipe = recipe_with(references=other, resolver__method="posterior")
+    recipe = recipe_with(references=other, resolver__method="mahalanobis")
     maps = map_phases(scanned(striped(range(5))), recipe)
     assert maps.provenance["method"] == "likelihood"
     assert maps.latent is None
     said = " ".join(maps.warnings)
     assert "trained for other references than the recipe's" in said
-    assert "resolved by likelihood instead of posterior" in said
-
-
-def test_a_scan_outside_the_photon_range_of_the_model_is_told_the_range():
-    maps = map_phases(
-        scanned(striped(range(5)), photons=200_000), recipe_with(resolver__method="posterior")
-    )
-    (said,) = [warning for warning in maps.warnings if "effective photons" in warning]
-    assert "trained for 100 to 30000" in said
-    assert not any("effective photons" in w for w in all_phases("posterior, potts").warnings)
-
-
-def test_a_model_without_head_leaves_the_likelihood_and_says_so(shipped_bundle, tmp_path):
-    headless = without_head(shipped_bundle, tmp_path / "headless")
-    recipe = recipe_with(model=headless, resolver__method="posterior")
-    maps = map_phases(scanned(striped(range(5)), photons=1000), recipe)
-    assert maps.provenance["method"] == "likelihood"
-    assert maps.latent is not None
-    assert any("no posterior head" in warning for warning in maps.warnings)
-    np.testing.assert_array_equal(maps.probability, all_phases("likelihood, potts").probability)
-
-
-def without_head(bundle, folder):
-    """A copy as written before bundles had heads."""
-    loaded = Bundle.load(bundle)
-    models = {"encoder.tflite": loaded.encoder_model, "decoder.tflite": loaded.decoder_model}
-    with np.load(bundle / "clusters.npz") as stored:
-        write_bundle(folder, loaded.info, models, dict(stored))
-    return folder
-
-
-@pytest.mark.parametrize(
-    "correction", [{"energy_offset_ev": 0.1}, {"energy_width_ev": 0.2}], ids=["offset", "width"]
-)
-def test_a_corrected_energy_axis_is_nothing_for_a_head_that_never_saw_it(correction):
-    stack = scanned(striped(range(5)), photons=1000)
-    maps = map_phases(stack, recipe_with(resolver__method="posterior", **correction))
-    by_likelihood = map_phases(stack, recipe_with(**correction))
-    assert maps.provenance["method"] == "likelihood"
-    assert any("corrects their energy axis" in warning for warning in maps.warnings)
-    np.testing.assert_array_equal(maps.probability, by_likelihood.probability)
-
-
-def test_the_map_on_a_corrected_axis_says_that_it_is_not_the_head_s():
-    moved = Recipe.load("nvpf")
-    shifted = moved.with_changes({"energy_offset_ev": 0.3})
-    labels = striped(range(5))
-    fractions = (labels == np.arange(5)[:, None, None]).astype(float)
-    particle = Particle(np.where(labels >= 0, 150.0, 0.0), fractions)
-    od = od_cube(particle, shifted.corrected_references, moved.energies_ev)
-    counts = np.random.default_rng(0).poisson(3000 * np.exp(-od))
-    maps = map_phases(
-        Stack.from_arrays(counts, moved.energies_ev),
-        recipe_with(resolver__method="posterior", energy_fit=True),
-    )
-    assert maps.corrected_index is not None
-    said = "corrected is resolved by likelihood instead of posterior"
-    assert any(said in warning for warning in maps.warnings)
+    assert "resolved by likelihood instead of mahalanobis" in said
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -230,11 +171,7 @@ def memberless(shipped_bundle, tmp_path):
 
 def without_members(bundle, folder):
     loaded = Bundle.load(bundle)
-    models = {
-        "encoder.tflite": loaded.encoder_model,
-        "decoder.tflite": loaded.decoder_model,
-        "head.tflite": loaded.head_model,
-    }
+    models = {"encoder.tflite": loaded.encoder_model, "decoder.tflite": loaded.decoder_model}
     with np.load(bundle / "clusters.npz") as stored:
         arrays = {name: stored[name] for name in stored if not name.startswith("member_")}
     write_bundle(folder, loaded.info, models, arrays)

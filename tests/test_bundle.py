@@ -30,11 +30,7 @@ def bundle(small_bundle):
 
 def parts(bundle):
     """What `write_bundle` was given."""
-    models = {
-        "encoder.tflite": bundle.encoder_model,
-        "decoder.tflite": bundle.decoder_model,
-        "head.tflite": bundle.head_model,
-    }
+    models = {"encoder.tflite": bundle.encoder_model, "decoder.tflite": bundle.decoder_model}
     arrays = {
         **bundle.clusters.arrays(),
         **bundle.members.arrays(),
@@ -153,6 +149,30 @@ def test_arrays_that_cannot_be_read_safely_are_refused(bundle, tmp_path, harm):
         arrays["mean"] = np.array([{"a": 1}], dtype=object)
     with pytest.raises(BundleError, match=r"clusters\.npz cannot be read"):
         write_bundle(tmp_path / "bundle", info, models, arrays)
+
+
+def test_a_bundle_of_an_older_training_keeps_its_fingerprint_without_its_head(
+    shipped_bundle, tmp_path
+):
+    folder = shutil.copytree(shipped_bundle, tmp_path / "old")
+    written = json.loads((folder / "bundle.json").read_text())
+    assert "head.tflite" in written["sha256"]
+    assert not (folder / "head.tflite").exists()
+    assert Bundle.load(folder).sha256 == written["fingerprint"]
+    (folder / "head.tflite").write_bytes(b"whatever it was")
+    assert Bundle.load(folder).sha256 == written["fingerprint"]
+    (folder / "encoder.tflite").write_bytes(b"no encoder")
+    with pytest.raises(BundleError, match=r"encoder\.tflite is not the file that was trained"):
+        Bundle.load(folder)
+
+
+def test_no_head_is_written(shipped_bundle, tmp_path):
+    loaded = Bundle.load(shipped_bundle)
+    models = {"encoder.tflite": loaded.encoder_model, "decoder.tflite": loaded.decoder_model}
+    with np.load(shipped_bundle / "clusters.npz") as stored:
+        again = write_bundle(tmp_path / "new", loaded.info, models, dict(stored))
+    assert again.info.head is None
+    assert "head" not in (tmp_path / "new" / "bundle.json").read_text()
 
 
 class TestFit:

@@ -195,6 +195,7 @@ def test_a_change_takes_the_text_of_a_command_line(folder):
         ({"name.first": "Fe"}, "recipe has no table 'name'"),
         ({"resolver.methd": "pearson"}, "resolver.methd: Extra inputs"),
         ({"resolver.method": "best"}, "resolver.method: Input should be 'pearson'"),
+        ({"resolver.method": "posterior"}, "'centroid' or 'likelihood'"),
         ({"ambiguity_threshold": "low"}, "ambiguity_threshold: .*valid number"),
     ],
 )

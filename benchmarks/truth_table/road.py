@@ -26,8 +26,6 @@ WAYS: dict[str, dict[str, Any]] = {
     },
     "likelihood, none": {"resolver.method": "likelihood", "resolver.spatial": "none"},
     "likelihood, potts": {"resolver.method": "likelihood", "resolver.spatial": "potts"},
-    "posterior, none": {"resolver.method": "posterior", "resolver.spatial": "none"},
-    "posterior, potts": {"resolver.method": "posterior", "resolver.spatial": "potts"},
 }
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from stxm_live.phase_mapping.correlation import BestTwo, ambiguous, best_two, pearson
-from stxm_live.phase_mapping.hypotheses import Assignment, Hypotheses
+from stxm_live.phase_mapping.hypotheses import Assignment
 from stxm_live.phase_mapping.latent_space.assignment import (
     CANDIDATES,
     STRATEGIES,
@@ -18,7 +18,6 @@ from stxm_live.phase_mapping.latent_space.assignment import (
     resolve,
 )
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
-from stxm_live.phase_mapping.latent_space.encoder import Network
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
@@ -44,15 +43,13 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A bundle, loaded: encoder and, where there is one, head."""
+    """A bundle and its encoder, loaded."""
 
     bundle: Bundle
     encode: Callable[[NDArray[np.float32]], NDArray[np.float32]] = field(init=False)
-    head: Network | None = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encode", self.bundle.encoder().encode)
-        object.__setattr__(self, "head", self.bundle.head())
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +104,6 @@ def _by_latent_space(known: Known, model: Model) -> Iterator[tuple[str, Answer]]
             for candidates in CANDIDATES:
                 index = resolve(latent, first, known.ambiguous, pair, distance, candidates)
                 yield f"paper: {strategy}, {candidates}, {statistics}", Answer(index)
-    if model.head is not None:
-        dispersion = fit_references(scan.od, scan.photons, scan.references).dispersion
-        hypotheses = Hypotheses.of_head(
-            model.head, latent, scan.od, scan.photons, dispersion=dispersion
-        )
-        yield "posterior, none", _answer(by_frequencies(hypotheses))
-        yield "posterior, potts", _answer(potts_mixed(hypotheses, scan.mask))
 
 
 def _answer(found: Assignment, strange: NDArray[np.bool_] | None = None) -> Answer:

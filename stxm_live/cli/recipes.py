@@ -83,11 +83,11 @@ source = "empty-region"
 # mask = "mask.png"
 
 [resolver]
-# "likelihood" (counting statistics, mixtures of two phases), "posterior" (the same by a network
-# of the model), "mahalanobis" (the paper: nearest cluster in latent space, for ambiguous
-# pixels), "euclidean", "centroid" or "knn" (the paper's alternatives to it), or "pearson".
+# "likelihood" (counting statistics, mixtures of two phases), "mahalanobis" (the paper: nearest
+# cluster in latent space, for ambiguous pixels), "euclidean", "centroid" or "knn" (the paper's
+# alternatives to it), or "pearson".
 # method = "likelihood"
-# For likelihood and posterior: neighbours are likely to be of one phase ("potts"), or each pixel
+# For likelihood: neighbours are likely to be of one phase ("potts"), or each pixel
 # is on its own, with the scan's phase frequencies ("none").
 # spatial = "potts"
 # Clear pixels that latent space contradicts: "list" them, or "resolve" them like ambiguous ones.

@@ -15,9 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-Method = Literal[
-    "pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood", "posterior"
-]
+Method = Literal["pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood"]
 """How the resolved map is made; see `ResolverOptions`."""
 
 
@@ -110,10 +108,9 @@ class ResolverOptions(Options):
     too; with "list" they are only listed.
 
     ``likelihood``: counting statistics with free thickness, for pure phases and mixtures of two.
-    ``posterior``: the same question answered by a network that was trained on simulated spectra
-    and is part of the model. With ``spatial = "potts"`` neighbouring pixels are likely to be of
-    one phase; with "none" each pixel is on its own, and the scan's phase frequencies are found
-    and used. The probabilities beside the maps of all other methods are those of the likelihood.
+    With ``spatial = "potts"`` neighbouring pixels are likely to be of one phase; with "none" each
+    pixel is on its own, and the scan's phase frequencies are found and used. The probabilities
+    beside the maps of all other methods are those of the likelihood.
 
     ``baseline`` lets each spectrum have a constant of its own in the likelihood: needed when I0
     does not come from the same image, or when references have their pre-edge subtracted.

@@ -39,22 +39,6 @@ def to_tflite(model: keras.Model) -> bytes:
         return bytes(converter.convert())
 
 
-def checked_tflite(model: keras.Model, rows: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """`to_tflite`, compared with Keras on named sets of rows.
-
-    Raises
-    ------
-    TrainingError
-        If a relative difference is above 1e-5.
-    """
-    content = to_tflite(model)
-    network = Network(content)
-    for name, inputs in rows.items():
-        difference = _difference(model.name, network(inputs), _in_keras(model, inputs))
-        _refuse_difference(difference[f"{model.name}_relative"], name)
-    return content
-
-
 def _refuse_difference(worst: float, name: str) -> None:
     if not worst <= PARITY_LIMIT:
         raise TrainingError(

@@ -14,10 +14,8 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.gmvae.clusters import accuracies, cluster_statistics, labelled_members, phases_of
 from stxm_live.gmvae.components import component_scores, refuse_collapse
 from stxm_live.gmvae.data import TrainingSet
-from stxm_live.gmvae.head import MOST_SPECTRA, SPECTRA_EACH, train_head
 from stxm_live.gmvae.options import EpochReport, Progress, TrainingOptions
 from stxm_live.phase_mapping.latent_space.bundle import (
-    HEAD,
     Bundle,
     BundleInfo,
     DataDescription,
@@ -76,7 +74,7 @@ def train(
     parity_spectra: Mapping[str, NDArray[np.floating]] | None = None,
     force: bool = False,
 ) -> Bundle:
-    """Train the paper's GMVAE and a posterior head, compare them with Keras, write a bundle.
+    """Train the paper's GMVAE, compare its networks with Keras, and write a bundle.
 
     Parameters
     ----------
@@ -130,17 +128,9 @@ def train(
         **model.mixture_arrays(),
         "reference_latent": encode(_of_largest_one(data.reference_od)),
     }
-    head = train_head(
-        encode,
-        data.references,
-        data.energies_ev,
-        seed=options.seed,
-        n_spectra=min(MOST_SPECTRA, SPECTRA_EACH * len(split.train)),
+    return write_bundle(
+        out, _info(data, options, reports, scores, parity), files, arrays, force=force
     )
-    files[HEAD] = head.content
-    info = _info(data, options, reports, scores, parity)
-    info = info.model_copy(update={"head": head.description})
-    return write_bundle(out, info, files, arrays, force=force)
 
 
 def _strange_spectra(n_energies: int) -> dict[str, NDArray[np.float32]]:

@@ -122,8 +122,6 @@ def resolve_spectra(
         recipe,
         fit=fit,
         baseline=baseline,
-        model=fitting,
-        latent=products["latent"].T if fitting is not None else None,
     )
     products |= beliefs.products
     if method == "pearson":
@@ -131,17 +129,17 @@ def resolve_spectra(
     elif method in STRATEGIES and fitting is not None:
         index = products["latent_index"]
     else:
-        method, index = beliefs.method, beliefs.probability.argmax(axis=0).astype(np.int8)
+        method, index = "likelihood", beliefs.probability.argmax(axis=0).astype(np.int8)
     right = np.take_along_axis(beliefs.probability, index[None].astype(np.intp), axis=0)[0]
     products |= {"resolved_index": index, "wrong_probability": np.float32(1) - right}
     products["unidentified"] = beliefs.unidentified | badly_correlated(spectra, recipe)
     sha256 = None if fitting is None else fitting.bundle.sha256
-    return Resolution(products, fit.dispersion, method, sha256, (*notes, *beliefs.notes))
+    return Resolution(products, fit.dispersion, method, sha256, tuple(notes))
 
 
 def _in_latent_space(recipe: Recipe) -> bool:
     """Whether the recipe's choice needs the encoder."""
-    return recipe.resolver.method in STRATEGIES or recipe.resolver.method == "posterior"
+    return recipe.resolver.method in STRATEGIES
 
 
 def _model_for(

@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.recipe import Recipe
-from stxm_live.phase_mapping.hypotheses import Hypotheses, effective_photons
-from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.likelihood import Fit
 from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
@@ -22,7 +20,7 @@ MIXED_FROM = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Beliefs:
-    """What is believed of every spectrum, and what there is to say of how.
+    """What is believed of every spectrum.
 
     Parameters
     ----------
@@ -32,15 +30,11 @@ class Beliefs:
         Probability that the pixel holds two phases.
     unidentified : ndarray of bool, shape (n_spectra,)
         No phase and no mixture of two agrees with the spectrum.
-    method : {"likelihood", "posterior"}
-    notes : tuple of str
     """
 
     probability: NDArray[np.float32]
     mixed: NDArray[np.float32]
     unidentified: NDArray[np.bool_]
-    method: str
-    notes: tuple[str, ...] = ()
 
     @property
     def products(self) -> dict[str, NDArray[Any]]:
@@ -74,8 +68,6 @@ def believe(
     *,
     fit: Fit,
     baseline: bool,
-    model: LatentModel | None = None,
-    latent: NDArray[np.float32] | None = None,
 ) -> Beliefs:
     """Probabilities as the recipe's resolver asks for them.
 
@@ -86,53 +78,15 @@ def believe(
     mapped : ndarray of bool, shape (ny, nx)
         Where the spectra are from.
     recipe : Recipe
-        Its ``resolver.method`` "posterior" asks for the model's head; all others, and spectra
-        without a latent place, get the likelihood.
+        Its ``resolver.spatial`` says whether neighbours count.
     fit : Fit
         Of `fit_references`, for the dispersion of the counts.
     baseline : bool
         Whether each spectrum has a free constant.
-    model, latent : optional
-        What encoded the spectra, and their places (n_spectra, n_latent).
     """
     fitted = fit_mixtures(od, photons, references, dispersion=fit.dispersion, baseline=baseline)
-    hypotheses, method, notes = fitted.hypotheses, "likelihood", []
-    if recipe.resolver.method == "posterior" and model is not None and latent is not None:
-        problem = _unfit_head(model, recipe)
-        if model.head is None or model.bundle.info.head is None or problem:
-            notes.append(f"{problem}: probabilities are by likelihood instead of posterior")
-        else:
-            method, known = "posterior", model.bundle.info.head.photons
-            hypotheses = Hypotheses.of_head(
-                model.head, latent, od, photons, dispersion=fit.dispersion, photon_range=known
-            )
-            notes.extend(_beyond(known, effective_photons(od, photons, fit.dispersion)))
     if recipe.resolver.spatial == "potts":
-        assigned = potts_mixed(hypotheses, mapped)
+        assigned = potts_mixed(fitted.hypotheses, mapped)
     else:
-        assigned = by_frequencies(hypotheses)
-    return Beliefs(assigned.probability, assigned.mixed, unidentified(fitted), method, tuple(notes))
-
-
-def _unfit_head(model: LatentModel, recipe: Recipe) -> str:
-    """Why the posterior head must not be asked; empty if it may."""
-    if model.head is None or model.bundle.info.head is None:
-        return "the model has no posterior head (train it again)"
-    if recipe.energy_offset_ev or recipe.energy_width_ev:
-        return (
-            "the model's posterior head was trained with references as they are, the recipe "
-            f"corrects their energy axis (offset {recipe.energy_offset_ev:+g} eV, width "
-            f"{recipe.energy_width_ev:g} eV)"
-        )
-    return ""
-
-
-def _beyond(known: tuple[float, float], photons: NDArray[np.float64]) -> list[str]:
-    """A warning if the scan has other photon numbers than the head was trained for."""
-    typical = float(np.median(photons)) if photons.size else known[0]
-    if known[0] <= typical <= known[1]:
-        return []
-    return [
-        f"the scan has about {typical:.0f} effective photons, the model's head was trained for "
-        f"{known[0]:g} to {known[1]:g}: its probabilities are those of the nearest it knows"
-    ]
+        assigned = by_frequencies(fitted.hypotheses)
+    return Beliefs(assigned.probability, assigned.mixed, unidentified(fitted))

@@ -47,7 +47,7 @@ def agreement(maps: PhaseMaps, truth: NDArray[np.int8]) -> dict[str, float]:
     indices = {
         "Pearson correlation (PCC)": maps.phase_index,
         "the paper's map, ambiguous pixels by encoder": maps.latent_index,
-        "the most probable phase (likelihood or posterior)": probable,
+        "the most probable phase by likelihood": probable,
     }
     return {
         name: float((index[counted] == truth[counted]).mean())

@@ -23,9 +23,6 @@ from stxm_live.phase_mapping.latent_space.encoder import Encoder, Network
 
 DESCRIPTION = "bundle.json"
 FILES = ("encoder.tflite", "decoder.tflite", "clusters.npz")
-HEAD = "head.tflite"
-"""File of the posterior head, which bundles have since there is one."""
-
 ARRAYS = ("mean", "covariance", "counts", "pi", "mu", "sigma", "reference_latent")
 MEMBERS = ("member_latent", "member_phase_index")
 """Arrays that bundles have since their training keeps labelled points."""
@@ -65,23 +62,13 @@ class Parity(_Part):
     decoder_relative: float
 
 
-class HeadDescription(_Part):
-    """How the posterior head was trained.
-
-    ``photons``: range of effective photons; ``cross_entropy``: in nats, on held-back spectra.
-    """
-
-    photons: tuple[float, float]
-    n_spectra: int
-    cross_entropy: float
-
-
 class BundleInfo(_Part):
     """Content of ``bundle.json``.
 
     ``references_sha256`` is `references_fingerprint` of the spectra the labels came from;
     ``history`` holds one value per epoch; ``scores`` are taken on the held-out test spectra,
-    those of the components on the training spectra, whose number they need.
+    those of the components on the training spectra, whose number they need. ``head`` and a hash
+    of ``head.tflite`` are in older bundles, which had one more network; neither is used.
     """
 
     format: Literal["stxm-live bundle"] = "stxm-live bundle"
@@ -97,15 +84,10 @@ class BundleInfo(_Part):
     parity: dict[str, Parity]
     versions: dict[str, str]
     sha256: dict[str, str]
-    head: HeadDescription | None = None
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Names of the files beside ``bundle.json``."""
-        return FILES if self.head is None else (*FILES, HEAD)
+    head: dict[str, JsonValue] | None = None
 
     def document(self) -> dict[str, JsonValue]:
-        """Every value, as it is stored; nothing of a head where there is none."""
+        """Every value, as it is stored; ``head`` only where it was."""
         return self.model_dump(mode="json", exclude={"head"} if self.head is None else None)
 
     def fingerprint(self) -> str:
@@ -167,7 +149,6 @@ class Bundle:
     encoder_model: bytes
     decoder_model: bytes
     members: Members | None = None
-    head_model: bytes | None = None
 
     @classmethod
     def load(cls, folder: str | Path) -> Bundle:
@@ -180,7 +161,7 @@ class Bundle:
         """
         folder = Path(folder)
         info, sha256 = _read_info(folder)
-        files = {name: _read_verified(folder / name, info.sha256[name]) for name in info.files}
+        files = {name: _read_verified(folder / name, info.sha256[name]) for name in FILES}
         arrays = _read_arrays(folder / "clusters.npz", files["clusters.npz"])
         return cls(
             folder=folder,
@@ -192,7 +173,6 @@ class Bundle:
             encoder_model=files["encoder.tflite"],
             decoder_model=files["decoder.tflite"],
             members=Members(*(arrays[name] for name in MEMBERS)) if MEMBERS[0] in arrays else None,
-            head_model=files.get(HEAD),
         )
 
     def encoder(self, n_threads: int | None = None) -> Encoder:
@@ -202,10 +182,6 @@ class Bundle:
     def decoder(self, n_threads: int | None = None) -> Network:
         """A new decoder, from latent coordinates to optical densities."""
         return Network(self.decoder_model, n_threads)
-
-    def head(self, n_threads: int | None = None) -> Network | None:
-        """A new posterior head, for `Hypotheses.of_head`; None where the bundle has none."""
-        return None if self.head_model is None else Network(self.head_model, n_threads)
 
     @property
     def landmarks(self) -> Landmarks:
@@ -261,7 +237,7 @@ def write_bundle(
     info : BundleInfo
         Its ``sha256`` is filled in here.
     models : mapping of str to bytes
-        ``encoder.tflite``, ``decoder.tflite``, and perhaps ``head.tflite``.
+        ``encoder.tflite`` and ``decoder.tflite``.
     arrays : mapping of str to ndarray
         For ``clusters.npz``: all of `ARRAYS`, and perhaps `MEMBERS`.
     force : bool
@@ -277,9 +253,8 @@ def write_bundle(
     buffer = io.BytesIO()
     np.savez(buffer, **dict(arrays))  # type: ignore[arg-type]
     files = {**models, "clusters.npz": buffer.getvalue()}
-    if HEAD not in files:
-        info = info.model_copy(update={"head": None})
-    info = info.model_copy(update={"sha256": {name: _sha256(files[name]) for name in info.files}})
+    hashes = {name: _sha256(files[name]) for name in FILES}
+    info = info.model_copy(update={"head": None, "sha256": hashes})
     document = {"fingerprint": info.fingerprint(), **info.document()}
     files[DESCRIPTION] = (json.dumps(document, indent=1) + "\n").encode()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -341,7 +316,7 @@ def _read_info(folder: Path) -> tuple[BundleInfo, str]:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise BundleError(f"{path}: {where}: {first['msg']}; {TRAIN_AGAIN}") from None
-    if info.fingerprint() != claimed or set(info.sha256) != set(info.files):
+    if info.fingerprint() != claimed or not set(info.sha256) >= set(FILES):
         raise BundleError(f"{path} was changed after training; {TRAIN_AGAIN}")
     return info, claimed
 

@@ -13,11 +13,10 @@ from stxm_live.phase_mapping.latent_space.bundle import Bundle, BundleError, ref
 
 
 class LatentModel(NamedTuple):
-    """A bundle and what it does: encode spectra (n_spectra, n_energies), and its posterior head."""
+    """A bundle, and its encoder: from spectra (n_spectra, n_energies) to latent coordinates."""
 
     bundle: Bundle
     encode: Callable[[NDArray[np.float32]], NDArray[np.float32]]
-    head: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
 
 
 def load_model(recipe: Recipe) -> LatentModel:
@@ -36,12 +35,11 @@ def load_model(recipe: Recipe) -> LatentModel:
         _check_references(bundle, recipe)
         encoder = bundle.encoder()
         encoder.warm_up()
-        head = bundle.head()
     except BundleError:
         raise
     except (ValueError, OSError, ImportError, RuntimeError) as error:
         raise BundleError(f"the model in {recipe.model} cannot be used: {error}") from error
-    return LatentModel(bundle, encoder.encode, head)
+    return LatentModel(bundle, encoder.encode)
 
 
 def _check_references(bundle: Bundle, recipe: Recipe) -> None:
