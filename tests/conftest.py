@@ -12,7 +12,7 @@ from stxm_live.core.recipe import Recipe
 REAL = Path(__file__).parents[2] / "shared" / "data"
 
 # the simulated microscope behind Channel Access needs the extra stxm-live[epics]
-EPICS = ["test_ioc.py", "epics_client.py", "epics_ioc.py"]
+EPICS = ["integration/epics/test_ioc.py", "support/epics_client.py", "support/epics_ioc.py"]
 collect_ignore = [] if find_spec("caproto") else EPICS
 
 

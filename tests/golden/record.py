@@ -20,7 +20,7 @@ from event_model import compose_run, pack_event_page
 from ophyd.sim import SynAxis, SynSignal, SynSignalWithRegistry
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent / "support"))
 
 SHAPE = (3, 4, 5)
 ENERGIES_EV = (515.0, 516.5, 518.0)

@@ -31,7 +31,7 @@ DIMMEST = 0.45
 
 # The part of roma that is neither too dark for GROUND nor too pale beside it. Of the Crameri
 # maps it keeps phases furthest apart where reliability dims them, for dichromats too: batlow,
-# ordered by lightness, makes a dimmed phase look like its neighbour (tests/test_display_palette).
+# ordered by lightness, makes a dimmed phase look like its neighbour (test_palette).
 _ROMA_SPAN = (0.25, 0.9)
 _PAPER = ("#e6194b", "#f58231", "#f2d43d", "#3cb4a0", "#8e4fd0")
 

@@ -1,0 +1,1 @@
+"""What accuracy, speed and robustness are, measured; run as ``python -m benchmarks.speed.live``."""

@@ -1,0 +1,1 @@
+"""How right the maps are, on worlds whose truth is known."""

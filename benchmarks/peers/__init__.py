@@ -1,0 +1,1 @@
+"""The same work by other programs, each in an environment of its own."""

@@ -1,0 +1,1 @@
+"""What a scan suffers from what stands beside it, and from what goes wrong."""

@@ -1,0 +1,420 @@
+"""What the analysis does to a scan: nothing, or so it should be.
+
+    python -m benchmarks.robustness.harm [--repeats 7] [--side 512]   what a paced scan loses by it
+    python -m benchmarks.robustness.harm --kill   SIGKILL at each of 13 energies
+    python -m benchmarks.robustness.harm --faults 20000   mutated streams, see tests/robustness
+    python -m benchmarks.robustness.harm --images 10000   memory while so many images go through
+
+The paced scans run under a RunEngine with simulated counts, 0.5 s an image or 0.1 s a line of 150
+points, without a callback and with one, in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from bluesky import RunEngine
+from numpy.typing import NDArray
+from ophyd.status import Status
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.speed.live import Document, image_run, scan_of, simulated_counts
+from stxm_live import LivePhaseMapper, Recipe, map_run
+from stxm_live.core.scan import StackScan
+from stxm_live.live.remote import publisher
+
+# the proxy, the server and the streams are those of the tests
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
+
+from growth import Memory, fed
+from proxy import Results, ServerProcess, a_proxy, free_ports
+
+IMAGE_S, LINE_S = 0.5, 0.1
+LINE_ROWS, LINE_POINTS = 5, 150
+SLEEP_S = 2.0
+
+Subscriber = Callable[[str, dict[str, Any]], None]
+
+
+def main() -> None:
+    """Print a table of figure, measured value and target."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--side", type=int, default=512, help="pixels along each side")
+    parser.add_argument("--repeats", type=int, default=7, help="the median counts")
+    parser.add_argument("--kill", action="store_true", help="kill the process instead")
+    parser.add_argument("--faults", type=int, help="so many mutated streams instead")
+    parser.add_argument(
+        "--images", type=int, help="so many small images through one mapper instead"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the mutations")
+    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    arguments = parser.parse_args()
+    if arguments.faults:
+        report_faults(arguments.faults, arguments.seed)
+        return
+    recipe = Recipe.load("nvpf")
+    if arguments.images:
+        report_growth(recipe, arguments.images)
+        return
+    cube = simulated_counts(recipe, arguments.side)
+    rows = list(kill_rows(recipe, cube) if arguments.kill else harm_rows(recipe, cube, arguments))
+    table = Table("figure", "measured", "beside it", "target", title="harm to a scan")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=140).print(table)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([list(row) for row in rows], indent=1))
+
+
+class PacedDetector:
+    """Readable and settable: shows images or lines made beforehand, after a time."""
+
+    name = "detector"
+    parent = None
+
+    def __init__(self, frames: NDArray[np.float32], frame_time_s: float) -> None:
+        self._frames = frames
+        self._time_s = frame_time_s
+        self._now = -1
+        self._read_s = math.nan
+        self.energy_ev = 0.0
+        self.between_ms: list[float] = []
+
+    def set(self, energy_ev: float) -> Status:
+        """Be at another energy."""
+        self.energy_ev = energy_ev
+        done = Status()
+        done.set_finished()
+        return done
+
+    def trigger(self) -> Status:
+        """Count."""
+        self.between_ms.append(1e3 * (time.perf_counter() - self._read_s))
+        self._now += 1
+        done = Status()
+        threading.Timer(self._time_s, done.set_finished).start()
+        return done
+
+    def read(self) -> dict[str, Any]:
+        """What was counted."""
+        now, self._read_s = time.time(), time.perf_counter()
+        return {
+            "energy": {"value": self.energy_ev, "timestamp": now},
+            "counts": {"value": self._frames[self._now], "timestamp": now},
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """Keys of what is read."""
+        shape = list(self._frames.shape[1:])
+        return {
+            "energy": {"source": "benchmark", "dtype": "number", "shape": []},
+            "counts": {
+                "source": "benchmark",
+                "dtype": "array",
+                "shape": shape,
+                "dtype_numpy": "<f4",
+            },
+        }
+
+    def read_configuration(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def describe_configuration(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+
+class Scan:
+    """A paced scan under one RunEngine, again and again."""
+
+    def __init__(self, scan: StackScan, frames: NDArray[np.float32], frame_time_s: float) -> None:
+        self._scan, self._frames, self._time_s = scan, frames, frame_time_s
+        self._engine = RunEngine({}, context_managers=[])
+        self.last_event_s = 0.0
+        self.between_ms = 0.0
+        self.uid = ""
+
+    def run(self, subscriber: Subscriber | None) -> float:
+        """Seconds the plan took."""
+        tokens = [self._engine.subscribe(self)]
+        if subscriber is not None:
+            tokens.append(self._engine.subscribe(subscriber))
+        start = time.perf_counter()
+        self._engine(self._plan())
+        seconds = time.perf_counter() - start
+        for token in tokens:
+            self._engine.unsubscribe(token)
+        return seconds
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Note when the last event came, before the others hear of it."""
+        if name == "start":
+            self.uid = doc["uid"]
+        elif name == "event":
+            self.last_event_s = time.perf_counter()
+
+    def _plan(self) -> Any:
+        import bluesky.plan_stubs as bps
+        import bluesky.preprocessors as bpp
+
+        detector = PacedDetector(self._frames, self._time_s)
+        per_energy = len(self._frames) // len(self._scan.energies_ev)
+
+        @bpp.run_decorator(md=self._scan.metadata())
+        def inner() -> Any:
+            for energy_ev in self._scan.energies_ev:
+                yield from bps.abs_set(detector, energy_ev, wait=True)
+                for _ in range(per_energy):
+                    yield from bps.checkpoint()
+                    yield from bps.trigger_and_read([detector])
+            self.between_ms = float(np.nanmean(detector.between_ms))
+
+        return inner()
+
+
+def harm_rows(
+    recipe: Recipe, cube: NDArray[np.float32], arguments: argparse.Namespace
+) -> Iterator[tuple[str, ...]]:
+    """Durations and latencies of paced scans, each way of analysis in turn."""
+    images = Scan(scan_of(recipe, cube.shape), cube, IMAGE_S)
+    lines = simulated_lines(recipe)
+    by_line = Scan(scan_of(recipe, (13, LINE_ROWS, LINE_POINTS)), lines, LINE_S)
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        (results,) = free_ports(1)
+        into, out = stack.enter_context(a_proxy())
+        server = ServerProcess(out, results, folder)
+        stack.callback(server.close)
+        heard = Results(results)
+        stack.callback(heard.close)
+        publish = publisher(into)
+        stack.callback(publish.close)
+        time.sleep(20)  # the catalogue opens
+        for name, scan in (("image", images), ("line", by_line)):
+            times = measured(recipe, scan, publish, heard, arguments.repeats)
+            yield from rows_of(name, times)
+
+
+def simulated_lines(recipe: Recipe) -> NDArray[np.float32]:
+    """Counts (13 * rows, points)."""
+    side = simulated_counts(recipe, LINE_POINTS)
+    middle = (LINE_POINTS - LINE_ROWS) // 2
+    return side[:, middle : middle + LINE_ROWS].reshape(-1, LINE_POINTS)
+
+
+def measured(
+    recipe: Recipe, scan: Scan, publish: Subscriber, heard: Results, repeats: int
+) -> dict[str, list[float]]:
+    """Seconds of plans and from the last event to maps, by name."""
+    times: dict[str, list[float]] = {}
+
+    def note(name: str, value: float) -> None:
+        times.setdefault(name, []).append(value)
+
+    for _ in range(repeats + 1):
+        note("none", scan.run(None))
+        note("none between", scan.between_ms)
+        with sleeping_mapper(recipe) as live:
+            note("sleeping", scan.run(live))
+        seen: list[float] = []
+        with LivePhaseMapper(recipe) as live:
+            live.add_sink(on_maps=lambda maps, seen=seen: seen.append(time.perf_counter()))
+            note("in process", scan.run(live))
+            note("in process between", scan.between_ms)
+            time.sleep(8)
+        note("in process first", seen[0] - scan.last_event_s)
+        note("in process last", seen[-1] - scan.last_event_s)
+        note("apart", scan.run(publish))
+        note("apart between", scan.between_ms)
+        arrivals = arrivals_of(heard, scan.uid)
+        note("apart first", arrivals[0] - scan.last_event_s)
+        note("apart last", arrivals[-1] - scan.last_event_s)
+        time.sleep(3)
+    return {name: values[1:] for name, values in times.items()}
+
+
+@contextmanager
+def sleeping_mapper(recipe: Recipe) -> Iterator[LivePhaseMapper]:
+    """A mapper of which a sink sleeps with every image."""
+    stop = threading.Event()
+    live = LivePhaseMapper(recipe)
+    live.add_sink(on_cube=lambda view: stop.wait(SLEEP_S) and None)
+    try:
+        yield live
+    finally:
+        stop.set()
+        live.close()
+
+
+def arrivals_of(heard: Results, uid: str) -> list[float]:
+    """When the results of a run came, until none comes for eight seconds."""
+    found: list[float] = []
+    wait_s = 60.0
+    while True:
+        try:
+            arrival_s, run = heard.next(wait_s)
+        except TimeoutError:
+            return found
+        if run["start"]["original_run_uid"] == uid:
+            found.append(arrival_s)
+            wait_s = 8.0
+
+
+def rows_of(shape: str, times: dict[str, list[float]]) -> Iterator[tuple[str, ...]]:
+    """Percent longer than without a callback, pair by pair, and latencies."""
+    plain = times["none"]
+    for name, target in (("sleeping", 1), ("in process", 2), ("apart", 1)):
+        longer = [100 * (t / p - 1) for t, p in zip(times[name], plain, strict=True)]
+        yield (
+            f"a scan by {shape}, analysis {name}",
+            f"{median(longer):+.2f} % ({min(longer):+.2f} to {max(longer):+.2f})",
+            f"no callback {median(plain):.3f} s ({min(plain):.3f} to {max(plain):.3f})",
+            f"<= {target} %",
+        )
+    between = {name: median(times[f"{name} between"]) for name in ("none", "in process", "apart")}
+    yield (
+        f"from a reading to the next exposure, by {shape}",
+        f"{between['in process']:.1f} ms in process, {between['apart']:.1f} ms apart",
+        f"no callback {between['none']:.1f} ms",
+        "",
+    )
+    for which in ("first", "last"):
+        apart, inside = times[f"apart {which}"], times[f"in process {which}"]
+        later = [1e3 * (a - b) for a, b in zip(apart, inside, strict=True)]
+        yield (
+            f"{which} maps of a scan by {shape}, apart",
+            f"{median(later):+.0f} ms ({min(later):+.0f} to {max(later):+.0f})",
+            f"in process {median(inside):.2f} s after the last event",
+            "<= 300 ms later",
+        )
+
+
+def kill_rows(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[tuple[str, ...]]:
+    """The process killed after each image of a run that is stored by another process."""
+    from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
+
+    expected = map_run(list(image_run(recipe, cube)), recipe).to_xarray()
+    identical, times = [], []
+    with tempfile.TemporaryDirectory() as folder, a_proxy() as (into, out), ExitStack() as stack:
+        (results,) = free_ports(1)
+        broker = open_catalog(folder)
+        stack.callback(close_catalog, broker)
+        writer = RawWriter(broker)
+        stack.callback(writer.close)
+        publish = publisher(into)
+        stack.callback(publish.close)
+        server = ServerProcess(out, results, folder)
+        stack.callback(server.close)
+        heard = Results(results)
+        stack.callback(heard.close)
+        time.sleep(5)
+        for k in range(1, len(cube) + 1):
+            documents = list(image_run(recipe, cube))
+            found, seconds = killed_after(k, documents, server, heard, [writer, publish], expected)
+            identical.append(found)
+            times.append(seconds)
+            print(f"killed after image {k}: identical {identical[-1]}, {seconds:.1f} s")
+    yield (
+        "SIGKILL after each of 13 images, started anew",
+        f"{sum(identical)} of {len(identical)} identical",
+        f"maps {median(times):.1f} s after the stop or the new start, at most {max(times):.1f} s",
+        "13 of 13",
+    )
+
+
+def killed_after(
+    k: int,
+    documents: list[Document],
+    server: ServerProcess,
+    heard: Results,
+    subscribers: list[Subscriber],
+    expected: Any,
+) -> tuple[bool, float]:
+    """Whether the refined maps of a run are as expected, and how long after its end they came."""
+    n_images = 0
+    restart = threading.Thread(target=lambda: (server.kill(), server.start()))
+    for name, doc in documents:
+        for subscriber in subscribers:
+            subscriber(name, doc)
+        n_images += name == "event"
+        if name == "event" and n_images == k:
+            restart.start()
+        time.sleep(0.1)
+    restart.join()
+    start = time.perf_counter()
+    uid = documents[0][1]["uid"]
+    while time.perf_counter() - start < 120:
+        try:
+            arrival_s, run = heard.next(120)
+        except TimeoutError:
+            break
+        if run["start"]["original_run_uid"] != uid or run["stop"]["exit_status"] != "success":
+            continue
+        if run["start"]["analysis"]["attributes"]["revision"] >= 2:
+            return holds(run, expected), max(0.0, arrival_s - start)
+    return False, time.perf_counter() - start
+
+
+def holds(run: dict[str, Any], expected: Any) -> bool:
+    """Whether the documents of a result hold these products, bit for bit."""
+    return all(
+        str(name) in run["data"]
+        and run["data"][str(name)].dtype == variable.dtype
+        and run["data"][str(name)].tobytes() == np.ascontiguousarray(variable.values).tobytes()
+        for name, variable in expected.data_vars.items()
+    )
+
+
+def report_faults(n_streams: int, seed: int) -> None:
+    """Streams spoilt in every way at every position of every shape; what went wrong."""
+    from streams import MUTATIONS, SHAPES, cells, gone_through
+
+    counts, faults = gone_through(n_streams, seed)
+    table = Table("shape", *MUTATIONS, title="fewest streams of any position")
+    for shape in SHAPES:
+        fewest = [
+            min(counts[cell] for cell in cells() if cell[:2] == (shape, mutation))
+            for mutation in MUTATIONS
+        ]
+        table.add_row(shape, *map(str, fewest))
+    Console(width=140).print(table)
+    n_empty = sum(not counts[cell] for cell in cells())
+    print(f"{counts.total()} streams, {n_empty} of {len(cells())} cells empty")
+    print(f"{len(faults)} scans disturbed, frames lost or faults not told")
+    for fault in faults[:50]:
+        print("  ", fault[:300])
+
+
+def report_growth(recipe: Recipe, n_images: int) -> None:
+    """Memory of the process while stacks go through one mapper, one after the other."""
+    table = Table("images", "RSS / MiB", "blocks", "threads", "files", title="one mapper")
+    readings: list[Memory] = []
+    for memory in fed(recipe, n_images, every=max(1, n_images // 20)):
+        readings.append(memory)
+        table.add_row(*map(str, memory))
+    Console(width=100).print(table)
+    settled = readings[len(readings) // 5]
+    print(
+        f"from image {settled.n_images} to {readings[-1].n_images}: "
+        f"{readings[-1].rss_mib - settled.rss_mib:+.1f} MiB, "
+        f"{readings[-1].n_blocks - settled.n_blocks:+d} blocks, "
+        f"{readings[-1].n_threads - settled.n_threads:+d} threads, "
+        f"{readings[-1].n_files - settled.n_files:+d} files"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Every command and every piece of Python that the documentation shows is run, page by page."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from particles import write_sdf
+from typer.testing import CliRunner
+
+from stxm_live.cli import app
+from stxm_live.cli.recipes import TEMPLATE
+from stxm_live.core.recipe import Recipe
+from stxm_live.sim.instrument import SimulatedMicroscope
+
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+PAGES = sorted(
+    page
+    for page in DOCS.rglob("*.md")
+    if not {"_build", "decisions", "generated", "auto_gallery"} & set(page.relative_to(DOCS).parts)
+    and {kind for kind, _ in BLOCK.findall(page.read_text(encoding="utf-8"))}
+    & {"console", "python"}
+)
+
+
+def blocks(page):
+    """Kind, text and line of every block of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    for found in BLOCK.finditer(text):
+        yield found[1], found[2], text.count("\n", 0, found.start(2))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """What the pages suppose that their reader has: a stack and references."""
+    monkeypatch.chdir(tmp_path)
+    write_sdf(tmp_path, "stack")
+    references = Recipe.load("nvpf").reference_spectra
+    references.to_csv("references.csv")
+    for name, od in {"charged": references.od[-1], "discharged": references.od[0]}.items():
+        np.savetxt(f"{name}.csv", np.column_stack([references.energies_ev, od]), delimiter=",")
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_shows_works(page, folder, RE):
+    text = page.read_text(encoding="utf-8")
+    if "mine.toml" in text and "recipe new mine.toml" not in text:
+        Path("mine.toml").write_text(TEMPLATE.format(name="mine"))
+    microscope = SimulatedMicroscope.with_particle(
+        Recipe.load("nvpf").reference_spectra, rng=np.random.default_rng(1), shape=(60, 64)
+    )
+    names = {"RE": RE, "camera": microscope.camera, "energy": microscope.energy}
+    for kind, block, line in blocks(page):
+        if kind == "console":
+            run_commands(block)
+        elif kind == "toml":
+            name = re.match(r"# (\w+\.toml)\n", block)
+            assert name, f"line {line}: the block does not say which file it is"
+            Path(name[1]).write_text(block)
+        elif kind == "python":
+            # padded, so that an error names the line of the page
+            exec(compile("\n" * line + block, str(page), "exec"), names)
+
+
+def run_commands(block):
+    for line in block.strip().splitlines():
+        command = line.removeprefix("$ ")
+        assert command != line, f"not a command: {line}"
+        if command.startswith("make "):
+            target = command.split()[1]
+            assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            continue
+        name, *arguments = shlex.split(command)
+        assert name in ("stxm-live", ".venv/bin/stxm-live")
+        done = CliRunner().invoke(app, quicker(arguments))
+        assert done.exit_code == 0, f"{command}\n{done.output}"
+
+
+def quicker(arguments):
+    """A training of two epochs on few spectra: the command is tested, not the model."""
+    if arguments[0] != "train":
+        return arguments
+    return [a.replace("60000", "3000") for a in arguments] + ["--epochs", "2"]
+
+
+@pytest.mark.slow
+def test_the_result_the_tutorial_shows_is_that_of_its_command(folder):
+    text = (DOCS / "tutorial.md").read_text(encoding="utf-8")
+    (shown,) = [block for kind, block, _ in blocks(DOCS / "tutorial.md") if block.startswith("┃")]
+    assert shown in text
+    command = "map stack.hdr --references references.csv"
+    output = CliRunner().invoke(app, shlex.split(command)).output.splitlines()
+    assert [line for line in shown.splitlines() if line not in output] == []
+
+
+def test_every_option_the_documentation_names_exists():
+    known = set()
+
+    def collect(command):
+        known.update(option for p in command.params for option in p.opts + p.secondary_opts)
+        for child in getattr(command, "commands", {}).values():
+            collect(child)
+
+    import typer
+
+    collect(typer.main.get_command(app))
+    shown = {
+        option
+        for page in [*PAGES, ROOT / "README.md"]
+        for line in re.findall(r"stxm-live [^\n`]*", page.read_text(encoding="utf-8"))
+        for option in re.findall(r"(?<=\s)--[a-z-]+", line)
+    }
+    assert shown
+    assert shown <= known
+
+
+def test_every_public_name_is_in_the_reference():
+    import stxm_live
+
+    text = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^   stxm_live\.(\w+)$", text, re.MULTILINE)) >= set(stxm_live.__all__)

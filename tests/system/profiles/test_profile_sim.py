@@ -1,0 +1,144 @@
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROFILES = Path(__file__).parents[3] / "profiles"
+IGNORED = shutil.ignore_patterns("*.sqlite*", "db", "log", "pid", "security")
+
+SESSION = """
+import json
+raster = microscope.field() | {"nx": 64, "ny": 56}
+microscope.camera._exposure_time_s = lambda scan: 0.0
+(uid,) = RE(stxm_stack(camera, energy, energies_ev=recipe.energies_ev, **raster))
+maps = live.wait(uid, timeout_s=120)
+writer.wait(uid, 60)
+again = map_run(catalog[-1], recipe)
+print("RESULT", json.dumps({
+    "uid": uid, "scan_id": catalog[-1].start["scan_id"], "shape": maps.phase_index.shape,
+    "status": maps.status, "differences": maps.differences(again),
+    "plans": [stxm_stack.__name__, wait_for_maps.__name__],
+    "devices": [d.name for d in (energy, sample_x, sample_y, camera, line, ring_current)],
+}))
+"""
+
+
+def session(folder: Path, code: str = SESSION, printed: list[str] | None = None) -> dict:
+    """Run code in IPython with the profile, as a user would; its result, and all it printed."""
+    shutil.copytree(PROFILES, folder / "profiles", dirs_exist_ok=True, ignore=IGNORED)
+    command = ["-m", "IPython", f"--ipython-dir={folder / 'profiles'}", "--profile=sim"]
+    environment = {**os.environ, "STXM_LIVE_CATALOG": str(folder / "runs")}
+    done = subprocess.run(
+        [sys.executable, *command, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    if printed is not None:
+        printed.append(done.stdout + done.stderr)
+    lines = [text for text in done.stdout.splitlines() if text.startswith("RESULT ")]
+    assert lines, done.stdout[-3000:] + done.stderr[-3000:]
+    return json.loads(lines[0].removeprefix("RESULT "))
+
+
+@pytest.mark.slow
+def test_a_session_with_the_profile_scans_maps_stores_and_replays(tmp_path):
+    first = session(tmp_path)
+    assert first["status"] == "complete"
+    assert first["shape"] == [56, 64]
+    assert first["differences"] == []
+    assert first["scan_id"] == 1
+    assert first["plans"] == ["stxm_stack", "wait_for_maps"]
+    names = ["energy", "sample_x", "sample_y", "camera", "line", "ring_current"]
+    assert first["devices"] == names
+    assert (tmp_path / "runs").is_dir()
+    second = session(tmp_path)
+    assert second["scan_id"] == 2
+    assert second["uid"] != first["uid"]
+
+
+TUTORIAL = PROFILES.parent / "docs" / "tutorial.md"
+QUICK = """
+import json, time
+from stxm_live import Region
+starts, refusals = [], []
+def keep(name, doc):
+    starts.append(doc)
+RE.subscribe(keep, "start")
+microscope.camera._exposure_time_s = lambda scan: 0.0
+small = Region(field["x_extent_um"], field["y_extent_um"], nx=40, ny=40)
+explore_here = partial(explore_here.func, *explore_here.args, **explore_here.keywords | {
+    "overview": small})
+"""
+REFUSED = """
+try:
+    {command}
+except ValueError as error:
+    refusals.append(f"ValueError: {{error}}")
+"""
+READY = """
+while chooser.stack and not chooser.is_ready:
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.slow
+def test_what_the_tutorial_types_at_the_prompt_chooses_and_scans_regions(tmp_path):
+    text = TUTORIAL.read_text(encoding="utf-8")
+    blocks = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 5
+    ((command, refusal),) = re.findall(r"^In \[\d+\]: (.*)\n(ValueError: .*)$", text, re.MULTILINE)
+    end = """
+regions = [[d["stxm_live"]["region"], d["stxm"]["x_extent"]] for d in starts]
+print("RESULT", json.dumps([regions, refusals, page.url, maps.key.run_uids[0], starts[3]["uid"]]))
+"""
+    code = QUICK + READY.join([*blocks, REFUSED.format(command=command)]) + end
+    told, refusals, url, mapped, last_overview = session(tmp_path, code)
+    assert refusals == [refusal]
+    assert url.startswith("http://127.0.0.1:") or url.startswith("http://localhost:")
+    assert mapped == last_overview
+    assert (tmp_path / "stxm-live-demo" / "overview" / "next-regions.png").is_file()
+    assert (tmp_path / "stxm-live-demo" / "zoom" / "overview.png").is_file()
+    assert [region for region, _ in told] == [
+        *("overview", "zoom 1", "zoom 1"),
+        *("overview", "zoom 1", "zoom 2"),
+    ]
+    assert told[2][1] == [-0.9, 0.3]  # the box that was drawn
+
+
+@pytest.mark.slow
+def test_at_the_prompt_a_plan_that_asks_is_seen_and_the_banner_names_what_exists(tmp_path):
+    code = (
+        QUICK
+        + """
+RE(explore_here(n_zooms=1, choice_timeout_s=0.2))
+print("RESULT", json.dumps([name in globals() for name in "RE live chooser explore_here".split()]))
+"""
+    )
+    printed = []
+    assert session(tmp_path, code, printed) == [True] * 4
+    assert re.search(r"energy \d+ of 13 \(5\d\d.* eV\), .*(left|last image)", printed[0])
+    assert "zoom 1 of 1: choose a region within 0.2 s" in printed[0]
+    assert "nobody chose a region within 0.2 s" in printed[0]
+    for word in ("explore_here", "quit()", str(tmp_path / "runs")):
+        assert word in printed[0]
+
+
+def test_startup_files_are_short_and_only_wire():
+    files = sorted((PROFILES / "profile_sim" / "startup").glob("*.py"))
+    assert [file.name[:3] for file in files] == ["00-", "10-", "20-", "30-", "90-"]
+    for file in files:
+        text = file.read_text()
+        assert len(text.splitlines()) < 40, file.name
+        assert "def " not in text
+        assert "class " not in text

@@ -1,0 +1,159 @@
+import json
+import re
+from dataclasses import replace
+
+import made_up_maps as made_up
+import numpy as np
+import pytest
+from made_up_maps import HOSTILE, hostile_maps
+
+from stxm_live.dashboard import write_page
+from stxm_live.dashboard.offline_page.page import MOST_BYTES, page
+from stxm_live.dashboard.offline_page.page_data import block_means, packed, packed_spectra, unpacked
+from stxm_live.io.results import read_nexus, write_nexus
+
+
+def without_scripts(html):
+    return re.sub(r"<(script|style).*?</\1>", "", html, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("step", [0.01, 0.5])
+def test_packed_numbers_come_back_to_within_half_a_step(rng, step):
+    values = rng.normal(3.0, 40.0, (2, 5, 7))
+    values[1, 2, 3] = np.nan
+    back = unpacked(packed(values, step))
+    np.testing.assert_array_equal(np.isnan(back), np.isnan(values))
+    assert np.nanmax(abs(back - values)) <= step / 2 * (1 + 1e-9)
+
+
+def test_a_range_too_wide_for_the_step_gets_a_wider_one(rng):
+    values = np.array([[0.0, 1e6, -3.0]])
+    data = packed(values, 0.01)
+    assert data.step == pytest.approx(1e6 / 65533, rel=1e-3)
+    np.testing.assert_allclose(unpacked(data), values, atol=data.step / 2 * 1.0001)
+
+
+def test_nothing_but_nan_stays_nan():
+    assert np.isnan(unpacked(packed(np.full((3, 4), np.nan), 1.0))).all()
+
+
+def test_indices_and_masks_are_exact():
+    index = np.array([[-1, 0, 4], [2, -1, 3]], dtype=np.int8)
+    np.testing.assert_array_equal(unpacked(packed(index, 1.0)), index)
+    np.testing.assert_array_equal(unpacked(packed(index > 1, 1.0)), index > 1)
+
+
+def test_block_means_leave_out_missing_pixels():
+    od = np.array([[[1.0, 2.0, 9.0], [np.nan, 3.0, np.nan], [4.0, 6.0, np.nan]]])
+    np.testing.assert_array_equal(block_means(od, 2), [[[2.0, 9.0], [5.0, np.nan]]])
+
+
+def test_spectra_are_as_precise_as_fits(rng):
+    od = rng.normal(1.0, 0.1, (4, 64, 64))
+    specimen = np.zeros((64, 64), bool)
+    specimen[16:48, 16:48] = True
+    fine, precision = packed_spectra(od, specimen, 10**6)
+    assert precision.step_od == precision.step_beside_od == 0.002
+    assert abs(unpacked(fine) - od).max() <= 0.001001
+
+    medium, precision = packed_spectra(od, specimen, len(fine.text) * 2 // 3)
+    assert (precision.block_px, precision.step_od) == (1, 0.01)
+    assert abs(unpacked(medium) - od)[:, specimen].max() <= 0.005001
+    assert abs(unpacked(medium) - od).max() <= 0.040001
+
+    _, coarsest = packed_spectra(od, specimen, 10)
+    assert coarsest.block_px == 8
+    assert str(coarsest) == (
+        "spectra of blocks of 8 x 8 pixels, OD to ±0.01 (±0.04 beside the specimen)"
+    )
+
+
+def test_the_words_of_the_page_are_there_without_scripts():
+    maps = made_up.maps(provenance={"recipe": "nvpf", "method": "likelihood"})
+    text = without_scripts(page(maps.to_xarray()))
+    assert "Quality limited: the closest references (Na2.4VPF, Na2VPF)" in text
+    assert "Synthetic references" in text
+    assert "<li>Note: 518.3 eV: 4 pixels without counts</li>" in text
+    for name, share, resolved in maps.summary():
+        assert f"{name}</td><td>{100 * resolved:.1f} %</td><td>{100 * share:.1f} %</td>" in text
+    assert f"{100 * maps.ambiguous_share:.1f} %" in text
+    assert "<pre>nvpf</pre>" in text
+    assert "by likelihood" in text
+
+
+def test_measured_references_are_not_called_synthetic():
+    maps = made_up.maps(synthetic_references=False)
+    assert "ynthetic" not in without_scripts(page(maps.to_xarray()))
+
+
+def test_products_that_were_not_made_have_no_map():
+    maps = made_up.maps(
+        latent_index=None, resolved_index=None, resolved_fractions=None, wrong_probability=None
+    )
+    html = page(maps.to_xarray())
+    assert 'id="map-phase_index"' in html
+    assert 'id="map-resolved_index"' not in html
+    assert 'id="map-wrong_probability"' not in html
+
+
+def test_a_map_with_the_energy_axis_corrected_lies_beside_the_one_asked_for():
+    asked = made_up.maps()
+    corrected = np.where(asked.specimen, 1, -1).astype(np.int8)
+    wrong = np.full(corrected.shape, 0.25, dtype=np.float32)
+    both = replace(asked, corrected_index=corrected, corrected_wrong_probability=wrong)
+    text = without_scripts(page(both.to_xarray()))
+    assert text.index('id="map-resolved_index"') < text.index('id="map-corrected_index"')
+    assert "Resolved phase map, energy axis corrected" in text
+    assert "energy axis corrected" not in without_scripts(page(asked.to_xarray()))
+
+
+def test_hostile_names_become_neither_tags_nor_scripts():
+    html = page(hostile_maps().to_xarray())
+    assert "window.hacked=1</script>" not in html
+    assert "<img" not in without_scripts(html)
+    assert "&lt;script&gt;window.hacked=1&lt;/script&gt;" in html
+    header = json.loads(re.search(r'id="header">(.*?)</script>', html, re.DOTALL)[1])
+    assert tuple(header["phases"]) == HOSTILE
+
+
+def test_a_page_made_from_a_nexus_file_is_the_same(tmp_path):
+    maps = made_up.maps()
+    read = read_nexus(write_nexus(maps, tmp_path / "maps.nxs"))
+    both = (page(read), page(maps.to_xarray()))
+    # Bokeh numbers its models anew for each page
+    first, second = (re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL) for html in both)
+    ids = r'(id|data-root-id)="[^"]*"'
+    assert re.sub(ids, "", first) == re.sub(ids, "", second)
+
+
+def test_the_colours_of_the_recipe_are_used():
+    maps = made_up.maps(provenance={"recipe_values": {"colors": {"Na2VPF": "#ff0000"}}})
+    header = re.search(r'id="header">(.*?)</script>', page(maps.to_xarray()), re.DOTALL)[1]
+    assert json.loads(header)["colors"][2] == "#ff0000"
+
+
+def test_without_bokeh_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("stxm_live.dashboard.offline_page.page.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'pip install "stxm-live\[web\]"'):
+        write_page(made_up.maps(), tmp_path / "page.html")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_page_of_512_rows_and_columns_full_of_specimen_stays_below_five_megabytes(tmp_path):
+    shape = (512, 512)
+    maps = made_up.maps(shape=shape)
+    rng = np.random.default_rng(3)
+    noise = rng.standard_normal((5, *shape))
+    everywhere = replace(
+        maps,
+        specimen=np.ones(shape, bool),
+        phase_index=rng.integers(0, 5, shape).astype(np.int8),
+        correlation=(0.95 + 0.02 * noise).astype(np.float32),
+        reliability=abs(noise[0]).astype(np.float32),
+        probability=(noise**2 / (noise**2).sum(axis=0)).astype(np.float32),
+        wrong_probability=rng.uniform(0, 0.5, shape).astype(np.float32),
+        counts=rng.poisson(1000, shape).astype(np.float32),
+    )
+    size = write_page(everywhere, tmp_path / "page.html").stat().st_size
+    assert 0.5 * MOST_BYTES < size <= MOST_BYTES
