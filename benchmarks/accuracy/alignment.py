@@ -37,8 +37,9 @@ from benchmarks.peers.alignment_peers import Found, by_programs, by_scikit_image
 from stxm_live import Recipe
 from stxm_live.core.stack import Stack
 from stxm_live.io.files import read_stack
-from stxm_live.preprocessing.alignment.cross_correlation import EdgeImage, Match, match, shifted
+from stxm_live.preprocessing.alignment.cross_correlation import EdgeImage, Match, match
 from stxm_live.preprocessing.alignment.joint_refinement import refine
+from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.preprocessing.normalization import AlignedStack
 from stxm_live.preprocessing.workflow import Registrar
 

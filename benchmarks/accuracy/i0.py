@@ -25,8 +25,8 @@ from rich.table import Table
 from skimage.filters import threshold_otsu
 
 from stxm_live import Recipe
-from stxm_live.preprocessing.detector import mean_over, usable_intensity
-from stxm_live.preprocessing.i0 import stack_field
+from stxm_live.preprocessing.detector import usable_intensity
+from stxm_live.preprocessing.i0 import mean_over, stack_field
 from stxm_live.sim.fields import CASES, field_of_view
 
 PHOTONS = (100, 300, 1000, 10_000)

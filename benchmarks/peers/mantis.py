@@ -22,7 +22,8 @@ from rich.table import Table
 from benchmarks.peers.mantis_environment import run_mantis
 from stxm_live.core.stack import Stack
 from stxm_live.io.files import write_nexus_stxm
-from stxm_live.preprocessing.detector import optical_density, usable_intensity
+from stxm_live.preprocessing.detector import usable_intensity
+from stxm_live.preprocessing.normalization import optical_density
 
 TARGET = 8.0
 

@@ -12,7 +12,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.registration import phase_cross_correlation
 
 from stxm_live import Recipe
-from stxm_live.preprocessing.alignment.cross_correlation import EdgeImage, find_shift, shifted
+from stxm_live.preprocessing.alignment.cross_correlation import EdgeImage, match
+from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 recipe = Recipe.load("nvpf")
@@ -35,7 +36,7 @@ ANCHOR = 5
 
 def by_edges(image, anchor):
     """As stxm_live does."""
-    return find_shift(EdgeImage.of(image), EdgeImage.of(anchor))
+    return match(EdgeImage.of(image), EdgeImage.of(anchor)).shift_px
 
 
 def by_log_images(image, anchor):

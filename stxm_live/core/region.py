@@ -115,3 +115,29 @@ class Region:
                 ("Y", self.y_extent_um, self.ny),
             )
         }
+
+
+def box_mask(
+    box_um: tuple[float, float, float, float],
+    extent_um: tuple[float, float, float, float],
+    shape: tuple[int, int],
+    name: str = "I0 region",
+) -> NDArray[np.bool_]:
+    """Pixels whose centre lies in a box [x0, x1, y0, y1] in um; corners in any order.
+
+    Raises
+    ------
+    ValueError
+        If no pixel does.
+    """
+    ny, nx = shape
+    x0, x1, y0, y1 = extent_um
+    (bx0, bx1), (by0, by1) = sorted(box_um[:2]), sorted(box_um[2:])
+    x, y = np.linspace(x0, x1, nx), np.linspace(y0, y1, ny)
+    mask = ((y >= by0) & (y <= by1))[:, None] & ((x >= bx0) & (x <= bx1))
+    if not mask.any():
+        raise ValueError(
+            f"the {name} x {bx0:g} to {bx1:g}, y {by0:g} to {by1:g} um lies outside the image "
+            f"(x {x0:g} to {x1:g}, y {y0:g} to {y1:g} um)"
+        )
+    return mask

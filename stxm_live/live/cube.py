@@ -15,7 +15,7 @@ from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.core.threads import one_blas_thread
 from stxm_live.live.progress import Progress
 from stxm_live.phase_mapping.correlation import ambiguous, best_two, pearson
-from stxm_live.preprocessing.normalization import RegisteredStack
+from stxm_live.preprocessing.normalization import ODStack
 from stxm_live.preprocessing.workflow import Registrar
 
 
@@ -169,7 +169,7 @@ class ODCube:
         return out
 
     def _provisional(
-        self, registered: RegisteredStack, whole: NDArray[np.bool_], spectra: NDArray[np.float32]
+        self, registered: ODStack, whole: NDArray[np.bool_], spectra: NDArray[np.float32]
     ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
         """Phase of the largest coefficient so far, -1 beside the specimen; where it is close."""
         varies = registered.valid[whole]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.phase_mapping.hypotheses import Assignment, Hypotheses, assignment
+from stxm_live.phase_mapping.mixtures import Assignment, Hypotheses, assignment
 
 MIXED_SHARE = 0.2
 """Share of mixed spectra that is expected before a scan has said anything."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.threads import in_threads
-from stxm_live.phase_mapping.hypotheses import Assignment, Hypotheses, assignment
+from stxm_live.phase_mapping.mixtures import Assignment, Hypotheses, assignment
 
 STRENGTH = 0.55
 """Log-odds that one certain neighbour gives its phase, where the spectra say something."""
@@ -45,59 +45,6 @@ _SHARES = 4
 
 _IMPOSSIBLE = -1000.0
 """Log-likelihood relative to the best that no neighbours make up for."""
-
-
-def potts(
-    log_likelihood: NDArray[np.floating],
-    mask: NDArray[np.bool_],
-    *,
-    strength: float | None = None,
-    iterations: int = ITERATIONS,
-) -> NDArray[np.float32]:
-    """Probability of each phase where neighbours are likely to be of the same phase.
-
-    Parameters
-    ----------
-    log_likelihood : ndarray of shape (n_phases, n_spectra)
-        Every phase alike a priori; the scan's own frequencies do not belong here, for with
-        neighbours they erase rare phases.
-    mask : ndarray of bool, shape (ny, nx)
-        Where the spectra are from, in row-major order. Pixels outside count for nothing.
-    strength : float, optional
-        Log-odds that a certain neighbour in row or column gives its phase; one on a diagonal
-        gives `DIAGONAL` of it. Default: that of `strength_for`.
-    iterations : int
-        Each takes the neighbours' probabilities of the one before.
-
-    Returns
-    -------
-    ndarray of shape (n_phases, n_spectra), float32
-        Adds up to 1 over the phases.
-
-    Notes
-    -----
-    log q_k = log p(spectrum | k) + strength * sum over neighbours of weight * q_k, up to a
-    constant: the mean-field equations of a Potts model, iterated from those without neighbours.
-
-    Examples
-    --------
-    >>> doubtful = np.log(np.array([[0.9, 0.9, 0.4, 0.9, 0.9], [0.1, 0.1, 0.6, 0.1, 0.1]]))
-    >>> potts(doubtful, np.ones((1, 5), dtype=bool), strength=1.0)[0].round(2)
-    array([0.96, 0.98, 0.82, 0.98, 0.96], dtype=float32)
-    """
-    if strength is None:
-        strength = strength_for(log_likelihood)
-    rows, columns = _box(mask)
-    window = mask[rows, columns]
-    field = np.zeros((len(log_likelihood), *window.shape), dtype=np.float32)
-    field[:, window] = _relative(log_likelihood)
-    probability = _softmax(field.copy(), window)
-    for _ in range(iterations if strength > 0 else 0):
-        around = _neighbours(_padded(probability))
-        around *= np.float32(strength)
-        around += field
-        probability = _softmax(around, window)
-    return np.ascontiguousarray(probability[:, window])
 
 
 def strength_for(log_likelihood: NDArray[np.floating]) -> float:
@@ -137,19 +84,25 @@ def potts_mixed(
     mixing: float = MIXING,
     iterations: int = ITERATIONS,
 ) -> Assignment:
-    """`potts` for pixels that may be mixtures of their own phase and their neighbours'.
+    """Probability of each phase where neighbours are likely to be of the same phase.
+
+    A pixel may be a mixture of its own phase and those of its neighbours.
 
     Parameters
     ----------
     hypotheses : Hypotheses
-        Of n_spectra spectra, every phase alike a priori.
+        Of n_spectra spectra, every phase alike a priori; the scan's own frequencies do not belong
+        here, for with neighbours they erase rare phases.
     mask : ndarray of bool, shape (ny, nx)
-        Where the spectra are from, in row-major order.
-    strength, iterations
-        As for `potts`.
+        Where the spectra are from, in row-major order. Pixels outside count for nothing.
+    strength : float, optional
+        Log-odds that a certain neighbour in row or column gives its phase; one on a diagonal
+        gives `DIAGONAL` of it. Default: that of `strength_for`.
     mixing : float
         A pixel of phase k with a share s of its neighbours of phase j is a mixture of k and j
         with probability ``mixing`` s.
+    iterations : int
+        Each takes the neighbours' probabilities of the one before.
 
     Returns
     -------
@@ -157,6 +110,10 @@ def potts_mixed(
 
     Notes
     -----
+    Without mixtures log q_k = log p(spectrum | k) + strength * sum over neighbours of
+    weight * q_k, up to a constant: the mean-field equations of a Potts model, iterated from those
+    without neighbours.
+
     Inside a domain no mixture is looked for, and at a boundary only that of the phases on
     either side: the mixtures of all phases with all others resemble pure phases too much.
     """
@@ -254,14 +211,6 @@ def _relative(log_likelihood: NDArray[np.floating]) -> NDArray[np.floating]:
     possible = np.isfinite(peak)
     relative = np.where(possible, log_likelihood, 0.0) - np.where(possible, peak, 0.0)
     return np.asarray(np.maximum(relative, _IMPOSSIBLE))
-
-
-def _softmax(field: NDArray[np.float32], window: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Probabilities over the first axis, 0 outside the window; the argument is overwritten."""
-    field -= field.max(axis=0, initial=_IMPOSSIBLE)
-    np.exp(field, out=field)
-    field *= window / np.maximum(field.sum(axis=0), np.float32(1e-30))
-    return field
 
 
 def _padded(q: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -31,7 +31,7 @@ from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.quality import Facts, assess
 from stxm_live.preprocessing.i0 import specimen_in_box
 from stxm_live.preprocessing.noise import MIN_IMAGES, smoothing
-from stxm_live.preprocessing.normalization import RegisteredStack, normalise
+from stxm_live.preprocessing.normalization import ODStack, normalise
 from stxm_live.preprocessing.workflow import Registrar
 
 
@@ -94,7 +94,7 @@ def takes_longer(recipe: Recipe) -> bool:
 class _Source:
     """What maps can be made again from: the aligned images, and the recipe they were aligned by."""
 
-    aligned: RegisteredStack
+    aligned: ODStack
     recipe: Recipe
     model: LatentModel | BundleError | None
     quick: bool
@@ -103,7 +103,7 @@ class _Source:
         """The model at hand, if the recipe has the same."""
         return self.model if recipe.model == self.recipe.model else None
 
-    def registered(self, recipe: Recipe) -> RegisteredStack:
+    def registered(self, recipe: Recipe) -> ODStack:
         """The same aligned images, normalised as another recipe says."""
         if any(getattr(recipe, table) != getattr(self.recipe, table) for table in _ALIGNING):
             raise ValueError(
@@ -140,9 +140,7 @@ def _redone(
     return _mapped(source.registered(changed), changed, source, revision + 1)
 
 
-def _mapped(
-    registered: RegisteredStack, recipe: Recipe, source: _Source, revision: int
-) -> PhaseMaps:
+def _mapped(registered: ODStack, recipe: Recipe, source: _Source, revision: int) -> PhaseMaps:
     """Maps of a registered stack."""
     if len(registered.energies_ev) < 2:
         raise ValueError(
@@ -158,7 +156,7 @@ def _mapped(
 class _Steps:
     """Everything that was found of a registered stack; flat arrays belong to ``mapped``."""
 
-    registered: RegisteredStack
+    registered: ODStack
     recipe: Recipe
     mapped: NDArray[np.bool_]
     spectra: Spectra
@@ -167,7 +165,7 @@ class _Steps:
     correction: Correction | None
 
     @classmethod
-    def of(cls, registered: RegisteredStack, recipe: Recipe, source: _Source) -> _Steps:
+    def of(cls, registered: ODStack, recipe: Recipe, source: _Source) -> _Steps:
         """Correlate, resolve, and look for the energy axis."""
         mapped = registered.field.specimen & registered.valid
         spectra = correlated(registered, mapped, recipe)
@@ -318,7 +316,7 @@ class _Steps:
         }
 
 
-def _status(registered: RegisteredStack) -> Status:
+def _status(registered: ODStack) -> Status:
     if registered.missing_ev:
         return "incomplete"
     return "stopped-early" if registered.skipped_ev else "complete"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
-from stxm_live.preprocessing.detector import box_mask, mean_over
+from stxm_live.core.region import box_mask
 from stxm_live.preprocessing.noise import dispersion
 from stxm_live.preprocessing.specimen import MIN_OD_STEP, Field, edge_jump, find_specimen
 
@@ -153,6 +153,35 @@ def specimen_in_box(
     if recipe.i0.source != "region" or box is None or not field.empty.any():
         return 0.0
     return float(field.specimen[box_mask(box, extent_um, field.empty.shape)].mean())
+
+
+def mean_over(intensity: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean counts of the masked pixels for every image, NaN pixels left out.
+
+    Parameters
+    ----------
+    intensity : ndarray of shape (n_energies, ny, nx)
+    mask : ndarray of bool, shape (ny, nx)
+
+    Returns
+    -------
+    ndarray of shape (n_energies,)
+
+    Raises
+    ------
+    ValueError
+        If an image has no usable pixel under the mask.
+
+    Notes
+    -----
+    Counts are averaged, not optical densities: the mean of ln I0 is biased by counting noise.
+    """
+    chosen = intensity[:, mask]
+    known = np.isfinite(chosen)
+    counted = known.sum(axis=1)
+    if chosen.shape[1] == 0 or np.any(counted == 0):
+        raise ValueError("no usable pixel in the region that I0 is taken from")
+    return np.asarray(chosen.sum(axis=1, dtype=np.float64, where=known) / counted)
 
 
 def _std_of_mean(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.preprocessing.alignment.cross_correlation import shifted
+from stxm_live.preprocessing.alignment.spline_shift import shifted
 
 _PIXELS = 20_000
 """Pixels of the empty support that the dispersion is estimated from, evenly spread."""
@@ -35,7 +35,7 @@ def dispersion(
         Where nothing but the support is.
     shifts_px : ndarray of shape (n_energies, 2), optional
         By which the images were moved with
-        `stxm_live.preprocessing.alignment.cross_correlation.shifted`, whose interpolation
+        `stxm_live.preprocessing.alignment.spline_shift.shifted`, whose interpolation
         smoothes the noise; none if they were not.
 
     Returns

@@ -100,7 +100,7 @@ class AlignedStack:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class RegisteredStack(AlignedStack):
+class ODStack(AlignedStack):
     """Aligned images and their optical density.
 
     Parameters
@@ -124,7 +124,7 @@ class RegisteredStack(AlignedStack):
     dispersion: float | None
 
 
-def normalise(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
+def normalise(aligned: AlignedStack, recipe: Recipe) -> ODStack:
     """Find specimen and I0 as the recipe says, and the optical density.
 
     Raises
@@ -135,14 +135,42 @@ def normalise(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
     return _normalised(aligned, recipe, recipe.corrected_references.at(aligned.energies_ev))
 
 
-def normalise_without_references(aligned: AlignedStack, recipe: Recipe) -> RegisteredStack:
+def normalise_without_references(aligned: AlignedStack, recipe: Recipe) -> ODStack:
     """As `normalise`, where there are no references yet, or those of another material."""
     return _normalised(aligned, recipe, None)
 
 
+def optical_density(
+    intensity: NDArray[np.floating], i0: NDArray[np.floating] | float
+) -> NDArray[np.float32]:
+    """OD = ln(I0 / I), positive where the specimen absorbs.
+
+    The paper's equation 3 has the sign of the exponent reversed; this is Beer-Lambert.
+
+    Parameters
+    ----------
+    intensity : ndarray of shape (..., ny, nx)
+        Counts; NaN where unusable (see `usable_intensity`).
+    i0 : ndarray that broadcasts against intensity, or float
+        Incident intensity in the same units.
+
+    Returns
+    -------
+    ndarray of the shape of intensity, float32
+        Dimensionless; NaN where intensity is NaN.
+
+    Examples
+    --------
+    >>> optical_density(np.array([[100.0, 36.788]]), 100.0).round(3)
+    array([[0., 1.]], dtype=float32)
+    """
+    log_i0 = np.log(np.asarray(i0, dtype=np.float64)).astype(np.float32)
+    return np.asarray(log_i0 - np.log(intensity.astype(np.float32, copy=False)))
+
+
 def _normalised(
     aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None
-) -> RegisteredStack:
+) -> ODStack:
     log = np.log(aligned.intensity)
     field = stack_field(log, references, recipe, may_be_full=aligned.known_i0 is not None)
     borrowed = None
@@ -163,7 +191,7 @@ def _normalised(
         notes = [note for note in aligned.notes if note != BORROWED]  # here again after redo
         aligned = replace(aligned, notes=(*notes, BORROWED))
     od = np.subtract(np.log(beam.i0).astype(np.float32)[:, None, None], log, out=log)
-    return RegisteredStack(
+    return ODStack(
         **_values(aligned),
         od=od,
         field=field,
@@ -185,14 +213,14 @@ def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(high - low) & (high - low > FLAT_OD * largest))
 
 
-def aligned_stack(stack: Stack, registered: RegisteredStack) -> Stack:
+def aligned_stack(stack: Stack, registered: ODStack) -> Stack:
     """The stack of the aligned images, for export.
 
     Parameters
     ----------
     stack : Stack
         Where the images came from.
-    registered : RegisteredStack
+    registered : ODStack
         From `stxm_live.preprocessing.workflow.register`; NaN where a pixel moved out of the field.
     """
     moved = Stack.from_arrays(

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.region import box_mask
 from stxm_live.core.stack import Stack
-from stxm_live.preprocessing.detector import box_mask
 from stxm_live.preprocessing.normalization import AlignedStack, normalise_without_references
 from stxm_live.preprocessing.workflow import Registrar
 

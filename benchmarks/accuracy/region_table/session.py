@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live import PhaseMaps, Recipe, Region, Stack, map_phases
-from stxm_live.phase_mapping.beliefs import believe
+from stxm_live.phase_mapping.assignment import believe
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.sim.landscapes import Landscape, make_landscape
 from stxm_live.sim.phantom import od_cube

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.phase_mapping.mixtures import Hypotheses
+from stxm_live.phase_mapping.spatial_prior import potts_mixed
+
 _EM_PIXELS = 20_000
 """Pixels that the phase frequencies are estimated from, evenly spread over the specimen."""
 
@@ -61,3 +64,11 @@ def posterior(
     np.exp(weight, out=weight)
     weight /= weight.sum(axis=0)
     return weight.astype(np.float32)
+
+
+def potts(log_likelihood: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Probability of each phase (n_phases, n_spectra) beside its neighbours, without mixtures."""
+    n_phases, n_spectra = log_likelihood.shape
+    pairs = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
+    pairs[np.arange(n_phases), np.arange(n_phases)] = log_likelihood
+    return potts_mixed(Hypotheses(pairs), mask, mixing=0.0).probability

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from benchmarks.accuracy.truth_table.pure import phase_frequencies, posterior
+from benchmarks.accuracy.truth_table.pure import phase_frequencies, posterior, potts
 from benchmarks.accuracy.truth_table.worlds import Scan
 from stxm_live.phase_mapping.correlation import BestTwo, ambiguous, best_two, pearson
-from stxm_live.phase_mapping.hypotheses import Assignment
 from stxm_live.phase_mapping.latent_space.assignment import (
     CANDIDATES,
     STRATEGIES,
@@ -21,9 +20,9 @@ from stxm_live.phase_mapping.latent_space.assignment import (
 )
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
 from stxm_live.phase_mapping.likelihood import fit_references
-from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
+from stxm_live.phase_mapping.mixtures import Assignment, fit_mixtures, unidentified
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
-from stxm_live.phase_mapping.spatial_prior import potts, potts_mixed
+from stxm_live.phase_mapping.spatial_prior import potts_mixed
 
 
 @dataclass(frozen=True, eq=False)

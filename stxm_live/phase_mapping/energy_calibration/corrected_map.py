@@ -14,7 +14,7 @@ from stxm_live.core.references import listed_ev
 from stxm_live.phase_mapping.assignment import Spectra, compared, has_baseline, resolve_spectra
 from stxm_live.phase_mapping.energy_calibration.fit import EnergyAxisError, fit_energy_axis
 from stxm_live.phase_mapping.latent_space.bundle import BundleError
-from stxm_live.preprocessing.normalization import RegisteredStack
+from stxm_live.preprocessing.normalization import ODStack
 
 WIDTH_WARNING_EV = 0.1
 """Extra width above which the verdict speaks of it."""
@@ -45,7 +45,7 @@ class Correction:
 
 def correct(
     spectra: Spectra,
-    registered: RegisteredStack,
+    registered: ODStack,
     mapped: NDArray[np.bool_],
     recipe: Recipe,
 ) -> Correction:
@@ -97,7 +97,7 @@ def in_words(axis: EnergyAxis, recipe: Recipe) -> str:
 def _mapped_again(
     spectra: Spectra,
     reference_od: NDArray[np.float64],
-    registered: RegisteredStack,
+    registered: ODStack,
     mapped: NDArray[np.bool_],
     recipe: Recipe,
 ) -> tuple[dict[str, NDArray[Any]], list[str]]:

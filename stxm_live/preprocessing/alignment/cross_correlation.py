@@ -1,4 +1,4 @@
-"""Registration of the images of a stack, and shifting them onto one another."""
+"""The shift between two images, by cross-correlation of their edges."""
 
 from __future__ import annotations
 
@@ -179,11 +179,6 @@ def _likeness_of_noise(places: float) -> float:
     return float((np.sqrt(2 * np.log(max(places, 1))) + 2) / np.sqrt(places))
 
 
-def find_shift(image: EdgeImage, anchor: EdgeImage) -> tuple[float, float]:
-    """The shift of `match`; none where it is negligible."""
-    return negligible_dropped(match(image, anchor).shift_px)
-
-
 def negligible_dropped(shift_px: tuple[float, float]) -> tuple[float, float]:
     """The shift, or none if it is below `NEGLIGIBLE_PX`."""
     return (0.0, 0.0) if np.hypot(*shift_px) < NEGLIGIBLE_PX else shift_px
@@ -201,79 +196,3 @@ def check_shifts(
             f"than max_shift_px = {max_shift_px:g}; look at the image, or raise the limit in "
             "the recipe's [alignment]"
         )
-
-
-def shifted(image: NDArray[np.floating], shift_px: tuple[float, float]) -> NDArray[np.float32]:
-    """An image moved by (y, x) pixels, NaN where it came from outside or touches a NaN.
-
-    Cubic B-spline interpolation; Fourier shifts ring at edges.
-
-    Parameters
-    ----------
-    image : ndarray of shape (ny, nx)
-    shift_px : (float, float)
-        Positive values move the picture to higher row and column numbers.
-    """
-    from scipy.ndimage import maximum_filter
-
-    image = np.asarray(image, dtype=np.float32)
-    if shift_px == (0.0, 0.0):
-        return image
-    unknown = ~np.isfinite(image)
-    filled = np.where(unknown, np.nanmedian(image), image) if unknown.any() else image
-    moved = _off_grid(spline_coefficients(filled), shift_px)
-    if unknown.any():
-        # beyond two pixels a filled value weighs less than 4 % in the spline
-        moved[maximum_filter(unknown, size=5)] = np.nan
-    return _placed(moved, shift_px)
-
-
-def spline_coefficients(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Coefficients (ny, nx) of the cubic B-spline through an image without NaN."""
-    from scipy.ndimage import spline_filter
-
-    return np.asarray(spline_filter(image, order=3, output=np.float32, mode="mirror"))
-
-
-def spline_moved(
-    coefficients: NDArray[np.float32], shift_px: tuple[float, float]
-) -> NDArray[np.float32]:
-    """The image of these coefficients moved by (y, x) pixels, NaN outside; see `shifted`."""
-    return _placed(_off_grid(coefficients, shift_px), shift_px)
-
-
-def _off_grid(
-    coefficients: NDArray[np.float32], shift_px: tuple[float, float]
-) -> NDArray[np.float32]:
-    """The fractional part of a shift."""
-    from scipy.ndimage import correlate1d
-
-    moved = coefficients
-    for axis, shift in enumerate(shift_px):
-        weights = _spline_weights(shift - np.floor(shift))
-        moved = correlate1d(moved, weights, axis=axis, mode="mirror")
-    return moved
-
-
-def _spline_weights(fraction: float) -> NDArray[np.float64]:
-    """Weights of the cubic B-spline for a shift by 0 <= fraction < 1, five taps, centred."""
-    distance = np.abs(np.array([2.0, 1.0, 0.0, -1.0, -2.0]) - fraction)
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = np.clip(2 - distance, 0, None) ** 3 / 6
-    return np.asarray(np.where(distance < 1, near, far))
-
-
-def _placed(moved: NDArray[np.float32], shift_px: tuple[float, float]) -> NDArray[np.float32]:
-    """The whole-pixel part of a shift; NaN where the source lies outside the image."""
-    out = np.full_like(moved, np.nan)
-    target, source = [], []
-    for length, shift in zip(moved.shape, shift_px, strict=True):
-        whole = int(np.floor(shift))
-        first = max(int(np.ceil(shift)), 0)
-        last = min(length + whole, length)
-        if last <= first:
-            return out
-        target.append(slice(first, last))
-        source.append(slice(first - whole, last - whole))
-    out[tuple(target)] = moved[tuple(source)]
-    return out

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.threads import in_threads
-from stxm_live.preprocessing.alignment.cross_correlation import spline_coefficients, spline_moved
+from stxm_live.preprocessing.alignment.spline_shift import spline_coefficients, spline_moved
 
 SMOOTHING_PX = 1.0
 """Standard deviation of the Gaussian on log images: noise between the pixels must not be fitted."""

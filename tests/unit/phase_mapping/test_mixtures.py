@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from stxm_live.phase_mapping.hypotheses import Hypotheses
 from stxm_live.phase_mapping.likelihood import fit_references
-from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
+from stxm_live.phase_mapping.mixtures import Hypotheses, fit_mixtures, unidentified
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
-from stxm_live.phase_mapping.spatial_prior import potts, potts_mixed
+from stxm_live.phase_mapping.spatial_prior import potts_mixed
 
 REFERENCES = np.array(
     [
@@ -136,18 +135,6 @@ def test_neighbours_find_mixed_pixels_at_the_boundary_and_keep_a_lamella():
     assert right[:, 8:10].mean() > 0.95
     assert np.delete(right, 20, axis=1).mean() > 0.98
     np.testing.assert_allclose(found.probability.sum(axis=0), 1, rtol=1e-5)
-
-
-@pytest.mark.parametrize("strength", [0.3, 0.8])
-def test_without_mixtures_the_mixed_prior_is_the_plain_one(strength):
-    rng = np.random.default_rng(9)
-    mask = rng.random((15, 12)) < 0.9
-    alone = rng.normal(size=(3, mask.sum())).astype(np.float32)
-    log_likelihood = np.full((3, 3, mask.sum()), -np.inf, dtype=np.float32)
-    log_likelihood[np.arange(3), np.arange(3)] = alone
-    found = potts_mixed(Hypotheses(log_likelihood), mask, strength=strength, mixing=0.0)
-    np.testing.assert_allclose(found.probability, potts(alone, mask, strength=strength), atol=1e-5)
-    assert not found.mixed.any()
 
 
 def test_an_empty_mask_gives_an_empty_assignment():

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from stxm_live.phase_mapping.spatial_prior import potts
+from stxm_live.phase_mapping.mixtures import Hypotheses
+from stxm_live.phase_mapping.spatial_prior import potts_mixed
+
+
+def potts(log_likelihood, mask, **options):
+    """The prior for pixels of one phase each."""
+    n_phases, n_spectra = log_likelihood.shape
+    pairs = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
+    pairs[np.arange(n_phases), np.arange(n_phases)] = log_likelihood
+    return potts_mixed(Hypotheses(pairs), mask, mixing=0.0, **options).probability
 
 
 def softmax(log_likelihood):

@@ -12,9 +12,10 @@ from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.cross_correlation import (
     EdgeImage,
     check_shifts,
-    find_shift,
-    shifted,
+    match,
+    negligible_dropped,
 )
+from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 NY, NX = 72, 96
@@ -24,6 +25,11 @@ FINE = 4
 
 def best_anchor(images):
     return int(np.argmax([image.contrast for image in images]))
+
+
+def find_shift(image, anchor):
+    """The shift that is applied."""
+    return negligible_dropped(match(image, anchor).shift_px)
 
 
 def find_shifts(images, energies_ev, max_shift_px=None):

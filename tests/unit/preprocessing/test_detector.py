@@ -4,14 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from stxm_live.preprocessing.detector import (
-    Unusable,
-    box_mask,
-    corrected_counts,
-    mean_over,
-    optical_density,
-    usable_intensity,
-)
+from stxm_live.core.region import box_mask
+from stxm_live.preprocessing.detector import Unusable, corrected_counts, usable_intensity
+from stxm_live.preprocessing.i0 import mean_over
+from stxm_live.preprocessing.normalization import optical_density
 
 counts = arrays(np.float32, (3, 4, 5), elements=st.floats(0.5, 1e6, width=32))
 

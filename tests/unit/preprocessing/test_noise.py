@@ -6,7 +6,7 @@ from particles import particle_counts, particle_stack
 
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.workflow import map_phases
-from stxm_live.preprocessing.alignment.cross_correlation import shifted
+from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.preprocessing.i0 import incident, stack_field
 from stxm_live.preprocessing.noise import dispersion, od_std, smoothing
 from stxm_live.sim.fields import field_of_view

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stxm_live.preprocessing.detector import mean_over, usable_intensity
-from stxm_live.preprocessing.i0 import stack_field
+from stxm_live.preprocessing.detector import usable_intensity
+from stxm_live.preprocessing.i0 import mean_over, stack_field
 from stxm_live.sim.fields import CASES, field_of_view
 
 SIDE = 96

@@ -1,0 +1,143 @@
+"""One image of a stack: its usable counts, its faults, and where it was moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import Frame
+from stxm_live.preprocessing.alignment.spline_shift import shifted
+from stxm_live.preprocessing.alignment.stack_alignment import Box, Pattern
+from stxm_live.preprocessing.detector import corrected_counts, usable_intensity
+from stxm_live.preprocessing.image_faults import (
+    CLIPPED_SHARE,
+    clipped_share,
+    hot_pixels,
+    is_blank,
+    line_levels,
+    lost_lines,
+)
+
+MIN_LEVEL = 0.03
+"""An image with fewer counts, relative to the median of the stack's images, had no beam."""
+
+
+class Image:
+    """What is known of one frame; every value is computed once.
+
+    The edges are kept of an anchor only: they are quickly found again.
+    """
+
+    def __init__(self, frame: Frame, recipe: Recipe, dwell_ms: float) -> None:
+        self.energy_ev = frame.energy_ev
+        self.monitor = frame.monitor
+        detector = recipe.detector
+        usable, self.unusable = usable_intensity(frame.intensity, detector.saturation_counts)
+        self.intensity = corrected_counts(
+            usable,
+            dark_counts=detector.dark_counts,
+            dead_time_ns=detector.dead_time_ns,
+            dwell_ms=dwell_ms,
+        )
+        self.problem = ""
+        if not frame.is_whole:
+            self.problem = "is unfinished"
+        elif self.unusable.total == self.intensity.size:
+            self.problem = "has no usable pixel"
+        elif self.unusable.total > self.intensity.size / 2:
+            self.problem = f"has hardly a usable pixel ({self.unusable})"
+        elif is_blank(self.intensity):
+            self.problem = (
+                f"shows {np.nanmedian(self.intensity):g} counts in nearly every pixel "
+                "(blank or saturated?)"
+            )
+        hot = hot_pixels(self.intensity)
+        self.n_hot = len(hot)
+        if self.n_hot:
+            self.intensity = self.intensity.copy()
+            self.intensity[hot[:, 0], hot[:, 1]] = np.nan
+        self.clipped = clipped_share(self.intensity)
+        self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
+        self.levels = line_levels(self.intensity)
+        self.lost = np.zeros(len(self.levels), dtype=bool)
+        self._as_counted = self.intensity
+        self._pattern: Pattern | None = None
+        self._moved: tuple[tuple[float, float], NDArray[np.float32], int] | None = None
+
+    def dimness(self, typical: float) -> str:
+        """What is wrong with the counts beside those of the other images; empty if nothing."""
+        if self.level >= MIN_LEVEL * typical:
+            return ""
+        return (
+            f"has a median of {self.level:.3g} counts where the others have {typical:.3g} "
+            "(shutter closed, beam lost?)"
+        )
+
+    def faults(self) -> list[str]:
+        """What the user reads of pixels that are not used."""
+        faults = []
+        if self.unusable.total:
+            faults.append(f"unusable pixels: {self.unusable}")
+        if self.n_hot:
+            faults.append(f"hot pixels left out, far brighter than all around: {self.n_hot}")
+        if self.lost.any():
+            faults.append(f"no beam in {self.lost.sum()} lines, which are left out")
+        return faults
+
+    def leave_out(self, lines: NDArray[np.bool_]) -> None:
+        """Leave these lines out, and these only."""
+        if np.array_equal(lines, self.lost):
+            return
+        self.lost = lines
+        self.intensity = np.where(lines[:, None], np.float32(np.nan), self._as_counted)
+        self._pattern = self._moved = None
+
+    def lacks_most(self) -> str:
+        """What is wrong if most lines had no beam; empty if not."""
+        n_lost, n_lines = int(self.lost.sum()), len(self.lost)
+        return f"had no beam in {n_lost} of {n_lines} lines" if n_lost > n_lines / 2 else ""
+
+    def pattern_of(self, recipe: Recipe, box: Box | None) -> Pattern:
+        """What of the image is compared."""
+        if self._pattern is None:
+            self._pattern = Pattern(self.intensity, recipe.alignment, box)
+        return self._pattern
+
+    def moved(self, shift_px: tuple[float, float]) -> tuple[NDArray[np.float32], int]:
+        """The image shifted, and of how many pixels the spline swung below zero (NaN there)."""
+        if self._moved is not None and self._moved[0] == shift_px:
+            return self._moved[1:]
+        moved = shifted(self.intensity, shift_px)
+        dark = moved <= 0
+        n_dark = int(dark.sum())
+        return (np.where(dark, np.float32(np.nan), moved) if n_dark else moved), n_dark
+
+    def keep(self, shift_px: tuple[float, float], moved: NDArray[np.float32], n_dark: int) -> None:
+        """Remember the shifted image for the next time."""
+        self._moved = shift_px, moved, n_dark
+
+
+def clipped(images: Sequence[Image]) -> list[str]:
+    """Notes on images in which many pixels share the highest value.
+
+    None if all do: they come from a computer.
+    """
+    clipped = [image for image in images if image.clipped > CLIPPED_SHARE]
+    if len(clipped) == len(images):
+        return []
+    return [
+        f"image at {image.energy_ev:g} eV: {100 * image.clipped:.0f} % of the pixels have its "
+        f"highest value, {np.nanmax(image.intensity):g} counts (saturated? see the recipe's "
+        "[detector] saturation_counts)"
+        for image in clipped
+    ]
+
+
+def leave_out_dark_lines(images: Sequence[Image]) -> None:
+    """Leave lines out of an image that are dark in it alone."""
+    if images:
+        for image, lines in zip(images, lost_lines([i.levels for i in images]), strict=True):
+            image.leave_out(lines)
