@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.od_uncertainty import od_std, smoothing
 from stxm_live.core.stack import StackKey
-from stxm_live.preprocessing.noise import od_std, smoothing
 
 if TYPE_CHECKING:
     import xarray

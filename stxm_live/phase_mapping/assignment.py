@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.correlation import BestTwo, ambiguous, best_two, pearson, reliability
 from stxm_live.phase_mapping.latent_space.assignment import (
@@ -23,7 +24,6 @@ from stxm_live.phase_mapping.likelihood import Fit, fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
-from stxm_live.preprocessing.noise import smoothing
 from stxm_live.preprocessing.normalization import ODStack
 
 MIXED_FROM = 0.5

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.phase_maps import PhaseMaps, Status
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
@@ -30,7 +31,7 @@ from stxm_live.phase_mapping.latent_space.bundle import BundleError
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.quality import Facts, assess
 from stxm_live.preprocessing.i0 import specimen_in_box
-from stxm_live.preprocessing.noise import MIN_IMAGES, smoothing
+from stxm_live.preprocessing.noise import MIN_IMAGES
 from stxm_live.preprocessing.normalization import ODStack, normalise
 from stxm_live.preprocessing.workflow import Registrar
 

@@ -1,11 +1,11 @@
-"""How uncertain counts and optical densities are, as far as the scan itself tells."""
+"""The noise of the counts, as the empty support shows it."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.preprocessing.alignment.spline_shift import shifted
+from stxm_live.core.od_uncertainty import smoothing
 
 _PIXELS = 20_000
 """Pixels of the empty support that the dispersion is estimated from, evenly spread."""
@@ -67,59 +67,6 @@ def dispersion(
     smoothed = 1.0 if shifts_px is None else smoothing(shifts_px)
     found = _variance(relative) / freedom * mean[:, 0] / smoothed
     return max(float(np.median(found)), float(np.finfo(np.float32).tiny))
-
-
-def smoothing(shifts_px: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Factor on a pixel's variance by cubic-spline interpolation at a shift.
-
-    Parameters
-    ----------
-    shifts_px : ndarray of shape (n_images, 2)
-        (y, x) in pixels.
-
-    Returns
-    -------
-    ndarray of shape (n_images,)
-        1 for whole pixels, 0.57 for half a pixel in y and in x.
-
-    Examples
-    --------
-    >>> smoothing(np.array([[0.0, -3.0], [0.0, 0.5], [0.5, 0.5]])).round(2)
-    array([1.  , 0.76, 0.57])
-    """
-    impulse = np.zeros((33, 33), dtype=np.float32)
-    impulse[16, 16] = 1.0
-    responses = [shifted(impulse, (y % 1, x % 1)) for y, x in shifts_px]
-    return np.array([np.nansum(np.square(response)) for response in responses], dtype=np.float64)
-
-
-def od_std(
-    counts: NDArray[np.floating],
-    i0: NDArray[np.float64],
-    i0_std: NDArray[np.float64],
-    dispersion: float | NDArray[np.float64],
-) -> NDArray[np.float32]:
-    """Standard uncertainty of OD = ln(I0/I), to first order.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_energies, ...)
-        Behind each value: I0 exp(-OD).
-    i0, i0_std : ndarray of shape (n_energies,)
-        The error of I0 is common to all pixels of an image.
-    dispersion : float or ndarray of shape (n_energies,)
-        Variance over mean of the counts; of images that were moved, times `smoothing`.
-
-    Returns
-    -------
-    ndarray of the shape of counts, float32
-        Dimensionless; NaN where counts are NaN.
-    """
-    per_image = (-1, *[1] * (counts.ndim - 1))
-    common = np.square(np.asarray(i0_std) / i0).reshape(per_image)
-    scale = np.broadcast_to(np.asarray(dispersion, dtype=np.float64), len(counts))
-    variance = scale.reshape(per_image) / counts + common
-    return np.asarray(np.sqrt(variance), dtype=np.float32)
 
 
 def _second_degree(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:

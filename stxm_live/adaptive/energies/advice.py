@@ -13,11 +13,12 @@ from stxm_live.adaptive.energies.current_labels import Counting, learn
 from stxm_live.adaptive.energies.expected_error import Expectation
 from stxm_live.adaptive.energies.selection import Offer, choose_energies
 from stxm_live.adaptive.energies.subset_search import Goal, choose
+from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra, listed_ev
 from stxm_live.live.cube import CubeView
 from stxm_live.phase_mapping.assignment import has_baseline
-from stxm_live.preprocessing.noise import dispersion, smoothing
+from stxm_live.preprocessing.noise import dispersion
 
 _PHOTONS = 1000.0
 """For which the minimum set is chosen: before the first image nobody knows how many there are."""

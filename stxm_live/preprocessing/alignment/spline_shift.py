@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.od_uncertainty import spline_weights
+
 
 def shifted(image: NDArray[np.floating], shift_px: tuple[float, float]) -> NDArray[np.float32]:
     """An image moved by (y, x) pixels, NaN where it came from outside or touches a NaN.
@@ -53,17 +55,9 @@ def _off_grid(
 
     moved = coefficients
     for axis, shift in enumerate(shift_px):
-        weights = _spline_weights(shift - np.floor(shift))
+        weights = spline_weights(np.array(shift - np.floor(shift)))
         moved = correlate1d(moved, weights, axis=axis, mode="mirror")
     return moved
-
-
-def _spline_weights(fraction: float) -> NDArray[np.float64]:
-    """Weights of the cubic B-spline for a shift by 0 <= fraction < 1, five taps, centred."""
-    distance = np.abs(np.array([2.0, 1.0, 0.0, -1.0, -2.0]) - fraction)
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = np.clip(2 - distance, 0, None) ** 3 / 6
-    return np.asarray(np.where(distance < 1, near, far))
 
 
 def _placed(moved: NDArray[np.float32], shift_px: tuple[float, float]) -> NDArray[np.float32]:

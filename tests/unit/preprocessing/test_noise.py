@@ -4,11 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from particles import particle_counts, particle_stack
 
+from stxm_live.core.od_uncertainty import od_std, smoothing
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.workflow import map_phases
 from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.preprocessing.i0 import incident, stack_field
-from stxm_live.preprocessing.noise import dispersion, od_std, smoothing
+from stxm_live.preprocessing.noise import dispersion
 from stxm_live.sim.fields import field_of_view
 
 SHAPE = (80, 90)
