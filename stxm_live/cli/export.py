@@ -25,8 +25,9 @@ from stxm_live.cli.stacks import (
 )
 
 if TYPE_CHECKING:
-    import databroker
     import xarray
+
+    from stxm_live.io.catalog import Broker
 
 NEXUS_SUFFIXES = (".nxs", ".h5", ".hdf5", ".nx")
 
@@ -132,7 +133,7 @@ def write_formats(
 
 
 def write_aligned(
-    broker: databroker.Broker,
+    broker: Broker,
     run: str,
     folder: Path,
     formats: Sequence[Format],
@@ -199,7 +200,7 @@ def _datasets(
 
 
 def _result(
-    broker: databroker.Broker,
+    broker: Broker,
     run: str,
     recipe: str | None,
     changes: dict[str, Any],

@@ -24,9 +24,8 @@ from stxm_live.cli.stacks import (
 from stxm_live.core.recipe import Recipe
 
 if TYPE_CHECKING:
-    import databroker
-
     from stxm_live.core.phase_maps import PhaseMaps
+    from stxm_live.io.catalog import Broker
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for PNG and CSV files.")]
 
@@ -70,7 +69,7 @@ def figures(
 
 
 def _found(
-    broker: databroker.Broker,
+    broker: Broker,
     run: str,
     recipe: str | None,
     changes: list[str] | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -35,10 +36,8 @@ def ioc(
 
     Ends by Ctrl-C. Example: stxm-live ioc --pace 100
     """
-    try:
-        import caproto  # noqa: F401
-    except ImportError as error:
-        raise ImportError("the IOC needs caproto: pip install 'stxm-live[epics]'") from error
+    if find_spec("caproto") is None:
+        raise ImportError("the IOC needs caproto: pip install 'stxm-live[epics]'")
     import numpy as np
 
     from stxm_live.core.recipe import Recipe

@@ -19,10 +19,9 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 
 if TYPE_CHECKING:
-    import databroker
-
     from stxm_live.adaptive.energies.cost import Conditions
     from stxm_live.core.stack import Stack
+    from stxm_live.io.catalog import Broker
     from stxm_live.preprocessing.reference_extraction import MeasuredSpectrum
 
 _SEED = 0
@@ -186,7 +185,7 @@ def _spectra(
     from stxm_live.live.replay import stack_of_run
     from stxm_live.preprocessing.reference_extraction import with_estimated_noise
 
-    brokers: list[databroker.Broker] = []
+    brokers: list[Broker] = []
     with ExitStack() as closing:
 
         def stack(run: str) -> Stack:

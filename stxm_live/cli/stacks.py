@@ -24,9 +24,8 @@ from stxm_live.core.references import ReferenceSpectra
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import databroker
-
     from stxm_live.core.phase_maps import PhaseMaps
+    from stxm_live.io.catalog import Broker
 
 Catalog = Annotated[
     Path | None,
@@ -60,7 +59,7 @@ class Which(NamedTuple):
     polarization: str | None = None
     roots: Sequence[Path] | None = None
 
-    def stored(self, broker: databroker.Broker, uid: str) -> Any:
+    def stored(self, broker: Broker, uid: str) -> Any:
         """The stored result of the stack, an xarray.Dataset, or None."""
         from stxm_live.io.catalog import load_maps
 
@@ -240,7 +239,7 @@ def list_catalog(
 
 
 @contextmanager
-def opened(folder: Path | None, *, create: bool = False) -> Iterator[databroker.Broker]:
+def opened(folder: Path | None, *, create: bool = False) -> Iterator[Broker]:
     """The catalogue, closed at the end; an error if there is none, unless it is to be made."""
     from stxm_live.io.catalog import close_catalog, open_catalog
 

@@ -16,7 +16,7 @@ from stxm_live.dashboard.stored_maps import Remake, maps_of
 from stxm_live.io.documents.announced import announced
 
 if TYPE_CHECKING:
-    import databroker
+    from stxm_live.io.catalog import Broker
 
 MOST_RUNS = 40
 
@@ -54,14 +54,14 @@ class CatalogHistory:
 
     def __init__(
         self,
-        catalog: str | Path | databroker.Broker,
+        catalog: str | Path | Broker,
         map_run: Callable[..., PhaseMaps] | None = None,
         recipe: Recipe | None = None,
     ) -> None:
         self._catalog = catalog
         self._map_run = map_run
         self._recipe = recipe
-        self._broker: databroker.Broker | None = None
+        self._broker: Broker | None = None
         self._lock = threading.Lock()
 
     def runs(self) -> list[tuple[str, str]]:
@@ -103,7 +103,7 @@ class CatalogHistory:
             raise problems[0]
         return found
 
-    def _of_stack(self, broker: databroker.Broker, uid: str, which: Mapping[str, str]) -> PhaseMaps:
+    def _of_stack(self, broker: Broker, uid: str, which: Mapping[str, str]) -> PhaseMaps:
         from stxm_live.io.catalog import load_maps
 
         try:
@@ -144,7 +144,7 @@ class CatalogHistory:
                 polarization=stored.key.polarization,
             )
 
-    def _opened(self) -> databroker.Broker:
+    def _opened(self) -> Broker:
         from stxm_live.io.catalog import open_catalog
 
         if self._broker is None:
@@ -153,7 +153,7 @@ class CatalogHistory:
         return self._broker
 
 
-def _stacks_of(broker: databroker.Broker, uid: str) -> list[dict[str, str]]:
+def _stacks_of(broker: Broker, uid: str) -> list[dict[str, str]]:
     """Region and polarization of every stack of a run; of a single one nothing need be said."""
     if uid not in broker.v2:
         return [{}]

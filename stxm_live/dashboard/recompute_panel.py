@@ -141,10 +141,10 @@ class ChangesPanel:
 
 def pixels_inside(corners: list[tuple[float, float]], scene: Scene) -> NDArray[np.bool_]:
     """Pixels whose centre lies in an outline, of shape (ny, nx)."""
-    from matplotlib.path import Path
+    from skimage.measure import points_in_poly
 
     ny, nx = scene.specimen.shape
     x, _ = np.array([scene.centre_of(0, column) for column in range(nx)]).T
     _, y = np.array([scene.centre_of(row, 0) for row in range(ny)]).T
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
-    return np.asarray(Path(corners).contains_points(points).reshape(ny, nx))
+    return np.asarray(points_in_poly(points, corners).reshape(ny, nx))

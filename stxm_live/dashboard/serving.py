@@ -26,10 +26,10 @@ from stxm_live.dashboard.state import Board
 from stxm_live.dashboard.view import LOOK_MS, View
 
 if TYPE_CHECKING:
-    import databroker
     import panel
 
     from stxm_live.adaptive.chooser import RegionChooser
+    from stxm_live.io.catalog import Broker
     from stxm_live.live.mapper import LivePhaseMapper
 
 _START_TIMEOUT_S = 60.0
@@ -119,7 +119,7 @@ def serve(
     suggesting: RegionChooser | None = None,
     port: int = 0,
     token: str | None = None,
-    catalog: str | Path | databroker.Broker | History | None = None,
+    catalog: str | Path | Broker | History | None = None,
     address: str = "127.0.0.1",
     allow_network: bool = False,
 ) -> Served:
@@ -185,7 +185,7 @@ def dashboard(
     live: LivePhaseMapper | Board,
     *,
     chooser: RegionChooser | None = None,
-    catalog: str | Path | databroker.Broker | History | None = None,
+    catalog: str | Path | Broker | History | None = None,
 ) -> panel.viewable.Viewable:
     """The dashboard as a Panel object, for a Panel application of one's own.
 

@@ -1,11 +1,16 @@
 """The catalogue of raw and derived runs: an embedded Tiled catalogue in a folder, no server."""
 
+from typing import TYPE_CHECKING
+
 from stxm_live.io.catalog.backup import read_backup
 from stxm_live.io.catalog.derived import derived_uids, load_maps, store_maps
 from stxm_live.io.catalog.folder import close_catalog, default_folder, open_catalog
 from stxm_live.io.catalog.listing import RunSummary, list_runs
 from stxm_live.io.catalog.raw_writer import RawWriter
 from stxm_live.io.catalog.run_store import delete_run, restore_run, store_documents
+
+if TYPE_CHECKING:
+    from databroker import Broker as Broker  # for the annotations of other packages
 
 __all__ = [
     "RawWriter",

@@ -13,7 +13,7 @@ from stxm_live.io.catalog import store_documents
 from stxm_live.io.files.reading import read_stack, stack_files
 
 if TYPE_CHECKING:
-    import databroker
+    from stxm_live.io.catalog import Broker
 
 
 def stack_documents(
@@ -57,7 +57,7 @@ def stack_documents(
 
 
 def import_stack(
-    broker: databroker.Broker,
+    broker: Broker,
     path: str | Path,
     *,
     region: str | None = None,

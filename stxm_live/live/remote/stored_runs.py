@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stxm_live.core.phase_maps import PhaseMaps
 
 if TYPE_CHECKING:
-    import databroker
-
-    from stxm_live.io.catalog import RunSummary
+    from stxm_live.io.catalog import Broker, RunSummary
 
 logger = logging.getLogger("stxm_live")
 
@@ -47,7 +45,7 @@ class StoredRuns:
         self._backups = folder / "backup"
         self._folder = folder
         self._lock = threading.Lock()
-        self._broker: databroker.Broker | None = None
+        self._broker: Broker | None = None
         self._is_open = threading.Event()
         self._seen: dict[str, tuple[int, int]] = {}
         threading.Thread(target=self._open, name="stxm-live-catalog", daemon=True).start()
