@@ -1,4 +1,4 @@
-"""One thread that does the work, so that the thread that runs the scan does none."""
+"""One thread that does the work, so that the thread that runs the scan does none; timers."""
 
 from __future__ import annotations
 
@@ -138,3 +138,30 @@ class Worker(Generic[_T]):
                 self._waiting_bytes -= n_bytes
                 if not self._waiting_bytes:
                     self._has_warned = False
+
+
+class Timers:
+    """Calls functions later, each on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._timers: set[threading.Timer] = set()
+
+    def start(self, seconds: float, name: str, call: Callable[[], object]) -> None:
+        """Call in a while; nothing if one of this name is under way."""
+        if any(timer.name == name for timer in list(self._timers)):
+            return
+
+        def ring() -> None:
+            self._timers.discard(timer)
+            call()
+
+        timer = threading.Timer(seconds, ring)
+        timer.name = name
+        timer.daemon = True
+        self._timers.add(timer)
+        timer.start()
+
+    def cancel(self) -> None:
+        """Call nothing any more."""
+        for timer in list(self._timers):
+            timer.cancel()

@@ -16,8 +16,7 @@ from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
-from stxm_live.core.timers import Timers
-from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
+from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker
 from stxm_live.io.documents import Roots, size_bytes, snapshot
 from stxm_live.live.analysis import Analyses, RunAnalysis, StackStatus
 from stxm_live.live.cube import CubeView
