@@ -8,6 +8,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
 
+import architecture  # noqa: E402
 import schemas  # noqa: E402
 from plates import plate_scraper  # noqa: E402
 
@@ -73,4 +74,10 @@ warnings.filterwarnings("ignore", message=".*FigureCanvasAgg is non-interactive.
 
 def setup(app) -> None:
     """Write the pages that are made from the code before Sphinx looks for sources."""
-    app.connect("config-inited", lambda *_: schemas.write(HERE / "reference" / "generated"))
+
+    def from_the_code(*_: object) -> None:
+        generated = HERE / "reference" / "generated"
+        schemas.write(generated)
+        architecture.write(HERE.parent, generated)
+
+    app.connect("config-inited", from_the_code)
