@@ -26,7 +26,7 @@ def write_csv(
 
     Lines that begin with ``#`` say what the result is, its verdict and its warnings. A value
     that is not known is an empty field. Shares are 0 to 1, of the specimen pixels with a valid
-    spectrum.
+    spectrum; areas are those of the map by correlation, in um2.
 
     ``spectra.csv`` has, for each phase, its reference (OD of the references' own thickness),
     mean and standard deviation of the OD of the pixels that the final map gives it;
@@ -94,16 +94,24 @@ def _remarks(dataset: xarray.Dataset) -> list[str]:
 
 
 def _fractions(dataset: xarray.Dataset) -> Iterable[Row]:
-    yield "phase", "share_by_correlation", "share_resolved", "n_pixels_by_correlation"
+    yield "phase", "share_by_correlation", "share_resolved", "n_pixels_by_correlation", "area_um2"
     counts = _members(dataset, "phase_index").sum(axis=(1, 2))
     resolved = dataset.get("resolved_fractions")
     for k, name in enumerate(dataset["phase"].values.tolist()):
         share = None if resolved is None else resolved.values[k]
-        yield name, dataset["fractions"].values[k], share, int(counts[k])
+        area_um2 = int(counts[k]) * _pixel_area_um2(dataset)
+        yield name, dataset["fractions"].values[k], share, int(counts[k]), area_um2
     counted = (dataset["specimen"] & dataset["valid"]).values
     n_ambiguous = int(dataset["ambiguous"].values[counted].sum())
     share = n_ambiguous / counted.sum() if counted.any() else None
-    yield "(ambiguous, in the shares above)", share, None, n_ambiguous
+    area_um2 = n_ambiguous * _pixel_area_um2(dataset)
+    yield "(ambiguous, in the shares above)", share, None, n_ambiguous, area_um2
+
+
+def _pixel_area_um2(dataset: xarray.Dataset) -> float:
+    """NaN of a field one pixel wide, which has no pixel size."""
+    sides_um = [np.diff(dataset[axis].values[:2]) for axis in ("y", "x")]
+    return float(abs(np.prod(sides_um))) if all(side.size for side in sides_um) else float("nan")
 
 
 def _spectra(dataset: xarray.Dataset) -> Iterable[Row]:

@@ -30,6 +30,10 @@ def test_the_tables_hold_fractions_spectra_and_images(maps, tmp_path):
     assert float(fractions[-1]["share_by_correlation"]) == pytest.approx(
         maps.ambiguous_share, abs=1e-6
     )
+    x0, x1, y0, y1 = maps.extent_um
+    pixel_um2 = abs((x1 - x0) / 14 * (y1 - y0) / 11)
+    area_um2 = pixel_um2 * (maps.phase_index == 2).sum()
+    assert float(fractions[2]["area_um2"]) == pytest.approx(area_um2)
     spectra = rows_of(files[1])
     assert [float(row["energy_ev"]) for row in spectra] == list(maps.energies_ev)
     mean = maps.od[:, maps.resolved_index == 3].mean(axis=1)
