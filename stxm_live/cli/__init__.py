@@ -11,6 +11,7 @@ from stxm_live.cli.check import check
 from stxm_live.cli.demo import demo
 from stxm_live.cli.export import export
 from stxm_live.cli.ioc import ioc
+from stxm_live.cli.plugins import plugins
 from stxm_live.cli.serve import serve
 from stxm_live.cli.watch import watch
 
@@ -38,6 +39,7 @@ app.command(context_settings={"ignore_unknown_options": True})(export)
 app.command()(figures.diagnose)
 app.command()(references.references)
 app.command("choose-energies")(references.choose_energies)
+app.command()(plugins)
 app.add_typer(recipes.app, name="recipe")
 
 

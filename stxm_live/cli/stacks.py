@@ -77,7 +77,10 @@ class Which(NamedTuple):
 @one_line_errors
 def map_stack(
     stack: Annotated[
-        Path, typer.Argument(help="A stack: SDF .hdr, NXstxm .hdf5, .stxm, .ncb, mapping .toml.")
+        Path,
+        typer.Argument(
+            help="A stack: SDF .hdr, NXstxm .hdf5, .stxm, .ncb, mapping .toml, or a plug-in's."
+        ),
     ],
     references: Annotated[
         list[Path] | None,

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.plugins import PluginError
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
@@ -335,10 +336,10 @@ class LivePhaseMapper:
                     self._runs[uid] = run
         except ValueError as error:
             self._runs[uid] = StackStatus("ignored", error=error)
-            if "stxm" in start:
+            is_fault = "stxm" in start or isinstance(error, PluginError)
+            logger.log(logging.ERROR if is_fault else logging.INFO, "%s", error)
+            if is_fault:
                 self._sinks.error(uid, error)
-            else:
-                logger.info("%s", error)
 
     def _continue(self, uid: str, name: str, doc: Mapping[str, Any]) -> None:
         run = self._runs[uid]

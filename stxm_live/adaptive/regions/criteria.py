@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from stxm_live.adaptive.regions.box_placement import Interest
 from stxm_live.adaptive.regions.expected_gain import Improvement, doubt_removed
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.plugins import Plugin, PluginError, plugins
 
 OD_2018 = "od-2018"
 """The rule of `stxm_live.adaptive.regions.od_rule`, which has no map of interest."""
@@ -18,18 +20,52 @@ _SMALLEST_PARTICLE_PX = 9
 """Fewer connected pixels are no particle."""
 
 
+class Criterion(Protocol):
+    """Says what makes a pixel worth another scan; plug-ins of ``stxm_live.criteria`` are such."""
+
+    def __call__(self, maps: PhaseMaps) -> NDArray[np.floating]:
+        """Worth of every pixel, shape (ny, nx), not negative; NaN stands for none.
+
+        The unit is free: a region is worth the sum of its pixels.
+        """
+
+
 def interest_in(maps: PhaseMaps, criterion: str, improvement: Improvement) -> Interest:
     """The map of one criterion.
 
     Raises
     ------
     ValueError
-        If the criterion is not one of `CRITERIA`, or needs what the maps have not.
+        If the criterion is neither one of `CRITERIA` nor a plug-in's, or is both, or needs what
+        the maps have not; if a plug-in fails (`PluginError`).
     """
-    if criterion not in CRITERIA:
-        known = ", ".join([*CRITERIA, OD_2018])
-        raise ValueError(f"criterion {criterion!r} is none of {known}")
-    return CRITERIA[criterion](maps, improvement)
+    theirs = plugins("criterion")
+    if criterion in CRITERIA and criterion in theirs:
+        raise PluginError(
+            f"criterion {criterion!r} is one of stxm_live and one of "
+            f"{theirs[criterion].package}; uninstall or rename the latter"
+        )
+    if criterion in CRITERIA:
+        return CRITERIA[criterion](maps, improvement)
+    if criterion in theirs:
+        return _of_plugin(maps, theirs[criterion])
+    known = ", ".join([*CRITERIA, OD_2018, *theirs])
+    raise ValueError(f"criterion {criterion!r} is none of {known}")
+
+
+def _of_plugin(maps: PhaseMaps, plugin: Plugin) -> Interest:
+    worth = plugin.call(np.ndarray, maps)
+    shape = maps.specimen.shape
+    if worth is None or worth.shape != shape or not np.isrealobj(worth):
+        found = None if worth is None else f"{worth.dtype.name} of shape {worth.shape}"
+        raise PluginError(f"{plugin} returned {found}, expected numbers of shape {shape}")
+    field = np.nan_to_num(worth.astype(np.float64), nan=0.0, posinf=np.inf)
+    if not (np.isfinite(field) & (field >= 0)).all():
+        raise PluginError(
+            f"{plugin} returned {field.min():g} to {field.max():g}, expected finite numbers, not "
+            "negative"
+        )
+    return Interest(field)
 
 
 def mixture(
@@ -119,4 +155,4 @@ CRITERIA: Mapping[str, Callable[[PhaseMaps, Improvement], Interest]] = {
     "unidentified": _unidentified,
     "particles": _particles,
 }
-"""Names of the criteria that have a map of interest."""
+"""The criteria with a map of interest that need no plug-in."""

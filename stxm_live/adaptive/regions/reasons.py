@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.adaptive.regions.criteria import particles, phase_shares
+from stxm_live.adaptive.regions.criteria import OD_2018, particles, phase_shares
 from stxm_live.adaptive.regions.grid import Window
 from stxm_live.adaptive.regions.od_rule import OD_RANGE
 from stxm_live.core.phase_maps import PhaseMaps
@@ -15,7 +15,7 @@ _LEAST_SHARE = 0.02
 
 
 def of_criterion(criterion: str, maps: PhaseMaps, window: Window) -> str:
-    """What a criterion found in a window."""
+    """What a criterion found in a window; of a plug-in's its name."""
     if criterion in ("doubt", "boundaries"):
         return boundary(maps, window) or undecided(maps, window)
     if criterion == "rare":
@@ -25,7 +25,7 @@ def of_criterion(criterion: str, maps: PhaseMaps, window: Window) -> str:
     if criterion == "particles":
         n = len(np.setdiff1d(particles(maps)[window], [0]))
         return "another particle" if n == 1 else f"{n} other particles"
-    return f"OD {OD_RANGE[0]:g} to {OD_RANGE[1]:g}"
+    return f"OD {OD_RANGE[0]:g} to {OD_RANGE[1]:g}" if criterion == OD_2018 else criterion
 
 
 def boundary(maps: PhaseMaps, window: Window) -> str:

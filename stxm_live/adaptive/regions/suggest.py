@@ -45,8 +45,9 @@ def suggest_regions(
         "doubt": the wrong labels that more photons and a finer step are expected to remove.
         "boundaries" between phases, "rare" phases, "unidentified" spectra, "particles" that were
         not looked at yet. "od-2018": the published rule of STXM_live, optical densities of 0.5 to
-        1.5 on more than 1 um2 in the image that absorbs most. Or weights of several of them (the
-        last excepted), such as ``{"doubt": 2, "rare": 1}``; each counts as a share of the field.
+        1.5 on more than 1 um2 in the image that absorbs most. Or the name of a plug-in's. Or
+        weights of several of them ("od-2018" excepted), such as ``{"doubt": 2, "rare": 1}``; each
+        counts as a share of the field.
     step_um : float, optional
         Of the regions' pixels; half of the map's if not given.
     dwell_ms, map_dwell_ms : float, optional

@@ -1,16 +1,20 @@
 """From Bluesky documents to frames: the only modules that know how a stack is written down."""
 
-from stxm_live.io.documents.announced import RunShape, announced
+from stxm_live.io.documents.announced import Announced, DocumentShape, RunShape, announced
 from stxm_live.io.documents.copies import size_bytes, snapshot
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
+from stxm_live.io.documents.raster import Raster
 from stxm_live.io.documents.run import NewFrame, RunFrames
 from stxm_live.io.documents.stack_frames import MAX_NOTES, StackFrames
 
 __all__ = [
     "MAX_NOTES",
+    "Announced",
+    "DocumentShape",
     "NewFrame",
     "OpenStacks",
+    "Raster",
     "Roots",
     "RunFrames",
     "RunShape",

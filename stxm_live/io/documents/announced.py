@@ -1,11 +1,13 @@
-"""What a start document announces, in whichever words."""
+"""What a start document announces, in our words, in other programs', or in a plug-in's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
+from stxm_live.core.plugins import ask, plugins
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan, scans_of_start
 from stxm_live.io.documents.cls import cls_stack, is_cls
@@ -45,10 +47,23 @@ class RunShape:
     stacks: tuple[Announced, ...]
 
 
+class DocumentShape(Protocol):
+    """Recognises runs; what plug-ins of the group ``stxm_live.document_shapes`` do."""
+
+    def __call__(self, start: dict[str, Any]) -> RunShape | None:
+        """The stacks that a start document announces; None if it is of another kind.
+
+        It may raise ValueError for a run of its kind that contradicts itself.
+        """
+
+
 def announced(
     start: Mapping[str, Any], scan: StackScan | None = None, fields: FieldOptions | None = None
 ) -> RunShape:
     """The stacks of a run.
+
+    A ``stxm`` block counts most, then ``scan``, then the shapes that stxm_live knows; plug-ins
+    are asked about what it cannot read itself.
 
     Parameters
     ----------
@@ -62,28 +77,67 @@ def announced(
     Raises
     ------
     ValueError
-        If neither the start document nor ``scan`` describes a stack, or if the start document
-        does but contradicts itself.
+        If nothing describes a stack, or if the start document does but contradicts itself; or
+        because of the plug-in that should read it (`PluginError`).
     """
     fields = fields or FieldOptions()
-    if "stxm" in start:
-        scans = [_with_fields(s, fields) for s in scans_of_start(start)]
-        name = "stxm block" if len(scans) == 1 else f"stxm block, {len(scans)} stacks in one run"
-        if any(s.stack_id for s in scans):
-            name += ", one of several runs"
-        return RunShape(name, tuple(_of_block(s, start) for s in scans))
-    if scan is not None:
+    if scan is not None and "stxm" not in start:
         return RunShape("described by hand", (_of_block(_with_fields(scan, fields), start),))
-    if is_cls(start):
-        found = cls_stack(start, fields)
-        raster = Raster(found.scan.shape)
-        stack = Announced(found.scan, raster, found.energy_index, found.stack_id, True)
-        return RunShape("one run per energy image (CLS pyStxm)", (stack,))
-    if is_grid(start):
-        grid = grid_stack(start, fields)
-        return RunShape(f"{grid.plan_name} of Bluesky", (Announced(grid.scan, grid.raster),))
-    # says what is missing
-    return RunShape("stxm block", (_of_block(StackScan.from_start(start), start),))
+    try:
+        for shape in OWN_SHAPES.values():
+            found = shape(start, fields)
+            if found is not None:
+                return found
+        # says what is missing
+        return RunShape("stxm block", (_of_block(StackScan.from_start(start), start),))
+    except ValueError as error:
+        return _of_plugin(start, fields, error)
+
+
+def _in_block(start: Mapping[str, Any], fields: FieldOptions) -> RunShape | None:
+    if "stxm" not in start:
+        return None
+    scans = [_with_fields(s, fields) for s in scans_of_start(start)]
+    name = "stxm block" if len(scans) == 1 else f"stxm block, {len(scans)} stacks in one run"
+    if any(s.stack_id for s in scans):
+        name += ", one of several runs"
+    return RunShape(name, tuple(_of_block(s, start) for s in scans))
+
+
+def _of_cls(start: Mapping[str, Any], fields: FieldOptions) -> RunShape | None:
+    if not is_cls(start):
+        return None
+    found = cls_stack(start, fields)
+    stack = Announced(
+        found.scan, Raster(found.scan.shape), found.energy_index, found.stack_id, True
+    )
+    return RunShape("one run per energy image (CLS pyStxm)", (stack,))
+
+
+def _of_grid(start: Mapping[str, Any], fields: FieldOptions) -> RunShape | None:
+    if not is_grid(start):
+        return None
+    grid = grid_stack(start, fields)
+    return RunShape(f"{grid.plan_name} of Bluesky", (Announced(grid.scan, grid.raster),))
+
+
+OWN_SHAPES: Mapping[str, Callable[[Mapping[str, Any], FieldOptions], RunShape | None]] = {
+    "stxm block": _in_block,
+    "CLS pyStxm": _of_cls,
+    "grid scan": _of_grid,
+}
+"""The shapes that are read without any plug-in, in the order in which they are tried."""
+
+
+def _of_plugin(start: Mapping[str, Any], fields: FieldOptions, own_failure: ValueError) -> RunShape:
+    """The shape that a plug-in recognises; without any, our own failure is raised."""
+    run = f"run {str(start.get('uid', '?'))[:8]}"
+    known = plugins("document shape").values()
+    answer = ask(run, known, RunShape, deepcopy(dict(start)), own_failure=own_failure)
+    if answer is None:
+        raise own_failure
+    stacks = tuple(replace(s, scan=_with_fields(s.scan, fields)) for s in answer.value.stacks)
+    return RunShape(f"{answer.value.name} ({answer.plugin})", stacks)
 
 
 def _of_block(scan: StackScan, start: Mapping[str, Any]) -> Announced:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack
 from stxm_live.io.catalog import store_documents
-from stxm_live.io.files.reading import read_stack, stack_files
+from stxm_live.io.files.reading import read_stack_file
 
 if TYPE_CHECKING:
     from stxm_live.io.catalog import Broker
@@ -76,8 +76,8 @@ def import_stack(
         If the file cannot be read (see `read_stack`) or the catalogue's disk is full.
     """
     path = Path(path)
-    stack = read_stack(path, region=region, detector=detector)
-    source = {"source_file": path.name, "source_sha256": _sha256(stack_files(path))}
+    stack, files = read_stack_file(path, region=region, detector=detector)
+    source = {"source_file": path.name, "source_sha256": _sha256(files)}
     if detector is not None:
         source["source_detector"] = detector
     documents = stack_documents(stack, md={**source, **(md or {})})
