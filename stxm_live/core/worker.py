@@ -88,8 +88,7 @@ class Worker(Generic[_T]):
         self._queue.put((item, n_bytes + ITEM_BYTES))
         if falls_behind:
             logger.warning(
-                "%s is %.0f MiB behind: what only serves display is left out until it has "
-                "caught up",
+                "%s is %.0f MiB behind the scan",
                 self._thread.name,
                 self._waiting_bytes / _MIB,
             )
@@ -105,7 +104,7 @@ class Worker(Generic[_T]):
         """Whether so much waits that display has to stand back."""
         return self._waiting_bytes > self.limits.behind_bytes
 
-    def close(self, timeout_s: float = 10.0) -> bool:
+    def close(self, timeout_s: float | None = 10.0) -> bool:
         """Let the worker finish what was submitted; whether it did within the time."""
         self._queue.put(None)
         if self.is_current_thread:

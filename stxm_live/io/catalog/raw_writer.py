@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stxm_live.core.worker import Limits, Worker
 from stxm_live.io.catalog.backup import BackupFile, backup_name
 from stxm_live.io.catalog.folder import catalog_folder
 from stxm_live.io.catalog.run_store import RunStore, restore_run
-from stxm_live.io.documents import snapshot
+from stxm_live.io.documents import size_bytes, snapshot
 
 if TYPE_CHECKING:
     import databroker
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_Job = tuple[str, Mapping[str, Any]] | threading.Event | None
+WAITING_BYTES = 4 * 2**30
+"""So much may wait to be stored before a run is given up, rather than the session."""
 
 
 @dataclass
@@ -41,7 +42,8 @@ class RawWriter:
     On the RunEngine's thread a document is only copied and queued. On the writer's own thread
     it goes to a backup file first, which is removed once the run is in the catalogue, then to
     the catalogue, one write per image. A failure is logged and told to ``on_error`` at once; the
-    run goes on and its backup file stays, and `preflight` refuses the next run.
+    run goes on and its backup file stays, and `preflight` refuses the next run. So it is when
+    more waits than ``limits`` allows: the images that are too many are lost, the session is not.
 
     Parameters
     ----------
@@ -51,6 +53,8 @@ class RawWriter:
         Default is ``backup`` in the catalogue's folder; needed for a catalogue on a server.
     on_error : callable, optional
         Called as ``on_error(uid, error)`` on the writer's thread.
+    limits : Limits, optional
+        How much may wait to be stored; by default 4 GiB.
 
     Attributes
     ----------
@@ -69,6 +73,7 @@ class RawWriter:
         *,
         backup_folder: str | Path | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         folder = Path(backup_folder) if backup_folder else catalog_folder(broker)
         if folder is None:
@@ -86,7 +91,6 @@ class RawWriter:
             )
         self._broker = broker
         self._on_error = on_error
-        self._queue: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._changed = threading.Condition()
         self._ends: dict[str, Exception | None] = {}
         self._failures: dict[str, Exception] = {}
@@ -95,8 +99,11 @@ class RawWriter:
         self._run_of: dict[str, str] = {}
         self._is_closed = False
         self._is_working = True
-        self._thread = threading.Thread(target=self._work, name="stxm-raw-writer", daemon=True)
-        self._thread.start()
+        self._worker: Worker[Callable[[], None]] = Worker(
+            lambda act: act(),
+            limits=limits or Limits(waiting_bytes=WAITING_BYTES),
+            name="stxm-raw-writer",
+        )
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Copy a document and queue it; never raises for what happens to it later."""
@@ -104,8 +111,11 @@ class RawWriter:
             _log.error("the raw writer is closed: a %s document is not stored", name)
             return
         # events are large and their arrays all that changes; other subscribers mutate the rest
-        copied = snapshot(name, doc) if name in ("event", "event_page") else deepcopy(doc)
-        self._queue.put((name, copied))
+        copied = snapshot(name, doc)
+        if not self._worker.submit(partial(self._take, name, copied), n_bytes=size_bytes(copied)):
+            too_much = f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait to be stored"
+            without_data = {key: value for key, value in copied.items() if key != "data"}
+            self._worker.submit(partial(self._lose, name, without_data, too_much))
 
     def guard(self, run_engine: RunEngine) -> None:
         """Let this RunEngine open a run only if `preflight` allows it."""
@@ -166,10 +176,11 @@ class RawWriter:
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until every document handed over so far has been worked on."""
-        if not self._thread.is_alive():
+        if self._is_closed:
+            self.close(timeout_s)
             return
         reached = threading.Event()
-        self._queue.put(reached)
+        self._worker.submit(reached.set)
         if not reached.wait(timeout_s):
             raise TimeoutError(f"documents are still being stored after {timeout_s} s")
 
@@ -200,17 +211,12 @@ class RawWriter:
         """Work off the queue and end the thread; may be called twice."""
         if not self._is_closed:
             self._is_closed = True
-            self._queue.put(None)
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
+            self._worker.submit(self._end_unfinished)
+        if not self._worker.close(timeout_s):
             raise TimeoutError(f"documents are still being stored after {timeout_s} s")
 
-    def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
-            if isinstance(job, threading.Event):
-                job.set()
-            else:
-                self._take(*job)
+    def _end_unfinished(self) -> None:
+        """Close the backup files of runs whose stop did not come; nothing comes after this."""
         for uid, run in self._runs.items():
             _log.warning("run %s has no end; its documents are in %s", uid, self._backup_path(uid))
             if run.backup is not None:
@@ -233,13 +239,27 @@ class RawWriter:
             try:
                 run.store(name, doc)
             except Exception as error:  # noqa: BLE001  the one place: a scan goes on whatever fails
-                run.error = error
-                with self._changed:
-                    self._failures[uid] = self._ends[uid] = error
-                    self._changed.notify_all()
-                self._report(uid, "could not be stored in the catalogue", error)
+                self._fail(uid, run, error)
         if name == "stop":
             self._end(uid, run)
+
+    def _lose(self, name: str, doc: Mapping[str, Any], too_much: str) -> None:
+        """A document that there was no room for: its run is neither stored nor backed up whole."""
+        uid = self._run_uid(name, doc)
+        run = self._runs.get(uid)
+        if run is None or (run.error is not None and run.backup is None):
+            return
+        error = RuntimeError(f"{too_much}; some of its images were not taken")
+        self._cut_off_backup(uid, run, error)
+        if run.error is None:
+            self._fail(uid, run, error)
+
+    def _fail(self, uid: str, run: _Run, error: Exception) -> None:
+        run.error = error
+        with self._changed:
+            self._failures[uid] = self._ends[uid] = error
+            self._changed.notify_all()
+        self._report(uid, "could not be stored in the catalogue", error)
 
     def _run_uid(self, name: str, doc: Mapping[str, Any]) -> str:
         """Which run a document belongs to; empty if that is not known."""
@@ -257,11 +277,15 @@ class RawWriter:
         try:
             run.backup(name, doc)
         except (OSError, TypeError, ValueError) as error:
+            self._cut_off_backup(uid, run, error)
+            self._report(uid, "has no backup file any more", error)
+
+    def _cut_off_backup(self, uid: str, run: _Run, error: Exception) -> None:
+        if run.backup is not None:
             with suppress(OSError):  # what is left to write finds no room either
                 run.backup.close()
-            run.backup = None
-            self._cut_off[uid] = error
-            self._report(uid, "has no backup file any more", error)
+        run.backup = None
+        self._cut_off[uid] = error
 
     def _end(self, uid: str, run: _Run) -> None:
         if run.backup is not None:

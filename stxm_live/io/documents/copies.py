@@ -18,8 +18,10 @@ def snapshot(name: str, doc: Mapping[str, Any]) -> dict[str, Any]:
 
 def size_bytes(doc: Mapping[str, Any]) -> int:
     """Size of the values a copied event holds; 0 for a document without data."""
-    values = doc.get("data", {}).values()
-    return sum(value.nbytes if isinstance(value, np.ndarray) else 8 for value in values)
+    data = doc.get("data")
+    if not isinstance(data, Mapping):  # a start document may hold anything under this name
+        return 0
+    return sum(value.nbytes if isinstance(value, np.ndarray) else 8 for value in data.values())
 
 
 def _copy(value: Any) -> Any:

@@ -12,6 +12,7 @@ from catalog_fixtures import (
     stack_plan,
 )
 
+from stxm_live.core.worker import ITEM_BYTES, Limits
 from stxm_live.io.catalog import RawWriter, read_backup, restore_run
 from stxm_live.io.catalog.backup import BackupFile
 from stxm_live.io.catalog.reading import documents
@@ -101,6 +102,57 @@ def test_the_scan_does_not_wait_for_the_catalogue(RE, broker, writer, monkeypatc
     may_write.set()
     writer.wait(uid, 30)
     np.testing.assert_array_equal(stored_images(broker, uid), images)
+
+
+def test_a_run_that_waits_with_more_than_the_limit_is_given_up_and_the_next_one_is_stored(
+    RE, broker, monkeypatch, reported, tmp_path
+):
+    may_write = threading.Event()
+    store = RunStore.__call__
+
+    def store_later(self, name, doc):
+        assert may_write.wait(30)
+        store(self, name, doc)
+
+    monkeypatch.setattr(RunStore, "__call__", store_later)
+    images, scan = stack_images(), image_scan()
+    device = EnergyImageDevice(images, scan.energies_ev)
+    writer = RawWriter(
+        broker,
+        backup_folder=tmp_path,
+        on_error=lambda *args: reported.append(args),
+        limits=Limits(waiting_bytes=4 * ITEM_BYTES + images[0].nbytes),
+    )
+    RE.subscribe(writer)
+    writer.guard(RE)
+
+    (lost,) = RE(stack_plan(device, scan))
+    may_write.set()
+    with pytest.raises(RuntimeError, match="MiB wait to be stored; some of its images were not"):
+        writer.wait(lost, 30)
+    writer.flush(30)
+    assert [uid for uid, _ in reported] == [lost]
+    with pytest.raises(RuntimeError, match=r"backup file .* ends early"):
+        RE(stack_plan(device, scan))
+    writer.acknowledge()
+    monkeypatch.setattr(writer._worker, "limits", Limits())
+    (uid,) = RE(stack_plan(device, scan))
+    writer.wait(uid, 30)
+    writer.close(30)
+
+    np.testing.assert_array_equal(stored_images(broker, uid), images)
+    assert len(list(read_backup(tmp_path / f"{lost}.jsonl"))) < len(images) + 3
+
+
+def test_a_start_document_may_hold_anything_under_the_name_data(RE, broker, writer):
+    images, scan = stack_images(), image_scan()
+    RE.subscribe(writer)
+    RE.md["data"] = "of a battery"
+
+    (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    writer.wait(uid, 30)
+
+    assert broker.v2[uid].start["data"] == "of a battery"
 
 
 def test_documents_are_left_as_they_are_for_other_subscribers(RE, writer):
