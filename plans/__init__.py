@@ -7,6 +7,7 @@ from stxm_live.plans.maps import wait_for_maps
 from stxm_live.plans.optimizer import RegionOptimizer
 from stxm_live.plans.overview import stxm_overview
 from stxm_live.plans.stack import stxm_stack
+from stxm_live.plans.stored import wait_until_stored
 
 __all__ = [
     "RegionOptimizer",
@@ -16,4 +17,5 @@ __all__ = [
     "stxm_stack_adaptive",
     "wait_for_maps",
     "wait_for_region",
+    "wait_until_stored",
 ]

@@ -5,12 +5,15 @@ maps = live.wait(uid, timeout_s=30)
 """
 
 # ruff: noqa: F401, F821, T201  names for the user and from files before this; a profile may print
+import atexit
 import os
-import threading
+from functools import partial
+
+import bluesky.preprocessors as bpp
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.io.catalog import RawWriter, close_catalog, list_runs, open_catalog
-from stxm_live.plans import stxm_stack, wait_for_maps
+from stxm_live.io.catalog import RawWriter, list_runs, open_catalog
+from stxm_live.plans import stxm_stack, wait_for_maps, wait_until_stored
 from stxm_live.plotting.live_figure.header import time_left_in_words
 
 catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
@@ -28,7 +31,8 @@ live.add_sink(
     )
 )
 
-# before the interpreter ends its threads, without which the embedded catalogue stores nothing
-threading._register_atexit(close_catalog, catalog)
-threading._register_atexit(writer.close)
-threading._register_atexit(live.close)  # the last one registered is called first
+# a plan ends when its runs are stored: the catalogue closes before anything at exit is called
+stored = partial(wait_until_stored, writer)
+RE.preprocessors.append(partial(bpp.finalize_wrapper, final_plan=stored))
+atexit.register(writer.close)  # a run that no plan waited for stays in its backup file
+atexit.register(live.close)  # the last one registered is called first

@@ -4,7 +4,7 @@ RE(explore_here(auto=True))
 """
 
 # ruff: noqa: F401, F821  names for the user at the prompt, and from the files before this one
-import threading
+import atexit
 from functools import partial
 
 from stxm_live import Region
@@ -25,4 +25,4 @@ explore_here = partial(
     energies_ev=recipe.energies_ev,
     overview=overview,
 )
-threading._register_atexit(chooser.close)
+atexit.register(chooser.close)

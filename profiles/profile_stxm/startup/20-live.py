@@ -10,12 +10,15 @@ maps = live.wait(uid, timeout_s=30)
 """
 
 # ruff: noqa: F401, F821  names for the user at the prompt, and from the files before this one
+import atexit
 import os
-import threading
+from functools import partial
+
+import bluesky.preprocessors as bpp
 
 from stxm_live import LivePhaseMapper, Recipe, map_run
-from stxm_live.io.catalog import RawWriter, close_catalog, list_runs, open_catalog
-from stxm_live.plans import stxm_overview, stxm_stack, wait_for_maps
+from stxm_live.io.catalog import RawWriter, list_runs, open_catalog
+from stxm_live.plans import stxm_overview, stxm_stack, wait_for_maps, wait_until_stored
 from stxm_live.plotting import LiveFigure
 
 recipe = Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf")
@@ -30,7 +33,8 @@ RE.subscribe(writer)
 RE.subscribe(live)
 writer.guard(RE)
 
-# before the interpreter ends its threads, without which the embedded catalogue stores nothing
-threading._register_atexit(close_catalog, catalog)
-threading._register_atexit(writer.close)
-threading._register_atexit(live.close)  # the last one registered is called first
+# a plan ends when its runs are stored: the catalogue closes before anything at exit is called
+stored = partial(wait_until_stored, writer)
+RE.preprocessors.append(partial(bpp.finalize_wrapper, final_plan=stored))
+atexit.register(writer.close)  # a run that no plan waited for stays in its backup file
+atexit.register(live.close)  # the last one registered is called first

@@ -174,6 +174,11 @@ class RawWriter:
             self._failures.clear()
             self._cut_off.clear()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether every document handed over so far has been worked on."""
+        return self._worker.waiting_bytes == 0
+
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until every document handed over so far has been worked on."""
         if self._is_closed:

@@ -17,8 +17,7 @@ raster = microscope.field() | {"nx": 64, "ny": 56}
 microscope.camera._exposure_time_s = lambda scan: 0.0
 (uid,) = RE(stxm_stack(camera, energy, energies_ev=recipe.energies_ev, **raster))
 maps = live.wait(uid, timeout_s=120)
-writer.wait(uid, 60)
-again = map_run(catalog[-1], recipe)
+again = map_run(catalog[-1], recipe)  # stored by the time the prompt is back
 print("RESULT", json.dumps({
     "uid": uid, "scan_id": catalog[-1].start["scan_id"], "shape": maps.phase_index.shape,
     "status": maps.status, "differences": maps.differences(again),
@@ -65,6 +64,40 @@ def test_a_session_with_the_profile_scans_maps_stores_and_replays(tmp_path):
     second = session(tmp_path)
     assert second["scan_id"] == 2
     assert second["uid"] != first["uid"]
+
+
+EXIT = """
+import json
+from stxm_live.io.catalog.run_store import RunStore
+from stxm_live.sim.instrument import SimulatedMicroscope
+seen = []
+def keep(name, doc):
+    seen.append((name, doc))
+token = RE.subscribe(keep)
+raster = microscope.field() | {"nx": 20, "ny": 16}
+microscope.camera._exposure_time_s = lambda scan: 0.0
+RE(stxm_stack(camera, energy, energies_ev=recipe.energies_ev[:2], **raster))
+RE.unsubscribe(token)
+store, writing = RunStore.__call__, __import__("threading").Event()
+def late(self, name, doc):
+    writing.wait(3)
+    store(self, name, doc)
+RunStore.__call__ = late
+for name, doc in seen:
+    writer(name, {**doc, **{k: "another" + doc[k] for k in ("run_start",) if k in doc},
+                  **({"uid": "another" + doc["uid"]} if name == "start" else {})})
+print("RESULT", json.dumps([seen[0][1]["uid"], len(seen)]))
+"""
+
+
+@pytest.mark.slow
+def test_what_no_plan_waited_for_is_whole_in_its_backup_file_when_the_session_ends(tmp_path):
+    from stxm_live.io.catalog import read_backup
+
+    uid, n_documents = session(tmp_path, EXIT)
+    (left,) = (tmp_path / "runs" / "backup").glob("*.jsonl")
+    assert left.stem == f"another{uid}"
+    assert len(list(read_backup(left))) == n_documents
 
 
 TUTORIAL = PROFILES.parent / "docs" / "tutorial.md"
