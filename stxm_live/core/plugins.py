@@ -70,7 +70,7 @@ class Plugin:
         except Exception as error:
             raise PluginError(
                 f"{self} failed ({type(error).__name__}: {error}); if the data are sound, tell "
-                f"the authors of the package"
+                "the authors of the package"
             ) from error
         if found is None or isinstance(found, expected):
             return found
@@ -114,7 +114,7 @@ def ask(
     own_failure: ValueError | None = None,
     **options: Any,
 ) -> Answer | None:
-    """Call all plug-ins; return what one of them made of the subject, or None if nobody knows it.
+    """Call all plug-ins; return what one of them made of the subject, or None if none knows it.
 
     One that fails is logged if another one returns something.
 
@@ -172,6 +172,6 @@ def _imported(plugin: Plugin) -> Callable[..., Any] | str:
             f"{plugin} cannot be imported ({type(error).__name__}: {error}); update or uninstall it"
         )
     if not callable(found):
-        return f"{plugin} is a {type(found).__name__}, expected a function; update or uninstall it"
+        return f"{plugin} is no function but {found!r}; update or uninstall it"
     function: Callable[..., Any] = found
     return function
