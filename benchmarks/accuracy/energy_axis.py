@@ -27,7 +27,7 @@ from rich.table import Table
 from benchmarks.accuracy.truth_table.pure import phase_frequencies, posterior
 from stxm_live import Recipe, ReferenceSpectra, Stack
 from stxm_live.core.energy_axis import EnergyAxis
-from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.io.files import read_stack
 from stxm_live.phase_mapping.assignment import correlated, resolve_spectra
 from stxm_live.phase_mapping.energy_calibration.corrected_map import Correction, correct, departs
@@ -231,7 +231,7 @@ def real_cases(folder: Path, console: Console) -> dict[str, list[float]]:
     """The measured iron stack, its spectra moved and broadened along the energy axis."""
     names = ("oxidized", "reduced")
     references = ReferenceSpectra.from_spectra(
-        {name: read_spectrum(folder / f"{name}.t") for name in names}
+        {name: read_two_columns(folder / f"{name}.t") for name in names}
     )
     csv, toml = folder / "references.csv", folder / "fe.toml"
     references.to_csv(csv)

@@ -10,7 +10,7 @@ import numpy as np
 
 from stxm_live import Recipe, Stack, map_phases
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
-from stxm_live.plotting.paper_figures import Particle, model_plates, particle_plates, run_plates
+from stxm_live.plotting.paper_figures import ParticleMaps, model_plates, particle_plates, run_plates
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 recipe = Recipe.load("nvpf")
@@ -31,8 +31,8 @@ def scanned(state_of_charge, seed):
 maps = scanned("Na2VPF", 3)
 plates = {plate.name: plate for plate in run_plates(maps, recipe.reference_spectra, bundle)}
 plates |= {plate.name: plate for plate in model_plates(bundle, recipe)}
-others = [Particle(state, scanned(state, 5)) for state in ("Na3VPF", "Na1VPF")]
-plates |= {p.name: p for p in particle_plates([Particle("Na2VPF", maps), *others])}
+others = [ParticleMaps(state, scanned(state, 5)) for state in ("Na3VPF", "Na1VPF")]
+plates |= {p.name: p for p in particle_plates([ParticleMaps("Na2VPF", maps), *others])}
 
 # %%
 # **Fig. 3.** The Pearson coefficients of every pixel, the initial map, and the ambiguous pixels:

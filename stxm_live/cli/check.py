@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import Catalog, Settings, opened, parse_settings
+from stxm_live.cli.stacks import CatalogOption, SettingsOption, opened, parse_settings
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack
 from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames, snapshot
@@ -44,12 +44,12 @@ def check(
     recipe: Annotated[
         str | None, typer.Option(help="Whose table fields and energies count; default: nvpf.")
     ] = None,
-    catalog: Catalog = None,
+    catalog: CatalogOption = None,
     root: Annotated[
         list[Path] | None,
         typer.Option(help="Folder that images may be read from, in a file of documents."),
     ] = None,
-    changes: Settings = None,
+    changes: SettingsOption = None,
 ) -> None:
     """Say whether a run can be mapped, how its documents are read, and what is missing.
 

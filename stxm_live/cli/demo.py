@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console, print_result
-from stxm_live.cli.stacks import Settings, parse_settings
+from stxm_live.cli.stacks import SettingsOption, parse_settings
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 
@@ -32,7 +32,7 @@ def demo(
     photons: Annotated[float, typer.Option(help="Photons per pixel and energy.")] = 2000.0,
     seed: Annotated[int, typer.Option(help="Another seed is another particle.")] = 20,
     frame_time: Annotated[float, typer.Option(help="Seconds an image takes.")] = 0.8,
-    changes: Settings = None,
+    changes: SettingsOption = None,
     show: Annotated[bool, typer.Option("--show", help="Open a window as well.")] = False,
 ) -> None:
     """Scan a simulated battery particle live, map it, and replay it in a new process.

@@ -13,11 +13,11 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import (
-    Catalog,
-    Polarization,
-    Region,
-    Roots,
-    Settings,
+    CatalogOption,
+    PolarizationOption,
+    RegionOption,
+    RootsOption,
+    SettingsOption,
     Which,
     opened,
     parse_settings,
@@ -69,18 +69,18 @@ def export(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder; of several results each gets its own.")
     ] = Path("export"),
-    catalog: Catalog = None,
+    catalog: CatalogOption = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="Map the run anew with it; default: the stored result, else nvpf."),
     ] = None,
-    changes: Settings = None,
+    changes: SettingsOption = None,
     pixels: Annotated[
         bool, typer.Option("--pixels", help="With csv: also a table of all specimen pixels.")
     ] = False,
-    region: Region = None,
-    polarization: Polarization = None,
-    roots: Roots = None,
+    region: RegionOption = None,
+    polarization: PolarizationOption = None,
+    roots: RootsOption = None,
 ) -> None:
     """Write results as files: NeXus, a HTML page that opens offline, CSV tables, TIFF images.
 

@@ -11,11 +11,11 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import (
-    Catalog,
-    Polarization,
-    Region,
-    Roots,
-    Settings,
+    CatalogOption,
+    PolarizationOption,
+    RegionOption,
+    RootsOption,
+    SettingsOption,
     Which,
     opened,
     parse_settings,
@@ -39,18 +39,18 @@ def figures(
         str | None,
         typer.Option(help="Recipe; default: the one of the stored result, else nvpf."),
     ] = None,
-    catalog: Catalog = None,
+    catalog: CatalogOption = None,
     out: Out = Path("figures"),
-    changes: Settings = None,
-    region: Region = None,
-    polarization: Polarization = None,
-    roots: Roots = None,
+    changes: SettingsOption = None,
+    region: RegionOption = None,
+    polarization: PolarizationOption = None,
+    roots: RootsOption = None,
 ) -> None:
     """Draw the paper's figures for past runs: 3, 4, S3, S4, S6, S7, S8; of several also 5 and 6.
 
     Examples: stxm-live figures -1 --catalog runs; stxm-live figures 3f2a91 77c0 --out paper
     """
-    from stxm_live.plotting.paper_figures import Particle, particle_plates, write_plates
+    from stxm_live.plotting.paper_figures import ParticleMaps, particle_plates, write_plates
     from stxm_live.plotting.pictures import safe_name
 
     particles, which = [], Which(region, polarization, roots)
@@ -62,7 +62,7 @@ def figures(
             with console.status(f"run {uid[:8]}"):
                 maps, files = _draw_run(found, chosen, folder, which)
             console.print(f"run {uid[:8]}: {len(files)} files in {escape(str(folder))}")
-            particles.append(Particle(str(found.start.get("sample") or uid[:8]), maps))
+            particles.append(ParticleMaps(str(found.start.get("sample") or uid[:8]), maps))
     if len(particles) > 1:
         files = write_plates(particle_plates(particles), out)
         console.print(f"{len(runs)} runs: {len(files)} files in {escape(str(out))}")

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import Catalog
+from stxm_live.cli.stacks import CatalogOption
 from stxm_live.cli.training_spectra import gathered
 from stxm_live.core.recipe import Recipe, recipe_path, shipped_recipes
 
@@ -179,7 +179,7 @@ def train(
     by_particle: Annotated[
         bool, typer.Option("--by-particle", help="Hold back whole runs instead of pixels.")
     ] = False,
-    catalog: Catalog = None,
+    catalog: CatalogOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a bundle.")] = False,
 ) -> None:
     """Train the GMVAE of a recipe, on simulated spectra, on runs of the catalogue, or on both.

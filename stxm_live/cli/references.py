@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import Catalog, Settings, opened, parse_settings
+from stxm_live.cli.stacks import CatalogOption, SettingsOption, opened, parse_settings
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 
@@ -54,8 +54,8 @@ def references(
     synthetic: Annotated[
         bool, typer.Option("--synthetic", help="Mark the spectra as calculated.")
     ] = False,
-    catalog: Catalog = None,
-    changes: Settings = None,
+    catalog: CatalogOption = None,
+    changes: SettingsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:
     """Make reference spectra from stacks, runs and files, and show what they tell apart.

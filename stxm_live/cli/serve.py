@@ -12,7 +12,7 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
-from stxm_live.cli.stacks import Catalog, Settings, parse_settings
+from stxm_live.cli.stacks import CatalogOption, SettingsOption, parse_settings
 from stxm_live.core.recipe import Recipe
 
 
@@ -23,8 +23,8 @@ def serve(
         str, typer.Option(help="Where others connect for the maps.")
     ] = "127.0.0.1:5579",
     recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
-    catalog: Catalog = None,
-    changes: Settings = None,
+    catalog: CatalogOption = None,
+    changes: SettingsOption = None,
     root: Annotated[
         list[Path] | None, typer.Option(help="Folder images may be read from. Repeatable.")
     ] = None,

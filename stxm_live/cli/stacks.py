@@ -18,7 +18,7 @@ from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console, print_result
 from stxm_live.core.phase_maps import same_array
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.core.references import ReferenceSpectra
 
 if TYPE_CHECKING:
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
     from stxm_live.io.catalog import Broker
 
-Catalog = Annotated[
+CatalogOption = Annotated[
     Path | None,
     typer.Option("--catalog", "-c", help="Folder of the catalogue; default: your data folder."),
 ]
-Settings = Annotated[
+SettingsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set", "-s", help="Change the recipe, e.g. resolver.method=mahalanobis. Repeatable."
     ),
 ]
-Region = Annotated[
+RegionOption = Annotated[
     str | None, typer.Option(help="Which region, where there are several; the error names them.")
 ]
-Polarization = Annotated[
+PolarizationOption = Annotated[
     str | None, typer.Option(help="Which polarization, in a run of several; the error names them.")
 ]
-Roots = Annotated[
+RootsOption = Annotated[
     list[Path] | None,
     typer.Option("--root", help="Folder from which a run's image files may be read. Repeatable."),
 ]
-Detector = Annotated[
+DetectorOption = Annotated[
     str | None, typer.Option(help="Which detector, in a file of several; the error names them.")
 ]
 
@@ -100,9 +100,9 @@ def map_stack(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the pictures; default: STACK-maps.")
     ] = None,
-    region: Region = None,
-    detector: Detector = None,
-    changes: Settings = None,
+    region: RegionOption = None,
+    detector: DetectorOption = None,
+    changes: SettingsOption = None,
     page: Annotated[
         bool, typer.Option("--page", help="Also write maps.html, a page to send by mail.")
     ] = False,
@@ -139,9 +139,9 @@ def map_stack(
 @one_line_errors
 def import_stacks(
     files: Annotated[list[Path], typer.Argument(help="Stacks, as for the command map.")],
-    catalog: Catalog = None,
-    region: Region = None,
-    detector: Detector = None,
+    catalog: CatalogOption = None,
+    region: RegionOption = None,
+    detector: DetectorOption = None,
 ) -> None:
     """Bring stacks from files into the catalogue, as runs that can be replayed.
 
@@ -172,12 +172,12 @@ def replay(
         str | None,
         typer.Option(help="Recipe; default: the one of the stored result, else nvpf."),
     ] = None,
-    catalog: Catalog = None,
+    catalog: CatalogOption = None,
     out: Annotated[Path | None, typer.Option(help="Also write pictures to this folder.")] = None,
-    changes: Settings = None,
-    region: Region = None,
-    polarization: Polarization = None,
-    roots: Roots = None,
+    changes: SettingsOption = None,
+    region: RegionOption = None,
+    polarization: PolarizationOption = None,
+    roots: RootsOption = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Fail unless the stored result is identical.")
     ] = False,
@@ -217,7 +217,7 @@ def replay(
 
 @one_line_errors
 def list_catalog(
-    catalog: Catalog = None,
+    catalog: CatalogOption = None,
     limit: Annotated[int, typer.Option("--limit", "-n", help="How many, the latest first.")] = 20,
 ) -> None:
     """List the runs of the catalogue.
@@ -278,7 +278,9 @@ def _simple_recipe(name: str, references: Sequence[Path], folder: Path) -> Recip
     """A recipe of references alone; separate spectra are joined into a CSV in the folder."""
     if len(references) == 1:
         return Recipe.from_values({"name": name, "references": references[0].absolute()})
-    joined = ReferenceSpectra.from_spectra({path.stem: read_spectrum(path) for path in references})
+    joined = ReferenceSpectra.from_spectra(
+        {path.stem: read_two_columns(path) for path in references}
+    )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "references.csv"
     joined.to_csv(path)

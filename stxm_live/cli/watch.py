@@ -16,7 +16,15 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
-from stxm_live.cli.stacks import Catalog, Roots, Settings, Which, opened, parse_settings, recipe_of
+from stxm_live.cli.stacks import (
+    CatalogOption,
+    RootsOption,
+    SettingsOption,
+    Which,
+    opened,
+    parse_settings,
+    recipe_of,
+)
 from stxm_live.core.recipe import Recipe
 
 
@@ -39,9 +47,9 @@ def watch(
             "nvpf."
         ),
     ] = None,
-    catalog: Catalog = None,
-    changes: Settings = None,
-    roots: Roots = None,
+    catalog: CatalogOption = None,
+    changes: SettingsOption = None,
+    roots: RootsOption = None,
     port: Annotated[int, typer.Option(help="Of the page; 0: a free one.")] = 0,
     results: Annotated[
         str, typer.Option(help="With --zmq: where others connect for the maps.")

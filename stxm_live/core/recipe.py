@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, ValidationError, field_validator
 
-from stxm_live.core.recipe_files import read_mask, read_spectrum
+from stxm_live.core.recipe_files import read_mask, read_two_columns
 from stxm_live.core.recipe_options import (
     AdaptiveOptions,
     AlignmentOptions,
@@ -163,7 +163,7 @@ class Recipe(Options):
     @cached_property
     def i0_spectrum(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Energies in eV and I0 from the spectrum file, where the recipe names one."""
-        return read_spectrum(self.i0.spectrum) if self.i0.spectrum is not None else None
+        return read_two_columns(self.i0.spectrum) if self.i0.spectrum is not None else None
 
     @cached_property
     def specimen_mask(self) -> NDArray[np.bool_] | None:

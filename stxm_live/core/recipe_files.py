@@ -64,7 +64,7 @@ _DAMAGED_MASK = (ValueError, OSError, EOFError, SyntaxError, TokenError)
 """What numpy and the readers of pictures raise for a file that is cut off or something else."""
 
 
-def read_spectrum(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def read_two_columns(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Read a spectrum of two columns, energy in eV and value, separated by blanks or commas.
 
     That is what aXis2000, the ALS beamlines (``.xsp``, ``.t``) and plain CSV files have in

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from stxm_live.dashboard.drawing import Drawn, outline
 from stxm_live.dashboard.offline_page.page_figures import add_scale_bar, style_plot
 from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND
-from stxm_live.plotting.style.raster import Field
+from stxm_live.plotting.style.raster import FieldOfView
 
 _POINTER_MS = 40
 """The mouse is reported no more often."""
@@ -136,7 +136,7 @@ class MapFigure:
         """Have a click told."""
         self.plot.on_event(Tap, lambda event: call(self.name, event.x, event.y))
 
-    def place(self, field: Field, frame_px: int) -> None:
+    def place(self, field: FieldOfView, frame_px: int) -> None:
         """Give the image its place, and the figure the field's shape."""
         self._glyph.update(
             x=min(field[:2]),
@@ -162,7 +162,7 @@ def _take(drawn: Drawn, event: Any) -> None:
         drawn.take(event.geometry)
 
 
-def show_whole(ranges: tuple[Range1d, Range1d], field: Field) -> None:
+def show_whole(ranges: tuple[Range1d, Range1d], field: FieldOfView) -> None:
     """Set ranges to the whole field, right and up being positive."""
     for axis, ends in zip(ranges, (field[:2], field[2:4]), strict=True):
         low, high = sorted(ends)

@@ -17,12 +17,12 @@ from stxm_live.plotting.style.palette import (
     crameri,
     heat,
 )
-from stxm_live.plotting.style.raster import Field
+from stxm_live.plotting.style.raster import FieldOfView
 
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
 
-MOST_PIXELS = 2**20
+MAX_SHOWN_PIXELS = 2**20
 """Larger images are shown with every second, third ... pixel."""
 
 Rgba = NDArray[np.uint8]
@@ -100,10 +100,10 @@ def specimen_image(specimen: NDArray[np.bool_]) -> Rgba:
     return np.where(specimen[..., None], rgba_of(SPECIMEN), rgba_of(GROUND))
 
 
-def for_screen(image: Rgba, field: Field) -> NDArray[np.uint32]:
+def for_screen(image: Rgba, field: FieldOfView) -> NDArray[np.uint32]:
     """As Bokeh takes it: the first row lowest and the first column leftmost, 1 Mpx at most."""
     stride = 1
-    while (image.shape[0] // stride) * (image.shape[1] // stride) > MOST_PIXELS:
+    while (image.shape[0] // stride) * (image.shape[1] // stride) > MAX_SHOWN_PIXELS:
         stride += 1
     rows = -stride if field.y_last < field.y_first else stride
     columns = -stride if field.x_last < field.x_first else stride
@@ -128,7 +128,7 @@ def _mapped(values: NDArray[Any], low: float, high: float, color_map: Any, nothi
 
 def _span(values: NDArray[Any], low: float, high: float) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
-    if finite.size > 4 * MOST_PIXELS // 16:  # percentiles of a quarter million are as good
+    if finite.size > 4 * MAX_SHOWN_PIXELS // 16:  # percentiles of a quarter million are as good
         finite = finite[:: 1 + finite.size // 2**18]
     bottom, top = np.percentile(finite, [low, high]) if finite.size else (0.0, 1.0)
     return float(bottom), float(top if top > bottom else bottom + 1.0)

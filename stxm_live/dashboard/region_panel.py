@@ -117,7 +117,7 @@ class NextRegionPanel:
             return f'<b style="color:#b3202a">Not chosen:</b> {escape(problem)}. {waits}'
         if choice is None:
             return f"<b>{waits or 'Nothing is chosen.'}</b>"
-        return f"<b>Next:</b> {place(choice)}."
+        return f"<b>Next:</b> {region_text(choice)}."
 
     def _choose_box(self) -> None:
         box = self._drawn.box_um
@@ -176,7 +176,7 @@ class NextRegionPanel:
         )
 
 
-def place(region: Region) -> str:
+def region_text(region: Region) -> str:
     """Where a region lies and how it is scanned, escaped."""
     (x0, x1), (y0, y1) = region.x_extent_um, region.y_extent_um
     step_nm = 1000 * max(region.step_um)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stxm_live.plotting.panels.result import mean_spectrum
 from stxm_live.plotting.style.palette import phase_colors
-from stxm_live.plotting.style.raster import Extent, Field, field_of
+from stxm_live.plotting.style.raster import Extent, FieldOfView, field_of_view
 
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
@@ -115,9 +115,9 @@ class Scene:
         return None if self.result is None else self.result.maps
 
     @cached_property
-    def field(self) -> Field:
+    def field(self) -> FieldOfView:
         """Where the images lie."""
-        return field_of(self.extent_um, self.specimen.shape)
+        return field_of_view(self.extent_um, self.specimen.shape)
 
     def shows_same_field(self, other: Scene) -> bool:
         """Whether it is the same stack, which further runs may have joined, on the same pixels."""

@@ -1,6 +1,6 @@
 """The microscope's hardware as ophyd devices over EPICS; PV names come from one TOML file."""
 
-from stxm_live.devices.axes import EnergyAxis, Stage
+from stxm_live.devices.axes import Monochromator, Stage
 from stxm_live.devices.connection import connect
 from stxm_live.devices.counters import ImageCounter, LineCounter
 from stxm_live.devices.microscope import MicroscopeDevices, load_devices
@@ -9,11 +9,11 @@ from stxm_live.devices.outcome import Outcome
 from stxm_live.devices.shutter import RingCurrent, Shutter
 
 __all__ = [
-    "EnergyAxis",
     "ImageCounter",
     "LineCounter",
     "MicroscopeDevices",
     "MicroscopeNames",
+    "Monochromator",
     "Outcome",
     "RingCurrent",
     "Shutter",

@@ -13,14 +13,14 @@ from ophyd import FormattedComponent as FCpt
 from ophyd.utils import LimitError
 
 from stxm_live.devices.connection import PUT_S, connect, get, put, put_if_connected
-from stxm_live.devices.names import EnergyNames, Limits, StageNames
+from stxm_live.devices.names import AxisLimits, EnergyNames, StageNames
 from stxm_live.devices.outcome import Outcome
 
 _GRACE_S = 5.0
 """After a completed put, the readback has so long to say the same."""
 
 
-class EnergyAxis(Device):  # type: ignore[misc]
+class Monochromator(Device):  # type: ignore[misc]
     """Photon energy in eV: a setpoint with put-completion, and a readback that is believed.
 
     Parameters
@@ -55,7 +55,7 @@ class EnergyAxis(Device):  # type: ignore[misc]
         return float(get(self.readback))
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> AxisLimits:
         """Lowest and highest energy in eV."""
         connect([self], timeout_s=self._connect_timeout_s)
         return _limits(self.name, self.setpoint.limits, self.pvs.setpoint, self.pvs.limits)
@@ -121,7 +121,7 @@ class Stage(EpicsMotor):  # type: ignore[misc]
         super().__init__(pvs.record, name=name, **kwargs)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> AxisLimits:
         """Lowest and highest position in um."""
         connect([self], timeout_s=self._connect_timeout_s)
         own = (get(self.low_limit_travel), get(self.high_limit_travel))
@@ -169,8 +169,8 @@ class Stage(EpicsMotor):  # type: ignore[misc]
 
 
 def _limits(
-    name: str, own: tuple[float | None, float | None], pv: str, configured: Limits | None
-) -> Limits:
+    name: str, own: tuple[float | None, float | None], pv: str, configured: AxisLimits | None
+) -> AxisLimits:
     """Those of the PV narrowed by those of the file; without any nothing may move."""
     low, high = own
     known = [configured] if configured else []
@@ -184,7 +184,7 @@ def _limits(
     return max(low for low, _ in known), min(high for _, high in known)
 
 
-def _check(name: str, value: float, limits: Limits, unit: str, pv: str) -> None:
+def _check(name: str, value: float, limits: AxisLimits, unit: str, pv: str) -> None:
     low, high = limits
     if low <= value <= high:
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stxm_live.devices.axes import EnergyAxis, Stage
+from stxm_live.devices.axes import Monochromator, Stage
 from stxm_live.devices.connection import connect
 from stxm_live.devices.counters import ImageCounter, LineCounter
 from stxm_live.devices.names import MicroscopeNames, load_names
@@ -26,7 +26,7 @@ class MicroscopeDevices:
         By name; ``sample_x`` and ``sample_y`` are among them.
     """
 
-    energy: EnergyAxis
+    energy: Monochromator
     stages: Mapping[str, Stage]
     shutter: Shutter
     ring_current: RingCurrent
@@ -59,7 +59,7 @@ def load_devices(names: MicroscopeNames | str | Path) -> MicroscopeDevices:
     stages = {name: Stage(name=name, pvs=pvs, **wait) for name, pvs in names.stages.items()}
     scanned: dict[str, Any] = {"x_stage": stages["sample_x"], "y_stage": stages["sample_y"]}
     return MicroscopeDevices(
-        energy=EnergyAxis(name="energy", pvs=names.energy, **wait),
+        energy=Monochromator(name="energy", pvs=names.energy, **wait),
         stages=stages,
         shutter=Shutter(name="shutter", pvs=names.shutter, **wait),
         ring_current=RingCurrent(name="ring_current", pvs=names.ring_current),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 
 PvName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\s\"']+$")]
 DeviceName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)]
-Limits = tuple[float, float]
+AxisLimits = tuple[float, float]
 
 SCANNED = ("sample_x", "sample_y")
 """The stages that a counter drives; the others are free to be named."""
@@ -22,7 +22,7 @@ class _Table(BaseModel):
 
 
 class _Axis(_Table):
-    limits: Limits | None = None
+    limits: AxisLimits | None = None
     timeout_s: PositiveFloat = 120.0
 
     @model_validator(mode="after")

@@ -5,13 +5,13 @@
 import sqlite3  # noqa: F401
 
 from stxm_live.gmvae.data import TrainingSet, recipe_energies_ev
-from stxm_live.gmvae.options import EpochReport, Progress, TrainingError, TrainingOptions
+from stxm_live.gmvae.options import EpochReport, OnEpoch, TrainingError, TrainingOptions
 from stxm_live.gmvae.simulated import simulated_spectra
 from stxm_live.gmvae.train import train, train_bundle
 
 __all__ = [
     "EpochReport",
-    "Progress",
+    "OnEpoch",
     "TrainingError",
     "TrainingOptions",
     "TrainingSet",

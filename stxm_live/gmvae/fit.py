@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stxm_live.gmvae.network import GMVAE
-from stxm_live.gmvae.options import EpochReport, Progress, TrainingError, TrainingOptions
+from stxm_live.gmvae.options import EpochReport, OnEpoch, TrainingError, TrainingOptions
 
 STEPS_PER_CALL = 50
 """Batches per call into TensorFlow: 1.5 times faster than one at a time."""
@@ -27,7 +27,7 @@ def fit(
     train: NDArray[np.float32],
     validation: NDArray[np.float32],
     options: TrainingOptions,
-    progress: Progress | None = None,
+    progress: OnEpoch | None = None,
 ) -> tuple[GMVAE, list[EpochReport]]:
     """Train a network on spectra of shape (n_spectra, n_energies).
 
@@ -69,7 +69,7 @@ def _batches(spectra: NDArray[np.float32], batch: int, seed: int) -> tf.data.Dat
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
     """Report every epoch, keep the best weights, stop at a plateau, by the clock or on NaN."""
 
-    def __init__(self, options: TrainingOptions, progress: Progress | None) -> None:
+    def __init__(self, options: TrainingOptions, progress: OnEpoch | None) -> None:
         super().__init__()
         self.options = options
         self.progress = progress

@@ -55,7 +55,7 @@ class EpochReport(NamedTuple):
     validation_reconstruction: float
 
 
-Progress = Callable[[EpochReport], None]
+OnEpoch = Callable[[EpochReport], None]
 
 
 class TrainingError(ValueError):

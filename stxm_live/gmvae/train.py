@@ -14,7 +14,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.gmvae.clusters import accuracies, cluster_statistics, labelled_members, phases_of
 from stxm_live.gmvae.components import component_scores, refuse_collapse
 from stxm_live.gmvae.data import TrainingSet
-from stxm_live.gmvae.options import EpochReport, Progress, TrainingOptions
+from stxm_live.gmvae.options import EpochReport, OnEpoch, TrainingOptions
 from stxm_live.phase_mapping.latent_space.bundle import (
     Bundle,
     BundleInfo,
@@ -35,7 +35,7 @@ def train_bundle(
     *,
     out: str | Path,
     options: TrainingOptions | None = None,
-    progress: Progress | None = None,
+    progress: OnEpoch | None = None,
     labels: NDArray[np.integer] | None = None,
     simulated: bool = False,
     note: str = "",
@@ -70,7 +70,7 @@ def train(
     *,
     out: str | Path,
     options: TrainingOptions | None = None,
-    progress: Progress | None = None,
+    progress: OnEpoch | None = None,
     parity_spectra: Mapping[str, NDArray[np.floating]] | None = None,
     force: bool = False,
 ) -> Bundle:

@@ -33,7 +33,7 @@ from stxm_live.plotting.panels.result import (
 )
 from stxm_live.plotting.style.layout import figure_size_in, panel_axes
 from stxm_live.plotting.style.palette import Palette, phase_colors
-from stxm_live.plotting.style.raster import field_of
+from stxm_live.plotting.style.raster import field_of_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -158,7 +158,7 @@ def save_png(figure: Figure, target: Path | BytesIO) -> None:
 
 
 def _aspect(maps: PhaseMaps) -> float:
-    return field_of(maps.extent_um, maps.specimen.shape).aspect
+    return field_of_view(maps.extent_um, maps.specimen.shape).aspect
 
 
 def _figures(
@@ -229,15 +229,21 @@ def _panels(
     return panels
 
 
-def _sheet(maps: PhaseMaps, panels: Sequence[Panel], n_columns: int) -> Figure:
-    """Panels in rows, under the stack's name and verdict."""
+def figure_of_panels(panels: Sequence[Panel], n_columns: int, aspect: float) -> Figure:
+    """Panels in rows; ``aspect`` is their height over their width."""
     n_rows = -(-len(panels) // n_columns)
-    figure = agg_figure(figure_size_in(n_rows, n_columns, _aspect(maps)))
-    axes = panel_axes(figure, n_rows, n_columns, _aspect(maps))
+    figure = agg_figure(figure_size_in(n_rows, n_columns, aspect))
+    axes = panel_axes(figure, n_rows, n_columns, aspect)
     for ax, draw in zip(axes, panels, strict=False):
         draw(ax)
     for ax in axes[len(panels) :]:
         ax.remove()
+    return figure
+
+
+def _sheet(maps: PhaseMaps, panels: Sequence[Panel], n_columns: int) -> Figure:
+    """Panels in rows, under the stack's name and verdict."""
+    figure = figure_of_panels(panels, n_columns, _aspect(maps))
     write_result_header(figure, maps)
     return figure
 
@@ -254,7 +260,7 @@ def _draw_index(
     """A phase map in flat colours, and how much of it is right where that is known."""
     title, subtitle = titles
     if truth is not None and index is not truth:
-        subtitle = f"agrees with the simulated truth in {100 * agreement(index, truth):.1f} %"
+        subtitle = f"agrees with the simulated truth in {100 * share_right(index, truth):.1f} %"
     draw_phase_map(
         ax,
         index,
@@ -285,12 +291,12 @@ def _draw_numbered(maps: PhaseMaps, regions: Sequence[Region], palette: Palette,
     draw_regions(ax, regions)
 
 
-def agreement(index: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
+def share_right(index: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
     """Share of the pixels with a phase in both maps that have the same in both.
 
     Examples
     --------
-    >>> agreement(np.array([0, 1, -1, 2]), np.array([0, 2, 1, -1]))
+    >>> share_right(np.array([0, 1, -1, 2]), np.array([0, 2, 1, -1]))
     0.5
     """
     both = (index >= 0) & (truth >= 0)

@@ -10,7 +10,12 @@ from typing import Any, NamedTuple
 
 from stxm_live.adaptive.chooser.background import Suggest, Suggesting, suggester
 from stxm_live.adaptive.chooser.dose_ceiling import ceiling_of
-from stxm_live.adaptive.chooser.drawn_boxes import MOST_PIXELS, LimitsUm, box_region, check_region
+from stxm_live.adaptive.chooser.drawn_boxes import (
+    MAX_REGION_PIXELS,
+    LimitsUm,
+    box_region,
+    check_region,
+)
 from stxm_live.adaptive.regions import DoseMap
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.region import Region
@@ -87,7 +92,7 @@ class RegionChooser:
         n_suggestions: int = 5,
         size_um: tuple[float, float] | None = None,
         limits_um: LimitsUm | None = None,
-        most_pixels: int = MOST_PIXELS,
+        most_pixels: int = MAX_REGION_PIXELS,
         dose: DoseMap | None = None,
         max_dose_mgy: float | None = None,
         **options: Any,

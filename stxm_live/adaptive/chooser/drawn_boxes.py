@@ -8,7 +8,7 @@ import numpy as np
 
 from stxm_live.core.region import Region
 
-MOST_PIXELS = 2**22
+MAX_REGION_PIXELS = 2**22
 """Of a region unless told otherwise: 2048 x 2048, far more than a stack of images is used with."""
 
 LimitsUm = tuple[tuple[float, float], tuple[float, float]]
@@ -23,7 +23,7 @@ def box_region(
     dwell_ms: float = 1.0,
     name: str = "1",
     limits_um: LimitsUm | None = None,
-    most_pixels: int = MOST_PIXELS,
+    most_pixels: int = MAX_REGION_PIXELS,
 ) -> Region:
     """The region of a drawn box: its edges are the outermost pixel centres.
 
@@ -75,7 +75,7 @@ def box_region(
 
 
 def check_region(
-    region: Region, limits_um: LimitsUm | None, most_pixels: int = MOST_PIXELS
+    region: Region, limits_um: LimitsUm | None, most_pixels: int = MAX_REGION_PIXELS
 ) -> None:
     """Refuse what has no size, lies beyond the limits or has too many pixels.
 

@@ -16,7 +16,7 @@ from stxm_live.phase_mapping.spatial_prior import DIAGONAL, STRENGTH, potts_mixe
 TILE_PX = 32
 """Side of the tiles that a large specimen is sampled in: neighbours stay together."""
 
-MAX_PIXELS = 20_000
+MAX_LABELLED = 20_000
 """So many pixels are labelled after each image."""
 
 SAMPLE = 400
@@ -150,7 +150,7 @@ def sampled(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
     """Rows and columns of the pixels that are labelled, and where they lie beside each other.
 
-    All of a mask of up to `MAX_PIXELS`; of a larger one those in every so many tiles, which are
+    All of a mask of up to `MAX_LABELLED`; of a larger one those in every so many tiles, which are
     laid below each other with a gap.
 
     Returns
@@ -159,7 +159,7 @@ def sampled(
     laid : ndarray of bool
         True for n_pixels, in their order.
     """
-    every = -(-int(mask.sum()) // MAX_PIXELS)
+    every = -(-int(mask.sum()) // MAX_LABELLED)
     if every <= 1:
         rows, columns = np.nonzero(mask)
         return rows, columns, mask

@@ -1,7 +1,7 @@
 """Where to scan next: regions worth it, what they cost, and the dose a sample has had."""
 
 from stxm_live.adaptive.regions.dose import Absorber, DoseMap
-from stxm_live.adaptive.regions.request import Pace
+from stxm_live.adaptive.regions.request import Overhead
 from stxm_live.adaptive.regions.suggest import suggest_regions
 
-__all__ = ["Absorber", "DoseMap", "Pace", "suggest_regions"]
+__all__ = ["Absorber", "DoseMap", "Overhead", "suggest_regions"]

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.adaptive.regions.grid import Interval, Raster, Rectangle, Side, Window
+from stxm_live.adaptive.regions.grid import Interval, PixelWindow, Raster, Rectangle, Side
 from stxm_live.core.region import Region
 
 _SEEN = 0.25
 """Share of a group, or of a box that is smaller, that a scan must show for it to be known."""
 
 
-class Box(NamedTuple):
+class BoxPlace(NamedTuple):
     """A place on the map: which one in x and in y, and from edge to edge in um."""
 
     x_place: int
@@ -40,7 +40,7 @@ class Interest:
     field: NDArray[np.floating]
     groups: NDArray[np.integer] | None = None
 
-    def without(self, window: Window) -> Interest:
+    def without(self, window: PixelWindow) -> Interest:
         """What is left once these pixels have been scanned."""
         left = self.field.copy()
         left[window] = 0
@@ -96,7 +96,7 @@ class Places:
         x_um, y_um = rectangle_um
         self._free &= np.outer(self.y.overlap_px(y_um), self.x.overlap_px(x_um)) <= self._most_px
 
-    def best(self, interest: NDArray[np.floating]) -> Box | None:
+    def best(self, interest: NDArray[np.floating]) -> BoxPlace | None:
         """The free place with the largest sum of a map (ny, nx); None if it is not positive."""
         if not self.any_free:
             return None
@@ -106,7 +106,7 @@ class Places:
         y_place, x_place = (int(k) for k in np.unravel_index(int(sums.argmax()), sums.shape))
         return self._box(x_place, y_place) if sums[y_place, x_place] > least else None
 
-    def around(self, row: float, column: float) -> Box | None:
+    def around(self, row: float, column: float) -> BoxPlace | None:
         """The reachable place whose middle is nearest to a pixel; None if it is not free."""
         if not self.reachable.any():
             return None
@@ -114,7 +114,7 @@ class Places:
         y_place = self.y.nearest(row + 0.5, self._in_y)
         return self._box(x_place, y_place) if self._free[y_place, x_place] else None
 
-    def sum_over(self, field: NDArray[np.floating], box: Box) -> float:
+    def sum_over(self, field: NDArray[np.floating], box: BoxPlace) -> float:
         """Of a map over a box, parts of pixels counted as such."""
         x, y = (
             side._replace(starts_px=side.starts_px[[place]])
@@ -122,21 +122,21 @@ class Places:
         )
         return float(x.sums(y.sums(field).T)[0, 0])
 
-    def window(self, box: Box) -> Window:
+    def window(self, box: BoxPlace) -> PixelWindow:
         """The pixels of the map whose centres lie in a box."""
         return self.raster.window(box.rectangle_um)
 
-    def region(self, box: Box) -> Region:
+    def region(self, box: BoxPlace) -> Region:
         """The raster that scans it."""
         x, y = self.x.extent_um(box.x_place), self.y.extent_um(box.y_place)
         return Region(x, y, self.x.n_px, self.y.n_px)
 
-    def _box(self, x_place: int, y_place: int) -> Box:
+    def _box(self, x_place: int, y_place: int) -> BoxPlace:
         footprint = self.x.footprint_um(x_place), self.y.footprint_um(y_place)
-        return Box(x_place, y_place, footprint)
+        return BoxPlace(x_place, y_place, footprint)
 
 
-def best_boxes(interests: Sequence[Interest], places: Places, n: int) -> Iterator[Box]:
+def best_boxes(interests: Sequence[Interest], places: Places, n: int) -> Iterator[BoxPlace]:
     """At most ``n`` boxes, the best first; what one has seen counts for no other."""
     left = list(interests)
     for _ in range(n):
@@ -148,7 +148,9 @@ def best_boxes(interests: Sequence[Interest], places: Places, n: int) -> Iterato
         places.take(box.rectangle_um)
 
 
-def boxes_around(centres: Iterable[tuple[float, float]], places: Places, n: int) -> Iterator[Box]:
+def boxes_around(
+    centres: Iterable[tuple[float, float]], places: Places, n: int
+) -> Iterator[BoxPlace]:
     """At most ``n`` boxes around rows and columns of the map, in their order; taken ones not."""
     found = 0
     for row, column in centres:

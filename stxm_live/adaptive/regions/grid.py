@@ -78,7 +78,7 @@ class Raster(NamedTuple):
         """From edge to edge in x and in y."""
         return self.x.footprint_um, self.y.footprint_um
 
-    def window(self, rectangle_um: Rectangle) -> Window:
+    def window(self, rectangle_um: Rectangle) -> PixelWindow:
         """Rows and columns whose centres lie in a rectangle."""
         x_um, y_um = rectangle_um
         return self.y.centres_within(y_um), self.x.centres_within(x_um)
@@ -87,7 +87,7 @@ class Raster(NamedTuple):
 Rectangle = tuple[Interval, Interval]
 """From edge to edge in x and in y, in um."""
 
-Window = tuple[slice, slice]
+PixelWindow = tuple[slice, slice]
 """Rows and columns of a map."""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.adaptive.regions.criteria import OD_2018, particles, phase_shares
-from stxm_live.adaptive.regions.grid import Window
+from stxm_live.adaptive.regions.grid import PixelWindow
 from stxm_live.adaptive.regions.od_rule import OD_RANGE
 from stxm_live.core.phase_maps import PhaseMaps
 
@@ -14,7 +14,7 @@ _LEAST_SHARE = 0.02
 """Of the pixels of a window, below which a boundary or a doubt is not worth its name."""
 
 
-def of_criterion(criterion: str, maps: PhaseMaps, window: Window) -> str:
+def of_criterion(criterion: str, maps: PhaseMaps, window: PixelWindow) -> str:
     """What a criterion found in a window; of a plug-in's its name."""
     if criterion in ("doubt", "boundaries"):
         return boundary(maps, window) or undecided(maps, window)
@@ -28,7 +28,7 @@ def of_criterion(criterion: str, maps: PhaseMaps, window: Window) -> str:
     return f"OD {OD_RANGE[0]:g} to {OD_RANGE[1]:g}" if criterion == OD_2018 else criterion
 
 
-def boundary(maps: PhaseMaps, window: Window) -> str:
+def boundary(maps: PhaseMaps, window: PixelWindow) -> str:
     """The two phases with the longest boundary: "boundary Na2VPF/Na1VPF"; empty without one."""
     index = maps.final_index[window].astype(np.intp)
     n = len(maps.phase_names)
@@ -42,7 +42,7 @@ def boundary(maps: PhaseMaps, window: Window) -> str:
     return f"boundary {maps.phase_names[a]}/{maps.phase_names[b]}"
 
 
-def undecided(maps: PhaseMaps, window: Window) -> str:
+def undecided(maps: PhaseMaps, window: PixelWindow) -> str:
     """The two phases that are hardest to tell apart: "Na2VPF or Na1VPF"; empty without doubt."""
     if maps.probability is None:
         return ""
@@ -59,7 +59,7 @@ def undecided(maps: PhaseMaps, window: Window) -> str:
     return f"{maps.phase_names[a]} or {maps.phase_names[b]}"
 
 
-def rare(maps: PhaseMaps, window: Window) -> str:
+def rare(maps: PhaseMaps, window: PixelWindow) -> str:
     """The rarest phase that has its share: "rare Na3VPF (1.2 % of the specimen)"."""
     index = maps.final_index[window]
     index = index[index >= 0]
@@ -71,7 +71,7 @@ def rare(maps: PhaseMaps, window: Window) -> str:
     return f"rare {maps.phase_names[k]} ({100 * shares[k]:.2g} % of the specimen)"
 
 
-def share_of(mask: NDArray[np.bool_], maps: PhaseMaps, window: Window, word: str) -> str:
+def share_of(mask: NDArray[np.bool_], maps: PhaseMaps, window: PixelWindow, word: str) -> str:
     """How many mapped pixels are so: "12 % word"; empty without any."""
     mapped = maps.phase_index[window] >= 0
     return f"{100 * mask[window][mapped].mean():.0f} % {word}" if mapped.any() else ""

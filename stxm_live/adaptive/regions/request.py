@@ -14,7 +14,7 @@ from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.region import Region
 from stxm_live.core.scan import StackScan
 
-Limits = tuple[Interval, Interval] | Mapping[str, Interval]
+MotorLimits = tuple[Interval, Interval] | Mapping[str, Interval]
 """Of the motors: ((x_low, x_high), (y_low, y_high)) in um, or by the names "x" and "y"."""
 
 Scanned = StackScan | Region | PhaseMaps | tuple[float, float, float, float]
@@ -24,7 +24,7 @@ FINER = 2.0
 """By how much the step of a region is finer than the map's, unless it is given."""
 
 
-class Pace(NamedTuple):
+class Overhead(NamedTuple):
     """What a scan takes beside the exposure: the turn after each line, and each energy."""
 
     line_s: float = 0.1
@@ -55,7 +55,7 @@ class Request:
         step_um: float | None,
         dwell_ms: float | None,
         map_dwell_ms: float | None,
-        limits: Limits | None,
+        limits: MotorLimits | None,
         scanned: Iterable[Scanned],
     ) -> Request:
         """From the arguments of `suggest_regions`; raises as said there."""
@@ -114,7 +114,7 @@ def _sides(
     return sides[0], sides[1]
 
 
-def _limits(limits: Limits | None, raster: Raster) -> tuple[Interval, Interval]:
+def _limits(limits: MotorLimits | None, raster: Raster) -> tuple[Interval, Interval]:
     """Of both motors; where the map's scan has been, if nobody says more."""
     if limits is None:
         return raster.x.span_um, raster.y.span_um

@@ -6,12 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from stxm_live.adaptive.regions import reasons
-from stxm_live.adaptive.regions.box_placement import Box, Interest, Places, best_boxes, boxes_around
+from stxm_live.adaptive.regions.box_placement import (
+    BoxPlace,
+    Interest,
+    Places,
+    best_boxes,
+    boxes_around,
+)
 from stxm_live.adaptive.regions.criteria import OD_2018, interest_in, mixture
 from stxm_live.adaptive.regions.dose import DoseMap
 from stxm_live.adaptive.regions.expected_gain import doubt_removed
 from stxm_live.adaptive.regions.od_rule import od_centres
-from stxm_live.adaptive.regions.request import Limits, Pace, Request, Scanned
+from stxm_live.adaptive.regions.request import MotorLimits, Overhead, Request, Scanned
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.region import Region
 
@@ -25,11 +31,11 @@ def suggest_regions(
     step_um: float | None = None,
     dwell_ms: float | None = None,
     map_dwell_ms: float | None = None,
-    limits: Limits | None = None,
+    limits: MotorLimits | None = None,
     scanned: Iterable[Scanned] = (),
     max_overlap: float = 0.1,
     dose: DoseMap | None = None,
-    pace: Pace = Pace(),  # noqa: B008  a tuple of numbers
+    overhead: Overhead = Overhead(),  # noqa: B008  a tuple of numbers
 ) -> list[Region]:
     """The regions of a map that are most worth another scan, best first.
 
@@ -64,7 +70,7 @@ def suggest_regions(
         Share of a region that may lie on another one, or on what is scanned.
     dose : DoseMap, optional
         Of the sample; without one the regions' dose is unknown.
-    pace : Pace
+    overhead : Overhead
         What a scan takes beside the exposure.
 
     Returns
@@ -108,7 +114,7 @@ def suggest_regions(
             f"no region of this size lies within the limits {request.limits_um} um and the field "
             f"{request.raster.footprint_um} um"
         )
-    answer = _Answer(maps, request, places, dose, pace)
+    answer = _Answer(maps, request, places, dose, overhead)
     return list(answer.regions(criterion, n))
 
 
@@ -121,17 +127,17 @@ class _Answer:
         request: Request,
         places: Places,
         dose: DoseMap | None,
-        pace: Pace,
+        overhead: Overhead,
     ) -> None:
         self._maps, self._request, self._places = maps, request, places
-        self._dose, self._pace = dose, pace
+        self._dose, self._overhead = dose, overhead
 
     def regions(self, criterion: str | Mapping[str, float], n: int) -> Iterator[Region]:
         """At most ``n``, best first."""
         maps, request, places = self._maps, self._request, self._places
         name = criterion if isinstance(criterion, str) else "mixture"
         interests: dict[str, Interest] = {}
-        boxes: Iterator[Box]
+        boxes: Iterator[BoxPlace]
         if criterion == OD_2018:
             image = maps.od[strongest_image(maps)]
             centres = od_centres(image, request.raster.pixel_um2)
@@ -161,12 +167,12 @@ class _Answer:
             interest = interest.without(self._request.raster.window(rectangle))
         return interest
 
-    def _foremost(self, interests: Mapping[str, Interest], box: Box) -> str:
+    def _foremost(self, interests: Mapping[str, Interest], box: BoxPlace) -> str:
         """The criterion that speaks most for a box."""
         return max(interests, key=lambda name: self._places.sum_over(interests[name].field, box))
 
     def _described(
-        self, box: Box, name: str, criterion: str, said: str, gain: float | None
+        self, box: BoxPlace, name: str, criterion: str, said: str, gain: float | None
     ) -> Region:
         maps, request = self._maps, self._request
         region = self._places.region(box)
@@ -198,7 +204,7 @@ class _Answer:
         if self._request.dwell_ms is None:
             return None
         exposure_s = region.nx * region.ny * self._request.dwell_ms / 1000
-        image_s = exposure_s + region.ny * self._pace.line_s + self._pace.energy_s
+        image_s = exposure_s + region.ny * self._overhead.line_s + self._overhead.energy_s
         return len(self._maps.energies_ev) * image_s / 60
 
 

@@ -32,7 +32,7 @@ from stxm_live.plotting.style.palette import (
     heat,
     phase_colors,
 )
-from stxm_live.plotting.style.raster import Field, field_of
+from stxm_live.plotting.style.raster import FieldOfView, field_of_view
 
 if TYPE_CHECKING:
     import xarray
@@ -73,7 +73,7 @@ def write_page(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
 def page(dataset: xarray.Dataset) -> str:
     """The HTML of a page."""
     x, y = dataset["x"].values, dataset["y"].values
-    field = field_of((x[0], x[-1], y[0], y[-1]), (y.size, x.size))
+    field = field_of_view((x[0], x[-1], y[0], y[-1]), (y.size, x.size))
     colors = _hex(phase_colors(dataset["phase"].values.tolist(), _recipe_colors(dataset)))
     shown = _shown(dataset)
     energies = dataset["energy_ev"].values
@@ -126,7 +126,7 @@ def _shown(dataset: xarray.Dataset) -> tuple[str, ...]:
 
 def _header(
     dataset: xarray.Dataset,
-    field: Field,
+    field: FieldOfView,
     colors: list[str],
     shown: tuple[str, ...],
     arrays: Mapping[str, Packed],

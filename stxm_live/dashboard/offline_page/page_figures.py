@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, GROUND, INK
-from stxm_live.plotting.style.raster import Field
+from stxm_live.plotting.style.raster import FieldOfView
 
 if TYPE_CHECKING:
     from bokeh.models import Range1d
@@ -18,7 +18,7 @@ _WIDTH_PX = 300
 _HEIGHTS_PX = (100, 520)
 
 
-def map_figures(names: tuple[str, ...], field: Field) -> dict[str, figure]:
+def map_figures(names: tuple[str, ...], field: FieldOfView) -> dict[str, figure]:
     """One figure for each map, all moving together, with a marked pixel and a scale bar."""
     from bokeh.models import ColumnDataSource, Range1d
 
@@ -31,7 +31,7 @@ def map_figures(names: tuple[str, ...], field: Field) -> dict[str, figure]:
 
 
 def _map_figure(
-    name: str, field: Field, x_range: Range1d, y_range: Range1d, marks: dict[str, Any]
+    name: str, field: FieldOfView, x_range: Range1d, y_range: Range1d, marks: dict[str, Any]
 ) -> figure:
     from bokeh.models import ColumnDataSource
     from bokeh.plotting import figure

@@ -4,8 +4,8 @@ from stxm_live.io.documents.announced import Announced, DocumentShape, RunShape,
 from stxm_live.io.documents.copies import size_bytes, snapshot
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
-from stxm_live.io.documents.raster import Raster
 from stxm_live.io.documents.run import NewFrame, RunFrames
+from stxm_live.io.documents.scan_order import ScanOrder
 from stxm_live.io.documents.stack_frames import MAX_NOTES, StackFrames
 
 __all__ = [
@@ -14,10 +14,10 @@ __all__ = [
     "DocumentShape",
     "NewFrame",
     "OpenStacks",
-    "Raster",
     "Roots",
     "RunFrames",
     "RunShape",
+    "ScanOrder",
     "StackFrames",
     "announced",
     "size_bytes",

@@ -12,7 +12,7 @@ from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan, scans_of_start
 from stxm_live.io.documents.cls import cls_stack, is_cls
 from stxm_live.io.documents.grid import grid_stack, is_grid
-from stxm_live.io.documents.raster import Raster
+from stxm_live.io.documents.scan_order import ScanOrder
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Announced:
     ----------
     scan : StackScan
         Of the whole stack, also where this run holds a part of it.
-    raster : Raster
+    order : ScanOrder
     first_index : int
         Which of the energies the run begins with.
     stack_id : str or None
@@ -33,7 +33,7 @@ class Announced:
     """
 
     scan: StackScan
-    raster: Raster
+    order: ScanOrder
     first_index: int = 0
     stack_id: str | None = None
     repeats_begin_anew: bool = False
@@ -109,7 +109,7 @@ def _of_cls(start: Mapping[str, Any], fields: FieldOptions) -> RunShape | None:
         return None
     found = cls_stack(start, fields)
     stack = Announced(
-        found.scan, Raster(found.scan.shape), found.energy_index, found.stack_id, True
+        found.scan, ScanOrder(found.scan.shape), found.energy_index, found.stack_id, True
     )
     return RunShape("one run per energy image (CLS pyStxm)", (stack,))
 
@@ -118,7 +118,7 @@ def _of_grid(start: Mapping[str, Any], fields: FieldOptions) -> RunShape | None:
     if not is_grid(start):
         return None
     grid = grid_stack(start, fields)
-    return RunShape(f"{grid.plan_name} of Bluesky", (Announced(grid.scan, grid.raster),))
+    return RunShape(f"{grid.plan_name} of Bluesky", (Announced(grid.scan, grid.order),))
 
 
 OWN_SHAPES: Mapping[str, Callable[[Mapping[str, Any], FieldOptions], RunShape | None]] = {
@@ -141,13 +141,14 @@ def _of_plugin(start: Mapping[str, Any], fields: FieldOptions, own_failure: Valu
 
 
 def _of_block(scan: StackScan, start: Mapping[str, Any]) -> Announced:
-    raster = Raster(scan.shape, snaking=(False, False, scan.snake))
+    order = ScanOrder(scan.shape, snaking=(False, False, scan.snake))
     if is_grid(start) and tuple(start.get("shape", ())) == scan.shape:
-        snaking = tuple(bool(s) for s in start.get("snaking", ())) or raster.snaking
-        if len(snaking) == len(raster.snaking):
-            raster = Raster(scan.shape, snaking=(snaking[0], snaking[1], snaking[2]), runs_on=True)
+        snaking = tuple(bool(s) for s in start.get("snaking", ())) or order.snaking
+        if len(snaking) == len(order.snaking):
+            each = (snaking[0], snaking[1], snaking[2])
+            order = ScanOrder(scan.shape, snaking=each, runs_on=True)
     whole = scan.model_copy(update={"energy_index": None})
-    return Announced(whole, raster, scan.energy_index or 0, scan.stack_id)
+    return Announced(whole, order, scan.energy_index or 0, scan.stack_id)
 
 
 def _with_fields(scan: StackScan, fields: FieldOptions) -> StackScan:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
-from stxm_live.io.documents.raster import Raster
+from stxm_live.io.documents.scan_order import ScanOrder
 
 MAX_ENERGIES = 10_000
 """More steps of an axis are none of a monochromator."""
@@ -25,7 +25,7 @@ class GridStack(NamedTuple):
 
     plan_name: str
     scan: StackScan
-    raster: Raster
+    order: ScanOrder
 
 
 def is_grid(start: Mapping[str, Any]) -> bool:
@@ -82,8 +82,8 @@ def grid_stack(start: Mapping[str, Any], fields: FieldOptions) -> GridStack:
         problems = "; ".join(str(e["msg"]).removeprefix("Value error, ") for e in error.errors())
         raise ValueError(f"run {run}: {start.get('plan_name')}: {problems}") from error
     axes = (by_axis[0], by_axis[1], by_axis[2])
-    raster = Raster(scan.shape, axes, (snaking[0], snaking[1], snaking[2]), runs_on=True)
-    return GridStack(str(start.get("plan_name", "grid scan")), scan, raster)
+    order = ScanOrder(scan.shape, axes, (snaking[0], snaking[1], snaking[2]), runs_on=True)
+    return GridStack(str(start.get("plan_name", "grid scan")), scan, order)
 
 
 def _energy_axis(run: str, motors: Sequence[str], fields: FieldOptions) -> int:

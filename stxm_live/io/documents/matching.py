@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 MAX_REACH_EV = 0.5
 """An energy further than this from every announced one was not announced."""
 
-MIN_IMAGES = 3
+MIN_READBACKS = 3
 """So many images tell a constant offset of the readback."""
 
 
@@ -39,7 +39,7 @@ def reach_ev(announced_ev: NDArray[np.float64], index: int) -> float:
     return float(min(MAX_REACH_EV, gaps.min() / 2)) if gaps.size else MAX_REACH_EV
 
 
-def match(
+def match_energies(
     images: Sequence[Measured], energies_ev: Sequence[float]
 ) -> tuple[list[float | None], float]:
     """The announced energy of every image, None for those nobody announced.
@@ -62,9 +62,11 @@ def match(
 
     Examples
     --------
-    >>> match([Measured(515.7, 0), Measured(516.7, 1), Measured(518.7, 2)], (515, 516, 518))
+    >>> moved = [Measured(515.7, 0), Measured(516.7, 1), Measured(518.7, 2)]
+    >>> match_energies(moved, (515, 516, 518))
     ([515.0, 516.0, 518.0], 0.7)
-    >>> match([Measured(515.2, 0), Measured(518.1, 1), Measured(516.1, 2)], (515, 516, 518))
+    >>> swapped = [Measured(515.2, 0), Measured(518.1, 1), Measured(516.1, 2)]
+    >>> match_energies(swapped, (515, 516, 518))
     ([515.0, 518.0, 516.0], 0.0)
     """
     ascending = np.unique(np.asarray(energies_ev, dtype=np.float64))
@@ -72,7 +74,7 @@ def match(
     if None not in matched:
         return matched, 0.0
     placed = [i for i in images if i.readback_ev is not None and _is_placed(i, energies_ev)]
-    if len(placed) < max(MIN_IMAGES, len(images)):
+    if len(placed) < max(MIN_READBACKS, len(images)):
         return matched, 0.0
     by_place = [float(energies_ev[image.place or 0]) for image in placed]
     offsets = np.array([i.readback_ev for i in placed], dtype=np.float64) - by_place

@@ -27,7 +27,7 @@ from stxm_live.io.documents.streams import (
     word,
 )
 
-MAX_WAITING = 100_000
+MAX_WAITING_IMAGES = 100_000
 """So many images of a run may wait for their file or their event."""
 
 _EXTERNAL = ("resource", "datum", "datum_page", "stream_resource", "stream_datum")
@@ -205,7 +205,7 @@ class RunFrames:
             self._note(f"an event has the number {number}, below 1; left out", stream.members)
             return
         if stream.key not in data and stream.is_external:
-            if len(stream.events) < MAX_WAITING:
+            if len(stream.events) < MAX_WAITING_IMAGES:
                 stream.events[number] = data
             self._pair(stream, number)
         elif stream.key not in data:
@@ -231,7 +231,7 @@ class RunFrames:
             self._wait(Waiting(stream, number, data, reference))
 
     def _wait(self, waiting: Waiting) -> None:
-        if len(self._waiting) < MAX_WAITING:
+        if len(self._waiting) < MAX_WAITING_IMAGES:
             self._waiting.append(waiting)
 
     def _place(

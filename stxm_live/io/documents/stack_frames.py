@@ -9,7 +9,7 @@ import numpy as np
 
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
-from stxm_live.io.documents.matching import match, reach_ev
+from stxm_live.io.documents.matching import match_energies, reach_ev
 from stxm_live.io.documents.slot import Piece, Slot
 
 MAX_NOTES = 20
@@ -159,7 +159,9 @@ class StackFrames:
     def _announced_of(self, slot: Slot) -> float | None:
         if self._matched is None:
             slots = self._unique_slots()
-            found, self._offset_ev = match([s.measured() for s in slots], self.scan.energies_ev)
+            found, self._offset_ev = match_energies(
+                [s.measured() for s in slots], self.scan.energies_ev
+            )
             self._matched = {id(s): energy for s, energy in zip(slots, found, strict=True)}
         return self._matched.get(id(slot))
 

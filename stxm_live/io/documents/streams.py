@@ -80,19 +80,19 @@ def new_stream(
 
 def piece_of(stream: Stream, run: str, announced: Announced, number: int, counts: Counts) -> Piece:
     """Where counts belong, by their number in the scan; 0 is the first."""
-    raster, values = announced.raster, counts.values
+    order, values = announced.order, counts.values
     everything = slice(None)
     if counts.kind == "image":
         energy, where, part, is_last = number, (everything, everything), 0, True
     elif counts.kind == "line":
-        energy, row, backwards = raster.line(number)
-        where, part, is_last = (slice(row, row + 1), everything), row, raster.ends_image(number)
+        energy, row, backwards = order.line(number)
+        where, part, is_last = (slice(row, row + 1), everything), row, order.ends_image(number)
         values = values[np.newaxis, ::-1] if backwards else values[np.newaxis]
     else:
-        energy, row, column = raster.pixel(number)
+        energy, row, column = order.pixel(number)
         where = (slice(row, row + 1), slice(column, column + 1))
-        part, values = row * raster.shape[2] + column, values.reshape(1, 1)
-        is_last = raster.ends_image_with_pixel(number)
+        part, values = row * order.shape[2] + column, values.reshape(1, 1)
+        is_last = order.ends_image_with_pixel(number)
     index = None if len(stream.members) > 1 else announced.first_index + energy
     return Piece((run, energy), index, where, values, part, is_last)
 

@@ -12,7 +12,7 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
 
 
-class Raster(BaseModel):
+class ScanGrid(BaseModel):
     """Where and how the images of a file were taken; positions are pixel centres in um."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,7 +29,7 @@ def assembled(
     path: Path,
     images: NDArray[np.floating],
     energies_ev: NDArray[np.floating],
-    raster: Raster,
+    grid: ScanGrid,
     ring_current_ma: NDArray[np.floating] | None = None,
 ) -> Stack:
     """The stack of an array of images.
@@ -43,7 +43,7 @@ def assembled(
         measured either: some programs begin with an array of zeros.
     energies_ev : ndarray of shape (n_energies,)
         Announced, in the order of measuring.
-    raster : Raster
+    grid : ScanGrid
     ring_current_ma : ndarray of shape (n_energies,), optional
         What the frames carry as their monitor; NaN where unknown.
 
@@ -53,13 +53,13 @@ def assembled(
         Naming the file, if the shapes do not fit, if there are fewer than two energies or they
         are none, or if nothing was measured.
     """
-    shape = (len(energies_ev), len(raster.y_um), len(raster.x_um))
+    shape = (len(energies_ev), len(grid.y_um), len(grid.x_um))
     if images.shape != shape:
         raise ValueError(
             f"{path}: the images have shape {images.shape}, the axes announce {shape}: "
             "(energies, y, x)"
         )
-    scan, places, notes = announced(path, energies_ev, raster, ring_current_ma)
+    scan, places, notes = announced_scan(path, energies_ev, grid, ring_current_ma)
     frames = []
     finished = True
     for energy_ev, k in zip(scan.energies_ev, places, strict=True):
@@ -82,10 +82,10 @@ def assembled(
     return Stack(key, scan, tuple(frames), finished, tuple(notes))
 
 
-def announced(
+def announced_scan(
     path: Path,
     energies_ev: NDArray[np.floating],
-    raster: Raster,
+    grid: ScanGrid,
     ring_current_ma: NDArray[np.floating] | None = None,
 ) -> tuple[StackScan, list[int], list[str]]:
     """What a list of energies announces, the place of each energy in it, and notes.
@@ -112,15 +112,15 @@ def announced(
     ]
     try:
         scan = StackScan(
-            shape=(len(places), len(raster.y_um), len(raster.x_um)),
+            shape=(len(places), len(grid.y_um), len(grid.x_um)),
             energies_ev=tuple(places),
-            dwell_ms=max(raster.dwell_ms, 0.0),
-            x_extent_um=(raster.x_um[0], raster.x_um[-1]),
-            y_extent_um=(raster.y_um[0], raster.y_um[-1]),
+            dwell_ms=max(grid.dwell_ms, 0.0),
+            x_extent_um=(grid.x_um[0], grid.x_um[-1]),
+            y_extent_um=(grid.y_um[0], grid.y_um[-1]),
             data_field="counts",
-            region=raster.region,
-            n_regions=raster.n_regions,
-            polarization=raster.polarization,
+            region=grid.region,
+            n_regions=grid.n_regions,
+            polarization=grid.polarization,
             i0_field=None if ring_current_ma is None else "ring_current",
         )
     except ValidationError as error:

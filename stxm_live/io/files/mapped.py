@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
 
 from stxm_live.core.stack import Stack
-from stxm_live.io.files.assembly import Raster, assembled
+from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import check_inside, chosen
 from stxm_live.io.files.hdf5 import counts, numbers, opened_hdf5
 from stxm_live.io.files.number_table import read_numbers
@@ -96,12 +96,12 @@ def read_mapped(
     energies_ev = _energies(path, mapping, first) * (1e3 if mapping.energy_unit == "keV" else 1.0)
     size = mapping.pixel_size_um
     x_size, y_size = size if isinstance(size, tuple) else (size, size)
-    raster = Raster(
+    grid = ScanGrid(
         x_um=tuple(np.arange(images.shape[2]) * x_size),
         y_um=tuple(np.arange(images.shape[1]) * y_size),
         dwell_ms=mapping.dwell_ms,
     )
-    return assembled(path, images, energies_ev, raster)
+    return assembled(path, images, energies_ev, grid)
 
 
 def read_mapping(path: Path) -> Mapping:

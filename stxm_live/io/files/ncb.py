@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.stack import Stack
-from stxm_live.io.files.assembly import Raster, assembled
+from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import check_inside, chosen, replacing
 
 
@@ -39,7 +39,7 @@ def read_ncb(path: str | Path, *, region: str | None = None, detector: str | Non
         raise FileNotFoundError(f"{dat}: missing; an .ncb file says nothing without its .dat")
     stack = _read_dat(check_inside(dat, path.parent))
     images = _read_images(path, stack)
-    return assembled(path, images, np.array(stack.energies_ev), stack.raster)
+    return assembled(path, images, np.array(stack.energies_ev), stack.grid)
 
 
 def write_ncb(path: str | Path, stack: Stack) -> None:
@@ -80,7 +80,7 @@ class _Described(NamedTuple):
     """What a ``.dat`` file says; a negative scale stands for float32."""
 
     scale: float
-    raster: Raster
+    grid: ScanGrid
     energies_ev: list[float]
 
 
@@ -96,18 +96,18 @@ def _read_dat(dat: Path) -> _Described:
         raise ValueError(f"{dat}, line 1: a scale of {scale:g}")
     last = 5 + int(n_energies)
     energies_ev = [_numbers(dat, lines, number, 1)[0] for number in range(5, last)]
-    raster = Raster(
+    grid = ScanGrid(
         x_um=tuple(np.linspace(x0, x1, int(nx))),
         y_um=tuple(np.linspace(y0, y1, int(ny))),
         dwell_ms=_dwell_ms(lines[last - 1 : last - 1 + int(n_energies)]),
     )
-    return _Described(scale, raster, energies_ev)
+    return _Described(scale, grid, energies_ev)
 
 
 def _read_images(path: Path, stack: _Described) -> NDArray[np.float64]:
     """Counts (n_energies, ny, nx)."""
     dtype = np.dtype("<f4" if stack.scale < 0 else "<i2")
-    shape = len(stack.energies_ev), len(stack.raster.y_um), len(stack.raster.x_um)
+    shape = len(stack.energies_ev), len(stack.grid.y_um), len(stack.grid.x_um)
     n_bytes, announced = path.stat().st_size, int(np.prod(shape)) * dtype.itemsize
     if n_bytes != announced:
         raise ValueError(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.stack import Stack
-from stxm_live.io.files.assembly import Raster, assembled
+from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import chosen
 from stxm_live.io.files.hdf5 import attribute, counts, numbers, opened_hdf5, text_of
 from stxm_live.io.files.nexus_axes import axis_places, count_time_ms, energies_of, positions_um
@@ -57,14 +57,14 @@ def read_nexus_stxm(
         detectors = detectors_of(file[name])
         data = file[name][chosen(path, "detector", detectors, detector)]
         check_is_stack(path, text_of(data, "stxm_scan_type"), where=f", {name}")
-        images, raster = _images(path, file[name], data)
+        images, grid = _images(path, file[name], data)
         energies_ev = energies_of(path, data, energy_name(path, data))
         current = _ring_current(path, file[name], len(energies_ev))
         n_regions = len(entries)
-        raster = raster.model_copy(
+        grid = grid.model_copy(
             update={"region": name if n_regions > 1 else "1", "n_regions": n_regions}
         )
-    return assembled(path, images, energies_ev, raster, current)
+    return assembled(path, images, energies_ev, grid, current)
 
 
 def nexus_entries(file: Any) -> list[str]:
@@ -107,7 +107,7 @@ def energy_name(path: Path, data: Any) -> str:
     raise ValueError(f"{path}: {data.name} has neither energy nor photon_energy")
 
 
-def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float32], Raster]:
+def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float32], ScanGrid]:
     """Counts (n_energies, ny, nx), and where and how they were taken."""
     dwell_ms = count_time_ms(path, entry, data)
     requested = with_requested_positions(path, entry, data)
@@ -123,7 +123,7 @@ def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float32], Ras
             images = images.transpose(places)
         x_um = positions_um(path, data, "sample_x", images.shape[2])
         y_um = positions_um(path, data, "sample_y", images.shape[1])
-    return images, Raster(x_um=tuple(x_um), y_um=tuple(y_um), dwell_ms=dwell_ms)
+    return images, ScanGrid(x_um=tuple(x_um), y_um=tuple(y_um), dwell_ms=dwell_ms)
 
 
 def _ring_current(path: Path, entry: Any, n_energies: int) -> NDArray[np.float64] | None:

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.stack import Frame, Stack, StackKey
-from stxm_live.io.files.assembly import announced, monitor_of
+from stxm_live.io.files.assembly import announced_scan, monitor_of
 from stxm_live.io.files.folder import check_inside
 from stxm_live.io.files.number_table import read_numbers
 from stxm_live.io.files.sdf_header import read_header
-from stxm_live.io.files.sdf_scan import Region, chosen_region
+from stxm_live.io.files.sdf_scan import SDFRegion, chosen_region
 
 
 def read_sdf(
@@ -48,7 +48,7 @@ def read_sdf(
     path = Path(hdr_path)
     header = read_header(path)
     taken = chosen_region(path, header, region, detector)
-    scan, places, notes = announced(path, taken.energies_ev, taken.raster, taken.ring_current_ma)
+    scan, places, notes = announced_scan(path, taken.energies_ev, taken.grid, taken.ring_current_ma)
     frames: list[Frame] = []
     finished = True
     for announced_ev, index in zip(scan.energies_ev, places, strict=True):
@@ -77,7 +77,7 @@ def read_sdf(
     return Stack(StackKey((), scan.region), scan, tuple(frames), finished, tuple(notes))
 
 
-def image_path(hdr_path: Path, index: int, region: Region) -> Path:
+def image_path(hdr_path: Path, index: int, region: SDFRegion) -> Path:
     """Where the image of the stack's ``index``-th energy lies."""
     return hdr_path.with_name(f"{hdr_path.stem}_{region.letter}{index:03d}{region.suffix}.xim")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.io.files.assembly import Raster
+from stxm_live.io.files.assembly import ScanGrid
 from stxm_live.io.files.folder import chosen
 from stxm_live.io.files.scan_type import check_is_stack
 
@@ -18,12 +18,12 @@ _STACKS = ("Image Stack", "Multi-Region Image Stack")
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class SDFRegion:
     """One region of a stack.
 
     Parameters
     ----------
-    raster : Raster
+    grid : ScanGrid
     energies_ev : ndarray of shape (n_energies,)
         The StackAxis.
     noted_ev : ndarray of shape (n_energies,)
@@ -36,7 +36,7 @@ class Region:
         Of the region, in the names of the image files.
     """
 
-    raster: Raster
+    grid: ScanGrid
     energies_ev: NDArray[np.float64]
     noted_ev: NDArray[np.float64]
     ring_current_ma: NDArray[np.float64] | None
@@ -46,7 +46,7 @@ class Region:
 
 def chosen_region(
     path: Path, header: Mapping[str, Any], region: str | None, channel: str | None
-) -> Region:
+) -> SDFRegion:
     """The wanted region and channel, or the only ones; errors as for `read_sdf`."""
     definition = header.get("ScanDefinition")
     if not isinstance(definition, dict):
@@ -65,7 +65,7 @@ def chosen_region(
     noted = [_noted(header, k, index) for k in range(len(energies_ev))]
     noted_ev = np.array([_number(n.get("Energy")) for n in noted])
     _check_energy_axis(path, header, energies_ev, noted_ev)
-    raster = Raster(
+    grid = ScanGrid(
         x_um=tuple(_points(path, regions[index], "PAxis")),
         y_um=tuple(_points(path, regions[index], "QAxis")),
         dwell_ms=float(np.nan_to_num(_number(definition.get("Dwell")))),
@@ -73,8 +73,8 @@ def chosen_region(
         n_regions=len(regions),
     )
     current = np.array([_number(n.get("StorageRingCurrent")) for n in noted])
-    return Region(
-        raster=raster,
+    return SDFRegion(
+        grid=grid,
         energies_ev=energies_ev,
         noted_ev=noted_ev,
         ring_current_ma=current if np.isfinite(current).any() else None,

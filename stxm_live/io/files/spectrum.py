@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core import recipe_files
+from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.io.files.folder import check_inside, chosen
 from stxm_live.io.files.hdf5 import numbers, opened_hdf5, text_of
 from stxm_live.io.files.nexus_axes import energies_of
@@ -47,8 +47,8 @@ def read_spectrum(
     if is_nexus(path):
         return _nexus_spectrum(path, region, detector)
     if path.suffix.lower() == ".hdr":
-        return recipe_files.read_spectrum(_xsp_of(path, region))
-    return recipe_files.read_spectrum(path)
+        return read_two_columns(_xsp_of(path, region))
+    return read_two_columns(path)
 
 
 def _xsp_of(path: Path, region: str | None) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stxm_live.plotting.live_figure.layout import CONTROL, Box, text_scale
+from stxm_live.plotting.live_figure.layout import CONTROL, AxesBounds, text_scale
 from stxm_live.plotting.style.lettering import PLAIN
 from stxm_live.plotting.style.palette import INK
 
@@ -27,7 +27,7 @@ class EnergySlider:
     Parameters
     ----------
     figure : Figure
-    boxes : (Box, Box)
+    boxes : (AxesBounds, AxesBounds)
         Where slider and box lie.
     choose : callable
         Told the energy that was chosen, in eV; None to follow.
@@ -39,7 +39,10 @@ class EnergySlider:
     """
 
     def __init__(
-        self, figure: Figure, boxes: tuple[Box, Box], choose: Callable[[float | None], None]
+        self,
+        figure: Figure,
+        boxes: tuple[AxesBounds, AxesBounds],
+        choose: Callable[[float | None], None],
     ) -> None:
         from matplotlib.widgets import CheckButtons, Slider
 
@@ -61,7 +64,7 @@ class EnergySlider:
         self._slider.on_changed(self._moved)
         self._follow.on_clicked(self._clicked)
 
-    def follow(self, image: EnergyImage, boxes: tuple[Box, Box]) -> None:
+    def follow(self, image: EnergyImage, boxes: tuple[AxesBounds, AxesBounds]) -> None:
         """Slide over the energies of this image from now on."""
         self._image = image
         for ax, box in zip(self._axes, boxes, strict=True):

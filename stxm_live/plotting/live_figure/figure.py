@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.plotting.live_figure import scene
 from stxm_live.plotting.live_figure.layout import SIZE_IN
+from stxm_live.plotting.live_figure.moment import Moment, failure, final, growing, waiting
 from stxm_live.plotting.live_figure.notebook import NotebookPicture, draws_inline
-from stxm_live.plotting.live_figure.scene import Scene
 from stxm_live.plotting.live_figure.window import Window
 from stxm_live.plotting.pictures import agg_figure, folder_for_pictures, safe_name, save_png
 from stxm_live.plotting.style.palette import Palette
@@ -73,7 +72,7 @@ class LiveFigure:
         self._n_pictures = 0
         self._palette = palette
         self._size_in, self._dpi = size_in or SIZE_IN, dpi
-        self._newest = scene.waiting()
+        self._newest = waiting()
         self._first_key: StackKey | None = None
         self._window: Window | None = None
         self._notebook: NotebookPicture | None = None
@@ -88,7 +87,7 @@ class LiveFigure:
         digits = max(2, len(str(len(view.energies_ev))))
         energy_ev = view.energies_ev[view.latest]
         name = f"energy-{view.latest + 1:0{digits}d}-{energy_ev:.2f}eV.png"
-        moment = scene.growing(view, self._palette)
+        moment = growing(view, self._palette)
         if not self._newest.outdates(view):
             self._newest = moment
         self._draw(moment, self._folder_of(view.key), name)
@@ -96,12 +95,12 @@ class LiveFigure:
     def on_maps(self, maps: PhaseMaps) -> None:
         """Show a result."""
         name = "maps.png" if maps.revision == 1 else f"maps-revision-{maps.revision}.png"
-        self._newest = scene.final(maps, self._palette)
+        self._newest = final(maps, self._palette)
         self._draw(self._newest, self._folder_of(maps.key), name)
 
     def on_error(self, uid: str, error: BaseException) -> None:
         """Show that the analysis of a run failed, and why."""
-        self._newest = scene.failure(uid, error, self._newest, self._palette)
+        self._newest = failure(uid, error, self._newest, self._palette)
         self._draw(self._newest, self.folder, f"error-{safe_name(uid[:8])}.png")
 
     def image(self) -> NDArray[np.uint8]:
@@ -156,12 +155,12 @@ class LiveFigure:
             return self.folder
         return folder_for_pictures(self.folder / safe_name(str(key)))
 
-    def _drawn(self, moment: Scene) -> Figure:
+    def _drawn(self, moment: Moment) -> Figure:
         figure = agg_figure(self._size_in, self._dpi)
         moment.draw(figure)
         return figure
 
-    def _draw(self, moment: Scene, folder: Path | None, name: str) -> None:
+    def _draw(self, moment: Moment, folder: Path | None, name: str) -> None:
         """Write a picture, drawn on the calling thread; a window draws itself."""
         show = self._notebook is not None and moment is self._newest
         if folder is None and not show:

@@ -31,7 +31,7 @@ _LABELS = 0.5
 
 _SMALLEST, _LARGEST = 0.68, 2.0
 
-Box = tuple[float, float, float, float]
+AxesBounds = tuple[float, float, float, float]
 """Left, bottom, width and height as parts of the figure."""
 
 
@@ -56,7 +56,7 @@ def text_scale(figure: Figure) -> float:
 def live_axes(figure: Figure, aspect: float, *, sixth: str) -> LiveAxes:
     """Images of this height over width above, curves below.
 
-    The axes of an earlier scene are taken again, emptied: new axes and ticks take long to make.
+    The axes of an earlier moment are taken again, emptied: new axes and ticks take long to make.
     ``sixth`` says what the sixth panel shows; for something else it gets new axes.
     """
     images, curves = _rows(figure, aspect)
@@ -104,7 +104,7 @@ def _empty(ax: Axes) -> None:
     ax.relim()
 
 
-def _placed(figure: Figure, kept: dict[str, Axes], gid: str, box: Box) -> Axes:
+def _placed(figure: Figure, kept: dict[str, Axes], gid: str, box: AxesBounds) -> Axes:
     ax = kept.get(gid)
     if ax is None:
         return figure.add_axes(box, gid=gid)
@@ -112,7 +112,7 @@ def _placed(figure: Figure, kept: dict[str, Axes], gid: str, box: Box) -> Axes:
     return ax
 
 
-def slider_boxes(ax: Axes) -> tuple[Box, Box]:
+def slider_boxes(ax: Axes) -> tuple[AxesBounds, AxesBounds]:
     """Where the slider lies, below the axes of an image, and the box to its right."""
     figure = ax.get_figure(root=True)
     assert figure is not None
@@ -125,7 +125,7 @@ def slider_boxes(ax: Axes) -> tuple[Box, Box]:
     return (left, low, width, high), (left + width + gap, low, side, high)
 
 
-def panel_box(ax: Axes) -> Box:
+def panel_box(ax: Axes) -> AxesBounds:
     """All that a panel in the first row and column takes, its titles and axis labels included."""
     figure = ax.get_figure(root=True)
     assert figure is not None
@@ -152,7 +152,7 @@ def _rows(figure: Figure, aspect: float) -> tuple[tuple[float, float], tuple[flo
     return (sum(curves) + scale * (_ABOVE + _BELOW_IMAGES), of_images), curves
 
 
-def _cell(figure: Figure, column: int, bottom_in: float, height_in: float) -> Box:
+def _cell(figure: Figure, column: int, bottom_in: float, height_in: float) -> AxesBounds:
     scale = text_scale(figure)
     figure_width, figure_height = figure.get_size_inches()
     cell = figure_width / 3

@@ -40,7 +40,7 @@ from stxm_live.plotting.panels.result import (
 )
 from stxm_live.plotting.panels.spectra import draw_separability, draw_spectra
 from stxm_live.plotting.style.palette import FAINT, VERDICT, Palette, phase_colors
-from stxm_live.plotting.style.raster import field_of
+from stxm_live.plotting.style.raster import field_of_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def draw_growing(
     detail : (str, str)
         The header's second line and its colour.
     """
-    aspect = field_of(view.scan.extent_um, view.specimen.shape).aspect
+    aspect = field_of_view(view.scan.extent_um, view.specimen.shape).aspect
     axes = live_axes(figure, aspect, sixth="pairs")
     colors = phase_colors(view.phase_names, view.colors, palette=palette)
     strip = PhaseStrip([(patch(c), name) for c, name in zip(colors, view.phase_names, strict=True)])
@@ -183,7 +183,7 @@ def draw_final(
     ``figure`` is as for `draw_growing`. ``detail`` is the header's second line and its colour, by
     default the verdict.
     """
-    aspect = field_of(maps.extent_um, maps.specimen.shape).aspect
+    aspect = field_of_view(maps.extent_um, maps.specimen.shape).aspect
     axes = live_axes(figure, aspect, sixth="pairs" if maps.energy_axis is None else "axis")
     strip = PhaseStrip([])
     mean = mean_spectrum(maps)

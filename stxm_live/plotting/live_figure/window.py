@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
     from stxm_live.plotting.live_figure.energy_image import EnergyImage
-    from stxm_live.plotting.live_figure.scene import Scene
+    from stxm_live.plotting.live_figure.moment import Moment
 
 _CLOCK_S = 10.0
 """How often the time that is left is written anew: a redraw for one line of text."""
@@ -31,7 +31,7 @@ class Window:
     Parameters
     ----------
     newest : callable
-        The scene to show.
+        The moment to show.
     size_in : (float, float)
     dpi : int
     interval_ms : int
@@ -41,7 +41,7 @@ class Window:
     ----------
     is_closed : bool
     n_drawn : int
-        How many scenes were drawn.
+        How many moments were drawn.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class Window:
 
     def __init__(
         self,
-        newest: Callable[[], Scene],
+        newest: Callable[[], Moment],
         size_in: tuple[float, float],
         dpi: int,
         interval_ms: int,
@@ -60,7 +60,7 @@ class Window:
         from matplotlib.backend_bases import TimerBase
 
         self._newest = newest
-        self._shown: tuple[Scene, float, float] | None = None
+        self._shown: tuple[Moment, float, float] | None = None
         self._image: EnergyImage | None = None
         self._slider: EnergySlider | None = None
         self._time_left: Text | None = None
@@ -86,20 +86,20 @@ class Window:
         plt.show(block=False)
 
     def poll(self) -> None:
-        """Draw what is new: a scene, the size of the window, or the time that is left."""
+        """Draw what is new: a moment, the size of the window, or the time that is left."""
         if self.is_closed:
             return
-        scene = self._newest()
-        rests = scene.progress is not None and time.monotonic() < self._rests_until_s
-        now = (scene, self.figure.get_figwidth(), self.figure.get_figheight())
+        moment = self._newest()
+        rests = moment.progress is not None and time.monotonic() < self._rests_until_s
+        now = (moment, self.figure.get_figwidth(), self.figure.get_figheight())
         if self._shown is not None and now[1:] == self._shown[1:]:
-            self._draw_image_first(scene)
+            self._draw_image_first(moment)
         if now != self._shown and not rests:
             self._shown = now
-            self._draw(scene)
-        elif now == self._shown and scene.progress is not None and self._time_left is not None:
-            waited_s = _CLOCK_S * (scene.waited_s // _CLOCK_S)
-            words = time_left_in_words(scene.progress, waited_s)
+            self._draw(moment)
+        elif now == self._shown and moment.progress is not None and self._time_left is not None:
+            waited_s = _CLOCK_S * (moment.waited_s // _CLOCK_S)
+            words = time_left_in_words(moment.progress, waited_s)
             if words != self._time_left.get_text():
                 self._time_left.set_text(words)
                 self.figure.canvas.draw_idle()
@@ -116,19 +116,19 @@ class Window:
 
         plt.close(self.figure)
 
-    def _draw_image_first(self, scene: Scene) -> None:
+    def _draw_image_first(self, moment: Moment) -> None:
         """The newest image alone, for which people wait; the other panels take longer."""
-        image, view, slider = self._image, scene.shown, self._slider
-        if image is None or view is None or isinstance(view, PhaseMaps) or scene.progress is None:
+        image, view, slider = self._image, moment.shown, self._slider
+        if image is None or view is None or isinstance(view, PhaseMaps) or moment.progress is None:
             return
         is_followed = slider is not None and slider.chosen_ev is None
         if is_followed and self.figure.canvas.supports_blit and image.follow(view):
             image.draw_alone()
 
-    def _draw(self, scene: Scene) -> None:
+    def _draw(self, moment: Moment) -> None:
         self._began_s = time.thread_time()
         cleared(self.figure)
-        self._image = scene.draw(self.figure)
+        self._image = moment.draw(self.figure)
         self._time_left = next(
             (text for text in self.figure.texts if text.get_gid() == TIME_LEFT), None
         )
@@ -137,7 +137,7 @@ class Window:
         self.n_drawn += 1
 
     def _place_slider(self) -> None:
-        """Below the image of this scene; it keeps what was chosen."""
+        """Below the image of this moment; it keeps what was chosen."""
         if self._image is None:
             if self._slider is not None:
                 self._slider.hide()

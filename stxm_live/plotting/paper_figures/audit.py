@@ -16,7 +16,8 @@ from stxm_live.plotting.panels.maps import draw_phase_map
 from stxm_live.plotting.panels.spectra import scaled_to
 from stxm_live.plotting.paper_figures.latent import draw_phases, frame, view_of_phases
 from stxm_live.plotting.paper_figures.maps import aspect_of, colors_of, pixels_of
-from stxm_live.plotting.paper_figures.plate import Panel, Plate, Table, centred, sheet
+from stxm_live.plotting.paper_figures.plate import Plate, Table, centred, sheet
+from stxm_live.plotting.pictures import Panel
 from stxm_live.plotting.style.lettering import PLAIN, plain, set_titles, side_legend
 from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND, SPECIMEN, heat
 from stxm_live.plotting.style.raster import draw_raster, style_axes

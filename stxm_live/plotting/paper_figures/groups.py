@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from stxm_live.gmvae.components import effective_components, information_share
 from stxm_live.plotting.paper_figures.latent import (
-    View,
+    LatentView,
     draw_phases,
     draw_points,
     draw_references,
     frame,
     view_of_thickness,
 )
-from stxm_live.plotting.paper_figures.plate import Panel, Plate, Table, centred, sheet
+from stxm_live.plotting.paper_figures.plate import Plate, Table, centred, sheet
+from stxm_live.plotting.pictures import Panel
 from stxm_live.plotting.style.lettering import PLAIN, set_titles, side_legend
 from stxm_live.plotting.style.palette import AMBIGUOUS, crameri, heat
 from stxm_live.plotting.style.raster import style_axes
@@ -58,7 +59,7 @@ def figure_s10(model: Model) -> Plate:
 
 
 def _draw_groups(
-    ax: Axes, model: Model, group: NDArray[np.integer], view: View, title: str
+    ax: Axes, model: Model, group: NDArray[np.integer], view: LatentView, title: str
 ) -> None:
     from matplotlib.lines import Line2D
 
@@ -77,7 +78,7 @@ def _draw_groups(
     side_legend(ax, entries)
 
 
-def _draw_thickness(ax: Axes, model: Model, view: View) -> None:
+def _draw_thickness(ax: Axes, model: Model, view: LatentView) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
@@ -93,7 +94,7 @@ def _draw_thickness(ax: Axes, model: Model, view: View) -> None:
     side.tick_params(labelsize=8)
 
 
-def _draw_true_phases(ax: Axes, model: Model, view: View) -> None:
+def _draw_true_phases(ax: Axes, model: Model, view: LatentView) -> None:
     seen, references = view.of(model.latent), view.of(model.bundle.reference_latent)
     draw_phases(
         ax,
@@ -182,7 +183,7 @@ def _draw_contents(ax: Axes, model: Model, component: NDArray[np.intp], n: int) 
     side_legend(ax, [(Patch(color=c), name) for c, name in zip(model.colors, names, strict=True)])
 
 
-def _draw_mixture(ax: Axes, model: Model, view: View) -> None:
+def _draw_mixture(ax: Axes, model: Model, view: LatentView) -> None:
     from matplotlib.patches import Ellipse
 
     seen = view.of(model.latent)

@@ -22,7 +22,7 @@ FEWEST_MARKED = 500
 """Marked points are thinned no further."""
 
 
-class View(NamedTuple):
+class LatentView(NamedTuple):
     """Two directions of latent space to look at points along.
 
     Parameters
@@ -41,7 +41,7 @@ class View(NamedTuple):
         return seen
 
 
-def view_of_phases(latent: NDArray[np.floating], phase_index: NDArray[np.integer]) -> View:
+def view_of_phases(latent: NDArray[np.floating], phase_index: NDArray[np.integer]) -> LatentView:
     """The two directions along which phases differ most, over their spread (Fisher).
 
     Parameters
@@ -71,7 +71,7 @@ def view_of_thickness(
     latent: NDArray[np.floating],
     thickness: NDArray[np.floating],
     phase_index: NDArray[np.integer],
-) -> View:
+) -> LatentView:
     """The direction along which thickness grows, and the best one across it for the phases.
 
     Parameters
@@ -97,8 +97,8 @@ def _unit(vector: NDArray[np.floating]) -> NDArray[np.float64]:
     return scaled
 
 
-def _named(first: NDArray[np.float64], second: NDArray[np.float64]) -> View:
-    return View(np.stack([first, second]), (_formula(first), _formula(second)))
+def _named(first: NDArray[np.float64], second: NDArray[np.float64]) -> LatentView:
+    return LatentView(np.stack([first, second]), (_formula(first), _formula(second)))
 
 
 def _formula(direction: NDArray[np.float64]) -> str:
@@ -155,7 +155,7 @@ def draw_phases(
     references: NDArray[np.float64],
     phase_names: Sequence[str],
     colors: NDArray[np.float64],
-    view: View,
+    view: LatentView,
     *,
     title: str,
     subtitle: str,

@@ -18,12 +18,13 @@ from stxm_live.phase_mapping.latent_space.assignment import (
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
 from stxm_live.plotting.panels.maps import draw_correlation, draw_phase_map, draw_reliability
 from stxm_live.plotting.panels.result import draw_ambiguity_of_maps, draw_od_of_maps
-from stxm_live.plotting.paper_figures.latent import View, draw_phases, frame, view_of_phases
-from stxm_live.plotting.paper_figures.plate import Panel, Plate, Table, sheet
+from stxm_live.plotting.paper_figures.latent import LatentView, draw_phases, frame, view_of_phases
+from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
+from stxm_live.plotting.pictures import Panel
 from stxm_live.plotting.style.palette import phase_colors
-from stxm_live.plotting.style.raster import field_of
+from stxm_live.plotting.style.raster import field_of_view
 
-METHODS = {
+LATENT_RULES = {
     "mahalanobis": "Mahalanobis distance",
     "euclidean": "Euclidean distance to the references",
     "knn": "nearest neighbours",
@@ -82,7 +83,7 @@ def colors_of(maps: PhaseMaps) -> NDArray[np.float64]:
 
 def aspect_of(maps: PhaseMaps) -> float:
     """Height over width of the images."""
-    return field_of(maps.extent_um, maps.specimen.shape).aspect
+    return field_of_view(maps.extent_um, maps.specimen.shape).aspect
 
 
 def index_panel(maps: PhaseMaps, index: NDArray[np.integer], title: str, subtitle: str) -> Panel:
@@ -173,7 +174,8 @@ def figure_4(maps: PhaseMaps, bundle: Bundle) -> Plate:
     figure = sheet(
         f"Fig. 4: ambiguous pixels by the encoder, {maps.key}",
         f"Above in space, below in latent space, seen along two of its directions. Rule: "
-        f"{METHODS[_strategy(maps)]}, candidates: {_resolver(maps).get('candidates', 'pair')}.",
+        f"{LATENT_RULES[_strategy(maps)]}, "
+        f"candidates: {_resolver(maps).get('candidates', 'pair')}.",
         panels,
         3,
         aspect=aspect_of(maps),
@@ -182,7 +184,9 @@ def figure_4(maps: PhaseMaps, bundle: Bundle) -> Plate:
     return Plate("fig4-resolved", figure, _latent_table(maps, pixels))
 
 
-def _latent_panels(maps: PhaseMaps, bundle: Bundle, pixels: Pixels, view: View) -> list[Panel]:
+def _latent_panels(
+    maps: PhaseMaps, bundle: Bundle, pixels: Pixels, view: LatentView
+) -> list[Panel]:
     """Latent space before, with and after the ambiguous pixels."""
     seen, references = view.of(pixels.latent), view.of(bundle.reference_latent)
     clear = ~pixels.ambiguous
@@ -266,7 +270,7 @@ def figure_s8(maps: PhaseMaps, bundle: Bundle) -> Plate:
             image = np.full(pixels.mask.shape, -1, dtype=np.int8)
             image[pixels.mask] = index
             among = "of the two best" if candidates == "pair" else "of all phases"
-            title = METHODS[strategy][:1].upper() + METHODS[strategy][1:]
+            title = LATENT_RULES[strategy][:1].upper() + LATENT_RULES[strategy][1:]
             note = f"{among}; {100 * changed:.0f} % of the ambiguous pixels change"
             panels.append(index_panel(maps, image, title, note))
             rows.append((strategy, candidates, changed, *shares(index, len(maps.phase_names))))

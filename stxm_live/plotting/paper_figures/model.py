@@ -13,12 +13,13 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping import correlation
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
 from stxm_live.plotting.paper_figures.latent import (
-    View,
+    LatentView,
     draw_phases,
     frame,
     view_of_phases,
 )
-from stxm_live.plotting.paper_figures.plate import Panel, Plate, Table, sheet
+from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
+from stxm_live.plotting.pictures import Panel
 from stxm_live.plotting.style.lettering import set_titles, side_legend
 from stxm_live.plotting.style.palette import AMBIGUOUS, crameri
 from stxm_live.plotting.style.raster import style_axes
@@ -133,7 +134,7 @@ def _draw_path_correlation(ax: Axes, model: Model, coefficients: NDArray[np.floa
     side_legend(ax, entries, "correlation with")
 
 
-def _draw_path(ax: Axes, model: Model, path: NDArray[np.float64], view: View) -> None:
+def _draw_path(ax: Axes, model: Model, path: NDArray[np.float64], view: LatentView) -> None:
     seen, references = view.of(model.latent), view.of(model.bundle.reference_latent)
     draw_phases(
         ax,

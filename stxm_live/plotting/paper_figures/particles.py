@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.plotting.panels.result import draw_ambiguity_of_maps, method_in_words
 from stxm_live.plotting.paper_figures.maps import aspect_of, index_panel
-from stxm_live.plotting.paper_figures.plate import Panel, Plate, Table, centred, sheet
+from stxm_live.plotting.paper_figures.plate import Plate, Table, centred, sheet
+from stxm_live.plotting.pictures import Panel
 from stxm_live.plotting.style.lettering import PLAIN, plain, set_titles, side_legend
 from stxm_live.plotting.style.palette import AMBIGUOUS, phase_colors
 from stxm_live.plotting.style.raster import style_axes
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class Particle(NamedTuple):
+class ParticleMaps(NamedTuple):
     """A result and the name to show it under, such as its sample or its run."""
 
     name: str
     maps: PhaseMaps
 
 
-def particle_plates(particles: Sequence[Particle]) -> Iterator[Plate]:
+def particle_plates(particles: Sequence[ParticleMaps]) -> Iterator[Plate]:
     """Figures 5 and 6.
 
     Raises
@@ -44,7 +45,7 @@ def particle_plates(particles: Sequence[Particle]) -> Iterator[Plate]:
     yield figure_6(particles)
 
 
-def figure_5(particles: Sequence[Particle]) -> Plate:
+def figure_5(particles: Sequence[ParticleMaps]) -> Plate:
     """A row for each particle: by correlation, ambiguous pixels, resolved."""
     panels: list[Panel] = []
     for name, maps in particles:
@@ -68,7 +69,7 @@ def _method(maps: PhaseMaps) -> str:
     return method_in_words(maps) if maps.resolved_index is not None else "(no: incomplete scan)"
 
 
-def figure_6(particles: Sequence[Particle]) -> Plate:
+def figure_6(particles: Sequence[ParticleMaps]) -> Plate:
     """Shares of the phases in every particle, ordered by their mean place in the phase list."""
     ordered = sorted(particles, key=lambda particle: charge(particle.maps))
     panels: list[Panel] = [
@@ -99,7 +100,7 @@ def _final_fractions(maps: PhaseMaps) -> NDArray[np.float64]:
     return maps.fractions if maps.resolved_fractions is None else maps.resolved_fractions
 
 
-def _shares_table(particles: Sequence[Particle]) -> Table:
+def _shares_table(particles: Sequence[ParticleMaps]) -> Table:
     rows = []
     for name, maps in particles:
         for k, phase in enumerate(maps.phase_names):
@@ -110,7 +111,7 @@ def _shares_table(particles: Sequence[Particle]) -> Table:
     return Table(columns, rows)
 
 
-def _draw_shares(ax: Axes, particles: Sequence[Particle], resolved: bool) -> None:
+def _draw_shares(ax: Axes, particles: Sequence[ParticleMaps], resolved: bool) -> None:
     """A stacked bar for each particle."""
     from matplotlib.patches import Patch
 
@@ -145,7 +146,7 @@ def _write_shares(
             centred(ax, start + width / 2, row, f"{width:.0f}", color=ink)
 
 
-def _draw_ambiguous(ax: Axes, particles: Sequence[Particle]) -> None:
+def _draw_ambiguous(ax: Axes, particles: Sequence[ParticleMaps]) -> None:
     shares = [100 * maps.ambiguous_share for _, maps in particles]
     ax.barh(range(len(particles)), shares, color=AMBIGUOUS, height=0.72)
     _name_rows(ax, particles)
@@ -153,6 +154,6 @@ def _draw_ambiguous(ax: Axes, particles: Sequence[Particle]) -> None:
     set_titles(ax, "Ambiguous pixels", "two best coefficients too close to tell apart")
 
 
-def _name_rows(ax: Axes, particles: Sequence[Particle]) -> None:
+def _name_rows(ax: Axes, particles: Sequence[ParticleMaps]) -> None:
     ax.set_yticks(range(len(particles)), [plain(name, 10) for name, _ in particles], **PLAIN)
     ax.set_ylim(len(particles) - 0.5, -0.5)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stxm_live.plotting.panels.result import SYNTHETIC
-from stxm_live.plotting.pictures import agg_figure, folder_for_pictures, save_png
-from stxm_live.plotting.style.layout import figure_size_in, panel_axes, write_footer, write_header
+from stxm_live.plotting.pictures import Panel, figure_of_panels, folder_for_pictures, save_png
+from stxm_live.plotting.style.layout import write_footer, write_header
 from stxm_live.plotting.style.lettering import PLAIN
 from stxm_live.plotting.style.palette import FAINT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-Panel = Callable[["Axes"], None]
 
 
 class Table(NamedTuple):
@@ -45,13 +43,7 @@ def sheet(
     synthetic: bool = False,
 ) -> Figure:
     """Panels in rows under a title; ``synthetic`` says so at the foot."""
-    n_rows = -(-len(panels) // n_columns)
-    figure = agg_figure(figure_size_in(n_rows, n_columns, aspect))
-    axes = panel_axes(figure, n_rows, n_columns, aspect)
-    for ax, draw in zip(axes, panels, strict=False):
-        draw(ax)
-    for ax in axes[len(panels) :]:
-        ax.remove()
+    figure = figure_of_panels(panels, n_columns, aspect)
     write_header(figure, title, detail, FAINT)
     write_footer(figure, SYNTHETIC if synthetic else "")
     return figure

@@ -24,7 +24,7 @@ _LARGEST_SHOWN = 1024
 _NARROWEST = 0.25
 
 
-class Field(NamedTuple):
+class FieldOfView(NamedTuple):
     """Where an image lies: outer edges of its first and last pixels, and their unit."""
 
     x_first: float
@@ -39,14 +39,14 @@ class Field(NamedTuple):
         return abs((self.y_last - self.y_first) / (self.x_last - self.x_first))
 
 
-def field_of(extent_um: Extent, shape: tuple[int, ...]) -> Field:
+def field_of_view(extent_um: Extent, shape: tuple[int, ...]) -> FieldOfView:
     """The field of an image of shape (ny, nx, ...); in pixels where the extent has no length.
 
     Examples
     --------
-    >>> field_of((0.0, 3.0, 5.0, 3.0), (3, 4))
-    Field(x_first=-0.5, x_last=3.5, y_first=5.5, y_last=2.5, unit='um')
-    >>> field_of((0.0, 0.0, 0.0, 0.0), (3, 4)).unit
+    >>> field_of_view((0.0, 3.0, 5.0, 3.0), (3, 4))
+    FieldOfView(x_first=-0.5, x_last=3.5, y_first=5.5, y_last=2.5, unit='um')
+    >>> field_of_view((0.0, 0.0, 0.0, 0.0), (3, 4)).unit
     'px'
     """
     ny, nx = shape[:2]
@@ -55,10 +55,10 @@ def field_of(extent_um: Extent, shape: tuple[int, ...]) -> Field:
     step_y = (y1 - y0) / (ny - 1) if ny > 1 else 0.0
     has_lengths = (step_x or nx == 1) and (step_y or ny == 1) and (step_x or step_y)
     if not has_lengths or not np.isfinite(extent_um).all():
-        return Field(-0.5, nx - 0.5, -0.5, ny - 0.5, "px")
+        return FieldOfView(-0.5, nx - 0.5, -0.5, ny - 0.5, "px")
     # one line of pixels has no step of its own: square pixels
     half_x, half_y = (step_x or abs(step_y)) / 2, (step_y or abs(step_x)) / 2
-    return Field(x0 - half_x, x1 + half_x, y0 - half_y, y1 + half_y, "um")
+    return FieldOfView(x0 - half_x, x1 + half_x, y0 - half_y, y1 + half_y, "um")
 
 
 def draw_raster(ax: Axes, image: NDArray[Any], extent_um: Extent, **options: Any) -> AxesImage:
@@ -71,7 +71,7 @@ def draw_raster(ax: Axes, image: NDArray[Any], extent_um: Extent, **options: Any
     **options
         For `matplotlib.axes.Axes.imshow`.
     """
-    field = field_of(extent_um, image.shape)
+    field = field_of_view(extent_um, image.shape)
     artist = ax.imshow(
         thinned(image),
         origin="lower",

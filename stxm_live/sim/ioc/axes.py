@@ -17,7 +17,7 @@ _OVERTRAVEL = 0.05
 """The limit switches are so much of the range beyond the soft limits."""
 
 
-class Stage(PVGroup):
+class StageRecords(PVGroup):
     """A motor record with soft limits, limit switches, DMOV, RBV and STOP.
 
     Parameters
@@ -112,7 +112,7 @@ class Stage(PVGroup):
         return value
 
 
-class Monochromator(PVGroup):
+class MonochromatorRecords(PVGroup):
     """A photon energy that is driven, settles, and only then completes the put."""
 
     energy = pvproperty(

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from stxm_live.sim.ioc.bench import Bench, Fault
 
-MAX_PIXELS = 1024 * 1024
+MAX_WAVEFORM = 1024 * 1024
 _TICK_S = 0.02
 _IDLE, _ARMED, _COUNTING = 0, 1, 2
 
-Expose = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+ExposeGrid = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 """From columns and rows in um to counts (ny, nx)."""
 
 
@@ -31,7 +31,7 @@ class Counter(PVGroup):
     Parameters
     ----------
     expose : callable
-        See `Expose`.
+        See `ExposeGrid`.
     n_rows : int or None
         None takes ``Y:N``.
     """
@@ -51,7 +51,7 @@ class Counter(PVGroup):
     data = pvproperty(
         name="DATA",
         value=[0.0],
-        max_length=MAX_PIXELS,
+        max_length=MAX_WAVEFORM,
         dtype=float,
         read_only=True,
         max_subscription_backlog=2,
@@ -62,7 +62,7 @@ class Counter(PVGroup):
         prefix: str,
         *,
         bench: Bench,
-        expose: Expose,
+        expose: ExposeGrid,
         n_rows: int | None = None,
         **kwargs: Any,
     ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from caproto.server import PVGroup, pvproperty
 
-from stxm_live.sim.ioc.axes import Monochromator, Stage
+from stxm_live.sim.ioc.axes import MonochromatorRecords, StageRecords
 from stxm_live.sim.ioc.bench import Bench, Fault
 from stxm_live.sim.ioc.counters import Counter
 
@@ -19,7 +19,7 @@ FINE_LIMITS_UM = (-50.0, 50.0)
 COARSE_LIMITS_UM = (-5000.0, 5000.0)
 
 
-class Shutter(PVGroup):
+class ShutterRecords(PVGroup):
     """Opens and closes within a tenth of a second; closed, the counters count dark counts."""
 
     wanted = pvproperty(name="", value=0, doc="1 opens, 0 closes")
@@ -57,8 +57,8 @@ class MicroscopeRecords(PVGroup):
         """Every record by its PV name."""
         groups: list[Any] = [
             cls(prefix, bench=bench),
-            Monochromator(f"{prefix}ENERGY", bench=bench),
-            Shutter(f"{prefix}SHUTTER", bench=bench),
+            MonochromatorRecords(f"{prefix}ENERGY", bench=bench),
+            ShutterRecords(f"{prefix}SHUTTER", bench=bench),
             Counter(f"{prefix}IMAGE:", bench=bench, expose=bench.image),
             Counter(f"{prefix}LINE:", bench=bench, expose=bench.line, n_rows=1),
         ]
@@ -68,7 +68,9 @@ class MicroscopeRecords(PVGroup):
             ("COARSE:X", bench.coarse_x, COARSE_LIMITS_UM),
             ("COARSE:Y", bench.coarse_y, COARSE_LIMITS_UM),
         ):
-            groups.append(Stage(f"{prefix}{name}", bench=bench, travel=travel, limits_um=limits_um))
+            groups.append(
+                StageRecords(f"{prefix}{name}", bench=bench, travel=travel, limits_um=limits_um)
+            )
         return {name: pv for group in groups for name, pv in group.pvdb.items()}
 
     @ring_current.scan(period=_RING_PERIOD_S)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.stack import Stack
 from stxm_live.io.files import read_stack, write_ncb, write_nexus_stxm
@@ -41,7 +41,9 @@ def mantis(tmp_path_factory):
 def registered(real_folder, tmp_path_factory):
     """The measured stack on the beamline's I0, not aligned: MANTiS does not align either."""
     stack = read_stack(real_folder / "71214078.hdr")
-    spectra = {name: read_spectrum(real_folder / f"{name}.t") for name in ("oxidized", "reduced")}
+    spectra = {
+        name: read_two_columns(real_folder / f"{name}.t") for name in ("oxidized", "reduced")
+    }
     references = tmp_path_factory.mktemp("fe") / "references.csv"
     ReferenceSpectra.from_spectra(spectra).to_csv(references)
     recipe = Recipe.from_values(

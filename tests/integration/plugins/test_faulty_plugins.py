@@ -27,13 +27,13 @@ def read(path, *, region, detector):
 """
 SHAPE = """
 from stxm_live import StackScan
-from stxm_live.io.documents import Announced, Raster, RunShape
+from stxm_live.io.documents import Announced, ScanOrder, RunShape
 
 def shape(start):
     start.pop("plan_name")
     scan = StackScan(shape=(2, 3, 4), energies_ev=(500.0, 510.0), data_field="counts",
                      x_extent_um=(0.0, 3.0), y_extent_um=(0.0, 2.0))
-    return RunShape("theirs", (Announced(scan, Raster(scan.shape)),))
+    return RunShape("theirs", (Announced(scan, ScanOrder(scan.shape)),))
 """
 START = {"uid": "5f2a91c0-0000", "plan_name": "theirs", "time": 1.0}
 

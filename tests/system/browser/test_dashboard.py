@@ -24,7 +24,7 @@ from stxm_live.core.region import Region
 from stxm_live.core.stack import StackKey
 from stxm_live.dashboard import Board, dashboard, serve
 from stxm_live.dashboard.drawing import Drawn
-from stxm_live.dashboard.images import MOST_PIXELS, for_screen, phase_image
+from stxm_live.dashboard.images import MAX_SHOWN_PIXELS, for_screen, phase_image
 from stxm_live.dashboard.layers import DOUBT_LAYERS, doubt_layer
 from stxm_live.dashboard.pixel_facts import INVITATION
 from stxm_live.dashboard.recompute_panel import pixels_inside
@@ -34,7 +34,7 @@ from stxm_live.dashboard.stored_maps import Remake, maps_of
 from stxm_live.dashboard.text import headline, notes
 from stxm_live.dashboard.view import View
 from stxm_live.plotting.style.palette import GROUND
-from stxm_live.plotting.style.raster import field_of
+from stxm_live.plotting.style.raster import field_of_view
 
 
 @pytest.fixture(scope="module")
@@ -456,7 +456,7 @@ def test_a_session_that_refuses_the_token_or_is_gone_is_named(chooser):
 def test_pictures_have_their_first_row_lowest_and_first_column_leftmost(extent_um):
     index = np.array([[0, 1, -1, -1], [-1, -1, -1, -1], [-1, -1, -1, 2]])
     colors = np.array([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]])
-    field = field_of(extent_um, index.shape)
+    field = field_of_view(extent_um, index.shape)
     picture = for_screen(phase_image(index, colors), field).view(np.uint8).reshape(3, 4, 4)
     x, y = (0, 2) if extent_um[2] > extent_um[3] else (3, 0)
     assert picture[y, x].tolist() == [255, 0, 0, 255]
@@ -466,8 +466,10 @@ def test_pictures_have_their_first_row_lowest_and_first_column_leftmost(extent_u
 
 def test_pictures_of_more_than_a_megapixel_are_thinned_out():
     index = np.zeros((1500, 1200), dtype=np.int8)
-    picture = for_screen(phase_image(index, np.ones((1, 3))), field_of((0, 1, 0, 1), index.shape))
-    assert picture.size <= MOST_PIXELS
+    picture = for_screen(
+        phase_image(index, np.ones((1, 3))), field_of_view((0, 1, 0, 1), index.shape)
+    )
+    assert picture.size <= MAX_SHOWN_PIXELS
     assert picture.shape == (750, 600)
 
 

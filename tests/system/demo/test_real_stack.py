@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from stxm_live import LivePhaseMapper, Recipe, ReferenceSpectra, map_phases
 from stxm_live.cli import app
-from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.io.catalog import (
     RawWriter,
     close_catalog,
@@ -42,7 +42,7 @@ def recipe(real_folder, tmp_path_factory):
     """The end members, the beamline's I0 and the authors' mask, as they came with the stack."""
     folder = tmp_path_factory.mktemp("fe")
     names = ("oxidized", "reduced")
-    spectra = {name: read_spectrum(real_folder / f"{name}.t") for name in names}
+    spectra = {name: read_two_columns(real_folder / f"{name}.t") for name in names}
     ReferenceSpectra.from_spectra(spectra).to_csv(folder / "references.csv")
     (folder / "fe.toml").write_text(
         'name = "fe"\nreferences = "references.csv"\n'

@@ -13,7 +13,7 @@ from stxm_live import (
     map_phases,
 )
 from stxm_live.adaptive.energies import EnergyAdvisor, advise, minimum_set, next_energy, still_left
-from stxm_live.adaptive.energies.current_labels import MAX_PIXELS, Counting, learn, sampled
+from stxm_live.adaptive.energies.current_labels import MAX_LABELLED, Counting, learn, sampled
 from stxm_live.adaptive.energies.expected_error import Expectation
 from stxm_live.adaptive.energies.subset_search import Goal, choose
 
@@ -114,7 +114,7 @@ def test_of_a_large_specimen_tiles_are_labelled_whose_pixels_stay_neighbours():
     mask = np.hypot(*np.indices((300, 310)) - 150) < 140
     rows, columns, laid = sampled(mask)
     assert mask[rows, columns].all()
-    assert MAX_PIXELS / 2 < laid.sum() < 1.5 * MAX_PIXELS
+    assert MAX_LABELLED / 2 < laid.sum() < 1.5 * MAX_LABELLED
     assert len(set(zip(rows, columns, strict=True))) == laid.sum() == len(rows)
     places = np.full((*laid.shape, 2), -1)
     places[laid] = np.stack([rows, columns], axis=1)

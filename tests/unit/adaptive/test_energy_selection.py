@@ -7,7 +7,7 @@ from scipy.special import ndtr
 from stxm_live.adaptive.energies.cost import THICKNESSES, Conditions, Expected, expect
 from stxm_live.adaptive.energies.selection import Offer, choose_energies, choose_fewer
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.io.files import read_stack
 from stxm_live.phase_mapping.workflow import map_phases
@@ -160,7 +160,7 @@ def test_references_that_are_nowhere_positive_have_no_thickness():
 @pytest.mark.real
 def test_thirteen_energies_of_a_measured_stack_keep_the_labels_of_all_123(real_folder, tmp_path):
     stack = read_stack(real_folder / "71214078.hdr")
-    spectra = {n: read_spectrum(real_folder / f"{n}.t") for n in ("oxidized", "reduced")}
+    spectra = {n: read_two_columns(real_folder / f"{n}.t") for n in ("oxidized", "reduced")}
     ReferenceSpectra.from_spectra(spectra).to_csv(tmp_path / "references.csv")
     values = {
         "name": "fe",

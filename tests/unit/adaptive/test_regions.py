@@ -6,7 +6,7 @@ from made_up_maps import maps as made_up
 from made_up_maps import references
 
 from stxm_live import Region
-from stxm_live.adaptive.regions import Absorber, DoseMap, Pace, suggest_regions
+from stxm_live.adaptive.regions import Absorber, DoseMap, Overhead, suggest_regions
 
 NM_OF_REFERENCE = 100
 
@@ -169,7 +169,7 @@ def test_boundaries_are_named_with_what_a_region_holds_and_costs():
         step_um=0.01,
         dwell_ms=5,
         criterion="boundaries",
-        pace=Pace(line_s=0.2, energy_s=3),
+        overhead=Overhead(line_s=0.2, energy_s=3),
         dose=dose,
     )
     assert region.reason.startswith("boundary Na3VPF/Na2VPF, 100 % ambiguous, 0.16 um2, ")

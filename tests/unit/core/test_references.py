@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stxm_live.core.recipe_files import read_spectrum
+from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.core.references import ReferenceSpectra
 
 ENERGIES_EV = np.array([510.0, 512.0, 515.0, 520.0])
@@ -182,7 +182,7 @@ def test_references_that_are_flat_so_far_are_not_told_apart_yet(level):
 def test_a_spectrum_of_two_columns_is_read_from_the_fields_usual_files(tmp_path, text):
     path = tmp_path / "i0.xsp"
     path.write_text(text)
-    energies_ev, values = read_spectrum(path)
+    energies_ev, values = read_two_columns(path)
     assert energies_ev.tolist() == [515.6, 517.5]
     assert values.tolist() == [1.25, 2.5]
 
@@ -201,7 +201,7 @@ def test_a_faulty_spectrum_is_refused_with_its_name_and_the_place(tmp_path, text
     path = tmp_path / "i0.xsp"
     path.write_text(text)
     with pytest.raises(ValueError, match=rf"i0\.xsp.*{problem}"):
-        read_spectrum(path)
+        read_two_columns(path)
 
 
 def test_corrected_references_hold_at_a_nominal_energy_the_od_of_the_true_one(nvpf):

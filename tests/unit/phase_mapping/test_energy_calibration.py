@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.recipe_files import read_mask, read_spectrum
+from stxm_live.core.recipe_files import read_mask, read_two_columns
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.io.files import read_stack
 from stxm_live.phase_mapping.energy_calibration.fit import (
@@ -201,11 +201,13 @@ def test_many_phases_are_tried_with_fewer_mixtures():
 
 @pytest.mark.real
 def test_a_measured_stack_moved_by_hand_tells_by_how_much(real_folder):
-    spectra = {name: read_spectrum(real_folder / f"{name}.t") for name in ("oxidized", "reduced")}
+    spectra = {
+        name: read_two_columns(real_folder / f"{name}.t") for name in ("oxidized", "reduced")
+    }
     references = ReferenceSpectra.from_spectra(spectra)
     stack = read_stack(real_folder / "71214078.hdr")
     energies, counts = np.array(stack.energies_ev), stack.intensity()
-    i0 = np.interp(energies, *read_spectrum(real_folder / "i0.xsp"))
+    i0 = np.interp(energies, *read_two_columns(real_folder / "i0.xsp"))
     inside = read_mask(real_folder / "mask_file.msk")
     od = np.log(i0[:, None] / counts[:, inside])
     for offset_ev in (-0.4, 0.0, 0.3):

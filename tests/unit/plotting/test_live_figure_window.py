@@ -9,9 +9,9 @@ import pytest
 from matplotlib.text import Text
 
 from stxm_live.plotting import LiveFigure
-from stxm_live.plotting.live_figure import scene
 from stxm_live.plotting.live_figure.header import TIME_LEFT
 from stxm_live.plotting.live_figure.layout import cleared
+from stxm_live.plotting.live_figure.moment import failure, final, growing
 from stxm_live.plotting.pictures import agg_figure
 
 
@@ -64,21 +64,19 @@ def test_axes_that_are_taken_again_show_what_new_ones_would(result):
     long = made_up.view(3).scan.model_copy(update={"y_extent_um": (0.0, 40.0)})
     narrow = replace(made_up.view(3), scan=long)
     without_axis = replace(result, energy_axis=None)
-    failed = scene.failure(
-        "run", ValueError("no I0"), scene.growing(made_up.view(4), "roma"), "roma"
-    )
-    scenes = [scene.growing(made_up.view(k), "roma") for k in (0, 4, 9)]
-    scenes += [scene.final(result, "roma"), scene.final(without_axis, "paper"), scenes[1], failed]
-    scenes += [scene.growing(narrow, "roma"), scene.final(result, "roma"), scenes[0]]
+    failed = failure("run", ValueError("no I0"), growing(made_up.view(4), "roma"), "roma")
+    moments = [growing(made_up.view(k), "roma") for k in (0, 4, 9)]
+    moments += [final(result, "roma"), final(without_axis, "paper"), moments[1], failed]
+    moments += [growing(narrow, "roma"), final(result, "roma"), moments[0]]
     again = agg_figure((8, 5), 50)
-    for k, moment in enumerate(scenes):
+    for k, moment in enumerate(moments):
         size = (8, 5) if k % 3 else (15.6, 8.9)
         again.set_size_inches(size)
         cleared(again)
         moment.draw(again)
         new = agg_figure(size, 50)
         moment.draw(new)
-        np.testing.assert_array_equal(pixels(again), pixels(new), err_msg=f"scene {k}")
+        np.testing.assert_array_equal(pixels(again), pixels(new), err_msg=f"moment {k}")
 
 
 def test_a_window_shows_the_newest_snapshot_when_its_timer_rings(live, ring):
@@ -104,7 +102,7 @@ def test_a_new_image_is_drawn_before_the_other_panels(live, ring, monkeypatch):
     ring()
     canvas.draw()
     before = pixels(live._window.figure)
-    assert not blitted  # all of the first scene is new
+    assert not blitted  # all of the first moment is new
     live._window._rests_until_s = 0.0
     live.on_cube(made_up.view(5))
     ring()

@@ -9,7 +9,7 @@ from stxm_live.plotting.panels.maps import Sureness, draw_ambiguity, draw_od_ima
 from stxm_live.plotting.panels.spectra import draw_separability, draw_spectra, scaled_to
 from stxm_live.plotting.style.lettering import plain, side_legend, wrapped
 from stxm_live.plotting.style.palette import AMBIGUOUS, DIMMEST, GROUND, SPECIMEN, phase_colors
-from stxm_live.plotting.style.raster import draw_raster, field_of
+from stxm_live.plotting.style.raster import draw_raster, field_of_view
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def test_a_pixel_is_shown_at_its_motor_position_however_the_scan_ran(ax, x, y):
 
 
 def test_pixels_keep_their_proportions():
-    assert field_of((0.0, 7.9, 0.0, 1.1), (12, 80)).aspect == pytest.approx(1.2 / 8.0)
+    assert field_of_view((0.0, 7.9, 0.0, 1.1), (12, 80)).aspect == pytest.approx(1.2 / 8.0)
 
 
 def test_a_single_line_gets_square_pixels():
-    field = field_of((0.0, 9.0, 5.0, 5.0), (1, 10))
+    field = field_of_view((0.0, 9.0, 5.0, 5.0), (1, 10))
     assert (field.y_first, field.y_last, field.unit) == (4.5, 5.5, "um")
 
 

@@ -10,7 +10,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.latent_space.assignment import squared_mahalanobis
 from stxm_live.phase_mapping.latent_space.model import load_model
 from stxm_live.phase_mapping.workflow import map_phases
-from stxm_live.plotting.paper_figures import Particle, particle_plates, run_plates, write_plates
+from stxm_live.plotting.paper_figures import ParticleMaps, particle_plates, run_plates, write_plates
 from stxm_live.plotting.paper_figures.audit import MARGIN, audit
 from stxm_live.plotting.paper_figures.maps import figure_3, figure_4, figure_s8, pixels_of
 from stxm_live.plotting.paper_figures.particles import charge, figure_6
@@ -116,8 +116,8 @@ def test_particles_are_ordered_by_their_phases_and_all_shown():
 
         return replace(maps, resolved_fractions=np.array(shares, float))
 
-    late = Particle("Zoe", with_shares([0, 0, 0, 0.5, 0.5]))
-    early = Particle("Ann", with_shares([0.9, 0.1, 0, 0, 0]))
+    late = ParticleMaps("Zoe", with_shares([0, 0, 0, 0.5, 0.5]))
+    early = ParticleMaps("Ann", with_shares([0.9, 0.1, 0, 0, 0]))
     assert charge(early.maps) == pytest.approx(0.1 / (n - 1))
     assert charge(late.maps) == pytest.approx(3.5 / (n - 1))
     figure = figure_6([late, early])
@@ -134,7 +134,7 @@ def test_particles_of_other_phases_cannot_be_compared():
     maps, _, _ = result()
     other = replace(maps, phase_names=("a", "b", "c", "d", "e"))
     with pytest.raises(ValueError, match=r"same phases can be compared, got Na3VPF.*; a, b"):
-        list(particle_plates([Particle("one", maps), Particle("two", other)]))
+        list(particle_plates([ParticleMaps("one", maps), ParticleMaps("two", other)]))
 
 
 def test_a_table_has_no_formulas_and_leaves_nan_empty(tmp_path):

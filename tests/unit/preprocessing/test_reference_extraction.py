@@ -262,14 +262,14 @@ def test_damaged_files_of_spectra_are_refused_by_name_and_line(tmp_path, name, t
 
 @pytest.mark.real
 def test_regions_of_a_measured_stack_are_its_end_members(real_folder):
-    from stxm_live.core.recipe_files import read_spectrum
+    from stxm_live.core.recipe_files import read_two_columns
     from stxm_live.io.files import read_stack
     from stxm_live.phase_mapping.workflow import map_phases
 
     stack = read_stack(real_folder / "71214078.hdr")
     names = ("oxidized", "reduced")
     spectra = [
-        spectrum(n, read_spectrum(real_folder / f"{n}.t")[1], stack.energies_ev) for n in names
+        spectrum(n, read_two_columns(real_folder / f"{n}.t")[1], stack.energies_ev) for n in names
     ]
     values = {
         "name": "fe",

@@ -10,7 +10,7 @@ ENERGY, Y, X = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Raster:
+class ScanOrder:
     """The order of a scan over energy, y and x.
 
     Parameters
@@ -35,7 +35,7 @@ class Raster:
 
         Examples
         --------
-        >>> Raster((1, 2, 3), snaking=(False, False, True)).pixel(3)
+        >>> ScanOrder((1, 2, 3), snaking=(False, False, True)).pixel(3)
         (0, 1, 2)
         """
         place = self._place(number, 3)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
+class Moment:
     """A moment of a stack.
 
     Parameters
@@ -58,22 +58,22 @@ class Scene:
         return is_whole and isinstance(self.shown, PhaseMaps) and view.key == self.shown.key
 
 
-def waiting() -> Scene:
+def waiting() -> Moment:
     """Before the first image."""
-    return Scene(draw_waiting)
+    return Moment(draw_waiting)
 
 
-def growing(view: CubeView, palette: Palette) -> Scene:
+def growing(view: CubeView, palette: Palette) -> Moment:
     """A stack that is being measured."""
-    return Scene(partial(draw_growing, view=view, palette=palette), view, view.progress)
+    return Moment(partial(draw_growing, view=view, palette=palette), view, view.progress)
 
 
-def final(maps: PhaseMaps, palette: Palette) -> Scene:
+def final(maps: PhaseMaps, palette: Palette) -> Moment:
     """A result."""
-    return Scene(partial(draw_final, maps=maps, palette=palette), maps)
+    return Moment(partial(draw_final, maps=maps, palette=palette), maps)
 
 
-def failure(uid: str, error: BaseException, before: Scene, palette: Palette) -> Scene:
+def failure(uid: str, error: BaseException, before: Moment, palette: Palette) -> Moment:
     """What went wrong, over what was shown of that run before."""
     shown = before.shown if before.shown is not None and uid in before.shown.key.run_uids else None
-    return Scene(partial(draw_failure, uid=uid, error=error, shown=shown, palette=palette), shown)
+    return Moment(partial(draw_failure, uid=uid, error=error, shown=shown, palette=palette), shown)
