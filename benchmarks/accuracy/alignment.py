@@ -41,7 +41,7 @@ from stxm_live.preprocessing.alignment.cross_correlation import EdgeImage, Match
 from stxm_live.preprocessing.alignment.joint_refinement import refine
 from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.preprocessing.normalization import AlignedStack
-from stxm_live.preprocessing.workflow import Registrar
+from stxm_live.preprocessing.workflow import align_stack
 
 Shifts = NDArray[np.float64]
 
@@ -133,7 +133,7 @@ def ours(counts: NDArray[np.float32], recipe: Recipe) -> dict[str, Shifts]:
 def registered(counts: NDArray[np.float32], recipe: Recipe) -> AlignedStack:
     """A stack of these counts, as the package aligns it."""
     stack = Stack.from_arrays(counts, recipe.energies_ev or ())
-    return Registrar(recipe).align(stack, refine=True)
+    return align_stack(stack, recipe, refining=True)
 
 
 def residual(found: Shifts, drift: Shifts) -> Shifts:
@@ -191,7 +191,7 @@ def fixed_point(folder: Path, recipe: Recipe) -> dict[str, list[float]]:
     anchor = edges[int(np.argmax([image.contrast for image in edges]))]
     live = np.array([match(image, anchor).shift_px for image in edges])
     refined = refine(images, np.zeros_like(live)).shifts_px
-    aligned = Registrar(recipe.with_changes({"energies_ev": None})).align(stack, refine=True)
+    aligned = align_stack(stack, recipe.with_changes({"energies_ev": None}), refining=True)
     pairs = {"found": (live, refined), "applied": (aligned.shifts_before_px, aligned.shifts_px)}
     return {name: [float(np.hypot(*s.T).max()) for s in pair] for name, pair in pairs.items()}
 

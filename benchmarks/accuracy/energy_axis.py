@@ -15,6 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,11 +30,15 @@ from stxm_live import Recipe, ReferenceSpectra, Stack
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.io.files import read_stack
-from stxm_live.phase_mapping.assignment import correlated, resolve_spectra
-from stxm_live.phase_mapping.energy_calibration.corrected_map import Correction, correct, departs
+from stxm_live.phase_mapping.assignment import correlate, resolve_spectra
+from stxm_live.phase_mapping.energy_calibration.corrected_map import (
+    CorrectedMap,
+    corrected_map,
+    departs,
+)
 from stxm_live.phase_mapping.energy_calibration.fit import fit_energy_axis
 from stxm_live.phase_mapping.likelihood import fit_references
-from stxm_live.preprocessing.workflow import Registrar
+from stxm_live.preprocessing.workflow import register
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 PHOTONS = (500, 2000)
@@ -110,7 +115,7 @@ def synthetic_cases(
             if offset_ev == width_ev == 0:
                 undisturbed.append(right)
             assert found.axis is not None
-            again = found.products.get("corrected_index", own)
+            again = own if found.resolution is None else found.resolution.index
             _, own_of_known, truth_of_known, _ = mapped(stack, known, particle.phase_index)
             yield Case(
                 offset_ev,
@@ -127,16 +132,17 @@ def synthetic_cases(
 
 def mapped(
     stack: Stack, recipe: Recipe, phase_index: NDArray[np.int8]
-) -> tuple[Correction, NDArray[np.int8], NDArray[np.int8], float]:
+) -> tuple[CorrectedMap, NDArray[np.int8], NDArray[np.int8], float]:
     """The correction, the map as the recipe asks for it, the truth, and the time of the first."""
-    registered = Registrar(recipe).register(stack)
-    inside = registered.field.specimen & registered.valid & (phase_index >= 0)
-    spectra = correlated(registered, inside, recipe)
+    registered = register(stack, recipe)
+    known = replace(registered, valid=registered.valid & (phase_index >= 0))
+    references = recipe.corrected_references.at(known.energies_ev)
+    spectra = correlate(known.spectra, references, recipe)
     begun = time.perf_counter()
-    found = correct(spectra, registered, inside, recipe)
+    found = corrected_map(spectra, known, recipe)
     seconds = time.perf_counter() - begun
-    own = resolve_spectra(spectra, registered, inside, recipe, None).products["resolved_index"]
-    return found, own, phase_index[inside], seconds
+    own = resolve_spectra(spectra, known, recipe).index
+    return found, own, phase_index[known.mapped], seconds
 
 
 def table_of_cases(cases: list[Case], title: str) -> Table:
@@ -240,8 +246,8 @@ def real_cases(folder: Path, console: Console) -> dict[str, list[float]]:
         'spectrum = "i0.xsp"\n[specimen]\nmask = "mask_file.msk"\n'
     )
     recipe = Recipe.load(toml)
-    registered = Registrar(recipe).register(read_stack(folder / "71214078.hdr"))
-    inside = registered.field.specimen & registered.valid
+    registered = register(read_stack(folder / "71214078.hdr"), recipe)
+    inside = registered.mapped
     od, counts = registered.od[:, inside], registered.intensity[:, inside]
     energies = np.array(registered.energies_ev)
     table = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,16 +90,14 @@ def _draw_run(
     """Map a run and draw its figures; says so where there is no encoder for some of them."""
     from stxm_live.live.replay import map_run
     from stxm_live.phase_mapping.latent_space.bundle import BundleError
-    from stxm_live.phase_mapping.latent_space.model import LatentModel, load_model
+    from stxm_live.phase_mapping.latent_space.model import load_model
     from stxm_live.plotting.paper_figures import run_plates, write_plates
 
-    model: LatentModel | BundleError
-    try:
+    model = None
+    with suppress(BundleError):  # the maps say why there is none
         model = load_model(recipe)
-    except BundleError as problem:
-        model = problem
     maps = map_run(found, recipe, model=model, **which.options)
-    bundle = None if isinstance(model, BundleError) else model.bundle
+    bundle = None if model is None else model.bundle
     files = write_plates(run_plates(maps, recipe.reference_spectra, bundle), folder)
     if maps.latent is None:
         why = [text for text in maps.warnings if "encoder" in text or "resolved" in text]

@@ -15,10 +15,10 @@ from stxm_live.core.stack import Frame, Stack, StackKey, the_one
 from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames
 from stxm_live.live.cube import CubeView, ODCube
 from stxm_live.live.progress import Pace, time_of
-from stxm_live.phase_mapping.latent_space.bundle import BundleError
 from stxm_live.phase_mapping.latent_space.model import LatentModel
-from stxm_live.phase_mapping.workflow import map_phases, takes_longer
-from stxm_live.preprocessing.workflow import Registrar
+from stxm_live.phase_mapping.steps import DEFAULT, Steps
+from stxm_live.phase_mapping.workflow import align_images, map_phases, takes_longer
+from stxm_live.preprocessing.stack_images import ImageCache
 
 State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored", "given up"]
 
@@ -53,17 +53,20 @@ class StackAnalysis:
     ----------
     frames : StackFrames
     recipe : Recipe
-    model : LatentModel or BundleError
-        What `load_model` returned or raised.
+    model : LatentModel or None
+        What `load_model` returned, if it did.
     pace : Pace
+    steps : Steps, optional
+        As for `map_phases`.
     """
 
     def __init__(
         self,
         frames: StackFrames,
         recipe: Recipe,
-        model: LatentModel | BundleError,
+        model: LatentModel | None,
         pace: Pace,
+        steps: Steps = DEFAULT,
     ) -> None:
         self.scan = frames.scan
         self.maps: PhaseMaps | None = None
@@ -77,7 +80,8 @@ class StackAnalysis:
         self._key = frames.key
         self._recipe = recipe
         self._model = model
-        self._registrar: Registrar | None = Registrar(recipe)
+        self._steps = steps
+        self._seen: ImageCache | None = ImageCache(recipe)
         self._cube: ODCube | None = None
         self._has_new = False
         self._pace = pace
@@ -124,7 +128,7 @@ class StackAnalysis:
             yield from self._map()
         self.problems.extend(self._frames.notes)
         self._key = self._frames.key
-        self._frames = self._cube = self._registrar = None
+        self._frames = self._cube = self._seen = None
         self.is_done = True
 
     def status(self) -> StackStatus:
@@ -152,20 +156,21 @@ class StackAnalysis:
         stack = self._frames.stack()
         if self._is_overview(stack):
             return
-        steps = (True, False) if takes_longer(self._recipe) else (False,)
-        for quick in steps:
+        passes = (True, False) if takes_longer(self._recipe) else (False,)
+        for quick in passes:
             revision = 1 if self.maps is None else self.maps.revision + 1
             try:
                 self.maps = map_phases(
                     stack,
                     self._recipe,
+                    steps=self._steps,
                     model=self._model,
-                    registrar=self._registrar,
+                    seen=self._seen,
                     revision=revision,
                     quick=quick,
                 )
             except Exception as error:  # noqa: BLE001  the scan goes on; wait() raises the cause
-                if quick or len(steps) == 1:
+                if quick or len(passes) == 1:
                     self.error = error
                 else:  # the maps that are there are as good as they were
                     self.hidden = self.hidden or error
@@ -190,13 +195,13 @@ class StackAnalysis:
     def _look(self, frame: Frame, show: Show | None) -> None:
         """Show the cube with a new frame, or at least register it before the last one comes."""
         assert self._frames is not None
-        assert self._registrar is not None
+        assert self._seen is not None
         stack = self._frames.stack()
         try:
             if show is None:
-                self._registrar.prepare(stack)
+                align_images(self._seen.usable(stack), self._recipe, self._steps)
                 return
-            self._cube = self._cube or ODCube(self.scan, self._recipe, self._registrar)
+            self._cube = self._cube or ODCube(self.scan, self._recipe, self._seen, self._steps)
             progress = self._pace.progress(
                 len(self._frames.whole_energies_ev),
                 len(set(self.scan.energies_ev)),
@@ -307,6 +312,8 @@ class Analyses:
         Folders from which images outside the documents may be read.
     patience_s : float
         How long after the end of a run image files are waited for.
+    steps : Steps, optional
+        As for `map_phases`.
     """
 
     def __init__(
@@ -316,15 +323,17 @@ class Analyses:
         scan: StackScan | None = None,
         roots: Roots | None = None,
         patience_s: float = 10.0,
+        steps: Steps = DEFAULT,
     ) -> None:
         self._recipe = recipe
+        self._steps = steps
         self._scan = scan
         self._roots = roots or Roots()
         self._patience_s = patience_s
         self._open_stacks = OpenStacks()
         self._joined: dict[StackFrames, StackAnalysis] = {}
 
-    def begin(self, start: Mapping[str, Any], model: LatentModel | BundleError) -> RunAnalysis:
+    def begin(self, start: Mapping[str, Any], model: LatentModel | None) -> RunAnalysis:
         """The analysis of a run from its start document.
 
         Raises
@@ -342,7 +351,9 @@ class Analyses:
         stacks = []
         for stack_frames in frames.stacks:
             stack = self._joined.get(stack_frames)
-            stack = stack or StackAnalysis(stack_frames, self._recipe, model, Pace(start))
+            stack = stack or StackAnalysis(
+                stack_frames, self._recipe, model, Pace(start), self._steps
+            )
             if self._open_stacks.is_open(stack_frames):
                 self._joined[stack_frames] = stack
             stacks.append(stack)

@@ -14,9 +14,10 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.core.threads import one_blas_thread
 from stxm_live.live.progress import Progress
-from stxm_live.phase_mapping.correlation import ambiguous, best_two, pearson
+from stxm_live.phase_mapping.steps import DEFAULT, Steps
+from stxm_live.phase_mapping.workflow import align_images, od_stack
 from stxm_live.preprocessing.normalization import ODStack
-from stxm_live.preprocessing.workflow import Registrar
+from stxm_live.preprocessing.stack_images import ImageCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +94,10 @@ class ODCube:
     ----------
     scan : StackScan
     recipe : Recipe
-    registrar : Registrar, optional
+    seen : ImageCache, optional
         Shared with whoever maps the same frames.
+    steps : Steps, optional
+        As for `map_phases`: the growing cube is aligned, normalized and correlated by them.
 
     Raises
     ------
@@ -102,12 +105,19 @@ class ODCube:
         If the references do not cover the announced energies.
     """
 
-    def __init__(self, scan: StackScan, recipe: Recipe, registrar: Registrar | None = None) -> None:
+    def __init__(
+        self,
+        scan: StackScan,
+        recipe: Recipe,
+        seen: ImageCache | None = None,
+        steps: Steps = DEFAULT,
+    ) -> None:
         self.scan = scan
         self.recipe = recipe
         self.energies_ev = tuple(recipe.selected(scan.energies_ev))
         self._reference_od = recipe.corrected_references.at(self.energies_ev)
-        self._registrar = registrar or Registrar(recipe)
+        self._seen = seen or ImageCache(recipe)
+        self._steps = steps
 
     @one_blas_thread()
     def view(
@@ -122,7 +132,9 @@ class ODCube:
         """
         if latest.announced_ev not in self.energies_ev:
             return None
-        registered = self._registrar.register(stack)
+        images = self._seen.usable(stack)
+        aligned = align_images(images, self.recipe, self._steps)
+        registered = od_stack(aligned, self.recipe, self._steps)
         announced = {f.energy_ev: f.announced_ev for f in stack.frames}
         known = [e for e in registered.energies_ev if announced[e] in self.energies_ev]
         rows = [registered.energies_ev.index(e) for e in known]
@@ -175,11 +187,13 @@ class ODCube:
         varies = registered.valid[whole]
         mapped = whole & registered.valid
         references = self.recipe.corrected_references.at(registered.energies_ev)
-        best = best_two(pearson(spectra if varies.all() else spectra[:, varies], references))
+        found = self._steps.correlate(
+            spectra if varies.all() else spectra[:, varies], references, self.recipe
+        )
         index = np.full(mapped.shape, -1, dtype=np.int8)
-        index[mapped] = best.first_index
+        index[mapped] = found.best.first_index
         close = np.zeros(mapped.shape, dtype=bool)
-        close[mapped] = ambiguous(best, self.recipe.ambiguity_threshold)
+        close[mapped] = found.ambiguous
         return index, close
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,7 @@ from stxm_live.live.kept_runs import KEPT_UNFINISHED, KeptRuns
 from stxm_live.live.sinks import Callbacks, Sinks
 from stxm_live.phase_mapping.latent_space.bundle import BundleError
 from stxm_live.phase_mapping.latent_space.model import LatentModel, load_model
+from stxm_live.phase_mapping.steps import DEFAULT, Steps
 
 logger = logging.getLogger("stxm_live")
 
@@ -66,6 +68,8 @@ class LivePhaseMapper:
         How long after the end of a run its image files are waited for.
     idle_timeout_s : float
         A stack of several runs ends when no run has joined or left it for so long.
+    steps : Steps, optional
+        Functions to take in place of the default ones, as for `map_phases`.
 
     Examples
     --------
@@ -86,13 +90,17 @@ class LivePhaseMapper:
         roots: Sequence[str | Path] = (),
         file_timeout_s: float = 10.0,
         idle_timeout_s: float = 900.0,
+        steps: Steps = DEFAULT,
     ) -> None:
         recipe.read_files()  # fail here, not in the middle of a scan
         self.recipe = recipe
-        self._analyses = Analyses(recipe, scan=scan, roots=Roots(roots), patience_s=file_timeout_s)
+        self._analyses = Analyses(
+            recipe, scan=scan, roots=Roots(roots), patience_s=file_timeout_s, steps=steps
+        )
         self._idle_timeout_s = idle_timeout_s
         self._timers = Timers()
-        self._model: LatentModel | BundleError | None = None
+        self._model: LatentModel | None = None
+        self._is_warm = False
         self._sinks = Sinks()
         self._changed = threading.Condition()
         self._runs = KeptRuns()
@@ -280,12 +288,11 @@ class LivePhaseMapper:
 
     def _warm_up(self) -> None:
         """Import and load what the first frame would wait for."""
-        try:
+        with suppress(BundleError):  # the maps say why there is none
             self._model = load_model(self.recipe)
-        except BundleError as error:
-            self._model = error
         for name in ("scipy.fft", "scipy.ndimage", "skimage.registration"):
             import_module(name)
+        self._is_warm = True
 
     def _handle(self, item: tuple[str, dict[str, Any]]) -> None:
         """Take a document on the worker's thread; what goes wrong is logged and told."""
@@ -325,9 +332,8 @@ class LivePhaseMapper:
         return uid if uid in self._runs else None
 
     def _begin(self, start: Mapping[str, Any]) -> None:
-        if self._model is None:
+        if not self._is_warm:
             self._warm_up()
-        assert self._model is not None
         uid = str(start["uid"])
         try:
             run = self._analyses.begin(start, self._model)

@@ -15,8 +15,8 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Stack, the_one
 from stxm_live.io.catalog.reading import documents
 from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames, snapshot
-from stxm_live.phase_mapping.latent_space.bundle import BundleError
 from stxm_live.phase_mapping.latent_space.model import LatentModel
+from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.phase_mapping.workflow import map_phases
 
 _RETRY_S = 0.1
@@ -29,7 +29,8 @@ def map_run(
     region: str | None = None,
     polarization: str | None = None,
     scan: StackScan | None = None,
-    model: LatentModel | BundleError | None = None,
+    steps: Steps = DEFAULT,
+    model: LatentModel | None = None,
     roots: Sequence[str | Path] = (),
     patience_s: float = 0.0,
 ) -> PhaseMaps:
@@ -44,7 +45,7 @@ def map_run(
         Which stack, where there are several.
     scan : StackScan, optional
         What the run is, for a start document that does not say it.
-    model : LatentModel or BundleError, optional
+    steps, model : optional
         See `map_phases`.
     roots : sequence of path
         Folders from which images outside the documents may be read.
@@ -66,7 +67,7 @@ def map_run(
         roots=roots,
         patience_s=patience_s,
     )
-    return map_phases(stack, recipe, model=model)
+    return map_phases(stack, recipe, steps=steps, model=model)
 
 
 def stack_of_run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +10,9 @@ from numpy.typing import NDArray
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.correlation import BestTwo, ambiguous, best_two, pearson, reliability
-from stxm_live.phase_mapping.latent_space.assignment import (
-    MARGIN,
-    STRATEGIES,
-    contradicted,
-    distance_by,
-    resolve,
-)
-from stxm_live.phase_mapping.latent_space.bundle import BundleError, training_advice
-from stxm_live.phase_mapping.latent_space.model import LatentModel, fitting_model
+from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
+from stxm_live.phase_mapping.latent_space.latent_map import LatentMap, latent_map
+from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.likelihood import Fit, fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
@@ -31,120 +24,69 @@ MIXED_FROM = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Spectra:
-    """The spectra that are mapped, one column each, and what correlation says of them."""
+class Correlated:
+    """The spectra that are mapped, one column each, and what correlation says of them.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, n_spectra), float32
+    references : ndarray of shape (n_phases, n_energies)
+    correlation : ndarray of shape (n_phases, n_spectra), float32
+        Pearson coefficients.
+    best : BestTwo
+        The two largest coefficients, arrays of shape (n_spectra,).
+    ambiguous : ndarray of bool, shape (n_spectra,)
+        The two are too close to distinguish the phases.
+    uncorrelated : ndarray of bool, shape (n_spectra,)
+        The largest is below the recipe's ``min_correlation``.
+    """
 
     od: NDArray[np.float32]
     references: NDArray[np.float64]
     correlation: NDArray[np.float32]
     best: BestTwo
     ambiguous: NDArray[np.bool_]
+    uncorrelated: NDArray[np.bool_]
+
+    @property
+    def reliability(self) -> NDArray[np.float32]:
+        """R = 100 (Q1 - Q2), shape (n_spectra,)."""
+        return reliability(self.best)
+
+    @property
+    def pair(self) -> NDArray[np.int8]:
+        """Best and second-best phase, shape (2, n_spectra)."""
+        return np.array([self.best.first_index, self.best.second_index])
 
 
-def correlated(registered: ODStack, mapped: NDArray[np.bool_], recipe: Recipe) -> Spectra:
-    """The mapped pixels' spectra and their Pearson coefficients."""
-    references = recipe.corrected_references.at(registered.energies_ev)
-    return compared(registered.od[:, mapped], references, recipe)
+def correlate(
+    od: NDArray[np.float32], references: NDArray[np.float64], recipe: Recipe
+) -> Correlated:
+    """Compare spectra with references: the paper's section 3.2 and Algorithm 1.
 
-
-def compared(od: NDArray[np.float32], references: NDArray[np.float64], recipe: Recipe) -> Spectra:
-    """Spectra (n_energies, n_spectra) and their Pearson coefficients with some references."""
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, n_spectra)
+    references : ndarray of shape (n_phases, n_energies)
+    recipe : Recipe
+        Its ``ambiguity_threshold``, and ``min_correlation``; 0 is off, however badly a spectrum
+        correlates.
+    """
     correlation = pearson(od, references)
     best = best_two(correlation)
-    return Spectra(
+    return Correlated(
         od=od,
         references=references,
         correlation=correlation,
         best=best,
         ambiguous=ambiguous(best, recipe.ambiguity_threshold),
+        uncorrelated=np.asarray(best.first < (recipe.min_correlation or -np.inf)),
     )
-
-
-def by_correlation(spectra: Spectra, recipe: Recipe) -> dict[str, NDArray[Any]]:
-    """The paper's first step; products as flat arrays (..., n_spectra)."""
-    best = spectra.best
-    return {
-        "correlation": spectra.correlation,
-        "phase_index": best.first_index,
-        "reliability": reliability(best),
-        "ambiguous": spectra.ambiguous,
-        "ambiguous_pair": np.array([best.first_index, best.second_index]),
-        "unidentified": badly_correlated(spectra, recipe),
-    }
-
-
-def badly_correlated(spectra: Spectra, recipe: Recipe) -> NDArray[np.bool_]:
-    """Below the recipe's ``min_correlation``; 0 is off, however badly a spectrum correlates."""
-    return np.asarray(spectra.best.first < (recipe.min_correlation or -np.inf))
 
 
 @dataclass(frozen=True, eq=False)
-class Resolution:
-    """What resolves the ambiguous pixels, and how."""
-
-    products: dict[str, NDArray[Any]]
-    dispersion: float
-    method: str
-    model_sha256: str | None
-    notes: tuple[str, ...]
-
-
-def resolve_spectra(
-    spectra: Spectra,
-    registered: ODStack,
-    mapped: NDArray[np.bool_],
-    recipe: Recipe,
-    model: LatentModel | BundleError | None,
-    *,
-    quick: bool = False,
-) -> Resolution:
-    """Probabilities by counting statistics, the paper's latent map, and the recipe's choice.
-
-    ``quick``: without the latent map, if the recipe's choice is none that needs it.
-    """
-    photons = registered.intensity[:, mapped] * np.float32(recipe.detector.photons_per_count)
-    baseline = has_baseline(recipe)
-    fit = fit_references(
-        spectra.od,
-        photons,
-        spectra.references,
-        baseline=baseline,
-        gain=counts_per_photon(registered, recipe),
-    )
-    method: str = recipe.resolver.method
-    notes: list[str] = []
-    products: dict[str, NDArray[Any]] = {}
-    fitting = None
-    if not quick or _in_latent_space(recipe):
-        fitting = _model_for(model, registered, recipe, notes)
-    if fitting is not None:
-        products |= _by_latent_space(spectra, fitting, recipe, notes)
-    beliefs = believe(
-        spectra.od,
-        photons,
-        spectra.references,
-        mapped,
-        recipe,
-        fit=fit,
-        baseline=baseline,
-    )
-    products |= beliefs.products
-    if method == "pearson":
-        index = spectra.best.first_index
-    elif method in STRATEGIES and fitting is not None:
-        index = products["latent_index"]
-    else:
-        method, index = "likelihood", beliefs.probability.argmax(axis=0).astype(np.int8)
-    right = np.take_along_axis(beliefs.probability, index[None].astype(np.intp), axis=0)[0]
-    products |= {"resolved_index": index, "wrong_probability": np.float32(1) - right}
-    products["unidentified"] = beliefs.unidentified | badly_correlated(spectra, recipe)
-    sha256 = None if fitting is None else fitting.bundle.sha256
-    return Resolution(products, fit.dispersion, method, sha256, tuple(notes))
-
-
-@dataclass(frozen=True, eq=False)
-class Beliefs:
-    """What is believed of every spectrum.
+class Probabilities:
+    """How probable each phase is for every spectrum, by itself and by its neighbours.
 
     Parameters
     ----------
@@ -161,13 +103,14 @@ class Beliefs:
     unidentified: NDArray[np.bool_]
 
     @property
-    def products(self) -> dict[str, NDArray[Any]]:
-        """As flat products of `PhaseMaps`."""
-        return {
-            "probability": self.probability,
-            "entropy": entropy(self.probability),
-            "mixed": self.mixed > MIXED_FROM,
-        }
+    def most_probable(self) -> NDArray[np.int8]:
+        """Index of the most probable phase, shape (n_spectra,)."""
+        return np.asarray(self.probability.argmax(axis=0), dtype=np.int8)
+
+    def of_others(self, index: NDArray[np.int8]) -> NDArray[np.float32]:
+        """Probability that these labels are wrong, shape (n_spectra,)."""
+        right = np.take_along_axis(self.probability, index[None].astype(np.intp), axis=0)[0]
+        return np.asarray(np.float32(1) - right)
 
 
 def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -183,7 +126,7 @@ def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.maximum(total, 0), dtype=np.float32)
 
 
-def believe(
+def phase_probabilities(
     od: NDArray[np.float32],
     photons: NDArray[np.float32],
     references: NDArray[np.float64],
@@ -192,8 +135,8 @@ def believe(
     *,
     fit: Fit,
     baseline: bool,
-) -> Beliefs:
-    """Probabilities as the recipe's resolver asks for them.
+) -> Probabilities:
+    """Probabilities by counting statistics, as the recipe's resolver asks for them.
 
     Parameters
     ----------
@@ -213,36 +156,123 @@ def believe(
         assigned = potts_mixed(fitted.hypotheses, mapped)
     else:
         assigned = by_frequencies(fitted.hypotheses)
-    return Beliefs(assigned.probability, assigned.mixed, unidentified(fitted))
+    return Probabilities(assigned.probability, assigned.mixed, unidentified(fitted))
 
 
-def _in_latent_space(recipe: Recipe) -> bool:
-    """Whether the recipe's choice needs the encoder."""
+@dataclass(frozen=True, eq=False)
+class Resolution:
+    """The final label of every spectrum, and how it was found.
+
+    Parameters
+    ----------
+    index : ndarray of shape (n_spectra,), int8
+    wrong_probability : ndarray of shape (n_spectra,), float32
+        That the label is wrong.
+    probability : ndarray of shape (n_phases, n_spectra), float32
+    entropy : ndarray of shape (n_spectra,), float32
+        Of the probabilities.
+    mixed, unidentified : ndarray of bool, shape (n_spectra,)
+        Two phases in one pixel; no reference fits.
+    dispersion : float
+        Variance over mean of the photons, as the spectra scatter about the references.
+    method : str
+        What the labels are made by: the recipe's method, or what took its place.
+    latent : LatentMap or None
+        None without a model that fits.
+    model_sha256 : str or None
+        Fingerprint of the model that was used.
+    notes : tuple of str
+    """
+
+    index: NDArray[np.int8]
+    wrong_probability: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+    mixed: NDArray[np.bool_]
+    unidentified: NDArray[np.bool_]
+    dispersion: float
+    method: str
+    latent: LatentMap | None = None
+    model_sha256: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def resolve_spectra(
+    spectra: Correlated, stack: ODStack, recipe: Recipe, model: LatentModel | None = None
+) -> Resolution:
+    """Find probabilities by counting statistics, the paper's latent map, and the final labels.
+
+    Parameters
+    ----------
+    spectra : Correlated
+        Of the mapped pixels of ``stack``.
+    stack : ODStack
+    recipe : Recipe
+        Its ``resolver.method`` chooses the labels; without a model the likelihood takes the
+        place of methods in latent space.
+    model : LatentModel, optional
+        One that was trained for these energies.
+    """
+    photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
+    baseline = has_baseline(recipe)
+    fit = fit_references(
+        spectra.od,
+        photons,
+        spectra.references,
+        baseline=baseline,
+        gain=counts_per_photon(stack, recipe),
+    )
+    latent = None
+    if model is not None:
+        latent = latent_map(spectra.od, spectra.best, spectra.ambiguous, model, recipe.resolver)
+    found = phase_probabilities(
+        spectra.od,
+        photons,
+        spectra.references,
+        stack.mapped,
+        recipe,
+        fit=fit,
+        baseline=baseline,
+    )
+    method, index = _labels(spectra, latent, found, recipe)
+    return Resolution(
+        index=index,
+        wrong_probability=found.of_others(index),
+        probability=found.probability,
+        entropy=entropy(found.probability),
+        mixed=found.mixed > MIXED_FROM,
+        unidentified=found.unidentified | spectra.uncorrelated,
+        dispersion=fit.dispersion,
+        method=method,
+        latent=latent,
+        model_sha256=None if model is None else model.bundle.sha256,
+        notes=() if latent is None else latent.notes,
+    )
+
+
+def _labels(
+    spectra: Correlated, latent: LatentMap | None, found: Probabilities, recipe: Recipe
+) -> tuple[str, NDArray[np.int8]]:
+    """By what the labels are made, and the labels."""
+    method = recipe.resolver.method
+    if method == "pearson":
+        return method, spectra.best.first_index
+    if method in STRATEGIES and latent is not None:
+        return method, latent.index
+    return "likelihood", found.most_probable
+
+
+def needs_model(recipe: Recipe) -> bool:
+    """Whether the recipe's labels are made in latent space."""
     return recipe.resolver.method in STRATEGIES
 
 
-def _model_for(
-    model: LatentModel | BundleError | None,
-    registered: ODStack,
-    recipe: Recipe,
-    notes: list[str],
-) -> LatentModel | None:
-    """The model that fits; None, with a note that says what follows, if there is none."""
-    try:
-        return fitting_model(model, registered.energies_ev, recipe)
-    except BundleError as problem:
-        notes.append(f"no map from the encoder: {problem}; {training_advice(recipe)}")
-    if _in_latent_space(recipe):
-        notes.append(f"the map is resolved by likelihood instead of {recipe.resolver.method}")
-    return None
-
-
-def counts_per_photon(registered: ODStack, recipe: Recipe) -> float | None:
+def counts_per_photon(stack: ODStack, recipe: Recipe) -> float | None:
     """Variance over mean of the aligned counts, in photons, as the empty support shows it."""
-    if registered.dispersion is None:
+    if stack.dispersion is None:
         return None
-    smoothed = float(smoothing(registered.shifts_px).mean())
-    return registered.dispersion * recipe.detector.photons_per_count * smoothed
+    smoothed = float(smoothing(stack.shifts_px).mean())
+    return stack.dispersion * recipe.detector.photons_per_count * smoothed
 
 
 def has_baseline(recipe: Recipe) -> bool:
@@ -250,46 +280,3 @@ def has_baseline(recipe: Recipe) -> bool:
     if recipe.resolver.baseline == "auto":
         return recipe.i0.source in ("spectrum", "monitor")
     return recipe.resolver.baseline == "constant"
-
-
-def _by_latent_space(
-    spectra: Spectra, model: LatentModel, recipe: Recipe, notes: list[str]
-) -> dict[str, NDArray[Any]]:
-    """The paper's second step: ambiguous pixels by their place in latent space.
-
-    By the recipe's strategy, or the paper's own where the recipe chooses none.
-    """
-    latent = model.encode(np.ascontiguousarray(spectra.od.T))
-    best, options = spectra.best, recipe.resolver
-    chosen = [strategy for strategy in STRATEGIES if strategy == options.method]
-    landmarks = model.bundle.landmarks.beside(
-        latent, best.first_index, ~spectra.ambiguous, of_scan=options.statistics == "scan"
-    )
-    other = contradicted(
-        latent,
-        best.first_index,
-        ~spectra.ambiguous,
-        distance_by("mahalanobis", landmarks),
-        MARGIN,
-    )
-    unclear = spectra.ambiguous
-    if options.audit == "resolve":
-        unclear = unclear | (other >= 0)
-    index = resolve(
-        latent,
-        best.first_index,
-        unclear,
-        np.array([best.first_index, best.second_index]),
-        distance_by(chosen[0] if chosen else "mahalanobis", landmarks),
-        options.candidates,
-    )
-    if (
-        options.method == "knn"
-        and options.statistics == "training"
-        and model.bundle.members is None
-    ):
-        notes.append(
-            "the model keeps no labelled points: the neighbours are the scan's own clear "
-            "pixels; train it again to have those of the training set"
-        )
-    return {"latent": latent.T, "latent_index": index, "contradicted": other >= 0}

@@ -24,17 +24,28 @@ BORROWED = (
 )
 
 
-class Incident(NamedTuple):
-    """Incident intensity and what the empty support says of its noise.
+class I0(NamedTuple):
+    """Incident intensity, where it was taken, and what the empty support says of its noise.
 
-    ``i0`` and its standard uncertainty ``std`` have shape (n_energies,); ``std`` is 0 where I0
-    comes from a spectrum or a monitor, which are taken as they are. ``dispersion`` is the
-    variance of the counts over their mean, None where no empty support tells it.
+    Parameters
+    ----------
+    i0 : ndarray of shape (n_energies,)
+        Counts.
+    std : ndarray of shape (n_energies,)
+        Standard uncertainty; 0 where I0 comes from a spectrum or a monitor, which are taken as
+        they are.
+    dispersion : float or None
+        Variance of the counts over their mean; None where no empty support shows it.
+    field : Field
+        Specimen and empty support.
+    notes : tuple of str
     """
 
     i0: NDArray[np.float64]
     std: NDArray[np.float64]
     dispersion: float | None
+    field: Field
+    notes: tuple[str, ...] = ()
 
 
 def stack_field(
@@ -77,7 +88,7 @@ def stack_field(
     return found if mask is None else Field(mask, found.empty & ~mask)
 
 
-def incident(
+def i0_of_images(
     intensity: NDArray[np.float32],
     energies_ev: Sequence[float],
     field: Field,
@@ -85,7 +96,7 @@ def incident(
     extent_um: tuple[float, float, float, float],
     monitors: Sequence[float | None] = (),
     shifts_px: NDArray[np.float64] | None = None,
-) -> Incident:
+) -> I0:
     """I0 of every image from the source that the recipe names, with its uncertainty.
 
     ``monitors`` are the readings of the I0 monitor, one for each image; ``shifts_px`` is how far
@@ -103,8 +114,8 @@ def incident(
     else:
         region = field.empty
     # beside a mask drawn by hand may be anything, unless the empty support was looked for
-    told = source in ("region", "empty-region") or recipe.specimen_mask is None
-    scatter = dispersion(intensity, region, shifts_px) if told else None
+    is_empty = source in ("region", "empty-region") or recipe.specimen_mask is None
+    scatter = dispersion(intensity, region, shifts_px) if is_empty else None
     if source == "spectrum" and recipe.i0_spectrum is not None:
         i0 = _from_spectrum(*recipe.i0_spectrum, energies_ev, recipe)
     elif source == "monitor":
@@ -112,13 +123,13 @@ def incident(
     else:
         i0 = mean_over(intensity, region)
         std = _std_of_mean(intensity[:, region], i0, scatter, 1 / recipe.detector.photons_per_count)
-        return Incident(i0, std, scatter)
-    return Incident(i0, np.zeros_like(i0), scatter)
+        return I0(i0, std, scatter, field)
+    return I0(i0, np.zeros_like(i0), scatter, field)
 
 
 def borrowed_i0(
     log_intensity: NDArray[np.float32], field: Field, known_i0: Sequence[float]
-) -> tuple[Field, Incident] | None:
+) -> I0 | None:
     """Specimen and I0 by what is known of I0 from elsewhere; None if the field has its own.
 
     Parameters
@@ -139,7 +150,8 @@ def borrowed_i0(
     od = known.mean() - log_intensity.mean(axis=0, dtype=np.float64)
     specimen = np.isfinite(od) & (np.nan_to_num(od) > MIN_OD_STEP)
     i0 = np.asarray(known_i0, dtype=np.float64)
-    return Field(specimen, np.zeros_like(specimen)), Incident(i0, np.zeros_like(i0), None)
+    nothing_empty = Field(specimen, np.zeros_like(specimen))
+    return I0(i0, np.zeros_like(i0), None, nothing_empty, (BORROWED,))
 
 
 def specimen_in_box(

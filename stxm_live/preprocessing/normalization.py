@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack, StackKey
-from stxm_live.preprocessing.i0 import BORROWED, borrowed_i0, incident, stack_field
+from stxm_live.preprocessing.i0 import I0, borrowed_i0, i0_of_images, stack_field
 from stxm_live.preprocessing.specimen import Field
 
 FLAT_OD = 1e-5
@@ -33,7 +35,7 @@ class AlignedStack:
     missing_ev : tuple of float
         Announced and selected energies without a whole image, apart from those skipped.
     skipped_ev : tuple of float
-        Announced and selected energies that the scan left out because it was told to.
+        Announced and selected energies that the scan left out because it was sure enough.
     intensity : ndarray of shape (n_energies, ny, nx), float32
         Counts; NaN where unusable or outside the image.
     monitors : tuple of float or None
@@ -67,13 +69,23 @@ class AlignedStack:
     anchor_ev: float
     notes: tuple[str, ...]
 
+    _of_each_energy: ClassVar[tuple[str, ...]] = (
+        "energies_ev",
+        "intensity",
+        "monitors",
+        "known_i0",
+        "shifts_px",
+        "shifts_before_px",
+        "shift_quality",
+    )
+
     @property
     def common_field(self) -> float:
         """Share of the field that every image shows after alignment."""
         lost_px = np.ptp(self.shifts_px, axis=0)
         return float(np.prod(np.clip(1 - lost_px / self.intensity.shape[1:], 0, 1)))
 
-    def selected(self, recipe: Recipe) -> AlignedStack:
+    def selected(self, recipe: Recipe) -> Self:
         """The images at energies of a recipe that asks for fewer.
 
         Raises
@@ -86,17 +98,28 @@ class AlignedStack:
         if not kept:
             raise ValueError(f"{self.key}: the recipe leaves no energy of this stack")
         return replace(
-            self,
-            energies_ev=tuple(self.energies_ev[k] for k in kept),
+            self.at_energies(kept),
             missing_ev=tuple(e for e in self.missing_ev if e in chosen),
             skipped_ev=tuple(e for e in self.skipped_ev if e in chosen),
-            intensity=self.intensity[kept],
-            monitors=tuple(self.monitors[k] for k in kept),
-            known_i0=None if self.known_i0 is None else tuple(self.known_i0[k] for k in kept),
-            shifts_px=self.shifts_px[kept],
-            shifts_before_px=self.shifts_before_px[kept],
-            shift_quality=self.shift_quality[kept],
         )
+
+    def at_energies(self, kept: Sequence[int]) -> Self:
+        """The same stack with some of its energies: everything that belongs to one, for those.
+
+        Parameters
+        ----------
+        kept : sequence of int
+            Their places among ``energies_ev``.
+        """
+        rows = list(kept)
+        changes: dict[str, Any] = {}
+        for name in self._of_each_energy:
+            values = getattr(self, name)
+            if isinstance(values, np.ndarray):
+                changes[name] = values[rows]
+            elif values is not None:
+                changes[name] = tuple(values[k] for k in rows)
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,7 +136,7 @@ class ODStack(AlignedStack):
     i0, i0_std : ndarray of shape (n_energies,)
         Incident intensity and its standard uncertainty, common to all pixels of an image.
     dispersion : float or None
-        Variance of the counts over their mean; None where no empty support tells it.
+        Variance of the counts over their mean; None where no empty support shows it.
     """
 
     od: NDArray[np.float32]
@@ -123,29 +146,78 @@ class ODStack(AlignedStack):
     i0_std: NDArray[np.float64]
     dispersion: float | None
 
+    _of_each_energy: ClassVar[tuple[str, ...]] = (
+        *AlignedStack._of_each_energy,
+        "od",
+        "i0",
+        "i0_std",
+    )
 
-def normalise(aligned: AlignedStack, recipe: Recipe) -> ODStack:
-    """Find specimen and I0 as the recipe says, and the optical density.
+    @classmethod
+    def of(cls, aligned: AlignedStack, i0: I0, od: NDArray[np.float32]) -> ODStack:
+        """Aligned images, their I0, and their optical density (n_energies, ny, nx)."""
+        values = {field.name: getattr(aligned, field.name) for field in fields(AlignedStack)}
+        return cls(
+            **values | {"notes": (*aligned.notes, *i0.notes)},
+            od=od,
+            field=i0.field,
+            valid=_has_spectrum(od),
+            i0=i0.i0,
+            i0_std=i0.std,
+            dispersion=i0.dispersion,
+        )
+
+    @cached_property
+    def mapped(self) -> NDArray[np.bool_]:
+        """Pixels that get a phase, shape (ny, nx): specimen with a valid spectrum."""
+        return self.field.specimen & self.valid
+
+    @property
+    def spectra(self) -> NDArray[np.float32]:
+        """Optical density of the mapped pixels, shape (n_energies, n_spectra)."""
+        return self.od[:, self.mapped]
+
+
+def find_i0(aligned: AlignedStack, recipe: Recipe) -> I0:
+    """Find specimen and incident intensity as the recipe's [specimen] and [i0] say.
 
     Raises
     ------
     ValueError
         If no I0 can be had.
     """
-    return _normalised(aligned, recipe, recipe.corrected_references.at(aligned.energies_ev))
+    return _find_i0(aligned, recipe, recipe.corrected_references.at(aligned.energies_ev))
 
 
-def normalise_without_references(aligned: AlignedStack, recipe: Recipe) -> ODStack:
-    """As `normalise`, where there are no references yet, or those of another material."""
-    return _normalised(aligned, recipe, None)
+def find_i0_without_references(aligned: AlignedStack, recipe: Recipe) -> I0:
+    """As `find_i0`, where there are no references yet, or those of another material."""
+    return _find_i0(aligned, recipe, None)
+
+
+def _find_i0(aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None) -> I0:
+    log = np.log(aligned.intensity)
+    field = stack_field(log, references, recipe, may_be_full=aligned.known_i0 is not None)
+    if aligned.known_i0 is not None and recipe.i0.source == "empty-region":
+        borrowed = borrowed_i0(log, field, aligned.known_i0)
+        if borrowed is not None:
+            return borrowed
+    return i0_of_images(
+        aligned.intensity,
+        aligned.energies_ev,
+        field,
+        recipe,
+        aligned.extent_um,
+        aligned.monitors,
+        aligned.shifts_px,
+    )
 
 
 def optical_density(
     intensity: NDArray[np.floating], i0: NDArray[np.floating] | float
 ) -> NDArray[np.float32]:
-    """OD = ln(I0 / I), positive where the specimen absorbs.
+    """OD = ln(I0 / I): equation 3 of the paper, the law of Beer and Lambert.
 
-    The paper's equation 3 has the sign of the exponent reversed; this is Beer-Lambert.
+    Positive where the specimen absorbs; the paper prints the exponent with the other sign.
 
     Parameters
     ----------
@@ -166,44 +238,6 @@ def optical_density(
     """
     log_i0 = np.log(np.asarray(i0, dtype=np.float64)).astype(np.float32)
     return np.asarray(log_i0 - np.log(intensity.astype(np.float32, copy=False)))
-
-
-def _normalised(
-    aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None
-) -> ODStack:
-    log = np.log(aligned.intensity)
-    field = stack_field(log, references, recipe, may_be_full=aligned.known_i0 is not None)
-    borrowed = None
-    if aligned.known_i0 is not None and recipe.i0.source == "empty-region":
-        borrowed = borrowed_i0(log, field, aligned.known_i0)
-    if borrowed is None:
-        beam = incident(
-            aligned.intensity,
-            aligned.energies_ev,
-            field,
-            recipe,
-            aligned.extent_um,
-            aligned.monitors,
-            aligned.shifts_px,
-        )
-    else:
-        field, beam = borrowed
-        notes = [note for note in aligned.notes if note != BORROWED]  # here again after redo
-        aligned = replace(aligned, notes=(*notes, BORROWED))
-    od = np.subtract(np.log(beam.i0).astype(np.float32)[:, None, None], log, out=log)
-    return ODStack(
-        **_values(aligned),
-        od=od,
-        field=field,
-        valid=_has_spectrum(od),
-        i0=beam.i0,
-        i0_std=beam.std,
-        dispersion=beam.dispersion,
-    )
-
-
-def _values(aligned: AlignedStack) -> dict[str, Any]:
-    return {field.name: getattr(aligned, field.name) for field in fields(AlignedStack)}
 
 
 def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:

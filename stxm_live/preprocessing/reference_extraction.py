@@ -13,8 +13,13 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.region import box_mask
 from stxm_live.core.stack import Stack
-from stxm_live.preprocessing.normalization import AlignedStack, normalise_without_references
-from stxm_live.preprocessing.workflow import Registrar
+from stxm_live.preprocessing.normalization import (
+    AlignedStack,
+    ODStack,
+    find_i0_without_references,
+    optical_density,
+)
+from stxm_live.preprocessing.workflow import align_stack
 
 Box = tuple[float, float, float, float]
 """[x0, x1, y0, y1] in um."""
@@ -109,7 +114,7 @@ def region_spectrum(
     Raises
     ------
     ValueError
-        If the region lies outside of the images or holds no specimen, or as for `Registrar`.
+        If the region lies outside of the images or holds no specimen, or as for `align_stack`.
 
     Notes
     -----
@@ -118,8 +123,10 @@ def region_spectrum(
     of phases is, and from the uncertainty of I0, which all pixels share. ln of few counts is too
     low on average by half its variance; that much is taken from the mean.
     """
-    aligned = Registrar(recipe.with_changes({"energies_ev": None})).align(stack)
-    measured = normalise_without_references(aligned, recipe)
+    aligned = align_stack(stack, recipe.with_changes({"energies_ev": None}))
+    i0 = find_i0_without_references(aligned, recipe)
+    od = optical_density(aligned.intensity, i0.i0[:, None, None])
+    measured = ODStack.of(aligned, i0, od)
     inside = _region_mask(aligned, region, source)
     chosen = inside & np.isfinite(measured.od).all(axis=0)
     if region is None or isinstance(region, tuple):

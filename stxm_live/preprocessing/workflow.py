@@ -1,4 +1,4 @@
-"""The images of a stack laid on one another; what is known of a frame is kept."""
+"""From frames to optical density: align, find I0, take the logarithm."""
 
 from __future__ import annotations
 
@@ -8,187 +8,159 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.references import listed_ev
 from stxm_live.core.region import box_mask
-from stxm_live.core.scan import StackScan
 from stxm_live.core.shift_files import shifts_at
-from stxm_live.core.stack import Frame, Stack
+from stxm_live.core.stack import Stack
 from stxm_live.core.threads import in_threads
-from stxm_live.preprocessing.alignment.stack_alignment import (
-    Box,
-    Placement,
-    place,
-    refined,
+from stxm_live.preprocessing.alignment.stack_alignment import Alignment, Box, place, refined
+from stxm_live.preprocessing.images import Image
+from stxm_live.preprocessing.normalization import (
+    AlignedStack,
+    ODStack,
+    find_i0,
+    optical_density,
 )
-from stxm_live.preprocessing.images import Image, clipped, leave_out_dark_lines
-from stxm_live.preprocessing.normalization import AlignedStack, ODStack, normalise
+from stxm_live.preprocessing.stack_images import ImageCache, StackImages
 
 MIN_ALIGNABLE_PX = 16
 """Images with fewer rows or columns are left where they are: there is nothing to register on."""
 
 
-class Registrar:
-    """Registers a stack that grows: what was computed of a frame is kept for the next time.
+def align(images: StackImages, recipe: Recipe) -> Alignment:
+    """Find the shift of every image, by the recipe's [alignment].
 
-    Every step is a function of the frames alone and is done once for each, so that a stack gives
-    the same whether its frames were seen one by one or all at once.
+    By cross-correlation with a reference image (the paper's section 3.1, on edges), or from the
+    recipe's file of shifts.
+
+    Raises
+    ------
+    ValueError
+        If an image is shifted beyond the recipe's limit, or if the region or the shifts of the
+        recipe do not fit.
     """
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self._images: dict[Frame, Image] = {}
-
-    def register(self, stack: Stack, *, refine: bool = False) -> ODStack:
-        """Select, align and normalise the frames of a stack.
-
-        Parameters
-        ----------
-        stack : Stack
-        refine : bool
-            Register every image once more against what the other energies predict for it,
-            if the recipe says so.
-
-        Raises
-        ------
-        ValueError
-            If no frame is left, if an image is shifted beyond the recipe's limit, if the region
-            or the shifts of the recipe do not fit, or if no I0 can be had.
-        """
-        return normalise(self.align(stack, refine=refine), self.recipe)
-
-    def align(self, stack: Stack, *, refine: bool = False) -> AlignedStack:
-        """Select and align the frames of a stack; errors as for `register`."""
-        images, missing, skipped, notes = self._selected(stack)
-        box = self._box(stack, images[0].intensity.shape)
-        live = self._placed(images, box)
-        final = self._refined(images, live, box) if refine else live
-        intensity, n_dark = _moved(images, final.shifts_px, keep=final is live)
-        notes.extend(final.notes)
-        notes.extend(
-            f"image at {image.energy_ev:g} eV: {n} pixels are not positive after "
-            "correction and alignment"
-            for image, n in zip(images, n_dark, strict=True)
-            if n
+    options, table = recipe.alignment, recipe.shift_table
+    energies = images.energies_ev
+    if not options.enabled:
+        return Alignment.at_rest(len(energies))
+    if options.shifts is not None and table is not None:
+        return Alignment.of_shifts(
+            shifts_at(table, energies, recipe.energy_tolerance_ev, options.shifts)
         )
-        return AlignedStack(
-            key=stack.key,
-            extent_um=stack.scan.extent_um,
-            dwell_ms=stack.scan.dwell_ms or None,
-            energies_ev=tuple(image.energy_ev for image in images),
-            missing_ev=missing,
-            skipped_ev=skipped,
-            intensity=intensity,
-            monitors=tuple(image.monitor for image in images),
-            known_i0=_known_i0(stack.scan, images),
-            shifts_px=final.shifts_px,
-            shifts_before_px=live.shifts_px,
-            shift_quality=final.std_px,
-            anchor_ev=images[final.anchor].energy_ev,
-            notes=tuple(notes),
-        )
-
-    def prepare(self, stack: Stack) -> None:
-        """Do what can be done before a stack is complete."""
-        images, *_ = self._selected(stack)
-        live = self._placed(images, self._box(stack, images[0].intensity.shape))
-        _moved(images, live.shifts_px, keep=True)
-
-    def _selected(
-        self, stack: Stack
-    ) -> tuple[list[Image], tuple[float, ...], tuple[float, ...], list[str]]:
-        """Usable images in ascending energy; energies that are missing, and skipped; notes."""
-        notes = list(stack.notes)
-        frames = {
-            frame.nominal_ev: frame
-            for frame in stack.frames
-            # of energies nobody announced, those that the recipe names
-            if frame.announced_ev is not None or self.recipe.energies_ev is not None
-        }
-        chosen = self.recipe.selected({*frames, *stack.missing_ev, *stack.skipped_ev})
-        skipped = tuple(e for e in chosen if e in stack.skipped_ev)
-        missing = set(stack.missing_ev).intersection(chosen)
-        lacking = listed_ev(self.recipe.not_in(chosen))
-        if lacking:
-            notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
-        dwell_ms = stack.scan.dwell_ms
-        self._images = {frames[e]: self._image(frames[e], dwell_ms) for e in chosen if e in frames}
-        usable: list[Image] = []
-        typical = float(np.median([i.level for i in self._images.values() if not i.problem] or 0))
-        problems = {f: i.problem or i.dimness(typical) for f, i in self._images.items()}
-        leave_out_dark_lines([image for f, image in self._images.items() if not problems[f]])
-        for frame, image in self._images.items():
-            where = f"image at {frame.energy_ev:g} eV"
-            problem = problems[frame] or image.lacks_most()
-            if problem:
-                notes.append(f"{where} {problem} and was left out")
-                if frame.announced_ev is not None:
-                    missing.add(frame.nominal_ev)
-                continue
-            notes.extend(f"{where}: {fault}" for fault in image.faults())
-            usable.append(image)
-        notes.extend(clipped(usable))
-        if not usable:
-            announced = listed_ev(stack.scan.energies_ev)
-            raise ValueError(
-                f"{stack.key}: there is no usable image at an energy of the recipe; "
-                f"the scan announced {announced} eV" + "".join(f"; {note}" for note in notes[:3])
-            )
-        return usable, tuple(sorted(missing)), skipped, notes
-
-    def _image(self, frame: Frame, dwell_ms: float) -> Image:
-        known = self._images.get(frame)
-        return Image(frame, self.recipe, dwell_ms) if known is None else known
-
-    def _box(self, stack: Stack, shape: tuple[int, ...]) -> Box | None:
-        """Rows and columns of the recipe's sub-region."""
-        region_um = self.recipe.alignment.region_um
-        if region_um is None:
-            return None
-        inside = box_mask(region_um, stack.scan.extent_um, (shape[0], shape[1]), "alignment region")
-        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-        if min(rows.size, columns.size) < MIN_ALIGNABLE_PX:
-            raise ValueError(
-                f"the alignment region has {rows.size} x {columns.size} pixels; at least "
-                f"{MIN_ALIGNABLE_PX} along each side are needed to register on"
-            )
-        return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-
-    def _placed(self, images: Sequence[Image], box: Box | None) -> Placement:
-        """Where the images lie by the recipe's reference, or by its file of shifts."""
-        options = self.recipe.alignment
-        energies = [image.energy_ev for image in images]
-        if not options.enabled:
-            return Placement.at_rest(len(images))
-        table = self.recipe.shift_table
-        if options.shifts is not None and table is not None:
-            shifts = shifts_at(table, energies, self.recipe.energy_tolerance_ev, options.shifts)
-            anchor = int(np.hypot(*shifts.T).argmin())
-            return Placement(shifts, np.full(len(images), np.nan), anchor)
-        if min(images[0].intensity.shape) < MIN_ALIGNABLE_PX:
-            return Placement.at_rest(len(images))
-        patterns = [image.pattern_of(self.recipe, box) for image in images]
-        return place(patterns, energies, options)
-
-    def _refined(self, images: Sequence[Image], live: Placement, box: Box | None) -> Placement:
-        options = self.recipe.alignment
-        too_small = min(images[0].intensity.shape) < MIN_ALIGNABLE_PX
-        if not (options.enabled and options.refine) or options.shifts is not None or too_small:
-            return live
-        energies = [image.energy_ev for image in images]
-        return refined(live, [image.intensity for image in images], energies, options, box)
+    box = _box(images, recipe)
+    if min(images.shape) < MIN_ALIGNABLE_PX:
+        return Alignment.at_rest(len(energies))
+    patterns = [image.pattern_of(recipe, box) for image in images.images]
+    return place(patterns, energies, options)
 
 
-def register(stack: Stack, recipe: Recipe) -> ODStack:
-    """A stack registered all at once; see `Registrar.register`."""
-    return Registrar(recipe).register(stack)
+def refine(images: StackImages, alignment: Alignment, recipe: Recipe) -> Alignment:
+    """Find every shift once more, by what the other energies predict for the image.
+
+    As it was where the recipe does not ask for it, and where its shifts come from a file.
+
+    Raises
+    ------
+    ValueError
+        If an image is shifted beyond the recipe's limit.
+    """
+    options = recipe.alignment
+    asked = options.enabled and options.refine and options.shifts is None
+    if not asked or min(images.shape) < MIN_ALIGNABLE_PX:
+        return alignment
+    intensity = [image.intensity for image in images.images]
+    return refined(alignment, intensity, images.energies_ev, options, _box(images, recipe))
 
 
-def _known_i0(scan: StackScan, images: Sequence[Image]) -> tuple[float, ...] | None:
-    """The incident intensity the scan brings along, at the energies of the images."""
-    if scan.i0_counts is None:
+def move(images: StackImages, first: Alignment, final: Alignment | None = None) -> AlignedStack:
+    """Move the images by their shifts.
+
+    Parameters
+    ----------
+    images : StackImages
+    first : Alignment
+        Shifts as they were found first. Images moved by these are kept for the next time.
+    final : Alignment, optional
+        Shifts to apply, if they were refined.
+
+    Raises
+    ------
+    ValueError
+        If there is not one finite shift (y, x) for every image.
+    """
+    applied = first if final is None else final
+    applied.check(len(images.images))
+    intensity, n_dark = _moved(images.images, applied.shifts_px, keep=applied is first)
+    dark = [
+        f"image at {image.energy_ev:g} eV: {n} pixels are not positive after correction and "
+        "alignment"
+        for image, n in zip(images.images, n_dark, strict=True)
+        if n
+    ]
+    return AlignedStack(
+        key=images.key,
+        extent_um=images.scan.extent_um,
+        dwell_ms=images.scan.dwell_ms or None,
+        energies_ev=images.energies_ev,
+        missing_ev=images.missing_ev,
+        skipped_ev=images.skipped_ev,
+        intensity=intensity,
+        monitors=tuple(image.monitor for image in images.images),
+        known_i0=images.known_i0,
+        shifts_px=applied.shifts_px,
+        shifts_before_px=first.shifts_px,
+        shift_quality=applied.std_px,
+        anchor_ev=images.energies_ev[applied.anchor],
+        notes=(*images.notes, *applied.notes, *dark),
+    )
+
+
+def align_stack(
+    stack: Stack, recipe: Recipe, *, refining: bool = False, seen: ImageCache | None = None
+) -> AlignedStack:
+    """Select, align and move the frames of a stack; errors as for `align`."""
+    images = (seen or ImageCache(recipe)).usable(stack)
+    first = align(images, recipe)
+    return move(images, first, refine(images, first, recipe) if refining else None)
+
+
+def register(
+    stack: Stack, recipe: Recipe, *, refining: bool = False, seen: ImageCache | None = None
+) -> ODStack:
+    """Align a stack and find its optical density, as `map_phases` does.
+
+    Parameters
+    ----------
+    stack : Stack
+    recipe : Recipe
+    refining : bool
+        Register every image once more, if the recipe says so: as the final maps are made.
+    seen : ImageCache, optional
+        One that saw some of the frames before: it saves time and changes nothing.
+
+    Raises
+    ------
+    ValueError
+        As for `align`, and if no frame is left or no I0 can be had.
+    """
+    aligned = align_stack(stack, recipe, refining=refining, seen=seen)
+    i0 = find_i0(aligned, recipe)
+    od = optical_density(aligned.intensity, i0.i0[:, None, None])
+    return ODStack.of(aligned, i0, od)
+
+
+def _box(images: StackImages, recipe: Recipe) -> Box | None:
+    """Rows and columns of the recipe's sub-region."""
+    region_um = recipe.alignment.region_um
+    if region_um is None:
         return None
-    energies_ev, counts = np.transpose(sorted(zip(scan.energies_ev, scan.i0_counts, strict=True)))
-    return tuple(np.interp([image.energy_ev for image in images], energies_ev, counts).tolist())
+    inside = box_mask(region_um, images.scan.extent_um, images.shape, "alignment region")
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    if min(rows.size, columns.size) < MIN_ALIGNABLE_PX:
+        raise ValueError(
+            f"the alignment region has {rows.size} x {columns.size} pixels; at least "
+            f"{MIN_ALIGNABLE_PX} along each side are needed to register on"
+        )
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _moved(

@@ -285,13 +285,13 @@ class FaultError(AssertionError):
     """The mapper did what it must not."""
 
 
-class NoRegistration:
-    """In place of the registrar, to have thousands of streams a minute."""
+class NoImages:
+    """In place of what is known of the images, to have thousands of streams a minute."""
 
     def __init__(self, recipe):
         pass
 
-    def prepare(self, stack):
+    def usable(self, stack):
         pass
 
 
@@ -336,7 +336,8 @@ class Tester:
     def _live(self):
         with (
             patch("stxm_live.live.analysis.map_phases", self._catch),
-            patch("stxm_live.live.analysis.Registrar", NoRegistration),
+            patch("stxm_live.live.analysis.ImageCache", NoImages),
+            patch("stxm_live.live.analysis.align_images", lambda *_: None),
         ):
             options = {"file_timeout_s": 0.0, "roots": [self._runs["folder"]]}
             yield LivePhaseMapper(self._recipe, background=False, **options)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live import PhaseMaps, Recipe, Region, Stack, map_phases
-from stxm_live.phase_mapping.assignment import believe
+from stxm_live.phase_mapping.assignment import phase_probabilities
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.sim.landscapes import Landscape, make_landscape
 from stxm_live.sim.phantom import od_cube
@@ -136,8 +136,10 @@ class Session:
         od = np.log(photons / counts).astype(np.float32)
         references = self.recipe.reference_spectra.at(self.energies)
         fit = fit_references(od, counts, references, gain=1.0)
-        beliefs = believe(od, counts, references, specimen, self.recipe, fit=fit, baseline=False)
-        labels[specimen] = beliefs.probability.argmax(axis=0)
+        found = phase_probabilities(
+            od, counts, references, specimen, self.recipe, fit=fit, baseline=False
+        )
+        labels[specimen] = found.most_probable
         return labels
 
     def gain_of(self, window: Window) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
-from stxm_live.phase_mapping.assignment import Spectra, compared, has_baseline, resolve_spectra
+from stxm_live.phase_mapping.assignment import (
+    Correlated,
+    Resolution,
+    correlate,
+    has_baseline,
+    resolve_spectra,
+)
 from stxm_live.phase_mapping.energy_calibration.fit import EnergyAxisError, fit_energy_axis
-from stxm_live.phase_mapping.latent_space.bundle import BundleError
 from stxm_live.preprocessing.normalization import ODStack
 
 WIDTH_WARNING_EV = 0.1
@@ -21,16 +26,15 @@ WIDTH_WARNING_EV = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Correction:
+class CorrectedMap:
     """What the scan says of its energy axis, and what follows from it.
 
     Parameters
     ----------
     axis : EnergyAxis or None
         None if the scan cannot tell; ``notes`` then says why.
-    products : dict
-        ``corrected_index``, ``corrected_probability`` and ``corrected_wrong_probability`` as
-        flat arrays (..., n_spectra); empty where the axis is as the recipe says.
+    resolution : Resolution or None
+        The second map; None where the axis is as the recipe says.
     reference_od : ndarray of shape (n_phases, n_energies) or None
         The references with the axis that was found, at the scan's nominal energies; NaN where
         they no longer reach.
@@ -38,43 +42,73 @@ class Correction:
     """
 
     axis: EnergyAxis | None
-    products: dict[str, NDArray[Any]]
-    reference_od: NDArray[np.float64] | None
-    notes: tuple[str, ...]
+    resolution: Resolution | None = None
+    reference_od: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
 
 
-def correct(
-    spectra: Spectra,
-    registered: ODStack,
-    mapped: NDArray[np.bool_],
-    recipe: Recipe,
-) -> Correction:
-    """Look for offset and width, and map a second time if they are not those of the recipe.
+def find_energy_axis(spectra: Correlated, stack: ODStack, recipe: Recipe) -> EnergyAxis:
+    """Find offset and width of the energy axis at which the references fit the spectra best.
 
-    The map as the recipe asks for it is not touched. Offset and width are counted from the
-    references as measured, so that they confirm a recipe that holds the right ones.
+    Both are counted from the references as measured, so that they confirm a recipe that holds
+    the right ones.
+
+    Raises
+    ------
+    EnergyAxisError
+        If the scan cannot tell.
     """
-    photons = registered.intensity[:, mapped] * np.float32(recipe.detector.photons_per_count)
+    photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
+    return fit_energy_axis(
+        spectra.od,
+        photons,
+        recipe.reference_spectra,
+        np.array(stack.energies_ev),
+        baseline=has_baseline(recipe),
+        around_ev=recipe.energy_offset_ev,
+    )
+
+
+def corrected_map(
+    spectra: Correlated,
+    stack: ODStack,
+    recipe: Recipe,
+    *,
+    energy_axis: Callable[[Correlated, ODStack, Recipe], EnergyAxis] = find_energy_axis,
+    correlate: Callable[..., Correlated] = correlate,
+    resolve: Callable[..., Resolution] = resolve_spectra,
+) -> CorrectedMap:
+    """Find the energy axis, and map a second time if it is not that of the recipe.
+
+    The map as the recipe asks for it is not touched.
+
+    Parameters
+    ----------
+    spectra : Correlated
+    stack : ODStack
+    recipe : Recipe
+    energy_axis, correlate, resolve : callable, optional
+        Steps of `stxm_live.phase_mapping.Steps`.
+    """
     try:
-        axis = fit_energy_axis(
-            spectra.od,
-            photons,
-            recipe.reference_spectra,
-            np.array(registered.energies_ev),
-            baseline=has_baseline(recipe),
-            around_ev=recipe.energy_offset_ev,
-        )
+        axis = energy_axis(spectra, stack, recipe)
     except EnergyAxisError as problem:
-        return Correction(None, {}, None, (f"the energy axis was not checked: {problem}",))
+        return CorrectedMap(None, notes=(f"the energy axis was not checked: {problem}",))
     if not departs(axis, recipe):
-        return Correction(axis, {}, None, axis.notes)
+        return CorrectedMap(axis, notes=axis.notes)
     references = recipe.reference_spectra.corrected(axis.offset_ev, axis.width_ev)
-    energies = np.array(registered.energies_ev)
+    energies = np.array(stack.energies_ev)
     covered = (energies >= references.energies_ev[0]) & (energies <= references.energies_ev[-1])
     reference_od = np.full((references.n_phases, len(energies)), np.nan)
     reference_od[:, covered] = references.at(energies[covered])
-    products, notes = _mapped_again(spectra, reference_od, registered, mapped, recipe)
-    return Correction(axis, products, reference_od, (in_words(axis, recipe), *axis.notes, *notes))
+    again = resolve(
+        correlate(spectra.od[covered], reference_od[:, covered], recipe),
+        stack.at_energies(np.flatnonzero(covered).tolist()),
+        recipe,
+        None,  # a model was trained for one energy axis: with another there is no latent space
+    )
+    notes = (in_words(axis, recipe), *axis.notes, *_differences(again, energies[~covered], recipe))
+    return CorrectedMap(axis, again, reference_od, notes)
 
 
 def departs(axis: EnergyAxis, recipe: Recipe) -> bool:
@@ -94,45 +128,17 @@ def in_words(axis: EnergyAxis, recipe: Recipe) -> str:
     )
 
 
-def _mapped_again(
-    spectra: Spectra,
-    reference_od: NDArray[np.float64],
-    registered: ODStack,
-    mapped: NDArray[np.bool_],
-    recipe: Recipe,
-) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """The second map, and what there is to say of how it was made.
-
-    A model was trained for one energy axis: with another there is no latent space.
-    """
-    no_model = BundleError("the model belongs to the uncorrected energy axis")
-    covered = np.isfinite(reference_od).all(axis=0)
-    energies = np.array(registered.energies_ev)
-    again = resolve_spectra(
-        compared(spectra.od[covered], reference_od[:, covered], recipe),
-        replace(
-            registered,
-            energies_ev=tuple(energies[covered].tolist()),
-            intensity=registered.intensity[covered],
-        ),
-        mapped,
-        recipe,
-        no_model,
-    )
-    names = {
-        "resolved_index": "corrected_index",
-        "probability": "corrected_probability",
-        "wrong_probability": "corrected_wrong_probability",
-    }
+def _differences(again: Resolution, uncovered_ev: NDArray[np.float64], recipe: Recipe) -> list[str]:
+    """In what the second map was made otherwise than the one asked for."""
     notes = []
-    if not covered.all():
+    if uncovered_ev.size:
         notes.append(
             "the map with the energy axis corrected is made without "
-            f"{listed_ev(energies[~covered])} eV, which the references no longer cover"
+            f"{listed_ev(uncovered_ev)} eV, which the references no longer cover"
         )
     if again.method != recipe.resolver.method:
         notes.append(
             f"the map with the energy axis corrected is resolved by {again.method} instead of "
-            f"{recipe.resolver.method}: {no_model}"
+            f"{recipe.resolver.method}: the model belongs to the uncorrected energy axis"
         )
-    return {new: again.products[old] for old, new in names.items()}, notes
+    return notes

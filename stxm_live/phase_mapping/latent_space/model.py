@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.recipe import Recipe
-from stxm_live.phase_mapping.latent_space.bundle import Bundle, BundleError, references_fingerprint
+from stxm_live.phase_mapping.latent_space.bundle import (
+    Bundle,
+    BundleError,
+    references_fingerprint,
+    training_advice,
+)
 
 
 class LatentModel(NamedTuple):
@@ -48,26 +53,21 @@ def _check_references(bundle: Bundle, recipe: Recipe) -> None:
         raise BundleError(f"bundle {bundle.folder}: trained for other references than the recipe's")
 
 
-def fitting_model(
-    model: LatentModel | BundleError | None, energies_ev: Sequence[float], recipe: Recipe
-) -> LatentModel:
-    """The model, if it was made for these energies and for the recipe's phases.
+def model_that_fits(
+    loaded: LatentModel | None, energies_ev: Sequence[float], recipe: Recipe
+) -> tuple[LatentModel | None, str]:
+    """Return the model for these energies and the recipe's phases; None with a note if none fits.
 
     Parameters
     ----------
-    model : LatentModel or BundleError, optional
-        What `load_model` returned or raised; by default it is called here.
-
-    Raises
-    ------
-    BundleError
-        If there is none, or if it does not fit.
+    loaded : LatentModel, optional
+        What `load_model` returned; by default it is called here.
     """
-    if isinstance(model, BundleError):
-        # raised itself it would collect the frames of every stack, and their images with them
-        raise BundleError(str(model))
-    loaded = model or load_model(recipe)
-    loaded.bundle.check_fits(
-        energies_ev, recipe.reference_spectra.phase_names, recipe.energy_tolerance_ev
-    )
-    return loaded
+    try:
+        model = loaded or load_model(recipe)
+        model.bundle.check_fits(
+            energies_ev, recipe.reference_spectra.phase_names, recipe.energy_tolerance_ev
+        )
+    except BundleError as problem:
+        return None, f"no map from the encoder: {problem}; {training_advice(recipe)}"
+    return model, ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from stxm_live.core.recipe_options import AlignmentOptions
 from stxm_live.core.threads import in_threads
@@ -26,7 +26,7 @@ Box = tuple[slice, slice]
 """Rows and columns that alone are compared."""
 
 
-class Placement(NamedTuple):
+class Alignment(NamedTuple):
     """Shifts of the images of a stack.
 
     Parameters
@@ -47,9 +47,24 @@ class Placement(NamedTuple):
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def at_rest(cls, n_images: int) -> Placement:
+    def of_shifts(cls, shifts_px: ArrayLike) -> Alignment:
+        """Shifts (n_images, 2) of which no more is known; the anchor is moved least."""
+        shifts = np.asarray(shifts_px, dtype=np.float64)
+        return cls(shifts, np.full(len(shifts), np.nan), int(np.hypot(*shifts.T).argmin()))
+
+    @classmethod
+    def at_rest(cls, n_images: int) -> Alignment:
         """All images where they are."""
-        return cls(np.zeros((n_images, 2)), np.full(n_images, np.nan), 0)
+        return cls.of_shifts(np.zeros((n_images, 2)))
+
+    def check(self, n_images: int) -> None:
+        """Raise ValueError unless there is one finite shift for each image."""
+        shape = np.shape(self.shifts_px)
+        if shape != (n_images, 2) or not np.isfinite(self.shifts_px).all():
+            raise ValueError(
+                f"the alignment has shifts of shape {shape}; expected one finite shift (y, x) in "
+                f"pixels for each of {n_images} images, shape ({n_images}, 2)"
+            )
 
 
 class Pattern:
@@ -92,7 +107,7 @@ class Pattern:
 
 def place(
     patterns: Sequence[Pattern], energies_ev: Sequence[float], options: AlignmentOptions
-) -> Placement:
+) -> Alignment:
     """Lay all images on their reference.
 
     Raises
@@ -115,7 +130,7 @@ def place(
         for energy, m in zip(energies_ev, matches, strict=True)
         if np.isinf(m.std_px) and len(matches) > 1
     )
-    return Placement(shifts, np.where(np.isinf(std), np.nan, std), anchor, notes)
+    return Alignment(shifts, np.where(np.isinf(std), np.nan, std), anchor, notes)
 
 
 def _anchor(
@@ -143,12 +158,12 @@ def _chained(patterns: Sequence[Pattern]) -> list[Match]:
 
 
 def refined(
-    placement: Placement,
+    alignment: Alignment,
     images: Sequence[NDArray[np.float32]],
     energies_ev: Sequence[float],
     options: AlignmentOptions,
     box: Box | None,
-) -> Placement:
+) -> Alignment:
     """The shifts found once more, each image against what the other energies predict.
 
     The anchor stays where it is. Of the others, shifts are applied that are longer than
@@ -164,24 +179,24 @@ def refined(
     if box is not None:
         region = np.zeros(images[0].shape, dtype=bool)
         region[box] = True
-    found = refine(images, placement.shifts_px, smooth_drift=options.smooth_drift, region=region)
+    found = refine(images, alignment.shifts_px, smooth_drift=options.smooth_drift, region=region)
     std = np.hypot(*found.std_px.T)
     done = np.isfinite(std)
-    shifts = placement.shifts_px.copy()
+    shifts = alignment.shifts_px.copy()
     of_anchor = 0.0
-    if done[placement.anchor]:
-        shifts[done] = found.shifts_px[done] - found.shifts_px[placement.anchor]
-        of_anchor = float(std[placement.anchor])
+    if done[alignment.anchor]:
+        shifts[done] = found.shifts_px[done] - found.shifts_px[alignment.anchor]
+        of_anchor = float(std[alignment.anchor])
     else:
         shifts[done] = found.shifts_px[done]
     shifts[done & (np.hypot(*shifts.T) < SIGNIFICANT_STDS * np.hypot(std, of_anchor))] = 0
     check_shifts(shifts, energies_ev, options.max_shift_px)
-    std = np.where(done, std, placement.std_px)
-    notes = (*placement.notes, *_told(found, energies_ev))
-    return Placement(shifts, std, placement.anchor, notes)
+    std = np.where(done, std, alignment.std_px)
+    notes = (*alignment.notes, *_unrefined(found, energies_ev))
+    return Alignment(shifts, std, alignment.anchor, notes)
 
 
-def _told(found: Refined, energies_ev: Sequence[float]) -> list[str]:
+def _unrefined(found: Refined, energies_ev: Sequence[float]) -> list[str]:
     """What the user reads of images that keep their first shift."""
     if len(found.problems) == len(energies_ev):
         return [

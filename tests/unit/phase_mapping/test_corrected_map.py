@@ -4,9 +4,9 @@ from particles import particle_counts
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack
-from stxm_live.phase_mapping.assignment import correlated, resolve_spectra
-from stxm_live.phase_mapping.energy_calibration.corrected_map import correct
-from stxm_live.preprocessing.workflow import Registrar
+from stxm_live.phase_mapping.assignment import correlate, resolve_spectra
+from stxm_live.phase_mapping.energy_calibration.corrected_map import corrected_map
+from stxm_live.preprocessing.workflow import register
 from stxm_live.sim.phantom import od_cube
 
 
@@ -23,17 +23,17 @@ def correction(recipe, offset_ev=0.0, width_ev=0.0, photons=3000):
     od = od_cube(particle, seen, energies_ev)
     counts = np.random.default_rng(6).poisson(photons * np.exp(-od)).astype(np.float32)
     stack = Stack.from_arrays(counts, energies_ev, extent_um=(0.0, 2.13, 1.77, 0.0))
-    registered = Registrar(recipe).register(stack)
-    mapped = registered.field.specimen & registered.valid
-    spectra = correlated(registered, mapped, recipe)
-    found = correct(spectra, registered, mapped, recipe)
-    own = resolve_spectra(spectra, registered, mapped, recipe, None).products["resolved_index"]
-    return found, own, particle.phase_index[mapped]
+    aligned = register(stack, recipe)
+    references = recipe.corrected_references.at(aligned.energies_ev)
+    spectra = correlate(aligned.spectra, references, recipe)
+    found = corrected_map(spectra, aligned, recipe)
+    own = resolve_spectra(spectra, aligned, recipe).index
+    return found, own, particle.phase_index[aligned.mapped]
 
 
 def test_an_axis_as_the_recipe_says_gives_no_second_map(recipe):
     found, _, _ = correction(recipe)
-    assert found.products == {}
+    assert found.resolution is None
     assert found.reference_od is None
     assert found.notes == ()
     assert abs(found.axis.offset_ev) < 0.03
@@ -46,7 +46,7 @@ def test_a_second_map_is_as_right_as_one_made_with_the_axis_known(recipe):
     right = [
         (by_known == known_truth).mean(),
         (disturbed == truth).mean(),
-        (found.products["corrected_index"] == truth).mean(),
+        (found.resolution.index == truth).mean(),
     ]
     assert right[1] < right[0] - 0.2
     assert right[2] == pytest.approx(right[0], abs=0.01)
@@ -54,19 +54,17 @@ def test_a_second_map_is_as_right_as_one_made_with_the_axis_known(recipe):
 
 
 def test_probabilities_of_the_second_map_belong_to_its_labels(recipe):
-    products = correction(recipe, -0.3)[0].products
-    probability = products["corrected_probability"]
+    second = correction(recipe, -0.3)[0].resolution
+    probability = second.probability
     np.testing.assert_allclose(probability.sum(axis=0), 1, rtol=1e-5)
-    np.testing.assert_array_equal(products["corrected_index"], probability.argmax(axis=0))
-    np.testing.assert_allclose(
-        products["corrected_wrong_probability"], 1 - probability.max(axis=0), atol=1e-6
-    )
+    np.testing.assert_array_equal(second.index, probability.argmax(axis=0))
+    np.testing.assert_allclose(second.wrong_probability, 1 - probability.max(axis=0), atol=1e-6)
 
 
 def test_a_recipe_that_holds_the_right_offset_is_confirmed(recipe):
     right = recipe.with_changes({"energy_offset_ev": 0.3, "energy_width_ev": 0.15})
     found, _, _ = correction(right, 0.3, 0.15)
-    assert found.products == {}
+    assert found.resolution is None
     assert found.axis.offset_ev == pytest.approx(0.3, abs=0.03)
     assert found.axis.width_ev == pytest.approx(0.15, abs=0.05)
 
@@ -76,8 +74,8 @@ def test_the_second_map_is_resolved_as_the_recipe_says_where_that_is_possible(re
     found, _, _ = correction(recipe.with_changes({"resolver.method": method}), 0.3)
     instead = any("by likelihood instead of mahalanobis" in note for note in found.notes)
     assert instead == (method == "mahalanobis")
-    most_probable = found.products["corrected_probability"].argmax(axis=0)
-    same = np.array_equal(found.products["corrected_index"], most_probable)
+    most_probable = found.resolution.probability.argmax(axis=0)
+    same = np.array_equal(found.resolution.index, most_probable)
     assert same == (method == "mahalanobis")
 
 

@@ -33,7 +33,7 @@ def find_shift(image, anchor):
 
 
 def find_shifts(images, energies_ev, max_shift_px=None):
-    """As `Registrar` does: all onto the image of the most contrast."""
+    """As `align` does: all onto the image of the most contrast."""
     anchor = images[best_anchor(images)]
     shifts = np.array([find_shift(image, anchor) for image in images])
     check_shifts(shifts, energies_ev, max_shift_px)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from particles import NX, NY, particle_counts
 
-from stxm_live.preprocessing.i0 import incident, stack_field
+from stxm_live.preprocessing.i0 import i0_of_images, stack_field
 from stxm_live.preprocessing.specimen import Field, edge_jump, find_specimen
 
 EXTENT_UM = (0.0, 2.13, 1.77, 0.0)
@@ -56,14 +56,14 @@ def spectrum(recipe, tmp_path, text):
 
 def test_the_incident_intensity_is_that_beside_the_specimen(nvpf, intensity, energies_ev, true_i0):
     field = found_field(intensity, nvpf)
-    found = incident(intensity, energies_ev, field, nvpf, EXTENT_UM).i0
+    found = i0_of_images(intensity, energies_ev, field, nvpf, EXTENT_UM).i0
     np.testing.assert_allclose(found, true_i0, rtol=3 / np.sqrt(3000 * field.empty.sum()))
 
 
 def test_a_box_gives_the_mean_of_its_pixels(nvpf, intensity, energies_ev):
     recipe = nvpf.with_changes({"i0": {"source": "region", "region": (0.0, 0.145, 1.77, 1.61)}})
     field = found_field(intensity, recipe)
-    found = incident(intensity, energies_ev, field, recipe, EXTENT_UM).i0
+    found = i0_of_images(intensity, energies_ev, field, recipe, EXTENT_UM).i0
     expected = intensity[:, :6, :5].mean(axis=(1, 2), dtype=np.float64)
     np.testing.assert_allclose(found, expected, rtol=1e-7)
 
@@ -71,7 +71,7 @@ def test_a_box_gives_the_mean_of_its_pixels(nvpf, intensity, energies_ev):
 def test_a_spectrum_is_interpolated_between_its_points(nvpf, tmp_path, intensity, energies_ev):
     recipe = spectrum(nvpf, tmp_path, "500 10\n520 30\n540 10\n")
     field = found_field(intensity, recipe)
-    found = incident(intensity, energies_ev, field, recipe, EXTENT_UM).i0
+    found = i0_of_images(intensity, energies_ev, field, recipe, EXTENT_UM).i0
     np.testing.assert_allclose(found, 30 - np.abs(np.array(energies_ev) - 520), rtol=1e-12)
 
 
@@ -81,7 +81,7 @@ def test_a_spectrum_that_does_not_cover_the_scan_names_the_energies(
     recipe = spectrum(nvpf, tmp_path, "510 10\n531 30\n")
     field = Field(half_mask(), ~half_mask())
     with pytest.raises(ValueError, match=r"i0\.xsp covers 510 to 531 eV, .* 505, 532\.2 eV"):
-        incident(intensity, energies_ev, field, recipe, EXTENT_UM)
+        i0_of_images(intensity, energies_ev, field, recipe, EXTENT_UM)
 
 
 @pytest.mark.parametrize("value", ["0", "-3", "nan"])
@@ -91,7 +91,7 @@ def test_a_spectrum_without_light_at_an_energy_is_refused(
     recipe = spectrum(nvpf, tmp_path, f"500 10\n515.6 {value}\n516 9\n540 10\n")
     field = Field(half_mask(), ~half_mask())
     with pytest.raises(ValueError, match=r"i0\.xsp is not positive at .*515\.6.* eV"):
-        incident(intensity, energies_ev, field, recipe, EXTENT_UM)
+        i0_of_images(intensity, energies_ev, field, recipe, EXTENT_UM)
 
 
 def test_without_a_mask_the_field_is_found(nvpf, intensity):
@@ -145,7 +145,7 @@ def test_a_support_without_usable_pixels_in_one_image_is_refused(nvpf, intensity
     field = Field(half_mask(), ~half_mask())
     intensity[4] = np.nan
     with pytest.raises(ValueError, match="no usable pixel in the region that I0"):
-        incident(intensity, energies_ev, field, nvpf, EXTENT_UM)
+        i0_of_images(intensity, energies_ev, field, nvpf, EXTENT_UM)
 
 
 @pytest.fixture
@@ -153,7 +153,9 @@ def by_monitor(nvpf, intensity, energies_ev):
     """I0 of the particle as the recipe takes it from these readings of a monitor."""
     recipe = nvpf.with_changes({"i0.source": "monitor"})
     field = found_specimen(intensity, nvpf)
-    return lambda readings: incident(intensity, energies_ev, field, recipe, EXTENT_UM, readings).i0
+    return lambda readings: (
+        i0_of_images(intensity, energies_ev, field, recipe, EXTENT_UM, readings).i0
+    )
 
 
 def test_the_monitor_is_i0_up_to_a_factor(by_monitor, true_i0):
@@ -175,7 +177,7 @@ def test_a_scan_without_a_monitor_says_how_to_name_one(by_monitor):
 
 def test_i0_is_as_uncertain_as_the_counts_it_is_the_mean_of(nvpf, intensity, energies_ev):
     field = found_field(intensity, nvpf)
-    found = incident(intensity, energies_ev, field, nvpf, EXTENT_UM)
+    found = i0_of_images(intensity, energies_ev, field, nvpf, EXTENT_UM)
     # photons scatter as the root of their number, ring current scales both
     ring = np.linspace(1.0, 0.92, 13)
     expected = ring * np.sqrt(3000 / field.empty.sum())
@@ -186,7 +188,7 @@ def test_an_i0_that_was_measured_is_taken_as_exact_and_the_support_tells_the_dis
     nvpf, tmp_path, intensity, energies_ev
 ):
     recipe = spectrum(nvpf, tmp_path, "500 10\n520 30\n540 10\n")
-    found = incident(intensity, energies_ev, found_field(intensity, recipe), recipe, EXTENT_UM)
+    found = i0_of_images(intensity, energies_ev, found_field(intensity, recipe), recipe, EXTENT_UM)
     assert (found.std == 0).all()
     assert found.dispersion == pytest.approx(0.96, rel=0.05)  # of the mean ring current
 
@@ -196,14 +198,14 @@ def test_beside_a_hand_drawn_mask_nothing_is_known_to_be_empty(
 ):
     recipe = spectrum(nvpf, tmp_path, "500 10\n520 30\n540 10\n")
     recipe = masked(recipe, tmp_path, half_mask())
-    found = incident(intensity, energies_ev, found_field(intensity, recipe), recipe, EXTENT_UM)
+    found = i0_of_images(intensity, energies_ev, found_field(intensity, recipe), recipe, EXTENT_UM)
     assert found.dispersion is None
 
 
 def test_two_images_tell_the_uncertainty_of_i0_by_their_pixels(nvpf, intensity, energies_ev):
     recipe = nvpf.with_changes({"i0": {"source": "region", "region": (0.0, 0.145, 1.77, 1.61)}})
     field = found_field(intensity, recipe)
-    found = incident(intensity[:2], energies_ev[:2], field, recipe, EXTENT_UM)
+    found = i0_of_images(intensity[:2], energies_ev[:2], field, recipe, EXTENT_UM)
     assert found.dispersion is None
     pixels = intensity[:2, :6, :5]
     over_mean = (pixels.var(axis=(1, 2), ddof=1) / pixels.mean(axis=(1, 2))).mean()
@@ -213,7 +215,7 @@ def test_two_images_tell_the_uncertainty_of_i0_by_their_pixels(nvpf, intensity, 
 def test_a_box_of_one_pixel_is_as_uncertain_as_its_photons(nvpf, intensity, energies_ev):
     box = {"i0": {"source": "region", "region": (0.0, 0.01, 1.77, 1.76)}}
     recipe = nvpf.with_changes({**box, "detector.photons_per_count": 0.5})
-    found = incident(intensity, energies_ev, found_field(intensity, recipe), recipe, EXTENT_UM)
+    found = i0_of_images(intensity, energies_ev, found_field(intensity, recipe), recipe, EXTENT_UM)
     # n counts of half a photon each are n / 2 photons, plus or minus the root of that
     photons = intensity[:, 0, 0] / 2
     np.testing.assert_allclose(found.std / found.i0, 1 / np.sqrt(photons), rtol=1e-6)

@@ -7,7 +7,8 @@ from particles import NX, NY, particle_counts, particle_stack
 from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.workflow import map_phases
 from stxm_live.preprocessing.image_faults import line_levels, lost_lines
-from stxm_live.preprocessing.workflow import Registrar
+from stxm_live.preprocessing.stack_images import ImageCache
+from stxm_live.preprocessing.workflow import align_stack
 from stxm_live.sim.fields import field_of_view
 
 EXTENT_UM = (0.0, 2.13, 1.77, 0.0)
@@ -81,11 +82,12 @@ def test_nor_is_one_of_a_specimen_that_crosses_the_field(nvpf, case):
 
 def test_what_was_seen_before_the_dump_does_not_change_the_result(nvpf):
     stack = with_fault(5, dumped)
-    seen = Registrar(nvpf)
+    seen = ImageCache(nvpf)
     for n in range(4, 13):
-        seen.prepare(Stack(stack.key, stack.scan, stack.frames[-n:], finished=False))
+        some = Stack(stack.key, stack.scan, stack.frames[-n:], finished=False)
+        align_stack(some, nvpf, seen=seen)
     at_once = map_phases(stack, nvpf)
-    assert map_phases(stack, nvpf, registrar=seen).identical(at_once)
+    assert map_phases(stack, nvpf, seen=seen).identical(at_once)
 
 
 @pytest.mark.parametrize("value", [1.0, 200.0, 65535.0])

@@ -6,7 +6,7 @@ import pytest
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack
 from stxm_live.preprocessing.alignment.joint_refinement import refine
-from stxm_live.preprocessing.workflow import Registrar
+from stxm_live.preprocessing.workflow import align_stack
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 NY, NX = 112, 128
@@ -268,8 +268,8 @@ def test_at_sixty_photons_the_refined_shifts_are_not_worse_than_the_live_ones(nv
     live, refined, std = [], [], []
     for seed in range(5):
         drift = walk(100 + seed)
-        aligned = Registrar(nvpf).align(
-            stack_of(particle_in(n_px, seed), drift, 60, seed), refine=True
+        aligned = align_stack(
+            stack_of(particle_in(n_px, seed), drift, 60, seed), nvpf, refining=True
         )
         live.append(rms(errors(aligned.shifts_before_px, drift)))
         refined.append(rms(errors(aligned.shifts_px, drift)))
@@ -289,7 +289,7 @@ def test_a_rare_phase_in_one_corner_pulls_no_image(nvpf, photons):
         drift = walk(200 + seed)
         for share, left in ((0.02, with_it), (0.0, without)):
             stack = stack_of(particle_in(96, seed, common, share), drift, photons, seed)
-            aligned = Registrar(nvpf).align(stack, refine=True)
+            aligned = align_stack(stack, nvpf, refining=True)
             left.append(errors(aligned.shifts_px, drift))
     assert rms(with_it) < 0.04
     assert np.max(with_it) < 0.12

@@ -8,7 +8,7 @@ from stxm_live.core.od_uncertainty import od_std, smoothing
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.workflow import map_phases
 from stxm_live.preprocessing.alignment.spline_shift import shifted
-from stxm_live.preprocessing.i0 import incident, stack_field
+from stxm_live.preprocessing.i0 import i0_of_images, stack_field
 from stxm_live.preprocessing.noise import dispersion
 from stxm_live.sim.fields import field_of_view
 
@@ -82,7 +82,7 @@ def test_od_is_as_uncertain_as_it_scatters_from_scan_to_scan(nvpf, moved):
     for _ in range(60):
         counts = gain * rng.negative_binomial(mean / (fano - 1), 1 / fano).astype(np.float32)
         counts = np.array([shifted(k, tuple(s)) for k, s in zip(counts, shifts, strict=True)])
-        beam = incident(
+        beam = i0_of_images(
             counts,
             energies_ev,
             stack_field(np.log(counts), nvpf.reference_spectra.at(energies_ev), nvpf),

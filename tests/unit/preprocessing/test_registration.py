@@ -9,7 +9,8 @@ from stxm_live.core.shift_files import write_shifts
 from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.correlation import pearson
 from stxm_live.phase_mapping.workflow import map_phases
-from stxm_live.preprocessing.workflow import Registrar, register
+from stxm_live.preprocessing.stack_images import ImageCache
+from stxm_live.preprocessing.workflow import align_stack, register
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 
@@ -173,17 +174,17 @@ def test_a_grey_absorber_is_invalid_though_rounding_makes_it_a_spectrum(still, n
     assert np.isfinite(pearson(registered.od[:, registered.valid], references)).all()
 
 
-def test_a_registrar_that_saw_the_images_come_gives_what_a_new_one_gives(nvpf):
+def test_images_seen_as_they_came_give_what_they_give_at_once(nvpf):
     rng = np.random.default_rng(4)
     drift = np.cumsum(rng.integers(-1, 2, (13, 2)), axis=0)
     stack = drifting(drift)
     # one energy at a time, in an order in which the image of most contrast changes twice
     order = [0, 12, 3, 9, 1, 5, 4, 2, 6, 7, 8, 11, 10]
-    growing = Registrar(nvpf)
+    cache = ImageCache(nvpf)
     for n in range(1, 14):
         frames = tuple(stack.frames[k] for k in sorted(order[:n]))
-        (growing.register if n % 2 else growing.prepare)(replace(stack, frames=frames))
-    seen, anew = growing.register(stack), register(stack, nvpf)
+        (register if n % 2 else align_stack)(replace(stack, frames=frames), nvpf, seen=cache)
+    seen, anew = register(stack, nvpf, seen=cache), register(stack, nvpf)
     assert seen.anchor_ev == anew.anchor_ev
     for name in ("od", "intensity", "shifts_px", "i0", "valid"):
         np.testing.assert_array_equal(getattr(seen, name), getattr(anew, name), err_msg=name)
@@ -232,7 +233,7 @@ def test_what_moves_outside_the_region_does_not_matter(nvpf):
         return image
 
     recipe = nvpf.with_changes({"alignment.region_um": [0, 54, 0, NY - 1]})
-    roughly(Registrar(recipe).align(with_frames(stack, change)), drift)
+    roughly(align_stack(with_frames(stack, change), recipe), drift)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,7 @@ def test_shifts_of_a_file_are_applied_and_written_shifts_are_read_again(nvpf, tm
     recipe = nvpf.with_changes({"alignment.shifts": str(path)})
     registered = register(drifting(drift), recipe)
     np.testing.assert_array_equal(registered.shifts_px, -drift)
-    refined = Registrar(recipe).register(drifting(drift), refine=True)
+    refined = register(drifting(drift), recipe, refining=True)
     np.testing.assert_array_equal(refined.shifts_px, -drift)
 
 
@@ -289,21 +290,21 @@ def test_a_broken_file_of_shifts_is_an_error_that_names_it(nvpf, tmp_path, text,
 
 def test_refined_shifts_move_the_raw_images_and_the_first_ones_are_kept(nvpf):
     drift = some_drift()
-    registrar = Registrar(nvpf)
-    first = registrar.register(drifting(drift))
-    refined = registrar.register(drifting(drift), refine=True)
+    seen = ImageCache(nvpf)
+    first = register(drifting(drift), nvpf, seen=seen)
+    refined = register(drifting(drift), nvpf, refining=True, seen=seen)
     np.testing.assert_array_equal(refined.shifts_before_px, first.shifts_px)
     roughly(refined, drift, atol=0.2)
-    anew = Registrar(nvpf).register(drifting(drift), refine=True)
+    anew = register(drifting(drift), nvpf, refining=True)
     np.testing.assert_array_equal(refined.shifts_px, anew.shifts_px)
     np.testing.assert_array_equal(refined.od, anew.od)
-    again = registrar.register(drifting(drift))
+    again = register(drifting(drift), nvpf, seen=seen)
     np.testing.assert_array_equal(again.od, first.od)
 
 
 def test_a_scan_without_drift_is_not_moved_by_the_refinement(nvpf):
     for seed in (5, 6):
-        refined = Registrar(nvpf).register(particle_stack(seed=seed), refine=True)
+        refined = register(particle_stack(seed=seed), nvpf, refining=True)
         assert not refined.shifts_px.any()
         assert (refined.shift_quality < 0.1).all()
 
@@ -314,7 +315,7 @@ def test_an_image_of_nothing_but_noise_is_named_and_the_others_are_registered(nv
     def change(k, image):
         return np.random.default_rng(0).poisson(2000, image.shape) if k == 4 else image
 
-    registered = Registrar(nvpf).register(with_frames(drifting(drift), change), refine=True)
+    registered = register(with_frames(drifting(drift), change), nvpf, refining=True)
     energy_ev = registered.energies_ev[4]
     told = [note for note in registered.notes if f"image at {energy_ev:g} eV" in note]
     assert any("too little to be registered on" in note for note in told)
@@ -327,7 +328,7 @@ def test_a_jump_of_a_fifth_of_the_field_is_found_or_fails_by_the_limit(nvpf):
     drift = np.zeros((13, 2), dtype=int)
     drift[7:] = [0, 14]
     stack = drifting(drift)
-    refined = Registrar(nvpf).register(stack, refine=True)
+    refined = register(stack, nvpf, refining=True)
     roughly(refined, drift - np.median(drift, axis=0))
     with pytest.raises(ValueError, match=r"image at .* eV is shifted by .* max_shift_px = 10"):
         register(stack, recipe)
@@ -355,7 +356,7 @@ def jumped(n_px, jump_px, photons=1000):
 def test_a_jump_of_24_px_in_a_field_of_120_is_found(nvpf, jump_px):
     stack, drift = jumped(120, jump_px)
     for refine in (False, True):
-        roughly(Registrar(nvpf).register(stack, refine=refine), drift, atol=0.3)
+        roughly(register(stack, nvpf, refining=refine), drift, atol=0.3)
 
 
 def test_a_jump_of_24_px_fails_by_a_limit_of_10_naming_energy_and_limit(nvpf):

@@ -1,0 +1,282 @@
+"""`PhaseMaps` from what the steps found: images, shares, warnings, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.od_uncertainty import smoothing
+from stxm_live.core.phase_maps import PhaseMaps, Quality, Status
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import listed_ev
+from stxm_live.phase_mapping.assignment import (
+    Correlated,
+    Resolution,
+    counts_per_photon,
+    needs_model,
+)
+from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
+from stxm_live.phase_mapping.quality import Facts
+from stxm_live.phase_mapping.steps import Steps
+from stxm_live.preprocessing.i0 import specimen_in_box
+from stxm_live.preprocessing.noise import MIN_IMAGES
+from stxm_live.preprocessing.normalization import ODStack
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What the steps found of one stack.
+
+    Parameters
+    ----------
+    stack : ODStack
+    recipe : Recipe
+    spectra : Correlated
+    resolution : Resolution or None
+        None for an incomplete stack.
+    corrected : CorrectedMap or None
+        None where the energy axis was not looked for.
+    model_note : str
+        Why there is no latent map; empty if there is, or if none was asked for.
+    """
+
+    stack: ODStack
+    recipe: Recipe
+    spectra: Correlated
+    resolution: Resolution | None
+    corrected: CorrectedMap | None
+    model_note: str = ""
+
+    @cached_property
+    def counts(self) -> NDArray[np.float32]:
+        """Mean over the energies, shape (ny, nx)."""
+        return np.asarray(self.stack.intensity.mean(axis=0, dtype=np.float64), dtype=np.float32)
+
+    @property
+    def unidentified(self) -> NDArray[np.bool_]:
+        """No reference fits, shape (n_spectra,)."""
+        return (
+            self.spectra.uncorrelated if self.resolution is None else self.resolution.unidentified
+        )
+
+    @property
+    def dispersion(self) -> float | None:
+        """Variance over mean of the counts: by the empty support, or by the spectra's misfit.
+
+        None if neither says: the best of all references goes through two values as they are.
+        """
+        known = self.stack.dispersion
+        few = len(self.stack.energies_ev) < MIN_IMAGES
+        if known is not None or self.resolution is None or few:
+            return known
+        smoothed = float(smoothing(self.stack.shifts_px).mean())
+        return self.resolution.dispersion / self.recipe.detector.photons_per_count / smoothed
+
+    @property
+    def misfit(self) -> float | None:
+        """Deviation from the best reference over that of counting noise (variances)."""
+        gain = counts_per_photon(self.stack, self.recipe)
+        if self.resolution is None or gain is None:
+            return None
+        return self.resolution.dispersion / gain
+
+    @property
+    def largest_od(self) -> float:
+        """Median of the pixels' largest OD; NaN where I0 may have other units than the counts."""
+        if self.recipe.i0.source in ("spectrum", "monitor") or not self.stack.mapped.any():
+            return float("nan")
+        return float(np.median(self.spectra.od.max(axis=0)))
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the verdict rests on."""
+        stack, resolution = self.stack, self.resolution
+        n_specimen, n_mapped = int(stack.field.specimen.sum()), int(stack.mapped.sum())
+        return Facts(
+            missing_ev=stack.missing_ev,
+            separation=self.recipe.corrected_references.smallest_separation(stack.energies_ev),
+            wrong_probability=None if resolution is None else resolution.wrong_probability,
+            median_counts=float(np.median(self.counts[stack.mapped])) if n_mapped else 0.0,
+            misfit=self.misfit,
+            common_field=stack.common_field,
+            invalid_share=1 - n_mapped / n_specimen if n_specimen else 0.0,
+            n_specimen=n_specimen,
+            energy_axis=None if self.corrected is None else self.corrected.axis,
+            i0_relative_std=float((stack.i0_std / stack.i0).max()),
+            dispersion=stack.dispersion,
+            unidentified_share=float(self.unidentified.mean()) if n_mapped else 0.0,
+            largest_od=self.largest_od,
+            specimen_in_box=specimen_in_box(stack.field, self.recipe, stack.extent_um),
+        )
+
+
+def phase_maps(
+    found: Found,
+    quality: Quality,
+    *,
+    steps: Steps,
+    revision: int,
+    remake: Callable[[Mapping[str, Any]], PhaseMaps],
+) -> PhaseMaps:
+    """The result: every product as an image, with warnings and provenance."""
+    stack, spectra = found.stack, found.spectra
+    references = found.recipe.corrected_references
+    image = partial(_image, mapped=stack.mapped)
+    phase_index = image(spectra.best.first_index)
+    return PhaseMaps(
+        key=stack.key,
+        status=_status(stack),
+        revision=revision,
+        phase_names=references.phase_names,
+        energies_ev=stack.energies_ev,
+        extent_um=stack.extent_um,
+        dwell_ms=stack.dwell_ms,
+        od=stack.od,
+        counts=found.counts,
+        specimen=stack.field.specimen,
+        valid=stack.valid,
+        reference_od=spectra.references,
+        shifts_px=stack.shifts_px,
+        shifts_before_px=stack.shifts_before_px,
+        shift_quality=stack.shift_quality,
+        i0=stack.i0,
+        i0_std=stack.i0_std,
+        dispersion=found.dispersion,
+        correlation=image(spectra.correlation),
+        phase_index=phase_index,
+        reliability=image(spectra.reliability),
+        ambiguous=image(spectra.ambiguous),
+        ambiguous_pair=image(spectra.pair),
+        unidentified=image(found.unidentified),
+        fractions=_fractions(phase_index, references.n_phases),
+        **_resolved(found.resolution, image, references.n_phases),
+        **_corrected(found.corrected, image),
+        quality=quality,
+        synthetic_references=references.synthetic,
+        colors=dict(found.recipe.colors),
+        warnings=_warnings(found),
+        provenance=_provenance(found, steps),
+        remake=remake,
+    )
+
+
+def _resolved(
+    resolution: Resolution | None, image: Callable[..., NDArray[Any]], n_phases: int
+) -> dict[str, Any]:
+    """Products of the resolver, by their names in `PhaseMaps`."""
+    if resolution is None:
+        return {}
+    index = image(resolution.index)
+    products = {
+        "resolved_index": index,
+        "resolved_fractions": _fractions(index, n_phases),
+        "wrong_probability": image(resolution.wrong_probability),
+        "probability": image(resolution.probability),
+        "entropy": image(resolution.entropy),
+        "mixed": image(resolution.mixed),
+    }
+    if resolution.latent is not None:
+        # (ny, nx, 3): a point in space for each pixel
+        products |= {
+            "latent": np.moveaxis(image(resolution.latent.latent.T), 0, -1),
+            "latent_index": image(resolution.latent.index),
+            "contradicted": image(resolution.latent.contradicted),
+        }
+    return products
+
+
+def _corrected(
+    corrected: CorrectedMap | None, image: Callable[..., NDArray[Any]]
+) -> dict[str, Any]:
+    """What the scan says of its energy axis, by the names in `PhaseMaps`."""
+    if corrected is None or corrected.axis is None:
+        return {}
+    axis, again = corrected.axis, corrected.resolution
+    products: dict[str, Any] = {
+        "energy_axis": axis,
+        "energy_offset_ev": axis.offset_ev,
+        "energy_offset_std_ev": axis.offset_std_ev,
+        "energy_width_ev": axis.width_ev,
+        "energy_width_std_ev": axis.width_std_ev,
+        "corrected_reference_od": corrected.reference_od,
+    }
+    if again is not None:
+        products |= {
+            "corrected_index": image(again.index),
+            "corrected_probability": image(again.probability),
+            "corrected_wrong_probability": image(again.wrong_probability),
+        }
+    return products
+
+
+def _warnings(found: Found) -> tuple[str, ...]:
+    """Everything that is to be said beside the verdict."""
+    stack, facts, recipe = found.stack, found.facts, found.recipe
+    notes = list(stack.notes)
+    if facts.missing_ev:
+        listed = listed_ev(facts.missing_ev)
+        notes.append(f"the scan lacks {listed} eV: phases are provisional, nothing is resolved")
+    if stack.skipped_ev:
+        notes.append(
+            f"the scan ended early: {listed_ev(stack.skipped_ev)} eV were skipped, "
+            f"{len(stack.energies_ev)} energies were measured"
+        )
+    if facts.separation < 2 * recipe.ambiguity_threshold:
+        notes.append(
+            f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these "
+            f"energies, less than twice the ambiguity threshold {recipe.ambiguity_threshold:g}: "
+            "little noise makes their pixels ambiguous"
+        )
+    if found.model_note:
+        notes.append(found.model_note)
+        if needs_model(recipe):
+            notes.append(f"the map is resolved by likelihood instead of {recipe.resolver.method}")
+    for step in (found.resolution, found.corrected):
+        notes.extend(() if step is None else step.notes)
+    if recipe.corrected_references.synthetic:
+        notes.append("the reference spectra are synthetic")
+    return tuple(notes)
+
+
+def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
+    """By what and how the maps were made."""
+    resolution = found.resolution
+    return {
+        "package": "stxm_live",
+        "version": version("stxm-live"),
+        "recipe": found.recipe.name,
+        "recipe_sha256": found.recipe.fingerprint,
+        "recipe_values": found.recipe.model_dump(mode="json"),
+        "anchor_ev": found.stack.anchor_ev,
+        "method": None if resolution is None else resolution.method,
+        "model_sha256": None if resolution is None else resolution.model_sha256,
+        "dispersion": None if resolution is None else resolution.dispersion,
+        "replaced_steps": steps.replaced,
+    }
+
+
+def _status(stack: ODStack) -> Status:
+    if stack.missing_ev:
+        return "incomplete"
+    return "stopped-early" if stack.skipped_ev else "complete"
+
+
+def _image(values: NDArray[Any], mapped: NDArray[np.bool_]) -> NDArray[Any]:
+    """Flat values (..., n_spectra) as images; NaN, -1 or False where nothing is mapped."""
+    nothing = {"f": np.nan, "i": -1, "b": False}[values.dtype.kind]
+    image = np.full((*values.shape[:-1], *mapped.shape), nothing, dtype=values.dtype)
+    image[..., mapped] = values
+    return image
+
+
+def _fractions(index: NDArray[np.int8], n_phases: int) -> NDArray[np.float64]:
+    """Share of each phase among the mapped pixels; NaN if there are none."""
+    counts = np.bincount(index[index >= 0].astype(np.intp), minlength=n_phases)
+    total = counts.sum()
+    return counts / total if total else np.full(n_phases, np.nan)

@@ -1,0 +1,132 @@
+"""The usable images of a stack; what was computed of a frame is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import listed_ev
+from stxm_live.core.scan import StackScan
+from stxm_live.core.stack import Frame, Stack, StackKey
+from stxm_live.preprocessing.images import Image, clipped, leave_out_dark_lines
+
+
+@dataclass(frozen=True, eq=False)
+class StackImages:
+    """The images of a stack that can be used, in ascending order of energy.
+
+    Parameters
+    ----------
+    key : StackKey
+    scan : StackScan
+    images : tuple of Image
+        Each has an ``energy_ev``, and an ``intensity`` of shape (ny, nx) in counts, NaN where a
+        pixel cannot be used.
+    missing_ev : tuple of float
+        Announced and selected energies without a usable image, apart from those skipped.
+    skipped_ev : tuple of float
+        Announced and selected energies that the scan left out because it was sure enough.
+    notes : tuple of str
+        What was left out, and why.
+    """
+
+    key: StackKey
+    scan: StackScan
+    images: tuple[Image, ...]
+    missing_ev: tuple[float, ...]
+    skipped_ev: tuple[float, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def energies_ev(self) -> tuple[float, ...]:
+        """Of the images."""
+        return tuple(image.energy_ev for image in self.images)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of each image."""
+        ny, nx = self.images[0].intensity.shape
+        return ny, nx
+
+    @property
+    def known_i0(self) -> tuple[float, ...] | None:
+        """The incident intensity that the scan brings along, at the energies of the images."""
+        if self.scan.i0_counts is None:
+            return None
+        known = sorted(zip(self.scan.energies_ev, self.scan.i0_counts, strict=True))
+        energies_ev, counts = np.transpose(known)
+        return tuple(np.interp(self.energies_ev, energies_ev, counts).tolist())
+
+
+class ImageCache:
+    """The usable images of a stack that grows; what is known of a frame is kept for the next time.
+
+    Everything that is kept is a function of the frames alone, so that a stack gives the same
+    whether its frames were seen one by one or all at once.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._images: dict[Frame, Image] = {}
+
+    def usable(self, stack: Stack) -> StackImages:
+        """Select the frames of a stack that the recipe asks for and that can be used.
+
+        Raises
+        ------
+        ValueError
+            If no frame is left.
+        """
+        notes = list(stack.notes)
+        frames = {
+            frame.nominal_ev: frame
+            for frame in stack.frames
+            # of energies nobody announced, those that the recipe names
+            if frame.announced_ev is not None or self.recipe.energies_ev is not None
+        }
+        chosen = self.recipe.selected({*frames, *stack.missing_ev, *stack.skipped_ev})
+        missing = set(stack.missing_ev).intersection(chosen)
+        lacking = listed_ev(self.recipe.not_in(chosen))
+        if lacking:
+            notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
+        dwell_ms = stack.scan.dwell_ms
+        self._images = {frames[e]: self._image(frames[e], dwell_ms) for e in chosen if e in frames}
+        usable: list[Image] = []
+        for frame, problem in self._problems().items():
+            image, where = self._images[frame], f"image at {frame.energy_ev:g} eV"
+            if not problem:
+                notes.extend(f"{where}: {fault}" for fault in image.faults())
+                usable.append(image)
+                continue
+            notes.append(f"{where} {problem} and was left out")
+            if frame.announced_ev is not None:
+                missing.add(frame.nominal_ev)
+        notes.extend(clipped(usable))
+        if not usable:
+            announced = listed_ev(stack.scan.energies_ev)
+            raise ValueError(
+                f"{stack.key}: there is no usable image at an energy of the recipe; "
+                f"the scan announced {announced} eV" + "".join(f"; {note}" for note in notes[:3])
+            )
+        return StackImages(
+            key=stack.key,
+            scan=stack.scan,
+            images=tuple(usable),
+            missing_ev=tuple(sorted(missing)),
+            skipped_ev=tuple(e for e in chosen if e in stack.skipped_ev),
+            notes=tuple(notes),
+        )
+
+    def _problems(self) -> dict[Frame, str]:
+        """Why an image cannot be used, empty if it can; lines without beam are left out."""
+        levels = [image.level for image in self._images.values() if not image.problem]
+        typical = float(np.median(levels or 0))
+        problems = {f: image.problem or image.dimness(typical) for f, image in self._images.items()}
+        leave_out_dark_lines([image for f, image in self._images.items() if not problems[f]])
+        return {f: problem or self._images[f].lacks_most() for f, problem in problems.items()}
+
+    def _image(self, frame: Frame, dwell_ms: float) -> Image:
+        known = self._images.get(frame)
+        return Image(frame, self.recipe, dwell_ms) if known is None else known
