@@ -11,6 +11,7 @@ from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from stxm_live.adaptive.energies import Advice, EnergyAdvisor, next_energy, still_left
+from stxm_live.core.region import Region
 from stxm_live.plans.beam import with_closed_shutter
 from stxm_live.plans.recording import Recording
 
@@ -22,24 +23,19 @@ _POLL_S = 0.02
 def stxm_stack_adaptive(
     detector: Readable,
     energy: Movable,
-    y_axis: Movable | None = None,
+    energies_ev: Sequence[float],
+    region: Region,
     *,
     advisor: EnergyAdvisor,
-    energies_ev: Sequence[float],
-    x_extent_um: tuple[float, float],
-    y_extent_um: tuple[float, float],
-    nx: int,
-    ny: int,
     any_order: bool = False,
     advice_timeout_s: float = 5.0,
-    dwell_ms: float = 1.0,
+    y_axis: Movable | None = None,
     mode: Literal["image", "line"] = "image",
     shutter: Movable | None = None,
     monitors: Sequence[Readable] = (),
     data_field: str | None = None,
     i0_field: str | None = None,
     i0_counts: Sequence[float] | None = None,
-    region: str = "1",
     polarization: str = "",
     group_uid: str | None = None,
     parent: str | None = None,
@@ -55,12 +51,12 @@ def stxm_stack_adaptive(
 
     Parameters
     ----------
-    detector, energy, y_axis, x_extent_um, y_extent_um, nx, ny, dwell_ms, mode, shutter, monitors
-        As for `stxm_stack`, and so are ``data_field`` to ``md``.
-    advisor : EnergyAdvisor
-        Of a mapper that is subscribed to the RunEngine.
+    detector, energy, region
+        As for `stxm_stack`, and so are ``y_axis`` to ``md``.
     energies_ev : sequence of float
         All that may be measured, in the order of the scan; the first is measured always.
+    advisor : EnergyAdvisor
+        Of a mapper that is subscribed to the RunEngine.
     any_order : bool
         Whether the monochromator may go back: then the minimum set comes first, and after it
         what is most useful. Otherwise the order stays as it is, and what is passed is skipped.
@@ -76,19 +72,14 @@ def stxm_stack_adaptive(
     recording = Recording.of(
         detector,
         energy,
-        y_axis,
-        energies_ev=energies_ev,
-        nx=nx,
-        ny=ny,
+        energies_ev,
+        region,
+        y_axis=y_axis,
         mode=mode,
         monitors=monitors,
         data_field=data_field,
-        x_extent_um=x_extent_um,
-        y_extent_um=y_extent_um,
-        dwell_ms=dwell_ms,
         i0_field=i0_field,
         i0_counts=i0_counts,
-        region=region,
         polarization=polarization,
         group_uid=group_uid,
         parent=parent,

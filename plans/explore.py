@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import bluesky.plan_stubs as bps
@@ -31,25 +31,21 @@ logger = logging.getLogger("stxm_live")
 def explore(
     detector: Readable,
     energy: Movable,
-    y_axis: Movable | None = None,
+    energies_ev: Sequence[float],
+    overview: Region,
     *,
     chooser: RegionChooser,
     live: LivePhaseMapper,
-    energies_ev: Sequence[float],
-    overview: Region,
+    y_axis: Movable | None = None,
     maps: PhaseMaps | None = None,
     n_zooms: int = 3,
     auto: bool = False,
     choice_timeout_s: float = 600.0,
     default: int | None = None,
     maps_timeout_s: float = 60.0,
-    mode: Literal["image", "line"] = "image",
-    shutter: Movable | None = None,
-    monitors: Sequence[Readable] = (),
-    data_field: str | None = None,
-    i0_field: str | None = None,
     stack_plan: Callable[..., MsgGenerator[str]] = stxm_stack,
     md: dict[str, Any] | None = None,
+    **options: Any,
 ) -> MsgGenerator[tuple[str, ...]]:
     """Record an overview, then stacks of regions that are chosen on its maps.
 
@@ -62,16 +58,16 @@ def explore(
 
     Parameters
     ----------
-    detector, energy, y_axis, mode, shutter, monitors, data_field, i0_field
+    detector, energy, y_axis
         As for `stxm_stack`.
-    chooser : RegionChooser
-        What is chosen, and the suggestions.
-    live : LivePhaseMapper
-        Subscribed to the RunEngine.
     energies_ev : sequence of float
         Of all stacks, the overview's too: without them there are no maps to choose on.
     overview : Region
         The whole field, coarsely.
+    chooser : RegionChooser
+        What is chosen, and the suggestions.
+    live : LivePhaseMapper
+        Subscribed to the RunEngine.
     maps : PhaseMaps, optional
         Of the overview, if it is recorded already: an exploration that ended goes on so.
     n_zooms : int
@@ -89,6 +85,8 @@ def explore(
         Records a stack, with the arguments of `stxm_stack`.
     md : dict, optional
         For every run.
+    **options
+        Of every stack: ``mode``, ``shutter``, ``monitors`` and others of `stxm_stack`.
 
     Returns
     -------
@@ -107,18 +105,14 @@ def explore(
         return stack_plan(
             detector,
             energy,
-            y_axis,
-            energies_ev=energies_ev,
-            mode=mode,
-            shutter=shutter,
-            monitors=monitors,
-            data_field=data_field,
-            i0_field=i0_field,
+            energies_ev,
+            region,
+            y_axis=y_axis,
             i0_counts=None if parent is None else _i0_counts(parent, overview, region, energies_ev),
             group_uid=group_uid,
             parent=None if parent is None else parent.key.run_uids[0],
             md={"plan_name": "explore", **common, **md},
-            **region.plan_arguments(),
+            **options,
         )
 
     group_uid, common = str(uuid4()), md or {}

@@ -7,24 +7,21 @@ import bluesky.preprocessors as bpp
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
+from stxm_live.core.region import Region
 from stxm_live.plans.stack import stxm_stack
 
 
 def stxm_overview(
     detector: Readable,
     energy: Movable,
-    *,
     energies_ev: Sequence[float],
-    x_extent_um: tuple[float, float],
-    y_extent_um: tuple[float, float],
-    nx: int = 50,
-    ny: int = 50,
-    dwell_ms: float = 0.5,
+    region: Region,
+    *,
     shutter: Movable | None = None,
     monitors: Sequence[Readable] = (),
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Record a large field coarsely at one energy or two; returns the run's uid.
+    """Record a large region coarsely at one energy or two; returns the run's uid.
 
     The live mapper shows its optical density as it does for a stack; one energy above the edge
     shows all that absorbs, one below and one above show the element. The energy goes back at the
@@ -32,10 +29,12 @@ def stxm_overview(
 
     Parameters
     ----------
-    detector, energy, x_extent_um, y_extent_um, shutter, monitors
+    detector, energy, shutter, monitors
         As for `stxm_stack`.
     energies_ev : sequence of float
         One or two.
+    region : Region
+        The whole field; 50 x 50 pixels and 0.5 ms are enough.
 
     Raises
     ------
@@ -49,12 +48,8 @@ def stxm_overview(
     scan = stxm_stack(
         detector,
         energy,
-        energies_ev=energies_ev,
-        x_extent_um=x_extent_um,
-        y_extent_um=y_extent_um,
-        nx=nx,
-        ny=ny,
-        dwell_ms=dwell_ms,
+        energies_ev,
+        region,
         shutter=shutter,
         monitors=monitors,
         md={"plan_name": "stxm_overview", **(md or {})},

@@ -11,6 +11,7 @@ import numpy as np
 from bluesky.protocols import Movable, Preparable, Readable
 from bluesky.utils import MsgGenerator
 
+from stxm_live.core.region import Region
 from stxm_live.core.scan import StackScan
 from stxm_live.plans.beam import as_run
 from stxm_live.plans.limits import check_limits, check_region
@@ -42,11 +43,10 @@ class Recording:
         cls,
         detector: Readable,
         energy: Movable,
-        y_axis: Movable | None,
-        *,
         energies_ev: Sequence[float],
-        nx: int,
-        ny: int,
+        region: Region,
+        *,
+        y_axis: Movable | None,
         mode: Literal["image", "line"],
         monitors: Sequence[Readable],
         data_field: str | None,
@@ -54,8 +54,12 @@ class Recording:
     ) -> Recording:
         """From the arguments of a plan; ``announced`` are further fields of the scan."""
         scan = StackScan(
-            shape=(len(energies_ev), ny, nx),
+            shape=(len(energies_ev), region.ny, region.nx),
             energies_ev=tuple(float(e) for e in energies_ev),
+            x_extent_um=region.x_extent_um,
+            y_extent_um=region.y_extent_um,
+            dwell_ms=region.dwell_ms,
+            region=region.name,
             y_motor="sample_y" if y_axis is None else _readback_key(y_axis),
             energy_motor=_readback_key(energy),
             data_field=data_field or _counts_key(detector),

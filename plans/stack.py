@@ -6,33 +6,29 @@ from typing import Any, Literal
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
+from stxm_live.core.region import Region
 from stxm_live.plans.recording import Recording
 
 
 def stxm_stack(
     detector: Readable,
     energy: Movable,
-    y_axis: Movable | None = None,
-    *,
     energies_ev: Sequence[float],
-    x_extent_um: tuple[float, float],
-    y_extent_um: tuple[float, float],
-    nx: int,
-    ny: int,
-    dwell_ms: float = 1.0,
+    region: Region,
+    *,
+    y_axis: Movable | None = None,
     mode: Literal["image", "line"] = "image",
     shutter: Movable | None = None,
     monitors: Sequence[Readable] = (),
     data_field: str | None = None,
     i0_field: str | None = None,
     i0_counts: Sequence[float] | None = None,
-    region: str = "1",
     polarization: str = "",
     group_uid: str | None = None,
     parent: str | None = None,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Record an image at each energy, in the order given; returns the run's uid.
+    """Record an image of a region at each energy, in the order given; returns the run's uid.
 
     A pause repeats the image (in line mode the line) it interrupts. In line mode the y axis goes
     back at the end to where it was.
@@ -44,12 +40,12 @@ def stxm_stack(
         detector that can be prepared is given the region (as a `StackScan`) first.
     energy : Movable
         Monochromator; what it reads is stored with every event.
-    y_axis : Movable, optional
-        Needed in line mode.
     energies_ev : sequence of float
         Any order, each once.
-    x_extent_um, y_extent_um : (float, float)
-        First and last pixel centre in the order scanned; may descend.
+    region : Region
+        Extents, pixels and dwell; its name is that of the stack.
+    y_axis : Movable, optional
+        Needed in line mode.
     mode : {"image", "line"}
         One event per image, or one per line (the ALS contract: ``seq_num = iE*ny + iy + 1``).
     shutter : Movable, optional
@@ -74,23 +70,23 @@ def stxm_stack(
     ValueError
         Before anything moves, if the arguments contradict each other, if a position is beyond a
         limit (the message names both), or if a device cannot tell its limits.
+
+    Examples
+    --------
+    >>> field = Region((-2, 2), (-2, 2), nx=100, ny=100, dwell_ms=2)
+    >>> RE(stxm_stack(image, energy, recipe.energies_ev, field))  # doctest: +SKIP
     """
     recording = Recording.of(
         detector,
         energy,
-        y_axis,
-        energies_ev=energies_ev,
-        nx=nx,
-        ny=ny,
+        energies_ev,
+        region,
+        y_axis=y_axis,
         mode=mode,
         monitors=monitors,
         data_field=data_field,
-        x_extent_um=x_extent_um,
-        y_extent_um=y_extent_um,
-        dwell_ms=dwell_ms,
         i0_field=i0_field,
         i0_counts=i0_counts,
-        region=region,
         polarization=polarization,
         group_uid=group_uid,
         parent=parent,

@@ -17,8 +17,9 @@ def wait_until_stored(writer: RawWriter, *, timeout_s: float = 30.0) -> MsgGener
 
     At the end of every plan, so that a session may end as soon as the prompt is back::
 
-        stored = partial(wait_until_stored, writer)
-        RE.preprocessors.append(partial(bpp.finalize_wrapper, final_plan=stored))
+        RE.preprocessors.append(
+            partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))
+        )
 
     Parameters
     ----------

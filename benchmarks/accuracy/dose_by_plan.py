@@ -85,9 +85,7 @@ def _ran(
             came_s.append(time.monotonic())
 
     token = engine.subscribe(note)
-    (uid,) = engine(
-        plan(scope.camera, scope.energy, energies_ev=recipe.energies_ev, **scope.field())
-    )
+    (uid,) = engine(plan(scope.camera, scope.energy, recipe.energies_ev, scope.field()))
     engine.unsubscribe(token)
     maps = live.wait(uid, timeout_s=TIMEOUT_S)
     truth = true_index(scope, maps, tuple(order))

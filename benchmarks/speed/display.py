@@ -223,8 +223,8 @@ def scan_s(recipe: Recipe, side: int, seed: int, publish: DocumentPublisher) -> 
     plan = stxm_stack(
         microscope.camera,
         microscope.energy,
-        energies_ev=recipe.energies_ev or (),
-        **microscope.field(),
+        recipe.energies_ev or (),
+        microscope.field(),
     )
     start_s = time.perf_counter()
     run_engine(plan)

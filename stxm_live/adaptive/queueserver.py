@@ -29,7 +29,7 @@ class Queue:
         Of the plan, besides the region: names of the devices, ``energies_ev``, ``shutter``. Names
         are those of the manager's environment.
     plan : str
-        Its name there; it takes the arguments of `stxm_stack`.
+        Its name there; it takes the arguments of `stxm_stack_remote`.
     user, group : str
         As whom to submit.
     public_key : str, optional
@@ -47,7 +47,7 @@ class Queue:
 
     address: str = "127.0.0.1:60615"
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    plan: str = "stxm_stack"
+    plan: str = "stxm_stack_remote"
     user: str = "stxm_live"
     group: str = "primary"
     public_key: str | None = None

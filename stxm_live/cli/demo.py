@@ -103,9 +103,9 @@ def _scan_and_store(
             plan = stxm_stack(
                 microscope.camera,
                 microscope.energy,
-                energies_ev=recipe.energies_ev or (),
+                recipe.energies_ev or (),
+                microscope.field(),
                 md={"sample": "simulated particle"},
-                **microscope.field(),
             )
             (uid,) = run_engine(plan)
             maps = live.wait(uid, timeout_s=60)

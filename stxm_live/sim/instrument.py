@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.region import Region
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Stack
 from stxm_live.sim.devices import Channel, SimulatedAxis, SimulatedDetector
@@ -141,11 +142,11 @@ class SimulatedMicroscope:
             reuse_buffer=reuse_buffer,
         )
 
-    def field(self) -> dict[str, Any]:
-        """The raster of the specimen's own pixels, as arguments of `stxm_stack`."""
+    def field(self) -> Region:
+        """The raster of the specimen's own pixels."""
         x0, x1, y0, y1 = self.specimen.extent_um
         ny, nx = self.specimen.shape
-        return {"x_extent_um": (x0, x1), "y_extent_um": (y0, y1), "nx": nx, "ny": ny}
+        return Region((x0, x1), (y0, y1), nx=nx, ny=ny)
 
     def _image(self, scan: StackScan) -> Mapping[str, NDArray[np.float64]]:
         self._enter(scan)

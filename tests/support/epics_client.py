@@ -14,6 +14,7 @@ import threading
 import time
 import tomllib
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,9 +65,16 @@ class Session:
         d = self.devices
         detector = d.image if mode == "image" else d.line
         y_axis = None if mode == "image" else d.stages["sample_y"]
-        options = {"energies_ev": RECIPE.energies_ev, "shutter": d.shutter, **FIELD, **options}
+        energies_ev = options.pop("energies_ev", RECIPE.energies_ev)
+        where = {name: options.pop(name) for name in vars(FIELD) if name in options}
+        options = {"shutter": d.shutter, "y_axis": y_axis, "mode": mode, **options}
         return stxm_stack(
-            detector, d.energy, y_axis, mode=mode, monitors=[d.ring_current], **options
+            detector,
+            d.energy,
+            energies_ev,
+            replace(FIELD, **where),
+            monitors=[d.ring_current],
+            **options,
         )
 
     def fails(self, plan):
@@ -152,7 +160,7 @@ def expected_cube(session):
     """The specimen that is served, seen at the energies read back."""
     microscope = simulated().microscope
     microscope.begin_image()
-    (x0, x1), (y0, y1) = FIELD["x_extent_um"], FIELD["y_extent_um"]
+    (x0, x1), (y0, y1) = FIELD.x_extent_um, FIELD.y_extent_um
     x_um, y_um = np.linspace(x0, x1, SHAPE[1]), np.linspace(y0, y1, SHAPE[0])
     return np.array(
         [microscope.counts(doc["data"]["energy"], x_um, y_um) for doc in session.events()]
@@ -213,11 +221,9 @@ def lines_and_overview(folder):
     y_um = [round(doc["data"]["sample_y"], 6) for doc in session.events()]
     session.devices.energy.set(510.0).wait(20)
     d = session.devices
-    extent = {key: FIELD[key] for key in ("x_extent_um", "y_extent_um")}
+    field = replace(FIELD, nx=50, ny=50, dwell_ms=0.5)
     session.docs.clear()
-    session.RE(
-        stxm_overview(d.image, d.energy, energies_ev=[505.0, 517.5], shutter=d.shutter, **extent)
-    )
+    session.RE(stxm_overview(d.image, d.energy, [505.0, 517.5], field, shutter=d.shutter))
     return {
         "lines_and_images_differ_by": float(np.abs(lines - images).max()),
         "y_um": y_um,

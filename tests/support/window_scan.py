@@ -45,8 +45,8 @@ def main(backend):
                 stxm_stack(
                     microscope.camera,
                     microscope.energy,
-                    energies_ev=recipe.energies_ev,
-                    **microscope.field(),
+                    recipe.energies_ev,
+                    microscope.field(),
                 )
             )
             live.wait(uid, timeout_s=60)

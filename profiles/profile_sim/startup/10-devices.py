@@ -9,6 +9,7 @@ recipe = Recipe.load("nvpf")
 microscope = SimulatedMicroscope.with_particle(
     recipe.reference_spectra, rng=np.random.default_rng(), frame_time_s=0.3
 )
+field = microscope.field()
 energy = microscope.energy
 sample_x = microscope.x
 sample_y = microscope.y

@@ -1,6 +1,6 @@
 """Plans, catalogue and live maps.
 
-(uid,) = RE(stxm_stack(camera, energy, energies_ev=recipe.energies_ev, **microscope.field()))
+(uid,) = RE(stxm_stack(camera, energy, recipe.energies_ev, field))
 maps = live.wait(uid, timeout_s=30)
 """
 
@@ -32,7 +32,8 @@ live.add_sink(
 )
 
 # a plan ends when its runs are stored: the catalogue closes before anything at exit is called
-stored = partial(wait_until_stored, writer)
-RE.preprocessors.append(partial(bpp.finalize_wrapper, final_plan=stored))
+RE.preprocessors.append(
+    partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))
+)
 atexit.register(writer.close)  # a run that no plan waited for stays in its backup file
 atexit.register(live.close)  # the last one registered is called first

@@ -11,18 +11,17 @@ from stxm_live import Region
 from stxm_live.adaptive.chooser import RegionChooser
 from stxm_live.plans import explore, wait_for_region
 
-field = microscope.field()
-overview = Region(field["x_extent_um"], field["y_extent_um"], nx=80, ny=80)
-x_um, y_um = field["x_extent_um"], field["y_extent_um"]
+x_um, y_um = field.x_extent_um, field.y_extent_um
+overview = Region(x_um, y_um, nx=80, ny=80)
 limits_um = ((min(x_um) - 0.5, max(x_um) + 0.5), (min(y_um) - 0.5, max(y_um) + 0.5))
 chooser = RegionChooser(live, limits_um=limits_um)
 explore_here = partial(
     explore,
     camera,
     energy,
+    recipe.energies_ev,
+    overview,
     chooser=chooser,
     live=live,
-    energies_ev=recipe.energies_ev,
-    overview=overview,
 )
 atexit.register(chooser.close)

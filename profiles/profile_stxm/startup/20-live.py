@@ -2,8 +2,8 @@
 
 (uid,) = RE(
     stxm_stack(
-        image, energy, energies_ev=recipe.energies_ev, x_extent_um=(-2, 2), y_extent_um=(-2, 2),
-        nx=100, ny=100, shutter=shutter, monitors=[ring_current],
+        image, energy, recipe.energies_ev, Region((-2, 2), (-2, 2), nx=100, ny=100),
+        shutter=shutter, monitors=[ring_current],
     )
 )
 maps = live.wait(uid, timeout_s=30)
@@ -16,9 +16,10 @@ from functools import partial
 
 import bluesky.preprocessors as bpp
 
-from stxm_live import LivePhaseMapper, Recipe, map_run
+from stxm_live import LivePhaseMapper, Recipe, Region, map_run
 from stxm_live.io.catalog import RawWriter, list_runs, open_catalog
 from stxm_live.plans import stxm_overview, stxm_stack, wait_for_maps, wait_until_stored
+from stxm_live.plans.remote import stxm_overview_remote, stxm_stack_remote  # for a queue server
 from stxm_live.plotting import LiveFigure
 
 recipe = Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf")
@@ -34,7 +35,8 @@ RE.subscribe(live)
 writer.guard(RE)
 
 # a plan ends when its runs are stored: the catalogue closes before anything at exit is called
-stored = partial(wait_until_stored, writer)
-RE.preprocessors.append(partial(bpp.finalize_wrapper, final_plan=stored))
+RE.preprocessors.append(
+    partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))
+)
 atexit.register(writer.close)  # a run that no plan waited for stays in its backup file
 atexit.register(live.close)  # the last one registered is called first

@@ -23,7 +23,6 @@ def test_a_scan_that_stopped_early_is_replayed_from_the_catalogue_as_it_was_live
         recipe.reference_spectra, rng=np.random.default_rng(5), shape=(60, 64)
     )
     detector = scope.camera if mode == "image" else scope.line
-    devices = [scope.energy] if mode == "image" else [scope.energy, scope.y]
     writer = RawWriter(broker)
     with LivePhaseMapper(recipe) as live:
         plan = partial(
@@ -34,10 +33,11 @@ def test_a_scan_that_stopped_early_is_replayed_from_the_catalogue_as_it_was_live
         (uid,) = RE(
             plan(
                 detector,
-                *devices,
-                energies_ev=recipe.energies_ev,
+                scope.energy,
+                recipe.energies_ev,
+                scope.field(),
+                y_axis=scope.y if mode == "line" else None,
                 any_order=mode == "line",
-                **scope.field(),
             )
         )
         maps = live.wait(uid, timeout_s=60)

@@ -70,10 +70,10 @@ def test_the_simulated_microscope_maps_live_as_it_replays(recorded, broker, nvpf
         uid = yield from stxm_stack(
             detector,
             microscope.energy,
-            microscope.y,
-            energies_ev=nvpf.energies_ev,
+            nvpf.energies_ev,
+            microscope.field(),
+            y_axis=microscope.y,
             mode=mode,
-            **microscope.field(),
         )
         results.append((uid, (yield from wait_for_maps(live, uid, timeout_s=60))))
 

@@ -8,7 +8,7 @@ from bluesky.utils import RunEngineInterrupted
 from ophyd import Signal
 from run_engines import a_run_engine
 
-from stxm_live import LivePhaseMapper, Recipe, StackScan, map_run
+from stxm_live import LivePhaseMapper, Recipe, Region, StackScan, map_run
 from stxm_live.adaptive.energies import Advice, EnergyAdvisor
 from stxm_live.plans import stxm_stack, stxm_stack_adaptive
 from stxm_live.sim.devices import SimulatedAxis
@@ -17,7 +17,7 @@ from stxm_live.sim.microscope import Beam, Drift
 from stxm_live.sim.truth import true_index
 
 ENERGIES_EV = (505.0, 515.6, 517.5, 519.2, 530.3)
-RASTER = {"x_extent_um": (-0.4, 0.4), "y_extent_um": (0.3, -0.3), "nx": 9, "ny": 6}
+FIELD = Region((-0.4, 0.4), (0.3, -0.3), nx=9, ny=6)
 
 
 class SaysAtOnce:
@@ -68,12 +68,10 @@ def recorded(run_engine, scope, advisor, mode="image", **options):
     """Documents of a run, and energies in the order in which they were measured."""
     docs = []
     tokens = [run_engine.subscribe(advisor), run_engine.subscribe(lambda *d: docs.append(d))]
-    options = {"energies_ev": ENERGIES_EV, **RASTER, **options}
-    devices = (
-        (scope.camera, scope.energy) if mode == "image" else (scope.line, scope.energy, scope.y)
-    )
+    detector, y_axis = (scope.camera, None) if mode == "image" else (scope.line, scope.y)
+    options |= {"advisor": advisor, "y_axis": y_axis, "mode": mode}
     try:
-        run_engine(stxm_stack_adaptive(*devices, advisor=advisor, mode=mode, **options))
+        run_engine(stxm_stack_adaptive(detector, scope.energy, ENERGIES_EV, FIELD, **options))
     finally:
         for token in tokens:
             run_engine.unsubscribe(token)
@@ -98,7 +96,7 @@ def test_energies_nobody_wants_are_skipped_and_the_order_stays(run_engine, scope
     assert measured_ev(docs) == (505.0, 517.5, 530.3)
     assert StackScan.from_start(docs[0][1]).skipping == "in-order"
     assert docs[-1][1]["exit_status"] == "success"
-    n_lines = 1 if mode == "image" else RASTER["ny"]
+    n_lines = 1 if mode == "image" else FIELD.ny
     assert docs[-1][1]["num_events"] == {"primary": 3 * n_lines}
 
 
@@ -184,10 +182,10 @@ def test_a_pause_while_the_plan_waits_repeats_no_image(references):
                 stxm_stack_adaptive(
                     scope.camera,
                     scope.energy,
+                    ENERGIES_EV,
+                    FIELD,
                     advisor=advisor,
-                    energies_ev=ENERGIES_EV,
                     advice_timeout_s=30,
-                    **RASTER,
                 )
             )
         engine.resume()
@@ -195,7 +193,7 @@ def test_a_pause_while_the_plan_waits_repeats_no_image(references):
     assert measured_ev(docs) == (505.0, 530.3)
 
 
-@pytest.mark.parametrize(("mode", "exposure"), [("image", 2), ("line", RASTER["ny"] + 3)])
+@pytest.mark.parametrize(("mode", "exposure"), [("image", 2), ("line", FIELD.ny + 3)])
 def test_a_pause_in_an_exposure_repeats_it_and_the_advice_is_followed(references, mode, exposure):
     scope = SimulatedMicroscope.with_particle(
         references, rng=np.random.default_rng(0), shape=(40, 50)
@@ -212,18 +210,18 @@ def test_a_pause_in_an_exposure_repeats_it_and_the_advice_is_followed(references
             return expose(scan)
 
         detector._expose = exposing
-        devices = [scope.energy] if mode == "image" else [scope.energy, scope.y]
+        y_axis = None if mode == "image" else scope.y
         advisor, docs = SaysAtOnce(wanted=(517.5, 530.3)), []
         engine.subscribe(advisor)
         engine.subscribe(lambda *d: docs.append(d))
         plan = stxm_stack_adaptive(
-            detector, *devices, advisor=advisor, mode=mode, energies_ev=ENERGIES_EV, **RASTER
+            detector, scope.energy, ENERGIES_EV, FIELD, advisor=advisor, y_axis=y_axis, mode=mode
         )
         with pytest.raises(RunEngineInterrupted):
             engine(plan)
         engine.resume()
     numbers = [doc["seq_num"] for name, doc in docs if name == "event"]
-    n_events = 3 * (1 if mode == "image" else RASTER["ny"])
+    n_events = 3 * (1 if mode == "image" else FIELD.ny)
     assert sorted(set(numbers)) == list(range(1, n_events + 1))
     assert measured_ev(docs) == (505.0, 517.5, 530.3)
     assert docs[-1][1]["exit_status"] == "success"
@@ -243,11 +241,11 @@ def test_a_scan_aborted_while_it_waits_says_so_and_closes_the_shutter(references
                 stxm_stack_adaptive(
                     scope.camera,
                     scope.energy,
+                    ENERGIES_EV,
+                    FIELD,
                     advisor=advisor,
-                    energies_ev=ENERGIES_EV,
                     advice_timeout_s=30,
                     shutter=shutter,
-                    **RASTER,
                 )
             )
         shutter.put("open")
@@ -276,10 +274,10 @@ def adaptive(references):
             stxm_stack_adaptive(
                 scope.camera,
                 scope.energy,
+                recipe.energies_ev,
+                scope.field(),
                 advisor=advisor,
-                energies_ev=recipe.energies_ev,
                 advice_timeout_s=60,
-                **scope.field(),
             )
         )
         maps = live.wait(docs[0][1]["uid"], timeout_s=60)

@@ -69,11 +69,11 @@ class Session:
         return explore(
             self.scope.camera,
             self.scope.energy,
+            options.pop("energies_ev", self.energies_ev),
+            options.pop("overview", OVERVIEW),
             **{
                 "chooser": self.chooser,
                 "live": self.live,
-                "energies_ev": self.energies_ev,
-                "overview": OVERVIEW,
                 "shutter": self.shutter,
                 **options,
             },
@@ -373,12 +373,8 @@ def test_bluesky_adaptive_takes_the_regions_as_its_points(session):
     from bluesky_adaptive.protocols import OptimizationProblem, Optimizer
 
     def record(region):
-        return stxm_stack(
-            session.scope.camera,
-            session.scope.energy,
-            energies_ev=session.energies_ev,
-            **region.plan_arguments(),
-        )
+        scope = session.scope
+        return stxm_stack(scope.camera, scope.energy, session.energies_ev, region)
 
     (uid,) = session.engine(record(OVERVIEW))
     maps = session.live.wait(uid, timeout_s=30)

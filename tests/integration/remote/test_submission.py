@@ -220,7 +220,7 @@ def test_an_item_is_what_the_plan_takes_and_says_why():
     item = Queue(arguments=ARGUMENTS).item(FIRST)
     assert json.loads(json.dumps(item)) == item == {
         "item_type": "plan",
-        "name": "stxm_stack",
+        "name": "stxm_stack_remote",
         "kwargs": {
             "detector": "camera",
             "energy": "energy",
@@ -255,7 +255,7 @@ STARTUP = """
 import numpy as np
 from bluesky import RunEngine
 from stxm_live import Recipe
-from stxm_live.plans import stxm_stack
+from stxm_live.plans.remote import stxm_stack_remote
 from stxm_live.sim.instrument import SimulatedMicroscope
 
 microscope = SimulatedMicroscope.with_particle(

@@ -125,8 +125,8 @@ def test_scanned_live_with_a_model_trained_on_it_and_replayed_in_a_new_process(
                 stxm_stack(
                     microscope.camera,
                     microscope.energy,
-                    energies_ev=nearest_ev,
-                    **microscope.field(),
+                    nearest_ev,
+                    microscope.field(),
                 )
             )
             maps = live.wait(uid, timeout_s=60)

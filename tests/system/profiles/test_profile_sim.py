@@ -13,9 +13,10 @@ IGNORED = shutil.ignore_patterns("*.sqlite*", "db", "log", "pid", "security")
 
 SESSION = """
 import json
-raster = microscope.field() | {"nx": 64, "ny": 56}
+from dataclasses import replace
+raster = replace(field, nx=64, ny=56)
 microscope.camera._exposure_time_s = lambda scan: 0.0
-(uid,) = RE(stxm_stack(camera, energy, energies_ev=recipe.energies_ev, **raster))
+(uid,) = RE(stxm_stack(camera, energy, recipe.energies_ev, raster))
 maps = live.wait(uid, timeout_s=120)
 again = map_run(catalog[-1], recipe)  # stored by the time the prompt is back
 print("RESULT", json.dumps({
@@ -74,9 +75,10 @@ seen = []
 def keep(name, doc):
     seen.append((name, doc))
 token = RE.subscribe(keep)
-raster = microscope.field() | {"nx": 20, "ny": 16}
+from dataclasses import replace
+raster = replace(field, nx=20, ny=16)
 microscope.camera._exposure_time_s = lambda scan: 0.0
-RE(stxm_stack(camera, energy, energies_ev=recipe.energies_ev[:2], **raster))
+RE(stxm_stack(camera, energy, recipe.energies_ev[:2], raster))
 RE.unsubscribe(token)
 store, writing = RunStore.__call__, __import__("threading").Event()
 def late(self, name, doc):
@@ -109,9 +111,8 @@ def keep(name, doc):
     starts.append(doc)
 RE.subscribe(keep, "start")
 microscope.camera._exposure_time_s = lambda scan: 0.0
-small = Region(field["x_extent_um"], field["y_extent_um"], nx=40, ny=40)
-explore_here = partial(explore_here.func, *explore_here.args, **explore_here.keywords | {
-    "overview": small})
+small = Region(field.x_extent_um, field.y_extent_um, nx=40, ny=40)
+explore_here = partial(explore, camera, energy, recipe.energies_ev, small, **explore_here.keywords)
 """
 REFUSED = """
 try:

@@ -16,9 +16,7 @@ SESSION = """
 import json
 (uid,) = RE(
     stxm_stack(
-        image, energy,
-        energies_ev=recipe.energies_ev,
-        x_extent_um=(-0.7, 0.7), y_extent_um=(-0.7, 0.7), nx=40, ny=44,
+        image, energy, recipe.energies_ev, Region((-0.7, 0.7), (-0.7, 0.7), nx=40, ny=44),
         shutter=shutter, monitors=[ring_current],
     )
 )
@@ -26,9 +24,7 @@ maps = live.wait(uid, timeout_s=120)
 writer.wait(uid, 60)
 (uid_2,) = RE(
     stxm_overview(
-        image, energy,
-        energies_ev=[505.0, 524.0],
-        x_extent_um=(-2, 2), y_extent_um=(-2, 2),
+        image, energy, [505.0, 524.0], Region((-2, 2), (-2, 2), nx=50, ny=50, dwell_ms=0.5),
         shutter=shutter,
     )
 )

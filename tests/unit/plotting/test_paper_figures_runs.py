@@ -165,9 +165,9 @@ def test_the_commands_draw_the_figures_of_runs_and_of_a_bundle(tmp_path, monkeyp
         plan = stxm_stack(
             microscope.camera,
             microscope.energy,
-            energies_ev=recipe.energies_ev,
+            recipe.energies_ev,
+            microscope.field(),
             md={"sample": sample},
-            **microscope.field(),
         )
         (uid,) = RE(plan)
         writer.wait(uid, timeout_s=60)
