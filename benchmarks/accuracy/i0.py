@@ -2,7 +2,7 @@
 
     python -m benchmarks.accuracy.i0 [--side 128] [--seeds 2] [--json FILE]
 
-Synthetic: 13 images without drift of fields whose truth is known (`stxm_live.sim.fields`), seen
+Synthetic: 13 images without drift of fields whose truth is known (`simulated_fields`), seen
 by a counter of unknown gain. For each way of finding I0 the worst error over energies and
 particles beside the true one, and the worst overlap (intersection over union) of the specimen
 with the true one; ``none`` where no I0 is given and there is one, ``error`` where it has to be.
@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from simulated_fields import CASES, field_of_view
 from skimage.filters import threshold_otsu
 
 from stxm_live import Recipe
 from stxm_live.preprocessing.detector import usable_intensity
 from stxm_live.preprocessing.i0 import mean_over, stack_field
-from stxm_live.sim.fields import CASES, field_of_view
 
 PHOTONS = (100, 300, 1000, 10_000)
 GAIN = 2.5

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import tempfile
 import threading
 import time
@@ -26,8 +25,10 @@ from typing import Any
 
 import numpy as np
 from bluesky import RunEngine
+from growth import Memory, fed
 from numpy.typing import NDArray
 from ophyd.status import Status
+from proxy import Results, ServerProcess, a_proxy, free_ports
 from rich.console import Console
 from rich.table import Table
 
@@ -35,12 +36,6 @@ from benchmarks.speed.live import Document, image_run, scan_of, simulated_counts
 from stxm_live import LivePhaseMapper, Recipe, map_run
 from stxm_live.core.scan import StackScan
 from stxm_live.live.remote import publisher
-
-# the proxy, the server and the streams are those of the tests
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
-
-from growth import Memory, fed
-from proxy import Results, ServerProcess, a_proxy, free_ports
 
 IMAGE_S, LINE_S = 0.5, 0.1
 LINE_ROWS, LINE_POINTS = 5, 150

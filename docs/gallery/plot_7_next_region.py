@@ -8,9 +8,9 @@ its maps. The truth is known, so that what a region brings can be compared with 
 
 import matplotlib.pyplot as plt
 import numpy as np
+from simulated_landscapes import make_landscape
 
 from stxm_live import Recipe, Stack, map_phases, suggest_regions
-from stxm_live.sim.landscapes import make_landscape
 from stxm_live.sim.phantom import od_cube
 
 recipe = Recipe.load("nvpf").with_changes({"alignment.enabled": False, "model": None})

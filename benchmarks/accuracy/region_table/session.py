@@ -11,11 +11,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from simulated_landscapes import Landscape, make_landscape
 
 from stxm_live import PhaseMaps, Recipe, Region, Stack, map_phases
 from stxm_live.phase_mapping.assignment import phase_probabilities
 from stxm_live.phase_mapping.likelihood import fit_references
-from stxm_live.sim.landscapes import Landscape, make_landscape
 from stxm_live.sim.phantom import od_cube
 
 STEP_UM = 0.03

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from particles import NX, NY, particle_counts, particle_stack
+from simulated_fields import field_of_view
 
 from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.workflow import map_phases
 from stxm_live.preprocessing.image_faults import line_levels, lost_lines
 from stxm_live.preprocessing.stack_images import ImageCache
 from stxm_live.preprocessing.workflow import align_stack
-from stxm_live.sim.fields import field_of_view
 
 EXTENT_UM = (0.0, 2.13, 1.77, 0.0)
 

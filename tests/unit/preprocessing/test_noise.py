@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from particles import particle_counts, particle_stack
+from simulated_fields import field_of_view
 
 from stxm_live.core.od_uncertainty import od_std, smoothing
 from stxm_live.phase_mapping.likelihood import fit_references
@@ -10,7 +11,6 @@ from stxm_live.phase_mapping.workflow import map_phases
 from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.preprocessing.i0 import i0_of_images, stack_field
 from stxm_live.preprocessing.noise import dispersion
-from stxm_live.sim.fields import field_of_view
 
 SHAPE = (80, 90)
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from simulated_fields import CASES, field_of_view
 
 from stxm_live.preprocessing.detector import usable_intensity
 from stxm_live.preprocessing.i0 import mean_over, stack_field
-from stxm_live.sim.fields import CASES, field_of_view
 
 SIDE = 96
 CLEAR = [name for name in CASES if name != "fills the field"]

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from scipy import ndimage
-
-from stxm_live.sim.landscapes import make_landscape
+from simulated_landscapes import make_landscape
 
 SHAPE = (128, 144)
 
