@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.number_tables import read_table
+
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
     """A specimen mask of shape (ny, nx) from ``.npy``, ``.png`` or a ``.msk`` text file.
@@ -80,22 +82,5 @@ def read_two_columns(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.
     ValueError
         Naming the file and the line.
     """
-    path = Path(path)
-    rows: list[tuple[float, float]] = []
-    for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
-        cells = line.replace(",", " ").split()
-        if not cells or cells[0].startswith(("#", "%", "*")):
-            continue
-        try:
-            rows.append((float(cells[0]), float(cells[1])))
-        except (ValueError, IndexError):
-            if rows:
-                raise ValueError(
-                    f"{path}, line {number}: expected an energy and a value, got {line.strip()!r}"
-                ) from None
-    if len(rows) < 2:
-        raise ValueError(f"{path}: no two columns of numbers (energy in eV, value) found")
-    table = np.array(sorted(rows))
-    if not np.all(np.diff(table[:, 0]) > 0):
-        raise ValueError(f"{path}: an energy stands there twice")
+    _, table = read_table(Path(path))
     return table[:, 0], table[:, 1]

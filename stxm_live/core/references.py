@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stxm_live.core.number_tables import read_named_columns
+
 
 @dataclass(frozen=True, eq=False)
 class ReferenceSpectra:
@@ -66,31 +68,11 @@ class ReferenceSpectra:
             Naming the file and the line, if a field is no number or is missing.
         """
         path = Path(path)
-        comments: list[str] = []
-        rows: list[tuple[int, list[str]]] = []
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for number, row in enumerate(csv.reader(file), start=1):
-                if row and row[0].lstrip().startswith("#"):
-                    comments.append(",".join(row).lower())
-                elif any(cell.strip() for cell in row):
-                    rows.append((number, [cell.strip() for cell in row]))
-        if len(rows) < 2 or len(rows[0][1]) < 3 or _is_number(rows[0][1][0]):
-            raise ValueError(
-                f"{path}: expected a header energy_ev,<phase>,<phase>,... and lines of numbers"
-            )
-        header = rows[0][1]
-        table = np.empty((len(rows) - 1, len(header)))
-        for k, (number, cells) in enumerate(rows[1:]):
-            if len(cells) != len(header) or not all(map(_is_number, cells)):
-                raise ValueError(
-                    f"{path}, line {number}: expected {len(header)} numbers, "
-                    f"got {','.join(cells)!r}"
-                )
-            table[k] = [float(cell) for cell in cells]
+        names, table, comments = read_named_columns(path, "energy_ev,<phase>,<phase>,...")
         table = table[np.argsort(table[:, 0], kind="stable")]
-        synthetic = any("synthetic" in comment for comment in comments)
+        synthetic = any("synthetic" in comment.lower() for comment in comments)
         try:
-            return cls(tuple(header[1:]), table[:, 0], table[:, 1:].T.copy(), synthetic)
+            return cls(names[1:], table[:, 0], table[:, 1:].T.copy(), synthetic)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
@@ -242,14 +224,6 @@ class ReferenceSpectra:
         """1 - PCC of the closest pair on these energies."""
         matrix = self.correlation(energies_ev)
         return float((1.0 - matrix[np.triu_indices(self.n_phases, 1)]).min())
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _subdivided(energies_ev: NDArray[np.float64], longest_ev: float) -> NDArray[np.float64]:

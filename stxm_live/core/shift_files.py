@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.number_tables import read_named_columns
+
 SHIFT_COLUMNS = ("energy_ev", "shift_y_px", "shift_x_px")
 """Header of a file of shifts."""
 
@@ -21,16 +23,10 @@ def read_shifts(path: Path) -> NDArray[np.float64]:
     ValueError
         Naming file and line, if the header is another one or a line is no shift.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = [line for line in csv.reader(file) if line and not line[0].startswith("#")]
-    if not lines or tuple(name.strip() for name in lines[0]) != SHIFT_COLUMNS:
-        raise ValueError(f"{path}: the first line must read {','.join(SHIFT_COLUMNS)}")
-    table = np.empty((len(lines) - 1, 3))
-    for n, line in enumerate(lines[1:]):
-        try:
-            table[n] = [float(value) for value in line]
-        except ValueError:
-            raise ValueError(f"{path}: {','.join(line)!r} is no energy with two shifts") from None
+    expected = ",".join(SHIFT_COLUMNS)
+    names, table, _ = read_named_columns(path, expected)
+    if names != SHIFT_COLUMNS:
+        raise ValueError(f"{path}: the first line must read {expected}")
     if not np.isfinite(table).all():
         raise ValueError(f"{path}: there are shifts that are no finite numbers")
     return table

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.number_tables import COMMENT, read_table
+
 SPECTRUM_SUFFIXES = (
     *(".csv", ".dat", ".nor", ".r", ".t"),
     *(".tsv", ".txt", ".xdi", ".xmu", ".xsp"),
 )
 """What `read_columns` takes; ``.r`` and ``.t`` are spectra of the ALS programs."""
-
-_COMMENT = ("#", "%", "*", ";", "!")
 
 _LEAST_EV = 50.0
 
@@ -90,12 +90,8 @@ def read_columns(path: str | Path) -> Columns:
         raise ValueError(
             f"{path}: not a file of spectra by its name; known are {', '.join(SPECTRUM_SUFFIXES)}"
         )
-    header, table = _header_and_table(path)
-    table = table[np.argsort(table[:, 0], kind="stable")]
+    header, table = read_table(path)
     energies = table[:, 0]
-    repeated = energies[1:][np.diff(energies) == 0]
-    if repeated.size:
-        raise ValueError(f"{path}: {repeated[0]:g} eV stands there twice; leave one of them out")
     if energies[0] < _LEAST_EV:
         raise ValueError(
             f"{path}: energies {energies[0]:g} to {energies[-1]:g}, expected eV in the first column"
@@ -103,29 +99,6 @@ def read_columns(path: str | Path) -> Columns:
     names = _column_names(header, table.shape[1])
     words = "\n".join([path.name, *header]).lower()
     return Columns(path, names, energies, table[:, 1:].T.copy(), "synthetic" in words)
-
-
-def _header_and_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """Header lines, and the numbers of shape (n_lines, n_columns)."""
-    header: list[str] = []
-    rows: list[list[float]] = []
-    for number, line in enumerate(path.read_text("latin-1").splitlines(), start=1):
-        if not line.strip():
-            continue
-        row = None if line.lstrip().startswith(_COMMENT) else _numbers(line)
-        if row is None and (not rows or line.lstrip().startswith(_COMMENT)):
-            header.append(line)
-        elif row is None or (rows and len(row) != len(rows[0])):
-            expected = f"{len(rows[0])} numbers" if rows else "numbers"
-            raise ValueError(f"{path}, line {number}: expected {expected}, got {line.strip()!r}")
-        else:
-            rows.append(row)
-    if len(rows) < 2 or len(rows[0]) < 2:
-        raise ValueError(f"{path}: no columns of numbers (energy in eV, values) found")
-    table = np.array(rows)
-    if not np.isfinite(table).all():
-        raise ValueError(f"{path}: holds a value that is not a finite number")
-    return header, table
 
 
 def _cells(line: str) -> list[str]:
@@ -136,23 +109,15 @@ def _cells(line: str) -> list[str]:
     return line.split()
 
 
-def _numbers(line: str) -> list[float] | None:
-    """The numbers of a line; None if a word is none."""
-    try:
-        return [float(cell) for cell in line.replace(",", " ").replace(";", " ").split()]
-    except ValueError:
-        return None
-
-
 def _column_names(header: list[str], n_columns: int) -> tuple[str, ...]:
     """Names of the value columns, or their numbers."""
     names = [f"column {k + 1}" for k in range(n_columns)]
     for line in header:
-        words = _cells(line.lstrip().lstrip("".join(_COMMENT)).strip())
+        words = _cells(line.lstrip().lstrip("".join(COMMENT)).strip())
         if len(words) == n_columns and all(words):
             names = words
     for line in header:
-        label, colon, name = line.lstrip("".join(_COMMENT) + " ").partition(":")
+        label, colon, name = line.lstrip("".join(COMMENT) + " ").partition(":")
         number = label.lower().removeprefix("column.")
         is_column = colon and label.lower().startswith("column.") and number.isdecimal()
         if is_column and name.strip() and 1 <= int(number) <= n_columns:

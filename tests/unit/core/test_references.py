@@ -190,11 +190,11 @@ def test_a_spectrum_of_two_columns_is_read_from_the_fields_usual_files(tmp_path,
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("e i0\n515 1\n516 ?\n517 2\n", "line 3: expected an energy and a value, got '516 [?]'"),
-        ("515 1\n516\n", "line 2: expected an energy and a value"),
-        ("515 1\n515 2\n", "an energy stands there twice"),
-        ("only words\n", "no two columns of numbers"),
-        ("515 1\n", "no two columns of numbers"),
+        ("e i0\n515 1\n516 ?\n517 2\n", "line 3: expected 2 numbers, got '516 [?]'"),
+        ("515 1\n516\n", "line 2: expected 2 numbers"),
+        ("515 1\n515 2\n", "515 eV stands there twice"),
+        ("only words\n", "no columns of numbers"),
+        ("515 1\n", "no columns of numbers"),
     ],
 )
 def test_a_faulty_spectrum_is_refused_with_its_name_and_the_place(tmp_path, text, problem):

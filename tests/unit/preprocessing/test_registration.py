@@ -275,10 +275,10 @@ def test_a_file_of_shifts_is_read_once(nvpf, tmp_path):
     ("text", "said"),
     [
         ("energy,y,x\n505,0,0\n", "first line must read energy_ev,shift_y_px,shift_x_px"),
-        ("energy_ev,shift_y_px,shift_x_px\n505,0\n", "'505,0' is no energy with two shifts"),
+        ("energy_ev,shift_y_px,shift_x_px\n505,0\n", "line 2: expected 3 numbers, got '505,0'"),
         ("energy_ev,shift_y_px,shift_x_px\n505,0,nan\n", "no finite numbers"),
         ("energy_ev,shift_y_px,shift_x_px\n505,0,0\n", "no shift within 0.05 eV of 513.2 eV"),
-        ("", "first line must read"),
+        ("", "expected a header energy_ev,shift_y_px,shift_x_px"),
     ],
 )
 def test_a_broken_file_of_shifts_is_an_error_that_names_it(nvpf, tmp_path, text, said):

@@ -1,0 +1,108 @@
+"""Tables of numbers in text files: columns with energies, and CSV files with named columns."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+COMMENT = ("#", "%", "*", ";", "!")
+"""What a line of a header begins with in the field's programs."""
+
+
+def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
+    """Read columns of numbers, the first of them energies in eV.
+
+    Blanks, tabs, commas or semicolons separate. Lines before the first number, and those that
+    begin with one of `COMMENT`, are a header.
+
+    Returns
+    -------
+    header : list of str
+        Its lines.
+    table : ndarray of shape (n_energies, n_columns)
+        In ascending energies.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, and the line where a line is the fault: something is no number, a line
+        has another length, or an energy stands there twice.
+    """
+    header: list[str] = []
+    rows: list[list[float]] = []
+    for number, line in enumerate(path.read_text("latin-1").splitlines(), start=1):
+        if not line.strip():
+            continue
+        row = None if line.lstrip().startswith(COMMENT) else _numbers(line)
+        if row is None and (not rows or line.lstrip().startswith(COMMENT)):
+            header.append(line)
+        elif row is None or (rows and len(row) != len(rows[0])):
+            expected = f"{len(rows[0])} numbers" if rows else "numbers"
+            raise ValueError(f"{path}, line {number}: expected {expected}, got {line.strip()!r}")
+        else:
+            rows.append(row)
+    if len(rows) < 2 or len(rows[0]) < 2:
+        raise ValueError(f"{path}: no columns of numbers (energy in eV, values) found")
+    table = np.array(rows)
+    if not np.isfinite(table).all():
+        raise ValueError(f"{path}: holds a value that is not a finite number")
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    repeated = table[1:, 0][np.diff(table[:, 0]) == 0]
+    if repeated.size:
+        raise ValueError(f"{path}: {repeated[0]:g} eV stands there twice; leave one of them out")
+    return header, table
+
+
+def read_named_columns(
+    path: Path, expected: str
+) -> tuple[tuple[str, ...], NDArray[np.float64], list[str]]:
+    """Read a CSV file: a line of column names, lines of numbers, comments that begin with ``#``.
+
+    Parameters
+    ----------
+    path : Path
+    expected : str
+        The line of column names, for messages.
+
+    Returns
+    -------
+    names : tuple of str
+    table : ndarray of shape (n_lines, n_columns)
+    comments : list of str
+
+    Raises
+    ------
+    ValueError
+        Naming the file and the line, if a field is no number or is missing.
+    """
+    comments: list[str] = []
+    rows: list[tuple[int, list[str]]] = []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            if row and row[0].lstrip().startswith("#"):
+                comments.append(",".join(row))
+            elif any(cell.strip() for cell in row):
+                rows.append((number, [cell.strip() for cell in row]))
+    names = tuple(rows[0][1]) if rows else ()
+    if len(rows) < 2 or len(names) < 3 or _numbers(names[0]):
+        raise ValueError(f"{path}: expected a header {expected} and lines of numbers")
+    table = np.empty((len(rows) - 1, len(names)))
+    for k, (number, cells) in enumerate(rows[1:]):
+        values = [_numbers(cell) or [] for cell in cells]
+        if len(cells) != len(names) or any(len(value) != 1 for value in values):
+            raise ValueError(
+                f"{path}, line {number}: expected {len(names)} numbers, got {','.join(cells)!r}"
+            )
+        table[k] = np.ravel(values)
+    return names, table, comments
+
+
+def _numbers(line: str) -> list[float] | None:
+    """The numbers of a line; None if a word is none."""
+    try:
+        return [float(cell) for cell in line.replace(",", " ").replace(";", " ").split()]
+    except ValueError:
+        return None
