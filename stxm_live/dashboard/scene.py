@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.plotting.panels.result import mean_spectrum
+from stxm_live.plotting.panels.result import brightest_energy, mean_spectrum
 from stxm_live.plotting.style.palette import phase_colors
 from stxm_live.plotting.style.raster import Extent, FieldOfView, field_of_view
 
@@ -95,7 +95,7 @@ class Scene:
             key=maps.key,
             energies_ev=maps.energies_ev,
             measured=np.ones(len(maps.energies_ev), dtype=bool),
-            latest=int(np.nanargmax(np.nan_to_num(mean_od, nan=-np.inf))),
+            latest=brightest_energy(mean_od),
             od=maps.od,
             extent_um=maps.extent_um,
             specimen=maps.specimen,

@@ -21,7 +21,9 @@ from stxm_live.dashboard.offline_page.page_data import (
 )
 from stxm_live.dashboard.offline_page.page_figures import map_figures, spectrum_figure
 from stxm_live.dashboard.offline_page.page_text import page_text
-from stxm_live.io.results.dataset import as_dataset, whole_file
+from stxm_live.io.results.dataset import as_dataset
+from stxm_live.io.whole_file import whole_file
+from stxm_live.plotting.panels.result import brightest_energy, spectrum_over
 from stxm_live.plotting.style.palette import (
     AMBIGUOUS,
     GROUND,
@@ -133,6 +135,7 @@ def _header(
     precision: Precision,
 ) -> dict[str, Any]:
     """All that the page's script knows apart from the arrays."""
+    counted = (dataset["specimen"] & dataset["valid"]).values
     return {
         "maps": shown,
         "phases": dataset["phase"].values.tolist(),
@@ -152,7 +155,7 @@ def _header(
         "field": field._asdict(),
         "block_px": precision.block_px,
         "top_reliability": _top(dataset["reliability"].values),
-        "od_energy": _brightest(dataset),
+        "od_energy": brightest_energy(spectrum_over(dataset["od"].values, counted)),
         "arrays": {name: data.describe() for name, data in arrays.items()},
     }
 
@@ -160,12 +163,6 @@ def _header(
 def _top(reliability: Any) -> float:
     finite = reliability[np.isfinite(reliability)]
     return max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0
-
-
-def _brightest(dataset: xarray.Dataset) -> int:
-    """The energy at which the specimen absorbs most."""
-    counted = (dataset["specimen"] & dataset["valid"]).values
-    return int(dataset["od"].values[:, counted].mean(axis=1).argmax()) if counted.any() else 0
 
 
 def _recipe_colors(dataset: xarray.Dataset) -> Mapping[str, str]:

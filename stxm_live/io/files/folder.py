@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -38,14 +37,3 @@ def chosen(path: Path, what: str, names: Sequence[str], wanted: str | None) -> s
     if wanted not in names:
         raise ValueError(f"{path}: has no {what} {wanted}; there are {choices}")
     return wanted
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to that takes the other's place at the end; on failure nothing stays."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
-from stxm_live.io.files.folder import check_inside, chosen, replacing
+from stxm_live.io.files.folder import check_inside, chosen
+from stxm_live.io.whole_file import whole_file
 
 
 def read_ncb(path: str | Path, *, region: str | None = None, detector: str | None = None) -> Stack:
@@ -66,7 +67,7 @@ def write_ncb(path: str | Path, stack: Stack) -> None:
         f"image{k} {e:.6f} {stack.scan.dwell_ms:.6f}"
         for k, e in enumerate(stack.energies_ev, start=1)
     ]
-    with replacing(path.with_suffix(".dat")) as dat, replacing(path) as ncb:
+    with whole_file(path.with_suffix(".dat")) as dat, whole_file(path) as ncb:
         dat.write_text("\n".join(lines) + "\n", encoding="ascii")
         images.tofile(ncb)
 

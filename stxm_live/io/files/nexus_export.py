@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.stack import Stack
-from stxm_live.io.files.folder import replacing
+from stxm_live.io.whole_file import whole_file
 
 DETECTOR = "counter0"
 """The name MANTiS and the beamlines' programs expect."""
@@ -36,7 +36,7 @@ def write_nexus_stxm(path: str | Path, stack: Stack, *, title: str = "") -> None
     """
     import h5py
 
-    with replacing(Path(path)) as part, h5py.File(part, "w") as file:
+    with whole_file(path) as part, h5py.File(part, "w") as file:
         file.attrs["default"] = "entry1"
         _write_entry(_group(file, "entry1", "NXentry"), stack, title)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.core.phase_maps import PhaseMaps
-from stxm_live.io.results.dataset import as_dataset, final_index_name, whole_file
+from stxm_live.io.results.dataset import as_dataset, final_index_name
+from stxm_live.io.whole_file import whole_file
 
 if TYPE_CHECKING:
     import xarray

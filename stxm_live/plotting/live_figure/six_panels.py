@@ -33,6 +33,7 @@ from stxm_live.plotting.panels.maps import (
 )
 from stxm_live.plotting.panels.result import (
     SYNTHETIC,
+    brightest_energy,
     draw_final_map,
     mean_spectrum,
     remarks_on,
@@ -195,7 +196,7 @@ def draw_final(
         maps.energies_ev,
         np.ones(len(maps.energies_ev), dtype=bool),
         maps.extent_um,
-        int(np.nanargmax(np.nan_to_num(mean, nan=-np.inf))),
+        brightest_energy(mean),
     )
     _share_field(axes)
     phase_strip(figure, strip.entries)

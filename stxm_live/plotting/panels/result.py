@@ -38,7 +38,7 @@ METHODS = {
 
 def draw_od_of_maps(ax: Axes, maps: PhaseMaps) -> None:
     """The image of the energy at which the specimen absorbs most."""
-    brightest = int(np.nanargmax(np.nan_to_num(mean_spectrum(maps), nan=-np.inf)))
+    brightest = brightest_energy(mean_spectrum(maps))
     draw_od_image(ax, maps.od[brightest], maps.extent_um, maps.energies_ev[brightest])
 
 
@@ -112,10 +112,25 @@ def draw_ambiguity_of_maps(ax: Axes, maps: PhaseMaps) -> None:
 
 def mean_spectrum(maps: PhaseMaps) -> NDArray[np.float64]:
     """Mean OD of the valid specimen pixels at each energy, of shape (n_energies,)."""
-    counted = maps.specimen & maps.valid
-    if not counted.any():
-        return np.full(len(maps.energies_ev), np.nan)
-    return np.asarray(maps.od[:, counted].mean(axis=1, dtype=np.float64))
+    return spectrum_over(maps.od, maps.specimen & maps.valid)
+
+
+def spectrum_over(od: NDArray[np.floating], pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean of an OD cube over chosen pixels, of shape (n_energies,); NaN without any."""
+    if not pixels.any():
+        return np.full(len(od), np.nan)
+    return np.asarray(od[:, pixels].mean(axis=1, dtype=np.float64))
+
+
+def brightest_energy(mean_od: NDArray[np.float64]) -> int:
+    """Index of the energy at which the specimen absorbs most; 0 if that is not known.
+
+    Examples
+    --------
+    >>> brightest_energy(np.array([0.2, np.nan, 0.7]))
+    2
+    """
+    return int(np.nan_to_num(mean_od, nan=-np.inf).argmax())
 
 
 def write_result_header(figure: Figure, maps: PhaseMaps) -> None:

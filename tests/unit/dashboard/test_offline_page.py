@@ -1,5 +1,7 @@
 import json
 import re
+import zlib
+from base64 import b64decode
 from dataclasses import replace
 
 import made_up_maps as made_up
@@ -9,12 +11,23 @@ from made_up_maps import HOSTILE, hostile_maps
 
 from stxm_live.dashboard import write_page
 from stxm_live.dashboard.offline_page.page import MOST_BYTES, page
-from stxm_live.dashboard.offline_page.page_data import block_means, packed, packed_spectra, unpacked
+from stxm_live.dashboard.offline_page.page_data import block_means, packed, packed_spectra
 from stxm_live.io.results import read_nexus, write_nexus
 
 
 def without_scripts(html):
     return re.sub(r"<(script|style).*?</\1>", "", html, flags=re.DOTALL)
+
+
+def unpacked(data):
+    """What the page's script makes of it."""
+    planes = np.frombuffer(zlib.decompress(b64decode(data.text)), dtype=np.uint8)
+    low, high = planes.reshape(2, *data.shape).astype(np.uint16)
+    zigzag = low | (high << 8)
+    differences = (zigzag >> 1) ^ (-(zigzag & 1).astype(np.int16)).view(np.uint16)
+    codes = np.cumsum(differences, axis=-1, dtype=np.uint16)
+    values = data.start + (codes.astype(np.float64) - 1) * data.step
+    return np.where(codes == 0, np.nan, values)
 
 
 @pytest.mark.parametrize("step", [0.01, 0.5])
