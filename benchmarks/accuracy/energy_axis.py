@@ -38,6 +38,7 @@ from stxm_live.phase_mapping.energy_calibration.corrected_map import (
 )
 from stxm_live.phase_mapping.energy_calibration.fit import fit_energy_axis
 from stxm_live.phase_mapping.likelihood import fit_references
+from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.preprocessing.workflow import register
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
@@ -259,7 +260,8 @@ def real_cases(folder: Path, console: Console) -> dict[str, list[float]]:
     base = None
     for offset_ev, width_ev in dict.fromkeys(PLANTED):
         kept, moved, light = moved_by_hand(od, counts, energies, offset_ev, width_ev)
-        axis = fit_energy_axis(moved, light, references, energies[kept], baseline=True)
+        free = Baseline.constant(int(kept.sum()))
+        axis = fit_energy_axis(moved, light, references, energies[kept], baseline=free)
         base = base or axis
         fitted = references.corrected(axis.offset_ev, axis.width_ev)
         covered = (energies[kept] >= fitted.energies_ev[0]) & (
@@ -300,7 +302,7 @@ def labels(
     od: NDArray[np.floating], counts: NDArray[np.floating], references: NDArray[np.float64]
 ) -> NDArray[np.intp]:
     """The most probable phase of every spectrum."""
-    fit = fit_references(od, counts, references, baseline=True)
+    fit = fit_references(od, counts, references, baseline=Baseline.constant(len(od)))
     probability = posterior(fit.log_likelihood, phase_frequencies(fit.log_likelihood))
     return probability.argmax(axis=0)
 

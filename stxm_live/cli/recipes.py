@@ -96,7 +96,8 @@ source = "empty-region"
 # candidates = "pair"
 # Clusters of the "training" set, or of the "scan"'s own unambiguous pixels.
 # statistics = "training"
-# A free constant for each spectrum in the likelihood: "auto", "none" or "constant".
+# What each spectrum has besides its phase in the likelihood: a constant and a slope as large as
+# the scan shows them ("auto"), "none", or a "constant" or constant and "slope" of any size.
 # baseline = "auto"
 
 [detector]

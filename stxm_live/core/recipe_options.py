@@ -112,9 +112,10 @@ class ResolverOptions(Options):
     pixel is on its own, and the scan's phase frequencies are found and used. The probabilities
     beside the maps of all other methods are those of the likelihood.
 
-    ``baseline`` lets each spectrum have a constant of its own in the likelihood: needed when I0
-    does not come from the same image, or when references have their pre-edge subtracted.
-    ``auto`` does so when I0 is a spectrum or a monitor.
+    ``baseline`` is what each spectrum has besides its phase in the likelihood, such as carbon, a
+    pre-edge that was subtracted from the references, or an I0 that leans. ``auto``: a constant
+    and a slope, as large as the scan shows them to be; the constant may be anything when I0 is a
+    spectrum or a monitor. ``none``, a ``constant``, or constant and ``slope``, however large.
     """
 
     method: Method = "likelihood"
@@ -122,7 +123,7 @@ class ResolverOptions(Options):
     statistics: Literal["training", "scan"] = "training"
     spatial: Literal["none", "potts"] = "potts"
     audit: Literal["list", "resolve"] = "list"
-    baseline: Literal["auto", "none", "constant"] = "auto"
+    baseline: Literal["auto", "none", "constant", "slope"] = "auto"
 
 
 class DetectorOptions(Options):

@@ -13,14 +13,18 @@ from stxm_live.phase_mapping.correlation import BestTwo, ambiguous, best_two, pe
 from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
 from stxm_live.phase_mapping.latent_space.latent_map import LatentMap, latent_map
 from stxm_live.phase_mapping.latent_space.model import LatentModel
-from stxm_live.phase_mapping.likelihood import Fit, fit_references
+from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise, spectrum_noise
 from stxm_live.preprocessing.normalization import ODStack
 
 MIXED_FROM = 0.5
 """Probability of being a mixture from which a pixel is called mixed."""
+
+_SCATTER_SPECTRA = 20_000
+"""An even selection, from which it is seen how far spectra scatter about the references."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +137,8 @@ def phase_probabilities(
     mapped: NDArray[np.bool_],
     recipe: Recipe,
     *,
-    fit: Fit,
-    baseline: bool,
+    dispersion: float,
+    noise: SpectrumNoise,
 ) -> Probabilities:
     """Probabilities by counting statistics, as the recipe's resolver asks for them.
 
@@ -146,17 +150,24 @@ def phase_probabilities(
         Where the spectra are from.
     recipe : Recipe
         Its ``resolver.spatial`` says whether neighbours count.
-    fit : Fit
-        Of `fit_references`, for the dispersion of the counts.
-    baseline : bool
-        Whether each spectrum has a free constant.
+    dispersion : float
+        How far spectra scatter about the references, as `fit_references` finds it.
+    noise : SpectrumNoise
     """
-    fitted = fit_mixtures(od, photons, references, dispersion=fit.dispersion, baseline=baseline)
+    fitted = fit_mixtures(
+        od,
+        photons,
+        references,
+        dispersion=dispersion,
+        gain=noise.gain,
+        baseline=noise.baseline,
+    )
     if recipe.resolver.spatial == "potts":
         assigned = potts_mixed(fitted.hypotheses, mapped)
     else:
         assigned = by_frequencies(fitted.hypotheses)
-    return Probabilities(assigned.probability, assigned.mixed, unidentified(fitted))
+    absolute = unidentified(fitted, 1.0 if noise.from_support else noise.gain)
+    return Probabilities(assigned.probability, assigned.mixed, absolute)
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,14 +224,14 @@ def resolve_spectra(
     model : LatentModel, optional
         One that was trained for these energies.
     """
-    photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
-    baseline = has_baseline(recipe)
+    photons, noise = photons_and_noise(spectra, stack, recipe)
+    some = slice(None, None, max(1, photons.shape[1] // _SCATTER_SPECTRA))
     fit = fit_references(
-        spectra.od,
-        photons,
+        spectra.od[:, some],
+        photons[:, some],
         spectra.references,
-        baseline=baseline,
-        gain=counts_per_photon(stack, recipe),
+        baseline=noise.baseline,
+        gain=noise.gain,
     )
     latent = None
     if model is not None:
@@ -231,8 +242,8 @@ def resolve_spectra(
         spectra.references,
         stack.mapped,
         recipe,
-        fit=fit,
-        baseline=baseline,
+        dispersion=fit.dispersion,
+        noise=noise,
     )
     method, index = _labels(spectra, latent, found, recipe)
     return Resolution(
@@ -275,8 +286,17 @@ def counts_per_photon(stack: ODStack, recipe: Recipe) -> float | None:
     return stack.dispersion * recipe.detector.photons_per_count * smoothed
 
 
-def has_baseline(recipe: Recipe) -> bool:
-    """Whether the likelihood gives each spectrum a constant of its own."""
-    if recipe.resolver.baseline == "auto":
-        return recipe.i0.source in ("spectrum", "monitor")
-    return recipe.resolver.baseline == "constant"
+def photons_and_noise(
+    spectra: Correlated, stack: ODStack, recipe: Recipe
+) -> tuple[NDArray[np.float32], SpectrumNoise]:
+    """Photons behind each value of the spectra, and what these differ by besides their phase."""
+    photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
+    noise = spectrum_noise(
+        spectra.od,
+        photons,
+        spectra.references,
+        np.array(stack.energies_ev),
+        recipe,
+        gain=counts_per_photon(stack, recipe),
+    )
+    return photons, noise

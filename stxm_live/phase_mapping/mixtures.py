@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.threads import in_threads
-from stxm_live.phase_mapping.likelihood import best_model_photons, normal_equations
+from stxm_live.phase_mapping.likelihood import (
+    best_model_photons,
+    of_length_one,
+    says_nothing,
+)
+from stxm_live.phase_mapping.weighted_products import Baseline, Products, products
 
 TINY = np.float32(1e-37)
 """The least that a likelihood counts for."""
@@ -85,8 +90,8 @@ def assignment(pure: NDArray[np.float32], mixed: NDArray[np.float32]) -> Assignm
 class MixtureFit(NamedTuple):
     """`Hypotheses`, and the misfit of the best of them.
 
-    ``misfit`` has shape (n_spectra,): chi-squared in units of the scan's own noise, to be
-    compared with ``degrees`` degrees of freedom.
+    ``misfit`` has shape (n_spectra,): chi-squared in units of the counting noise, to be compared
+    with ``degrees`` degrees of freedom.
     """
 
     hypotheses: Hypotheses
@@ -100,7 +105,8 @@ def fit_mixtures(
     references: NDArray[np.floating],
     *,
     dispersion: float,
-    baseline: bool = False,
+    gain: float | None = None,
+    baseline: Baseline | None = None,
 ) -> MixtureFit:
     """Fit each reference alone, and each two of them in proportions, to every spectrum.
 
@@ -112,9 +118,13 @@ def fit_mixtures(
         Counts behind each value.
     references : ndarray of shape (n_phases, n_energies)
     dispersion : float
-        Variance of the counts over their mean, as `fit_references` finds it.
-    baseline : bool
-        Whether each spectrum has a free constant beside its thickness.
+        Variance of the counts over their mean, as `fit_references` finds it: how far spectra
+        scatter about the references, whatever the reason.
+    gain : float, optional
+        How much of that is counting; all of it by default. More than the dispersion is believed
+        rather than that.
+    baseline : Baseline, optional
+        What each spectrum has besides its thickness; nothing by default.
 
     Returns
     -------
@@ -122,14 +132,15 @@ def fit_mixtures(
 
     Notes
     -----
-    As in `fit_references` thickness and constant are integrated out with flat priors. The
-    smaller share is uniform from 0 to 1/2 and integrated over three nodes (Gauss-Legendre).
-    Counts n have ln n too low by dispersion/(2n), and weights 1/(dispersion n) in which n is
+    As in `fit_references` thickness and baseline are integrated out. The smaller share is uniform
+    from 0 to 1/2 and integrated over three nodes (Gauss-Legendre).
+    Counts n have ln n too low by gain/(2n), and weights 1/(gain n) in which n is
     what the best pure phase predicts.
     """
-    length = np.linalg.norm(references, axis=1, keepdims=True)
-    scaled = references / np.where(length > 0, length, 1.0)
-    composites = _Composites.of(scaled)
+    gain = dispersion if gain is None else gain
+    baseline = baseline or Baseline.none(len(od))
+    scaled, in_photons = of_length_one(references), baseline.in_units_of(gain)
+    composites = _Composites.of(len(scaled))
     n_phases, n_spectra = len(scaled), od.shape[1]
     log_likelihood = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
     misfit = np.empty(n_spectra, dtype=np.float32)
@@ -137,69 +148,73 @@ def fit_mixtures(
     def fit(parts: Iterable[slice]) -> None:
         for part in parts:
             y, n = od[:, part].astype(np.float64), photons[:, part].astype(np.float64)
-            expected = best_model_photons(y - 0.5 * dispersion / n, n, scaled, baseline)
-            y -= 0.5 * dispersion / expected
-            misfit[part], likelihood = _likelihoods(y, expected, composites, dispersion, baseline)
+            expected = best_model_photons(y - 0.5 * gain / n, n, scaled, in_photons)
+            found = products(y - 0.5 * gain / expected, expected, scaled, in_photons)
+            chi2, likelihood = _likelihoods(found, composites, max(dispersion, gain))
+            misfit[part] = chi2 / gain
             log_likelihood[composites.majority, composites.minority, part] = likelihood
 
     parts = [slice(start, start + _CHUNK) for start in range(0, n_spectra, _CHUNK)]
     in_threads(fit, [parts[k::_SHARES] for k in range(min(_SHARES, len(parts)))])
-    flat = np.ptp(scaled, axis=1) == 0 if baseline else length[:, 0] == 0
+    flat = says_nothing(references, baseline)
     log_likelihood[flat] = log_likelihood[:, flat] = -np.inf
-    return MixtureFit(Hypotheses(log_likelihood), misfit, od.shape[0] - 1 - baseline)
+    return MixtureFit(Hypotheses(log_likelihood), misfit, len(od) - 1 - baseline.n_free)
 
 
 def _likelihoods(
-    y: NDArray[np.float64],
-    w: NDArray[np.float64],
-    composites: _Composites,
-    dispersion: float,
-    baseline: bool,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Misfit of the best hypothesis, and log-likelihood of each."""
-    rest, by, a, _ = normal_equations(y, w, composites.spectra, baseline)
-    explained = np.square(by, out=by)
-    explained /= a
+    found: Products, composites: _Composites, dispersion: float
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Misfit of the best hypothesis in units of the weights, and log-likelihood of each."""
+    along, square = found.of_shares(composites.shares)
+    explained = np.square(along, out=along)
+    explained /= square
     most = explained.max(axis=0)
     explained -= most
     explained *= 0.5 / dispersion
     odds = np.exp(explained.astype(np.float32))
-    odds *= np.sqrt((a[0] / a).astype(np.float32))
+    odds *= np.sqrt((square[0] / square).astype(np.float32))
     likelihood = composites.summed(odds)
     likelihood += TINY
-    misfit = ((rest - most) / dispersion).astype(np.float32)
-    return misfit, np.log(likelihood, out=likelihood)
+    return found.rest - most, np.log(likelihood, out=likelihood)
 
 
-def unidentified(fit: MixtureFit) -> NDArray[np.bool_]:
+def unidentified(fit: MixtureFit, gain: float = 1.0) -> NDArray[np.bool_]:
     """Whether no phase and no mixture of two agrees with a spectrum, shape (n_spectra,).
 
-    Of spectra that the references do describe, one in 500 is told so by chance.
+    Of spectra that the references do describe, one in 500 is called so by chance.
+
+    Parameters
+    ----------
+    fit : MixtureFit
+    gain : float
+        Factor on the misfit: the gain of the fit where that came from the misfit itself and not
+        from the empty support. The misfit is then that of photons, for one that is compared with
+        its own median would find nothing where all is unknown.
     """
     from scipy.stats import chi2
 
-    return np.asarray(fit.misfit > chi2.isf(_FALSE_ALARMS, max(fit.degrees, 1)))
+    return np.asarray(fit.misfit * gain > chi2.isf(_FALSE_ALARMS, max(fit.degrees, 1)))
 
 
 class _Composites(NamedTuple):
-    """Spectra of all hypotheses: the pure phases, then each node of all ordered pairs."""
+    """Shares of all hypotheses: the pure phases, then each node of all ordered pairs."""
 
-    spectra: NDArray[np.float64]
+    shares: NDArray[np.float64]
     node_weight: NDArray[np.float32]
     majority: NDArray[np.intp]
     minority: NDArray[np.intp]
 
     @classmethod
-    def of(cls, scaled: NDArray[np.float64]) -> _Composites:
-        """Pure phases of length 1, and what they make in pairs."""
-        n_phases = len(scaled)
+    def of(cls, n_phases: int) -> _Composites:
+        """Of pure phases, and what they make in pairs."""
+        pure = np.eye(n_phases)
         nodes, node_weight = np.polynomial.legendre.leggauss(_NODES)
         shares = (nodes + 1) / 4
         k, j = np.nonzero(~np.eye(n_phases, dtype=bool))
-        pairs = [(1 - share) * scaled[k] + share * scaled[j] for share in shares]
+        pairs = [(1 - share) * pure[k] + share * pure[j] for share in shares]
         alone = np.arange(n_phases)
         return cls(
-            np.concatenate([scaled, *pairs]),
+            np.concatenate([pure, *pairs]),
             (node_weight / 2).astype(np.float32),
             np.concatenate([alone, k]),
             np.concatenate([alone, j]),

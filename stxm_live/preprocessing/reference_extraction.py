@@ -270,8 +270,8 @@ def doubts(made: ReferenceSet, energies_ev: Sequence[float], threshold: float) -
     ]
     if low:
         found.append(
-            f"{', '.join(low)}: no absorption before the edge, so it seems to be subtracted; for "
-            'the likelihood write [resolver] baseline = "constant" in the recipe'
+            f"{', '.join(low)}: no absorption before the edge, so it seems to be subtracted: "
+            'leave [resolver] baseline at "auto" or "slope", or labels will be wrong'
         )
     return found
 

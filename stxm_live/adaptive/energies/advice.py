@@ -17,7 +17,7 @@ from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra, listed_ev
 from stxm_live.live.cube import CubeView
-from stxm_live.phase_mapping.assignment import has_baseline
+from stxm_live.phase_mapping.spectrum_noise import has_free_constant
 from stxm_live.preprocessing.noise import dispersion
 
 _PHOTONS = 1000.0
@@ -118,7 +118,7 @@ def _separating(recipe: Recipe, selected: Sequence[float], first: float) -> Sequ
         references.at(selected),
         references.synthetic,
     )
-    conditions = Conditions(_PHOTONS, baseline=has_baseline(recipe))
+    conditions = Conditions(_PHOTONS, baseline=has_free_constant(recipe))
     offer = Offer(keep_ev=tuple(e for e in selected if e == first), min_step_ev=0.0)
     together = references.inseparable_pairs(selected, threshold)
     for n in range(min(recipe.adaptive.fewest, len(selected)), len(selected)):
@@ -150,9 +150,9 @@ def advise(view: CubeView, recipe: Recipe, required_ev: Sequence[float]) -> Advi
     i0 = view.i0 * recipe.detector.photons_per_count
     counting = Counting(
         i0,
+        np.array(view.energies_ev),
+        recipe,
         gain=_gain(view, recipe),
-        baseline=has_baseline(recipe),
-        neighbours=recipe.resolver.spatial == "potts",
     )
     knowledge = learn(view.od, view.specimen, measured.tolist(), view.reference_od, counting)
     left = _left(view)

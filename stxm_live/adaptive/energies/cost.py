@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.phase_mapping.likelihood import fit_references
+from stxm_live.phase_mapping.weighted_products import Baseline
 
 THICKNESSES = (0.4, 0.7, 1.0, 1.3, 1.6)
 """Thicknesses that are averaged over, relative to the typical one."""
@@ -139,7 +140,7 @@ def _told(
             np.log(conditions.photons / photons),
             photons,
             references.at(energies_ev),
-            baseline=conditions.baseline,
+            baseline=Baseline.constant(len(energies_ev)) if conditions.baseline else None,
         )
         labels.append(fit.log_likelihood.argmax(axis=0))
     return labels

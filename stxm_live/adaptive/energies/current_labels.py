@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.phase_mapping.likelihood import best_model_photons, fit_references, weighted_fit
+from stxm_live.core.recipe import Recipe
+from stxm_live.phase_mapping.likelihood import best_model_photons, fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
 from stxm_live.phase_mapping.spatial_prior import DIAGONAL, STRENGTH, potts_mixed
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise, spectrum_noise
+from stxm_live.phase_mapping.weighted_products import Baseline, each_alone
 
 TILE_PX = 32
 """Side of the tiles that a large specimen is sampled in: neighbours stay together."""
@@ -41,18 +44,23 @@ class Counting:
     ----------
     i0 : ndarray of shape (n_energies,)
         Incident photons of a pixel; NaN where not measured yet.
+    energies_ev : ndarray of shape (n_energies,)
+    recipe : Recipe
+        Its resolver says what each spectrum has besides its phase, and whether neighbouring
+        pixels are likely to be of one phase.
     gain : float or None
         Variance over mean of the photons, where the empty support tells it.
-    baseline : bool
-        Whether each spectrum has a constant of its own.
-    neighbours : bool
-        Whether neighbouring pixels are likely to be of one phase.
     """
 
     i0: NDArray[np.float64]
+    energies_ev: NDArray[np.float64]
+    recipe: Recipe
     gain: float | None = None
-    baseline: bool = False
-    neighbours: bool = True
+
+    @property
+    def neighbours(self) -> bool:
+        """Whether neighbouring pixels are likely to be of one phase."""
+        return self.recipe.resolver.spatial == "potts"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +85,8 @@ class Knowledge:
     response : ndarray of shape (n_sample,)
         By how much the log-odds change where those of every spectrum change by one: more than
         one among doubtful neighbours.
-    baseline : bool
+    baseline : Baseline
+        What each spectrum has besides its phase, at all energies.
     """
 
     wrong: float
@@ -88,7 +97,7 @@ class Knowledge:
     references: NDArray[np.float64]
     dose: NDArray[np.float64]
     response: NDArray[np.float64]
-    baseline: bool = False
+    baseline: Baseline
 
 
 def learn(
@@ -121,13 +130,16 @@ def learn(
         raise ValueError("no pixel of the specimen has an optical density in every image")
     seen, ours = np.stack([od[row][y, x] for row in rows]), references[:, rows]
     photons = (counting.i0[rows, None] * np.exp(-seen)).astype(np.float32)
-    dispersion = _dispersion(seen, photons, ours, counting)
+    noise = spectrum_noise(
+        seen, photons, ours, counting.energies_ev[rows], counting.recipe, gain=counting.gain
+    )
+    dispersion = _dispersion(seen, photons, ours, noise)
     fitted = fit_mixtures(
-        seen, photons, ours, dispersion=dispersion, baseline=counting.baseline
+        seen, photons, ours, dispersion=dispersion, gain=noise.gain, baseline=noise.baseline
     ).hypotheses
     assigned = potts_mixed(fitted, laid) if counting.neighbours else by_frequencies(fitted)
     every = slice(None, None, max(1, -(-len(y) // SAMPLE)))
-    thickness = _thickness(seen[:, every], photons[:, every], ours, dispersion, counting.baseline)
+    thickness = _thickness(seen[:, every], photons[:, every], ours, noise)
     typical = np.where(np.isfinite(counting.i0), counting.i0, np.nanmean(counting.i0))
     transmission = np.exp(-references.T[:, :, None] * thickness)
     probability = assigned.probability[:, every].astype(np.float64)
@@ -141,7 +153,7 @@ def learn(
         references=references,
         dose=typical * absorbed.mean(axis=1),
         response=_response(assigned.probability, laid, counting.neighbours)[every],
-        baseline=counting.baseline,
+        baseline=noise.baseline.stretched(counting.energies_ev),
     )
 
 
@@ -200,33 +212,33 @@ def _dispersion(
     od: NDArray[np.float32],
     photons: NDArray[np.float32],
     references: NDArray[np.float64],
-    counting: Counting,
+    noise: SpectrumNoise,
 ) -> float:
     """Variance of the photons over that of Poisson statistics, as the final maps will have it.
 
     From a few images the spectra do not tell: some reference fits them by chance.
     """
-    if len(od) < _TELLING + counting.baseline:
-        return counting.gain or 1.0
-    fit = fit_references(od, photons, references, baseline=counting.baseline, gain=counting.gain)
-    return max(fit.dispersion, counting.gain or 0.0)
+    if len(od) < _TELLING + noise.baseline.n_free:
+        return noise.gain
+    fit = fit_references(od, photons, references, baseline=noise.baseline, gain=noise.gain)
+    return max(fit.dispersion, noise.gain)
 
 
 def _thickness(
     od: NDArray[np.float32],
     photons: NDArray[np.float32],
     references: NDArray[np.float64],
-    dispersion: float,
-    baseline: bool,
+    noise: SpectrumNoise,
 ) -> NDArray[np.float64]:
     """Factor on each reference, (n_phases, n_spectra), not negative and below `_MOST_OD`.
 
-    A constant of its own leaves one spectrum's thickness open with one energy, and nearly so with
-    two: there is none yet.
+    What may be anything besides leaves one spectrum's thickness open with one energy, and nearly
+    so with two: there is no such thing yet.
     """
-    baseline = baseline and len(od) > 2
+    few = len(od) <= 1 + noise.baseline.n_free
+    baseline = Baseline.none(len(od)) if few else noise.baseline.in_units_of(noise.gain)
     y, n = od.astype(np.float64), photons.astype(np.float64)
-    expected = best_model_photons(y - 0.5 * dispersion / n, n, references, baseline)
-    found = weighted_fit(y - 0.5 * dispersion / expected, expected, references, baseline)[2]
+    expected = best_model_photons(y - 0.5 * noise.gain / n, n, references, baseline)
+    found = each_alone(y - 0.5 * noise.gain / expected, expected, references, baseline)
     largest = np.maximum(references.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    return np.clip(found, 0.0, _MOST_OD / largest)
+    return np.clip(found.along / found.square, 0.0, _MOST_OD / largest)

@@ -66,16 +66,17 @@ class Expectation:
         of the first.
         """
         known = self.knowledge
-        w, r, sets = known.precision, known.references, chosen.astype(np.float64)
-        own = np.einsum("se,ekn,ke->skn", sets, w, r**2, optimize=True)[:, :, None]
-        square = np.einsum("se,ekn,je->skjn", sets, w, r**2, optimize=True)
-        product = np.einsum("se,ekn,ke,je->skjn", sets, w, r, r, optimize=True)
-        if known.baseline:
-            total = np.maximum(np.einsum("se,ekn->skn", sets, w), _LEAST)[:, :, None]
-            mean = np.einsum("se,ekn,je->skjn", sets, w, r, optimize=True)
-            mine = np.einsum("se,ekn,ke->skn", sets, w, r, optimize=True)[:, :, None]
-            own, square = own - mine**2 / total, square - mean**2 / total
-            product = product - mine * mean / total
+        w, sets = known.precision, chosen.astype(np.float64)
+        rows = np.concatenate([known.baseline.shapes, known.references])
+        # products of every two of baseline and references, as a pixel of each phase weights them
+        gram = np.einsum("se,ekn,ae,be->abskn", sets, w, rows, rows, optimize=True)
+        for expected in known.baseline.precision:
+            coupling = gram[0]
+            gram = gram - coupling[:, None] * coupling / np.maximum(coupling[0] + expected, _LEAST)
+            gram = gram[1:, 1:]
+        own = np.einsum("kkskn->skn", gram)[:, :, None]
+        square = np.einsum("jjskn->skjn", gram)
+        product = np.einsum("kjskn->skjn", gram)
         rest = own - product**2 / np.maximum(square, _LEAST)
         return np.asarray(known.thickness[:, None] ** 2 * np.maximum(rest, 0.0))
 

@@ -15,7 +15,7 @@ from stxm_live.phase_mapping.assignment import (
     Correlated,
     Resolution,
     correlate,
-    has_baseline,
+    photons_and_noise,
     resolve_spectra,
 )
 from stxm_live.phase_mapping.energy_calibration.fit import EnergyAxisError, fit_energy_axis
@@ -58,13 +58,13 @@ def find_energy_axis(spectra: Correlated, stack: ODStack, recipe: Recipe) -> Ene
     EnergyAxisError
         If the scan cannot tell.
     """
-    photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
+    photons, noise = photons_and_noise(spectra, stack, recipe)
     return fit_energy_axis(
         spectra.od,
         photons,
         recipe.reference_spectra,
         np.array(stack.energies_ev),
-        baseline=has_baseline(recipe),
+        baseline=noise.baseline.in_units_of(noise.gain),
         around_ev=recipe.energy_offset_ev,
     )
 

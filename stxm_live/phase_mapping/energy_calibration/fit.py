@@ -27,6 +27,7 @@ from stxm_live.phase_mapping.energy_calibration.uncertainty import (
     mixtures_forbidden,
     one_composition,
 )
+from stxm_live.phase_mapping.weighted_products import Baseline
 
 REACH_EV = 0.8
 """Offsets are looked for this far on either side."""
@@ -50,7 +51,7 @@ def fit_energy_axis(
     references: ReferenceSpectra,
     energies_ev: NDArray[np.float64],
     *,
-    baseline: bool = False,
+    baseline: Baseline | None = None,
     around_ev: float = 0.0,
 ) -> EnergyAxis:
     """Offset and extra width together, by the marginal likelihood of the whole scan.
@@ -64,8 +65,9 @@ def fit_energy_axis(
         As measured: with no offset and no extra width.
     energies_ev : ndarray of shape (n_energies,)
         Nominal, ascending.
-    baseline : bool
-        Whether each spectrum has a free constant beside its thickness.
+    baseline : Baseline, optional
+        What each spectrum has besides its thickness, in units of the photons
+        (`Baseline.in_units_of`); nothing by default.
     around_ev : float
         Offsets are looked for `REACH_EV` on either side of this one, never so far that the
         references would have to be extrapolated.
@@ -86,7 +88,8 @@ def fit_energy_axis(
     phases only, compositions halfway between two references shift the offset by 0.13 eV.
     """
     nominal = np.asarray(energies_ev, dtype=np.float64)
-    used, offsets, notes = _search_range(nominal, references, around_ev, baseline)
+    baseline = baseline or Baseline.none(len(nominal))
+    used, offsets, notes = _search_range(nominal, references, around_ev, baseline.n_free)
     usable = np.isfinite(od).all(axis=0) & (np.isfinite(photons) & (photons > 0)).all(axis=0)
     if usable.sum() < _LEAST_SPECTRA:
         raise EnergyAxisError(
@@ -99,7 +102,7 @@ def fit_energy_axis(
         references,
         nominal[used],
         compositions(references.n_phases),
-        baseline=baseline,
+        baseline=baseline.at(used),
     )
     first = likelihood.thinned(_FIRST_SPECTRA)
     surface = log_likelihood_surface(first, offsets, around_ev)
@@ -122,12 +125,12 @@ def _search_range(
     energies_ev: NDArray[np.float64],
     references: ReferenceSpectra,
     around_ev: float,
-    baseline: bool,
+    n_free: int,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], list[str]]:
     """Which energies take part, the offsets of the first search, and what is to be said of it."""
     notes = []
     low, high = references.energies_ev[0], references.energies_ev[-1]
-    least = FREE_PER_SPECTRUM + 3 + baseline  # offset and width are still found without one
+    least = FREE_PER_SPECTRUM + 3 + n_free  # offset and width are still found without one
     first, last = around_ev - REACH_EV, around_ev + REACH_EV
     used = (energies_ev + first >= low) & (energies_ev + last <= high)
     if used.sum() < max(least, 0.75 * len(energies_ev)):

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.references import ReferenceSpectra
-from stxm_live.phase_mapping.likelihood import best_model_photons, dispersion_of, weighted_fit
+from stxm_live.phase_mapping.likelihood import best_model_photons, dispersion_of
+from stxm_live.phase_mapping.weighted_products import Baseline, products
 
 _SHARES = (0.25, 0.5, 0.75)
 """Mixtures of two phases that are tried beside the pure ones."""
@@ -56,8 +57,8 @@ class AxisLikelihood:
         Nominal; the references must reach as far as the offsets that are asked for.
     templates : ndarray of shape (n_templates, n_phases)
         As from `compositions`.
-    baseline : bool
-        Whether each spectrum has a constant of its own.
+    baseline : Baseline
+        What each spectrum has besides its phase, in units of the photons.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class AxisLikelihood:
         energies_ev: NDArray[np.float64],
         templates: NDArray[np.float64],
         *,
-        baseline: bool,
+        baseline: Baseline,
     ) -> None:
         self.od, self.photons = od.astype(np.float64), photons.astype(np.float64)
         self.references, self.energies_ev = references, energies_ev
@@ -79,21 +80,30 @@ class AxisLikelihood:
         # mixtures are shares of spectra of one length, or a thicker reference would prevail
         self._unit = np.linalg.norm(references.at(references.energies_ev), axis=1)[:, None]
 
+    def _pure_at(self, offset_ev: float, width_ev: float) -> NDArray[np.float64]:
+        """References of unit length in the file, shape (n_phases, n_energies)."""
+        shifted = self.references.broadened_at(self.energies_ev + offset_ev, width_ev)
+        return np.asarray(shifted / self._unit)
+
+    def _shares_of(self, pure: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Templates as shares of these, each of unit length on the scan's energies."""
+        length = np.linalg.norm(self.templates @ pure, axis=1, keepdims=True)
+        return np.asarray(self.templates / length)
+
     def spectra_at(self, offset_ev: float, width_ev: float) -> NDArray[np.float64]:
         """Templates of unit length, shape (n_templates, n_energies)."""
-        pure = self.references.broadened_at(self.energies_ev + offset_ev, width_ev) / self._unit
-        mixed = self.templates @ pure
-        return np.asarray(mixed / np.linalg.norm(mixed, axis=1, keepdims=True))
+        pure = self._pure_at(offset_ev, width_ev)
+        return self._shares_of(pure) @ pure
 
     def reweight(self, offset_ev: float, width_ev: float) -> None:
         """Take expected photons and dispersion from the best templates at this place."""
         spectra = self.spectra_at(offset_ev, width_ev)
-        degrees = len(self.energies_ev) - FREE_PER_SPECTRUM - self.baseline
+        degrees = len(self.energies_ev) - FREE_PER_SPECTRUM - len(self.baseline.shapes)
         for _ in range(2):
             y = self.od - 0.5 * self.dispersion / self._expected
             self._expected = best_model_photons(y, self.photons, spectra, self.baseline)
             self._y = self.od - 0.5 * self.dispersion / self._expected
-            misfit = weighted_fit(self._y, self._expected, spectra, self.baseline)[0]
+            misfit = self._misfit_and_square(offset_ev, width_ev)[0]
             self.dispersion = dispersion_of(misfit.min(axis=0), degrees)
 
     def settle(self, offset_ev: float, width_ev: float) -> None:
@@ -126,17 +136,25 @@ class AxisLikelihood:
         return float((largest + np.log(np.exp(log_likelihood - largest).mean(axis=0))).sum())
 
     def _of_templates(self, offset_ev: float, width_ev: float) -> NDArray[np.float64]:
-        spectra = self.spectra_at(offset_ev, width_ev)
-        misfit, log_det, _, _ = weighted_fit(self._y, self._expected, spectra, self.baseline)
-        return -0.5 * (log_det + misfit / self.dispersion)
+        misfit, square = self._misfit_and_square(offset_ev, width_ev)
+        return -0.5 * (np.log(square) + misfit / self.dispersion)
+
+    def _misfit_and_square(
+        self, offset_ev: float, width_ev: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of each template and spectrum: misfit, and weighted square of the template."""
+        pure = self._pure_at(offset_ev, width_ev)
+        found = products(self._y, self._expected, pure, self.baseline)
+        along, square = found.of_shares(self._shares_of(pure))
+        return found.rest - along**2 / square, square
 
     def signal_to_noise(self, offset_ev: float, width_ev: float) -> float:
         """How far the median spectrum's thickness is from none, in standard deviations."""
-        spectra, w = self.spectra_at(offset_ev, width_ev), self._expected
-        misfit = weighted_fit(self._y, w, spectra, self.baseline)[0].min(axis=0)
-        constant = (w * self._y).sum(axis=0) / w.sum(axis=0) if self.baseline else 0.0
-        without = (w * (self._y - constant) ** 2).sum(axis=0)
-        return float(np.sqrt(np.median(np.maximum(without - misfit, 0)) / self.dispersion))
+        pure = self._pure_at(offset_ev, width_ev)
+        found = products(self._y, self._expected, pure, self.baseline)
+        along, square = found.of_shares(self._shares_of(pure))
+        explained = (along**2 / square).max(axis=0)
+        return float(np.sqrt(np.median(explained) / self.dispersion))
 
     def thinned(self, n_spectra: int) -> AxisLikelihood:
         """The same with an even selection of at most that many spectra."""
@@ -162,7 +180,7 @@ class AxisLikelihood:
             self.references,
             self.energies_ev[energies],
             self.templates,
-            baseline=self.baseline,
+            baseline=self.baseline.at(energies),
         )
         chosen.dispersion, chosen.frequencies = self.dispersion, self.frequencies
         chosen._expected, chosen._y = self._expected[energies, spectra], self._y[energies, spectra]

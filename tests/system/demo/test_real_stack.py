@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from stxm_live import LivePhaseMapper, Recipe, ReferenceSpectra, map_phases
 from stxm_live.cli import app
-from stxm_live.core.recipe_files import read_two_columns
+from stxm_live.core.recipe_files import read_mask, read_two_columns
 from stxm_live.io.catalog import (
     RawWriter,
     close_catalog,
@@ -95,6 +95,21 @@ def test_i0_found_in_the_image_is_the_measured_one_but_for_a_factor(stack, recip
     found = map_phases(stack, recipe.with_changes({"i0.source": "empty-region"}))
     ratio = maps.i0 / found.i0
     assert ratio.std() / ratio.mean() < 0.002  # counting noise of the region is 0.001
+
+
+@pytest.mark.parametrize("own_i0", [False, True])
+def test_the_default_map_agrees_with_the_authors_by_the_line_of_the_readme(
+    real_folder, stack, recipe, own_i0
+):
+    plain = {"i0.source": "empty-region", "i0.spectrum": None, "specimen.mask": None}
+    if own_i0:
+        plain = {"specimen.mask": None}
+    found = map_phases(stack, recipe.with_changes(plain))
+    theirs = read_mask(real_folder / "mask_file.msk")
+    oxidised = found.resolved_index[theirs & (found.resolved_index >= 0)] == 0
+    assert 100 * oxidised.mean() == pytest.approx(73.6, abs=3)
+    assert "energy" not in str(found.quality)
+    assert abs(found.energy_offset_ev) < 0.05
 
 
 @pytest.mark.slow

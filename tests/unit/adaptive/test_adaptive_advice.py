@@ -35,7 +35,8 @@ def knowledge_of(recipe, measured, *, neighbours=True):
     i0 = np.full(len(od), np.nan)
     i0[list(measured)] = PHOTONS
     references = recipe.reference_spectra.at(energies_ev)
-    counting = Counting(i0, gain=1.0, neighbours=neighbours)
+    spatial = {"resolver.spatial": "potts" if neighbours else "none"}
+    counting = Counting(i0, np.array(energies_ev), recipe.with_changes(spatial), gain=1.0)
     return learn(od, particle.specimen, measured, references, counting)
 
 

@@ -15,6 +15,7 @@ from stxm_live.phase_mapping.energy_calibration.fit import (
 from stxm_live.phase_mapping.energy_calibration.likelihood import compositions
 from stxm_live.phase_mapping.energy_calibration.search import Place
 from stxm_live.phase_mapping.energy_calibration.uncertainty import formal_std
+from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle
 
 RECIPE = Recipe.load("nvpf")
@@ -41,7 +42,7 @@ def measured(amount, photons, offset_ev=0.0, width_ev=0.0, energies_ev=ENERGIES_
 
 def fitted(amount, photons=2000, references=REFERENCES, energies_ev=ENERGIES_EV, **options):
     around = options.pop("around_ev", 0.0)
-    baseline = options.pop("baseline", False)
+    baseline = options.pop("baseline", None)
     od, counts = measured(amount, photons, energies_ev=energies_ev, **options)
     return fit_energy_axis(
         od, counts, references, np.asarray(energies_ev), around_ev=around, baseline=baseline
@@ -108,7 +109,7 @@ def test_few_photons_make_the_uncertainty_large_and_no_offset_certain():
     assert abs(few.offset_ev) < 3 * few.offset_std_ev
 
 
-@pytest.mark.parametrize("baseline", [False, True])
+@pytest.mark.parametrize("baseline", [None, Baseline.constant(13)])
 def test_pixels_too_thin_to_tell_anything_are_refused(baseline):
     with pytest.raises(EnergyAxisError, match="too thin, or too few photons"):
         fitted(0.01 * amounts("Na2VPF"), 500, offset_ev=0.2, baseline=baseline)
@@ -116,7 +117,9 @@ def test_pixels_too_thin_to_tell_anything_are_refused(baseline):
 
 def test_a_constant_od_does_no_harm_where_each_spectrum_may_have_one():
     od, counts = measured(amounts("Na2VPF"), 2000, offset_ev=0.3)
-    axis = fit_energy_axis(od + 0.8, counts, REFERENCES, ENERGIES_EV, baseline=True)
+    axis = fit_energy_axis(
+        od + 0.8, counts, REFERENCES, ENERGIES_EV, baseline=Baseline.constant(13)
+    )
     assert axis.offset_ev == pytest.approx(0.3, abs=0.05)
 
 
@@ -215,7 +218,11 @@ def test_a_measured_stack_moved_by_hand_tells_by_how_much(real_folder):
         kept = (true >= energies[0]) & (true <= energies[-1])
         moved = np.array([np.interp(true[kept], energies, pixel) for pixel in od.T]).T
         axis = fit_energy_axis(
-            moved, counts[:, inside][kept], references, energies[kept], baseline=True
+            moved,
+            counts[:, inside][kept],
+            references,
+            energies[kept],
+            baseline=Baseline.constant(int(kept.sum())),
         )
         assert axis.offset_ev == pytest.approx(offset_ev, abs=0.05)
         assert axis.has_offset(0, 0.05) == (offset_ev != 0)

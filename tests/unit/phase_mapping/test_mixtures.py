@@ -6,6 +6,7 @@ from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.mixtures import Hypotheses, fit_mixtures, unidentified
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
+from stxm_live.phase_mapping.weighted_products import Baseline
 
 REFERENCES = np.array(
     [
@@ -77,7 +78,9 @@ def test_a_constant_changes_nothing_with_a_baseline():
     rng = np.random.default_rng(5)
     od, counts = measured(one_hot(rng.integers(3, size=200)), 1000, rng)
     found = [
-        fit_mixtures(values, counts, REFERENCES, dispersion=1.0, baseline=True).misfit
+        fit_mixtures(
+            values, counts, REFERENCES, dispersion=1.0, baseline=Baseline.constant(len(values))
+        ).misfit
         for values in (od, od + 0.4)
     ]
     np.testing.assert_allclose(*found, rtol=1e-3)
