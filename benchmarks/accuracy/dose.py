@@ -37,7 +37,6 @@ from benchmarks.accuracy.dose_by_plan import scanned_by_plan
 from benchmarks.accuracy.truth_table.scores import calibration_error
 from stxm_live import (
     Frame,
-    ODCube,
     PhaseMaps,
     Recipe,
     ReferenceSpectra,
@@ -48,6 +47,8 @@ from stxm_live import (
 from stxm_live.adaptive.energies import advise, minimum_set, next_energy, still_left
 from stxm_live.adaptive.energies.cost import Conditions
 from stxm_live.adaptive.energies.selection import Offer, choose_energies
+from stxm_live.live.cube import cube_view
+from stxm_live.preprocessing.stack_images import ImageCache
 from stxm_live.sim.phantom import STATES_OF_CHARGE, Particle, make_particle, od_cube
 
 FIXED = (5, 6, 7, 8)
@@ -221,13 +222,14 @@ def adaptive(scan: Scan, *, any_order: bool) -> list[float]:
     way = {"skipping": "any-order" if any_order else "in-order"}
     plan = StackScan(**(announced.scan.model_dump() | way))
     required = minimum_set(scan.energies_ev, scan.recipe)
-    cube, frames = ODCube(plan, scan.recipe), dict[float, Frame]()
+    seen, frames = ImageCache(scan.recipe), dict[float, Frame]()
     left, energy_ev = list(scan.energies_ev), scan.energies_ev[0]
     while True:
         frames[energy_ev] = announced.frames[scan.energies_ev.index(energy_ev)]
         so_far = tuple(frames[e] for e in sorted(frames))
         key = announced.key._replace(run_uids=("simulated",))
-        view = cube.view(Stack(key, plan, so_far, finished=False), frames[energy_ev])
+        stack = Stack(key, plan, so_far, finished=False)
+        view = cube_view(stack, frames[energy_ev], scan.recipe, seen=seen)
         assert view is not None
         advice = advise(view, scan.recipe, required)
         left = still_left(left, energy_ev, any_order=any_order)

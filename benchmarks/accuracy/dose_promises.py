@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy.dose import Scan, scan_of
-from stxm_live import Frame, ODCube, Recipe, Stack, StackScan
+from stxm_live import Frame, Recipe, Stack, StackScan
 from stxm_live.adaptive.energies import Advice, advise, minimum_set
+from stxm_live.live.cube import cube_view
 from stxm_live.sim.phantom import STATES_OF_CHARGE
 
 COLUMNS = ("first: promised", "minimum: now", "minimum: promised", "all: expected", "all: wrong")
@@ -64,7 +65,7 @@ def advice_after(scan: Scan, measured_ev: tuple[float, ...]) -> Advice:
     plan = StackScan(**(announced.scan.model_dump() | {"skipping": "any-order"}))
     frames: tuple[Frame, ...] = tuple(f for f in announced.frames if f.energy_ev in measured_ev)
     key = announced.key._replace(run_uids=("simulated",))
-    view = ODCube(plan, scan.recipe).view(Stack(key, plan, frames, finished=False), frames[-1])
+    view = cube_view(Stack(key, plan, frames, finished=False), frames[-1], scan.recipe)
     assert view is not None
     return advise(view, scan.recipe, ())
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
     from stxm_live.core.stack import StackKey
     from stxm_live.dashboard.state import Result, Snapshot
-    from stxm_live.live.cube import CubeView
+    from stxm_live.live.cube import ODCube
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Scene:
     shifts_px : ndarray of shape (n_energies, 2) or None
         y and x; NaN where not measured.
     i0 : ndarray of shape (n_energies,) or None
-    view : CubeView or None
+    view : ODCube or None
     result : Result or None
     """
 
@@ -62,11 +62,11 @@ class Scene:
     index: NDArray[np.int8] | None
     shifts_px: NDArray[np.float64] | None = None
     i0: NDArray[np.float64] | None = None
-    view: CubeView | None = None
+    view: ODCube | None = None
     result: Result | None = None
 
     @classmethod
-    def of_view(cls, view: CubeView) -> Scene:
+    def of_view(cls, view: ODCube) -> Scene:
         """A stack that grows."""
         return cls(
             key=view.key,

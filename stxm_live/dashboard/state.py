@@ -17,7 +17,7 @@ from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.worker import Worker
 
 if TYPE_CHECKING:
-    from stxm_live.live.cube import CubeView
+    from stxm_live.live.cube import ODCube
 
 logger = logging.getLogger("stxm_live")
 
@@ -75,7 +75,7 @@ class Snapshot:
     ----------
     number : int
         Grows with everything new.
-    view : CubeView or None
+    view : ODCube or None
         The growing stack that came last.
     came_s : float
         When its newest image was shown, by `time.monotonic`.
@@ -93,7 +93,7 @@ class Snapshot:
     """
 
     number: int = 0
-    view: CubeView | None = None
+    view: ODCube | None = None
     came_s: float = 0.0
     results: tuple[Result, ...] = ()
     newest: Result | None = None
@@ -122,7 +122,7 @@ class Board:
     _n_results: int = 0
     _is_closed: bool = False
 
-    def on_cube(self, view: CubeView) -> None:
+    def on_cube(self, view: ODCube) -> None:
         """Keep the newest image."""
         if self._is_closed:
             return

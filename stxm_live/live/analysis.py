@@ -13,7 +13,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey, the_one
 from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames
-from stxm_live.live.cube import CubeView, ODCube
+from stxm_live.live.cube import ODCube, cube_view
 from stxm_live.live.progress import Pace, time_of
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
@@ -25,7 +25,7 @@ State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored"
 MAX_STACK_BYTES = 8 * 2**30
 """Of the images of one stack, float32; what announces more is no stack for us."""
 
-Show = Callable[[CubeView], None]
+Show = Callable[[ODCube], None]
 """Who is shown the growing cube."""
 
 
@@ -82,7 +82,6 @@ class StackAnalysis:
         self._model = model
         self._steps = steps
         self._seen: ImageCache | None = ImageCache(recipe)
-        self._cube: ODCube | None = None
         self._has_new = False
         self._pace = pace
 
@@ -128,7 +127,7 @@ class StackAnalysis:
             yield from self._map()
         self.problems.extend(self._frames.notes)
         self._key = self._frames.key
-        self._frames = self._cube = self._seen = None
+        self._frames = self._seen = None
         self.is_done = True
 
     def status(self) -> StackStatus:
@@ -201,13 +200,14 @@ class StackAnalysis:
             if show is None:
                 align_images(self._seen.usable(stack), self._recipe, self._steps)
                 return
-            self._cube = self._cube or ODCube(self.scan, self._recipe, self._seen, self._steps)
             progress = self._pace.progress(
                 len(self._frames.whole_energies_ev),
                 len(set(self.scan.energies_ev)),
                 may_skip=self.scan.skipping != "no",
             )
-            view = self._cube.view(stack, frame, progress)
+            view = cube_view(
+                stack, frame, self._recipe, seen=self._seen, steps=self._steps, progress=progress
+            )
             if view is not None:
                 show(view)
         except Exception as error:  # noqa: BLE001  what cannot be shown must not stop the maps

@@ -21,8 +21,10 @@ from stxm_live.preprocessing.stack_images import ImageCache
 
 
 @dataclass(frozen=True, eq=False)
-class CubeView:
-    """A read-only snapshot of a growing cube.
+class ODCube:
+    """The optical-density cube of a stack as far as it is measured: a read-only snapshot.
+
+    For show only: final maps are made from the frames by `map_phases`, not from a cube.
 
     Parameters
     ----------
@@ -83,118 +85,122 @@ class CubeView:
                 value.flags.writeable = False
 
 
-class ODCube:
-    """The growing cube of one stack.
+@one_blas_thread()
+def cube_view(
+    stack: Stack,
+    latest: Frame,
+    recipe: Recipe,
+    *,
+    seen: ImageCache | None = None,
+    steps: Steps = DEFAULT,
+    progress: Progress | None = None,
+) -> ODCube | None:
+    """The cube of the frames so far; None if the recipe leaves the latest one out.
 
-    The images so far are registered as those of a finished stack are: the one with the most
+    The images so far are aligned as those of a finished stack are: the one with the most
     contrast so far is what the others are laid on, and I0 and specimen are found anew with
-    every image. Final maps are made from the frames by `map_phases`, not from the cube.
+    every image.
 
     Parameters
     ----------
-    scan : StackScan
+    stack : Stack
+        The frames so far.
+    latest : Frame
+        The one that came last.
     recipe : Recipe
     seen : ImageCache, optional
         Shared with whoever maps the same frames.
     steps : Steps, optional
-        As for `map_phases`: the growing cube is aligned, normalized and correlated by them.
+        As for `map_phases`: the cube is aligned, normalized and correlated by them.
+    progress : Progress, optional
+        Told along.
 
     Raises
     ------
     ValueError
-        If the references do not cover the announced energies.
+        If the references do not cover the announced energies, if no I0 can be had, or if an
+        image is shifted beyond the recipe's limit.
     """
+    energies_ev = tuple(recipe.selected(stack.scan.energies_ev))
+    references = recipe.corrected_references
+    reference_od = references.at(energies_ev)
+    if latest.announced_ev not in energies_ev:
+        return None
+    images = (seen or ImageCache(recipe)).usable(stack)
+    registered = od_stack(align_images(images, recipe, steps), recipe, steps)
+    axis = _Axis.of(stack, registered, energies_ev)
+    so_far = [energies_ev[k] for k in axis.places]
+    pairs = references.inseparable_pairs(so_far, recipe.ambiguity_threshold)
+    specimen = registered.field.specimen
+    whole = specimen & np.isfinite(registered.od).all(axis=0)
+    spectra = registered.od[:, whole]
+    index, is_ambiguous = (
+        (None, None) if pairs else _provisional(registered, whole, spectra, recipe, steps)
+    )
+    return ODCube(
+        key=stack.key,
+        scan=stack.scan,
+        energies_ev=energies_ev,
+        measured=np.isin(np.arange(len(energies_ev)), axis.places),
+        latest=energies_ev.index(latest.announced_ev),
+        od=axis.spread(registered.od),
+        specimen=specimen.copy(),
+        mean_spectrum=axis.spread(_means(spectra)),
+        reference_od=reference_od,
+        phase_names=references.phase_names,
+        colors=dict(recipe.colors),
+        synthetic_references=references.synthetic,
+        inseparable=tuple(pairs),
+        provisional_index=index,
+        provisional_ambiguous=is_ambiguous,
+        shifts_px=axis.spread(registered.shifts_px),
+        i0=axis.spread(registered.i0),
+        i0_std=axis.spread(registered.i0_std),
+        mean_counts=axis.spread(_means(registered.intensity[:, whole])),
+        progress=progress,
+    )
 
-    def __init__(
-        self,
-        scan: StackScan,
-        recipe: Recipe,
-        seen: ImageCache | None = None,
-        steps: Steps = DEFAULT,
-    ) -> None:
-        self.scan = scan
-        self.recipe = recipe
-        self.energies_ev = tuple(recipe.selected(scan.energies_ev))
-        self._reference_od = recipe.corrected_references.at(self.energies_ev)
-        self._seen = seen or ImageCache(recipe)
-        self._steps = steps
 
-    @one_blas_thread()
-    def view(
-        self, stack: Stack, latest: Frame, progress: Progress | None = None
-    ) -> CubeView | None:
-        """The cube of the frames so far; None if the recipe leaves the latest one out.
+@dataclass(frozen=True)
+class _Axis:
+    """Which rows of what is measured belong where among the announced energies."""
 
-        Raises
-        ------
-        ValueError
-            If no I0 can be had, or an image is shifted beyond the recipe's limit.
-        """
-        if latest.announced_ev not in self.energies_ev:
-            return None
-        images = self._seen.usable(stack)
-        aligned = align_images(images, self.recipe, self._steps)
-        registered = od_stack(aligned, self.recipe, self._steps)
+    n_energies: int
+    rows: Sequence[int]
+    places: Sequence[int]
+
+    @classmethod
+    def of(cls, stack: Stack, registered: ODStack, energies_ev: Sequence[float]) -> _Axis:
         announced = {f.energy_ev: f.announced_ev for f in stack.frames}
-        known = [e for e in registered.energies_ev if announced[e] in self.energies_ev]
+        known = [e for e in registered.energies_ev if announced[e] in energies_ev]
         rows = [registered.energies_ev.index(e) for e in known]
-        places = [self.energies_ev.index(announced[e] or 0.0) for e in known]
-        specimen = registered.field.specimen
-        references = self.recipe.corrected_references
-        so_far = [self.energies_ev[k] for k in places]
-        pairs = references.inseparable_pairs(so_far, self.recipe.ambiguity_threshold)
-        whole = specimen & np.isfinite(registered.od).all(axis=0)
-        spectra = registered.od[:, whole]
-        index, is_ambiguous = (
-            (None, None) if pairs else self._provisional(registered, whole, spectra)
-        )
-        mean_od, mean_counts = _means(spectra), _means(registered.intensity[:, whole])
-        return CubeView(
-            key=stack.key,
-            scan=self.scan,
-            energies_ev=self.energies_ev,
-            measured=np.isin(np.arange(len(self.energies_ev)), places),
-            latest=self.energies_ev.index(latest.announced_ev),
-            od=self._on_axis(registered.od, rows, places),
-            specimen=specimen.copy(),
-            mean_spectrum=self._on_axis(mean_od, rows, places),
-            reference_od=self._reference_od.copy(),
-            phase_names=references.phase_names,
-            colors=dict(self.recipe.colors),
-            synthetic_references=references.synthetic,
-            inseparable=tuple(pairs),
-            provisional_index=index,
-            provisional_ambiguous=is_ambiguous,
-            shifts_px=self._on_axis(registered.shifts_px, rows, places),
-            i0=self._on_axis(registered.i0, rows, places),
-            i0_std=self._on_axis(registered.i0_std, rows, places),
-            mean_counts=self._on_axis(mean_counts, rows, places),
-            progress=progress,
-        )
+        places = [energies_ev.index(announced[e] or 0.0) for e in known]
+        return cls(len(energies_ev), rows, places)
 
-    def _on_axis(
-        self, values: NDArray[Any], rows: Sequence[int], places: Sequence[int]
-    ) -> NDArray[Any]:
-        """Rows of ``values`` at their places among the announced energies; NaN elsewhere."""
-        out = np.full((len(self.energies_ev), *values.shape[1:]), np.nan, dtype=values.dtype)
-        out[places] = values[rows]
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Rows of ``values`` (n_measured, ...) at their places; NaN where not measured yet."""
+        out = np.full((self.n_energies, *values.shape[1:]), np.nan, dtype=values.dtype)
+        out[self.places] = values[self.rows]
         return out
 
-    def _provisional(
-        self, registered: ODStack, whole: NDArray[np.bool_], spectra: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-        """Phase of the largest coefficient so far, -1 beside the specimen; where it is close."""
-        varies = registered.valid[whole]
-        mapped = whole & registered.valid
-        references = self.recipe.corrected_references.at(registered.energies_ev)
-        found = self._steps.correlate(
-            spectra if varies.all() else spectra[:, varies], references, self.recipe
-        )
-        index = np.full(mapped.shape, -1, dtype=np.int8)
-        index[mapped] = found.best.first_index
-        close = np.zeros(mapped.shape, dtype=bool)
-        close[mapped] = found.ambiguous
-        return index, close
+
+def _provisional(
+    registered: ODStack,
+    whole: NDArray[np.bool_],
+    spectra: NDArray[np.float32],
+    recipe: Recipe,
+    steps: Steps,
+) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+    """Phase of the largest coefficient so far, -1 beside the specimen; where it is close."""
+    varies = registered.valid[whole]
+    mapped = whole & registered.valid
+    references = recipe.corrected_references.at(registered.energies_ev)
+    found = steps.correlate(spectra if varies.all() else spectra[:, varies], references, recipe)
+    index = np.full(mapped.shape, -1, dtype=np.int8)
+    index[mapped] = found.best.first_index
+    close = np.zeros(mapped.shape, dtype=bool)
+    close[mapped] = found.ambiguous
+    return index, close
 
 
 def _means(inside: NDArray[np.float32]) -> NDArray[np.float64]:

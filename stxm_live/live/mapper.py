@@ -21,7 +21,7 @@ from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker
 from stxm_live.io.documents import Roots, size_bytes, snapshot
 from stxm_live.live.analysis import Analyses, RunAnalysis, StackStatus
-from stxm_live.live.cube import CubeView
+from stxm_live.live.cube import ODCube
 from stxm_live.live.kept_runs import KEPT_UNFINISHED, KeptRuns
 from stxm_live.live.sinks import Callbacks, Sinks
 from stxm_live.phase_mapping.latent_space.bundle import BundleError
@@ -40,7 +40,7 @@ RETRY_S = 0.25
 class Sink(Protocol):
     """Anything with some of these methods; they are called on the worker's thread."""
 
-    def on_cube(self, view: CubeView) -> None: ...  # noqa: D102
+    def on_cube(self, view: ODCube) -> None: ...  # noqa: D102
     def on_maps(self, maps: PhaseMaps) -> None: ...  # noqa: D102
     def on_error(self, uid: str, error: Exception) -> None: ...  # noqa: D102
 
@@ -141,7 +141,7 @@ class LivePhaseMapper:
         self,
         sink: object = None,
         *,
-        on_cube: Callable[[CubeView], None] | None = None,
+        on_cube: Callable[[ODCube], None] | None = None,
         on_maps: Callable[[PhaseMaps], None] | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
         own_thread: bool = False,

@@ -12,7 +12,7 @@ from typing import Any
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import Worker
-from stxm_live.live.cube import CubeView
+from stxm_live.live.cube import ODCube
 
 logger = logging.getLogger("stxm_live")
 
@@ -24,7 +24,7 @@ KEPT_STACKS = 8
 class Callbacks:
     """What one sink wants to be told; None: not told."""
 
-    on_cube: Callable[[CubeView], None] | None = None
+    on_cube: Callable[[ODCube], None] | None = None
     on_maps: Callable[[PhaseMaps], None] | None = None
     on_error: Callable[[str, Exception], None] | None = None
 
@@ -56,7 +56,7 @@ class Sinks:
             )
         self._callbacks.append(self._aside(callbacks) if own_thread else callbacks)
 
-    def cube(self, view: CubeView) -> None:
+    def cube(self, view: ODCube) -> None:
         """Show the growing cube."""
         self._tell("on_cube", view.key.run_uids[0], view)
 
@@ -76,7 +76,7 @@ class Sinks:
             if not worker.close(timeout_s):
                 logger.warning("a sink was still busy after %g s", timeout_s)
 
-    def _tell(self, method: str, uid: str, result: CubeView | PhaseMaps) -> None:
+    def _tell(self, method: str, uid: str, result: ODCube | PhaseMaps) -> None:
         for callbacks in list(self._callbacks):
             failure = _call(getattr(callbacks, method), result)
             if failure is not None:
@@ -107,11 +107,11 @@ class Aside:
     def __init__(self, callbacks: Callbacks, *, name: str) -> None:
         self._callbacks = callbacks
         self._lock = threading.Lock()
-        self._view: CubeView | None = None
+        self._view: ODCube | None = None
         self._maps: OrderedDict[StackKey, PhaseMaps] = OrderedDict()
         self.worker: Worker[Callable[[], None]] = Worker(lambda act: act(), name=name)
 
-    def on_cube(self, view: CubeView) -> None:
+    def on_cube(self, view: ODCube) -> None:
         """Have the newest cube shown."""
         with self._lock:
             waits, self._view = self._view is not None, view

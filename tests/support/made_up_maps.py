@@ -5,7 +5,7 @@ import numpy as np
 from stxm_live.core.phase_maps import PhaseMaps, Quality
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
-from stxm_live.live.cube import CubeView
+from stxm_live.live.cube import ODCube
 from stxm_live.live.progress import Progress
 
 NAMES = ("Na3VPF", "Na2.4VPF", "Na2VPF", "Na1VPF", "Na1-yVPF")
@@ -91,7 +91,7 @@ def view(
         "mean_counts": 1000 * np.exp(-mean),
         "progress": Progress(latest + 1, len(ENERGIES_EV), 30.0),
     }
-    return CubeView(**{**values, **changes})
+    return ODCube(**{**values, **changes})
 
 
 def maps(*, shape=(60, 80), names=NAMES, extent_um=EXTENT_UM, run="3f2a91bc7d", **changes):

@@ -21,7 +21,7 @@ from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.region import Region
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
-from stxm_live.live.cube import CubeView
+from stxm_live.live.cube import ODCube
 from stxm_live.live.mapper import LivePhaseMapper
 
 logger = logging.getLogger("stxm_live")
@@ -274,7 +274,7 @@ class RegionChooser:
                 return
             self._follow(maps)
 
-    def on_cube(self, view: CubeView) -> None:
+    def on_cube(self, view: ODCube) -> None:
         """Know the stack that is recorded: choices may be made on it, and on no earlier one.
 
         On earlier ones as well while a plan explores, or if this one is a zoom into them.

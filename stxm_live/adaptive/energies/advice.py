@@ -16,7 +16,7 @@ from stxm_live.adaptive.energies.subset_search import Goal, choose
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra, listed_ev
-from stxm_live.live.cube import CubeView
+from stxm_live.live.cube import ODCube
 from stxm_live.phase_mapping.spectrum_noise import has_free_constant
 from stxm_live.preprocessing.noise import dispersion
 
@@ -128,12 +128,12 @@ def _separating(recipe: Recipe, selected: Sequence[float], first: float) -> Sequ
     return selected
 
 
-def advise(view: CubeView, recipe: Recipe, required_ev: Sequence[float]) -> Advice:
+def advise(view: ODCube, recipe: Recipe, required_ev: Sequence[float]) -> Advice:
     """What is worth measuring after the images of a growing cube.
 
     Parameters
     ----------
-    view : CubeView
+    view : ODCube
         Of a scan that may skip energies.
     recipe : Recipe
     required_ev : sequence of float
@@ -172,7 +172,7 @@ def advise(view: CubeView, recipe: Recipe, required_ev: Sequence[float]) -> Advi
     )
 
 
-def _left(view: CubeView) -> NDArray[np.bool_]:
+def _left(view: ODCube) -> NDArray[np.bool_]:
     """Energies that can still be measured, shape (n_energies,)."""
     left = ~view.measured
     if view.scan.skipping == "in-order":
@@ -183,7 +183,7 @@ def _left(view: CubeView) -> NDArray[np.bool_]:
     return left
 
 
-def _gain(view: CubeView, recipe: Recipe) -> float | None:
+def _gain(view: ODCube, recipe: Recipe) -> float | None:
     """Variance over mean of the photons as the empty support shows it; None if it does not."""
     from scipy.ndimage import binary_dilation
 

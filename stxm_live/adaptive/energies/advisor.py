@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stxm_live.adaptive.energies.advice import Advice, advise, minimum_set
-from stxm_live.live.cube import CubeView
+from stxm_live.live.cube import ODCube
 from stxm_live.live.mapper import LivePhaseMapper
 
 
@@ -48,7 +48,7 @@ class EnergyAdvisor:
         """Whether an announced energy is one of those of the maps, so that advice follows it."""
         return energy_ev in self._recipe.selected(energies_ev)
 
-    def on_cube(self, view: CubeView) -> None:
+    def on_cube(self, view: ODCube) -> None:
         """Think about a new image."""
         if view.scan.skipping == "no":
             return

@@ -16,7 +16,7 @@ from stxm_live.plotting.style.raster import Extent, thinned
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from stxm_live.live.cube import CubeView
+    from stxm_live.live.cube import ODCube
 
 
 class EnergyImage:
@@ -76,7 +76,7 @@ class EnergyImage:
         if k != self.shown:
             self._show(k)
 
-    def follow(self, view: CubeView) -> bool:
+    def follow(self, view: ODCube) -> bool:
         """Show the newest image if this cube has grown; whether it has."""
         here = (self.energies_ev, self._od.shape, self._extent_um)
         if view.od is self._od or (view.energies_ev, view.od.shape, view.scan.extent_um) != here:

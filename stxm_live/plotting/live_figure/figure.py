@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from stxm_live.core.phase_maps import PhaseMaps
     from stxm_live.core.stack import StackKey
-    from stxm_live.live.cube import CubeView
+    from stxm_live.live.cube import ODCube
 
 _LOOK_S = 0.05
 """How often a window looks for something new where no event loop runs."""
@@ -82,7 +82,7 @@ class LiveFigure:
         """How often it was drawn."""
         return self._n_pictures + (0 if self._window is None else self._window.n_drawn)
 
-    def on_cube(self, view: CubeView) -> None:
+    def on_cube(self, view: ODCube) -> None:
         """Show the newest image."""
         digits = max(2, len(str(len(view.energies_ev))))
         energy_ev = view.energies_ev[view.latest]

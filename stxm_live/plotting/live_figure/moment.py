@@ -21,7 +21,7 @@ from stxm_live.plotting.style.palette import Palette
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from stxm_live.live.cube import CubeView
+    from stxm_live.live.cube import ODCube
     from stxm_live.plotting.live_figure.energy_image import EnergyImage
 
 
@@ -33,7 +33,7 @@ class Moment:
     ----------
     draw : callable
         Draws it on an empty figure; the image of an energy in it, if there is one.
-    shown : CubeView or PhaseMaps, optional
+    shown : ODCube or PhaseMaps, optional
         The newest image or result.
     progress : Progress, optional
         How far the scan was, if it still goes on.
@@ -42,7 +42,7 @@ class Moment:
     """
 
     draw: Callable[[Figure], EnergyImage | None]
-    shown: CubeView | PhaseMaps | None = None
+    shown: ODCube | PhaseMaps | None = None
     progress: Progress | None = None
     came_s: float = field(default_factory=time.monotonic)
 
@@ -51,7 +51,7 @@ class Moment:
         """Seconds since it was made."""
         return time.monotonic() - self.came_s
 
-    def outdates(self, view: CubeView) -> bool:
+    def outdates(self, view: ODCube) -> bool:
         """Whether it shows the maps of this whole stack: they are told before its last image."""
         progress = view.progress
         is_whole = bool(view.measured.all()) if progress is None else progress.n_left == 0
@@ -63,7 +63,7 @@ def waiting() -> Moment:
     return Moment(draw_waiting)
 
 
-def growing(view: CubeView, palette: Palette) -> Moment:
+def growing(view: ODCube, palette: Palette) -> Moment:
     """A stack that is being measured."""
     return Moment(partial(draw_growing, view=view, palette=palette), view, view.progress)
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from stxm_live.live.cube import CubeView
+    from stxm_live.live.cube import ODCube
 
 RUNNING = ("scan running", FAINT)
 
@@ -60,7 +60,7 @@ def draw_waiting(figure: Figure) -> None:
 
 def draw_growing(
     figure: Figure,
-    view: CubeView,
+    view: ODCube,
     *,
     palette: Palette = "roma",
     detail: tuple[str, str] = RUNNING,
@@ -72,7 +72,7 @@ def draw_growing(
     figure : Figure
         An empty one, or one that `stxm_live.plotting.live_figure.layout.cleared` left;
         `stxm_live.plotting.live_figure.layout.SIZE_IN` is its natural size.
-    view : CubeView
+    view : ODCube
     palette : {"roma", "paper"}
     detail : (str, str)
         The header's second line and its colour.
@@ -107,7 +107,7 @@ def draw_growing(
 
 
 def _draw_growing_maps(
-    axes: LiveAxes, view: CubeView, colors: NDArray[np.float64], strip: PhaseStrip
+    axes: LiveAxes, view: ODCube, colors: NDArray[np.float64], strip: PhaseStrip
 ) -> None:
     """The provisional map and its ambiguity; before, the outline of the particle in both."""
     extent = view.scan.extent_um
@@ -143,7 +143,7 @@ def _draw_growing_maps(
 
 
 def _draw_growing_curves(
-    axes: LiveAxes, view: CubeView, colors: NDArray[np.float64], strip: PhaseStrip
+    axes: LiveAxes, view: ODCube, colors: NDArray[np.float64], strip: PhaseStrip
 ) -> None:
     """Spectra, drift and beam, and which phases the energies so far tell apart."""
     draw_spectra(
@@ -256,7 +256,7 @@ def draw_failure(
     figure: Figure,
     uid: str,
     error: BaseException,
-    shown: CubeView | PhaseMaps | None = None,
+    shown: ODCube | PhaseMaps | None = None,
     *,
     palette: Palette = "roma",
 ) -> EnergyImage | None:

@@ -7,7 +7,6 @@ from particles import particle_counts, particle_scan
 from stxm_live import (
     Frame,
     LivePhaseMapper,
-    ODCube,
     Stack,
     StackKey,
     map_phases,
@@ -16,6 +15,7 @@ from stxm_live.adaptive.energies import EnergyAdvisor, advise, minimum_set, next
 from stxm_live.adaptive.energies.current_labels import MAX_LABELLED, Counting, learn, sampled
 from stxm_live.adaptive.energies.expected_error import Expectation
 from stxm_live.adaptive.energies.subset_search import Goal, choose
+from stxm_live.live.cube import cube_view
 
 PHOTONS = 3000
 FIRST_FIVE = (0, 4, 5, 6, 11)
@@ -174,7 +174,7 @@ def view_of(recipe, places, *, skipping="in-order", change=lambda counts: counts
     frames = [Frame(energies_ev[k], counts[k], energies_ev[k]) for k in places]
     ascending = tuple(sorted(frames, key=lambda frame: frame.energy_ev))
     stack = Stack(StackKey(("a run",)), scan, ascending, finished=False)
-    return ODCube(scan, recipe).view(stack, frames[-1])
+    return cube_view(stack, frames[-1], recipe)
 
 
 def test_advice_in_order_is_on_what_comes_behind_and_otherwise_on_all_that_is_left(recipe):
