@@ -1,7 +1,7 @@
 """What is left of a drift on particles of changing contrast: live, refined, and by others' methods.
 
     python -m benchmarks.accuracy.alignment [--seeds 1] [--photons 300 1000] [--real FOLDER]
-        [--json FILE]
+        [--no-peers]
 
 Synthetic but for ``--real``: particles whose phase domains brighten and darken from energy to
 energy, on a random walk of 2 px per image (`alignment_phantom.py` says how they are drawn; five
@@ -14,10 +14,8 @@ chemistry of three components unknown. MANTiS and HyperSpy run in environments o
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -33,7 +31,21 @@ from benchmarks.accuracy.alignment_phantom import (
     drifting_particles,
     rendered,
 )
-from benchmarks.peers.alignment_peers import Found, by_programs, by_scikit_image
+from benchmarks.common.figures import (
+    Beside,
+    Figure,
+    Target,
+    benchmark_parser,
+    figures_table,
+    write_figures,
+)
+from benchmarks.peers.alignment_peers import (
+    Found,
+    by_programs,
+    by_scikit_image,
+    correlated,
+    smooth_log,
+)
 from stxm_live import Recipe
 from stxm_live.core.stack import Stack
 from stxm_live.io.files import read_stack
@@ -50,12 +62,15 @@ ANCHOR = 5
 
 LIVE, APPLIED, REFINED = "ours: live, applied", "ours: refined, applied", "ours: refine()"
 
-TARGETS = {
-    (LIVE, 1000): "<= 0.15",
-    (REFINED, 300): "<= 0.06",
-    (REFINED, 1000): "<= 0.04, worst 0.12",
-    (REFINED, 10_000): "<= 0.04",
+TARGETS_PX = {
+    (LIVE, 1000): 0.15,
+    (REFINED, 300): 0.06,
+    (REFINED, 1000): 0.04,
+    (REFINED, 10_000): 0.04,
 }
+
+LIVE_MS, REFINED_S = {256: 6.0}, {256: 1.5, 512: 4.0}
+"""Targets of the registration of an image and of the refinement, by side."""
 
 JUMP_PX, JUMP_SIDE, LIMIT_PX = 24, 120, 10
 
@@ -65,12 +80,12 @@ FIXED_PX = 0.15
 
 def main() -> None:
     """Print one row per method and photon number, what else is asked for, and what it costs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--side", type=int, default=256, help="pixels, even (MANTiS)")
     parser.add_argument("--seeds", type=int, default=2, help="five particles each")
     parser.add_argument("--photons", type=float, nargs="+", default=[100, 300, 1000, 3000, 10_000])
     parser.add_argument("--real", type=Path, help="folder with 71214078.hdr")
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
+    parser.add_argument("--no-peers", action="store_true", help="without MANTiS and HyperSpy")
     chosen = parser.parse_args()
     console = Console(width=110)
     recipe = Recipe.load("nvpf")
@@ -79,34 +94,54 @@ def main() -> None:
         "Cramer-Rao, template known": bound(particles, None),
         "Cramer-Rao, rank-3 chemistry unknown": bound(particles, 3),
     }
-    figures: dict[str, dict[str, list[float]]] = {}
+    figures: list[Figure] = []
     table = Table("photons", "method", "RMS px", "worst px", "target", title="left of the drift")
     for photons in chosen.photons:
-        left = residuals(particles, photons, recipe, console)
+        left = residuals(particles, photons, recipe, None if chosen.no_peers else console)
         rows = {name: [rms(found), float(np.max(found))] for name, found in left.items()}
         rows |= {name: [per_photon / np.sqrt(photons)] for name, per_photon in bounds.items()}
         for name, values in rows.items():
             cells = [f"{value:.3f}" for value in values] + [""] * (2 - len(values))
-            table.add_row(f"{photons:g}", name, *cells, TARGETS.get((name, int(photons)), ""))
+            table.add_row(f"{photons:g}", name, *cells, _target(name, photons))
         table.add_section()
-        figures[f"{photons:g} photons"] = rows
+        figures += residual_figures(photons, rows)
     console.print(table)
-    figures["checks"] = checks(recipe, chosen.real, console)
-    figures["cost"] = costs(recipe, console)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(figures, indent=1))
+    checks(recipe, chosen.real, console)
+    figures += costs(recipe, console)
+    write_figures(chosen.figures, figures)
+
+
+def _target(name: str, photons: float) -> str:
+    limit_px = TARGETS_PX.get((name, int(photons)))
+    return "" if limit_px is None else f"<= {limit_px:g}"
+
+
+def residual_figures(photons: float, rows: dict[str, list[float]]) -> Iterator[Figure]:
+    """What is left of the drift, beside HyperSpy or, without it, scikit-image."""
+    other = next(name for name in ("HyperSpy", "scikit-image, raw counts, none") if name in rows)
+    for name in (LIVE, REFINED):
+        limit_px = TARGETS_PX.get((name, int(photons)))
+        yield Figure(
+            f"drift left, {name}, {photons:g} photons",
+            rows[name][0],
+            "px",
+            Beside(other, rows[other][0]),
+            None if limit_px is None else Target(limit_px),
+            note=f"worst {rows[name][1]:.2f}",
+        )
 
 
 def residuals(
-    particles: list[Drifting], photons: float, recipe: Recipe, console: Console
+    particles: list[Drifting], photons: float, recipe: Recipe, console: Console | None
 ) -> dict[str, Shifts]:
-    """Distances (n_particles, n_images) of every method."""
+    """Distances (n_particles, n_images) of every method; other programs' only with a console."""
     counts = [particle.counts(photons) for particle in particles]
     found: Found = {}
     for stack in counts:
         for name, shifts in (ours(stack, recipe) | by_scikit_image(stack, ANCHOR)).items():
             found.setdefault(name, []).append(shifts)
-    found |= by_programs(counts, ANCHOR, console)
+    if console is not None:
+        found |= by_programs(counts, ANCHOR, console)
     found["no alignment"] = [np.zeros_like(particle.drift_px) for particle in particles]
     return {
         name: np.array(
@@ -152,7 +187,7 @@ def bound(particles: list[Drifting], rank: int | None) -> float:
     return rms(np.array([cramer_rao_px(particle.od, rank) for particle in particles]))
 
 
-def checks(recipe: Recipe, real: Path | None, console: Console) -> dict[str, list[float]]:
+def checks(recipe: Recipe, real: Path | None, console: Console) -> None:
     """A jump within the field, the limit, and the fixed point."""
     table = Table("check", "found", "target", title="checks")
     drift = np.zeros((len(recipe.energies_ev or ()), 2))
@@ -169,14 +204,11 @@ def checks(recipe: Recipe, real: Path | None, console: Console) -> dict[str, lis
     except ValueError as e:
         told = str(e)
     table.add_row(f"the same, max_shift_px = {LIMIT_PX}", told, "an error that names the image")
-    figures = {"jump: worst image, live and refined": [float(value) for value in left]}
     if real:
         for name, largest in fixed_point(real, recipe).items():
             what = f"ALS stack 71214078: largest shift {name}, live and refined"
             table.add_row(what, f"{largest[0]:.3f} px, {largest[1]:.3f} px", f"<= {FIXED_PX:g}")
-            figures[what] = largest
     console.print(table)
-    return figures
 
 
 def fixed_point(folder: Path, recipe: Recipe) -> dict[str, list[float]]:
@@ -196,29 +228,40 @@ def fixed_point(folder: Path, recipe: Recipe) -> dict[str, list[float]]:
     return {name: [float(np.hypot(*s.T).max()) for s in pair] for name, pair in pairs.items()}
 
 
-def costs(recipe: Recipe, console: Console) -> dict[str, list[float]]:
-    """Milliseconds of the live registration, seconds of the refinement: wall clock and CPU."""
-    table = Table("what", "clock", "CPU", "target", title="cost, median")
-    figures: dict[str, list[float]] = {}
-    still = np.zeros((len(recipe.energies_ev or ()), 2))
-    for side, live_ms, refined_s in ((256, "<= 6 ms", "<= 1.5 s"), (512, "", "<= 4 s")):
-        drift = still + np.arange(len(still))[:, None] * (0.37, -0.61)
+def costs(recipe: Recipe, console: Console) -> list[Figure]:
+    """Milliseconds of the live registration, seconds of the refinement, beside scikit-image."""
+    figures = []
+    n = len(recipe.energies_ev or ())
+    for side in (256, 512):
+        drift = np.arange(n)[:, None] * (0.37, -0.61)
         counts = rendered(recipe, side, drift, seed=20).counts(1000)
-        anchor = EdgeImage.of(counts[ANCHOR])
+        anchor, smooth = EdgeImage.of(counts[ANCHOR]), smooth_log(counts[ANCHOR])
         match(EdgeImage.of(counts[0]), anchor)  # the anchor's transform
+        theirs_s, _ = spent_on(partial(_by_scikit_image, counts[2], smooth), 15)
         for what, action in (("registered", laid), ("registered and moved", moved)):
-            spent = spent_on(partial(action, counts[2], anchor), 15)
+            spent_s = spent_on(partial(action, counts[2], anchor), 15)
+            limit_ms = LIVE_MS.get(side) if action is laid else None
             name = f"image of {side} x {side} {what}"
-            figures[name] = spent
-            table.add_row(name, *(f"{1000 * t:.1f} ms" for t in spent), live_ms)
-            live_ms = ""
+            figures.append(_cost(name, 1000 * spent_s, 1000 * theirs_s, "ms", limit_ms))
         start = registered(counts, recipe).shifts_before_px
-        spent = spent_on(partial(refine, list(counts), start), 3)
-        name = f"13 x {side} x {side} refined"
-        figures[name] = spent
-        table.add_row(name, *(f"{t:.2f} s" for t in spent), refined_s)
-    console.print(table)
+        spent_s = spent_on(partial(refine, list(counts), start), 3)
+        name = f"{n} x {side} x {side} refined"
+        figures.append(_cost(name, spent_s, n * theirs_s, "s", REFINED_S[side]))
+    console.print(figures_table(figures, "cost, median"))
     return figures
+
+
+def _by_scikit_image(image: NDArray[np.float32], smooth_anchor: NDArray[np.float64]) -> Shifts:
+    return correlated(smooth_anchor, smooth_log(image), None)
+
+
+def _cost(
+    name: str, spent: NDArray[np.float64], theirs: float, unit: str, limit: float | None
+) -> Figure:
+    clock, cpu = spent.tolist()
+    target = None if limit is None else Target(limit)
+    beside = Beside("registered by scikit-image", float(theirs))
+    return Figure(name, clock, unit, beside, target, note=f"CPU {cpu:.3g}")
 
 
 def laid(image: NDArray[np.float32], anchor: EdgeImage) -> Match:
@@ -231,7 +274,7 @@ def moved(image: NDArray[np.float32], anchor: EdgeImage) -> NDArray[np.float32]:
     return shifted(image, laid(image, anchor).shift_px)
 
 
-def spent_on(action: Callable[[], object], repeats: int) -> list[float]:
+def spent_on(action: Callable[[], object], repeats: int) -> NDArray[np.float64]:
     """Median seconds of a call: wall clock, and CPU of all threads."""
     action()
     clock, cpu = [], []
@@ -240,7 +283,7 @@ def spent_on(action: Callable[[], object], repeats: int) -> list[float]:
         action()
         clock.append(time.perf_counter() - begin[0])
         cpu.append(time.process_time() - begin[1])
-    return [median(clock), median(cpu)]
+    return np.array([median(clock), median(cpu)])
 
 
 if __name__ == "__main__":

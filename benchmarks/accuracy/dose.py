@@ -1,7 +1,6 @@
 """How right labels are for the dose that a specimen takes, with fewer energies or fewer photons.
 
     python -m benchmarks.accuracy.dose [--photons 1000 3000] [--seeds 1 3] [--offset 0.1]
-        [--json FILE]
     python -m benchmarks.accuracy.dose --plan
 
 Synthetic particles at five states of charge; odd seeds to report, even ones for tuning. Dose is
@@ -25,7 +24,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,6 +33,7 @@ from rich.table import Table
 
 from benchmarks.accuracy.dose_by_plan import scanned_by_plan
 from benchmarks.accuracy.truth_table.scores import calibration_error
+from benchmarks.common.figures import Beside, Figure, benchmark_parser, write_figures
 from stxm_live import (
     Frame,
     PhaseMaps,
@@ -50,6 +49,8 @@ from stxm_live.adaptive.energies.selection import Offer, choose_energies
 from stxm_live.live.cube import cube_view
 from stxm_live.preprocessing.stack_images import ImageCache
 from stxm_live.sim.phantom import STATES_OF_CHARGE, Particle, make_particle, od_cube
+
+ADAPTIVE = "adaptive, in order"
 
 FIXED = (5, 6, 7, 8)
 """Numbers of energies that are the same for every scan."""
@@ -135,7 +136,7 @@ def main() -> None:
     started, console = time.monotonic(), Console(width=150)
     changes = {f"adaptive.{name}": value for name, value in arguments.set}
     recipe = Recipe.load("nvpf").with_changes({"model": None, **changes})
-    figures = {}
+    figures: list[Figure] = []
     for photons in arguments.photons:
         scans: list[tuple[str, dict[str, Score]]] = []
         for state, seed in product(STATES_OF_CHARGE, arguments.seeds):
@@ -148,21 +149,35 @@ def main() -> None:
                 scan = scan_of(recipe, state, photons, seed, arguments.side, arguments.offset)
                 ways = dict(compared(scan))
             scans.append((state, ways))
-        figures[f"{photons:g} photons"] = summary = summarised(scans)
+        summary = summarised(scans)
+        figures += dose_figures(f"{photons:g} photons", summary)
         console.print(_table(f"{photons:g} photons", summary))
     console.print(f"{time.monotonic() - started:.0f} s; synthetic, seeds {arguments.seeds}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_figures(arguments.figures, figures)
+
+
+def dose_figures(title: str, summary: dict[str, dict[str, float]]) -> Iterator[Figure]:
+    """Wrong labels of the adaptive scan, beside all energies and beside as many random ones."""
+    wrong = {name: 100 * (1 - values["accuracy"]) for name, values in summary.items()}
+    ours = summary[ADAPTIVE]
+    for beside in ("all", "random, same number"):
+        if beside in wrong:
+            yield Figure(
+                f"wrong labels, {ADAPTIVE}, {title}, beside {beside}",
+                wrong[ADAPTIVE],
+                "%",
+                Beside(beside, wrong[beside]),
+                note=f"{ours['energies']:.1f} energies, {100 * ours['dose']:.0f} % of the dose",
+            )
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--photons", nargs="+", type=float, default=[300, 1000, 3000, 10_000])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--offset", type=float, default=0.0, help="of the energy axis, in eV")
     parser.add_argument("--plan", action="store_true", help="by the RunEngine, with drift")
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--set", nargs="+", type=_setting, default=[], help="such as min_gain=0.01")
     return parser.parse_args()
 
@@ -193,7 +208,7 @@ def compared(scan: Scan) -> Iterator[tuple[str, Score]]:
         yield f"fixed {n}", scan.score(fixed(scan.recipe, n))
     yield "all, 60 % of the photons", scan.score(energies, 0.6)
     in_order = scan.score(adaptive(scan, any_order=False))
-    yield "adaptive, in order", in_order
+    yield ADAPTIVE, in_order
     yield "adaptive, any order", scan.score(adaptive(scan, any_order=True))
     same = in_order.energies
     yield "fixed, same number", scan.score(fixed(scan.recipe, same))

@@ -9,7 +9,6 @@ when all have been measured (means over particles, in percent).
 
 from __future__ import annotations
 
-import argparse
 from itertools import product
 
 import numpy as np
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy.dose import Scan, scan_of
+from benchmarks.common.figures import Beside, Figure, benchmark_parser, write_figures
 from stxm_live import Frame, Recipe, Stack, StackScan
 from stxm_live.adaptive.energies import Advice, advise, minimum_set
 from stxm_live.live.cube import cube_view
@@ -27,20 +27,25 @@ COLUMNS = ("first: promised", "minimum: now", "minimum: promised", "all: expecte
 
 def main() -> None:
     """Print a line for each photon number."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--photons", nargs="+", type=float, default=[300, 1000, 3000])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 3])
     parser.add_argument("--side", type=int, default=128)
     arguments = parser.parse_args()
     recipe = Recipe.load("nvpf").with_changes({"model": None})
     table = Table("photons", *COLUMNS)
+    figures: list[Figure] = []
     for photons in arguments.photons:
         rows = [
             promises(scan_of(recipe, state, photons, seed, arguments.side))
             for state, seed in product(STATES_OF_CHARGE, arguments.seeds)
         ]
-        table.add_row(f"{photons:g}", *(f"{100 * v:.1f}" for v in np.mean(rows, axis=0)))
+        found = [100 * float(mean) for mean in np.mean(rows, axis=0)]
+        table.add_row(f"{photons:g}", *(f"{percent:.1f}" for percent in found))
+        name = f"labels wrong with all energies, {photons:g} photons"
+        figures.append(Figure(name, found[4], "%", Beside("promised by the minimum", found[2])))
     Console(width=120).print(table)
+    write_figures(arguments.figures, figures)
 
 
 def promises(scan: Scan) -> tuple[float, ...]:

@@ -1,6 +1,6 @@
 """How well a scan finds its own energy offset and extra width, and what labels gain from it.
 
-    python -m benchmarks.accuracy.energy_axis [--side 110] [--seeds 1] [--real FOLDER] [--json FILE]
+    python -m benchmarks.accuracy.energy_axis [--side 110] [--seeds 1] [--real FOLDER]
 
 Synthetic particles with mixed pixels at five states of charge, without drift; the offset and the
 width are planted in the references that the specimen is made of. ``undisturbed`` is the accuracy
@@ -12,13 +12,12 @@ recipe: what a width blurs, no correction brings back. With ``--real`` the iron 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy.truth_table.pure import phase_frequencies, posterior
+from benchmarks.common.figures import Beside, Figure, Target, benchmark_parser, write_figures
 from stxm_live import Recipe, ReferenceSpectra, Stack
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.recipe_files import read_two_columns
@@ -47,6 +47,9 @@ PHOTONS = (500, 2000)
 PLANTED = ((0.0, 0.0), (0.0, 0.0), (0.0, 0.0), (-0.4, 0.1), (-0.2, 0.3), (0.2, 0.0), (0.4, 0.2))
 """Offsets and widths in eV; scans without either are repeated to count false alarms."""
 
+OFFSET_LIMITS_EV = {500: 0.08, 2000: 0.05}
+"""Largest error of the offset, by photons."""
+
 _RNG_OF_PARTICLE, _RNG_OF_COUNTS = 100, 7000
 
 
@@ -64,30 +67,39 @@ class Case(NamedTuple):
     known: float
 
 
-def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """Print the tables; the figures come back as well."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main() -> None:
+    """Print the tables."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--side", type=int, default=110)
     parser.add_argument("--seeds", type=int, default=1, help="particles per state of charge")
     parser.add_argument("--real", type=Path, help="folder with 71214078.hdr")
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_args()
     console = Console(width=116)
     recipe = Recipe.load("nvpf").with_changes({"model": None, "alignment.enabled": False})
-    figures: dict[str, Any] = {}
+    figures: list[Figure] = []
     for photons in PHOTONS:
         cases = list(synthetic_cases(recipe, photons, chosen))
         console.print(table_of_cases(cases, f"{photons} photons"))
-        figures[f"{photons} photons"] = summary = summarised(cases)
+        summary = summarised(cases)
+        figures += axis_figures(photons, summary)
         console.print(", ".join(f"{name} {value:.3f}" for name, value in summary.items()), "\n")
-    figures["between references"] = between_references(recipe, console)
-    figures["seconds, 512 x 512"] = seconds = timed(recipe)
+    between_references(recipe, console)
+    seconds = timed(recipe)
+    figures.append(Figure("fit of the energy axis of a 13 x 512 x 512 stack", seconds, "s"))
     console.print(f"fit of a 13 x 512 x 512 stack: {seconds:.2f} s\n")
     if chosen.real:
-        figures["real"] = real_cases(chosen.real, console)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(figures, indent=1))
-    return figures
+        figures.append(real_figure(chosen.real, console))
+    write_figures(chosen.figures, figures)
+
+
+def axis_figures(photons: int, summary: dict[str, float]) -> Iterator[Figure]:
+    """Worst errors, and what labels lose with and without the correction."""
+    for what, limit_ev in (("offset", OFFSET_LIMITS_EV[photons]), ("width", 0.1)):
+        name = f"worst error of the {what}, {photons} photons"
+        yield Figure(name, summary[f"{what} error"], "eV", target=Target(limit_ev))
+    lost, before = (100 * summary[f"undisturbed - {name}"] for name in ("corrected", "disturbed"))
+    name = f"labels lost by an axis that is off, corrected, {photons} photons"
+    yield Figure(name, lost, "points", Beside("not corrected", before))
 
 
 def synthetic_cases(
@@ -185,14 +197,13 @@ def summarised(cases: list[Case]) -> dict[str, float]:
     }
 
 
-def between_references(recipe: Recipe, console: Console) -> dict[str, Any]:
+def between_references(recipe: Recipe, console: Console) -> None:
     """Offsets found where there are none, for compositions the references do not hold."""
     references, energies = recipe.reference_spectra, np.array(recipe.energies_ev)
     table = Table(
         "specimen", "references", "offset", "std", "formal std", "warned",
         title="compositions between references, no offset, 2000 photons",
     )  # fmt: skip
-    result = {}
     every = tuple(range(references.n_phases))
     halfway = [((k, k + 1), every) for k in range(references.n_phases - 1)]
     missing = [((k,), tuple(i for i in every if i != k)) for k in every[1:-1]]
@@ -205,7 +216,6 @@ def between_references(recipe: Recipe, console: Console) -> dict[str, Any]:
         few = ReferenceSpectra(names, references.energies_ev, references.od[list(kept)])
         axis = fit_energy_axis(np.log(2000 / counts), counts, few, energies)
         label = " + ".join(references.phase_names[k] for k in phases)
-        result[f"{label} with {len(names)}"] = [axis.offset_ev, axis.offset_std_ev]
         table.add_row(
             label,
             "all" if kept == every else ", ".join(names),
@@ -215,7 +225,6 @@ def between_references(recipe: Recipe, console: Console) -> dict[str, Any]:
             "yes" if departs(axis, recipe) else "no",
         )
     console.print(table)
-    return result
 
 
 def timed(recipe: Recipe) -> float:
@@ -234,8 +243,8 @@ def timed(recipe: Recipe) -> float:
     return min(times)
 
 
-def real_cases(folder: Path, console: Console) -> dict[str, list[float]]:
-    """The measured iron stack, its spectra moved and broadened along the energy axis."""
+def real_figure(folder: Path, console: Console) -> Figure:
+    """Largest error of the offset on the measured iron stack, moved and broadened by hand."""
     names = ("oxidized", "reduced")
     references = ReferenceSpectra.from_spectra(
         {name: read_two_columns(folder / f"{name}.t") for name in names}
@@ -256,7 +265,7 @@ def real_cases(folder: Path, console: Console) -> dict[str, list[float]]:
         "corrected", title="ALS iron stack, two references",
     )  # fmt: skip
     own = labels(od, counts, references.at(energies))
-    result: dict[str, list[float]] = {}
+    errors_ev: list[float] = []
     base = None
     for offset_ev, width_ev in dict.fromkeys(PLANTED):
         kept, moved, light = moved_by_hand(od, counts, energies, offset_ev, width_ev)
@@ -271,7 +280,7 @@ def real_cases(folder: Path, console: Console) -> dict[str, list[float]]:
         corrected = labels(moved[covered], light[covered], fitted.at(energies[kept][covered]))
         row = [axis.offset_ev, axis.offset_std_ev, axis.width_ev, axis.width_std_ev]
         same = [float((own == index).mean()) for index in (disturbed, corrected)]
-        result[f"{offset_ev:+.1f}, {width_ev:.1f}"] = [*row, *same]
+        errors_ev.append(abs(axis.offset_ev - base.offset_ev - offset_ev))
         table.add_row(
             f"{offset_ev:+.1f}, {width_ev:.1f}",
             *(f"{value:.3f}" for value in row),
@@ -279,7 +288,7 @@ def real_cases(folder: Path, console: Console) -> dict[str, list[float]]:
             *(f"{value:.3f}" for value in same),
         )
     console.print(table)
-    return result
+    return Figure("worst error of the offset, ALS iron stack", max(errors_ev), "eV")
 
 
 def moved_by_hand(

@@ -1,7 +1,6 @@
 """How right maps are with chosen energies, where the truth is known.
 
     python -m benchmarks.accuracy.energy_choice [--side 128] [--seeds 2] [--photons 1000]
-        [--json FILE]
 
 Energies are chosen from the references alone, and scored on particles at five states of charge
 (synthetic; counting noise, no drift, references matched but for a planted offset of the energy
@@ -13,18 +12,16 @@ edges (512 to 535 eV, and 505 eV), the shipped thirteen, the best of these thirt
 
 from __future__ import annotations
 
-import argparse
-import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.figures import Beside, Figure, benchmark_parser, write_figures
 from stxm_live import Recipe, ReferenceSpectra, Stack, map_phases
 from stxm_live.adaptive.energies.cost import Conditions
 from stxm_live.adaptive.energies.selection import Offer, choose_energies
@@ -37,17 +34,16 @@ PRE_EDGE_EV = 505.0
 
 def main() -> None:
     """Print a table: a line per list, a column per planted offset."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--seeds", type=int, default=2, help="particles per state of charge")
     parser.add_argument("--photons", type=float, default=1000)
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
     changes = {"model": None, "alignment.enabled": False, "energy_fit": False}
     recipe = Recipe.load("nvpf").with_changes(changes)
     particles = list(simulated_particles(recipe, arguments.side, arguments.seeds))
     table = Table("list", "n", *(f"offset {offset:g} eV" for offset in OFFSETS_EV), "energies (eV)")
-    figures = {}
+    right_of: dict[tuple[str, int, float], float] = {}
     for name, energies in lists(recipe, arguments.photons):
         cells = []
         for offset in OFFSETS_EV:
@@ -56,12 +52,23 @@ def main() -> None:
                 for particle in particles
             ]
             error = np.std(right, ddof=1) / np.sqrt(len(right))
-            figures[f"{name} {len(energies)} {offset:g}"] = float(np.mean(right))
+            right_of[name, len(energies), offset] = float(np.mean(right))
             cells.append(f"{np.mean(right):.3f} ± {error:.3f}")
         table.add_row(name, f"{len(energies)}", *cells, " ".join(f"{e:g}" for e in energies))
     Console(width=170).print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_figures(arguments.figures, list(choice_figures(right_of)))
+
+
+def choice_figures(right_of: dict[tuple[str, int, float], float]) -> Iterator[Figure]:
+    """Wrong labels with chosen energies, beside evenly spaced ones and the shipped thirteen."""
+    for n, other, n_other in ((6, "even", 6), (8, "even", 8), (8, "shipped", 13)):
+        wrong, beside = (
+            100 * (1 - right_of[key]) for key in (("chosen", n, 0.0), (other, n_other, 0.0))
+        )
+        against = Beside(f"{n_other} {other}", beside)
+        yield Figure(
+            f"wrong labels, {n} chosen energies, beside {against.name}", wrong, "%", against
+        )
 
 
 def simulated_particles(recipe: Recipe, side: int, seeds: int) -> Iterator[Particle]:

@@ -1,7 +1,6 @@
 """How many labels are wrong after an overview and three zooms, by the way the zooms are chosen.
 
     python -m benchmarks.accuracy.regions [--fields 40] [--photons 5000] [--zoom 64] [--all]
-        [--json FILE]
     python -m benchmarks.accuracy.regions --speed
 
 Synthetic fields of several particles, no two alike; each way to choose sees the same overview and
@@ -16,9 +15,8 @@ is compared. A way that names fewer than three places gets random ones for the r
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +25,7 @@ from rich.table import Table
 
 from benchmarks.accuracy.region_table.session import STEP_UM, Conditions, Session
 from benchmarks.accuracy.region_table.strategies import OTHERS, STRATEGIES, regions_of
+from benchmarks.common.figures import Beside, Figure, Target, benchmark_parser, write_figures
 from stxm_live import suggest_regions
 
 OURS, RULES = "doubt", ("random", "OD 2018", "OD 2018, any area")
@@ -47,9 +46,8 @@ def main() -> None:
     )
     ways = {**STRATEGIES, **(OTHERS if arguments.all else {})}
     started = time.monotonic()
-    seeds = range(arguments.first, arguments.first + 2 * arguments.fields, 2)
     left, promises = [], []
-    for seed in seeds:
+    for seed in range(arguments.first, arguments.first + 2 * arguments.fields, 2):
         session = Session.of(seed, conditions)
         before = int(session.errors(session.first_labels).sum())
         promises += [
@@ -66,13 +64,20 @@ def main() -> None:
         f"promised; correlation {np.corrcoef(promised, kept)[0, 1]:.2f}"
     )
     console.print(f"{len(left)} fields, {time.monotonic() - started:.0f} s; synthetic")
-    if arguments.json:
-        figures = {name: values.tolist() for name, values in table.items()}
-        arguments.json.write_text(json.dumps({"seeds": list(seeds), "left": figures}, indent=1))
+    write_figures(arguments.figures, list(region_figures(table)))
+
+
+def region_figures(left: dict[str, NDArray[np.int_]]) -> Iterator[Figure]:
+    """Wrong labels left by doubt, beside each other rule and the one who knows the truth."""
+    for name, share in (("OD 2018", 0.7), ("OD 2018, any area", 0.7), ("oracle", None)):
+        target = None if share is None else Target(share, of="ratio")
+        beside = Beside(name, float(left[name].mean()))
+        title = f"wrong labels left after three zooms, beside {name}"
+        yield Figure(title, float(left[OURS].mean()), "px", beside, target)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--fields", type=int, default=40)
     parser.add_argument("--first", type=int, default=1, help="seed of the first field")
     parser.add_argument("--photons", type=float, default=Conditions.zoom_photons)
@@ -82,7 +87,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--changing", type=float, default=Conditions.changing)
     parser.add_argument("--speed", action="store_true", help="time suggestions for 512 x 512 px")
     parser.add_argument("--all", action="store_true", help="the package's other criteria as well")
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
     return parser.parse_args()
 
 

@@ -8,7 +8,6 @@ simulated; every pixel is mapped.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.common.figures import Beside, Figure, benchmark_parser, write_figures
 from stxm_live import Recipe
 from stxm_live.phase_mapping.latent_space.model import load_model
 from stxm_live.phase_mapping.likelihood import fit_references
@@ -28,14 +28,21 @@ from stxm_live.phase_mapping.spatial_prior import potts_mixed
 
 def main() -> None:
     """Print seconds per step, and what the two spatial priors add to the encoder."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     table = Table("step", "clock", "cores")
-    for name, seconds in measured(arguments.side, arguments.rounds).items():
+    found = measured(arguments.side, arguments.rounds)
+    for name, seconds in found.items():
         table.add_row(name, *(f"{value:.3f}" for value in seconds))
     Console().print(table)
+    beside = Beside("encoder", found["encoder"][0])
+    figures = [
+        Figure(f"resolving by {name}", found[name][0], "s", beside)
+        for name in ("likelihood, none", "likelihood, potts")
+    ]
+    write_figures(arguments.figures, figures)
 
 
 def measured(side: int, rounds: int) -> dict[str, NDArray[np.float64]]:

@@ -1,7 +1,6 @@
 """Which way to resolve pixels is right, sure and fair, where the truth is known.
 
     python -m benchmarks.accuracy.truth [--worlds matched blur] [--photons 1000] [--seeds 1 3]
-        [--json FILE]
 
 Synthetic: particles that no trainer saw, at five states of charge, without drift; in a matched
 world, and in worlds that the resolver is not told of. Means over scans; even seeds are for
@@ -19,9 +18,8 @@ whole way, with the maps as a user gets them.
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -38,10 +36,16 @@ from benchmarks.accuracy.truth_table.scores import COLUMNS, scores
 from benchmarks.accuracy.truth_table.second import write_second
 from benchmarks.accuracy.truth_table.ways import Model, answers
 from benchmarks.accuracy.truth_table.worlds import WORLDS, make_scan
+from benchmarks.common.figures import Beside, Figure, benchmark_parser, write_figures
 from stxm_live import Recipe
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
 
 Scores = dict[str, NDArray[np.float64]]
+
+DEFAULT, ALONE = "likelihood, potts", "likelihood, none"
+
+USUAL_PHOTONS = 1000
+"""The key figures are at the photon number nearest to it."""
 
 ROAD = "road"
 """The world of `truth_table.road`."""
@@ -68,25 +72,35 @@ def main() -> None:
         write_second(arguments.write_second)
         return
     started = time.monotonic()
-    figures = {}
+    figures: list[Figure] = []
     for world, photons in product(arguments.worlds, arguments.photons):
         cases = [
             Case(arguments.recipe, world, photons, state, seed, arguments.side)
             for state, seed in product(arguments.states, arguments.seeds)
         ]
         summary = summarised(scored_all(cases, arguments.workers))
-        figures[f"{world}, {photons:g} photons"] = {
-            name: dict(zip((*COLUMNS, WORST), values.tolist(), strict=True))
-            for name, values in summary.items()
-        }
+        if photons == min(arguments.photons, key=lambda n: abs(n - USUAL_PHOTONS)):
+            figures += truth_figures(f"{world}, {photons:g} photons", summary)
         Console(width=150).print(_table(f"{world}, {photons:g} photons", summary, arguments.all))
     Console().print(f"{time.monotonic() - started:.0f} s; synthetic, seeds {arguments.seeds}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=1))
+    write_figures(arguments.figures, figures)
+
+
+def truth_figures(title: str, summary: Scores) -> Iterator[Figure]:
+    """Wrong labels of the default map, and how far its probabilities are off."""
+    accuracy, calibration = COLUMNS.index("accuracy"), COLUMNS.index("ece")
+    wrong = {name: 100 * (1 - float(values[accuracy])) for name, values in summary.items()}
+    for beside in ("PCC", "paper, best"):
+        if beside in wrong:
+            name = f"wrong labels, {title}, beside {beside}"
+            yield Figure(name, wrong[DEFAULT], "%", Beside(beside, wrong[beside]))
+    error, alone = (100 * float(summary[name][calibration]) for name in (DEFAULT, ALONE))
+    name = f"calibration error, {title}"
+    yield Figure(name, error, "points", Beside("each pixel alone", alone))
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--recipe", default="nvpf", help="a TOML file or a shipped name")
     parser.add_argument("--worlds", nargs="+", choices=[*WORLDS, ROAD], default=[*WORLDS, ROAD])
     parser.add_argument("--photons", nargs="+", type=float, default=[300, 1000, 3000, 10_000])
@@ -95,7 +109,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--side", type=int, default=160)
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--all", action="store_true", help="every variant of the paper's rule")
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--write-second", type=Path, metavar="DIR", help="make a second material")
     return parser.parse_args()
 

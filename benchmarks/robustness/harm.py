@@ -12,14 +12,11 @@ points, without a callback and with one, in turn.
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -27,12 +24,19 @@ import numpy as np
 from bluesky import RunEngine
 from growth import Memory, fed
 from numpy.typing import NDArray
-from ophyd.status import Status
 from proxy import Results, ServerProcess, a_proxy, free_ports
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.speed.live import Document, image_run, scan_of, simulated_counts
+from benchmarks.common.documents import Document, image_run, scan_of, simulated_counts
+from benchmarks.common.figures import (
+    Beside,
+    Figure,
+    Target,
+    benchmark_parser,
+    report,
+)
+from benchmarks.common.paced import PacedDetector, paced_scan
 from stxm_live import LivePhaseMapper, Recipe, map_run
 from stxm_live.core.scan import StackScan
 from stxm_live.live.remote import publisher
@@ -46,7 +50,7 @@ Subscriber = Callable[[str, dict[str, Any]], None]
 
 def main() -> None:
     """Print a table of figure, measured value and target."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--side", type=int, default=512, help="pixels along each side")
     parser.add_argument("--repeats", type=int, default=7, help="the median counts")
     parser.add_argument("--kill", action="store_true", help="kill the process instead")
@@ -55,82 +59,22 @@ def main() -> None:
         "--images", type=int, help="so many small images through one mapper instead"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the mutations")
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
+    figures = asked_for(arguments)
+    report("harm to a scan", figures, arguments.figures)
+
+
+def asked_for(arguments: argparse.Namespace) -> list[Figure]:
+    """The figures of one of the four measurements."""
     if arguments.faults:
-        report_faults(arguments.faults, arguments.seed)
-        return
+        return [faults_figure(arguments.faults, arguments.seed)]
     recipe = Recipe.load("nvpf")
     if arguments.images:
-        report_growth(recipe, arguments.images)
-        return
+        return [growth_figure(recipe, arguments.images)]
     cube = simulated_counts(recipe, arguments.side)
-    rows = list(kill_rows(recipe, cube) if arguments.kill else harm_rows(recipe, cube, arguments))
-    table = Table("figure", "measured", "beside it", "target", title="harm to a scan")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=140).print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([list(row) for row in rows], indent=1))
-
-
-class PacedDetector:
-    """Readable and settable: shows images or lines made beforehand, after a time."""
-
-    name = "detector"
-    parent = None
-
-    def __init__(self, frames: NDArray[np.float32], frame_time_s: float) -> None:
-        self._frames = frames
-        self._time_s = frame_time_s
-        self._now = -1
-        self._read_s = math.nan
-        self.energy_ev = 0.0
-        self.between_ms: list[float] = []
-
-    def set(self, energy_ev: float) -> Status:
-        """Be at another energy."""
-        self.energy_ev = energy_ev
-        done = Status()
-        done.set_finished()
-        return done
-
-    def trigger(self) -> Status:
-        """Count."""
-        self.between_ms.append(1e3 * (time.perf_counter() - self._read_s))
-        self._now += 1
-        done = Status()
-        threading.Timer(self._time_s, done.set_finished).start()
-        return done
-
-    def read(self) -> dict[str, Any]:
-        """What was counted."""
-        now, self._read_s = time.time(), time.perf_counter()
-        return {
-            "energy": {"value": self.energy_ev, "timestamp": now},
-            "counts": {"value": self._frames[self._now], "timestamp": now},
-        }
-
-    def describe(self) -> dict[str, Any]:
-        """Keys of what is read."""
-        shape = list(self._frames.shape[1:])
-        return {
-            "energy": {"source": "benchmark", "dtype": "number", "shape": []},
-            "counts": {
-                "source": "benchmark",
-                "dtype": "array",
-                "shape": shape,
-                "dtype_numpy": "<f4",
-            },
-        }
-
-    def read_configuration(self) -> dict[str, Any]:
-        """None."""
-        return {}
-
-    def describe_configuration(self) -> dict[str, Any]:
-        """None."""
-        return {}
+    if arguments.kill:
+        return [kill_figure(recipe, cube)]
+    return list(harm_figures(recipe, cube, arguments.repeats))
 
 
 class Scan:
@@ -148,9 +92,11 @@ class Scan:
         tokens = [self._engine.subscribe(self)]
         if subscriber is not None:
             tokens.append(self._engine.subscribe(subscriber))
+        detector = PacedDetector(self._frames, self._time_s)
         start = time.perf_counter()
-        self._engine(self._plan())
+        self._engine(paced_scan(self._scan, detector))
         seconds = time.perf_counter() - start
+        self.between_ms = float(np.nanmean(detector.between_ms))
         for token in tokens:
             self._engine.unsubscribe(token)
         return seconds
@@ -162,28 +108,8 @@ class Scan:
         elif name == "event":
             self.last_event_s = time.perf_counter()
 
-    def _plan(self) -> Any:
-        import bluesky.plan_stubs as bps
-        import bluesky.preprocessors as bpp
 
-        detector = PacedDetector(self._frames, self._time_s)
-        per_energy = len(self._frames) // len(self._scan.energies_ev)
-
-        @bpp.run_decorator(md=self._scan.metadata())
-        def inner() -> Any:
-            for energy_ev in self._scan.energies_ev:
-                yield from bps.abs_set(detector, energy_ev, wait=True)
-                for _ in range(per_energy):
-                    yield from bps.checkpoint()
-                    yield from bps.trigger_and_read([detector])
-            self.between_ms = float(np.nanmean(detector.between_ms))
-
-        return inner()
-
-
-def harm_rows(
-    recipe: Recipe, cube: NDArray[np.float32], arguments: argparse.Namespace
-) -> Iterator[tuple[str, ...]]:
+def harm_figures(recipe: Recipe, cube: NDArray[np.float32], repeats: int) -> Iterator[Figure]:
     """Durations and latencies of paced scans, each way of analysis in turn."""
     images = Scan(scan_of(recipe, cube.shape), cube, IMAGE_S)
     lines = simulated_lines(recipe)
@@ -199,8 +125,8 @@ def harm_rows(
         stack.callback(publish.close)
         time.sleep(20)  # the catalogue opens
         for name, scan in (("image", images), ("line", by_line)):
-            times = measured(recipe, scan, publish, heard, arguments.repeats)
-            yield from rows_of(name, times)
+            times = measured(recipe, scan, publish, heard, repeats)
+            yield from figures_of(name, times)
 
 
 def simulated_lines(recipe: Recipe) -> NDArray[np.float32]:
@@ -268,37 +194,41 @@ def arrivals_of(heard: Results, uid: str) -> list[float]:
             wait_s = 8.0
 
 
-def rows_of(shape: str, times: dict[str, list[float]]) -> Iterator[tuple[str, ...]]:
+def figures_of(shape: str, times: dict[str, list[float]]) -> Iterator[Figure]:
     """Percent longer than without a callback, pair by pair, and latencies."""
     plain = times["none"]
-    for name, target in (("sleeping", 1), ("in process", 2), ("apart", 1)):
+    for name, percent in (("sleeping", 1), ("in process", 2), ("apart", 1)):
         longer = [100 * (t / p - 1) for t, p in zip(times[name], plain, strict=True)]
-        yield (
+        yield Figure(
             f"a scan by {shape}, analysis {name}",
-            f"{median(longer):+.2f} % ({min(longer):+.2f} to {max(longer):+.2f})",
-            f"no callback {median(plain):.3f} s ({min(plain):.3f} to {max(plain):.3f})",
-            f"<= {target} %",
+            median(times[name]),
+            "s",
+            Beside("no callback", median(plain)),
+            Target(1 + percent / 100, of="ratio"),
+            note=f"{median(longer):+.2f} %, {min(longer):+.2f} to {max(longer):+.2f}",
         )
-    between = {name: median(times[f"{name} between"]) for name in ("none", "in process", "apart")}
-    yield (
-        f"from a reading to the next exposure, by {shape}",
-        f"{between['in process']:.1f} ms in process, {between['apart']:.1f} ms apart",
-        f"no callback {between['none']:.1f} ms",
-        "",
-    )
+    for name in ("in process", "apart"):
+        yield Figure(
+            f"from a reading to the next exposure, by {shape}, analysis {name}",
+            median(times[f"{name} between"]),
+            "ms",
+            Beside("no callback", median(times["none between"])),
+        )
     for which in ("first", "last"):
         apart, inside = times[f"apart {which}"], times[f"in process {which}"]
         later = [1e3 * (a - b) for a, b in zip(apart, inside, strict=True)]
-        yield (
-            f"{which} maps of a scan by {shape}, apart",
-            f"{median(later):+.0f} ms ({min(later):+.0f} to {max(later):+.0f})",
-            f"in process {median(inside):.2f} s after the last event",
-            "<= 300 ms later",
+        yield Figure(
+            f"last event to {which} maps of a scan by {shape}, analysis apart",
+            median(apart),
+            "s",
+            Beside("in process", median(inside)),
+            Target(0.3, of="difference"),
+            note=f"{min(later):+.0f} to {max(later):+.0f} ms later",
         )
 
 
-def kill_rows(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[tuple[str, ...]]:
-    """The process killed after each image of a run that is stored by another process."""
+def kill_figure(recipe: Recipe, cube: NDArray[np.float32]) -> Figure:
+    """Results of a stored run when the analysis is killed after each of its images."""
     from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
 
     expected = map_run(list(image_run(recipe, cube)), recipe).to_xarray()
@@ -322,11 +252,13 @@ def kill_rows(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[tuple[str, 
             identical.append(found)
             times.append(seconds)
             print(f"killed after image {k}: identical {identical[-1]}, {seconds:.1f} s")
-    yield (
-        "SIGKILL after each of 13 images, started anew",
-        f"{sum(identical)} of {len(identical)} identical",
-        f"maps {median(times):.1f} s after the stop or the new start, at most {max(times):.1f} s",
-        "13 of 13",
+    return Figure(
+        "maps as without it, SIGKILL after each of 13 images, started anew",
+        sum(identical),
+        "of 13",
+        target=Target(13),
+        larger_is_better=True,
+        note=f"{median(times):.1f} s after the stop or the new start, at most {max(times):.1f} s",
     )
 
 
@@ -373,7 +305,7 @@ def holds(run: dict[str, Any], expected: Any) -> bool:
     )
 
 
-def report_faults(n_streams: int, seed: int) -> None:
+def faults_figure(n_streams: int, seed: int) -> Figure:
     """Streams spoilt in every way at every position of every shape; what went wrong."""
     from streams import MUTATIONS, SHAPES, cells, gone_through
 
@@ -388,12 +320,13 @@ def report_faults(n_streams: int, seed: int) -> None:
     Console(width=140).print(table)
     n_empty = sum(not counts[cell] for cell in cells())
     print(f"{counts.total()} streams, {n_empty} of {len(cells())} cells empty")
-    print(f"{len(faults)} scans disturbed, frames lost or faults not told")
     for fault in faults[:50]:
         print("  ", fault[:300])
+    name = f"scans disturbed, frames lost or faults not reported, of {n_streams} spoilt streams"
+    return Figure(name, len(faults), target=Target(0))
 
 
-def report_growth(recipe: Recipe, n_images: int) -> None:
+def growth_figure(recipe: Recipe, n_images: int) -> Figure:
     """Memory of the process while stacks go through one mapper, one after the other."""
     table = Table("images", "RSS / MiB", "blocks", "threads", "files", title="one mapper")
     readings: list[Memory] = []
@@ -401,13 +334,15 @@ def report_growth(recipe: Recipe, n_images: int) -> None:
         readings.append(memory)
         table.add_row(*map(str, memory))
     Console(width=100).print(table)
-    settled = readings[len(readings) // 5]
-    print(
-        f"from image {settled.n_images} to {readings[-1].n_images}: "
-        f"{readings[-1].rss_mib - settled.rss_mib:+.1f} MiB, "
-        f"{readings[-1].n_blocks - settled.n_blocks:+d} blocks, "
-        f"{readings[-1].n_threads - settled.n_threads:+d} threads, "
-        f"{readings[-1].n_files - settled.n_files:+d} files"
+    settled, last = readings[len(readings) // 5], readings[-1]
+    return Figure(
+        f"memory after {last.n_images} images",
+        last.rss_mib,
+        "MiB",
+        Beside(f"after {settled.n_images}", settled.rss_mib),
+        note=f"{last.n_blocks - settled.n_blocks:+d} blocks, "
+        f"{last.n_threads - settled.n_threads:+d} threads, "
+        f"{last.n_files - settled.n_files:+d} files",
     )
 
 

@@ -9,7 +9,6 @@ it costs the scan is measured as one uses it, with ``stxm-live watch`` in anothe
 
 from __future__ import annotations
 
-import argparse
 import os
 import socket
 import subprocess
@@ -17,16 +16,24 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from bluesky import RunEngine
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.speed.live import image_run, simulated_counts
+from benchmarks.common.documents import image_run, simulated_counts
+from benchmarks.common.figures import (
+    Beside,
+    Figure,
+    Target,
+    benchmark_parser,
+    report,
+    skip,
+)
 from stxm_live import LivePhaseMapper, Recipe
 from stxm_live.dashboard import serve
 from stxm_live.live.remote import DocumentPublisher, publisher
@@ -60,20 +67,20 @@ SEEN = """(wanted) => new Promise(resolve => {
 
 
 def main() -> None:
-    """Print a table of figure, measured value and target."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print a table of figure, measured value, what stands beside it, target."""
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--side", type=int, default=512, help="pixels along each side")
     parser.add_argument("--repeats", type=int, default=3, help="the median counts")
     parser.add_argument("--browser", default="/usr/bin/chromium")
     arguments = parser.parse_args()
+    if find_spec("playwright") is None or not Path(arguments.browser).exists():
+        skip(f"needs playwright and Chromium at {arguments.browser}")
     recipe = Recipe.load("nvpf")
-    table = Table("figure", "measured", "target", title="stxm_live, dashboard")
-    for row in [
-        *seen_rows(recipe, arguments.side, arguments.repeats, arguments.browser),
-        *scan_rows(recipe, arguments.side, arguments.repeats, arguments.browser),
-    ]:
-        table.add_row(*row)
-    Console(width=140).print(table)
+    figures = [
+        *seen_figures(recipe, arguments.side, arguments.repeats, arguments.browser),
+        scan_figure(recipe, arguments.side, arguments.repeats, arguments.browser),
+    ]
+    report("stxm_live, dashboard", figures, arguments.figures)
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
@@ -93,7 +100,7 @@ def opened(url: str, browser: str) -> Iterator[Any]:
         launched.close()
 
 
-def seen_rows(recipe: Recipe, side: int, repeats: int, browser: str) -> list[tuple[str, str, str]]:
+def seen_figures(recipe: Recipe, side: int, repeats: int, browser: str) -> list[Figure]:
     """From an event to what the browser shows of it."""
     cube = simulated_counts(recipe, side)
     images, quick, full = [], [], []
@@ -128,16 +135,17 @@ def seen_rows(recipe: Recipe, side: int, repeats: int, browser: str) -> list[tup
                 full.append((done_s - start_s, done_s - told_s["revision 2"]))
         served.close()
     return [
-        (f"new image, {side} x {side}", in_words(images), "<= 0.5 s"),
-        ("last event to unrefined maps", in_words(quick), "<= 1.2 s"),
-        ("last event to refined maps", in_words(full), "<= 4 s"),
+        seen_figure(f"event of an image of {side} x {side} to the screen", images, 0.5),
+        seen_figure("last event to unrefined maps on the screen", quick, 1.2),
+        seen_figure("last event to refined maps on the screen", full, 4.0),
     ]
 
 
-def in_words(times_s: list[tuple[float, float]]) -> str:
-    """Medians of the whole time and of the display's part of it."""
-    whole, shown = (median(column) for column in zip(*times_s, strict=True))
-    return f"{whole:.2f} s, {shown:.2f} s of it after the analysis told it"
+def seen_figure(name: str, times_s: list[tuple[float, float]], limit_s: float) -> Figure:
+    """Medians of the whole time and of what the analysis takes of it."""
+    whole_s = median(whole for whole, _ in times_s)
+    analysis_s = median(whole - shown for whole, shown in times_s)
+    return Figure(name, whole_s, "s", Beside("analysis alone", analysis_s), Target(limit_s))
 
 
 def seen_s(
@@ -151,7 +159,7 @@ def seen_s(
     return done_s - start_s, done_s - told_s[wanted]
 
 
-def scan_rows(recipe: Recipe, side: int, repeats: int, browser: str) -> list[tuple[str, str, str]]:
+def scan_figure(recipe: Recipe, side: int, repeats: int, browser: str) -> Figure:
     """A paced scan that is published, with and without the dashboard in a process of its own."""
     into, out = free_ports(2)
     alone, shown = [], []
@@ -169,14 +177,13 @@ def scan_rows(recipe: Recipe, side: int, repeats: int, browser: str) -> list[tup
                     shown.append(scan_s(recipe, side, k, publish))
         publish.close()
     difference = median(b - a for a, b in zip(alone, shown, strict=True))
-    return [
-        (
-            "a scan of 13 images in 0.3 s each, with watch and browser, minus without",
-            f"{1000 * difference:+.0f} ms of {median(alone):.2f} s "
-            f"(without: {min(alone):.2f} to {max(alone):.2f} s)",
-            "nothing measurable",
-        )
-    ]
+    return Figure(
+        "a scan of 13 images in 0.3 s each, with watch and browser",
+        median(shown),
+        "s",
+        Beside("without", median(alone)),
+        note=f"{1000 * difference:+.0f} ms; without {min(alone):.2f} to {max(alone):.2f} s",
+    )
 
 
 PROXY = """

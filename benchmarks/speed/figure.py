@@ -8,7 +8,6 @@ counts: a simulated particle that drifts about a pixel per image. Scans run unde
 
 from __future__ import annotations
 
-import argparse
 import os
 import threading
 import time
@@ -18,10 +17,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.speed.live import scan_of, simulated_counts
+from benchmarks.common.documents import scan_of, simulated_counts
+from benchmarks.common.figures import (
+    Beside,
+    Figure,
+    Target,
+    benchmark_parser,
+    report,
+    skip,
+)
+from benchmarks.common.paced import PacedDetector, paced_scan
 from stxm_live import LivePhaseMapper, Recipe
 
 CubeArray = NDArray[np.float32]
@@ -29,7 +35,7 @@ CubeArray = NDArray[np.float32]
 
 def main() -> None:
     """Print a table of figure, measured value, what stands beside it, target."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--side", type=int, default=512, help="pixels along each side")
     parser.add_argument("--pairs", type=int, default=3, help="scans with and without a window")
     parser.add_argument("--image-s", type=float, default=1.0, help="time an image takes")
@@ -37,12 +43,9 @@ def main() -> None:
     backend = choose_backend()
     recipe = Recipe.load("nvpf")
     cube = simulated_counts(recipe, arguments.side)
-    rows = list(scan_rows(recipe, cube, arguments.pairs, arguments.image_s))
+    figures = list(scan_figures(recipe, cube, arguments.pairs, arguments.image_s))
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-    table = Table("figure", "measured", "beside it", "target", title=f"{backend}, {load}")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=140).print(table)
+    report(f"{backend}, {load}", figures, arguments.figures)
 
 
 def choose_backend() -> str:
@@ -52,6 +55,8 @@ def choose_backend() -> str:
     try:
         from PySide6 import QtWidgets
     except ImportError:
+        if not os.environ.get("DISPLAY"):
+            skip("needs a window: PySide6, or Tk and a display")
         return str(mpl.get_backend())
     if not os.environ.get("DISPLAY"):
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -60,9 +65,7 @@ def choose_backend() -> str:
     return f"qtagg, {os.environ.get('QT_QPA_PLATFORM', 'shown')}"
 
 
-def scan_rows(
-    recipe: Recipe, cube: CubeArray, pairs: int, image_s: float
-) -> Iterator[tuple[str, ...]]:
+def scan_figures(recipe: Recipe, cube: CubeArray, pairs: int, image_s: float) -> Iterator[Figure]:
     """Scans with a window and without, in turn; the first pair warms up."""
     shown, plain = [], []
     for _ in range(pairs + 1):
@@ -72,40 +75,45 @@ def scan_rows(
     first = [s for scan in shown for s in scan.first_s]
     images = [s for scan in shown for s in scan.image_s]
     analysed = [s for scan in plain for s in scan.image_s]
-    yield (
-        "new image visible after its event: median, worst",
-        f"{median(first):.2f}, {max(first):.2f} s",
-        f"analysed, not drawn: {median(analysed):.2f}, {max(analysed):.2f} s",
-        "<= 0.5 s",
+    not_drawn = Beside("analysed, not drawn", median(analysed))
+    yield Figure(
+        "new image visible after its event",
+        median(first),
+        "s",
+        not_drawn,
+        Target(0.5),
+        note=f"worst {max(first):.2f}",
     )
-    yield (
-        "all panels: median, worst",
-        f"{median(images):.2f}, {max(images):.2f} s",
-        f"{sum(scan.n_skipped for scan in shown)} skipped, newer ones were there",
-        "",
+    n_skipped = sum(scan.n_skipped for scan in shown)
+    yield Figure(
+        "all panels of a new image visible",
+        median(images),
+        "s",
+        not_drawn,
+        note=f"worst {max(images):.2f}; {n_skipped} skipped, newer ones were there",
     )
-    for name, k, target in (("maps", 0, "<= 1.2 s"), ("refined maps", 1, "<= 4 s")):
-        yield (
+    for name, k, limit_s in (("maps", 0, 1.2), ("refined maps", 1, 4.0)):
+        yield Figure(
             f"{name} visible after the last event",
-            f"{median(scan.maps_s[k] for scan in shown):.2f} s",
-            f"made, not drawn: {median(scan.maps_s[k] for scan in plain):.2f} s",
-            target,
+            median(scan.maps_s[k] for scan in shown),
+            "s",
+            Beside("made, not drawn", median(scan.maps_s[k] for scan in plain)),
+            Target(limit_s),
         )
     draws = [draw for scan in shown for draw in scan.draw_s]
-    yield (
+    yield Figure(
         "a redraw, processor time",
-        f"{median(all_ for _, all_ in draws):.2f} s",
-        f"drawing alone, as if updated in place: {median(draw for draw, _ in draws):.2f} s",
-        "",
+        median(all_ for _, all_ in draws),
+        "s",
+        Beside("drawing alone, as if updated in place", median(draw for draw, _ in draws)),
     )
-    extra = [a.per_image_s - b.per_image_s for a, b in zip(shown, plain, strict=True)]
-    spread = [b.per_image_s for b in plain]
-    yield (
-        "an image takes longer with the window by",
-        f"{1e3 * median(extra):+.1f} ms ({100 * median(extra) / image_s:+.2f} %)",
-        f"pairs from {1e3 * min(extra):+.1f} to {1e3 * max(extra):+.1f} ms; scans without a "
-        f"window spread by {1e3 * (max(spread) - min(spread)):.1f} ms",
-        "nothing measurable",
+    extra = [1e3 * (a.per_image_s - b.per_image_s) for a, b in zip(shown, plain, strict=True)]
+    yield Figure(
+        "time per image of a scan with the window",
+        median(scan.per_image_s for scan in shown),
+        "s",
+        Beside("without", median(scan.per_image_s for scan in plain)),
+        note=f"{median(extra):+.1f} ms, pairs from {min(extra):+.1f} to {max(extra):+.1f}",
     )
 
 
@@ -147,27 +155,12 @@ class Scan:
             engine.subscribe(self._stamp)
             engine.subscribe(live)
             start = time.perf_counter()
-            engine(self._plan())
+            detector = PacedDetector(self.cube, self.pace_s)
+            engine(paced_scan(scan_of(self.recipe, self.cube.shape), detector))
             self.per_image_s = (time.perf_counter() - start) / len(self.cube)
             figure.block(self._done)
         figure.close()
         return self
-
-    def _plan(self) -> Iterator[Any]:
-        import bluesky.plan_stubs as bps
-        import bluesky.preprocessors as bpp
-
-        scan = scan_of(self.recipe, self.cube.shape)
-        device = Camera(self.cube)
-
-        @bpp.run_decorator(md=scan.metadata())
-        def inner() -> Iterator[Any]:
-            for energy_ev in scan.energies_ev:
-                device.take(energy_ev)
-                yield from bps.sleep(self.pace_s)
-                yield from bps.trigger_and_read([device])
-
-        return inner()
 
     def _stamp(self, name: str, _doc: dict[str, Any]) -> None:
         if name == "event":
@@ -216,47 +209,6 @@ class Scan:
             self.maps_s.append(now_s - self._event_s[-1])
             if revision == 2:
                 self._done.set()
-
-
-class Camera:
-    """Reads the image of the energy it was told."""
-
-    name, parent = "camera", None
-
-    def __init__(self, cube: CubeArray) -> None:
-        self.cube, self.energy_ev, self.k = cube, 0.0, -1
-
-    def take(self, energy_ev: float) -> None:
-        """Be at the next energy."""
-        self.energy_ev, self.k = energy_ev, self.k + 1
-
-    def trigger(self) -> Any:
-        """Nothing to wait for."""
-        from ophyd.sim import NullStatus
-
-        return NullStatus()
-
-    def read(self) -> dict[str, Any]:
-        """Energy and image."""
-        values = {"energy": self.energy_ev, "counts": self.cube[self.k]}
-        return {key: {"value": v, "timestamp": time.time()} for key, v in values.items()}
-
-    def describe(self) -> dict[str, Any]:
-        """Keys of the event."""
-        image = {"dtype": "array", "shape": list(self.cube.shape[1:]), "dtype_numpy": "<f4"}
-        energy = {"dtype": "number", "shape": []}
-        return {
-            "energy": energy | {"source": "benchmark"},
-            "counts": image | {"source": "benchmark"},
-        }
-
-    def read_configuration(self) -> dict[str, Any]:
-        """None."""
-        return {}
-
-    def describe_configuration(self) -> dict[str, Any]:
-        """None."""
-        return {}
 
 
 if __name__ == "__main__":

@@ -7,120 +7,53 @@ Synthetic counts: a simulated particle that drifts about a pixel per image.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import subprocess
 import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 from statistics import median
 from typing import Any
 
 import numpy as np
-from event_model import compose_run
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
-from stxm_live import LivePhaseMapper, PhaseMaps, Recipe, Stack, StackScan, map_phases
-from stxm_live.phase_mapping.correlation import ambiguous, best_two, pearson, reliability
+from benchmarks.common.documents import array_key, image_run, run_of, scan_of, simulated_counts
+from benchmarks.common.figures import (
+    Beside,
+    Figure,
+    Target,
+    benchmark_parser,
+    report,
+)
+from stxm_live import LivePhaseMapper, PhaseMaps, Recipe, Stack, map_phases
 from stxm_live.phase_mapping.latent_space.model import load_model
-from stxm_live.sim.instrument import SimulatedMicroscope
-
-Document = tuple[str, dict[str, Any]]
 
 
 def main() -> None:
     """Print a table of figure, measured value, alternative and target."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--side", type=int, default=512, help="pixels along each side")
     parser.add_argument("--repeats", type=int, default=7, help="the median counts")
-    parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
     recipe = Recipe.load("nvpf")
     cube = simulated_counts(recipe, arguments.side)
-    rows = [
-        *import_rows(arguments.repeats),
-        *callback_rows(recipe, cube),
-        *line_rows(recipe),
-        *latency_rows(recipe, cube, arguments.repeats),
-        *redo_rows(recipe, cube, arguments.repeats),
-        *correlation_rows(recipe, cube, arguments.repeats),
-        *memory_rows(recipe, cube),
+    figures = [
+        *import_figures(arguments.repeats),
+        *callback_figures(recipe, cube),
+        *line_figures(recipe),
+        *latency_figures(recipe, cube, arguments.repeats),
+        *redo_figures(recipe, cube, arguments.repeats),
+        *memory_figures(recipe, cube),
     ]
-    table = Table("figure", "measured", "beside it", "target", title="stxm_live, live mapper")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=140).print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps([list(row) for row in rows], indent=1))
+    report("stxm_live, live mapper", figures, arguments.figures)
 
 
-def simulated_counts(recipe: Recipe, side: int) -> NDArray[np.float32]:
-    """Counts (13, side, side), float32: 1 MiB an image at 512."""
-    microscope = SimulatedMicroscope.with_particle(
-        recipe.reference_spectra, rng=np.random.default_rng(1), shape=(side, side)
-    )
-    x0, x1, y0, y1 = microscope.specimen.extent_um
-    x, y = np.linspace(x0, x1, side), np.linspace(y0, y1, side)
-    microscope.microscope.begin_stack()
-    images = []
-    for energy_ev in recipe.energies_ev or ():
-        microscope.microscope.begin_image()
-        images.append(microscope.microscope.counts(energy_ev, x, y))
-    return np.asarray(images, dtype=np.float32)
-
-
-def image_run(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[Document]:
-    """A run of one event per image."""
-    scan = scan_of(recipe, cube.shape)
-    keys = {"energy": number_key(), "counts": array_key(cube.shape[1:])}
-    images = zip(scan.energies_ev, cube, strict=True)
-    yield from run_of(scan, keys, ({"energy": e, "counts": image} for e, image in images))
-
-
-def scan_of(recipe: Recipe, shape: Sequence[int]) -> StackScan:
-    """The announcement of a stack of this shape."""
-    return StackScan(
-        shape=tuple(shape),
-        energies_ev=recipe.energies_ev,
-        x_extent_um=(0, 10),
-        y_extent_um=(0, 10),
-        energy_motor="energy",
-        data_field="counts",
-    )
-
-
-def run_of(
-    scan: StackScan, keys: dict[str, Any], data: Iterable[dict[str, Any]]
-) -> Iterator[Document]:
-    """Start, descriptor, events with this data, stop."""
-    run = compose_run(metadata=scan.metadata())
-    yield "start", run.start_doc
-    stream = run.compose_descriptor(name="primary", data_keys=keys)
-    yield "descriptor", stream.descriptor_doc
-    for values in data:
-        stamps = dict.fromkeys(values, 0.0)
-        yield "event", stream.compose_event(data=values, timestamps=stamps, validate=False)
-    yield "stop", run.compose_stop()
-
-
-def number_key() -> dict[str, Any]:
-    """Data key of a scalar."""
-    return {"source": "benchmark", "dtype": "number", "shape": []}
-
-
-def array_key(shape: Sequence[int]) -> dict[str, Any]:
-    """Data key of an array."""
-    return {"source": "benchmark", "dtype": "array", "shape": list(shape), "dtype_numpy": "<f4"}
-
-
-def import_rows(repeats: int) -> Iterator[tuple[str, ...]]:
+def import_figures(repeats: int) -> Iterator[Figure]:
     """A fresh Python with and without the import, in turn."""
     bare, ours = [], []
     for _ in range(repeats):
@@ -129,10 +62,11 @@ def import_rows(repeats: int) -> Iterator[tuple[str, ...]]:
             subprocess.run([sys.executable, "-c", code], check=True)
             times.append(time.perf_counter() - start)
     extra = median(ours) - median(bare)
-    yield "import stxm_live", f"{extra:.3f} s", f"bare Python {median(bare):.3f} s", "<= 0.5 s"
+    beside = Beside("bare Python", median(bare))
+    yield Figure("import stxm_live", extra, "s", beside, Target(0.5))
 
 
-def callback_rows(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[tuple[str, ...]]:
+def callback_figures(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[Figure]:
     """Time in the callback for an image event, while the worker works."""
     times = []
     with LivePhaseMapper(recipe) as live:
@@ -148,16 +82,17 @@ def callback_rows(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[tuple[s
         start = time.perf_counter()
         image.copy()
         plain.append(time.perf_counter() - start)
-    size = f"{cube[0].nbytes / 2**20:.2g} MiB image event"
-    yield (
-        f"{size}: median, worst",
-        f"{1e3 * median(times):.2f}, {1e3 * max(times):.2f} ms",
-        f"a plain copy {1e3 * median(plain):.2f} ms",
-        "<= 2 ms",
+    yield Figure(
+        f"callback of an image event of {cube[0].nbytes / 2**20:.2g} MiB",
+        1e3 * median(times),
+        "ms",
+        Beside("a plain copy", 1e3 * median(plain)),
+        Target(2),
+        note=f"worst {1e3 * max(times):.2f}",
     )
 
 
-def line_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
+def line_figures(recipe: Recipe) -> Iterator[Figure]:
     """Time in the callback for a line event, at the beginning and the end of a long scan."""
     ny, nx = 600, 150
     lines = np.random.default_rng(0).poisson(1000, (13 * ny, nx)).astype(np.float32)
@@ -172,17 +107,17 @@ def line_rows(recipe: Recipe) -> Iterator[tuple[str, ...]]:
             if name == "event":
                 times.append(time.perf_counter() - start)
     tenth = len(times) // 10
-    yield (
-        "line event of 150 points: median, 99 %",
-        f"{1e3 * median(times):.3f}, {1e3 * np.percentile(times, 99):.3f} ms",
-        f"first tenth {1e3 * median(times[:tenth]):.3f}, last {1e3 * median(times[-tenth:]):.3f}",
-        "<= 0.3 ms, no growth",
+    yield Figure(
+        "callback of a line event of 150 points, last tenth of 7800",
+        1e3 * median(times[-tenth:]),
+        "ms",
+        Beside("first tenth", 1e3 * median(times[:tenth])),
+        Target(0.3),
+        note=f"99 % of all within {1e3 * np.percentile(times, 99):.3f}",
     )
 
 
-def latency_rows(
-    recipe: Recipe, cube: NDArray[np.float32], repeats: int
-) -> Iterator[tuple[str, ...]]:
+def latency_figures(recipe: Recipe, cube: NDArray[np.float32], repeats: int) -> Iterator[Figure]:
     """Last image to quick and to full maps, and in turn bare LiteRT on the same spectra."""
     model = load_model(recipe)
     quick, full, bare = [], [], []
@@ -194,18 +129,20 @@ def latency_rows(
         bare.append(time.perf_counter() - start)
         quick.append(first_s)
         full.append(all_s)
-    extra = [t - b for t, b in zip(quick[1:], bare[1:], strict=True)]
-    yield (
-        f"last image to maps, {len(spectra)} spectra",
-        f"{median(quick[1:]):.2f} s",
-        f"bare LiteRT {median(bare[1:]):.2f} s, difference {median(extra):.2f} s",
-        "difference <= 0.4 s",
+    yield Figure(
+        "last image to maps",
+        median(quick[1:]),
+        "s",
+        Beside("bare LiteRT", median(bare[1:])),
+        Target(0.4, of="difference"),
+        note=f"{len(spectra)} spectra",
     )
-    yield (
+    yield Figure(
         "last image to refined maps with the energy axis",
-        f"{median(full[1:]):.2f} s",
-        f"{median(f - q for f, q in zip(full[1:], quick[1:], strict=True)):.2f} s after the first",
-        "<= 4 s",
+        median(full[1:]),
+        "s",
+        Beside("bare LiteRT", median(bare[1:])),
+        Target(4),
     )
 
 
@@ -236,7 +173,7 @@ REDONE: dict[str, dict[str, Any]] = {
 }
 
 
-def redo_rows(recipe: Recipe, cube: NDArray[np.float32], repeats: int) -> Iterator[tuple[str, ...]]:
+def redo_figures(recipe: Recipe, cube: NDArray[np.float32], repeats: int) -> Iterator[Figure]:
     """Maps of the same aligned images with another recipe, and in turn all from the raw images."""
     stack = Stack.from_arrays(cube, recipe.energies_ev or (), extent_um=(-8, 8, -8, 8))
     model = load_model(recipe)
@@ -250,65 +187,33 @@ def redo_rows(recipe: Recipe, cube: NDArray[np.float32], repeats: int) -> Iterat
             map_phases(stack, recipe.with_changes(changes), model=model)
             again.append(middle - start)
             anew.append(time.perf_counter() - middle)
-        yield (
-            f"maps.redo, {name}",
-            f"{median(again):.2f} s",
-            f"from the raw images {median(anew):.2f} s",
-            "<= 1 s",
-        )
+        beside = Beside("from the raw images", median(anew))
+        yield Figure(f"maps.redo, {name}", median(again), "s", beside, Target(1))
 
 
-def correlation_rows(
-    recipe: Recipe, cube: NDArray[np.float32], repeats: int
-) -> Iterator[tuple[str, ...]]:
-    """PCC, R and ambiguity, and in turn a plain numpy PCC alone."""
-    references = recipe.reference_spectra.at(recipe.energies_ev or ())
-    spectra = -np.log(np.maximum(cube, 1)).reshape(len(cube), -1)
-    ours, plain = [], []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        best = best_two(pearson(spectra, references))
-        reliability(best)
-        ambiguous(best, recipe.ambiguity_threshold)
-        middle = time.perf_counter()
-        plain_pearson(spectra, references)
-        ours.append(middle - start)
-        plain.append(time.perf_counter() - middle)
-    ratio = median(a / b for a, b in zip(ours[1:], plain[1:], strict=True))
-    yield (
-        f"PCC, R, ambiguity of {spectra.shape[1]} spectra",
-        f"{1e3 * median(ours[1:]):.0f} ms",
-        f"plain numpy PCC {1e3 * median(plain[1:]):.0f} ms, ratio {ratio:.1f}",
-        "ratio <= 3",
-    )
-
-
-def plain_pearson(
-    spectra: NDArray[np.float32], references: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """What one writes in a notebook."""
-    x = spectra - spectra.mean(axis=0)
-    r = references - references.mean(axis=1, keepdims=True)
-    return (r @ x) / np.linalg.norm(r, axis=1)[:, None] / np.linalg.norm(x, axis=0)
-
-
-def memory_rows(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[tuple[str, ...]]:
+def memory_figures(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[Figure]:
     """Growth of resident memory, in processes of their own, as the allocator is set."""
     code = (
         "import sys; from benchmarks.speed import live;live.print_memory_growth(int(sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, str(cube.shape[1])]
-    for setting, target in (({}, "<= 6"), ({"MALLOC_ARENA_MAX": "1"}, "")):
+    settings: list[tuple[dict[str, str], Target | None]] = [
+        ({}, Target(6, of="ratio")),
+        ({"MALLOC_ARENA_MAX": "1"}, None),
+    ]
+    for setting, target in settings:
         done = subprocess.run(
             command, check=True, capture_output=True, text=True, env=os.environ | setting
         )
-        first, further, arrays = (float(n) / cube.nbytes for n in done.stdout.split())
-        name = " ".join(f"{k}={v}" for k, v in setting.items()) or "memory, in float32 cubes"
-        yield (
-            name,
-            f"peak {first:.1f}, each result kept {further / 3:.1f}",
-            f"arrays alive at most {arrays:.1f}",
+        first, further, arrays = (float(n) / 2**20 for n in done.stdout.split())
+        how = "".join(f", {name}={value}" for name, value in setting.items())
+        yield Figure(
+            f"most memory for a first stack{how}",
+            first,
+            "MiB",
+            Beside("one float32 cube", cube.nbytes / 2**20),
             target,
+            note=f"each result kept {further / 3:.0f}, arrays alive {arrays:.0f}",
         )
 
 

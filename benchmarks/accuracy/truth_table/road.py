@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.truth_table.ways import Answer, Known
+from benchmarks.common.documents import scanned_counts
 from stxm_live import PhaseMaps, Recipe, Stack, map_phases
 from stxm_live.phase_mapping.correlation import best_two
 from stxm_live.sim.instrument import SimulatedMicroscope
@@ -51,7 +52,9 @@ def mapped_answers(
         beam=Beam(photons_per_pixel=photons),
     )
     energies = tuple(recipe.energies_ev or ())
-    maps = map_phases(_scanned(instrument, energies, side), recipe)
+    counts = scanned_counts(instrument, energies, side)
+    stack = Stack.from_arrays(counts, energies, extent_um=instrument.specimen.extent_um)
+    maps = map_phases(stack, recipe)
     truth = true_index(instrument, maps, energies)
     counted = (maps.phase_index >= 0) & (truth >= 0)
     n = int(counted.sum())
@@ -63,17 +66,6 @@ def mapped_answers(
     for name, changes in WAYS.items():
         said[name] = _answer(maps.redo(changes), counted, with_probability="paper" not in name)
     return known, said
-
-
-def _scanned(instrument: SimulatedMicroscope, energies_ev: tuple[float, ...], side: int) -> Stack:
-    x0, x1, y0, y1 = instrument.specimen.extent_um
-    x, y = np.linspace(x0, x1, side), np.linspace(y0, y1, side)
-    instrument.microscope.begin_stack()
-    images = []
-    for energy_ev in energies_ev:
-        instrument.microscope.begin_image()
-        images.append(instrument.microscope.counts(energy_ev, x, y))
-    return Stack.from_arrays(np.array(images), energies_ev, extent_um=(x0, x1, y0, y1))
 
 
 def _answer(maps: PhaseMaps, counted: NDArray[np.bool_], *, with_probability: bool) -> Answer:
