@@ -4,7 +4,7 @@ BIN := .venv/bin
 CONSTRAINTS := constraints.txt
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: demo session test check train bench docs clean
+.PHONY: demo session test check train bench bench-all docs clean
 
 demo: .venv/demo.stamp
 	$(BIN)/stxm-live demo
@@ -25,6 +25,14 @@ check: .venv/dev.stamp
 
 train: .venv/dev.stamp
 	$(BIN)/stxm-live train --recipe nvpf --simulated 60000 --out stxm_live/recipes/nvpf/bundle --force
+
+# some minutes, on a machine that does nothing else; the results are in docs/explanation/benchmarks.md
+bench: .venv/dev.stamp
+	$(BIN)/python -m benchmarks --record
+
+# hours
+bench-all: .venv/dev.stamp
+	$(BIN)/python -m benchmarks --all --record
 
 docs: .venv/docs.stamp
 	$(BIN)/sphinx-build -W -n --keep-going -q docs docs/_build/html

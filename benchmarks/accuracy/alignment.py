@@ -1,7 +1,7 @@
 """What is left of a drift on particles of changing contrast: live, refined, and by others' methods.
 
     python -m benchmarks.accuracy.alignment [--seeds 1] [--photons 300 1000] [--real FOLDER]
-        [--no-peers]
+        [--no-peers] [--cost-sides 256]
 
 Synthetic but for ``--real``: particles whose phase domains brighten and darken from energy to
 energy, on a random walk of 2 px per image (`alignment_phantom.py` says how they are drawn; five
@@ -15,7 +15,7 @@ chemistry of three components unknown. MANTiS and HyperSpy run in environments o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -85,6 +85,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="five particles each")
     parser.add_argument("--photons", type=float, nargs="+", default=[100, 300, 1000, 3000, 10_000])
     parser.add_argument("--real", type=Path, help="folder with 71214078.hdr")
+    parser.add_argument(
+        "--cost-sides", type=int, nargs="+", default=[256, 512], help="pixels; times are taken"
+    )
     parser.add_argument("--no-peers", action="store_true", help="without MANTiS and HyperSpy")
     chosen = parser.parse_args()
     console = Console(width=110)
@@ -107,7 +110,7 @@ def main() -> None:
         figures += residual_figures(photons, rows)
     console.print(table)
     checks(recipe, chosen.real, console)
-    figures += costs(recipe, console)
+    figures += costs(recipe, chosen.cost_sides, console)
     write_figures(chosen.figures, figures)
 
 
@@ -228,11 +231,11 @@ def fixed_point(folder: Path, recipe: Recipe) -> dict[str, list[float]]:
     return {name: [float(np.hypot(*s.T).max()) for s in pair] for name, pair in pairs.items()}
 
 
-def costs(recipe: Recipe, console: Console) -> list[Figure]:
+def costs(recipe: Recipe, sides: Sequence[int], console: Console) -> list[Figure]:
     """Milliseconds of the live registration, seconds of the refinement, beside scikit-image."""
     figures = []
     n = len(recipe.energies_ev or ())
-    for side in (256, 512):
+    for side in sides:
         drift = np.arange(n)[:, None] * (0.37, -0.61)
         counts = rendered(recipe, side, drift, seed=20).counts(1000)
         anchor, smooth = EdgeImage.of(counts[ANCHOR]), smooth_log(counts[ANCHOR])
@@ -246,7 +249,7 @@ def costs(recipe: Recipe, console: Console) -> list[Figure]:
         start = registered(counts, recipe).shifts_before_px
         spent_s = spent_on(partial(refine, list(counts), start), 3)
         name = f"{n} x {side} x {side} refined"
-        figures.append(_cost(name, spent_s, n * theirs_s, "s", REFINED_S[side]))
+        figures.append(_cost(name, spent_s, n * theirs_s, "s", REFINED_S.get(side)))
     console.print(figures_table(figures, "cost, median"))
     return figures
 

@@ -29,13 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.common.documents import Document, image_run, scan_of, simulated_counts
-from benchmarks.common.figures import (
-    Beside,
-    Figure,
-    Target,
-    benchmark_parser,
-    report,
-)
+from benchmarks.common.figures import Beside, Figure, Target, benchmark_parser, report
 from benchmarks.common.paced import PacedDetector, paced_scan
 from stxm_live import LivePhaseMapper, Recipe, map_run
 from stxm_live.core.scan import StackScan

@@ -14,13 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.documents import simulated_counts
-from benchmarks.common.figures import (
-    Beside,
-    Figure,
-    Target,
-    benchmark_parser,
-    report,
-)
+from benchmarks.common.figures import Beside, Figure, Target, benchmark_parser, report
 from stxm_live import Recipe
 from stxm_live.phase_mapping.correlation import ambiguous, best_two, pearson, reliability
 

@@ -10,7 +10,6 @@ it costs the scan is measured as one uses it, with ``stxm-live watch`` in anothe
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -24,16 +23,10 @@ from typing import Any
 
 import numpy as np
 from bluesky import RunEngine
+from proxy import a_proxy
 
 from benchmarks.common.documents import image_run, simulated_counts
-from benchmarks.common.figures import (
-    Beside,
-    Figure,
-    Target,
-    benchmark_parser,
-    report,
-    skip,
-)
+from benchmarks.common.figures import Beside, Figure, Target, benchmark_parser, report, skip
 from stxm_live import LivePhaseMapper, Recipe
 from stxm_live.dashboard import serve
 from stxm_live.live.remote import DocumentPublisher, publisher
@@ -161,9 +154,8 @@ def seen_s(
 
 def scan_figure(recipe: Recipe, side: int, repeats: int, browser: str) -> Figure:
     """A paced scan that is published, with and without the dashboard in a process of its own."""
-    into, out = free_ports(2)
     alone, shown = [], []
-    with running([sys.executable, "-c", PROXY, into, out]):
+    with a_proxy() as (into, out):
         publish = publisher(into)
         time.sleep(3.0)
         for k in range(repeats):
@@ -186,13 +178,6 @@ def scan_figure(recipe: Recipe, side: int, repeats: int, browser: str) -> Figure
     )
 
 
-PROXY = """
-import sys
-from bluesky.callbacks.zmq import Proxy
-Proxy(sys.argv[1], sys.argv[2]).start()
-"""
-
-
 @contextmanager
 def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """A process that is ended at the end."""
@@ -204,17 +189,6 @@ def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.terminate()
         process.wait(60)
-
-
-def free_ports(n: int) -> list[str]:
-    """Addresses on loopback nobody uses now."""
-    sockets = [socket.socket() for _ in range(n)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return addresses
 
 
 def scan_s(recipe: Recipe, side: int, seed: int, publish: DocumentPublisher) -> float:

@@ -19,14 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.documents import scan_of, simulated_counts
-from benchmarks.common.figures import (
-    Beside,
-    Figure,
-    Target,
-    benchmark_parser,
-    report,
-    skip,
-)
+from benchmarks.common.figures import Beside, Figure, Target, benchmark_parser, report, skip
 from benchmarks.common.paced import PacedDetector, paced_scan
 from stxm_live import LivePhaseMapper, Recipe
 

@@ -23,13 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.documents import array_key, image_run, run_of, scan_of, simulated_counts
-from benchmarks.common.figures import (
-    Beside,
-    Figure,
-    Target,
-    benchmark_parser,
-    report,
-)
+from benchmarks.common.figures import Beside, Figure, Target, benchmark_parser, report
 from stxm_live import LivePhaseMapper, PhaseMaps, Recipe, Stack, map_phases
 from stxm_live.phase_mapping.latent_space.model import load_model
 
