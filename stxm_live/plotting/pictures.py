@@ -46,16 +46,16 @@ DPI = 130
 
 Panel = Callable[["Axes"], None]
 
-# title and second line
+# title and subtitle
 INITIAL = ("Initial phase map", "largest Pearson correlation (PCC), ambiguous pixels included")
-LATENT = ("Latent-space map", "ambiguous pixels to the nearest cluster of the GMVAE (paper)")
+LATENT = ("Latent-space map", "ambiguous pixels by the nearest cluster of the GMVAE (paper)")
 RESOLVED = "Resolved phase map"
-CORRECTED = ("Resolved phase map, energy axis corrected", "references moved and broadened to fit")
-TRUTH = ("Simulated truth", "what the simulated specimen is made of")
+CORRECTED = ("Resolved phase map, energy axis corrected", "references shifted and broadened to fit")
+TRUTH = ("Simulated truth", "the phases that the simulated specimen consists of")
 
 
 def safe_name(text: str) -> str:
-    """Letters, digits, dots, dashes and underscores; what else stands there becomes a dash.
+    """Return a name of letters, digits, dots, dashes and underscores; the rest becomes a dash.
 
     Examples
     --------
@@ -66,12 +66,12 @@ def safe_name(text: str) -> str:
 
 
 def folder_for_pictures(folder: str | Path) -> Path:
-    """The folder, made where it is missing.
+    """Return the folder, and make it if it is missing.
 
     Raises
     ------
     OSError
-        Naming the folder, if it cannot be made or written.
+        If the folder cannot be made or written; the message names it.
     """
     path = Path(folder)
     try:
@@ -95,27 +95,27 @@ def write_pictures(
     regions: Sequence[Region] = (),
     palette: Palette = "roma",
 ) -> list[Path]:
-    """Write a PNG per product, an overview and a summary; products not made have none.
+    """Write a PNG for each product that was made, an overview and a summary.
 
-    The summary is what the live figure shows in the end, with drift, beam and energy axis.
+    The summary shows the same as the live figure after the scan, with drift, I0 and energy axis.
 
     Parameters
     ----------
     maps : PhaseMaps
     folder : path
-        Made if it is not there; pictures of the same names are replaced.
+        Made if it is missing; pictures of the same names are replaced.
     truth : ndarray of shape (ny, nx), optional
-        Phase of each pixel of a simulated specimen, -1 beside it: maps then say how much of
-        it they agree with.
+        Phase of each pixel of a simulated specimen, -1 beside it. The maps then show the share
+        of pixels that agree with it.
     regions : sequence of Region
-        Outlined and numbered from 1 on a picture of their own, ``next-regions``, which also says
-        what speaks for each: those of `suggest_regions` or `RegionChooser.suggestions`.
+        Regions of `suggest_regions` or `RegionChooser.suggestions`. They are outlined and
+        numbered from 1 on a picture ``next-regions``, which also gives the reason for each.
     palette : {"roma", "paper"}
 
     Returns
     -------
     list of Path
-        In the order in which one reads them; the overview first.
+        In reading order; the overview first.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def write_pictures(
 
 
 def summary_png_base64(maps: PhaseMaps) -> str:
-    """The six panels as a PNG in base64, for a notebook."""
+    """Return the six panels as a PNG in base64, for a notebook."""
     figure = agg_figure(SIZE_IN, dpi=72)
     draw_final(figure, maps)
     buffer = BytesIO()
@@ -143,7 +143,7 @@ def summary_png_base64(maps: PhaseMaps) -> str:
 
 
 def agg_figure(size_in: tuple[float, float], dpi: int = DPI) -> Figure:
-    """An empty figure without pyplot, to be drawn on any thread."""
+    """Return an empty figure without pyplot, which may be drawn on any thread."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -153,7 +153,7 @@ def agg_figure(size_in: tuple[float, float], dpi: int = DPI) -> Figure:
 
 
 def save_png(figure: Figure, target: Path | BytesIO) -> None:
-    """Write a figure; level 3 takes half the time of the default and no more space."""
+    """Write a figure as PNG; compression level 3 takes half the time and no more space."""
     figure.savefig(target, format="png", pil_kwargs={"compress_level": 3})
 
 
@@ -164,14 +164,14 @@ def _aspect(maps: PhaseMaps) -> float:
 def _figures(
     maps: PhaseMaps, truth: NDArray[np.integer] | None, palette: Palette
 ) -> Iterator[tuple[str, Figure]]:
-    """File name and figure of each picture."""
+    """Yield file name and figure of each picture."""
     panels = _panels(maps, truth, palette)
     yield "overview", _sheet(maps, list(panels.values()), n_columns=3)
     summary = agg_figure(SIZE_IN, dpi=100)
     draw_final(summary, maps, palette=palette)
     yield "summary", summary
     for name, draw in panels.items():
-        # no products of their own: they are in the overview
+        # these two are shown in the overview only
         if name in ("optical-density", "spectra"):
             continue
         yield name, _sheet(maps, [draw], n_columns=1)
@@ -195,7 +195,7 @@ def _figures(
 def _panels(
     maps: PhaseMaps, truth: NDArray[np.integer] | None, palette: Palette
 ) -> dict[str, Panel]:
-    """What there is to show of a result, by file name, in the order in which one reads it."""
+    """Return the panels of a result by file name, in reading order."""
     panels: dict[str, Panel] = {
         "optical-density": partial(draw_od_of_maps, maps=maps),
         "spectra": partial(draw_spectra_of_maps, maps=maps, palette=palette),
@@ -230,7 +230,7 @@ def _panels(
 
 
 def figure_of_panels(panels: Sequence[Panel], n_columns: int, aspect: float) -> Figure:
-    """Panels in rows; ``aspect`` is their height over their width."""
+    """Draw panels in rows; ``aspect`` is their height over their width."""
     n_rows = -(-len(panels) // n_columns)
     figure = agg_figure(figure_size_in(n_rows, n_columns, aspect))
     axes = panel_axes(figure, n_rows, n_columns, aspect)
@@ -242,7 +242,7 @@ def figure_of_panels(panels: Sequence[Panel], n_columns: int, aspect: float) -> 
 
 
 def _sheet(maps: PhaseMaps, panels: Sequence[Panel], n_columns: int) -> Figure:
-    """Panels in rows, under the stack's name and verdict."""
+    """Draw panels in rows, under the stack's name and verdict."""
     figure = figure_of_panels(panels, n_columns, _aspect(maps))
     write_result_header(figure, maps)
     return figure
@@ -257,7 +257,7 @@ def _draw_index(
     palette: Palette,
     ax: Axes,
 ) -> None:
-    """A phase map in flat colours, and how much of it is right where that is known."""
+    """Draw a phase map in flat colours, with the share of correct pixels if it is known."""
     title, subtitle = titles
     if truth is not None and index is not truth:
         subtitle = f"agrees with the simulated truth in {100 * share_right(index, truth):.1f} %"
@@ -274,7 +274,7 @@ def _draw_index(
 
 
 def _regions_sheet(maps: PhaseMaps, regions: Sequence[Region], palette: Palette) -> Figure:
-    """The map with the regions on it, and beside it what speaks for each."""
+    """Draw the map with the regions on it, and beside it the reason for each."""
     panels: list[Panel] = [
         partial(_draw_numbered, maps, regions, palette),
         partial(draw_reasons, regions=regions),
@@ -283,7 +283,7 @@ def _regions_sheet(maps: PhaseMaps, regions: Sequence[Region], palette: Palette)
 
 
 def _draw_numbered(maps: PhaseMaps, regions: Sequence[Region], palette: Palette, ax: Axes) -> None:
-    """The map that counts, with the regions on it."""
+    """Draw the final map with the regions on it."""
     resolved = maps.resolved_index is not None
     titles = ("Where to scan next", f"1 is the best; phases {method_in_words(maps)}")
     fractions = maps.resolved_fractions if resolved else maps.fractions
@@ -292,7 +292,7 @@ def _draw_numbered(maps: PhaseMaps, regions: Sequence[Region], palette: Palette,
 
 
 def share_right(index: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
-    """Share of the pixels with a phase in both maps that have the same in both.
+    """Return the share of equal phases among the pixels that have a phase in both maps.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Reference spectra with their errors, as correlation sees them, and how far apart they are."""
+"""Reference spectra with their errors, their shapes as compared, and their separation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stxm_live.core.references import ReferenceSpectra
 
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.5, 1, 1.5)))
-"""Colours come again after these in another stroke, so that nobody needs the colour alone."""
+"""Line styles: they differ between phases, so that colour is not the only difference."""
 
 _ASPECT = 0.8
 
@@ -37,18 +37,18 @@ def write_reference_picture(
     std: NDArray[np.float64] | None = None,
     colors: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a PNG: the spectra, the spectra as correlation sees them, 1 - PCC of each pair.
+    """Write a PNG: the spectra, their shapes as correlation compares them, 1 - PCC of each pair.
 
     Parameters
     ----------
     references : ReferenceSpectra
     path : Path
     scan_ev : sequence of float
-        Energies that the coefficients are taken on; marked in the spectra if they are few.
+        Energies at which the references are compared; marked in the spectra if they are few.
     threshold : float
         Pairs with a smaller 1 - PCC are marked.
     std : ndarray of shape (n_phases, n_energies), optional
-        Standard errors, drawn as bands of two; NaN where not known.
+        Standard errors, drawn as bands of twice the error; NaN where not known.
     colors : mapping of str to str, optional
         Colours of the recipe.
     """
@@ -70,8 +70,8 @@ def write_reference_picture(
         for energy in scan_ev:
             sight.axvline(energy, color=AMBIGUOUS, linewidth=0.6, alpha=0.6, zorder=0.5)
     style_axes(sight, "photon energy (eV)", "(OD − mean) / deviation")
-    note = "amber: these energies" if len(scan_ev) <= 40 else "on all energies"
-    set_titles(sight, "As correlation sees them", f"without factor and constant; {note}")
+    note = "amber: energies compared" if len(scan_ev) <= 40 else "on all energies"
+    set_titles(sight, "Shapes that correlation compares", f"mean removed, scaled; {note}")
     draw_separability(
         matrix,
         references.correlation(scan_ev),
@@ -94,7 +94,7 @@ def _draw_curves(
     std: NDArray[np.float64],
     colors: NDArray[np.float64],
 ) -> None:
-    """A line and a band for each phase, and a legend in their order."""
+    """Draw a line and a band for each phase, and a legend in their order."""
     entries: list[tuple[Any, str]] = []
     energies = references.energies_ev
     for k, (name, color) in enumerate(zip(references.phase_names, colors, strict=True)):

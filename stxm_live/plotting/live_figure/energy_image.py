@@ -1,4 +1,4 @@
-"""The image of one energy, which can be changed for that of another without drawing all anew."""
+"""The image of one energy; another energy can be shown without drawing the rest again."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class EnergyImage:
         )
 
     def nearest(self, energy_ev: float | None) -> int:
-        """Index of the measured energy nearest to one that was chosen; None: the followed one."""
+        """Return the index of the nearest measured energy; for None, of the followed one."""
         if energy_ev is None or not self.measured.any():
             return self.followed
         known = np.flatnonzero(self.measured)
@@ -77,7 +77,7 @@ class EnergyImage:
             self._show(k)
 
     def follow(self, view: ODCube) -> bool:
-        """Show the newest image if this cube has grown; whether it has."""
+        """Show the newest image if this cube has grown; return True if it has."""
         here = (self.energies_ev, self._od.shape, self._extent_um)
         if view.od is self._od or (view.energies_ev, view.od.shape, view.scan.extent_um) != here:
             return False
@@ -86,7 +86,7 @@ class EnergyImage:
         return True
 
     def draw_alone(self) -> None:
-        """Draw this panel over the picture there is, at once, on a canvas that can."""
+        """Draw only this panel again, over the present picture, if the canvas can do so."""
         from matplotlib.patches import Rectangle
 
         figure = self.ax.get_figure(root=True)

@@ -28,9 +28,9 @@ class EnergySlider:
     ----------
     figure : Figure
     boxes : (AxesBounds, AxesBounds)
-        Where slider and box lie.
+        Positions of the slider and the box.
     choose : callable
-        Told the energy that was chosen, in eV; None to follow.
+        Called with the energy that was chosen, in eV; with None to follow.
 
     Attributes
     ----------
@@ -79,17 +79,17 @@ class EnergySlider:
         self._put(image.nearest(self.chosen_ev))
 
     def hide(self) -> None:
-        """Be away while there is no image."""
+        """Hide the slider while there is no image."""
         for ax in self._axes:
             ax.set_visible(False)
 
     def disconnect(self) -> None:
-        """React to nothing any more: the window is gone."""
+        """Stop reacting to the mouse, after the window was closed."""
         self._slider.disconnect_events()
         self._follow.disconnect_events()
 
     def _put(self, k: int) -> None:
-        """Stand at an energy without having chosen it."""
+        """Move to an energy that the user has not chosen."""
         self._slider.eventson = False
         self._slider.set_val(k)
         self._slider.eventson = True

@@ -24,25 +24,26 @@ if TYPE_CHECKING:
     from stxm_live.live.cube import ODCube
 
 _LOOK_S = 0.05
-"""How often a window looks for something new where no event loop runs."""
+"""Seconds between two checks for a new image where no event loop runs."""
 
 
 class LiveFigure:
-    """Six panels that follow a stack, and what they become when its maps are there.
+    """Six panels that follow a stack, and show its maps when they are ready.
 
     The image at one energy; the phase map; the ambiguous pixels; the mean spectrum over the
-    references; drift, incident intensity and counts; which phases the energies so far tell apart,
-    and in the end where the scan's energy axis lies. Above stand verdict and time left.
+    references; drift, incident intensity and counts; the phases that the energies so far can
+    distinguish, and after the scan the offset of its energy axis. The verdict and the time left
+    are written above the panels.
 
-    Have it told with ``live.add_sink(figure, own_thread=True)``. With a ``folder`` it writes a
+    Connect it with ``live.add_sink(figure, own_thread=True)``. With a ``folder`` it writes a
     picture per energy and one of the result, drawn on the thread that calls; `write_pictures`
     makes one of each product. `show` opens a window as well (or instead).
 
     Parameters
     ----------
     folder : path, optional
-        Made if it is not there. The first stack's pictures lie in it, those of every other
-        stack in a subfolder named after the stack.
+        Made if it is missing. The pictures of the first stack are written there, those of every
+        other stack to a subfolder named after the stack.
     palette : {"roma", "paper"}
     size_in : (float, float), optional
         Width and height in inches. On a small figure the text is smaller, too.
@@ -79,7 +80,7 @@ class LiveFigure:
 
     @property
     def n_drawn(self) -> int:
-        """How often it was drawn."""
+        """Number of times it was drawn."""
         return self._n_pictures + (0 if self._window is None else self._window.n_drawn)
 
     def on_cube(self, view: ODCube) -> None:
@@ -104,7 +105,7 @@ class LiveFigure:
         self._draw(self._newest, self.folder, f"error-{safe_name(uid[:8])}.png")
 
     def image(self) -> NDArray[np.uint8]:
-        """The newest picture, of shape (height, width, 4): red, green, blue, alpha."""
+        """Return the newest picture, of shape (height, width, 4): red, green, blue, alpha."""
         figure = self._drawn(self._newest)
         canvas: Any = figure.canvas
         canvas.draw()
@@ -114,19 +115,19 @@ class LiveFigure:
         """Open a window that follows the scan; call it in the main thread.
 
         It is drawn on that thread only, from the newest snapshot. It may be closed at any time;
-        pictures are written all the same, and `show` opens it again. A slider chooses the energy
-        of the image; with "follow" it is the newest one.
+        pictures are still written, and `show` opens it again. A slider chooses the energy of the
+        image; with "follow" switched on it is the newest one.
 
         While a RunEngine occupies the main thread, Bluesky keeps windows of matplotlib's Qt
-        backends alive. For others, such as Tk, have it do so with
-        ``RunEngine(during_task=figure)``; without, they catch up when the scan ends, as
-        ``%matplotlib widget`` does when the cell ends. With ``%matplotlib inline`` there is no
-        window: a picture below the cell is replaced with each image, without a slider.
+        backends alive. For other backends, such as Tk, use ``RunEngine(during_task=figure)``;
+        otherwise the window is updated only when the scan ends (with ``%matplotlib widget``,
+        when the cell ends). With ``%matplotlib inline`` there is no window: each image replaces
+        the picture below the cell, without a slider.
 
         Raises
         ------
         RuntimeError
-            If matplotlib has neither a window nor a notebook to draw in.
+            If matplotlib can draw neither in a window nor in a notebook.
         """
         if draws_inline():
             self._notebook = NotebookPicture()
@@ -137,7 +138,7 @@ class LiveFigure:
             self._n_pictures += drawn_before
 
     def block(self, blocking_event: Event) -> None:
-        """Keep the window alive until an event is set: a ``during_task`` of the RunEngine."""
+        """Keep the window alive until an event is set, as ``during_task`` of the RunEngine."""
         while not blocking_event.wait(_LOOK_S):
             if self._window is not None:
                 self._window.flush_events()

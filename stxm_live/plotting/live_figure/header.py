@@ -1,4 +1,4 @@
-"""What stands above and below the panels of the live figure: stack, verdict, time left."""
+"""Text above and below the panels of the live figure: stack, verdict, time left."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 TIME_LEFT = "time left"
-"""The gid of the text that says how long it will take."""
+"""The gid of the text with the time that is left."""
 
 _BAR, _BAR_GROUND = "#2f6f9f", "#dfe3e8"
 _LATE_IMAGES = 2.5
-"""So many times the typical time without an image, and the figure says so."""
+"""The figure reports a missing image after this many times the typical time per image."""
 
 _STATUS = {
     "complete": ("complete", INK),
@@ -36,7 +36,7 @@ def write_live_header(
     progress: Progress | None = None,
     status: str = "",
 ) -> None:
-    """Title and, in its own colour, detail; to the right how long it takes, or how it ended."""
+    """Write the title and the detail in its colour; on the right the time left or the status."""
     width, height = figure.get_size_inches()
     scale = text_scale(figure)
     margin, letters = 0.16 * scale / width, width / scale
@@ -67,7 +67,7 @@ def write_live_header(
 
 
 def write_remarks(figure: Figure, text: str) -> None:
-    """Remarks at the foot, two lines at most."""
+    """Write notes below the panels, two lines at most."""
     width, height = figure.get_size_inches()
     scale = text_scale(figure)
     figure.text(
@@ -84,7 +84,7 @@ def write_remarks(figure: Figure, text: str) -> None:
 
 
 def time_left_in_words(progress: Progress, waited_s: float = 0.0) -> str:
-    """How long a scan will still take, so many seconds after its newest image.
+    """Return the time that a scan will still take, ``waited_s`` seconds after its newest image.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def time_left_in_words(progress: Progress, waited_s: float = 0.0) -> str:
         return f"{progress.n_left} images left"
     about = "at most" if progress.may_skip else "about"
     if progress.n_left == 0:
-        return "last image is in"
+        return "all images received"
     if waited_s > _LATE_IMAGES * progress.image_s + 5.0:
         return f"no image for {in_words(waited_s)}; {about} {in_words(progress.left_s)} left"
     left_s = progress.left_s - min(waited_s, progress.image_s)
@@ -105,7 +105,7 @@ def time_left_in_words(progress: Progress, waited_s: float = 0.0) -> str:
 
 
 def _write_progress(figure: Figure, progress: Progress) -> None:
-    """The time left over a bar of the images that are in."""
+    """Write the time left, above a bar that shows the share of the images received."""
     from matplotlib.patches import Rectangle
 
     width, height = figure.get_size_inches()

@@ -1,4 +1,4 @@
-"""Where things lie on the live figure: text of one size, and the rest for the panels."""
+"""Positions on the live figure: text has a fixed size, the panels share the remaining space."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZE_IN = (15.6, 8.9)
-"""Width and height at which text has its natural size."""
+"""Width and height in inches at which text has its natural size."""
 
 CONTROL = "control"
-"""The gid of axes that hold no panel but a slider or a box; they stay when panels change."""
+"""The gid of axes that hold a slider or a box instead of a panel; they stay on every redraw."""
 
 _PANEL = "panel "
-"""How the gid of a panel's axes begins."""
+"""First part of the gid of a panel's axes."""
 
 # inches at the natural size, in order from left to right and from top to bottom
 _LEFT, _RIGHT = 0.75, 0.85
 _HEADER, _ABOVE, _BELOW_IMAGES, _BELOW_CURVES, _FOOTER = 1.08, 0.52, 0.82, 0.45, 0.38
 _IMAGES_SHARE = 0.25, 0.62
-"""Of the height that is left for panels, that of the images: at least and at most."""
+"""Smallest and largest share of the panels' height that the images take."""
 
 _LABELS = 0.5
-"""Inches below an image that its ticks and label take; the slider lies lower."""
+"""Height in inches of the ticks and the label below an image; the slider is below them."""
 
 _SMALLEST, _LARGEST = 0.68, 2.0
 
@@ -48,16 +48,16 @@ class LiveAxes(NamedTuple):
 
 
 def text_scale(figure: Figure) -> float:
-    """How large text is, relative to its natural size: smaller on a small figure."""
+    """Return the size of text relative to its natural size: below 1 on a small figure."""
     width, height = figure.get_size_inches()
     return float(min(max(min(width / SIZE_IN[0], height / SIZE_IN[1]), _SMALLEST), _LARGEST))
 
 
 def live_axes(figure: Figure, aspect: float, *, sixth: str) -> LiveAxes:
-    """Images of this height over width above, curves below.
+    """Return axes for images of this height over width, with the curves below them.
 
-    The axes of an earlier moment are taken again, emptied: new axes and ticks take long to make.
-    ``sixth`` says what the sixth panel shows; for something else it gets new axes.
+    Axes that exist already are emptied and used again, because new axes and ticks are slow to
+    make. ``sixth`` names what the sixth panel shows; for something else it gets new axes.
     """
     images, curves = _rows(figure, aspect)
     cells = [_cell(figure, column, *images) for column in range(3)]
@@ -75,7 +75,7 @@ def live_axes(figure: Figure, aspect: float, *, sixth: str) -> LiveAxes:
 
 
 def cleared(figure: Figure) -> None:
-    """Take everything away but controls, which may be held by somebody, and the panels' axes."""
+    """Remove everything but the panels' axes and the controls, which the user may be holding."""
     others = (figure.texts, figure.legends, figure.artists, figure.patches)
     sides = [ax for ax in figure.axes if not str(ax.get_gid()).startswith((CONTROL, _PANEL))]
     for artist in (*sides, *(artist for kind in others for artist in kind)):
@@ -93,7 +93,7 @@ def remove_panels(figure: Figure, but: Sequence[str] = ()) -> None:
 
 
 def _empty(ax: Axes) -> None:
-    """Take a panel's content away; axis and ticks, which take long to make, stay."""
+    """Remove a panel's content; keep axis and ticks, which are slow to make."""
     legend = ax.get_legend()
     if legend is not None:
         legend.remove()
@@ -113,7 +113,7 @@ def _placed(figure: Figure, kept: dict[str, Axes], gid: str, box: AxesBounds) ->
 
 
 def slider_boxes(ax: Axes) -> tuple[AxesBounds, AxesBounds]:
-    """Where the slider lies, below the axes of an image, and the box to its right."""
+    """Return the places of the slider, below the axes of an image, and of the box beside it."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     scale = text_scale(figure)
@@ -126,7 +126,7 @@ def slider_boxes(ax: Axes) -> tuple[AxesBounds, AxesBounds]:
 
 
 def panel_box(ax: Axes) -> AxesBounds:
-    """All that a panel in the first row and column takes, its titles and axis labels included."""
+    """Return the area of the panel in the first row and column, with titles and axis labels."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     scale = text_scale(figure) / figure.get_figheight()
@@ -136,12 +136,12 @@ def panel_box(ax: Axes) -> AxesBounds:
 
 
 def panel_width_in(figure: Figure) -> float:
-    """What a panel's titles may take, to the edge of its cell."""
+    """Return the width in inches that a panel's titles may take, to the edge of its cell."""
     return float(figure.get_figwidth() / 3 - (_LEFT + 0.1) * text_scale(figure))
 
 
 def _rows(figure: Figure, aspect: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Bottom and height of the images and of the curves, in inches."""
+    """Return bottom and height of the images and of the curves, in inches."""
     scale = text_scale(figure)
     around = scale * (_HEADER + 2 * _ABOVE + _BELOW_IMAGES + _BELOW_CURVES + _FOOTER)
     free = max(0.5, figure.get_figheight() - around)
@@ -165,7 +165,7 @@ def _cell(figure: Figure, column: int, bottom_in: float, height_in: float) -> Ax
 
 
 def fit_text(figure: Figure, axes: LiveAxes) -> None:
-    """Bring the text of all panels to the size of the figure; titles end where their cell does."""
+    """Scale the text of all panels to the size of the figure; cut titles at the cell's edge."""
     scale, width_in = text_scale(figure), panel_width_in(figure)
     for ax in axes:
         for text in ax.texts:

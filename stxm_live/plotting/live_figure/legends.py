@@ -24,25 +24,25 @@ class PhaseStrip:
         self._others: Entries = []
 
     def take(self, _ax: Axes, entries: Entries, _title: str) -> None:
-        """Phases with their shares, and what dim pixels mean."""
+        """Take the phases with their shares, and the meaning of dim pixels."""
         self._phases = entries
 
     def take_last(self, _ax: Axes, entries: Entries, _title: str) -> None:
-        """Of the spectra, that of the specimen; the phases have their colours already."""
+        """Take the specimen's entry only; the phases have their colours already."""
         self._others = entries[-1:]
 
     @property
     def entries(self) -> Entries:
-        """What was collected."""
+        """Entries collected so far."""
         return [*self._phases, *self._others]
 
 
 def no_legend(_ax: Axes, _entries: Entries, _title: str) -> None:
-    """No legend: the title says it."""
+    """Draw no legend, where the title is enough."""
 
 
 def class_legend(ax: Axes, entries: Entries, title: str) -> None:
-    """A row with the classes of the ambiguity map, in short."""
+    """Draw a row with the classes of the ambiguity map, shortened."""
     short = {"no reference fits": "no fit", "no valid spectrum": "no spectrum"}
     row: Entries = []
     for artist, label in entries:
@@ -52,12 +52,12 @@ def class_legend(ax: Axes, entries: Entries, title: str) -> None:
 
 
 def symbol_legend(ax: Axes, entries: Entries, title: str) -> None:
-    """A legend of what has a symbol."""
+    """Draw a legend of the entries that have a symbol."""
     inner_legend(ax, entries[:2], title)
 
 
 def phase_strip(figure: Figure, entries: Entries) -> Legend:
-    """One legend for all panels, in a row or two under the header."""
+    """Draw one legend for all panels, in one or two rows under the header."""
     scale = text_scale(figure)
     width, height = figure.get_size_inches()
     shown = [(artist, plain(label, 26)) for artist, label in entries if label]
@@ -84,7 +84,7 @@ def phase_strip(figure: Figure, entries: Entries) -> Legend:
 
 
 def row_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
-    """A legend in a row above the axes, in place of the subtitle."""
+    """Draw a legend in a row above the axes, in place of the subtitle."""
     for text in ax.texts:
         if text.get_gid() == "subtitle":
             text.set_text("")
@@ -92,7 +92,7 @@ def row_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
 
 
 def inner_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
-    """A legend in the upper right corner, on a dark ground of its own."""
+    """Draw a legend in the upper right corner, on a dark background."""
     options = {"loc": "upper right", "labelcolor": "white", "facecolor": GROUND}
     return _legend(ax, entries, options | {"frameon": True, "edgecolor": "none", "framealpha": 0.7})
 

@@ -1,4 +1,4 @@
-"""What the live figure is to show at a moment, and how it is drawn."""
+"""A moment of a stack that the live figure shows, and the function that draws it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Moment:
     Parameters
     ----------
     draw : callable
-        Draws it on an empty figure; the image of an energy in it, if there is one.
+        Draws it on an empty figure and returns the image of one energy, if there is one.
     shown : ODCube or PhaseMaps, optional
         The newest image or result.
     progress : Progress, optional
-        How far the scan was, if it still goes on.
+        Progress of the scan, if it is still running.
     came_s : float
-        When it was made, by the monotonic clock.
+        Time at which it was made, in seconds of the monotonic clock.
     """
 
     draw: Callable[[Figure], EnergyImage | None]
@@ -52,28 +52,28 @@ class Moment:
         return time.monotonic() - self.came_s
 
     def outdates(self, view: ODCube) -> bool:
-        """Whether it shows the maps of this whole stack: they are told before its last image."""
+        """Return True if it shows this stack's final maps, which come before its last image."""
         progress = view.progress
         is_whole = bool(view.measured.all()) if progress is None else progress.n_left == 0
         return is_whole and isinstance(self.shown, PhaseMaps) and view.key == self.shown.key
 
 
 def waiting() -> Moment:
-    """Before the first image."""
+    """Return the moment before the first image."""
     return Moment(draw_waiting)
 
 
 def growing(view: ODCube, palette: Palette) -> Moment:
-    """A stack that is being measured."""
+    """Return the moment of a stack that is being measured."""
     return Moment(partial(draw_growing, view=view, palette=palette), view, view.progress)
 
 
 def final(maps: PhaseMaps, palette: Palette) -> Moment:
-    """A result."""
+    """Return the moment of a result."""
     return Moment(partial(draw_final, maps=maps, palette=palette), maps)
 
 
 def failure(uid: str, error: BaseException, before: Moment, palette: Palette) -> Moment:
-    """What went wrong, over what was shown of that run before."""
+    """Return the moment of a failure, above the panels that the run had before."""
     shown = before.shown if before.shown is not None and uid in before.shown.key.run_uids else None
     return Moment(partial(draw_failure, uid=uid, error=error, shown=shown, palette=palette), shown)

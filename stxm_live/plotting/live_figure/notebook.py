@@ -1,4 +1,4 @@
-"""A picture below a notebook's cell that is replaced when there is a newer one."""
+"""A picture below a notebook's cell that a newer picture replaces."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 def draws_inline() -> bool:
-    """Whether pyplot puts its figures below a notebook's cell, as ``%matplotlib inline`` does."""
+    """Return True if pyplot shows figures below a notebook's cell (``%matplotlib inline``)."""
     import matplotlib as mpl
 
     return "inline" in str(mpl.get_backend()).lower()
 
 
 class NotebookPicture:
-    """Shows PNGs in one place of a notebook; may be told on any thread."""
+    """A place in a notebook that shows one PNG at a time; may be used on any thread."""
 
     def __init__(self) -> None:
         self._place: Any = None
 
     def show(self, figure: Figure) -> None:
-        """Put this figure in the place of the one before."""
+        """Show this figure in place of the previous one."""
         from IPython.display import Image, display
 
         buffer = BytesIO()

@@ -53,7 +53,7 @@ RUNNING = ("scan running", FAINT)
 
 
 def draw_waiting(figure: Figure) -> None:
-    """Before the first image."""
+    """Draw the figure before the first image."""
     remove_panels(figure)
     write_live_header(figure, "Waiting for the first image of a stack", "", FAINT)
 
@@ -65,7 +65,7 @@ def draw_growing(
     palette: Palette = "roma",
     detail: tuple[str, str] = RUNNING,
 ) -> EnergyImage:
-    """A stack that is being measured.
+    """Draw a stack that is being measured.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def draw_growing(
 def _draw_growing_maps(
     axes: LiveAxes, view: ODCube, colors: NDArray[np.float64], strip: PhaseStrip
 ) -> None:
-    """The provisional map and its ambiguity; before, the outline of the particle in both."""
+    """Draw the provisional map and its ambiguity; before there is one, the particle's outline."""
     extent = view.scan.extent_um
     title = "Provisional phase map"
     if view.provisional_index is None:
@@ -145,7 +145,7 @@ def _draw_growing_maps(
 def _draw_growing_curves(
     axes: LiveAxes, view: ODCube, colors: NDArray[np.float64], strip: PhaseStrip
 ) -> None:
-    """Spectra, drift and beam, and which phases the energies so far tell apart."""
+    """Draw spectra, drift and I0, and the phases that the energies so far can distinguish."""
     draw_spectra(
         axes.spectra,
         view.energies_ev,
@@ -179,7 +179,7 @@ def draw_final(
     palette: Palette = "roma",
     detail: tuple[str, str] | None = None,
 ) -> EnergyImage:
-    """A result: its map with its certainty as brightness, and what speaks for and against it.
+    """Draw a result: its map, with certainty as brightness, and the panels to judge it by.
 
     ``figure`` is as for `draw_growing`. ``detail`` is the header's second line and its colour, by
     default the verdict.
@@ -218,7 +218,7 @@ def _draw_final_panels(
     palette: Palette,
     strip: PhaseStrip,
 ) -> None:
-    """All panels of a result but the first; ``mean`` is the specimen's spectrum."""
+    """Draw all panels of a result but the first; ``mean`` is the specimen's spectrum."""
     draw_final_map(axes.phases, maps, palette=palette, legend=strip.take)
     draw_ambiguity(
         axes.ambiguity,
@@ -260,7 +260,7 @@ def draw_failure(
     *,
     palette: Palette = "roma",
 ) -> EnergyImage | None:
-    """What went wrong, over the last image or the maps of that run where there are any."""
+    """Write the error above the last image or the maps of that run, where there are any."""
     detail = (f"analysis failed: {error}. The frames received are kept.", VERDICT["poor"])
     if isinstance(shown, PhaseMaps):
         return draw_final(figure, shown, palette=palette, detail=detail)
@@ -272,13 +272,13 @@ def draw_failure(
 
 
 def _ambiguity_title(maps: PhaseMaps) -> str:
-    """Which two phases are most often too close."""
+    """Return a title with the two phases that are confused most often."""
     pairs = commonest_pairs(maps.ambiguous_pair[:, maps.ambiguous], maps.phase_names)
-    return f"Ambiguity, often {pairs[0].split('%  ')[1]}" if pairs else "Ambiguity"
+    return f"Ambiguity, mostly {pairs[0].split('%  ')[1]}" if pairs else "Ambiguity"
 
 
 def _share_field(axes: LiveAxes) -> None:
-    """The maps show the field of the image: y and scale bar stand there, and are drawn once."""
+    """Remove y axis and scale bar from the maps, which show the same field as the image."""
     for ax in (axes.phases, axes.ambiguity):
         ax.tick_params(labelleft=False)
         ax.set_ylabel("")
@@ -287,7 +287,7 @@ def _share_field(axes: LiveAxes) -> None:
 
 
 def _mean_counts(maps: PhaseMaps) -> NDArray[np.float64]:
-    """Mean counts of the specimen in each image, of shape (n_energies,)."""
+    """Return the specimen's mean counts in each image, of shape (n_energies,)."""
     counted = maps.specimen & maps.valid
     if not counted.any():
         return np.full(len(maps.energies_ev), np.nan)
@@ -296,7 +296,7 @@ def _mean_counts(maps: PhaseMaps) -> NDArray[np.float64]:
 
 
 def _draw_energy_axis(ax: Axes, maps: PhaseMaps) -> None:
-    """Where the scan's energy axis lies; how far apart the references are if nobody looked."""
+    """Draw the estimate of the scan's energy axis; without one, the references' separation."""
     if maps.energy_axis is not None:
         draw_axis_likelihood(ax, maps.energy_axis, axis_used(maps), legend=symbol_legend)
         ax.set_ylabel("extra width (eV)")
@@ -318,7 +318,7 @@ def _draw_pairs(
     usable_ev: list[float],
     inseparable: Sequence[tuple[str, str]],
 ) -> None:
-    """Which phases these energies tell apart."""
+    """Draw the separation of each pair of phases on these energies."""
     known = np.isfinite(reference_od).all(axis=0)
     correlation = np.full(2 * (len(phase_names),), np.nan)
     if known.sum() > 1:  # with a single energy, as in an overview, nothing correlates

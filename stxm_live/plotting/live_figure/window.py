@@ -1,4 +1,4 @@
-"""A window that follows a scan: all of it happens on the thread that opened it."""
+"""A window that follows a scan; it is drawn on the thread that opened it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from stxm_live.plotting.live_figure.moment import Moment
 
 _CLOCK_S = 10.0
-"""How often the time that is left is written anew: a redraw for one line of text."""
+"""Seconds between two updates of the time left, because each one redraws the figure."""
 
 _REST = 0.5
-"""After a redraw so many times the processor time it took nothing but a result, or the image alone,
-is drawn: whoever scans in the same process is to get on, also with images that come quickly."""
+"""Pause after a redraw, in units of the processor time the redraw took. Only a result or the image
+alone is drawn during it, so that a scan in the same process is not slowed down by fast images."""
 
 
 class Window:
@@ -35,18 +35,18 @@ class Window:
     size_in : (float, float)
     dpi : int
     interval_ms : int
-        How often the timer looks for something new.
+        Time between two checks for something new.
 
     Attributes
     ----------
     is_closed : bool
     n_drawn : int
-        How many moments were drawn.
+        Number of moments that were drawn.
 
     Raises
     ------
     RuntimeError
-        If matplotlib has no window to draw in.
+        If matplotlib cannot open a window.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Window:
         if type(self._timer) is TimerBase:
             plt.close(self.figure)
             raise RuntimeError(
-                f"matplotlib backend {plt.get_backend()!r} has no window; choose one before "
+                f"matplotlib backend {plt.get_backend()!r} has no window; choose another before "
                 "(%matplotlib qt, or MPLBACKEND=QtAgg), or give LiveFigure a folder for pictures"
             )
         if self.figure.canvas.manager is not None:
@@ -86,7 +86,7 @@ class Window:
         plt.show(block=False)
 
     def poll(self) -> None:
-        """Draw what is new: a moment, the size of the window, or the time that is left."""
+        """Redraw after a new moment, a new size of the window, or a new time left."""
         if self.is_closed:
             return
         moment = self._newest()
@@ -105,7 +105,7 @@ class Window:
                 self.figure.canvas.draw_idle()
 
     def flush_events(self) -> None:
-        """Let the window react, where no event loop runs."""
+        """Let the window react to the mouse where no event loop runs."""
         if not self.is_closed:
             self.poll()
             self.figure.canvas.flush_events()
@@ -117,7 +117,7 @@ class Window:
         plt.close(self.figure)
 
     def _draw_image_first(self, moment: Moment) -> None:
-        """The newest image alone, for which people wait; the other panels take longer."""
+        """Draw the newest image first: people wait for it, and the other panels are slower."""
         image, view, slider = self._image, moment.shown, self._slider
         if image is None or view is None or isinstance(view, PhaseMaps) or moment.progress is None:
             return
@@ -137,7 +137,7 @@ class Window:
         self.n_drawn += 1
 
     def _place_slider(self) -> None:
-        """Below the image of this moment; it keeps what was chosen."""
+        """Put the slider below the image of this moment; it keeps the chosen energy."""
         if self._image is None:
             if self._slider is not None:
                 self._slider.hide()
@@ -154,7 +154,7 @@ class Window:
             self.figure.canvas.draw_idle()
 
     def _on_drawn(self, _event: Any) -> None:
-        """Rest after a redraw."""
+        """Pause after a redraw."""
         if self._began_s is not None:
             spent_s = time.thread_time() - self._began_s
             self._rests_until_s = time.monotonic() + _REST * spent_s

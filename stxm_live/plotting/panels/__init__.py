@@ -1,1 +1,1 @@
-"""One panel of a picture each, drawn on axes that it is given."""
+"""Functions that each draw one panel on the axes given to them."""

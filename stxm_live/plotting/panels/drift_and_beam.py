@@ -1,4 +1,4 @@
-"""The panel of what happened while the stack was taken: drift, beam and counts."""
+"""The panel with the conditions during the scan: drift, I0 and counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 _LEAST_PX = 1.0
-"""A drift axis shows at least so much: noise is not to look like drift."""
+"""Smallest range of the drift axis in pixels, so that noise does not look like drift."""
 
 _SPECIMEN = "#aeb6c0"
 
@@ -34,15 +34,15 @@ def draw_beam(
     *,
     i0_std: NDArray[np.floating] | None = None,
 ) -> None:
-    """Shift of each image, incident intensity, and mean counts of the specimen over energy.
+    """Draw the shift, I0 and the specimen's mean counts of each image over energy.
 
     Parameters
     ----------
     drift_ax, counts_ax : Axes
-        One above the other.
+        Upper and lower axes.
     energies_ev : sequence of float
     shifts_px : ndarray of shape (n_energies, 2)
-        (y, x) applied to each image; NaN where not measured, as in the others.
+        Shift (y, x) applied to each image. Here and below, NaN means not measured.
     i0, mean_counts : ndarray of shape (n_energies,)
     i0_std : ndarray of shape (n_energies,), optional
         Standard uncertainty of ``i0``, drawn as a band of two.
@@ -69,7 +69,7 @@ def draw_beam(
         ax.locator_params(axis="y", nbins=4)
         ax.grid(color="white", alpha=0.12, linewidth=0.5)
     drift_ax.tick_params(labelbottom=False)
-    set_titles(drift_ax, "Drift, beam and counts")
+    set_titles(drift_ax, "Drift, I0 and counts")
     row_legend(
         drift_ax,
         [

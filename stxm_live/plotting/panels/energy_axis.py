@@ -1,4 +1,4 @@
-"""Panels about the scan's own energy axis: where it is likely, and what spectra say of it."""
+"""Panels about the scan's energy axis: its likelihood, and spectra before and after correction."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
 
 _MOST_PHASES = 3
-"""Phases whose mean spectrum is shown; those with the largest shares."""
+"""Number of phases whose mean spectrum is shown; those with the largest shares."""
 
 _LEAST_PIXELS = 20
 
 
 def energy_axis_panels(maps: PhaseMaps, palette: Palette = "roma") -> list[Callable[[Axes], None]]:
-    """The likelihood of offset and width, and a mean spectrum for each of the main phases.
+    """Return the panels: the likelihood of offset and width, and the spectra of the main phases.
 
-    Empty where the axis was not looked for.
+    The list is empty if the axis was not estimated.
     """
     if maps.energy_axis is None:
         return []
@@ -50,7 +50,7 @@ def energy_axis_panels(maps: PhaseMaps, palette: Palette = "roma") -> list[Calla
 
 
 def axis_used(maps: PhaseMaps) -> tuple[float, float]:
-    """Offset and width in eV that the maps were made with."""
+    """Return the offset and the width in eV that the maps were made with."""
     values = maps.provenance.get("recipe_values", {})
     return values.get("energy_offset_ev", 0.0), values.get("energy_width_ev", 0.0)
 
@@ -62,7 +62,7 @@ def draw_axis_likelihood(
     *,
     legend: DrawLegend = side_legend,
 ) -> None:
-    """Log likelihood over offset and width, the estimate with its bars, and the recipe's values.
+    """Draw the log likelihood of offset and width, the estimate, and the values used.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def draw_axis_likelihood(
         f"width {axis.width_ev:.2f} ± {axis.width_std_ev:.2f} eV",
     )
     entries: list[tuple[Any, str]] = [
-        (found, "found, ± one deviation"),
+        (found, "estimate ± 1 std. dev."),
         (used[0], "used for the map"),
         (None, ""),
         (None, "bright: likely"),
@@ -115,7 +115,7 @@ def draw_phase_spectrum(
     phase: int,
     color: NDArray[np.float64],
 ) -> None:
-    """Mean spectrum of a phase's pixels over its reference, as used and with the axis corrected."""
+    """Draw a phase's mean spectrum over its reference, as used and with the axis corrected."""
     mean = maps.od[:, inside].mean(axis=1, dtype=np.float64)
     everywhere = np.ones(len(mean), dtype=bool)
     (used,) = ax.plot(

@@ -1,4 +1,4 @@
-"""Panels that show a map; each draws on axes it is given."""
+"""Panels that show a map; each function draws on the axes given to it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw_od_image(
     subtitle: str = "",
     bar_label: str = "optical density ln(I0/I)",
 ) -> AxesImage:
-    """The optical density at one energy in grey; pixels without a value are blue.
+    """Draw the optical density at one energy in grey; pixels without a value are blue.
 
     Parameters
     ----------
@@ -60,25 +60,25 @@ def draw_od_image(
 
 
 def od_title(energy_ev: float) -> str:
-    """The title of an image of one energy."""
+    """Return the title of an image of one energy."""
     return f"Optical density at {energy_ev:.2f} eV"
 
 
 def grey_range(od: NDArray[np.floating]) -> tuple[float, float]:
-    """The optical densities that are black and white: 0.5th and 99.5th percentile."""
+    """Return the ODs shown black and white: the 0.5th and the 99.5th percentile."""
     finite = od[np.isfinite(od)]
     low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0.0, 1.0)
     return float(low), float(high if high > low else low + 1.0)
 
 
 def missing_in_words(od: NDArray[np.floating]) -> str:
-    """How much of an image has no value; empty if all of it has."""
+    """Return a sentence on the share of pixels without a value; empty if there are none."""
     missing = 1.0 - float(np.isfinite(od).mean())
     return f"{100 * missing:.1f} % of the pixels have no value (blue)" if missing else ""
 
 
 class Sureness(NamedTuple):
-    """How bright each pixel is, 0 to 1 of shape (ny, nx), and what the ends mean."""
+    """Brightness of each pixel, 0 to 1 of shape (ny, nx), and the meaning of both ends."""
 
     share: NDArray[np.floating]
     sure: str
@@ -86,7 +86,7 @@ class Sureness(NamedTuple):
 
     @classmethod
     def of_reliability(cls, reliability: NDArray[np.floating]) -> Sureness:
-        """From R = 100 (Q1 - Q2); full from the 75th percentile on."""
+        """Return the brightness from R = 100 (Q1 - Q2); full from the 75th percentile on."""
         finite = reliability[np.isfinite(reliability)]
         full = max(float(np.percentile(finite, 75)), 1e-6) if finite.size else 1.0
         share = np.clip(reliability / full, 0.0, 1.0)
@@ -94,9 +94,9 @@ class Sureness(NamedTuple):
 
     @classmethod
     def of_probability(cls, wrong_probability: NDArray[np.floating]) -> Sureness:
-        """From the probability of a wrong phase; none from one half on."""
+        """Return the brightness from the probability of a wrong phase; zero from one half on."""
         share = np.clip(1 - 2 * wrong_probability, 0.0, 1.0)
-        return cls(share, "100 % right", "50 % or less")
+        return cls(share, "100 % right", "≤ 50 % right")
 
 
 def draw_phase_map(
@@ -112,7 +112,7 @@ def draw_phase_map(
     sureness: Sureness | None = None,
     legend: DrawLegend = side_legend,
 ) -> None:
-    """Each pixel in the colour of its phase; with ``sureness``, unsure pixels are dimmer.
+    """Draw each pixel in the colour of its phase; with ``sureness``, unsure pixels are dimmer.
 
     Parameters
     ----------
@@ -135,8 +135,8 @@ def draw_phase_map(
         rgb[shown] *= (DIMMEST + (1.0 - DIMMEST) * share)[:, None]
         entries += [
             (None, ""),
-            (patch("white"), f"sure: {sureness.sure}"),
-            (patch((DIMMEST,) * 3), f"dim: unsure, {sureness.unsure}"),
+            (patch("white"), f"bright: {sureness.sure}"),
+            (patch((DIMMEST,) * 3), f"dim: {sureness.unsure}"),
         ]
     draw_raster(ax, rgb, extent_um)
     set_titles(ax, title, subtitle)
@@ -149,7 +149,7 @@ def _phase_entries(
     colors: NDArray[np.float64],
     fractions: NDArray[np.float64] | None,
 ) -> list[tuple[Any, str]]:
-    """Legend entries with shares, digits aligned."""
+    """Return the legend entries with shares, digits aligned."""
     if fractions is None:
         counts = np.bincount(index[index >= 0].ravel(), minlength=len(phase_names))
         fractions = counts / max(1, counts.sum())
@@ -160,7 +160,7 @@ def _phase_entries(
 
 
 def _percent(share: float) -> str:
-    """A percentage padded with figure spaces to the width of 100.0 %."""
+    """Return a percentage, padded with figure spaces to the width of 100.0 %."""
     number = "<0.1" if 0 < share < 0.0005 else f"{100 * share:.1f}"
     return number.rjust(5, "\u2007") + " %"
 
@@ -174,14 +174,14 @@ def draw_no_map_yet(
     title: str,
     legend: DrawLegend = side_legend,
 ) -> None:
-    """The particle's outline, and which phases the energies so far cannot tell apart."""
+    """Draw the particle's outline, and list the phases that the energies cannot distinguish yet."""
     rgb = np.where(specimen[..., None], _rgb(SPECIMEN), _rgb(GROUND))
     draw_raster(ax, rgb, extent_um)
-    set_titles(ax, title, "shown once these energies tell all phases apart")
+    set_titles(ax, title, "shown once the energies distinguish all phases")
     lines = [f"{a} | {b}" for a, b in pairs[:10]]
     if len(pairs) > len(lines):
         lines.append(f"and {len(pairs) - len(lines)} more pairs")
-    legend(ax, [(None, line) for line in lines or ["too few energies"]], "not told apart yet")
+    legend(ax, [(None, line) for line in lines or ["too few energies"]], "not distinguished yet")
 
 
 def draw_ambiguity(
@@ -197,7 +197,7 @@ def draw_ambiguity(
     title: str = "Ambiguity",
     legend: DrawLegend = side_legend,
 ) -> None:
-    """Specimen pixels whose two best phases correlate almost equally well (the paper's Fig. 4).
+    """Draw the specimen pixels whose two best phases correlate almost equally well (Fig. 4).
 
     Shares are of the specimen pixels with a valid spectrum, as `PhaseMaps.ambiguous_share` is.
 
@@ -230,12 +230,12 @@ def draw_ambiguity(
         entries += [(None, ""), (None, "ambiguous between")]
         entries += [(None, line) for line in commonest_pairs(pair[:, ambiguous], phase_names)]
     draw_raster(ax, rgb, extent_um)
-    set_titles(ax, title, "the two best correlations are too close to tell apart")
+    set_titles(ax, title, "the two best phases correlate almost equally well")
     legend(ax, entries, "share of the specimen")
 
 
 def commonest_pairs(pair: NDArray[np.integer], phase_names: Sequence[str]) -> list[str]:
-    """The three commonest unordered pairs of ``pair``, of shape (2, n_pixels), a line each."""
+    """Return a line for each of the three commonest pairs in ``pair``, of shape (2, n_pixels)."""
     pairs, counts = np.unique(np.sort(pair, axis=0), axis=1, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:3]
     return [
@@ -248,23 +248,24 @@ def commonest_pairs(pair: NDArray[np.integer], phase_names: Sequence[str]) -> li
 def draw_reliability(
     ax: Axes, reliability: NDArray[np.floating], extent_um: Extent, threshold: float | None = None
 ) -> None:
-    """R = 100 (Q1 - Q2) of shape (ny, nx), NaN beside the specimen."""
+    """Draw R = 100 (Q1 - Q2) of shape (ny, nx), NaN beside the specimen."""
     finite = reliability[np.isfinite(reliability)]
     top = max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0
     image = draw_raster(ax, reliability, extent_um, cmap=heat(), vmin=0.0, vmax=top)
     add_colorbar(ax, image, "reliability R = 100 (Q1 − Q2)", extend="max")
     below = "" if threshold is None else f"; ambiguous below R = {100 * threshold:g}"
-    set_titles(ax, "Reliability of the initial map", f"lead of the best correlation{below}")
+    subtitle = f"best minus second-best correlation{below}"
+    set_titles(ax, "Reliability of the initial map", subtitle)
 
 
 def draw_wrong_probability(
     ax: Axes, wrong_probability: NDArray[np.floating], extent_um: Extent
 ) -> None:
-    """Probability (0 to 1) that the resolved phase is wrong, of shape (ny, nx); NaN beside it."""
+    """Draw the probability (0 to 1) that a pixel's phase is wrong; NaN beside the specimen."""
     image = draw_raster(ax, wrong_probability, extent_um, cmap=heat(), vmin=0.0, vmax=0.5)
     add_colorbar(ax, image, "probability of a wrong phase", extend="max")
     finite = wrong_probability[np.isfinite(wrong_probability)]
-    expected = f"{100 * finite.mean():.1f} % of the specimen expected wrong" if finite.size else ""
+    expected = f"expected share of wrong pixels: {100 * finite.mean():.1f} %" if finite.size else ""
     set_titles(ax, "Where the resolved map may be wrong", expected)
 
 
@@ -276,7 +277,7 @@ def draw_correlation(
     *,
     lowest: float = 0.0,
 ) -> None:
-    """Pearson coefficient with one reference, of shape (ny, nx); NaN beside the specimen."""
+    """Draw the Pearson coefficient with one reference; NaN beside the specimen."""
     image = draw_raster(ax, correlation, extent_um, cmap=heat(), vmin=lowest, vmax=1.0)
     add_colorbar(ax, image, "Pearson coefficient", extend="min")
     finite = correlation[np.isfinite(correlation)]
@@ -285,7 +286,7 @@ def draw_correlation(
 
 
 def patch(color: Any) -> Patch:
-    """A legend's square of a colour."""
+    """Return a square of a colour for a legend."""
     from matplotlib.patches import Patch
 
     return Patch(facecolor=color, edgecolor="#8a929c", linewidth=0.5)

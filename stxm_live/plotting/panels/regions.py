@@ -1,4 +1,4 @@
-"""Regions on a map: numbered outlines, and beside it what speaks for each."""
+"""Regions on a map: numbered outlines, and beside it the reason for each."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from stxm_live.core.region import Region
 
 _MOST_DESCRIBED = 7
-"""Regions of which there is room to say why."""
+"""Number of regions whose reasons have room."""
 
 _INSIDE = 0.03
-"""Of the map's width and height, by which a number keeps away from its left and upper edge."""
+"""Distance of a number from the map's left and upper edge, as a share of width and height."""
 
 
 def draw_regions(ax: Axes, regions: Sequence[Region]) -> None:
     """Outline regions on a map in motor coordinates, numbered from 1 in the order given.
 
-    White between two black lines, and black numbers on white: seen on any colour, by anybody.
-    A number stands on the upper left corner, and always within the map.
+    White between two black lines and black numbers on white are visible on every colour, also
+    for colour-blind people. A number is at the upper left corner, always within the map.
     """
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import Normal, Stroke
@@ -56,7 +56,7 @@ def draw_regions(ax: Axes, regions: Sequence[Region]) -> None:
 
 
 def draw_reasons(ax: Axes, regions: Sequence[Region]) -> None:
-    """Number, place and reason of each region, on axes of their own."""
+    """Write the number, position and reason of each region on its own axes."""
     ax.set_axis_off()
     shown = [
         f"{k}   {_place_and_worth(region)}\n{wrapped(region.reason or region.criterion, 78, 2)}"
@@ -80,4 +80,4 @@ def _place_and_worth(region: Region) -> str:
     (x0, x1), (y0, y1) = sorted(region.x_extent_um), sorted(region.y_extent_um)
     place = f"x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm"
     gain = region.expected_gain
-    return place if gain is None else f"{place}; about {gain:.0f} labels put right"
+    return place if gain is None else f"{place}; about {gain:.0f} labels corrected"

@@ -1,4 +1,4 @@
-"""Panels that show a result, each on axes it is given, and the words above and below them."""
+"""Panels that show a result, and the text above and below them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SYNTHETIC = "Synthetic references: the reference spectra are calculated, not mea
 
 METHODS = {
     "pearson": "by correlation",
-    "mahalanobis": "ambiguous pixels by encoder",
+    "mahalanobis": "ambiguous pixels by the encoder",
     "euclidean": "ambiguous pixels to the nearest reference in latent space",
     "centroid": "ambiguous pixels to the nearest centroid in latent space",
     "knn": "ambiguous pixels by neighbours in latent space",
@@ -37,13 +37,13 @@ METHODS = {
 
 
 def draw_od_of_maps(ax: Axes, maps: PhaseMaps) -> None:
-    """The image of the energy at which the specimen absorbs most."""
+    """Draw the image of the energy at which the specimen absorbs most."""
     brightest = brightest_energy(mean_spectrum(maps))
     draw_od_image(ax, maps.od[brightest], maps.extent_um, maps.energies_ev[brightest])
 
 
 def draw_spectra_of_maps(ax: Axes, maps: PhaseMaps, *, palette: Palette = "roma") -> None:
-    """Mean spectrum of the specimen over the references."""
+    """Draw the mean spectrum of the specimen over the references."""
     draw_spectra(
         ax,
         maps.energies_ev,
@@ -62,7 +62,7 @@ def draw_final_map(
     palette: Palette = "roma",
     legend: DrawLegend = side_legend,
 ) -> None:
-    """The resolved map where there is one, dimmed where it is unsure."""
+    """Draw the resolved map if there is one, else the initial map; unsure pixels are dimmed."""
     resolved = maps.resolved_index is not None
     if resolved and maps.wrong_probability is not None:
         sureness = Sureness.of_probability(maps.wrong_probability)
@@ -86,18 +86,18 @@ def draw_final_map(
 def shares_in_legend(
     maps: PhaseMaps, fractions: NDArray[np.float64] | None
 ) -> NDArray[np.float64] | None:
-    """Shares as they are, and none that are NaN: a field without specimen has 0 % of each."""
+    """Return the shares, or None for a field without specimen, which has 0 % of each phase."""
     return None if maps.no_phases else fractions
 
 
 def method_in_words(maps: PhaseMaps) -> str:
-    """How the resolved map was made."""
+    """Return the method of the resolved map in words."""
     method = maps.provenance.get("method") if maps.resolved_index is not None else "pearson"
-    return METHODS.get(str(method), "by the recipe's resolver")
+    return METHODS.get(str(method), "by the recipe's method")
 
 
 def draw_ambiguity_of_maps(ax: Axes, maps: PhaseMaps) -> None:
-    """The paper's ambiguous pixels."""
+    """Draw the paper's ambiguous pixels."""
     draw_ambiguity(
         ax,
         maps.ambiguous,
@@ -111,19 +111,19 @@ def draw_ambiguity_of_maps(ax: Axes, maps: PhaseMaps) -> None:
 
 
 def mean_spectrum(maps: PhaseMaps) -> NDArray[np.float64]:
-    """Mean OD of the valid specimen pixels at each energy, of shape (n_energies,)."""
+    """Return the mean OD of the valid specimen pixels at each energy, shape (n_energies,)."""
     return spectrum_over(maps.od, maps.specimen & maps.valid)
 
 
 def spectrum_over(od: NDArray[np.floating], pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean of an OD cube over chosen pixels, of shape (n_energies,); NaN without any."""
+    """Return the mean OD of chosen pixels at each energy, (n_energies,); NaN without any."""
     if not pixels.any():
         return np.full(len(od), np.nan)
     return np.asarray(od[:, pixels].mean(axis=1, dtype=np.float64))
 
 
 def brightest_energy(mean_od: NDArray[np.float64]) -> int:
-    """Index of the energy at which the specimen absorbs most; 0 if that is not known.
+    """Return the index of the energy at which the specimen absorbs most; 0 if not known.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def brightest_energy(mean_od: NDArray[np.float64]) -> int:
 
 
 def write_result_header(figure: Figure, maps: PhaseMaps) -> None:
-    """Stack, status and verdict above; remarks below."""
+    """Write stack, status and verdict above the panels, and notes below."""
     write_header(
         figure, result_title(maps), f"Quality {maps.quality}", VERDICT[maps.quality.verdict]
     )
@@ -142,13 +142,13 @@ def write_result_header(figure: Figure, maps: PhaseMaps) -> None:
 
 
 def result_title(maps: PhaseMaps) -> str:
-    """Which stack, and how much of it."""
+    """Return a title with the stack, its status and its number of energies."""
     revision = f", revision {maps.revision}" if maps.revision > 1 else ""
     return f"{maps.key}: {maps.status}, {len(maps.energies_ev)} energies{revision}"
 
 
 def remarks_on(maps: PhaseMaps) -> str:
-    """That references are synthetic, and the first of the warnings."""
+    """Return a note on synthetic references, and the first of the warnings."""
     remarks = [SYNTHETIC] if maps.synthetic_references else []
     warnings = [text for text in maps.warnings if "references are synthetic" not in text]
     if warnings:

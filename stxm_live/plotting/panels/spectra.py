@@ -1,4 +1,4 @@
-"""Panels about energies: spectra, and which phases the energies so far tell apart."""
+"""Panels about energies: spectra, and the phases that the energies so far distinguish."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def draw_spectra(
     synthetic: bool = False,
     legend: DrawLegend = side_legend,
 ) -> None:
-    """Mean spectrum of the specimen over the references scaled to it.
+    """Draw the mean spectrum of the specimen over the references scaled to it.
 
     Parameters
     ----------
@@ -39,11 +39,11 @@ def draw_spectra(
         Mean OD; NaN where not measured yet.
     reference_od : ndarray of shape (n_phases, n_energies)
     measured : ndarray of bool, shape (n_energies,), optional
-        Energies the scaling may use; those with a finite mean if not given.
+        Energies used for the scaling; by default those with a finite mean.
     latest : int, optional
         The energy to mark.
     synthetic : bool
-        Whether the references are calculated; the legend says so.
+        True if the references are calculated; the legend says so.
     """
     energies = np.asarray(energies_ev, dtype=np.float64)
     known = np.isfinite(mean_spectrum) & (True if measured is None else measured)
@@ -80,10 +80,9 @@ def draw_spectra(
 def scaled_to(
     reference: NDArray[np.floating], spectrum: NDArray[np.floating], known: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """A reference times a factor plus a constant, nearest to a spectrum by least squares.
+    """Scale a reference (factor and constant) to a spectrum by least squares.
 
-    Where too few energies are known, or the best factor would turn the reference upside down,
-    only a factor is fitted.
+    If too few energies are known, or if the best factor is negative, only a factor is fitted.
 
     Examples
     --------
@@ -102,7 +101,7 @@ def scaled_to(
 
 
 def on_light(line: Line2D) -> Line2D:
-    """For a legend on white paper: a bright line's marker with an outline."""
+    """Return a bright line's marker with an outline, for a legend on white."""
     from matplotlib.lines import Line2D
 
     return Line2D(
@@ -126,14 +125,14 @@ def draw_separability(
     *,
     legend: DrawLegend = side_legend,
 ) -> None:
-    """How far apart the references are on the energies so far: 1 - PCC for each pair.
+    """Draw the separation of the references on the energies so far: 1 - PCC for each pair.
 
     Parameters
     ----------
     correlation : ndarray of shape (n_phases, n_phases)
         Pearson coefficients of the references with each other.
     inseparable : sequence of (str, str)
-        Pairs that count as not told apart; they get an amber frame.
+        Pairs that the energies cannot distinguish; they get an amber frame.
     """
     n = len(phase_names)
     lower = np.tril(np.ones((n, n), dtype=bool), -1)
@@ -150,19 +149,21 @@ def draw_separability(
     ax.set_xlim(-0.5, n - 1.5)
     ax.set_ylim(n - 0.5, 0.5)
     set_titles(
-        ax, "Are the phases told apart?", "1 − PCC of each pair of references on these energies"
+        ax,
+        "Can the phases be distinguished?",
+        "1 − PCC of each pair of references on these energies",
     )
     n_pairs = n * (n - 1) // 2
     entries: list[tuple[Any, str]] = [
-        (None, f"{n_pairs - len(inseparable)} of {n_pairs} pairs told apart")
+        (None, f"{n_pairs - len(inseparable)} of {n_pairs} pairs distinguished")
     ]
     if inseparable:
-        entries.append((_amber_frame(0, 0, 1), "not told apart yet"))
+        entries.append((_amber_frame(0, 0, 1), "not distinguished yet"))
     legend(ax, entries, "")
 
 
 def _draw_gaps(ax: Axes, gap: NDArray[np.float64], *, write_numbers: bool) -> None:
-    """1 - PCC of shape (n_phases, n_phases) as cells, bright where it is large; NaN is empty."""
+    """Draw 1 - PCC of shape (n_phases, n_phases) as cells, bright if large; NaN is empty."""
     from matplotlib.colors import LogNorm
 
     ax.imshow(np.clip(gap, 1e-4, 2.0), cmap=heat("oslo"), norm=LogNorm(1e-4, 2.0), aspect="auto")

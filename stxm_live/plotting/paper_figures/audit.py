@@ -1,4 +1,4 @@
-"""Figures S6 and S7: clear pixels whose place in latent space contradicts correlation."""
+"""Figures S6 and S7: clear pixels whose position in latent space contradicts correlation."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Audit:
     counts : ndarray of shape (n_phases, n_phases)
         Suspected pixels by phase (rows) and nearest phase (columns).
     n_clear : int
-        Clear pixels.
+        Number of clear pixels.
     """
 
     suspected_index: NDArray[np.int8]
@@ -48,15 +48,15 @@ class Audit:
 
     @property
     def share(self) -> float:
-        """Suspected pixels among the clear ones; NaN without any."""
+        """Share of suspected pixels among the clear ones; NaN without any."""
         return float(self.counts.sum() / self.n_clear) if self.n_clear else float("nan")
 
 
 def audit(maps: PhaseMaps, bundle: Bundle, margin: float = MARGIN) -> Audit:
-    """Clear pixels that lie nearer to another phase's cluster than to their own.
+    """Find clear pixels that are nearer to another phase's cluster than to their own.
 
-    The paper's rule touches ambiguous pixels only, and cannot mend a clear one that is wrong.
-    This list says where to look, not what to change.
+    The paper's rule changes ambiguous pixels only, and cannot correct a clear pixel that is wrong.
+    The suspected pixels should be checked; they are not changed.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def audit(maps: PhaseMaps, bundle: Bundle, margin: float = MARGIN) -> Audit:
 
 
 def figure_s6(maps: PhaseMaps, bundle: Bundle) -> Plate:
-    """Where the suspected pixels are, and one row for each in the table."""
+    """Draw the suspected pixels on the map; the table has one row for each."""
     result = audit(maps, bundle)
     suspected = result.suspected_index >= 0
     panels: list[Panel] = [
@@ -90,7 +90,7 @@ def figure_s6(maps: PhaseMaps, bundle: Bundle) -> Plate:
             _draw_index,
             maps=maps,
             index=np.where(suspected, maps.phase_index, np.int8(-1)),
-            title="What correlation says",
+            title="Phase by correlation",
             subtitle="suspected pixels only",
         ),
         partial(
@@ -105,7 +105,7 @@ def figure_s6(maps: PhaseMaps, bundle: Bundle) -> Plate:
         f"Fig. S6: suspected false assignments, {maps.key}",
         f"{int(suspected.sum())} of {result.n_clear} clear pixels ({100 * result.share:.1f} %) lie "
         f"nearer to another phase's cluster than to their own, by a squared Mahalanobis distance "
-        f"above {MARGIN:g}. To look at, not to correct.",
+        f"above {MARGIN:g}. Check these pixels; they are not changed.",
         panels,
         3,
         aspect=aspect_of(maps),
@@ -115,7 +115,7 @@ def figure_s6(maps: PhaseMaps, bundle: Bundle) -> Plate:
 
 
 def _suspects_table(maps: PhaseMaps, result: Audit) -> Table:
-    """Place, phases and coefficients of every suspected pixel."""
+    """Return the position, phases and coefficients of every suspected pixel."""
     rows, columns = np.nonzero(result.suspected_index >= 0)
     ny, nx = maps.specimen.shape
     x0, x1, y0, y1 = maps.extent_um
@@ -149,7 +149,7 @@ def _suspects_table(maps: PhaseMaps, result: Audit) -> Table:
 
 
 def figure_s7(maps: PhaseMaps, bundle: Bundle) -> Plate:
-    """Suspected pixels in latent space, by phase, and the mean spectrum of the largest group."""
+    """Draw suspected pixels in latent space and by phase, and the largest group's spectrum."""
     result = audit(maps, bundle)
     panels: list[Panel] = [
         partial(_draw_latent, maps=maps, bundle=bundle, result=result),
@@ -175,7 +175,7 @@ def figure_s7(maps: PhaseMaps, bundle: Bundle) -> Plate:
 
 
 def _draw_suspects(ax: Axes, maps: PhaseMaps, suspected: NDArray[np.bool_]) -> None:
-    """Suspected pixels in amber on the specimen."""
+    """Draw the suspected pixels in amber on the specimen."""
     from matplotlib.colors import to_rgb
     from matplotlib.patches import Patch
 
@@ -208,7 +208,7 @@ def _draw_index(
     )
     legend = ax.get_legend()
     assert legend is not None
-    legend.get_title().set_text("share of the suspected")
+    legend.get_title().set_text("share of suspected pixels")
 
 
 def _draw_latent(ax: Axes, maps: PhaseMaps, bundle: Bundle, result: Audit) -> None:
@@ -233,7 +233,7 @@ def _draw_latent(ax: Axes, maps: PhaseMaps, bundle: Bundle, result: Audit) -> No
 
 
 def _draw_counts(ax: Axes, result: Audit, phase_names: tuple[str, ...]) -> None:
-    """Suspected pixels by phase and nearest cluster."""
+    """Draw the number of suspected pixels by phase and nearest cluster."""
     n = len(phase_names)
     off_diagonal = ~np.eye(n, dtype=bool)
     shown = np.where(off_diagonal, result.counts.astype(np.float64), np.nan)
@@ -246,11 +246,11 @@ def _draw_counts(ax: Axes, result: Audit, phase_names: tuple[str, ...]) -> None:
     names = [plain(name, 12) for name in phase_names]
     ax.set_xticks(range(n), names, rotation=30, ha="right", rotation_mode="anchor", **PLAIN)
     ax.set_yticks(range(n), names, **PLAIN)
-    set_titles(ax, "Which phases", "suspected pixels")
+    set_titles(ax, "Suspected pixels by phase", "number of pixels")
 
 
 def _draw_commonest(ax: Axes, maps: PhaseMaps, result: Audit) -> None:
-    """Mean spectrum of the largest group over its own reference and the other's."""
+    """Draw the largest group's mean spectrum over its own reference and the other one."""
     own, other = np.unravel_index(int(result.counts.argmax()), result.counts.shape)
     group = (result.suspected_index == other) & (maps.phase_index == own)
     mean = maps.od[:, group].mean(axis=1, dtype=np.float64)

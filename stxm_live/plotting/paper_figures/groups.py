@@ -1,4 +1,4 @@
-"""Figure S10 and the mixture: groups in latent space, and what they follow."""
+"""Figure S10 and the mixture: groups in latent space compared with phase and thickness."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from stxm_live.plotting.paper_figures.simulated_model import Model
 
 
 def figure_s10(model: Model) -> Plate:
-    """K-means in latent space beside phases and thickness: the groups follow thickness."""
+    """Draw K-means groups in latent space beside phases and thickness, which they follow."""
     from sklearn.cluster import KMeans
 
     n_groups = len(model.bundle.mixture.weights)
@@ -48,9 +48,9 @@ def figure_s10(model: Model) -> Plate:
     ]
     figure = sheet(
         f"Fig. S10: {n_groups} K-means groups in latent space",
-        f"They know {100 * of_thickness:.0f} % of the thickness class and {100 * of_phase:.0f} % "
-        f"of the phase (mutual information over entropy). Horizontal: the direction along which "
-        "thickness grows.",
+        f"The groups explain {100 * of_thickness:.0f} % of the thickness class and "
+        f"{100 * of_phase:.0f} % of the phase (mutual information over entropy). Horizontal axis: "
+        "the direction of growing thickness.",
         panels,
         3,
         synthetic=model.synthetic,
@@ -111,7 +111,7 @@ def _draw_true_phases(ax: Axes, model: Model, view: LatentView) -> None:
 
 
 def _group_table(model: Model, group: NDArray[np.integer], n_groups: int, word: str) -> Table:
-    """Size, thickness and phases of each group."""
+    """Return size, thickness and phases of each group."""
     rows = []
     for k in range(n_groups):
         members = group == k
@@ -123,7 +123,7 @@ def _group_table(model: Model, group: NDArray[np.integer], n_groups: int, word: 
 
 
 def figure_components(model: Model) -> Plate:
-    """The components in use, and what each consists of."""
+    """Draw the components in use, and the phases in each."""
     responsibilities = model.responsibilities
     component = responsibilities.argmax(axis=1)
     n = responsibilities.shape[1]
@@ -139,7 +139,7 @@ def figure_components(model: Model) -> Plate:
     figure = sheet(
         "Components of the mixture",
         f"{effective_components(responsibilities):.1f} of {n} in use (exponential of the "
-        f"entropy). They know {100 * of_thickness:.0f} % of the thickness class and "
+        f"entropy). They explain {100 * of_thickness:.0f} % of the thickness class and "
         f"{100 * of_phase:.0f} % of the phase.",
         panels,
         3,
@@ -190,7 +190,7 @@ def _draw_mixture(ax: Axes, model: Model, view: LatentView) -> None:
     draw_points(ax, seen, model.colors[model.phase_index], view.labels, alpha=0.35)
     mixture = model.bundle.mixture
     for k, (mean, sigma) in enumerate(zip(view.of(mixture.mean), mixture.sigma, strict=True)):
-        # covariance of the component seen along the two directions
+        # covariance of the component along the two directions
         spread = (view.directions * sigma**2) @ view.directions.T
         values, vectors = np.linalg.eigh(spread)
         angle = np.degrees(np.arctan2(*vectors[::-1, 1]))

@@ -1,4 +1,4 @@
-"""Latent space on paper: the two directions worth looking along, and points in colours."""
+"""Latent space in two dimensions: the directions to plot along, and coloured points."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_POINTS = 6000
-"""Points drawn in a panel; more only cover each other."""
+"""Largest number of points in a panel; more would only cover each other."""
 
 FEWEST_MARKED = 500
-"""Marked points are thinned no further."""
+"""Number of marked points that are always drawn."""
 
 
 class LatentView(NamedTuple):
-    """Two directions of latent space to look at points along.
+    """Two directions of latent space along which points are plotted.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ class LatentView(NamedTuple):
     labels: tuple[str, str]
 
     def of(self, latent: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Coordinates of shape (n_points, 2)."""
+        """Return the coordinates of points along the two directions, of shape (n_points, 2)."""
         seen: NDArray[np.float64] = latent.astype(np.float64) @ self.directions.T
         return seen
 
 
 def view_of_phases(latent: NDArray[np.floating], phase_index: NDArray[np.integer]) -> LatentView:
-    """The two directions along which phases differ most, over their spread (Fisher).
+    """Return the two directions along which phases differ most relative to their spread (Fisher).
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def view_of_thickness(
     thickness: NDArray[np.floating],
     phase_index: NDArray[np.integer],
 ) -> LatentView:
-    """The direction along which thickness grows, and the best one across it for the phases.
+    """Return the direction of growing thickness, and the best one across it for the phases.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def view_of_thickness(
 
 
 def _unit(vector: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Of length one; its largest part is positive."""
+    """Scale a vector to length one; its largest component is positive."""
     length = np.linalg.norm(vector)
     sign = np.sign(vector[np.abs(vector).argmax()]) or 1.0
     scaled: NDArray[np.float64] = sign * vector / (length if length > 0 else 1.0)
@@ -102,7 +102,7 @@ def _named(first: NDArray[np.float64], second: NDArray[np.float64]) -> LatentVie
 
 
 def _formula(direction: NDArray[np.float64]) -> str:
-    """Such as ``0.8 z1 − 0.6 z3``."""
+    """Return an axis label such as ``0.8 z1 − 0.6 z3``."""
     parts = [
         f"{'−' if part < 0 else '+'} {abs(part):.2f} z{k + 1}"
         for k, part in enumerate(direction)
@@ -121,7 +121,7 @@ def draw_points(
     size: float = 3.0,
     alpha: float = 0.6,
 ) -> None:
-    """Points of shape (n_points, 2), each in its colour, thinned to what can be seen.
+    """Draw points of shape (n_points, 2), each in its colour, thinned where they overlap.
 
     They are drawn in a shuffled order, so that no phase lies on top.
     """
@@ -133,7 +133,7 @@ def draw_points(
 
 
 def draw_references(ax: Axes, points: NDArray[np.float64], colors: NDArray[np.float64]) -> Any:
-    """Stars where the references lie; returns their artist for a legend."""
+    """Draw stars at the references; return their artist for a legend."""
     x, y = points.T
     return ax.scatter(
         x, y, marker="*", s=120, c=colors, edgecolors="white", linewidths=0.9, zorder=4
@@ -141,7 +141,7 @@ def draw_references(ax: Axes, points: NDArray[np.float64], colors: NDArray[np.fl
 
 
 def frame(ax: Axes, points: NDArray[np.float64]) -> None:
-    """Limits that hold nearly all points: a few far ones do not squeeze the rest."""
+    """Set limits that hold nearly all points, so that a few distant ones do not count."""
     low, high = np.percentile(points, [0.3, 99.7], axis=0)
     room = 0.08 * np.maximum(high - low, 1e-6)
     ax.set_xlim(low[0] - room[0], high[0] + room[0])
@@ -162,7 +162,7 @@ def draw_phases(
     marked: NDArray[np.bool_] | None = None,
     marked_as: str = "",
 ) -> None:
-    """Points in the colours of their phases, grey without one; ``marked`` ones in amber.
+    """Draw points in the colours of their phases, grey without one; ``marked`` ones in amber.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def draw_phases(
     rgb = np.where(phase_index[:, None] >= 0, colors[phase_index], _rgb(SPECIMEN))
     draw_points(ax, seen, rgb, view.labels)
     if marked is not None and marked.any():
-        # as thin as the others, so that the eye sees their share; but never too few to see
+        # thinned like the others, so that their share looks right, but never to too few points
         most = max(FEWEST_MARKED, int(MOST_POINTS * marked.mean()))
         draw_points(ax, seen[marked], AMBIGUOUS, view.labels, most=most, alpha=0.8)
     draw_references(ax, references, colors)

@@ -40,7 +40,7 @@ class Pixels(NamedTuple):
     mask : ndarray of bool, shape (ny, nx)
     latent : ndarray of shape (n_pixels, n_latent)
     phase_index, latent_index : ndarray of shape (n_pixels,)
-        By correlation, and after the paper's rule.
+        Phase by correlation, and phase after the paper's rule.
     ambiguous : ndarray of bool, shape (n_pixels,)
     pair : ndarray of shape (2, n_pixels)
     """
@@ -54,7 +54,7 @@ class Pixels(NamedTuple):
 
 
 def pixels_of(maps: PhaseMaps) -> Pixels:
-    """The mapped pixels.
+    """Return the mapped pixels of a result.
 
     Raises
     ------
@@ -77,17 +77,17 @@ def pixels_of(maps: PhaseMaps) -> Pixels:
 
 
 def colors_of(maps: PhaseMaps) -> NDArray[np.float64]:
-    """A colour for each phase, shape (n_phases, 3)."""
+    """Return a colour for each phase, shape (n_phases, 3)."""
     return phase_colors(maps.phase_names, maps.colors)
 
 
 def aspect_of(maps: PhaseMaps) -> float:
-    """Height over width of the images."""
+    """Return height over width of the images."""
     return field_of_view(maps.extent_um, maps.specimen.shape).aspect
 
 
 def index_panel(maps: PhaseMaps, index: NDArray[np.integer], title: str, subtitle: str) -> Panel:
-    """A map in flat colours."""
+    """Return a panel with a map in flat colours."""
     return partial(
         draw_phase_map,
         index=index,
@@ -100,13 +100,13 @@ def index_panel(maps: PhaseMaps, index: NDArray[np.integer], title: str, subtitl
 
 
 def shares(index: NDArray[np.integer], n_phases: int) -> NDArray[np.float64]:
-    """Share of each phase among the pixels that have one; NaN if there are none."""
+    """Return the share of each phase among the pixels that have one; NaN if there are none."""
     counts = np.bincount(index[index >= 0].ravel().astype(np.intp), minlength=n_phases)
     return counts / counts.sum() if counts.sum() else np.full(n_phases, np.nan)
 
 
 def figure_3(maps: PhaseMaps) -> Plate:
-    """Correlation with every reference, the initial map, its reliability, ambiguity."""
+    """Draw the correlation with every reference, the initial map, its reliability and ambiguity."""
     mapped = maps.phase_index >= 0
     found = maps.correlation[:, mapped]
     lowest = float(np.percentile(found, 1)) if found.size else 0.0
@@ -155,7 +155,7 @@ def _share_of(mask: NDArray[np.bool_]) -> float:
 
 
 def figure_4(maps: PhaseMaps, bundle: Bundle) -> Plate:
-    """Map by correlation, ambiguous pixels, map after the paper's rule; and in latent space."""
+    """Draw the map before and after the paper's rule, on the specimen and in latent space."""
     pixels = pixels_of(maps)
     view = view_of_phases(pixels.latent, pixels.phase_index)
     n_changed = int((pixels.phase_index != pixels.latent_index).sum())
@@ -173,7 +173,7 @@ def figure_4(maps: PhaseMaps, bundle: Bundle) -> Plate:
     ]
     figure = sheet(
         f"Fig. 4: ambiguous pixels by the encoder, {maps.key}",
-        f"Above in space, below in latent space, seen along two of its directions. Rule: "
+        f"Top: maps; bottom: latent space along two of its directions. Rule: "
         f"{LATENT_RULES[_strategy(maps)]}, "
         f"candidates: {_resolver(maps).get('candidates', 'pair')}.",
         panels,
@@ -187,7 +187,7 @@ def figure_4(maps: PhaseMaps, bundle: Bundle) -> Plate:
 def _latent_panels(
     maps: PhaseMaps, bundle: Bundle, pixels: Pixels, view: LatentView
 ) -> list[Panel]:
-    """Latent space before, with and after the ambiguous pixels."""
+    """Return panels of latent space without, with and after resolving the ambiguous pixels."""
     seen, references = view.of(pixels.latent), view.of(bundle.reference_latent)
     clear = ~pixels.ambiguous
     share = f"{100 * pixels.ambiguous.mean():.1f} % of the pixels"
@@ -227,7 +227,7 @@ def _latent_panels(
 
 
 def _latent_table(maps: PhaseMaps, pixels: Pixels) -> Table:
-    """One row per mapped pixel."""
+    """Return one row per mapped pixel."""
     rows, columns = np.nonzero(pixels.mask)
     names = np.array(maps.phase_names)
     table = zip(
@@ -245,7 +245,7 @@ def _latent_table(maps: PhaseMaps, pixels: Pixels) -> Table:
 
 
 def figure_s8(maps: PhaseMaps, bundle: Bundle) -> Plate:
-    """The same ambiguous pixels by all of the paper's strategies."""
+    """Draw the same ambiguous pixels resolved by each of the paper's strategies."""
     pixels = pixels_of(maps)
     landmarks = bundle.landmarks.beside(
         pixels.latent,
@@ -289,12 +289,12 @@ def figure_s8(maps: PhaseMaps, bundle: Bundle) -> Plate:
 
 
 def _resolver(maps: PhaseMaps) -> dict[str, str]:
-    """The recipe's table of that name."""
+    """Return the recipe's table ``resolver``."""
     return dict(maps.provenance.get("recipe_values", {}).get("resolver", {}))
 
 
 def _strategy(maps: PhaseMaps) -> str:
-    """By which `latent_index` was made."""
+    """Return the strategy that made `latent_index`."""
     method = _resolver(maps).get("method", "")
     return method if method in STRATEGIES else "mahalanobis"
 

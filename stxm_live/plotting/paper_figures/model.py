@@ -31,7 +31,7 @@ from stxm_live.plotting.paper_figures.groups import figure_components, figure_s1
 from stxm_live.plotting.paper_figures.simulated_model import Model
 
 N_STEPS = 41
-"""Points of the decoder path; every fifth is drawn as a spectrum."""
+"""Number of points on the decoder path; every fifth is drawn as a spectrum."""
 
 
 def model_plates(
@@ -43,9 +43,9 @@ def model_plates(
     ----------
     bundle : Bundle
     recipe : Recipe
-        The one it was trained for.
+        The recipe it was trained for.
     rng : numpy.random.Generator, optional
-        Of the simulated spectra.
+        Random numbers for the simulated spectra.
     """
     model = Model.of(bundle, recipe, rng or np.random.default_rng(0))
     yield figure_s9(model)
@@ -57,7 +57,7 @@ def model_plates(
 def decoder_path(
     bundle: Bundle, n_steps: int = N_STEPS
 ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Latent points from the first reference to the last in a straight line, and decoded.
+    """Return latent points on the straight line from the first to the last reference, decoded.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def decoder_path(
 
 
 def figure_s9(model: Model) -> Plate:
-    """Spectra decoded along a line from the first reference to the last."""
+    """Draw spectra decoded along a line from the first reference to the last."""
     latent, od = decoder_path(model.bundle)
     names = model.bundle.info.phase_names
     coefficients = correlation.pearson(od.T, model.reference_od)
@@ -130,7 +130,7 @@ def _draw_path_correlation(ax: Axes, model: Model, coefficients: NDArray[np.floa
     for k in np.flatnonzero(np.diff(best)):
         ax.axvline((path[k] + path[k + 1]) / 2, color=AMBIGUOUS, linewidth=0.8, linestyle="--")
     style_axes(ax, "path (%)", "Pearson coefficient")
-    set_titles(ax, "Which reference they resemble", "amber: another one becomes the best")
+    set_titles(ax, "Correlation with each reference", "amber: the best reference changes")
     side_legend(ax, entries, "correlation with")
 
 
@@ -152,7 +152,7 @@ def _draw_path(ax: Axes, model: Model, path: NDArray[np.float64], view: LatentVi
 
 
 def figure_s11(bundle: Bundle) -> Plate:
-    """Losses of the training, epoch by epoch."""
+    """Draw the losses of the training for each epoch."""
     history = {name: np.asarray(values) for name, values in bundle.info.history.items()}
     panels: list[Panel] = [
         partial(_draw_losses, history=history),

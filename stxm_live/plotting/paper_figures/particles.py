@@ -1,4 +1,4 @@
-"""Figures 5 and 6: several particles side by side, and their phases by state of charge."""
+"""Figures 5 and 6: maps of several particles, and their phases by state of charge."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
 
 
 class ParticleMaps(NamedTuple):
-    """A result and the name to show it under, such as its sample or its run."""
+    """A result and its name in the figures, such as its sample or its run."""
 
     name: str
     maps: PhaseMaps
 
 
 def particle_plates(particles: Sequence[ParticleMaps]) -> Iterator[Plate]:
-    """Figures 5 and 6.
+    """Draw figures 5 and 6.
 
     Raises
     ------
     ValueError
-        If the results are of different phases, or if there are none.
+        If the results have different phases, or if there are none.
     """
     kinds = {particle.maps.phase_names for particle in particles}
     if len(kinds) != 1:
         listed = "; ".join(", ".join(names) for names in sorted(kinds)) or "none"
-        raise ValueError(f"particles of the same phases can be compared, got {listed}")
+        raise ValueError(f"only particles with the same phases can be compared, got {listed}")
     yield figure_5(particles)
     yield figure_6(particles)
 
 
 def figure_5(particles: Sequence[ParticleMaps]) -> Plate:
-    """A row for each particle: by correlation, ambiguous pixels, resolved."""
+    """Draw a row for each particle: map by correlation, ambiguous pixels, resolved map."""
     panels: list[Panel] = []
     for name, maps in particles:
         panels += [
             index_panel(maps, maps.phase_index, plain(name, 40), "by correlation"),
             partial(draw_ambiguity_of_maps, maps=maps),
-            index_panel(maps, maps.final_index, plain(name, 40), f"resolved {_method(maps)}"),
+            index_panel(maps, maps.final_index, plain(name, 40), _method(maps)),
         ]
     figure = sheet(
         f"Fig. 5: {len(particles)} particles",
@@ -66,11 +66,13 @@ def figure_5(particles: Sequence[ParticleMaps]) -> Plate:
 
 
 def _method(maps: PhaseMaps) -> str:
-    return method_in_words(maps) if maps.resolved_index is not None else "(no: incomplete scan)"
+    if maps.resolved_index is None:
+        return "not resolved: the scan is incomplete"
+    return f"resolved {method_in_words(maps)}"
 
 
 def figure_6(particles: Sequence[ParticleMaps]) -> Plate:
-    """Shares of the phases in every particle, ordered by their mean place in the phase list."""
+    """Draw the phase shares of every particle, ordered by mean position in the phase list."""
     ordered = sorted(particles, key=lambda particle: charge(particle.maps))
     panels: list[Panel] = [
         partial(_draw_shares, particles=ordered, resolved=False),
@@ -79,8 +81,8 @@ def figure_6(particles: Sequence[ParticleMaps]) -> Plate:
     ]
     figure = sheet(
         "Fig. 6: phases by state of charge",
-        "Particles ordered by the mean of their phases in the order of the references, the first "
-        "phase on top.",
+        "Particles are ordered by the mean position of their phases in the list of references; "
+        "the first phase is on top.",
         panels,
         3,
         aspect=min(1.2, max(0.6, 0.12 * len(particles))),
@@ -90,7 +92,7 @@ def figure_6(particles: Sequence[ParticleMaps]) -> Plate:
 
 
 def charge(maps: PhaseMaps) -> float:
-    """Mean place of the pixels' phases in the list: 0 all of the first, 1 all of the last."""
+    """Return the mean position of the pixels' phases: 0 if all are the first, 1 if all the last."""
     shares = _final_fractions(maps)
     places = np.linspace(0, 1, len(shares))
     return float(shares @ places) if np.isfinite(shares).all() else float("inf")
@@ -112,7 +114,7 @@ def _shares_table(particles: Sequence[ParticleMaps]) -> Table:
 
 
 def _draw_shares(ax: Axes, particles: Sequence[ParticleMaps], resolved: bool) -> None:
-    """A stacked bar for each particle."""
+    """Draw a stacked bar for each particle."""
     from matplotlib.patches import Patch
 
     first = particles[0].maps
@@ -140,7 +142,7 @@ def _draw_shares(ax: Axes, particles: Sequence[ParticleMaps], resolved: bool) ->
 def _write_shares(
     ax: Axes, widths: NDArray[np.float64], left: NDArray[np.float64], ink: str
 ) -> None:
-    """Numbers in the parts of a bar that have room for them."""
+    """Write numbers in the parts of a bar that have room for them."""
     for row, (width, start) in enumerate(zip(widths, left, strict=True)):
         if width >= 9:
             centred(ax, start + width / 2, row, f"{width:.0f}", color=ink)
@@ -151,7 +153,7 @@ def _draw_ambiguous(ax: Axes, particles: Sequence[ParticleMaps]) -> None:
     ax.barh(range(len(particles)), shares, color=AMBIGUOUS, height=0.72)
     _name_rows(ax, particles)
     style_axes(ax, "ambiguous share of the specimen (%)", "")
-    set_titles(ax, "Ambiguous pixels", "two best coefficients too close to tell apart")
+    set_titles(ax, "Ambiguous pixels", "the two best phases correlate almost equally well")
 
 
 def _name_rows(ax: Axes, particles: Sequence[ParticleMaps]) -> None:

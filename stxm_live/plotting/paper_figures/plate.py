@@ -26,7 +26,7 @@ class Table(NamedTuple):
 
 
 class Plate(NamedTuple):
-    """A figure by the name of its file, and what it was drawn from."""
+    """A figure, the name of its file, and the numbers it was drawn from."""
 
     name: str
     figure: Figure
@@ -42,7 +42,7 @@ def sheet(
     aspect: float = 0.8,
     synthetic: bool = False,
 ) -> Figure:
-    """Panels in rows under a title; ``synthetic`` says so at the foot."""
+    """Draw panels in rows under a title; ``synthetic`` adds a note at the foot."""
     figure = figure_of_panels(panels, n_columns, aspect)
     write_header(figure, title, detail, FAINT)
     write_footer(figure, SYNTHETIC if synthetic else "")
@@ -50,7 +50,7 @@ def sheet(
 
 
 def centred(ax: Axes, x: float, y: float, text: str, *, color: str) -> None:
-    """A small word with its middle at a point."""
+    """Write a short text centred on a point."""
     ax.text(x, y, text, ha="center", va="center", fontsize=8.5, color=color, **PLAIN)
 
 
@@ -72,7 +72,7 @@ def write_plates(plates: Iterable[Plate], folder: str | Path) -> list[Path]:
 
 
 def write_table(table: Table, path: Path) -> None:
-    """A CSV file with one line of column names; floats have six digits, NaN is empty."""
+    """Write a CSV file with one line of column names; floats have six digits, NaN is empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(table.columns)
@@ -81,7 +81,7 @@ def write_table(table: Table, path: Path) -> None:
 
 def _cell(value: Any) -> str:
     if isinstance(value, str):
-        # a spreadsheet takes such a cell for a formula
+        # a spreadsheet would take such a cell for a formula
         return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value
     number = value.item() if hasattr(value, "item") else value
     if isinstance(number, float):

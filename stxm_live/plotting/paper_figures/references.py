@@ -1,4 +1,4 @@
-"""Figures S3 and S4: the reference spectra, and how alike they are."""
+"""Figures S3 and S4: the reference spectra, and their correlation with each other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def figure_s3(
     references: ReferenceSpectra, energies_ev: Sequence[float], colors: NDArray[np.float64]
 ) -> Plate:
-    """Reference spectra over the whole range, and as a scan of these energies sees them."""
+    """Draw reference spectra over the whole range, and at the energies of a scan."""
     panels = [
         partial(draw_reference_spectra, references=references, scan_ev=energies_ev, colors=colors),
         partial(draw_sampled, references=references, scan_ev=energies_ev, colors=colors),
@@ -44,7 +44,7 @@ def draw_reference_spectra(
     scan_ev: Sequence[float],
     colors: NDArray[np.float64],
 ) -> None:
-    """Each reference as it is; amber lines at the energies of the scan."""
+    """Draw each reference as it is, with amber lines at the energies of the scan."""
     for energy in scan_ev:
         # a full line through the spectra where there is room for it
         top = 1.0 if len(scan_ev) <= 30 else 0.05
@@ -69,7 +69,7 @@ def draw_sampled(
     scan_ev: Sequence[float],
     colors: NDArray[np.float64],
 ) -> None:
-    """Each reference at the energies of the scan in even steps, scaled to a largest OD of 1."""
+    """Draw each reference at the scan's energies in even steps, scaled to a largest OD of 1."""
     sampled = references.at(scan_ev)
     steps = np.arange(len(scan_ev))
     dot = "o" if len(scan_ev) <= 40 else ""
@@ -81,12 +81,12 @@ def draw_sampled(
     style_axes(ax, "photon energy (eV)", "optical density / its largest")
     labelled = steps if len(steps) <= 16 else steps[:: -(-len(steps) // 12)]
     ax.set_xticks(labelled, [f"{scan_ev[k]:.5g}" for k in labelled], rotation=60)
-    set_titles(ax, "As the scan sees them", "one step per energy")
+    set_titles(ax, "At the energies of the scan", "one step per energy")
     side_legend(ax, entries)
 
 
 def figure_s4(references: ReferenceSpectra, energies_ev: Sequence[float]) -> Plate:
-    """Pearson coefficients of the references with each other, as triangular matrices."""
+    """Draw Pearson coefficients of the references with each other, as triangular matrices."""
     inside = references.energies_ev
     inside = inside[(inside >= min(energies_ev)) & (inside <= max(energies_ev))]
     on_scan = references.correlation(energies_ev)
@@ -108,7 +108,7 @@ def figure_s4(references: ReferenceSpectra, energies_ev: Sequence[float]) -> Pla
     ]
     figure = sheet(
         "Fig. S4: correlation of the references",
-        "The closer to 1 a pair is, the less noise makes its pixels ambiguous.",
+        "The closer a pair is to 1, the less noise is needed to make its pixels ambiguous.",
         panels,
         2,
         aspect=0.85,
@@ -126,7 +126,7 @@ def figure_s4(references: ReferenceSpectra, energies_ev: Sequence[float]) -> Pla
 def draw_triangle(
     ax: Axes, matrix: NDArray[np.float64], phase_names: Sequence[str], title: str
 ) -> None:
-    """The part below the diagonal, each coefficient written in its cell; the closest framed."""
+    """Draw the part below the diagonal with its coefficients; the closest pair is framed."""
     from matplotlib.patches import Rectangle
 
     n = len(phase_names)

@@ -16,16 +16,16 @@ from stxm_live.plotting.paper_figures.references import figure_s3, figure_s4
 def run_plates(
     maps: PhaseMaps, references: ReferenceSpectra, bundle: Bundle | None
 ) -> Iterator[Plate]:
-    """Figures 3, 4, S3, S4, S6, S7 and S8 of a result, one after the other.
+    """Draw figures 3, 4, S3, S4, S6, S7 and S8 of a result, one after the other.
 
     Parameters
     ----------
     maps : PhaseMaps
     references : ReferenceSpectra
-        Those of the recipe, over their whole range.
+        References of the recipe, over their whole range.
     bundle : Bundle or None
-        The one the maps were made with; without it, or where it did not fit, there are only
-        figures 3, S3 and S4.
+        The bundle the maps were made with. Without it, or if it did not fit, only figures 3, S3
+        and S4 are made.
     """
     yield figure_3(maps)
     yield figure_s3(references, maps.energies_ev, colors_of(maps))

@@ -1,4 +1,4 @@
-"""A bundle with simulated spectra in its latent space: what its figures are drawn from."""
+"""A bundle with simulated spectra in its latent space, from which its figures are drawn."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Model:
         Largest OD of each.
     thickness_class : ndarray of shape (n_spectra,)
     synthetic : bool
-        Whether the references are calculated.
+        True if the references are calculated.
     """
 
     bundle: Bundle
@@ -78,5 +78,5 @@ class Model:
 
     @property
     def responsibilities(self) -> NDArray[np.float64]:
-        """Of the components for each spectrum, shape (n_spectra, n_components)."""
+        """Return each component's responsibility for each spectrum, (n_spectra, n_components)."""
         return self.bundle.mixture.responsibilities(self.latent)

@@ -1,1 +1,1 @@
-"""Colours, letters and places that all pictures share."""
+"""Colours, text and layout that all pictures share."""

@@ -1,4 +1,4 @@
-"""Where panels lie on a figure: the same cell everywhere, so that maps line up."""
+"""Positions of panels on a figure: all cells have the same size, so that maps line up."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADER, _FOOTER = 0.6, 0.45
 
 
 def panel_size_in(aspect: float) -> tuple[float, float]:
-    """Width and height of a panel for maps of a given height over width.
+    """Return width and height in inches of a panel for maps of this height over width.
 
     Very long and very narrow maps leave a part of their panel empty.
     """
@@ -26,7 +26,7 @@ def panel_size_in(aspect: float) -> tuple[float, float]:
 
 
 def figure_size_in(n_rows: int, n_columns: int, aspect: float = 1.0) -> tuple[float, float]:
-    """Width and height that give panels their natural size."""
+    """Return the width and height in inches that give panels their natural size."""
     width, height = panel_size_in(aspect)
     return (
         n_columns * (_LEFT + width + _RIGHT),
@@ -35,7 +35,7 @@ def figure_size_in(n_rows: int, n_columns: int, aspect: float = 1.0) -> tuple[fl
 
 
 def panel_axes(figure: Figure, n_rows: int, n_columns: int, aspect: float = 1.0) -> list[Axes]:
-    """Axes in rows from the top left, in proportion to whatever size the figure has."""
+    """Return axes in rows from the top left, scaled to the size of the figure."""
     width_in, height_in = figure_size_in(n_rows, n_columns, aspect)
     panel_width, panel_height = panel_size_in(aspect)
     axes = []
@@ -54,7 +54,7 @@ def panel_axes(figure: Figure, n_rows: int, n_columns: int, aspect: float = 1.0)
 
 
 def write_header(figure: Figure, title: str, detail: str = "", color: str = INK) -> None:
-    """What the figure shows, and below it up to two lines in a colour of their own."""
+    """Write the figure's title, and below it up to two lines of detail in a colour."""
     width, height = figure.get_size_inches()
     title = plain(title, int(9.5 * width))
     _write(figure, title, 1 - 0.1 / height, "top", 12, INK, "bold")
@@ -62,7 +62,7 @@ def write_header(figure: Figure, title: str, detail: str = "", color: str = INK)
 
 
 def write_footer(figure: Figure, text: str) -> None:
-    """Remarks at the foot, two lines at most."""
+    """Write notes at the foot, two lines at most."""
     width, height = figure.get_size_inches()
     _write(figure, wrapped(text, int(14 * width), 2), 0.1 / height, "bottom", 8.5, FAINT)
 
@@ -76,7 +76,7 @@ def _write(
     color: str,
     weight: str = "normal",
 ) -> None:
-    """Lines flush with the left edge."""
+    """Write lines flush with the left edge."""
     figure.text(
         0.16 / figure.get_figwidth(),
         y,

@@ -19,10 +19,10 @@ FONT = "DejaVu Sans"
 _GAP_PT = 8
 
 Entries = list[tuple[Any, str]]
-"""Of a legend: an artist and its label; the artist None stands for text without a symbol."""
+"""Entries of a legend: an artist and its label; None instead of an artist for text alone."""
 
 DrawLegend = Callable[["Axes", Entries, str], object]
-"""How a panel's entries and their title become a legend."""
+"""A function that draws a legend from a panel's entries and their title."""
 
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False, "family": FONT}
 """Text properties: a ``$`` in a phase name is a dollar sign, not a formula."""
@@ -36,7 +36,7 @@ def _font() -> FT2Font:
 
 
 def plain(text: object, longest: int = 200) -> str:
-    """One line of characters the font has; others become ``?``, what is too long ends in ``…``.
+    """Return one line; characters missing from the font become ``?``, long text ends in ``…``.
 
     Examples
     --------
@@ -54,14 +54,14 @@ def _font_has(character: str) -> bool:
 
 
 def wrapped(text: object, width: int, most_lines: int) -> str:
-    """`plain` text in lines of at most ``width`` characters."""
+    """Return `plain` text in lines of at most ``width`` characters."""
     line = re.sub(r"(\d) (eV|µm|px)\b", "\\1\u00a0\\2", plain(text, width * most_lines))
     lines = textwrap.wrap(line, width, max_lines=most_lines, placeholder=" …")
     return "\n".join(lines)
 
 
 def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
-    """A bold title over a smaller second line, both flush left with the axes."""
+    """Write a bold title over a smaller second line, both flush left with the axes."""
     from stxm_live.plotting.style.palette import FAINT, INK
 
     for gid, text, size, weight, color, rise_pt in (
@@ -86,7 +86,7 @@ def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
 
 
 def side_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
-    """A legend to the right of the axes, so that it never covers data."""
+    """Draw a legend to the right of the axes, where it never covers data."""
     from matplotlib.lines import Line2D
     from matplotlib.transforms import ScaledTranslation
 

@@ -1,4 +1,4 @@
-"""Colours: one per phase, and the neutral ones that maps lie on."""
+"""Colours: one per phase, and the neutral colours around them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Palette = Literal["roma", "paper"]
 """``roma`` (Crameri) is the default; ``paper`` runs from red to purple as arXiv:2603.07666 does."""
 
 GROUND = "#1b1e23"
-"""Under every map and spectrum: dark, so that thin bright features stay visible."""
+"""Background of every map and spectrum: dark, so that thin bright features stay visible."""
 
 NO_DATA = "#3a4657"
 SPECIMEN = "#5f656e"
@@ -27,7 +27,7 @@ FAINT = "#66707c"
 VERDICT = {"good": "#1b7a3d", "limited": "#a85a00", "poor": "#b3202a"}
 
 DIMMEST = 0.45
-"""Brightness of a pixel of reliability 0; full reliability has 1."""
+"""Brightness of a pixel with reliability 0; full reliability has 1."""
 
 # The part of roma that is neither too dark for GROUND nor too pale beside it. Of the Crameri
 # maps it keeps phases furthest apart where reliability dims them, for dichromats too: batlow,
@@ -42,7 +42,7 @@ def phase_colors(
     *,
     palette: Palette = "roma",
 ) -> NDArray[np.float64]:
-    """Red, green and blue (0 to 1) of each phase, of shape (n_phases, 3).
+    """Return red, green and blue (0 to 1) of each phase, of shape (n_phases, 3).
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def phase_colors(
     Raises
     ------
     ValueError
-        If a colour of the recipe is none.
+        If a colour of the recipe is not valid.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def phase_colors(
             continue
         if not is_color_like(color):
             raise ValueError(
-                f"colour {color!r} of phase {name} in the recipe is none that matplotlib knows; "
+                f"colour {color!r} of phase {name} in the recipe is not known to matplotlib; "
                 'write it as "#rrggbb"'
             )
         rgb[k] = to_rgb(color)
@@ -81,7 +81,7 @@ def phase_colors(
 
 
 def _sampled(n_phases: int, palette: Palette) -> NDArray[np.float64]:
-    """Evenly spaced colours of a palette, of shape (n_phases, 3)."""
+    """Return evenly spaced colours of a palette, of shape (n_phases, 3)."""
     from matplotlib.colors import LinearSegmentedColormap
 
     cmap: Colormap
@@ -93,7 +93,7 @@ def _sampled(n_phases: int, palette: Palette) -> NDArray[np.float64]:
 
 
 def crameri(name: str) -> Colormap:
-    """A scientific colour map by F. Crameri (doi:10.5281/zenodo.1243862)."""
+    """Return a scientific colour map by F. Crameri (doi:10.5281/zenodo.1243862)."""
     from cmcrameri import cm
 
     cmap: Colormap = cm.cmaps[name]
@@ -101,7 +101,7 @@ def crameri(name: str) -> Colormap:
 
 
 def heat(name: str = "lipari") -> Colormap:
-    """A map from dim to bright whose lowest colour still differs from the ground, NaN's colour."""
+    """Return a colour map whose darkest colour still differs from the background, used for NaN."""
     from matplotlib.colors import ListedColormap
 
     return ListedColormap(crameri(name)(np.linspace(0.22, 1.0, 256))).with_extremes(bad=GROUND)

@@ -19,13 +19,13 @@ Extent = tuple[float, float, float, float]
 
 _LARGEST_SHOWN = 1024
 
-# Narrower fields have no room for a scale bar beside the specimen nor for a colour bar's label;
-# ticks and title say the same.
+# Narrower fields have no room for a scale bar or for the label of a colour bar; ticks and title
+# give the same information.
 _NARROWEST = 0.25
 
 
 class FieldOfView(NamedTuple):
-    """Where an image lies: outer edges of its first and last pixels, and their unit."""
+    """Position of an image: outer edges of its first and last pixels, and their unit."""
 
     x_first: float
     x_last: float
@@ -40,7 +40,7 @@ class FieldOfView(NamedTuple):
 
 
 def field_of_view(extent_um: Extent, shape: tuple[int, ...]) -> FieldOfView:
-    """The field of an image of shape (ny, nx, ...); in pixels where the extent has no length.
+    """Return the field of an image of shape (ny, nx, ...), in pixels if the extent has no length.
 
     Examples
     --------
@@ -62,14 +62,14 @@ def field_of_view(extent_um: Extent, shape: tuple[int, ...]) -> FieldOfView:
 
 
 def draw_raster(ax: Axes, image: NDArray[Any], extent_um: Extent, **options: Any) -> AxesImage:
-    """Show an image with x growing to the right and y growing upwards, whatever the scan did.
+    """Show an image with x growing to the right and y upwards, in whatever order it was scanned.
 
     Parameters
     ----------
     image : ndarray of shape (ny, nx) or (ny, nx, 3)
         Row 0 and column 0 lie at the first values of ``extent_um`` in y and x.
     **options
-        For `matplotlib.axes.Axes.imshow`.
+        Passed to `matplotlib.axes.Axes.imshow`.
     """
     field = field_of_view(extent_um, image.shape)
     artist = ax.imshow(
@@ -91,13 +91,13 @@ def draw_raster(ax: Axes, image: NDArray[Any], extent_um: Extent, **options: Any
 
 
 def thinned(image: NDArray[Any]) -> NDArray[Any]:
-    """Every second, third, ... row and column of an image with more than a screen can show."""
+    """Return every second, third, ... row and column of an image larger than a screen."""
     stride = -(-max(image.shape[:2]) // _LARGEST_SHOWN)
     return image[::stride, ::stride]
 
 
 def style_axes(ax: Axes, x_label: str, y_label: str) -> None:
-    """Small labels, quiet ticks and a dark ground."""
+    """Set small labels, thin ticks and a dark background."""
     ax.set_facecolor(GROUND)
     ax.set_xlabel(x_label, fontsize=8.5, color=INK, labelpad=2, **PLAIN)
     ax.set_ylabel(y_label, fontsize=8.5, color=INK, labelpad=3, **PLAIN)
@@ -131,13 +131,13 @@ def _add_scale_bar(ax: Axes, unit: str) -> None:
 
 
 def _length_in_words(value: float, unit: str) -> str:
-    """For the scale bar, whose own unit is a formula."""
+    """Return a length with its unit as plain text, where the scale bar would use a formula."""
     micro = "µm" if "mu" in unit else unit
     return f"{value:g} {micro}"
 
 
 def add_colorbar(ax: Axes, artist: AxesImage, label: str, extend: str = "neither") -> None:
-    """A colour bar as high as the image, right beside it."""
+    """Draw a colour bar as high as the image, directly to its right."""
     from mpl_toolkits.axes_grid1.inset_locator import inset_axes  # type: ignore[import-untyped]
 
     side = inset_axes(
@@ -157,7 +157,7 @@ def add_colorbar(ax: Axes, artist: AxesImage, label: str, extend: str = "neither
 
 
 def _right_of(ax: Axes, gap_in: float) -> Any:
-    """Axes coordinates that begin a gap beyond the right edge."""
+    """Return axes coordinates that begin a gap to the right of the axes."""
     from matplotlib.transforms import Affine2D, ScaledTranslation
 
     figure = ax.get_figure(root=True)

@@ -191,7 +191,7 @@ def test_the_six_panels_are_there_while_it_grows_and_in_the_end(result):
     growing = words(drawn(live))
     live.on_maps(result)
     final = words(drawn(live))
-    for title in ("Optical density at", "phase map", "Ambiguity", "Mean spectrum", "Drift, beam"):
+    for title in ("Optical density at", "phase map", "Ambiguity", "Mean spectrum", "Drift, I0"):
         assert title in growing
         assert title in final
     assert "12 of 13 energies; the final map may differ" in growing
@@ -240,7 +240,7 @@ def test_the_status_of_a_result_stands_in_its_corner(result):
         (Progress(12, 13, 30.0), 20, "about 10 s left"),
         (Progress(12, 13, 30.0), 40, "last image is due"),
         (Progress(5, 13, 30.0), 3600, "no image for 1 h; about 4 min left"),
-        (Progress(13, 13, 30.0), 3600, "last image is in"),
+        (Progress(13, 13, 30.0), 3600, "all images received"),
     ],
 )
 def test_the_time_left_counts_down_until_an_image_is_late(progress, waited_s, said):

@@ -156,7 +156,7 @@ def test_pairs_that_cannot_be_told_apart_are_framed_and_counted(ax):
     draw_separability(ax, correlation, [("C", "B")], ["A", "B", "C"])
     (frame,) = ax.patches
     assert frame.get_center() == pytest.approx((1, 2))  # column B, row C
-    assert "2 of 3 pairs told apart" in labels(ax)
+    assert "2 of 3 pairs distinguished" in labels(ax)
     assert {"0.1", "0.5", "0.001"} <= {text.get_text() for text in ax.texts}
 
 

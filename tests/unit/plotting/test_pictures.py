@@ -143,7 +143,7 @@ def test_regions_are_outlined_and_numbered_on_the_map_in_motor_coordinates(tmp_p
     assert numbers["2"] == (3.1, -1.9)
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     assert (left, right, bottom, top) == pytest.approx((1.99, 3.59, -2.19, -0.99))
-    assert "y -1.600 to -1.300 µm; about 12 labels put right\nboundary A/$B$" in words(figure)
+    assert "y -1.600 to -1.300 µm; about 12 labels corrected\nboundary A/$B$" in words(figure)
     assert "<b>rare</b>" in words(figure)
 
 
