@@ -23,8 +23,8 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from stxm_live.dashboard.drawing import Drawn, outline
-from stxm_live.dashboard.offline_page.page_figures import add_scale_bar, style_plot
-from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND
+from stxm_live.dashboard.offline_page.page_figures import add_marks, add_scale_bar, style_plot
+from stxm_live.plotting.style.palette import GROUND
 from stxm_live.plotting.style.raster import FieldOfView
 
 _POINTER_MS = 40
@@ -106,17 +106,7 @@ class MapFigure:
         pixel = np.zeros((1, 1), dtype=np.uint32)
         self.source = ColumnDataSource({"image": [pixel]}, name=f"{name}-image")
         self._glyph = self.plot.image_rgba("image", x=0, y=0, dw=1, dh=1, source=self.source).glyph
-        for mark, color in (("hover", "#ffffff"), ("pin", AMBIGUOUS)):
-            self.plot.scatter(
-                "x",
-                "y",
-                source=marks[mark],
-                size=12,
-                marker="circle_cross" if mark == "pin" else "circle",
-                fill_alpha=0,
-                line_color=color,
-                line_width=1.6,
-            )
+        add_marks(self.plot, marks)
         style_plot(self.plot, "x (µm)", "y (µm)")
         add_scale_bar(self.plot, ranges[0])
         self.bar = self.plot.center[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +58,16 @@ def _map_figure(
         dh=abs(field.y_last - field.y_first),
         source=ColumnDataSource({"image": [pixel]}, name=f"{name}-image"),
     )
+    add_marks(plot, marks)
+    unit = "µm" if field.unit == "um" else "pixel"
+    style_plot(plot, f"x ({unit})", f"y ({unit})")
+    if field.unit == "um":
+        add_scale_bar(plot, x_range)
+    return plot
+
+
+def add_marks(plot: figure, marks: Mapping[str, Any]) -> None:
+    """Mark the pixel below the pointer and the pinned one, from sources "hover" and "pin"."""
     for mark, color in (("hover", "#ffffff"), ("pin", AMBIGUOUS)):
         plot.scatter(
             "x",
@@ -69,11 +79,6 @@ def _map_figure(
             line_color=color,
             line_width=1.6,
         )
-    unit = "µm" if field.unit == "um" else "pixel"
-    style_plot(plot, f"x ({unit})", f"y ({unit})")
-    if field.unit == "um":
-        add_scale_bar(plot, x_range)
-    return plot
 
 
 def add_scale_bar(plot: figure, x_range: Range1d) -> None:

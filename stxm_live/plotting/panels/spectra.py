@@ -141,13 +141,7 @@ def draw_separability(
     for a, b in inseparable:
         column, row = sorted((number[a], number[b]))
         ax.add_patch(_amber_frame(column - 0.46, row - 0.46, 0.92))
-    names = [plain(name, 12) for name in phase_names]
-    ax.set_xticks(
-        range(n - 1), names[:-1], rotation=30, ha="right", rotation_mode="anchor", **PLAIN
-    )
-    ax.set_yticks(range(1, n), names[1:], **PLAIN)
-    ax.set_xlim(-0.5, n - 1.5)
-    ax.set_ylim(n - 0.5, 0.5)
+    name_pairs(ax, phase_names)
     set_titles(
         ax,
         "Can the phases be distinguished?",
@@ -160,6 +154,18 @@ def draw_separability(
     if inseparable:
         entries.append((_amber_frame(0, 0, 1), "not distinguished yet"))
     legend(ax, entries, "")
+
+
+def name_pairs(ax: Axes, phase_names: Sequence[str]) -> None:
+    """Name rows and columns of a matrix of which only the part below the diagonal is shown."""
+    n = len(phase_names)
+    names = [plain(name, 12) for name in phase_names]
+    ax.set_xticks(
+        range(n - 1), names[:-1], rotation=30, ha="right", rotation_mode="anchor", **PLAIN
+    )
+    ax.set_yticks(range(1, n), names[1:], **PLAIN)
+    ax.set_xlim(-0.5, n - 1.5)
+    ax.set_ylim(n - 0.5, 0.5)
 
 
 def _draw_gaps(ax: Axes, gap: NDArray[np.float64], *, write_numbers: bool) -> None:

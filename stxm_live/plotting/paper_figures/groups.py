@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from stxm_live.gmvae.components import effective_components, information_share
 from stxm_live.plotting.paper_figures.latent import (
     LatentView,
-    draw_phases,
     draw_points,
     draw_references,
     frame,
@@ -26,7 +25,7 @@ from stxm_live.plotting.style.raster import style_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-from stxm_live.plotting.paper_figures.simulated_model import Model
+from stxm_live.plotting.paper_figures.simulated_model import Model, draw_true_phases
 
 
 def figure_s10(model: Model) -> Plate:
@@ -44,7 +43,7 @@ def figure_s10(model: Model) -> Plate:
     panels: list[Panel] = [
         partial(_draw_groups, model=model, group=group, view=view, title="K-means"),
         partial(_draw_thickness, model=model, view=view),
-        partial(_draw_true_phases, model=model, view=view),
+        partial(draw_true_phases, model=model, view=view),
     ]
     figure = sheet(
         f"Fig. S10: {n_groups} K-means groups in latent space",
@@ -92,22 +91,6 @@ def _draw_thickness(ax: Axes, model: Model, view: LatentView) -> None:
     bar = ax.figure.colorbar(ScalarMappable(scale, heat()), cax=side, extend="both")
     bar.set_label("largest optical density", fontsize=8.5, **PLAIN)
     side.tick_params(labelsize=8)
-
-
-def _draw_true_phases(ax: Axes, model: Model, view: LatentView) -> None:
-    seen, references = view.of(model.latent), view.of(model.bundle.reference_latent)
-    draw_phases(
-        ax,
-        seen,
-        model.phase_index,
-        references,
-        model.bundle.info.phase_names,
-        model.colors,
-        view,
-        title="True phases",
-        subtitle="of the simulated spectra",
-    )
-    frame(ax, np.concatenate([seen, references]))
 
 
 def _group_table(model: Model, group: NDArray[np.integer], n_groups: int, word: str) -> Table:

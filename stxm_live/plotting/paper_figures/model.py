@@ -14,8 +14,6 @@ from stxm_live.phase_mapping import correlation
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
 from stxm_live.plotting.paper_figures.latent import (
     LatentView,
-    draw_phases,
-    frame,
     view_of_phases,
 )
 from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 from stxm_live.plotting.paper_figures.groups import figure_components, figure_s10
-from stxm_live.plotting.paper_figures.simulated_model import Model
+from stxm_live.plotting.paper_figures.simulated_model import Model, draw_true_phases
 
 N_STEPS = 41
 """Number of points on the decoder path; every fifth is drawn as a spectrum."""
@@ -135,20 +133,8 @@ def _draw_path_correlation(ax: Axes, model: Model, coefficients: NDArray[np.floa
 
 
 def _draw_path(ax: Axes, model: Model, path: NDArray[np.float64], view: LatentView) -> None:
-    seen, references = view.of(model.latent), view.of(model.bundle.reference_latent)
-    draw_phases(
-        ax,
-        seen,
-        model.phase_index,
-        references,
-        model.bundle.info.phase_names,
-        model.colors,
-        view,
-        title="The path in latent space",
-        subtitle=f"over {len(seen)} simulated spectra",
-    )
+    draw_true_phases(ax, model, view, title="The path in latent space")
     ax.plot(*view.of(path).T, color=AMBIGUOUS, linewidth=1.6, zorder=3)
-    frame(ax, np.concatenate([seen, references]))
 
 
 def figure_s11(bundle: Bundle) -> Plate:

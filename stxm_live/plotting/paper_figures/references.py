@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.plotting.panels.spectra import name_pairs
 from stxm_live.plotting.paper_figures.plate import Plate, Table, centred, sheet
-from stxm_live.plotting.style.lettering import PLAIN, plain, set_titles, side_legend
+from stxm_live.plotting.style.lettering import set_titles, side_legend
 from stxm_live.plotting.style.palette import AMBIGUOUS, heat
 from stxm_live.plotting.style.raster import style_axes
 
@@ -143,13 +144,7 @@ def draw_triangle(
         frame = Rectangle((float(column) - 0.47, float(row) - 0.47), 0.94, 0.94, fill=False)
         frame.set(edgecolor=AMBIGUOUS, linewidth=2.4)
         ax.add_patch(frame)
-    names = [plain(name, 12) for name in phase_names]
-    ax.set_xticks(
-        range(n - 1), names[:-1], rotation=30, ha="right", rotation_mode="anchor", **PLAIN
-    )
-    ax.set_yticks(range(1, n), names[1:], **PLAIN)
-    ax.set_xlim(-0.5, n - 1.5)
-    ax.set_ylim(n - 0.5, 0.5)
+    name_pairs(ax, phase_names)
     note = (
         "Pearson coefficient of each pair; amber: the closest" if n > 2 else "Pearson coefficient"
     )

@@ -12,10 +12,11 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.gmvae.components import thickness_class
 from stxm_live.gmvae.simulated import simulated_spectra
 from stxm_live.phase_mapping.latent_space.bundle import Bundle, BundleError, references_fingerprint
+from stxm_live.plotting.paper_figures.latent import LatentView, draw_phases, frame
 from stxm_live.plotting.style.palette import phase_colors
 
 if TYPE_CHECKING:
-    pass
+    from matplotlib.axes import Axes
 
 N_SPECTRA = 6000
 
@@ -80,3 +81,22 @@ class Model:
     def responsibilities(self) -> NDArray[np.float64]:
         """Return each component's responsibility for each spectrum, (n_spectra, n_components)."""
         return self.bundle.mixture.responsibilities(self.latent)
+
+
+def draw_true_phases(
+    ax: Axes, model: Model, view: LatentView, *, title: str = "True phases"
+) -> None:
+    """The simulated spectra in latent space, in the colours of their phases."""
+    seen, references = view.of(model.latent), view.of(model.bundle.reference_latent)
+    draw_phases(
+        ax,
+        seen,
+        model.phase_index,
+        references,
+        model.bundle.info.phase_names,
+        model.colors,
+        view,
+        title=title,
+        subtitle=f"{len(seen)} simulated spectra",
+    )
+    frame(ax, np.concatenate([seen, references]))
