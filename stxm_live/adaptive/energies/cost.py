@@ -204,6 +204,12 @@ def confusion_error(
     Returns
     -------
     ndarray of shape (...)
+
+    Notes
+    -----
+    For phases that are equally likely and close to each other, without an axis error, this is
+    `stxm_live.adaptive.mistaken_phases.mistaken`: signal over spread is d/2 but for a factor
+    sqrt(1 - gap/2). The axis error has no place there.
     """
     from scipy.special import ndtr
 

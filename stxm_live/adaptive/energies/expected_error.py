@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.adaptive.energies.current_labels import Knowledge
-
-_NEIGHBOURS = 8
-"""Whose noise is averaged in what they add."""
+from stxm_live.adaptive.mistaken_phases import mistaken, squared_distance
 
 _LEAST = 1e-12
 
@@ -77,20 +75,16 @@ class Expectation:
         own = np.einsum("kkskn->skn", gram)[:, :, None]
         square = np.einsum("jjskn->skjn", gram)
         product = np.einsum("kjskn->skjn", gram)
-        rest = own - product**2 / np.maximum(square, _LEAST)
-        return np.asarray(known.thickness[:, None] ** 2 * np.maximum(rest, 0.0))
+        rest = squared_distance(own, product, square)
+        return np.asarray(known.thickness[:, None] ** 2 * rest)
 
 
 def _remaining(
     p: NDArray[np.float64], d2: NDArray[np.float64], response: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Probability of a wrong label, summed over pairs of phases: (n_sets, n_sample)."""
-    from scipy.special import ndtr
-
     odds = np.log(p)[:, None] - np.log(p)[None]
-    spread = np.sqrt(np.maximum(d2, 1e-9) * (1 + np.square(response - 1) / _NEIGHBOURS))
-    lost = ndtr(-(odds + response * d2 / 2) / spread)
-    lost *= p[:, None]
+    lost = p[:, None] * mistaken(odds, d2, response)
     diagonal = range(len(p))
     lost[:, diagonal, diagonal] = 0.0
     return np.asarray(lost.sum(axis=(1, 2)))

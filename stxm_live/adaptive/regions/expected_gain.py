@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.adaptive.mistaken_phases import mistaken, squared_distance
 from stxm_live.core.phase_maps import PhaseMaps
 
 _AT_AN_EDGE = 1 / 8
@@ -64,11 +65,9 @@ def doubt_removed(maps: PhaseMaps, improvement: Improvement) -> NDArray[np.float
     Notes
     -----
     Two kinds of errors are expected in a pixel. Its label is wrong with probability ``1 - p``,
-    where p also heeds what surrounds the pixel, and less after more photons: for the phases 1
-    and 2 with log-odds ``L`` a spectrum that tells them apart by ``d`` standard deviations moves
-    the log-odds by ``+-d^2/2`` with standard deviation ``d``, so that the wrong one is chosen
-    with probability ``p1 Phi(-d/2 - L/d) + p2 Phi(-d/2 + L/d)`` afterwards. ``d`` follows from the
-    pixel's own thickness and counts, which is why a thin or an opaque pixel promises little.
+    where p also heeds what surrounds the pixel, and less after more photons
+    (`stxm_live.adaptive.mistaken_phases`). How far two phases are from each other follows from
+    the pixel's own thickness and counts, which is why a thin or an opaque pixel promises little.
     And a part of the pixel is of the phase next to it: that part shrinks with the step.
     """
     mapped = maps.phase_index >= 0
@@ -145,8 +144,7 @@ def _apart(
     columns = np.arange(od.shape[1])
     own = inner[best, best, columns]
     thickness = np.maximum(along[best, columns], 0) / np.maximum(own, np.float32(1e-30))
-    square = np.maximum(np.einsum("kkn->kn", inner), np.float32(1e-30))
-    apart = np.maximum(own - inner[best, :, columns].T ** 2 / square, 0)
+    apart = squared_distance(own, inner[best, :, columns].T, np.einsum("kkn->kn", inner))
     apart[best, columns] = 0
     return np.asarray(thickness * np.sqrt(apart))
 
@@ -171,17 +169,14 @@ def still_wrong(
     >>> still_wrong(even, np.array([[0.0], [0.0]])).round(4)
     array([0.5], dtype=float32)
     """
-    from scipy.special import ndtr
-
     best = probability.argmax(axis=0)
     most = np.take_along_axis(probability, best[None], axis=0)[0]
     left = np.zeros(probability.shape[1], dtype=np.float32)
     for k, p in enumerate(probability):
         rival = np.flatnonzero((best != k) & (p > _NEAREST))
-        d = np.maximum(apart[k, rival], np.float32(1e-6))
-        odds = np.log(most[rival] / p[rival]) / d
-        missed = most[rival] * ndtr(-d / 2 - odds) + p[rival] * ndtr(odds - d / 2)
-        left[rival] += missed.astype(np.float32)
+        d2, odds = apart[k, rival] ** 2, np.log(most[rival] / p[rival])
+        wrong = most[rival] * mistaken(odds, d2) + p[rival] * mistaken(-odds, d2)
+        left[rival] += wrong.astype(np.float32)
     return left
 
 
