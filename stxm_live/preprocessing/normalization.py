@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack, StackKey
+from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.i0 import I0, borrowed_i0, i0_of_images, stack_field
 from stxm_live.preprocessing.specimen import Field
 
@@ -195,7 +196,8 @@ def find_i0_without_references(aligned: AlignedStack, recipe: Recipe) -> I0:
 
 
 def _find_i0(aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None) -> I0:
-    log = np.log(aligned.intensity)
+    log = np.empty_like(aligned.intensity)
+    in_threads(np.log, aligned.intensity, log)
     field = stack_field(log, references, recipe, may_be_full=aligned.known_i0 is not None)
     if aligned.known_i0 is not None and recipe.i0.source == "empty-region":
         borrowed = borrowed_i0(log, field, aligned.known_i0)
@@ -237,7 +239,8 @@ def optical_density(
     array([[0., 1.]], dtype=float32)
     """
     log_i0 = np.log(np.asarray(i0, dtype=np.float64)).astype(np.float32)
-    return np.asarray(log_i0 - np.log(intensity.astype(np.float32, copy=False)))
+    log = np.log(intensity.astype(np.float32, copy=False))
+    return np.subtract(log_i0, log, out=log)
 
 
 def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
