@@ -1,29 +1,24 @@
-"""Runs on their way from documents to maps; they live on the worker's thread."""
+"""Stacks on their way from frames to maps; they live on the worker's thread."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.scan import StackScan
-from stxm_live.core.stack import Frame, Stack, StackKey, the_one
-from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames
+from stxm_live.core.stack import Frame, Stack, StackKey
+from stxm_live.io.documents import StackFrames
 from stxm_live.live.cube import ODCube, cube_view
-from stxm_live.live.progress import Pace, time_of
+from stxm_live.live.progress import Pace
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.phase_mapping.workflow import align_images, map_phases, takes_longer
 from stxm_live.preprocessing.stack_images import ImageCache
 
 State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored", "given up"]
-
-MAX_STACK_BYTES = 8 * 2**30
-"""Of the images of one stack, float32; what announces more is no stack for us."""
 
 Show = Callable[[ODCube], None]
 """Who is shown the growing cube."""
@@ -213,170 +208,3 @@ class StackAnalysis:
         except Exception as error:  # noqa: BLE001  what cannot be shown must not stop the maps
             self.hidden = self.hidden or error
             self.problems.append(f"image at {frame.energy_ev:g} eV cannot be shown: {error}")
-
-
-class RunAnalysis:
-    """The stacks of one run.
-
-    Parameters
-    ----------
-    frames : RunFrames
-    stacks : sequence of StackAnalysis
-        In the order of ``frames.stacks``; a stack of several runs is shared with them.
-    patience_s : float
-        How long after the end of the run image files are waited for.
-    """
-
-    def __init__(
-        self, frames: RunFrames, stacks: Sequence[StackAnalysis], *, patience_s: float
-    ) -> None:
-        self.stacks = tuple(stacks)
-        self.has_stopped = False
-        self.problems: list[str] = []
-        self._frames: RunFrames | None = frames
-        self._by_frames = dict(zip(frames.stacks, stacks, strict=True))
-        self._patience_s = patience_s
-        self._deadline_s = float("inf")
-        self._event_s = math.nan
-
-    def take(
-        self, name: str, doc: Mapping[str, Any], show: Show | None, *, is_last: bool = True
-    ) -> Iterator[PhaseMaps]:
-        """Take a document, or another look for files ("retry"); yield new maps."""
-        if self._frames is None:
-            return
-        if name == "retry":
-            new = self._frames.retry()
-            if self.is_waiting and time.monotonic() > self._deadline_s:
-                new += self._frames.give_up()
-        else:
-            new = self._frames(name, doc)
-        if name == "stop":
-            self.has_stopped = True
-            self._deadline_s = time.monotonic() + self._patience_s
-        if name in ("event", "event_page"):
-            self._event_s = time_of(doc)
-        for frames, stack in self._by_frames.items():
-            whole = [f for s, f in new if s is frames]
-            yield from stack.take(whole, show, is_last=is_last, time_s=self._event_s)
-            if frames.is_closed:
-                yield from stack.end()
-        if self._frames.is_closed:
-            self._frames = None
-            self._by_frames = {}
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether images wait for their files."""
-        return self._frames is not None and self._frames.n_waiting > 0
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the run has ended and nothing more will come to its stacks."""
-        return self._frames is None and all(stack.is_done for stack in self.stacks)
-
-    def status(self) -> StackStatus:
-        """How far the run is; of several stacks the sums, and the first error."""
-        each = [stack.status() for stack in self.stacks]
-        states = [status.state for status in each]
-        order: tuple[State, ...] = ("failed", "scanning", "waiting", "overview", "mapped")
-        return StackStatus(
-            next(state for state in order if state in states),
-            sum(status.n_images for status in each),
-            sum(status.n_announced for status in each),
-            self.is_done,
-            (*self.problems, *(problem for status in each for problem in status.problems)),
-            next((status.error for status in each if status.error is not None), None),
-        )
-
-    def stack(self, region: str | None, polarization: str | None) -> StackAnalysis:
-        """The stack of this region and polarization; None stands for any."""
-        return the_one(self.stacks, region, polarization)
-
-    @property
-    def failures(self) -> dict[str, Exception]:
-        """What keeps maps or the growing cubes from being made, by its message."""
-        errors = [error for stack in self.stacks for error in (stack.hidden, stack.error)]
-        return {str(error): error for error in errors if error is not None}
-
-
-class Analyses:
-    """Begins the analysis of runs, and joins those of the same stack.
-
-    Parameters
-    ----------
-    recipe : Recipe
-    scan : StackScan, optional
-        For start documents that do not say what was scanned.
-    roots : Roots, optional
-        Folders from which images outside the documents may be read.
-    patience_s : float
-        How long after the end of a run image files are waited for.
-    steps : Steps, optional
-        As for `map_phases`.
-    """
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        *,
-        scan: StackScan | None = None,
-        roots: Roots | None = None,
-        patience_s: float = 10.0,
-        steps: Steps = DEFAULT,
-    ) -> None:
-        self._recipe = recipe
-        self._steps = steps
-        self._scan = scan
-        self._roots = roots or Roots()
-        self._patience_s = patience_s
-        self._open_stacks = OpenStacks()
-        self._joined: dict[StackFrames, StackAnalysis] = {}
-
-    def begin(self, start: Mapping[str, Any], model: LatentModel | None) -> RunAnalysis:
-        """The analysis of a run from its start document.
-
-        Raises
-        ------
-        ValueError
-            If the run cannot be read as a stack.
-        """
-        frames = RunFrames(
-            start,
-            self._scan,
-            fields=self._recipe.fields,
-            roots=self._roots,
-            open_stacks=self._open_stacks,
-        )
-        stacks = []
-        for stack_frames in frames.stacks:
-            stack = self._joined.get(stack_frames)
-            stack = stack or StackAnalysis(
-                stack_frames, self._recipe, model, Pace(start), self._steps
-            )
-            if self._open_stacks.is_open(stack_frames):
-                self._joined[stack_frames] = stack
-            stacks.append(stack)
-        for stack in stacks:
-            _check_size(stack.scan)
-        return RunAnalysis(frames, stacks, patience_s=self._patience_s)
-
-    def end_idle(self, idle_s: float) -> None:
-        """End stacks that no run has joined for so long."""
-        self._open_stacks.end_idle(idle_s)
-
-    def end_stacks(self) -> Iterator[PhaseMaps]:
-        """Map the stacks that have ended since this was last asked."""
-        for frames in self._open_stacks.take_ended():
-            stack = self._joined.pop(frames, None)
-            if stack is not None:
-                yield from stack.end()
-
-
-def _check_size(scan: StackScan) -> None:
-    n_bytes = 4 * math.prod(scan.shape)
-    if n_bytes > MAX_STACK_BYTES:
-        raise ValueError(
-            f"the start document announces images of {n_bytes / 2**30:.3g} GiB (shape "
-            f"{scan.shape}); at most {MAX_STACK_BYTES / 2**30:g} GiB are mapped"
-        )

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +19,10 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker
 from stxm_live.io.documents import Roots, size_bytes, snapshot
-from stxm_live.live.analysis import Analyses, RunAnalysis, StackStatus
+from stxm_live.live.analysis import StackStatus
 from stxm_live.live.cube import ODCube
-from stxm_live.live.kept_runs import KEPT_UNFINISHED, KeptRuns
+from stxm_live.live.run import LiveRun
+from stxm_live.live.runs import KEPT_UNFINISHED, LiveRuns
 from stxm_live.live.sinks import Callbacks, Sinks
 from stxm_live.phase_mapping.latent_space.bundle import BundleError
 from stxm_live.phase_mapping.latent_space.model import LatentModel, load_model
@@ -94,7 +94,7 @@ class LivePhaseMapper:
     ) -> None:
         recipe.read_files()  # fail here, not in the middle of a scan
         self.recipe = recipe
-        self._analyses = Analyses(
+        self._runs = LiveRuns(
             recipe, scan=scan, roots=Roots(roots), patience_s=file_timeout_s, steps=steps
         )
         self._idle_timeout_s = idle_timeout_s
@@ -103,9 +103,6 @@ class LivePhaseMapper:
         self._is_warm = False
         self._sinks = Sinks()
         self._changed = threading.Condition()
-        self._runs = KeptRuns()
-        self._run_of_key: dict[str, str] = {}
-        self._delivering: dict[str, int] = {}
         self._is_closed = False
         self._worker: Worker[tuple[str, dict[str, Any]]] | None = None
         if background:
@@ -119,21 +116,19 @@ class LivePhaseMapper:
                 logger.warning("a %s document came after close() and was ignored", name)
                 return
             if name == "start":
-                if self._runs.is_under_way(str(doc["uid"])):
+                known = self._runs.get(str(doc["uid"]))
+                if known is not None and not known.has_stopped:
                     logger.warning("run %s began twice; the second is left out", doc["uid"])
                     return
                 self._register(str(doc["uid"]))
-            elif name in ("descriptor", "resource", "stream_resource"):
-                self._run_of(name, doc)
-            elif name == "stop":
-                self._delivering.pop(str(doc.get("run_start")), None)
+            run = self._runs.of(name, doc)
+            if name == "stop" and run is not None:
+                run.delivered_by = None
             copied = snapshot(name, doc)
             if self._worker is None:
                 self._handle((name, copied))
             elif not self._worker.submit((name, copied), n_bytes=size_bytes(copied)):
-                self._give_up(
-                    self._run_of(name, doc), f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait"
-                )
+                self._give_up(run, f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait")
         except Exception:
             logger.exception("a %s document could not be taken", name)
 
@@ -189,43 +184,20 @@ class LivePhaseMapper:
             otherwise what made the analysis fail.
         """
         with self._changed:
-            self._check_may_wait(uid)
-            self._changed.wait_for(lambda: self._runs.is_done(uid) or self._is_closed, timeout_s)
-            status = self.status(uid)
-            if not status.is_done and self._is_closed:
-                raise RuntimeError(
-                    f"run {uid[:8]}: the mapper was closed before the run ended; "
-                    "use map_run(catalog[uid], recipe)"
-                )
-            if not status.is_done:
-                raise TimeoutError(
-                    f"run {uid[:8]}: no maps after {timeout_s:g} s; {status.n_images} of "
-                    f"{status.n_announced} images are in, "
-                    + (
-                        "the stack is not whole"
-                        if self._runs.has_ended(uid)
-                        else "the run has not ended"
-                    )
-                )
             run = self._runs[uid]
-        if isinstance(run, StackStatus):
-            raise run.error or ValueError(f"run {uid[:8]} is no stack")
-        stack = run.stack(region, polarization)
-        if stack.error is not None:
-            raise stack.error.with_traceback(None)
-        if stack.maps is None:
-            raise ValueError(f"run {uid[:8]}: {stack.no_phases or 'no maps were made'}")
-        return stack.maps
+            self._check_may_wait(run)
+            self._changed.wait_for(lambda: run.is_done or self._is_closed, timeout_s)
+            if not run.is_done:
+                raise self._not_done(run, timeout_s)
+        return run.maps(region, polarization)
 
     def stacks(self, uid: str) -> list[StackKey]:
         """The stacks a run belongs to."""
-        run = self._runs[uid]
-        return [stack.key for stack in run.stacks] if isinstance(run, RunAnalysis) else []
+        return [stack.key for stack in self._runs[uid].stacks]
 
     def status(self, uid: str) -> StackStatus:
         """How far a run is."""
-        run = self._runs[uid]
-        return run if isinstance(run, StackStatus) else run.status()
+        return self._runs[uid].status()
 
     def results(self) -> list[PhaseMaps]:
         """The maps that are still in memory, one of each stack, the newest last."""
@@ -256,35 +228,45 @@ class LivePhaseMapper:
     def _register(self, uid: str) -> None:
         """Know a run from its first document on, before the worker gets to it."""
         with self._changed:
-            self._runs[uid] = StackStatus("waiting")
-            self._delivering[uid] = threading.get_ident()
-            self._runs.forget_outdated()
+            self._runs.register(uid)
             for old in self._runs.endless():
                 self._give_up(old, f"{KEPT_UNFINISHED} later runs have no end either")
-                self._runs[old] = replace(self.status(old), is_done=True)
+                old.has_stopped = True
 
-    def _give_up(self, uid: str | None, reason: str) -> None:
+    def _give_up(self, run: LiveRun | None, reason: str) -> None:
         """Let go what came of a run; whoever waits for it is told at its stop."""
-        if uid is None or self.status(uid).state == "given up":
+        if run is None or run.is_given_up:
             return
         error = RuntimeError(
-            f"run {uid[:8]} was given up while it was measured ({reason}); "
+            f"run {run.uid[:8]} was given up while it was measured ({reason}); "
             "use map_run(catalog[uid], recipe)"
         )
         logger.error("%s", error)
         with self._changed:
-            self._runs[uid] = replace(self.status(uid), state="given up", error=error)
-            self._delivering.pop(uid, None)
+            run.give_up(error)
 
-    def _check_may_wait(self, uid: str) -> None:
-        self.status(uid)
+    def _check_may_wait(self, run: LiveRun) -> None:
         if self._worker is not None and self._worker.is_current_thread:
             raise RuntimeError("a sink cannot wait for maps: it would hold up whoever makes them")
-        if self._delivering.get(uid) == threading.get_ident():
+        if run.delivered_by == threading.get_ident():
             raise RuntimeError(
-                f"run {uid[:8]} is delivered by this thread and cannot end while it waits; "
+                f"run {run.uid[:8]} is delivered by this thread and cannot end while it waits; "
                 "in a plan use: yield from stxm_live.plans.wait_for_maps(live, uid, timeout_s=...)"
             )
+
+    def _not_done(self, run: LiveRun, timeout_s: float) -> Exception:
+        """Why there are no maps of a run yet."""
+        if self._is_closed:
+            return RuntimeError(
+                f"run {run.uid[:8]}: the mapper was closed before the run ended; "
+                "use map_run(catalog[uid], recipe)"
+            )
+        status = run.status()
+        return TimeoutError(
+            f"run {run.uid[:8]}: no maps after {timeout_s:g} s; {status.n_images} of "
+            f"{status.n_announced} images are in, "
+            f"{'the stack is not whole' if run.has_stopped else 'the run has not ended'}"
+        )
 
     def _warm_up(self) -> None:
         """Import and load what the first frame would wait for."""
@@ -297,81 +279,64 @@ class LivePhaseMapper:
     def _handle(self, item: tuple[str, dict[str, Any]]) -> None:
         """Take a document on the worker's thread; what goes wrong is logged and told."""
         name, doc = item
-        uid = None
+        run = None
         try:
-            uid = self._run_of(name, doc)
+            run = self._runs.of(name, doc)
             if name == "start":
-                self._begin(doc)
+                self._begin(self._runs[str(doc["uid"])], doc)
             elif name == "idle":
-                self._analyses.end_idle(self._idle_timeout_s)
-            elif uid is not None:
-                self._continue(uid, name, doc)
-            self._tell(self._analyses.end_stacks())
+                self._runs.end_idle(self._idle_timeout_s)
+            elif run is not None:
+                self._continue(run, name, doc)
+            self._tell(self._runs.end_stacks())
         except Exception as error:
-            logger.exception("run %s: a %s document could not be used", str(uid)[:8], name)
-            run = self._runs.get(str(uid))
-            if isinstance(run, RunAnalysis):
+            uid = "None" if run is None else run.uid
+            logger.exception("run %s: a %s document could not be used", uid[:8], name)
+            if run is not None:
                 run.problems.append(f"a {name} document could not be used: {error!r}")
-            self._sinks.error(str(uid), error)
+            self._sinks.error(uid, error)
         finally:
             with self._changed:
                 self._changed.notify_all()
 
-    def _run_of(self, name: str, doc: Mapping[str, Any]) -> str | None:
-        """The run a document belongs to; None for one that began before we were subscribed."""
-        if name == "start":
-            return str(doc["uid"])
-        if "descriptor" in doc:
-            uid = self._run_of_key.get(str(doc["descriptor"]), "")
-        elif name in ("datum", "datum_page"):
-            uid = self._run_of_key.get(str(doc.get("resource")), "")
-        else:
-            uid = str(doc.get("run_start"))
-            if name in ("descriptor", "resource", "stream_resource") and uid in self._runs:
-                self._run_of_key[str(doc["uid"])] = uid
-        return uid if uid in self._runs else None
-
-    def _begin(self, start: Mapping[str, Any]) -> None:
+    def _begin(self, run: LiveRun, start: Mapping[str, Any]) -> None:
         if not self._is_warm:
             self._warm_up()
-        uid = str(start["uid"])
         try:
-            run = self._analyses.begin(start, self._model)
-            with self._changed:
-                if self.status(uid).state != "given up":
-                    self._runs[uid] = run
+            self._runs.begin(start, self._model)
         except ValueError as error:
-            self._runs[uid] = StackStatus("ignored", error=error)
+            run.ignore(error)
             is_fault = "stxm" in start or isinstance(error, PluginError)
             logger.log(logging.ERROR if is_fault else logging.INFO, "%s", error)
             if is_fault:
-                self._sinks.error(uid, error)
+                self._sinks.error(run.uid, error)
 
-    def _continue(self, uid: str, name: str, doc: Mapping[str, Any]) -> None:
-        run = self._runs[uid]
-        if isinstance(run, StackStatus):
-            if name == "stop":
-                self._runs[uid] = replace(run, is_done=True)
-                if run.state == "given up" and run.error is not None:
-                    self._sinks.error(uid, run.error)
-            return
+    def _continue(self, run: LiveRun, name: str, doc: Mapping[str, Any]) -> None:
+        """Take a document of a run, and tell what is new of it."""
         known, n_problems = run.failures, len(run.status().problems)
         is_behind = self._worker is not None and self._worker.is_behind
         show = self._sinks.cube if self._sinks.want_cubes and not is_behind else None
         self._tell(run.take(name, doc, show, is_last=self._is_last(doc)))
         if name == "stop":
-            self._forget_descriptors(uid)
-            if not run.is_done and not run.is_waiting:
-                self._later(self._idle_timeout_s, "idle", uid)
+            self._stopped(run)
         if run.is_waiting:
-            self._look_again(uid, run)
+            self._look_again(run)
         for problem in run.status().problems[n_problems:]:
-            logger.warning("run %s: %s", uid[:8], problem)
+            logger.warning("run %s: %s", run.uid[:8], problem)
         for text, error in run.failures.items():
             if text not in known:
-                logger.error("run %s: %s", uid[:8], text, exc_info=error)
-                self._sinks.error(uid, error)
+                logger.error("run %s: %s", run.uid[:8], text, exc_info=error)
+                self._sinks.error(run.uid, error)
             error.__traceback__ = None  # its frames would keep the images in memory
+
+    def _stopped(self, run: LiveRun) -> None:
+        """The run has ended; its stack may go on."""
+        self._runs.forget_descriptors(run.uid)
+        error = run.status().error
+        if run.is_given_up and error is not None:
+            self._sinks.error(run.uid, error)
+        if not run.is_done and not run.is_waiting:
+            self._later(self._idle_timeout_s, "idle", run)
 
     def _tell(self, results: Iterable[PhaseMaps]) -> None:
         for maps in results:
@@ -382,22 +347,18 @@ class LivePhaseMapper:
         own_bytes = size_bytes(doc) + ITEM_BYTES
         return self._worker is None or self._worker.waiting_bytes <= own_bytes
 
-    def _look_again(self, uid: str, run: RunAnalysis) -> None:
+    def _look_again(self, run: LiveRun) -> None:
         """Look for image files again in a while; without a worker the caller waits for them."""
         if self._worker is not None:
-            self._later(RETRY_S, "retry", uid)
+            self._later(RETRY_S, "retry", run)
             return
         while run.has_stopped and run.is_waiting:
             time.sleep(RETRY_S)
             self._tell(run.take("retry", {}, None))
 
-    def _later(self, seconds: float, name: str, uid: str) -> None:
+    def _later(self, seconds: float, name: str, run: LiveRun) -> None:
         """Have the worker do something in a while, once if asked often."""
         worker = self._worker
         if worker is not None:
-            item = (name, {"run_start": uid})
-            self._timers.start(seconds, f"{name} {uid}", lambda: worker.submit(item))
-
-    def _forget_descriptors(self, uid: str) -> None:
-        known = self._run_of_key
-        self._run_of_key = {d: run for d, run in known.items() if run != uid}
+            item = (name, {"run_start": run.uid})
+            self._timers.start(seconds, f"{name} {run.uid}", lambda: worker.submit(item))

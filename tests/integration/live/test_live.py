@@ -18,7 +18,7 @@ from particles import (
 
 from stxm_live import LivePhaseMapper, map_run
 from stxm_live.live.analysis import StackAnalysis
-from stxm_live.live.kept_runs import KEPT_RESULTS
+from stxm_live.live.runs import KEPT_RESULTS
 
 
 def feed(live, stream):

@@ -1,0 +1,169 @@
+"""One run, from its first document to its maps or to what kept it from having any."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.stack import the_one
+from stxm_live.io.documents import RunFrames
+from stxm_live.live.analysis import Show, StackAnalysis, StackStatus, State
+from stxm_live.live.progress import time_of
+
+
+class LiveRun:
+    """A run and its stacks; there are none before it is analysed, or if it cannot be.
+
+    Made on the thread that delivers the run's documents, with the start document. It is analysed
+    from `begin` on, on the worker's thread; `ignore` and `give_up` end that.
+
+    Parameters
+    ----------
+    uid : str
+
+    Attributes
+    ----------
+    stacks : tuple of StackAnalysis
+        A stack of several runs is shared with them.
+    delivered_by : int or None
+        The thread that delivers its documents, until the stop document came.
+    has_stopped : bool
+        Whether its stop document was taken; its stacks may wait for files or for other runs.
+    problems : list of str
+    """
+
+    def __init__(self, uid: str) -> None:
+        self.uid = uid
+        self.stacks: tuple[StackAnalysis, ...] = ()
+        self.delivered_by: int | None = threading.get_ident()
+        self.has_stopped = False
+        self.problems: list[str] = []
+        self._lock = threading.Lock()
+        self._without_stacks = StackStatus("waiting")
+        self._frames: RunFrames | None = None
+        self._patience_s = 0.0
+        self._deadline_s = math.inf
+        self._event_s = math.nan
+
+    def begin(
+        self, frames: RunFrames, stacks: Sequence[StackAnalysis], *, patience_s: float
+    ) -> None:
+        """Analyse the run, unless it was given up before anybody got to it.
+
+        Parameters
+        ----------
+        frames : RunFrames
+        stacks : sequence of StackAnalysis
+            In the order of ``frames.stacks``.
+        patience_s : float
+            How long after the end of the run image files are waited for.
+        """
+        with self._lock:
+            if self.is_given_up:
+                return
+            self._patience_s = patience_s
+            self._frames = frames
+            self.stacks = tuple(stacks)
+
+    def ignore(self, error: Exception) -> None:
+        """Leave the run alone: it is no stack."""
+        self._without_stacks = StackStatus("ignored", error=error)
+
+    def give_up(self, error: Exception) -> None:
+        """Let go what came of the run so far."""
+        with self._lock:
+            self._without_stacks = replace(self.status(), state="given up", error=error)
+            self.stacks = ()
+            self._frames = None
+        self.delivered_by = None
+
+    def take(
+        self, name: str, doc: Mapping[str, Any], show: Show | None, *, is_last: bool = True
+    ) -> Iterator[PhaseMaps]:
+        """Take a document, or another look for files ("retry"); yield new maps."""
+        frames, stacks = self._frames, self.stacks  # it may be given up meanwhile
+        if frames is None:
+            self.has_stopped |= name == "stop"
+            return
+        if name == "retry":
+            new = frames.retry()
+            if frames.n_waiting and time.monotonic() > self._deadline_s:
+                new += frames.give_up()
+        else:
+            new = frames(name, doc)
+        if name == "stop":
+            self.has_stopped = True
+            self._deadline_s = time.monotonic() + self._patience_s
+        if name in ("event", "event_page"):
+            self._event_s = time_of(doc)
+        for stack_frames, stack in zip(frames.stacks, stacks, strict=True):
+            whole = [frame for of, frame in new if of is stack_frames]
+            yield from stack.take(whole, show, is_last=is_last, time_s=self._event_s)
+            if stack_frames.is_closed:
+                yield from stack.end()
+        if frames.is_closed:
+            self._frames = None
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the mapper could not keep up with it."""
+        return self._without_stacks.state == "given up"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether images wait for their files."""
+        frames = self._frames
+        return frames is not None and frames.n_waiting > 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run has ended and nothing more will come to its stacks."""
+        stacks = self.stacks
+        if not stacks:
+            return self.has_stopped
+        return self._frames is None and all(stack.is_done for stack in stacks)
+
+    def status(self) -> StackStatus:
+        """How far the run is; of several stacks the sums, and the first error."""
+        each = [stack.status() for stack in self.stacks]
+        if not each:
+            return replace(self._without_stacks, is_done=self.has_stopped)
+        states = [status.state for status in each]
+        order: tuple[State, ...] = ("failed", "scanning", "waiting", "overview", "mapped")
+        return StackStatus(
+            next(state for state in order if state in states),
+            sum(status.n_images for status in each),
+            sum(status.n_announced for status in each),
+            self.is_done,
+            (*self.problems, *(problem for status in each for problem in status.problems)),
+            next((status.error for status in each if status.error is not None), None),
+        )
+
+    def maps(self, region: str | None, polarization: str | None) -> PhaseMaps:
+        """The maps of a stack of the finished run; None stands for any.
+
+        Raises
+        ------
+        ValueError
+            If there are none; otherwise what made the analysis fail.
+        """
+        if not self.stacks:
+            error = self._without_stacks.error
+            raise error or ValueError(f"run {self.uid[:8]} is no stack")
+        stack = the_one(self.stacks, region, polarization)
+        if stack.error is not None:
+            raise stack.error.with_traceback(None)
+        if stack.maps is None:
+            raise ValueError(f"run {self.uid[:8]}: {stack.no_phases or 'no maps were made'}")
+        return stack.maps
+
+    @property
+    def failures(self) -> dict[str, Exception]:
+        """What keeps maps or the growing cubes from being made, by its message."""
+        errors = [error for stack in self.stacks for error in (stack.hidden, stack.error)]
+        return {str(error): error for error in errors if error is not None}

@@ -1,0 +1,185 @@
+"""The runs of a session: which there are, what belongs to which, and which are forgotten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.scan import StackScan
+from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames
+from stxm_live.live.analysis import StackAnalysis
+from stxm_live.live.progress import Pace
+from stxm_live.live.run import LiveRun
+from stxm_live.phase_mapping.latent_space.model import LatentModel
+from stxm_live.phase_mapping.steps import DEFAULT, Steps
+
+KEPT_RESULTS = 8
+"""The results of so many stacks stay in memory."""
+
+KEPT_UNFINISHED = 32
+"""So many runs may be without an end; of more the oldest are given up."""
+
+MAX_STACK_BYTES = 8 * 2**30
+"""Of the images of one stack, float32; what announces more is no stack for us."""
+
+_PARENTS = ("descriptor", "resource", "stream_resource")
+"""Documents that others name instead of their run."""
+
+
+class LiveRuns:
+    """The runs by uid, the oldest first; those of one stack share its analysis.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    scan : StackScan, optional
+        For start documents that do not say what was scanned.
+    roots : Roots, optional
+        Folders from which images outside the documents may be read.
+    patience_s : float
+        How long after the end of a run image files are waited for.
+    steps : Steps, optional
+        As for `map_phases`.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        scan: StackScan | None = None,
+        roots: Roots | None = None,
+        patience_s: float = 10.0,
+        steps: Steps = DEFAULT,
+    ) -> None:
+        self._recipe = recipe
+        self._scan = scan
+        self._roots = roots or Roots()
+        self._patience_s = patience_s
+        self._steps = steps
+        self._runs: dict[str, LiveRun] = {}
+        self._run_of_key: dict[str, str] = {}
+        self._open_stacks = OpenStacks()
+        self._joined: dict[StackFrames, StackAnalysis] = {}
+
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._runs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._runs)
+
+    def __getitem__(self, uid: str) -> LiveRun:
+        """A run.
+
+        Raises
+        ------
+        KeyError
+            If it was never there, or is forgotten.
+        """
+        if uid not in self._runs:
+            raise KeyError(
+                f"run {uid[:8]} did not begin while this mapper was subscribed, or is no longer "
+                "in memory; use map_run(catalog[uid], recipe)"
+            )
+        return self._runs[uid]
+
+    def get(self, uid: str | None) -> LiveRun | None:
+        """A run, if it is there."""
+        return None if uid is None else self._runs.get(uid)
+
+    def of(self, name: str, doc: Mapping[str, Any]) -> LiveRun | None:
+        """The run a document belongs to; None for one that began before we were subscribed."""
+        if name == "start":
+            return self._runs.get(str(doc["uid"]))
+        if "descriptor" in doc:
+            uid = self._run_of_key.get(str(doc["descriptor"]), "")
+        elif name in ("datum", "datum_page"):
+            uid = self._run_of_key.get(str(doc.get("resource")), "")
+        else:
+            uid = str(doc.get("run_start"))
+            if name in _PARENTS and uid in self._runs:
+                self._run_of_key[str(doc["uid"])] = uid
+        return self._runs.get(uid)
+
+    def register(self, uid: str) -> None:
+        """Know a run from its first document on; forget those that are outdated."""
+        self._runs[uid] = LiveRun(uid)
+        self._forget_outdated()
+
+    def begin(self, start: Mapping[str, Any], model: LatentModel | None) -> None:
+        """Begin the analysis of a run with its start document.
+
+        Raises
+        ------
+        ValueError
+            If the run cannot be read as a stack.
+        """
+        frames = RunFrames(
+            start,
+            self._scan,
+            fields=self._recipe.fields,
+            roots=self._roots,
+            open_stacks=self._open_stacks,
+        )
+        stacks = []
+        for stack_frames in frames.stacks:
+            stack = self._joined.get(stack_frames)
+            stack = stack or StackAnalysis(
+                stack_frames, self._recipe, model, Pace(start), self._steps
+            )
+            if self._open_stacks.is_open(stack_frames):
+                self._joined[stack_frames] = stack
+            stacks.append(stack)
+        for stack in stacks:
+            _check_size(stack.scan)
+        self[str(start["uid"])].begin(frames, stacks, patience_s=self._patience_s)
+
+    def end_idle(self, idle_s: float) -> None:
+        """End stacks that no run has joined for so long."""
+        self._open_stacks.end_idle(idle_s)
+
+    def end_stacks(self) -> Iterator[PhaseMaps]:
+        """Map the stacks that have ended since this was last asked."""
+        for frames in self._open_stacks.take_ended():
+            stack = self._joined.pop(frames, None)
+            if stack is not None:
+                yield from stack.end()
+
+    def endless(self) -> list[LiveRun]:
+        """The oldest runs without an end, where there are too many of them."""
+        return [run for run in self._runs.values() if not run.has_stopped][:-KEPT_UNFINISHED]
+
+    def results(self) -> list[PhaseMaps]:
+        """The maps of each stack that has any, in the order in which the runs began."""
+        stacks = dict.fromkeys(stack for run in self._runs.values() for stack in run.stacks)
+        return [s.maps for s in stacks if s.maps is not None and s.error is None]
+
+    def forget_descriptors(self, uid: str) -> None:
+        """Nothing more will come that names a descriptor of this run."""
+        known = self._run_of_key
+        self._run_of_key = {d: run for d, run in known.items() if run != uid}
+
+    def _forget_outdated(self) -> None:
+        """Forget finished runs beyond those of the last few stacks, and most that are no stack."""
+        finished = [run for run in self._runs.values() if run.is_done]
+        others = [run for run in finished if not run.stacks]
+        outdated = others[: max(0, len(others) - KEPT_RESULTS + 1)]
+        kept: dict[StackAnalysis, None] = {}
+        for run in reversed(finished):
+            if len({*kept, *run.stacks}) < max(KEPT_RESULTS, len(run.stacks) + 1):
+                kept |= dict.fromkeys(run.stacks)
+            elif run.stacks:
+                outdated.append(run)
+        for run in outdated:
+            del self._runs[run.uid]
+
+
+def _check_size(scan: StackScan) -> None:
+    n_bytes = 4 * math.prod(scan.shape)
+    if n_bytes > MAX_STACK_BYTES:
+        raise ValueError(
+            f"the start document announces images of {n_bytes / 2**30:.3g} GiB (shape "
+            f"{scan.shape}); at most {MAX_STACK_BYTES / 2**30:g} GiB are mapped"
+        )
