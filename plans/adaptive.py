@@ -117,7 +117,7 @@ class _Choosing:
             left = still_left(left, energy_ev, any_order=self.any_order)
             if left and asks and self.advisor.takes_part(energy_ev, announced):
                 advice = yield from self._advice(uid, energy_ev)
-                asks = advice is not None and not advice.problem
+                asks = advice is not None and not advice.error
                 wanted = advice.wanted_ev if advice is not None and asks else announced
             energy_ev = next_energy(left, wanted, required, any_order=self.any_order)
 
@@ -136,7 +136,7 @@ class _Choosing:
                 energy_ev,
                 self.timeout_s,
             )
-        elif advice.problem:
+        elif advice.error:
             logger.warning("run %s: %s; all energies left are measured", uid[:8], advice)
         else:
             logger.info("run %s at %g eV: %s", uid[:8], energy_ev, advice)
@@ -153,4 +153,4 @@ class _Choosing:
         advice = self.advisor.latest()
         if advice is None or advice.run_uid != uid:
             return None
-        return advice if advice.problem or advice.latest_ev == energy_ev else None
+        return advice if advice.error or advice.latest_ev == energy_ev else None

@@ -29,7 +29,7 @@ class Report:
 
     uid: str = "?"
     shape: str = ""
-    problem: str = ""
+    error: str = ""
     found: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def check(
     for report in reports:
         _print_report(report)
     verdicts = [_print_stack(stack, chosen) for stack in stacks]
-    if not verdicts or not all(verdicts) or any(report.problem for report in reports):
+    if not verdicts or not all(verdicts) or any(report.error for report in reports):
         raise typer.Exit(1)
 
 
@@ -145,7 +145,7 @@ def _checked(
             try:
                 frames = RunFrames(doc, fields=recipe.fields, roots=roots, open_stacks=open_stacks)
             except ValueError as error:
-                report.problem = str(error)
+                report.error = str(error)
         elif name == "descriptor" and doc.get("name") != "baseline":
             report.keys |= {key: _described(d) for key, d in doc.get("data_keys", {}).items()}
         if frames is not None and name != "start":
@@ -166,13 +166,13 @@ def _described(data_key: dict[str, Any]) -> str:
 def _print_report(report: Report) -> None:
     counts = ", ".join(f"{n} {name}" for name, n in report.counts.items())
     console.print(f"[bold]run {escape(report.uid[:8])}[/]: {counts}")
-    if report.problem:
-        console.print(f"  [red]cannot be read:[/] {escape(report.problem)}")
+    if report.error:
+        console.print(f"  [red]cannot be read:[/] {escape(report.error)}")
     else:
         console.print(f"  read as: {escape(report.shape)}")
     for meaning, key in report.found.items():
         console.print(f"  {meaning}: {escape(key) or 'none'}")
-    if report.problem or not report.found:
+    if report.error or not report.found:
         shown = list(report.keys.items())[:MAX_SHOWN_KEYS]
         listed = ", ".join(f"{key} ({what})" for key, what in shown) or "none"
         console.print(f"  data keys: {escape(listed)}")

@@ -119,7 +119,7 @@ class ComparePanel:
         history = self._history
         chosen = [str(uid) for uid in self.runs.value]
         if history is None or not chosen:
-            self._board.say(notice="Choose a run in the list first.")
+            self._board.say(note="Choose a run in the list first.")
             return
         words = dict(self._listed)
 

@@ -77,7 +77,7 @@ class ChangesPanel:
         """Have new maps made of what is shown."""
         result = None if self._scene is None else self._scene.result
         if result is None:
-            self._board.say(notice="There are no maps to change yet; they come with the scan.")
+            self._board.say(note="There are no maps to change yet; they come with the scan.")
             return
         changes, titles = dict(self._drawing), dict(self._titles)
         recipe = result.base.provenance.get("recipe_values", {})
@@ -94,7 +94,7 @@ class ChangesPanel:
             changes["energy_offset_ev"] = offset_ev
             titles["offset"] = f"energies {offset_ev:+g} eV"
         if not changes:
-            self._board.say(notice="Nothing is changed: choose a box, an energy or an offset.")
+            self._board.say(note="Nothing is changed: choose a box, an energy or an offset.")
             return
         self._board.redo(result, changes, ", ".join(titles.values()), self._then)
 
@@ -108,7 +108,7 @@ class ChangesPanel:
     def _take_i0(self) -> None:
         box = self._drawn.box_um
         if box is None:
-            self._board.say(notice=_NOTHING_DRAWN)
+            self._board.say(note=_NOTHING_DRAWN)
             return
         x0, x1, y0, y1 = box
         self._drawing["i0.region"] = box
@@ -122,13 +122,13 @@ class ChangesPanel:
             x0, x1, y0, y1 = box
             corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         if corners is None or self._scene is None:
-            self._board.say(notice=_NOTHING_DRAWN)
+            self._board.say(note=_NOTHING_DRAWN)
             return
         inside = pixels_inside(corners, self._scene)
         if not self.whole.active:
             inside &= self._scene.specimen
         if not inside.any():
-            self._board.say(notice="There is no specimen in what is drawn.")
+            self._board.say(note="There is no specimen in what is drawn.")
             return
         self._drawing[MASK] = inside
         self._titles["mask"] = f"only {int(inside.sum())} pixels that are drawn"

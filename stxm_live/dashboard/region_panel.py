@@ -38,7 +38,7 @@ class NextRegionPanel:
         self._chooser, self._drawn, self._boxes = chooser, drawn, boxes
         self._scene: Scene | None = None
         self._known: Any = None
-        self._problem = ""
+        self._error = ""
         self._suggestions: tuple[Region, ...] = ()
         self.state = html("", "chosen", width=330, min_height=36)
         self.box = html(_DRAW, "small", width=430)
@@ -90,7 +90,7 @@ class NextRegionPanel:
         has_map = self._scene is not None
         state = (
             *(choice, suggestions, chooser.is_ready, chooser.no_suggestions),
-            *(chooser.question, chooser.refused, self._problem, self.outlined.active),
+            *(chooser.question, chooser.refused, self._error, self.outlined.active),
             has_map,
         )
         if state == self._known:
@@ -110,11 +110,11 @@ class NextRegionPanel:
         self._boxes.data = rectangles(choice, outlined) if has_map else rectangles(None, ())
 
     def _in_words(self, choice: Region | None) -> str:
-        problem = self._problem or self._chooser.refused
+        error = self._error or self._chooser.refused
         question = self._chooser.question
         waits = f"The plan waits for your choice ({escape(question)})." if question else ""
-        if problem:
-            return f'<b style="color:#b3202a">Not chosen:</b> {escape(problem)}. {waits}'
+        if error:
+            return f'<b style="color:#b3202a">Not chosen:</b> {escape(error)}. {waits}'
         if choice is None:
             return f"<b>{waits or 'Nothing is chosen.'}</b>"
         return f"<b>Next:</b> {region_text(choice)}."
@@ -122,7 +122,7 @@ class NextRegionPanel:
     def _choose_box(self) -> None:
         box = self._drawn.box_um
         if box is None:
-            self._problem = "draw a box first"
+            self._error = "draw a box first"
             return
         x0, x1, y0, y1 = box
         step_nm, dwell_ms = self.step_nm.value, self.dwell_ms.value
@@ -156,9 +156,9 @@ class NextRegionPanel:
         try:
             act()
         except (ValueError, OSError) as error:  # refused, or nobody there to take it
-            self._problem = str(error)
+            self._error = str(error)
         else:
-            self._problem = ""
+            self._error = ""
         self.look()
 
     def _on_box(self, attr: str, old: Any, new: Any) -> None:
@@ -166,8 +166,8 @@ class NextRegionPanel:
         if box is None:
             self.box.text = _DRAW
             return
-        if self._problem:
-            self._problem = ""
+        if self._error:
+            self._error = ""
             self.look()
         x0, x1, y0, y1 = box
         self.box.text = (

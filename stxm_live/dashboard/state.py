@@ -88,7 +88,7 @@ class Snapshot:
     failures : tuple of Failure
     working : str
         What is being computed for a page; empty if nothing is.
-    notice : str
+    note : str
         What became of the last thing asked for, if that is worth a sentence.
     """
 
@@ -100,7 +100,7 @@ class Snapshot:
     is_scanning: bool = False
     failures: tuple[Failure, ...] = ()
     working: str = ""
-    notice: str = ""
+    note: str = ""
 
 
 @dataclass
@@ -190,14 +190,14 @@ class Board:
         """Do something that takes a while on a thread; what goes wrong becomes a sentence."""
 
         def run() -> None:
-            notice = ""
+            note = ""
             self.say(working=what)
             try:
                 act()
             except Exception as error:  # noqa: BLE001  told in the page; the scan is left alone
                 logger.info("%s: %r", what, error)
-                notice = f"Not done ({what}): {str(error)[:MOST_LETTERS] or repr(error)}"
-            self.say(working="", notice=notice)
+                note = f"Not done ({what}): {str(error)[:MOST_LETTERS] or repr(error)}"
+            self.say(working="", note=note)
 
         with self._lock:
             if self._worker is None:
@@ -205,7 +205,7 @@ class Board:
         self._worker.submit(run)
 
     def say(self, **changes: str) -> None:
-        """Set ``working`` or ``notice``."""
+        """Set ``working`` or ``note``."""
         with self._lock:
             self._next(**changes)
 

@@ -202,7 +202,7 @@ class View:
         self.bar.text = (
             f'<span class="track"><i style="width:{100 * share:.0f}%"></i></span>{escape(words)}'
         )
-        said = f"{now.working} …" if now.working else now.notice
+        said = f"{now.working} …" if now.working else now.note
         self.said.update(text=f"<p>{escape(said)}</p>" if said else "", visible=bool(said))
         self.notes.text = notes(self.scene, now)
 

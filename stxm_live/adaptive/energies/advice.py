@@ -35,7 +35,7 @@ class Advice:
     ----------
     run_uid : str
     latest_ev : float or None
-        Announced energy of the image after which it is given; None if there is a ``problem``.
+        Announced energy of the image after which it is given; None if there is an ``error``.
     wanted_ev : tuple of float
         Announced energies still to measure, the most useful first; empty if the scan may end.
     certainty : float
@@ -44,7 +44,7 @@ class Advice:
         What the wanted energies would make of it, and what all that are left.
     gains : mapping of float to float
         By how much each energy that is left would raise it alone.
-    problem : str
+    error : str
         Why there is no advice.
     """
 
@@ -55,11 +55,11 @@ class Advice:
     expected_certainty: float = float("nan")
     most_certainty: float = float("nan")
     gains: Mapping[float, float] = field(default_factory=dict)
-    problem: str = ""
+    error: str = ""
 
     def __str__(self) -> str:
-        if self.problem:
-            return f"no advice: {self.problem}"
+        if self.error:
+            return f"no advice: {self.error}"
         now = f"{100 * self.certainty:.1f} % of the labels are expected right"
         if not self.wanted_ev:
             return f"{now}, all energies left would make it {100 * self.most_certainty:.1f} %"

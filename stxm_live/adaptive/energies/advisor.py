@@ -56,4 +56,4 @@ class EnergyAdvisor:
         try:
             self._latest = advise(view, self._recipe, self.minimum(view.scan.energies_ev))
         except ValueError as error:
-            self._latest = Advice(uid, problem=str(error))
+            self._latest = Advice(uid, error=str(error))

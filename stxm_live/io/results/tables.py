@@ -56,16 +56,16 @@ def write_csv(
     written = []
     for name, rows in tables.items():
         path = Path(folder) / f"{name}.csv"
-        _write(path, _remarks(dataset), rows(dataset))
+        _write(path, _notes(dataset), rows(dataset))
         written.append(path)
     return written
 
 
-def _write(path: Path, remarks: Iterable[str], rows: Iterable[Row]) -> None:
+def _write(path: Path, notes: Iterable[str], rows: Iterable[Row]) -> None:
     # JSON may bring half a character in a name: it is written as a question mark
     options: dict[str, Any] = {"newline": "", "encoding": "utf-8", "errors": "replace"}
     with whole_file(path) as unfinished, unfinished.open("w", **options) as file:
-        file.writelines(f"# {' '.join(line.split())}\n" for line in remarks)
+        file.writelines(f"# {' '.join(line.split())}\n" for line in notes)
         csv.writer(file).writerows([_cell(value) for value in row] for row in rows)
 
 
@@ -78,7 +78,7 @@ def _cell(value: Any) -> Any:
     return f"{value:.7g}" if isinstance(value, float | np.floating) else value
 
 
-def _remarks(dataset: xarray.Dataset) -> list[str]:
+def _notes(dataset: xarray.Dataset) -> list[str]:
     attributes = dataset.attrs
     provenance = json.loads(attributes["provenance"])
     runs = ", ".join(attributes["run_uids"]) or "none (file)"

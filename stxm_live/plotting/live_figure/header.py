@@ -66,7 +66,7 @@ def write_live_header(
         _write_right(figure, words, ink)
 
 
-def write_remarks(figure: Figure, text: str) -> None:
+def write_notes(figure: Figure, text: str) -> None:
     """Write notes below the panels, two lines at most."""
     width, height = figure.get_size_inches()
     scale = text_scale(figure)

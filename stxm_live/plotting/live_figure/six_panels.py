@@ -12,7 +12,7 @@ from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.live.progress import Progress
 from stxm_live.plotting.live_figure.energy_image import EnergyImage
-from stxm_live.plotting.live_figure.header import write_live_header, write_remarks
+from stxm_live.plotting.live_figure.header import write_live_header, write_notes
 from stxm_live.plotting.live_figure.layout import LiveAxes, fit_text, live_axes, remove_panels
 from stxm_live.plotting.live_figure.legends import (
     PhaseStrip,
@@ -36,7 +36,7 @@ from stxm_live.plotting.panels.result import (
     brightest_energy,
     draw_final_map,
     mean_spectrum,
-    remarks_on,
+    notes_on,
     result_title,
 )
 from stxm_live.plotting.panels.spectra import draw_separability, draw_spectra
@@ -101,7 +101,7 @@ def draw_growing(
         *detail,
         progress=view.progress or Progress(n_measured, n_energies),
     )
-    write_remarks(figure, SYNTHETIC if view.synthetic_references else "")
+    write_notes(figure, SYNTHETIC if view.synthetic_references else "")
     fit_text(figure, axes)
     return image
 
@@ -206,7 +206,7 @@ def draw_final(
         *(detail or (f"Quality {maps.quality}", VERDICT[maps.quality.verdict])),
         status=maps.status,
     )
-    write_remarks(figure, remarks_on(maps))
+    write_notes(figure, notes_on(maps))
     fit_text(figure, axes)
     return image
 

@@ -138,7 +138,7 @@ def write_result_header(figure: Figure, maps: PhaseMaps) -> None:
     write_header(
         figure, result_title(maps), f"Quality {maps.quality}", VERDICT[maps.quality.verdict]
     )
-    write_footer(figure, remarks_on(maps))
+    write_footer(figure, notes_on(maps))
 
 
 def result_title(maps: PhaseMaps) -> str:
@@ -147,11 +147,11 @@ def result_title(maps: PhaseMaps) -> str:
     return f"{maps.key}: {maps.status}, {len(maps.energies_ev)} energies{revision}"
 
 
-def remarks_on(maps: PhaseMaps) -> str:
+def notes_on(maps: PhaseMaps) -> str:
     """Return a note on synthetic references, and the first of the warnings."""
-    remarks = [SYNTHETIC] if maps.synthetic_references else []
+    notes = [SYNTHETIC] if maps.synthetic_references else []
     warnings = [text for text in maps.warnings if "references are synthetic" not in text]
     if warnings:
         more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
-        remarks.append(f"Note: {warnings[0]}{more}")
-    return " ".join(remarks)
+        notes.append(f"Note: {warnings[0]}{more}")
+    return " ".join(notes)

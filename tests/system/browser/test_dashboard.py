@@ -104,7 +104,7 @@ def test_every_start_has_a_token_of_its_own():
 
 
 def test_without_bokeh_one_line_says_what_to_install():
-    code = "import sys; sys.modules['bokeh'] = None; from stxm_live.plotting import serve"
+    code = "import sys; sys.modules['bokeh'] = None; from stxm_live.dashboard import serve"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError: the dashboard needs Bokeh")
@@ -257,7 +257,7 @@ def test_new_maps_by_hand_are_called_changed_and_a_failure_is_a_sentence():
     assert told == [now.results[-1].number] or wait_for(board, lambda now: told)
     assert now.newest.origin == "live"
     board.redo(now.newest, {"i0.region": (0, 1, 0, 1)}, "I0")
-    assert "the box holds no pixel" in wait_for(board, lambda now: now.notice).notice
+    assert "the box holds no pixel" in wait_for(board, lambda now: now.note).note
     mask = made_up.maps().specimen
     board.redo(now.newest, {"specimen.mask": mask}, "mask")
     wait_for(board, lambda now: len(asked) == 3)
@@ -390,7 +390,7 @@ def test_a_mask_of_no_specimen_is_refused_in_words():
     view.tick()
     view.maps.drawn.show_box(2.0, 2.05, -1.05, -1.0)
     view.changes._take_mask()
-    assert board.now.notice == "There is no specimen in what is drawn."
+    assert board.now.note == "There is no specimen in what is drawn."
 
 
 def test_a_choice_after_the_time_for_choosing_is_kept_and_can_be_withdrawn(chooser):

@@ -227,7 +227,7 @@ def test_what_cannot_be_judged_is_a_problem_and_not_an_error(recipe):
     with LivePhaseMapper(recipe, background=False) as live:
         advisor = EnergyAdvisor(live)
         advisor.on_cube(replace(view, specimen=np.zeros_like(view.specimen)))
-        assert "no pixel of the specimen" in advisor.latest().problem
+        assert "no pixel of the specimen" in advisor.latest().error
         assert advisor.latest().run_uid == "a run"
 
 
