@@ -20,10 +20,11 @@ from bokeh.server.util import bind_sockets
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
-from stxm_live.dashboard.guard import Guard, GuardedTornado, is_loopback
+from stxm_live.dashboard.guard import Guard, GuardedTornado
 from stxm_live.dashboard.history import CatalogHistory, History
 from stxm_live.dashboard.state import Board
 from stxm_live.dashboard.view import LOOK_MS, View
+from stxm_live.live.remote.addresses import is_loopback
 
 if TYPE_CHECKING:
     import panel

@@ -29,7 +29,7 @@ def checked_address(address: str, *, allow_network: bool = False) -> str:
     host, colon, port = rest.rpartition(":")
     if protocol != "tcp" or not colon or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"{address}: expected HOST:PORT, as in 127.0.0.1:5578, or ipc://PATH")
-    if not allow_network and not _is_loopback(host):
+    if not allow_network and not is_loopback(host):
         raise ValueError(
             f"{address} is open to the network, where anybody could send and read documents; use "
             "127.0.0.1, through an SSH tunnel from elsewhere, or say that the network is trusted"
@@ -37,7 +37,14 @@ def checked_address(address: str, *, allow_network: bool = False) -> str:
     return f"tcp://{host}:{port}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address.
+
+    Examples
+    --------
+    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+    (True, True, False)
+    """
     if host == "localhost":
         return True
     try:
