@@ -72,6 +72,16 @@ def watching(folder: Path, *arguments, **environment):
             process.stdout.close()
 
 
+def pixel_on_screen(frame, maps, row, column):
+    """Where the middle of a pixel is, in a frame (x, y, width, height) that shows all."""
+    x, y, width, height = frame
+    ny, nx = maps.specimen.shape
+    x0, x1, y0, y1 = maps.extent_um
+    right = (column + 0.5) / nx if x1 > x0 else 1 - (column + 0.5) / nx
+    up = (row + 0.5) / ny if y1 > y0 else 1 - (row + 0.5) / ny
+    return x + right * width, y + (1 - up) * height
+
+
 class Opened:
     """A page on the screen, with what it asked for and complained of."""
 
@@ -105,12 +115,7 @@ class Opened:
 
     def place(self, name, maps, row, column):
         """Where the middle of a pixel is on the screen while the whole field is shown."""
-        x, y, width, height = self.page.evaluate(_FRAME, name)
-        ny, nx = maps.specimen.shape
-        x0, x1, y0, y1 = maps.extent_um
-        right = (column + 0.5) / nx if x1 > x0 else 1 - (column + 0.5) / nx
-        up = (row + 0.5) / ny if y1 > y0 else 1 - (row + 0.5) / ny
-        return x + right * width, y + (1 - up) * height
+        return pixel_on_screen(self.page.evaluate(_FRAME, name), maps, row, column)
 
     def hover(self, name, maps, row, column):
         self.page.mouse.move(*self.place(name, maps, row, column))

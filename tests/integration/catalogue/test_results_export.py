@@ -1,4 +1,3 @@
-import re
 from pathlib import Path
 
 import made_up_maps as made_up
@@ -6,9 +5,7 @@ import numpy as np
 import pytest
 import xarray
 from particles import documents, particle_counts, particle_scan, write_sdf
-from typer.testing import CliRunner
 
-from stxm_live.cli import app
 from stxm_live.cli.export import Format, _result, write_formats
 from stxm_live.cli.stacks import Which
 from stxm_live.core.recipe import Recipe
@@ -17,20 +14,6 @@ from stxm_live.io.files import read_stack
 from stxm_live.io.results import read_nexus, write_nexus
 from stxm_live.live.replay import map_run
 from stxm_live.preprocessing.workflow import register
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def call(*arguments):
-        done = CliRunner().invoke(app, [str(a) for a in arguments])
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return done.exit_code, re.sub(r"\s+", " ", done.output)
-
-    return call
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import made_up_maps as made_up
 import numpy as np
 import pytest
+from dashboard_page import pixel_on_screen
 from made_up_maps import HOSTILE, hostile_maps
 from PIL import Image
 
@@ -57,12 +58,7 @@ class Opened:
 
     def place(self, name, maps, row, column):
         """Where the middle of a pixel is on the screen while the whole field is shown."""
-        x, y, width, height = self.page.evaluate(FRAME, name)
-        ny, nx = maps.specimen.shape
-        x0, x1, y0, y1 = maps.extent_um
-        right = (column + 0.5) / nx if x1 > x0 else 1 - (column + 0.5) / nx
-        up = (row + 0.5) / ny if y1 > y0 else 1 - (row + 0.5) / ny
-        return x + right * width, y + (1 - up) * height
+        return pixel_on_screen(self.page.evaluate(FRAME, name), maps, row, column)
 
     def hover(self, name, maps, row, column):
         self.page.mouse.move(*self.place(name, maps, row, column))
