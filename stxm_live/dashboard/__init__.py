@@ -27,7 +27,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name != "write_page":  # which says itself what it lacks
+    if name != "write_page":  # which checks for Bokeh itself
         from stxm_live.dashboard.offline_page.page import check_bokeh
 
         check_bokeh("the dashboard")

@@ -19,20 +19,20 @@ from stxm_live.dashboard.style import button, html, select
 NOTHING = "nothing"
 
 _NO_CATALOG = (
-    "Results of this session are under “Show” and can be compared here. Earlier runs are listed "
-    "if the dashboard is told of a catalogue."
+    "Results of this session are listed under “Show” and can be compared here. To list earlier "
+    "runs as well, start the dashboard with a catalogue."
 )
 
 
 class ComparePanel:
-    """Which result is beside the maps, and where others come from.
+    """The result shown beside the maps, and the list of results to choose from.
 
     Parameters
     ----------
     board : Board
     history : History or None
     on_pixel : callable
-        Told which pixel of which scene is looked at.
+        Called with the scene and the pixel under the mouse.
     on_change : callable
         Called when the comparison begins or ends.
     """
@@ -61,7 +61,7 @@ class ComparePanel:
         self.runs = MultiSelect(options=[], size=5, width=420, name="runs")
 
     def layout(self) -> LayoutDOM:
-        """The choice, and the list of earlier runs."""
+        """Return the choice and the list of earlier runs."""
         beside = Row(html("Show beside the maps:", margin=(9, 4)), self.choice)
         if self._history is None:
             return Column(beside, html(_NO_CATALOG, "small", width=420))
@@ -71,7 +71,7 @@ class ComparePanel:
         return Column(beside, self.runs, buttons)
 
     def column(self) -> LayoutDOM:
-        """The other result, in the place of a map."""
+        """Return the other result, which takes the place of a map."""
         return Column(
             self.title,
             self.meaning,
@@ -81,18 +81,18 @@ class ComparePanel:
         )
 
     def look(self) -> None:
-        """Fill the list, once it is there."""
+        """Fill the list of runs when it has been read."""
         if self._new_list is not None:
             self._listed, self._new_list = self._new_list, None
             self.runs.options = list(self._listed)
 
     def offer(self, results: tuple[Result, ...]) -> None:
-        """Results that can be compared."""
+        """Offer results to compare with."""
         self._results = results
         offer(self.choice, [("0", NOTHING), *listed(results)], self.choice.value)
 
     def fit(self, frame_px: int, column_px: int) -> None:
-        """Use more or less of the screen."""
+        """Fit the panel to the size of the window."""
         self._frame_px = frame_px
         for each in (self.title, self.meaning, self.legend):
             each.width = column_px - 12
@@ -141,7 +141,7 @@ class ComparePanel:
         def look() -> None:
             self._new_list = list(history.runs())
             if not self._new_list:
-                raise ValueError("the catalogue holds no run with a result")
+                raise ValueError("the catalogue has no run with a result")
 
         self._board.do(look, "looking for earlier runs")
 
@@ -158,12 +158,12 @@ class ComparePanel:
 
 
 def listed(results: Sequence[Result]) -> list[tuple[str, str]]:
-    """Number and words of each result, the newest first."""
+    """Return number and title of each result, the newest first."""
     return [(str(r.number), f"{r.number}. {r.title}") for r in reversed(results)]
 
 
 def offer(choice: Select, options: list[tuple[str, str]], value: str) -> None:
-    """Offer these; keep to the value if it is among them."""
+    """Offer these options; keep the value if it is among them."""
     if options != choice.options:
         choice.options = options
     choice.value = value if value in dict(options) else options[0][0]

@@ -1,4 +1,4 @@
-"""What is drawn over the maps: a box or an outline by hand, and boxes of regions."""
+"""Drawings on the maps: a box or an outline drawn with the mouse, and boxes of regions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stxm_live.plotting.style.palette import GROUND
 
 
 class Drawn:
-    """The box or outline somebody drew, the same on all maps.
+    """The box or outline that the user drew, the same on all maps.
 
     Attributes
     ----------
@@ -38,11 +38,11 @@ class Drawn:
         for seen, below, places in zip(
             (self.box, self.outline), self._below, (box, corners), strict=True
         ):
-            for name in (*places, "visible"):  # in the browser: it is moved with the mouse
+            for name in (*places, "visible"):  # in the browser, where the mouse moves it
                 seen.js_link(name, below, name)
 
     def place_on(self, plot: Any) -> None:
-        """Show it on a plot: light lines on wider dark ones, to be seen on any colour."""
+        """Show it on a plot: light lines on wider dark ones, visible on any colour."""
         for each in (*self._below, self.box, self.outline):
             plot.add_layout(each)
 
@@ -63,7 +63,7 @@ class Drawn:
         return list(zip(self.outline.xs, self.outline.ys, strict=True))
 
     def take(self, geometry: dict[str, Any]) -> None:
-        """What a selection tool reports."""
+        """Keep the shape that a selection tool reports."""
         if geometry.get("type") == "rect":
             self.show_box(geometry["x0"], geometry["x1"], geometry["y0"], geometry["y1"])
         elif geometry.get("type") == "poly" and len(geometry["x"]) > 2:
@@ -71,18 +71,18 @@ class Drawn:
             self.outline.update(xs=list(geometry["x"]), ys=list(geometry["y"]), visible=True)
 
     def show_box(self, x0: float, x1: float, y0: float, y1: float) -> None:
-        """A box instead of what was drawn."""
+        """Show a box in place of the drawing."""
         self.clear()
         self.box.update(left=x0, right=x1, bottom=y0, top=y1, visible=True)
 
     def clear(self) -> None:
-        """Nothing is drawn."""
+        """Remove the drawing."""
         self.box.visible = False
         self.outline.visible = False
 
 
 def empty_boxes() -> ColumnDataSource:
-    """No boxes to be outlined."""
+    """Return a source without boxes."""
     names = ("left", "right", "bottom", "top", "label", "color", "width")
     return ColumnDataSource({name: [] for name in names}, name="boxes")
 

@@ -28,7 +28,7 @@ from stxm_live.plotting.style.palette import GROUND
 from stxm_live.plotting.style.raster import FieldOfView
 
 _POINTER_MS = 40
-"""The mouse is reported no more often."""
+"""Shortest time in ms between two reports of the mouse position."""
 
 
 _MOVE = """
@@ -50,13 +50,13 @@ pointer.at = [];
 
 
 class Pointer(DataModel):  # type: ignore[misc]
-    """Where the mouse is, as the browser last told: name of the figure, x, y; empty: away."""
+    """Mouse position reported by the browser: name of the figure, x, y; empty outside."""
 
     at = List(AnyValue, default=[])
 
 
 class MapFigure:
-    """A figure with one image, a mark under the mouse and what was drawn.
+    """A figure with one image, a mark under the mouse and the user's drawing.
 
     Parameters
     ----------
@@ -67,13 +67,13 @@ class MapFigure:
         "hover" and "pin", shared as well.
     pointer : Pointer
     drawn : Drawn or None
-        None: nothing can be drawn here.
+        None if nothing can be drawn here.
     boxes : ColumnDataSource, optional
-        Boxes with a label to be outlined, as `empty_boxes` makes it.
+        Boxes with labels that are outlined, made with `empty_boxes`.
     """
 
     BESIDE_PX = 66
-    """Beside the frame, for the axis and a margin."""
+    """Width in px beside the frame, for the axis and a margin."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class MapFigure:
     ) -> None:
         self.name = name
         self.zoom, self.pan = BoxZoomTool(), PanTool()
-        # nothing is to be selected: what was drawn is told by an event
+        # nothing shall be selected: an event reports the drawing
         self.select = BoxSelectTool(renderers=[])
         self.lasso = LassoSelectTool(renderers=[], continuous=False)
         tools: list[Any] = [self.zoom, self.pan]
@@ -123,11 +123,11 @@ class MapFigure:
         self.plot.js_on_event(MouseLeave, CustomJS(args={"pointer": pointer}, code=_LEAVE))
 
     def on_tap(self, call: Callable[[str, float, float], None]) -> None:
-        """Have a click told."""
+        """Call a function with the name of the figure and the position of each click."""
         self.plot.on_event(Tap, lambda event: call(self.name, event.x, event.y))
 
     def place(self, field: FieldOfView, frame_px: int) -> None:
-        """Give the image its place, and the figure the field's shape."""
+        """Set the position of the image, and the shape of the figure to that of the field."""
         self._glyph.update(
             x=min(field[:2]),
             y=min(field[2:4]),
@@ -142,7 +142,7 @@ class MapFigure:
         self.bar.visible = field.unit == "um"
 
     def paint(self, image: NDArray[np.uint32]) -> None:
-        """Show another image of the same field; one that is shown already is not sent again."""
+        """Show another image of the same field; the present image is not sent again."""
         if not np.array_equal(image, self.source.data["image"][0]):
             self.source.data = {"image": [image]}
 
@@ -153,7 +153,7 @@ def _take(drawn: Drawn, event: Any) -> None:
 
 
 def show_whole(ranges: tuple[Range1d, Range1d], field: FieldOfView) -> None:
-    """Set ranges to the whole field, right and up being positive."""
+    """Set ranges to the whole field, with x to the right and y upwards."""
     for axis, ends in zip(ranges, (field[:2], field[2:4]), strict=True):
         low, high = sorted(ends)
         axis.update(start=low, end=high, reset_start=low, reset_end=high)
@@ -198,7 +198,7 @@ class EnergyPlot:
         curves: Sequence[tuple[NDArray[np.floating], str, float]],
         points: Sequence[tuple[NDArray[np.floating], str]],
     ) -> None:
-        """Curves with colour and width, and points with colour; NaN leaves a gap."""
+        """Draw curves with colour and width, and points with colour; NaN leaves a gap."""
         x = np.asarray(energies_ev, dtype=np.float64)
         _span(self.plot.x_range, x)
         _span(self.plot.y_range, *(y for y, _, _ in curves), *(y for y, _ in points))

@@ -1,4 +1,4 @@
-"""Who may see the dashboard: whoever has the link, at this machine's own address."""
+"""Access to the dashboard: only with the link, and only at this machine's own address."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tornado.web import OutputTransform, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 _GOING_AWAY = 1001
-"""RFC 6455, section 7.4.1."""
+"""Key for the answer to a websocket request, RFC 6455, section 7.4.1."""
 
 _OPEN_PATHS = ("/static/", "/favicon.ico")
-"""The libraries' own files, the same everywhere: they need no token."""
+"""Paths of the libraries' own files, which are the same everywhere and need no token."""
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -29,7 +29,7 @@ HEADERS = {
 
 
 class Guard:
-    """Lets requests with the token pass that were meant for this server.
+    """A check of requests: only those with the token, sent to this server, are answered.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ class Guard:
         self.hosts = frozenset(host.lower() for host in hosts)
 
     def refusal(self, request: HTTPServerRequest) -> str | None:
-        """Why a request is refused, in a sentence; None if it is not."""
+        """Return the reason for refusing a request as a sentence; None if it is allowed."""
         if request.headers.get("Host", "").lower() not in self.hosts:
-            return "This address is not the dashboard's own; use the link that stxm_live printed."
+            return "This is not the dashboard's own address; use the link that stxm_live printed."
         origin = request.headers.get("Origin")
         if origin is not None and urlsplit(origin).netloc.lower() not in self.hosts:
-            return "Another site may not read the dashboard."
+            return "Other web sites may not read the dashboard."
         if request.path.startswith(_OPEN_PATHS):
             return None
         given = request.query_arguments.get("token", [])
@@ -56,14 +56,14 @@ class Guard:
             return "The token is missing; use the whole link that stxm_live printed."
         if not hmac.compare_digest(given[-1], self._token):
             return (
-                "The token is not that of this dashboard; it changes with every start. "
+                "The token is wrong: it changes each time the dashboard starts. "
                 "Use the link that stxm_live printed last."
             )
         return None
 
 
 class _Refused(RequestHandler):
-    """Says why there is nothing to see."""
+    """A page that gives the reason for refusing a request."""
 
     def initialize(self, sentence: str) -> None:
         self._sentence = sentence
@@ -78,7 +78,7 @@ class _Refused(RequestHandler):
 
 
 class _Headers(OutputTransform):
-    """Adds the headers that keep the link to ourselves."""
+    """Headers that keep the link from other sites and from caches."""
 
     def transform_first_chunk(
         self, status_code: int, headers: Any, chunk: bytes, finishing: bool
@@ -89,7 +89,7 @@ class _Headers(OutputTransform):
 
 
 class GuardedTornado(BokehTornado):  # type: ignore[misc]
-    """Bokeh's server that asks a guard before anything else, pages and websockets alike."""
+    """Bokeh's server with a guard that checks every request, for pages and websockets."""
 
     def __init__(self, applications: Any, guard: Guard, **options: Any) -> None:
         self._guard = guard
@@ -97,25 +97,25 @@ class GuardedTornado(BokehTornado):  # type: ignore[misc]
         super().__init__(applications, transforms=[_Headers], **options)
 
     def find_handler(self, request: HTTPServerRequest, **options: Any) -> Any:
-        """What answers a request."""
+        """Return the handler that answers a request."""
         sentence = self._guard.refusal(request)
         if sentence is not None:
             return self.get_handler_delegate(request, _Refused, {"sentence": sentence})
         return super().find_handler(request, **options)
 
     def new_connection(self, protocol: Any, socket: WebSocketHandler, *more: Any) -> Any:
-        """A browser has come."""
+        """Keep the connection of a new browser."""
         connection = super().new_connection(protocol, socket, *more)
         self._browsers[connection] = socket
         return connection
 
     def client_lost(self, connection: Any) -> None:
-        """A browser has gone."""
+        """Forget the connection of a browser that has left."""
         self._browsers.pop(connection, None)
         super().client_lost(connection)
 
     async def hang_up(self, timeout_s: float = 1.0) -> None:
-        """Tell every browser that the connection ends; nobody else does when a server stops."""
+        """Close the connection of every browser, which Bokeh does not do when a server stops."""
         for socket in self._browsers.values():
             socket.close(_GOING_AWAY)
         deadline = time.monotonic() + timeout_s

@@ -1,4 +1,4 @@
-"""Earlier runs of a catalogue, to be shown beside the one that is measured."""
+"""Earlier runs of a catalogue, to show beside the run that is being measured."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MOST_RUNS = 40
 
 
 class History(Protocol):
-    """Where earlier results come from; both methods may take seconds and run on a thread."""
+    """A source of earlier results; both methods may take seconds and run on a thread."""
 
     def runs(self) -> Sequence[tuple[str, str]]:
-        """Uid and a line in words of each run with a result, the latest first."""
+        """Return uid and description of each run with a result, the latest first."""
         ...
 
     def maps(self, uid: str) -> Sequence[PhaseMaps]:
-        """The results of a run, one for each stack."""
+        """Return the results of a run, one for each stack."""
         ...
 
 
@@ -39,12 +39,12 @@ class CatalogHistory:
     Parameters
     ----------
     catalog : path or databroker.Broker
-        A folder is opened when it is first asked for, which takes seconds.
+        A folder is opened at the first request, which takes seconds.
     map_run : callable, optional
-        `stxm_live.map_run`: makes a stored result again from its raw runs, to change it.
+        `stxm_live.map_run`, to compute a stored result again from its raw runs with changes.
     recipe : Recipe, optional
-        Maps runs without a stored result, for which ``map_run`` is needed too; without it they
-        are not listed.
+        Recipe for runs without a stored result, which also need ``map_run``; without it those
+        runs are not listed.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class CatalogHistory:
         self._lock = threading.Lock()
 
     def runs(self) -> list[tuple[str, str]]:
-        """Uid and a line in words of each run, the latest first."""
+        """Return uid and description of each run, the latest first."""
         from stxm_live.io.catalog import list_runs
 
         with self._lock:
@@ -84,12 +84,12 @@ class CatalogHistory:
         return lines
 
     def maps(self, uid: str) -> list[PhaseMaps]:
-        """What is stored of each stack of a run; made anew if there is nothing and one knows how.
+        """Return the stored result of each stack; computed from the raw runs if there is none.
 
         Raises
         ------
         ValueError
-            If there is neither.
+            If there is no stored result and it cannot be computed.
         """
         found, problems = [], []
         with self._lock:
@@ -126,7 +126,7 @@ class CatalogHistory:
             self._broker = None
 
     def _from_raw(self, stored: PhaseMaps) -> PhaseMaps:
-        """A stored result mapped again with its recipe: now it has its images."""
+        """Map a stored result again with its recipe, so that it has its images."""
         assert self._map_run is not None
         recipe = Recipe.from_values(stored.provenance["recipe_values"])
         with self._lock:
@@ -135,7 +135,7 @@ class CatalogHistory:
             if missing:
                 raise ValueError(
                     f"the catalogue has the result but not the images of run {', '.join(missing)}; "
-                    "it can be compared, not changed"
+                    "the result can be compared but not changed"
                 )
             return self._map_run(
                 [broker[uid] for uid in stored.key.run_uids],
@@ -154,7 +154,7 @@ class CatalogHistory:
 
 
 def _stacks_of(broker: Broker, uid: str) -> list[dict[str, str]]:
-    """Region and polarization of every stack of a run; of a single one nothing need be said."""
+    """Return region and polarization of each stack of a run; empty for a single stack."""
     if uid not in broker.v2:
         return [{}]
     scans = [stack.scan for stack in announced(broker.v2[uid].metadata["start"]).stacks]

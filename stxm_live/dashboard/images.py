@@ -1,4 +1,4 @@
-"""Maps as red, green, blue and alpha, row 0 lowest: what a browser is sent."""
+"""Maps as red, green, blue and alpha with row 0 at the bottom, as sent to a browser."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MAX_SHOWN_PIXELS = 2**20
 """Larger images are shown with every second, third ... pixel."""
 
 Rgba = NDArray[np.uint8]
-"""Shape (ny, nx, 4)."""
+"""Red, green, blue and alpha of each pixel, shape (ny, nx, 4)."""
 
 
 def rgba_of(color: str) -> Rgba:
-    """A colour ``#rrggbb``, opaque, of shape (4,).
+    """Return a colour ``#rrggbb`` as opaque RGBA of shape (4,).
 
     Examples
     --------
@@ -41,7 +41,7 @@ def rgba_of(color: str) -> Rgba:
 
 
 def phase_image(index: NDArray[np.integer], colors: NDArray[np.float64]) -> Rgba:
-    """Each pixel in the colour of its phase; ground where the index is -1.
+    """Return each pixel in the colour of its phase; background where the index is -1.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def phase_image(index: NDArray[np.integer], colors: NDArray[np.float64]) -> Rgba
 
 
 def grey_image(od: NDArray[np.floating]) -> tuple[Rgba, float, float]:
-    """Optical density in grey, and the values that are black and white.
+    """Return the optical density in grey, and the values shown black and white.
 
     Grey runs from the 0.5th to the 99.5th percentile; pixels without a value are blue.
     """
@@ -69,12 +69,12 @@ def grey_image(od: NDArray[np.floating]) -> tuple[Rgba, float, float]:
 
 
 def heat_image(values: NDArray[np.floating], top: float) -> Rgba:
-    """Values from 0 to ``top`` from dim to bright; ground where there is none."""
+    """Return values from 0 to ``top`` as dim to bright; background where there are none."""
     return _mapped(values, 0.0, top, heat(), GROUND)
 
 
 def difference_image(first: NDArray[Any], second: NDArray[Any]) -> tuple[Rgba, float]:
-    """Second minus first from blue over white to red, and the largest difference shown."""
+    """Return second minus first from blue over white to red, and the largest difference shown."""
     difference = second - first
     finite = np.abs(difference[np.isfinite(difference)])
     top = max(float(np.percentile(finite, 99.5)), 1e-6) if finite.size else 1.0
@@ -82,7 +82,7 @@ def difference_image(first: NDArray[Any], second: NDArray[Any]) -> tuple[Rgba, f
 
 
 def ambiguity_image(maps: PhaseMaps) -> Rgba:
-    """Specimen pixels that are clear, ambiguous, unlike any reference, or without a spectrum."""
+    """Return an image of clear, ambiguous, unidentified and invalid specimen pixels."""
     image = np.empty((*maps.specimen.shape, 4), dtype=np.uint8)
     image[:] = rgba_of(GROUND)
     for mask, color in (
@@ -96,12 +96,12 @@ def ambiguity_image(maps: PhaseMaps) -> Rgba:
 
 
 def specimen_image(specimen: NDArray[np.bool_]) -> Rgba:
-    """Where the specimen is, before there are phases."""
+    """Return an image of the specimen's outline, before there are phases."""
     return np.where(specimen[..., None], rgba_of(SPECIMEN), rgba_of(GROUND))
 
 
 def for_screen(image: Rgba, field: FieldOfView) -> NDArray[np.uint32]:
-    """As Bokeh takes it: the first row lowest and the first column leftmost, 1 Mpx at most."""
+    """Return an image for Bokeh: first row at the bottom, first column left, 1 Mpx at most."""
     stride = 1
     while (image.shape[0] // stride) * (image.shape[1] // stride) > MAX_SHOWN_PIXELS:
         stride += 1
@@ -112,7 +112,7 @@ def for_screen(image: Rgba, field: FieldOfView) -> NDArray[np.uint32]:
 
 
 def hex_colors(color_map: Any, n: int = 9) -> list[str]:
-    """Colours for a legend's ramp, low to high."""
+    """Return colours for the ramp of a legend, low to high."""
     rgb = np.rint(255 * color_map(np.linspace(0.0, 1.0, n))[:, :3]).astype(int)
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in rgb]
 

@@ -1,4 +1,4 @@
-"""The maps one can look at: picture, legend and meaning of each."""
+"""The maps that can be chosen: picture, legend and meaning of each."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ DOUBT_LAYERS = (
     ("counts", "Counts per energy"),
     ("difference", "Difference of two energies"),
 )
-"""Name and words of each map one can choose."""
+"""Name and label of each map that can be chosen."""
 
 _NOTHING = "no specimen with a valid spectrum"
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A picture of shape (ny, nx, 4), its legend as HTML and a line in words (plain text)."""
+    """A picture of shape (ny, nx, 4), its legend as HTML and its meaning as plain text."""
 
     image: Rgba
     legend: str
@@ -60,7 +60,7 @@ class Layer:
 
 
 def od_layer(scene: Scene, energy: int) -> Layer:
-    """The optical density at one energy."""
+    """Return the optical density at one energy."""
     od = scene.od[energy]
     image, low, high = grey_image(od)
     legend = ramp(["#000000", "#ffffff"], f"{low:.2f}", f"{high:.2f} OD")
@@ -71,13 +71,13 @@ def od_layer(scene: Scene, energy: int) -> Layer:
 
 
 def phase_layer(scene: Scene, name: str) -> Layer:
-    """A map of phases; the specimen's outline as long as there is none."""
+    """Return a map of phases, or the specimen's outline as long as there is none."""
     index = _index(scene, name)
     if index is None:
         legend = swatches([(SPECIMEN, "specimen")])
-        wanted = "no second map: the energy axis is as the recipe says"
+        wanted = "no corrected map: the energy axis agrees with the recipe"
         if scene.maps is None:
-            wanted = "shown once the energies so far tell all phases apart"
+            wanted = "shown once the energies distinguish all phases"
         return Layer(specimen_image(scene.specimen), legend, wanted)
     counts = np.bincount(index[index >= 0].ravel(), minlength=len(scene.phase_names))
     shares = 100 * counts / max(1, counts.sum())
@@ -89,16 +89,16 @@ def phase_layer(scene: Scene, name: str) -> Layer:
     meanings = {
         "final": method(scene),
         "phase_index": "largest correlation, ambiguous pixels included",
-        "corrected_index": "references moved and broadened to fit the scan",
+        "corrected_index": "references shifted and broadened to fit the scan",
     }
     legend = swatches(entries)
     if not counts.sum():
-        legend += " no specimen in the field"
+        legend += " no specimen in the field of view"
     return Layer(phase_image(index, scene.colors), legend, meanings[name])
 
 
 def doubt_layer(scene: Scene, name: str, energies: tuple[int, int]) -> Layer:
-    """What speaks for or against the map; ``energies`` are those of a difference."""
+    """Return a map to judge the phase map by; ``energies`` are the two of a difference."""
     if name == "difference":
         return _difference(scene, *energies)
     maps = scene.maps
@@ -106,7 +106,7 @@ def doubt_layer(scene: Scene, name: str, energies: tuple[int, int]) -> Layer:
         return Layer(
             specimen_image(scene.specimen),
             swatches([(SPECIMEN, "specimen")]),
-            "shown with the maps; the difference of two energies can be looked at now",
+            "shown with the final maps; the difference of two energies can be shown now",
         )
     if name == "ambiguous":
         return _ambiguity(maps)
@@ -143,20 +143,24 @@ def _ambiguity(maps: PhaseMaps) -> Layer:
     n_invalid = int((maps.specimen & ~maps.valid).sum())
     if n_invalid:
         entries.append((INVALID, f"no valid spectrum: {n_invalid} pixels"))
-    meaning = "the two best correlations are too close to tell apart"
+    meaning = "the two best phases correlate almost equally well"
     return Layer(ambiguity_image(maps), swatches(entries), meaning if counted else _NOTHING)
 
 
 def _values(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, float, str]:
-    """Numbers of a layer, the one shown brightest, and what they are."""
+    """Return the numbers of a layer, the number shown brightest, and their meaning."""
     if name == "wrong_probability":
         wrong = maps.wrong_probability
         if wrong is None or not np.isfinite(wrong).any():
             return wrong, 0.5, _NOTHING
-        return wrong, 0.5, f"{100 * float(np.nanmean(wrong)):.1f} % of the specimen expected wrong"
+        return wrong, 0.5, f"expected share of wrong pixels: {100 * float(np.nanmean(wrong)):.1f} %"
     if name == "counts":
         return maps.counts, _top(maps.counts), "mean counts per pixel and energy"
-    return maps.reliability, _top(maps.reliability), "R = 100 (Q1 − Q2), lead of the best phase"
+    return (
+        maps.reliability,
+        _top(maps.reliability),
+        "R = 100 (Q1 − Q2), best minus second-best correlation",
+    )
 
 
 def _top(values: NDArray[np.float32]) -> float:

@@ -1,4 +1,4 @@
-"""Image, phases and doubt side by side, and what one can choose to see there."""
+"""Image, phase map and uncertainty side by side, and the choices of what they show."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MapsPanel:
     Parameters
     ----------
     on_pixel : callable
-        Told which pixel of which scene is looked at.
+        Called with the scene and the pixel under the mouse.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class MapsPanel:
         self.follow.on_change("active", lambda attr, old, new: self._follow())
 
     def tools(self) -> LayoutDOM:
-        """What dragging does, and back to the whole field."""
+        """Return the buttons for dragging, and for showing the whole field."""
         drag = RadioButtonGroup(labels=list(_DRAGS), active=0, name="drag")
         kinds = [
             [getattr(figure, kind) for figure in self.figures.values()]
@@ -110,7 +110,7 @@ class MapsPanel:
         return Row(words, drag, whole, clear)
 
     def layout(self) -> LayoutDOM:
-        """The maps in a row, the last one being doubt."""
+        """Return the maps in a row; the last one shows the uncertainty."""
         above: dict[str, LayoutDOM] = {
             "od": Row(self.energy, self.follow, height=44),
             "phases": Row(self.phases, height=44),
@@ -130,7 +130,7 @@ class MapsPanel:
         return Row(*self.columns.values())
 
     def fit(self, frame_px: int) -> None:
-        """Use more or less of the screen."""
+        """Fit the maps to the size of the window."""
         if frame_px == self.frame_px:
             return
         self.frame_px = frame_px
@@ -155,7 +155,7 @@ class MapsPanel:
         self.doubt.width = self.column_px - 20 - (232 if self.pair.visible else 0)
 
     def show(self, scene: Scene) -> None:
-        """Show a scene; zoom and energy stay if they can, the pixel of the same stack, too."""
+        """Show a scene; keep zoom and energy if possible, and the pixel for the same stack."""
         if self.scene is not None and not scene.shows_same_field(self.scene):
             self._pinned = None
             self._mark("pin", None)

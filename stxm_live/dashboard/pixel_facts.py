@@ -1,4 +1,4 @@
-"""What is said of the pixel under the mouse."""
+"""Text, spectrum and table for the pixel under the mouse."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
     from stxm_live.dashboard.scene import Scene
 
-INVITATION = "Move the mouse over a map; click to keep a pixel, click again to let it go."
+INVITATION = "Move the mouse over a map; click to keep a pixel, click it again to release it."
 
 
 @dataclass(frozen=True, eq=False)
 class PixelFacts:
-    """A pixel in words (HTML), and its spectrum over the references scaled to it.
+    """Text and table of a pixel (HTML), and its spectrum over the references scaled to it.
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ class PixelFacts:
 
 
 def pixel_facts(scene: Scene, row: int, column: int) -> PixelFacts:
-    """Everything known of a pixel."""
+    """Return everything known about a pixel."""
     od = scene.od[:, row, column]
     known = np.isfinite(od) & scene.measured
     scaled = [scaled_to(reference, od, known) for reference in scene.reference_od]
     maps = scene.maps
     lines = [_place(scene, row, column)]
     if not scene.specimen[row, column]:
-        lines.append("no specimen")
+        lines.append("no specimen here")
     elif maps is None:
         lines.append(f"OD {od[scene.latest]:.3f} at {scene.last_ev:.2f} eV")
     elif not maps.valid[row, column]:
@@ -85,7 +85,7 @@ def _judgement(maps: PhaseMaps, row: int, column: int) -> list[str]:
 
 
 def _table(scene: Scene, maps: PhaseMaps, row: int, column: int) -> str:
-    """A row per phase: Pearson coefficient, and probability where it was made."""
+    """Return a table with a row per phase: Pearson coefficient, and probability if computed."""
     best = -1 if scene.index is None else int(scene.index[row, column])
     has = maps.probability is not None
     rows = []
@@ -105,7 +105,7 @@ def _table(scene: Scene, maps: PhaseMaps, row: int, column: int) -> str:
         "PCC</th>"
     )
     if has:
-        head += '<th title="probability of the phase by counting statistics">probability</th>'
+        head += '<th title="probability of the phase from counting statistics">probability</th>'
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 

@@ -1,4 +1,4 @@
-"""Beside the maps: the pixel under the mouse, and small plots over the energies."""
+"""Panels beside the maps: the pixel under the mouse, and small plots over the energies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _X, _Y, _I0 = "#66aaee", "#ee8899", "#66cc88"
 
 
 class PixelPanel:
-    """Words, spectrum and table of one pixel."""
+    """Text, spectrum and table of one pixel."""
 
     def __init__(self) -> None:
         self.text = html(INVITATION, "pixel-text", width=290, height=112)
@@ -25,7 +25,7 @@ class PixelPanel:
         self.spectrum = EnergyPlot("spectrum", "optical density", (235, 150))
 
     def layout(self) -> LayoutDOM:
-        """The panel."""
+        """Return the panel."""
         return Column(
             html("<h3>Pixel</h3>"),
             self.text,
@@ -35,18 +35,18 @@ class PixelPanel:
         )
 
     def show(self, scene: Scene, row: int, column: int) -> None:
-        """Tell of a pixel."""
+        """Show a pixel."""
         facts = pixel_facts(scene, row, column)
         self.text.text, self.table.text = facts.text, facts.table
         self.below.text = "white: the pixel; lines: references, scaled to it"
         self._draw(scene, facts.od, facts.scaled)
 
     def clear(self) -> None:
-        """Tell of no pixel."""
+        """Show no pixel."""
         self.text.text, self.table.text = INVITATION, ""
 
     def show_mean(self, scene: Scene) -> None:
-        """As long as no pixel was looked at: the mean of the specimen."""
+        """Show the mean spectrum of the specimen, until a pixel is chosen."""
         known = np.isfinite(scene.mean_od)
         scaled = [scaled_to(reference, scene.mean_od, known) for reference in scene.reference_od]
         self.below.text = "white: mean of the specimen; lines: references"
@@ -73,7 +73,7 @@ class Curves:
         self.i0 = EnergyPlot("i0", "counts", size_px)
 
     def layout(self) -> LayoutDOM:
-        """The plots in a row."""
+        """Return the plots in a row."""
         titles = (
             f'Drift in <span style="color:{_X}">x</span> and <span style="color:{_Y}">y</span>',
             '<span title="counts without specimen, at each energy">Incident intensity I0</span>',
@@ -86,7 +86,7 @@ class Curves:
         )
 
     def show(self, scene: Scene) -> None:
-        """Draw what is known of a scan's energies."""
+        """Draw drift and I0 of the energies measured so far."""
         drift, i0 = scene.shifts_px, scene.i0
         shifts = [] if drift is None else [(drift[:, 1], _X), (drift[:, 0], _Y)]
         intensity = [] if i0 is None else [(i0, _I0)]

@@ -1,4 +1,4 @@
-"""Maps made again by hand: another I0 box, a mask, energies left out, an energy offset."""
+"""New maps with changes: another I0 box, a mask, energies left out, an energy offset."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.state import MASK, Board
 from stxm_live.dashboard.style import button, html
 
-_NOTHING_DRAWN = "Draw a box or an outline on a map first (Dragging on a map: Draw a box)."
+_NOTHING_DRAWN = "Draw a box or an outline on a map first (choose it under “Dragging on a map”)."
 
 
 class ChangesPanel:
-    """What one may change of the maps that are shown; the scan's own maps stay as they are.
+    """Changes to the maps that are shown; the scan's own maps stay as they are.
 
     Parameters
     ----------
     board : Board
     drawn : Drawn
     then : callable
-        Told the number of the new result, on any thread.
+        Called with the number of the new result, on any thread.
     """
 
     def __init__(self, board: Board, drawn: Drawn, then: Callable[[int], None]) -> None:
@@ -38,14 +38,14 @@ class ChangesPanel:
             options=[], value=[], width=215, placeholder="energies to leave out", name="left-out"
         )
         self.offset = Spinner(value=0.0, step=0.05, low=-5, high=5, width=90, name="offset")
-        self.whole = Checkbox(label="empty pixels in it too", active=False)
+        self.whole = Checkbox(label="include pixels without specimen", active=False)
         self.words = html("", "small", width=430, height=34)
 
     def layout(self) -> LayoutDOM:
-        """The panel."""
+        """Return the panel."""
         of_drawing = Row(
             button("I0 from the drawn box", self._take_i0),
-            button("Map only what is drawn", self._take_mask),
+            button("Map only the drawn area", self._take_mask),
         )
         energies = Row(
             self.left_out,
@@ -74,10 +74,10 @@ class ChangesPanel:
             self.left_out.update(options=offered, value=kept)
 
     def make(self) -> None:
-        """Have new maps made of what is shown."""
+        """Make new maps of the result that is shown."""
         result = None if self._scene is None else self._scene.result
         if result is None:
-            self._board.say(note="There are no maps to change yet; they come with the scan.")
+            self._board.say(note="There are no maps to change yet; wait for the scan to end.")
             return
         changes, titles = dict(self._drawing), dict(self._titles)
         recipe = result.base.provenance.get("recipe_values", {})
@@ -94,12 +94,12 @@ class ChangesPanel:
             changes["energy_offset_ev"] = offset_ev
             titles["offset"] = f"energies {offset_ev:+g} eV"
         if not changes:
-            self._board.say(note="Nothing is changed: choose a box, an energy or an offset.")
+            self._board.say(note="Nothing was changed: choose a box, an energy or an offset.")
             return
         self._board.redo(result, changes, ", ".join(titles.values()), self._then)
 
     def reset(self) -> None:
-        """Forget what was chosen."""
+        """Discard all changes."""
         self._drawing, self._titles = {}, {}
         self.left_out.value, self.offset.value = [], 0.0
         self._drawn.clear()
@@ -128,10 +128,10 @@ class ChangesPanel:
         if not self.whole.active:
             inside &= self._scene.specimen
         if not inside.any():
-            self._board.say(note="There is no specimen in what is drawn.")
+            self._board.say(note="There is no specimen in the drawn area.")
             return
         self._drawing[MASK] = inside
-        self._titles["mask"] = f"only {int(inside.sum())} pixels that are drawn"
+        self._titles["mask"] = f"only {int(inside.sum())} drawn pixels"
         self._drawn.clear()
         self._write()
 
@@ -140,7 +140,7 @@ class ChangesPanel:
 
 
 def pixels_inside(corners: list[tuple[float, float]], scene: Scene) -> NDArray[np.bool_]:
-    """Pixels whose centre lies in an outline, of shape (ny, nx)."""
+    """Return the pixels whose centre lies in an outline, of shape (ny, nx)."""
     from skimage.measure import points_in_poly
 
     ny, nx = scene.specimen.shape

@@ -1,4 +1,4 @@
-"""Where to scan next: draw a box or take a suggestion; a plan asks for it when it likes."""
+"""The next region: draw a box or take a suggestion; the plan asks for it when it is ready."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from stxm_live.adaptive.chooser import RegionChooser
     from stxm_live.core.region import Region
 
-_NO_MAP = "There is no map here to choose on yet; it comes with the next stack."
+_NO_MAP = "There is no map to choose a region on yet; it appears with the next stack."
 _DRAW = 'Choose "Draw a box" above and drag on a map; a box can be moved and resized.'
 
 
 class NextRegionPanel:
-    """Choices for the plan that asks.
+    """Choices for the plan that asks for the next region.
 
     Parameters
     ----------
     chooser : RegionChooser
     drawn : Drawn
     boxes : ColumnDataSource
-        Of the maps: where the suggestions and the choice lie.
+        Boxes on the maps: the suggestions and the choice.
     """
 
     title = "Next region"
@@ -56,11 +56,11 @@ class NextRegionPanel:
             drawn.box.on_change(name, self._on_box)
 
     def layout(self) -> LayoutDOM:
-        """The panel."""
+        """Return the panel."""
         options = Row(
             self.choose,
             html(
-                '<span title="distance of the pixels; auto: finer than the maps">step (nm)</span>',
+                '<span title="distance between pixels; auto: finer than the maps">step (nm)</span>',
                 margin=(9, 0),
             ),
             self.step_nm,
@@ -80,11 +80,11 @@ class NextRegionPanel:
         )
 
     def show(self, scene: Scene) -> None:
-        """Choices are made on this scene."""
+        """Use this scene for choices from now on."""
         self._scene = scene
 
     def look(self) -> None:
-        """Show what the chooser holds, if that is new."""
+        """Show suggestions and choice of the chooser, if they have changed."""
         chooser = self._chooser
         choice, suggestions = chooser.latest(), tuple(chooser.suggestions)[:SHOWN]
         has_map = self._scene is not None
@@ -103,7 +103,7 @@ class NextRegionPanel:
             self.takes[k].disabled = not has_map
             self.takes[k].visible = k < len(suggestions)
             self.lines[k].text = suggestion(suggestions[k]) if k < len(suggestions) else ""
-        waits = "" if chooser.is_ready else "Suggestions are made with the maps."
+        waits = "" if chooser.is_ready else "Suggestions appear with the maps."
         why = escape(chooser.no_suggestions or waits) if has_map else _NO_MAP
         self.no_more.update(text=why, visible=bool(why))
         outlined = suggestions if self.outlined.active else ()
@@ -143,7 +143,7 @@ class NextRegionPanel:
         def take() -> None:
             if k > len(self._suggestions):
                 return
-            region = self._suggestions[k - 1]  # what is read beside the button, whatever is newer
+            region = self._suggestions[k - 1]  # the one shown beside the button, even if outdated
             stack = None if self._scene is None else self._scene.key
             self._try(lambda: self._chooser.choose(region, stack=stack))
 
@@ -155,7 +155,7 @@ class NextRegionPanel:
     def _try(self, act: Callable[[], object]) -> None:
         try:
             act()
-        except (ValueError, OSError) as error:  # refused, or nobody there to take it
+        except (ValueError, OSError) as error:  # refused, or the session does not answer
             self._error = str(error)
         else:
             self._error = ""
@@ -177,7 +177,7 @@ class NextRegionPanel:
 
 
 def region_text(region: Region) -> str:
-    """Where a region lies and how it is scanned, escaped."""
+    """Return position, pixels and dwell of a region, escaped."""
     (x0, x1), (y0, y1) = region.x_extent_um, region.y_extent_um
     step_nm = 1000 * max(region.step_um)
     return escape(

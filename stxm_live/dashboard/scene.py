@@ -1,4 +1,4 @@
-"""`Scene`: what a page shows, whether it is still being measured or finished."""
+"""`Scene`: the stack that a page shows, still being measured or finished."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A stack with its images, and its maps where there are any.
+    """A stack with its images, and its maps if there are any.
 
     Parameters
     ----------
@@ -30,17 +30,18 @@ class Scene:
     energies_ev : tuple of float
     measured : ndarray of bool, shape (n_energies,)
     latest : int
-        The energy that came last; of finished maps the one at which the specimen absorbs most.
+        Index of the newest energy; for finished maps, of the one at which the specimen absorbs
+        most.
     od : ndarray of shape (n_energies, ny, nx)
     extent_um : tuple of float
     specimen : ndarray of bool, shape (ny, nx)
     mean_od : ndarray of shape (n_energies,)
     reference_od : ndarray of shape (n_phases, n_energies)
     phase_names : tuple of str
-        As typed by anybody; not escaped.
+        As typed by a user; not escaped.
     colors : ndarray of shape (n_phases, 3)
     index : ndarray of int8, shape (ny, nx), or None
-        The map that counts; None as long as there is none.
+        The final or provisional map; None as long as there is none.
     shifts_px : ndarray of shape (n_energies, 2) or None
         y and x; NaN where not measured.
     i0 : ndarray of shape (n_energies,) or None
@@ -67,7 +68,7 @@ class Scene:
 
     @classmethod
     def of_view(cls, view: ODCube) -> Scene:
-        """A stack that grows."""
+        """Return the scene of a stack that is being measured."""
         return cls(
             key=view.key,
             energies_ev=view.energies_ev,
@@ -88,7 +89,7 @@ class Scene:
 
     @classmethod
     def of_result(cls, result: Result) -> Scene:
-        """Maps."""
+        """Return the scene of finished maps."""
         maps = result.maps
         mean_od = mean_spectrum(maps)
         return cls(
@@ -116,11 +117,11 @@ class Scene:
 
     @cached_property
     def field(self) -> FieldOfView:
-        """Where the images lie."""
+        """Position of the images."""
         return field_of_view(self.extent_um, self.specimen.shape)
 
     def shows_same_field(self, other: Scene) -> bool:
-        """Whether it is the same stack, which further runs may have joined, on the same pixels."""
+        """Return True for the same stack, perhaps with further runs, on the same pixels."""
         first, second = (
             (each.key[1:], each.key.run_uids[:1], each.field, each.specimen.shape)
             for each in (self, other)
@@ -129,11 +130,11 @@ class Scene:
 
     @property
     def last_ev(self) -> float:
-        """The energy that came last."""
+        """Newest energy in eV."""
         return self.energies_ev[self.latest]
 
     def pixel_at(self, x: float, y: float) -> tuple[int, int] | None:
-        """Row and column of a point in the field's unit; None beside the image."""
+        """Return row and column of a point in the field's unit; None outside the image."""
         ny, nx = self.specimen.shape
         field = self.field
         column = int(np.floor((x - field.x_first) / (field.x_last - field.x_first) * nx))
@@ -141,7 +142,7 @@ class Scene:
         return (row, column) if 0 <= row < ny and 0 <= column < nx else None
 
     def centre_of(self, row: int, column: int) -> tuple[float, float]:
-        """Middle of a pixel, x and y in the field's unit."""
+        """Return the centre of a pixel, x and y in the field's unit."""
         ny, nx = self.specimen.shape
         field = self.field
         return (
@@ -151,7 +152,7 @@ class Scene:
 
 
 def current_scene(now: Snapshot) -> Scene | None:
-    """What is newest: the stack being measured, else the last maps."""
+    """Return the newest scene: the stack being measured, else the last maps."""
     if now.view is not None and (now.is_scanning or now.newest is None):
         return Scene.of_view(now.view)
     return None if now.newest is None else Scene.of_result(now.newest)

@@ -37,12 +37,12 @@ _START_TIMEOUT_S = 60.0
 
 
 class Served:
-    """A dashboard that is being served on a thread of its own.
+    """A dashboard that is served on a thread of its own.
 
     Attributes
     ----------
     url : str
-        The link, token included; whoever has it sees the dashboard.
+        The link with its token; anybody who has it can see the dashboard.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Served:
         self._started.wait(_START_TIMEOUT_S)
 
     def close(self) -> None:
-        """Stop serving; browsers say that the connection is lost."""
+        """Stop serving; browsers show that the connection is lost."""
         if self._loop is not None:
             self._loop.add_callback(self._loop.stop)
         self._thread.join(10.0)
@@ -75,7 +75,7 @@ class Served:
         return f"<dashboard at {self.url}>"
 
     def _repr_html_(self) -> str:
-        """The dashboard in a notebook."""
+        """Return HTML that shows the dashboard in a notebook."""
         return (
             f'<iframe src="{escape(self.url)}" style="width:100%;height:820px;border:0"></iframe>'
         )
@@ -109,7 +109,7 @@ class Served:
             loop.close()
 
     def _open(self, doc: Document) -> None:
-        """A new browser."""
+        """Build the page for a new browser."""
         self._open_page(doc)
 
 
@@ -129,19 +129,19 @@ def serve(
     Parameters
     ----------
     live : LivePhaseMapper or Board
-        A board that somebody else tells of results may stand for a mapper.
+        A board can be given instead of a mapper, if something else sends it the results.
     chooser : RegionChooser, optional
-        Takes what is chosen in the page; without one there is nothing to choose.
+        Receives the regions chosen in the page; without one, no region can be chosen.
     suggesting : RegionChooser, optional
-        Without a ``chooser``: its suggestions are shown, and cannot be taken.
+        Used without a ``chooser``: its suggestions are shown but cannot be taken.
     port : int
-        0: a free one.
+        0 for any free port.
     token : str, optional
         Part of the link; by default a random one.
     catalog : path, databroker.Broker or History, optional
-        Where earlier runs are listed from.
+        Catalogue whose earlier runs are listed.
     address : str
-        Of this machine; one that other machines reach only with ``allow_network``.
+        Address of this machine. One that other machines can reach needs ``allow_network``.
     allow_network : bool
 
     Returns
@@ -152,15 +152,15 @@ def serve(
     Raises
     ------
     ValueError
-        If the address is open to the network and that is not wanted.
+        If the address is open to the network and ``allow_network`` is false.
     OSError
         If the port is taken.
     """
     if not is_loopback(address) and not allow_network:
         raise ValueError(
             f"{address} is open to the network, where anybody with the link could see the "
-            "dashboard; use 127.0.0.1, through an SSH tunnel from elsewhere, or say that the "
-            "network is trusted (allow_network)"
+            "dashboard; use 127.0.0.1 (from other machines through an SSH tunnel), or set "
+            "allow_network if the network is trusted"
         )
     board = _board_of(live)
     history = _history_of(catalog)
@@ -188,10 +188,10 @@ def dashboard(
     chooser: RegionChooser | None = None,
     catalog: str | Path | Broker | History | None = None,
 ) -> panel.viewable.Viewable:
-    """The dashboard as a Panel object, for a Panel application of one's own.
+    """Return the dashboard as a Panel object, for your own Panel application.
 
-    In a notebook `serve` is the better choice: what it returns shows itself, and lives on while
-    a scan keeps the kernel busy.
+    In a notebook `serve` is the better choice: its result shows the dashboard below the cell, and
+    it keeps working while a scan keeps the kernel busy.
     """
     import panel
 

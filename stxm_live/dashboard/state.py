@@ -1,4 +1,4 @@
-"""`Board`: the newest snapshots of a live analysis, for every page that shows them."""
+"""`Board`: the newest state of a live analysis, for every page that shows it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("stxm_live")
 
 KEPT = 8
-"""So many results of each origin are kept for comparison."""
+"""Number of results of each origin that are kept for comparison."""
 
 MOST_LETTERS = 400
-"""Of what went wrong; errors of a database are long."""
+"""Longest error message shown, in characters; messages of a database can be very long."""
 
 MASK = "specimen.mask"
 
@@ -39,16 +39,16 @@ class Result:
     Parameters
     ----------
     number : int
-        Tells results of a board apart; grows.
+        Number of the result on this board, counted upwards.
     maps : PhaseMaps
     origin : {"live", "changed", "stored"}
-        The scan as the recipe says, made again by hand, or from a catalogue.
+        Mapped live by the recipe, made again with changes, or read from a catalogue.
     title : str
-        For a list of results; as typed by anybody, not escaped.
+        Title in a list of results; as typed by a user, not escaped.
     base : PhaseMaps
-        What further changes start from: ``maps`` themselves unless these were changed.
+        Maps that further changes start from: ``maps`` themselves unless these were changed.
     time_s : float
-        When they were made, seconds since 1970.
+        Time at which they were made, in seconds since 1970.
     """
 
     number: int
@@ -61,7 +61,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong with a run, in words."""
+    """The error of a run, in words."""
 
     uid: str
     text: str
@@ -69,27 +69,27 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Everything there is to show at a moment; never changed afterwards.
+    """Everything that a page can show at one moment; it never changes afterwards.
 
     Parameters
     ----------
     number : int
-        Grows with everything new.
+        Increases with every change.
     view : ODCube or None
-        The growing stack that came last.
+        The newest stack that is being measured.
     came_s : float
-        When its newest image was shown, by `time.monotonic`.
+        Time of its newest image, in seconds of `time.monotonic`.
     results : tuple of Result
-        The newest last.
+        All results kept, the newest last.
     newest : Result or None
-        The last live one.
+        The newest live result.
     is_scanning : bool
-        Whether images of ``view`` came after its maps, or it has none yet.
+        True if ``view`` has no maps yet, or has images that came after its maps.
     failures : tuple of Failure
     working : str
-        What is being computed for a page; empty if nothing is.
+        Description of what is being computed for a page; empty if nothing is.
     note : str
-        What became of the last thing asked for, if that is worth a sentence.
+        Outcome of the last request, if it is worth a sentence.
     """
 
     number: int = 0
@@ -105,10 +105,10 @@ class Snapshot:
 
 @dataclass
 class Board:
-    """A sink that keeps what is newest, and nothing else: pages look at ``now`` when they like.
+    """A sink that keeps only the newest state; pages read ``now`` whenever they need it.
 
-    Have it told with ``live.add_sink(board)``. Its methods may be called on any thread and
-    return at once.
+    Connect it with ``live.add_sink(board)``. Its methods may be called on any thread and return
+    at once.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ class Board:
             self._next(view=view, came_s=time.monotonic(), is_scanning=not has_maps)
 
     def on_maps(self, maps: PhaseMaps) -> None:
-        """Keep a result; a later revision takes the place of an earlier one."""
+        """Keep a result; a later revision replaces an earlier one."""
         if self._is_closed:
             return
         with self._lock:
@@ -143,7 +143,7 @@ class Board:
             self._next(results=_kept([*others, result]), newest=result, is_scanning=scanning)
 
     def begin_with(self, earlier: Iterable[PhaseMaps]) -> None:
-        """Keep results from before this board was told of any, the newest last."""
+        """Keep results made before this board was connected, the newest last."""
         with self._lock:
             told = [result for result in self.now.results if result.origin == "live"]
             known = {result.maps.key for result in told}
@@ -153,7 +153,7 @@ class Board:
             self._next(results=_kept([*before, *self.now.results]), newest=newest)
 
     def on_error(self, uid: str, error: Exception) -> None:
-        """Keep what went wrong."""
+        """Keep the error of a run."""
         if self._is_closed:
             return
         with self._lock:
@@ -161,7 +161,7 @@ class Board:
             self._next(failures=failures)
 
     def add(self, maps: PhaseMaps, origin: Origin, title: str, base: PhaseMaps) -> Result:
-        """Keep a result that somebody asked for."""
+        """Keep a result that a user asked for."""
         with self._lock:
             result = self._result(maps, origin, title, base)
             self._next(results=_kept([*self.now.results, result]))
@@ -176,8 +176,8 @@ class Board:
     ) -> None:
         """Make new maps of a result with changes, on a thread; see `PhaseMaps.redo`.
 
-        A mask among the changes may be an array of shape (ny, nx). ``then`` is told the number
-        of the new result, on that thread.
+        A mask among the changes may be an array of shape (ny, nx). ``then`` is called with the
+        number of the new result, on that thread.
         """
 
         def make() -> None:
@@ -187,14 +187,14 @@ class Board:
         self.do(make, f"making new maps: {title}")
 
     def do(self, act: Callable[[], None], what: str) -> None:
-        """Do something that takes a while on a thread; what goes wrong becomes a sentence."""
+        """Run something slow on a thread; an error is shown as a sentence."""
 
         def run() -> None:
             note = ""
             self.say(working=what)
             try:
                 act()
-            except Exception as error:  # noqa: BLE001  told in the page; the scan is left alone
+            except Exception as error:  # noqa: BLE001  shown in the page; the scan goes on
                 logger.info("%s: %r", what, error)
                 note = f"Not done ({what}): {str(error)[:MOST_LETTERS] or repr(error)}"
             self.say(working="", note=note)
@@ -210,7 +210,7 @@ class Board:
             self._next(**changes)
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """Keep nothing more, end the thread and remove masks that were drawn."""
+        """Stop keeping results, end the thread and remove drawn masks."""
         self._is_closed = True
         if self._worker is not None:
             self._worker.close(timeout_s)
@@ -225,7 +225,7 @@ class Board:
         return Result(self._n_results, maps, origin, title, base, time.time())
 
     def _with_mask_file(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """The changes with a drawn mask as a file, which is what a recipe names."""
+        """Return the changes with a drawn mask written to a file, as a recipe needs it."""
         mask = changes.get(MASK)
         if mask is None or not isinstance(mask, np.ndarray):
             return dict(changes)
@@ -237,7 +237,7 @@ class Board:
 
 
 def _kept(results: list[Result]) -> tuple[Result, ...]:
-    """The last few of each origin."""
+    """Return the newest results of each origin."""
     newest: list[Result] = []
     for result in reversed(results):
         if sum(r.origin == result.origin for r in newest) < KEPT:

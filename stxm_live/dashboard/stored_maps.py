@@ -22,7 +22,7 @@ _NUMBERS = (
 
 
 def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
-    """A stored result as `PhaseMaps`; it shows all, and has no images to be made again from."""
+    """Return a stored result as `PhaseMaps`, complete but without images to map again."""
     attributes = dataset.attrs
     provenance = json.loads(attributes["provenance"])
     x, y = dataset["x"].values, dataset["y"].values
@@ -55,13 +55,13 @@ def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
 
 
 class Remake:
-    """What `PhaseMaps.redo` calls for a stored result: its raw runs are mapped the first time.
+    """The function behind `PhaseMaps.redo` of a stored result; its first call maps the raw runs.
 
     Parameters
     ----------
     stored : PhaseMaps
     from_raw : callable
-        The same result with its images.
+        Returns the same result with its images.
     """
 
     def __init__(self, stored: PhaseMaps, from_raw: Callable[[], PhaseMaps]) -> None:
@@ -69,7 +69,7 @@ class Remake:
         self._mapped: PhaseMaps | None = None
 
     def __call__(self, changes: Mapping[str, Any]) -> PhaseMaps:
-        """Maps of the raw runs with changes."""
+        """Return maps of the raw runs with changes."""
         if self._mapped is None:
             self._mapped = self._from_raw()
         made = self._mapped.redo(changes)
@@ -78,6 +78,6 @@ class Remake:
             return made
         note = (
             f"mapped again without changes, this run differs from its stored result in "
-            f"{', '.join(differing)}: not all that is new comes from the changes"
+            f"{', '.join(differing)}: some differences do not come from the changes"
         )
         return replace(made, warnings=(note, *made.warnings))

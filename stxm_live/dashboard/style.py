@@ -1,4 +1,4 @@
-"""How the dashboard looks: dark text on white, few colours, nothing that moves."""
+"""Style of the dashboard: dark text on white, few colours, no animation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ tr.best td {{ font-weight: 700; }}
 
 
 def html(text: str, kind: str = "", **options: Any) -> Div:
-    """A piece of text; ``text`` is HTML, with names escaped."""
+    """Return a piece of text; ``text`` is HTML, with names escaped."""
     return Div(
         text=text,
         css_classes=[kind] if kind else [],
@@ -56,7 +56,7 @@ def html(text: str, kind: str = "", **options: Any) -> Div:
 def select(
     options: Sequence[tuple[str, str]], on_change: Callable[[str], None], name: str, **look: Any
 ) -> Select:
-    """A choice of one of (value, words); the first one is chosen."""
+    """Return a list of (value, label) to choose from; the first one is chosen."""
     made = Select(
         options=list(options), value=options[0][0], name=name, **{"margin": (2, 6), **look}
     )
@@ -65,7 +65,7 @@ def select(
 
 
 def button(label: str, act: Callable[[], None], *, kind: str = "default") -> Button:
-    """A button; its name, for those who look for it, is its label."""
+    """Return a button whose name is its label."""
     made = Button(label=label, button_type=kind, name=label)
     made.on_click(lambda _: act())
     return made

@@ -1,4 +1,4 @@
-"""Where this dashboard would scan next, to look at: there is no plan here that asks."""
+"""Suggested next regions, to look at only: no plan asks this dashboard for a region."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from stxm_live.core.region import Region
 
 SHOWN = 4
-"""So many suggestions, the best ones."""
+"""Number of suggestions shown, the best ones."""
 
 _ONLY_SHOWN = (
-    "<b>Suggestions of this dashboard, from its own maps.</b> Nothing is sent. "
-    "To choose for a plan: stxm-live watch --zmq … --choices …"
+    "<b>Suggestions of this dashboard, from its own maps.</b> Nothing is sent to the scan. "
+    "To choose a region for a plan, start: stxm-live watch --zmq … --choices …"
 )
 
 
 class SuggestionsPanel:
-    """Suggestions without a way to take them.
+    """Suggestions that cannot be taken.
 
     Parameters
     ----------
     suggesting : RegionChooser
-        Told of the maps that are shown.
+        Source of the suggestions, for the maps that are shown.
     boxes : ColumnDataSource
-        Of the maps: where the suggestions lie.
+        Boxes on the maps: the suggestions.
     """
 
     title = "Suggestions"
@@ -46,15 +46,15 @@ class SuggestionsPanel:
         self.outlined.on_change("active", lambda attr, old, new: self.look())
 
     def layout(self) -> LayoutDOM:
-        """The panel."""
+        """Return the panel."""
         return Column(self.state, self.outlined, self.lines)
 
     def show(self, scene: Scene) -> None:
-        """These maps are looked at."""
+        """Show suggestions for this scene from now on."""
         self._scene = scene
 
     def look(self) -> None:
-        """Show what is suggested, if that is new."""
+        """Show the suggestions, if they have changed."""
         it = self._suggesting
         is_of_scene = self._scene is not None and self._scene.key == it.stack
         suggestions = tuple(it.suggestions)[:SHOWN] if is_of_scene else ()
@@ -69,11 +69,11 @@ class SuggestionsPanel:
         elif it.stack is not None and not is_of_scene:
             self.lines.text = f"Suggestions are made for {escape(str(it.stack))}, not for this one."
         else:
-            self.lines.text = escape(it.no_suggestions or "Suggestions are made with the maps.")
+            self.lines.text = escape(it.no_suggestions or "Suggestions appear with the maps.")
 
 
 def suggestion(region: Region) -> str:
-    """What speaks for a region, escaped."""
+    """Return reason, size, time, dose and gain of a region, escaped."""
     (x0, x1), (y0, y1) = region.x_extent_um, region.y_extent_um
     size = f"{abs(x1 - x0):.2g} x {abs(y1 - y0):.2g} µm"
     costs = [size]
@@ -82,12 +82,12 @@ def suggestion(region: Region) -> str:
     if region.dose_mgy is not None:
         costs.append(f"{region.dose_mgy:.2g} MGy")
     if region.expected_gain is not None:
-        costs.append(f"about {region.expected_gain:.0f} labels put right")
+        costs.append(f"about {region.expected_gain:.0f} labels corrected")
     return f"{escape(region.reason or region.criterion)}<br>{escape(', '.join(costs))}"
 
 
 def rectangles(choice: Region | None, suggestions: tuple[Region, ...]) -> dict[str, list[Any]]:
-    """Boxes for the maps: suggestions thin and white, the choice amber."""
+    """Return boxes for the maps: suggestions thin and white, the choice amber."""
     shown = [(region, str(k), "#ffffff", 1.0) for k, region in enumerate(suggestions, start=1)]
     shown += [] if choice is None else [(choice, "next", "#ffb000", 2.5)]
     return {

@@ -1,4 +1,4 @@
-"""The words of the dashboard; every name and message is escaped here."""
+"""Texts of the dashboard; every name and message is escaped here."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from stxm_live.dashboard.state import Failure, Snapshot
 
 _STALLED = 4.0
-"""So many times the usual pause without an image is worth a word."""
+"""A missing image is reported after this many times the usual time per image."""
 
 
 def headline(scene: Scene | None, now: Snapshot) -> tuple[str, str]:
-    """The one line on top as HTML, and its colour."""
+    """Return the line at the top as HTML, and its colour."""
     failure = _failure_of(scene, now)
     if failure is not None and (scene is None or scene.maps is None):
         what = escape(failure.text)
@@ -39,15 +39,15 @@ def headline(scene: Scene | None, now: Snapshot) -> tuple[str, str]:
 def _scanning(scene: Scene) -> str:
     n_measured, n_energies = int(scene.measured.sum()), len(scene.energies_ev)
     if n_energies == 1:
-        return f"<b>Overview</b> at {scene.last_ev:.2f} eV: one energy tells no phases."
+        return f"<b>Overview</b> at {scene.last_ev:.2f} eV: phases need at least two energies."
     if n_measured == n_energies:
-        return f"<b>All {n_energies} energies are in</b>; the maps are being made."
-    what = "first phases are shown" if scene.index is not None else "too few to tell the phases"
+        return f"<b>All {n_energies} energies are measured</b>; the maps are being computed."
+    what = "provisional phases are shown" if scene.index is not None else "too few for phases yet"
     return f"<b>Scanning:</b> energy {n_measured} of {n_energies}, {scene.last_ev:.2f} eV; {what}."
 
 
 def _failure_of(scene: Scene | None, now: Snapshot) -> Failure | None:
-    """What went wrong with this stack, or with a run that showed nothing yet."""
+    """Return the error of this stack, or of a run that has shown nothing yet."""
     if scene is None:
         return now.failures[-1] if now.failures else None
     own = [failure for failure in now.failures if failure.uid in scene.key.run_uids]
@@ -55,9 +55,9 @@ def _failure_of(scene: Scene | None, now: Snapshot) -> Failure | None:
 
 
 def subline(scene: Scene | None, now: Snapshot) -> str:
-    """What is shown, in small letters below the verdict."""
+    """Return the line below the verdict: stack, pixels, status and origin."""
     if scene is None:
-        return "Start a scan; this page follows by itself."
+        return "Start a scan; this page updates by itself."
     ny, nx = scene.specimen.shape
     parts = [escape(str(scene.key)), f"{nx} x {ny} pixels{_pixel_size(scene)}"]
     if scene.result is not None:
@@ -78,10 +78,10 @@ def _pixel_size(scene: Scene) -> str:
 
 
 def progress(now: Snapshot) -> tuple[float, str]:
-    """How much of the scan under way is in, 0 to 1, and the time left in words."""
+    """Return the share of the scan measured so far, 0 to 1, and the time left in words."""
     view = now.view
     if view is None:
-        return 0.0, "no scan yet" if now.newest is None else "no scan under way"
+        return 0.0, "no scan yet" if now.newest is None else "no scan is running"
     so_far = view.progress or Progress(int(view.measured.sum()), len(view.energies_ev))
     text = f"{so_far.n_images} of {so_far.n_announced} energies"
     if now.is_scanning and so_far.n_left:
@@ -90,7 +90,7 @@ def progress(now: Snapshot) -> tuple[float, str]:
 
 
 def time_left(so_far: Progress, silent_s: float) -> str:
-    """The end of a sentence: how long the rest takes, or that the scan seems to stand still.
+    """Return the end of a sentence: the time left, or the time without a new image.
 
     Examples
     --------
@@ -107,18 +107,18 @@ def time_left(so_far: Progress, silent_s: float) -> str:
 
 
 def notes(scene: Scene | None, now: Snapshot) -> str:
-    """Warnings and what went wrong, a list as HTML."""
+    """Return warnings and errors, a list as HTML."""
     items: list[str] = []
     if scene is not None and scene.maps is not None:
         maps = scene.maps
         failure = _failure_of(scene, now)
         if failure is not None:
-            items.append(f"went wrong: {failure.text}")
+            items.append(f"analysis failed: {failure.text}")
         items += maps.warnings
         if maps.synthetic_references and not any("synthetic" in text for text in items):
             items.append(SYNTHETIC)
     elif scene is not None and scene.view is not None:
-        items += [f"not told apart yet: {a} and {b}" for a, b in scene.view.inseparable[:6]]
+        items += [f"not distinguished yet: {a} and {b}" for a, b in scene.view.inseparable[:6]]
         if scene.view.synthetic_references:
             items.append(SYNTHETIC)
     if not items:
@@ -127,16 +127,16 @@ def notes(scene: Scene | None, now: Snapshot) -> str:
 
 
 def method(scene: Scene) -> str:
-    """How the map that counts was made."""
+    """Return the method of the map that is shown."""
     if scene.maps is None:
         return "provisional: largest correlation so far" if scene.index is not None else ""
     if scene.maps.resolved_index is None:
-        return "largest correlation; nothing resolved, energies are missing"
-    return METHODS.get(str(scene.maps.provenance.get("method")), "by the recipe's resolver")
+        return "largest correlation; ambiguous pixels not resolved: energies are missing"
+    return METHODS.get(str(scene.maps.provenance.get("method")), "by the recipe's method")
 
 
 def swatches(entries: Sequence[tuple[str, str]]) -> str:
-    """A legend: colours and what they mean; the texts are escaped here."""
+    """Return a legend of colours and their meanings; the texts are escaped here."""
     return "".join(
         f'<span class="entry"><i style="background:{color}"></i>{escape(text)}</span>'
         for color, text in entries
@@ -144,7 +144,7 @@ def swatches(entries: Sequence[tuple[str, str]]) -> str:
 
 
 def ramp(colors: Sequence[str], low: str, high: str) -> str:
-    """A legend of a continuous scale."""
+    """Return a legend of a continuous scale."""
     return (
         f'<span class="entry">{escape(low)}<i class="ramp" style="background:'
         f'linear-gradient(to right,{",".join(colors)})"></i>{escape(high)}</span>'

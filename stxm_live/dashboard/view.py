@@ -1,4 +1,4 @@
-"""One page of the dashboard: it looks at the board now and then, and draws what is new."""
+"""One page of the dashboard: it checks the board regularly and draws what has changed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from stxm_live.adaptive.chooser import RegionChooser
 
 LOOK_MS = 100
-"""How often a page looks whether there is something new."""
+"""Time in ms between two checks for something new."""
 
 FOLLOW = "the newest"
 
 _SIDE_PX = 320
 _REST_PX = 470
-"""Height of everything but the frames of the maps."""
+"""Height in px of everything but the frames of the maps."""
 
 _TELL_SIZE = """
 const tell = () => { size.of = [window.innerWidth, window.innerHeight]; };
@@ -45,8 +45,8 @@ tell();
 """
 
 LOST = (
-    "Connection lost: what you see is no longer followed. The scan does not need this page. It "
-    "reloads when the dashboard answers again; if that was started anew, open its new link."
+    "Connection lost: this page is no longer updated. The scan does not depend on it. The page "
+    "reloads when the dashboard answers again; if the dashboard was restarted, open its new link."
 )
 
 _SAY_LOST = """
@@ -68,22 +68,22 @@ setTimeout(look, 1000);
 
 
 class WindowSize(DataModel):  # type: ignore[misc]
-    """Width and height of the browser's window, as it told."""
+    """Width and height of the browser's window in px."""
 
     of = List(AnyValue, default=[])
 
 
 class View:
-    """What one browser is shown; everything happens on the thread that serves it.
+    """The page of one browser; everything happens on the thread that serves it.
 
     Parameters
     ----------
     board : Board
     chooser : RegionChooser, optional
-        Without one there is nothing to choose.
+        Without one, no region can be chosen.
     history : History, optional
     suggesting : RegionChooser, optional
-        Without a chooser: whose suggestions are shown, to look at only.
+        Used without a chooser: its suggestions are shown, to look at only.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class View:
         self._wanted = 0
         self.size = WindowSize()
         self.size.on_change("of", self._on_size)
-        # a model is known on both sides only if something that is shown refers to it
+        # the browser knows a model only if something that is shown refers to it
         self.maps.figures["od"].plot.tags = [self.size]
         wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
         self.headline = html("", "verdict", **wide)
@@ -120,7 +120,7 @@ class View:
         self.show = select([("0", FOLLOW)], lambda _: self.draw(), "show", width=260)
 
     def layout(self) -> LayoutDOM:
-        """The page."""
+        """Return the page."""
         self._row = self.maps.layout()
         self._other = self.compare.column()
         self._fit(250)
@@ -146,14 +146,14 @@ class View:
         doc.title = title
         doc.js_on_event(DocumentReady, CustomJS(args={"size": self.size}, code=_TELL_SIZE))
         doc.js_on_event(ConnectionLost, CustomJS(args={"said": LOST}, code=_SAY_LOST))
-        # Bokeh's own words are small and in a corner, and coming back it fails for want of arrays
+        # Bokeh's own message is small, and its reconnection fails for lack of arrays
         doc.config.update(notify_connection_status=False, reconnect_session=False)
         doc.add_periodic_callback(self.tick, LOOK_MS)
         doc.add_periodic_callback(self.tick_slowly, 1000)
         self.tick()
 
     def tick(self) -> None:
-        """Look at the board; draw if there is something new."""
+        """Check the board; draw if something has changed."""
         if self.board.now is not self._now:
             self.draw()
         self.compare.look()
@@ -161,11 +161,11 @@ class View:
             self.next.look()
 
     def tick_slowly(self) -> None:
-        """Bring times up to date."""
+        """Update the times."""
         self._write(self.board.now)
 
     def draw(self) -> None:
-        """Everything anew."""
+        """Draw everything again."""
         now = self._now = self.board.now
         self._offer(now.results)
         chosen = next((r for r in now.results if str(r.number) == self.show.value), None)
@@ -184,7 +184,7 @@ class View:
             self.pixel.show_mean(self.scene)
 
     def _look_again(self, before: Scene | None, scene: Scene) -> None:
-        """Show the pixel's new numbers; of another stack it is another pixel."""
+        """Show the pixel's new numbers, unless another stack is shown."""
         if self._looked is None or before is None:
             return
         looked, row, column = self._looked
@@ -213,11 +213,11 @@ class View:
         offer(self.show, [("0", FOLLOW), *listed(results)], value)
 
     def _want(self, number: int) -> None:
-        """Show a result as soon as it is there; called on any thread."""
+        """Show a result as soon as it is ready; called on any thread."""
         self._wanted = number
 
     def _place_maps(self) -> None:
-        """Another result takes the place of doubt."""
+        """Show another result in place of the map of uncertainty."""
         columns = self.maps.columns
         last = columns["doubt"] if self.compare.scene is None else self._other
         self._row.children = [columns["od"], columns["phases"], last]

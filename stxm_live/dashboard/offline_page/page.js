@@ -1,5 +1,5 @@
 "use strict";
-// Fills the Bokeh figures of the page and answers to the mouse. Text from users is only ever
+// Fills the Bokeh figures of the page and follows the mouse. Text from users is only ever
 // set as textContent.
 (async () => {
   const header = JSON.parse(document.getElementById("header").textContent);
@@ -7,7 +7,7 @@
   const field = header.field;
   const arrays = {};
 
-  // stxm_live/dashboard/offline_page/page_data.py tells how an array is packed
+  // stxm_live/dashboard/offline_page/page_data.py describes how an array is packed
   async function unpack(name) {
     const { shape, start, step } = header.arrays[name];
     const element = document.getElementById("data-" + name);
@@ -169,7 +169,7 @@
     return entries;
   }
 
-  // least squares, factor and constant; only a factor where that would turn it upside down
+  // least squares, factor and constant; only a factor if the factor would be negative
   function scaledTo(reference, spectrum) {
     const known = spectrum.map((v, e) => e).filter((e) => !Number.isNaN(spectrum[e]));
     const mean = (values) => known.reduce((sum, e) => sum + values[e], 0) / Math.max(1, known.length);
@@ -197,7 +197,7 @@
       `row ${row}, column ${column}: x ${centre(column, nx, "x").toFixed(3)}, y ${centre(row, ny, "y").toFixed(3)} ${unit}`,
       `mean counts per energy ${decimals(at("counts", p), 0)}`,
     ];
-    if (!at("specimen", p)) lines.push("no specimen");
+    if (!at("specimen", p)) lines.push("no specimen here");
     else if (!at("valid", p)) lines.push("no valid spectrum");
     else {
       if (arrays.resolved_index)
@@ -207,7 +207,7 @@
         );
       if (arrays.corrected_index)
         lines.push(
-          `with the energy axis corrected ${phaseAt("corrected_index", p)}, ` +
+          `with corrected energy axis ${phaseAt("corrected_index", p)}, ` +
             `wrong with probability ${decimals(at("corrected_wrong_probability", p), 3)}`
         );
       let text = `by correlation ${phaseAt("phase_index", p)}, R ${decimals(at("reliability", p), 2)}`;
@@ -266,7 +266,7 @@
     const seen = [...spectrum, ...scaled.flat()].filter((v) => !Number.isNaN(v));
     if (seen.length) {
       const [low, high] = [Math.min(...seen), Math.max(...seen)];
-      // at least 0.2 OD: the noise of an empty pixel shall look like noise
+      // at least 0.2 OD, so that the noise of an empty pixel looks like noise
       const margin = Math.max(0.08 * (high - low), 0.1 - (high - low) / 2);
       model("spectrum").y_range.setv({ start: low - margin, end: high + margin });
     }

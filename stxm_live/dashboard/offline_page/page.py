@@ -1,4 +1,4 @@
-"""`write_page`: a result as one HTML file that opens offline and answers to the mouse."""
+"""`write_page`: a result as one interactive HTML file that opens offline."""
 
 from __future__ import annotations
 
@@ -40,30 +40,31 @@ if TYPE_CHECKING:
     import xarray
 
 MOST_BYTES = 5_000_000
-"""Of a page: what mail takes."""
+"""Largest size of a page in bytes, small enough for e-mail."""
 
 
 def write_page(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
     """Write a result as one self-contained HTML file.
 
-    Maps with legends and scale bar; the pixel under the mouse is shown with its spectrum over
-    the references, coefficients, probabilities and counts; fractions, verdict, warnings and
-    provenance. The file asks for nothing from the network. To stay below `MOST_BYTES`, spectra
-    are rounded and, if need be, averaged over blocks of pixels; the page says to what.
+    The page shows the maps with legends and scale bar, the phase fractions, verdict, warnings
+    and provenance. The pixel under the mouse is shown with its spectrum over the references,
+    coefficients, probabilities and counts. The file loads nothing from the network. To stay
+    below `MOST_BYTES`, spectra are rounded and, if needed, averaged over blocks of pixels; the
+    page states the rounding.
 
     Parameters
     ----------
     maps : PhaseMaps or xarray.Dataset
-        A dataset as `PhaseMaps.to_xarray` makes it.
+        A dataset as made by `PhaseMaps.to_xarray`.
     path : path
-        Replaced if it is there.
+        File to write; an existing one is replaced.
 
     Raises
     ------
     ImportError
         If Bokeh is not installed.
     OSError
-        If the file cannot be written; what was there before stays.
+        If the file cannot be written; an existing file is kept.
     """
     check_bokeh("the page")
     dataset = as_dataset(maps)
@@ -73,7 +74,7 @@ def write_page(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
 
 
 def page(dataset: xarray.Dataset) -> str:
-    """The HTML of a page."""
+    """Return the HTML of a page."""
     x, y = dataset["x"].values, dataset["y"].values
     field = field_of_view((x[0], x[-1], y[0], y[-1]), (y.size, x.size))
     colors = _hex(phase_colors(dataset["phase"].values.tolist(), _recipe_colors(dataset)))
@@ -118,7 +119,7 @@ def check_bokeh(what: str) -> None:
 
 
 def _shown(dataset: xarray.Dataset) -> tuple[str, ...]:
-    """The maps of a page, in the order in which one reads them."""
+    """Return the maps of a page in reading order."""
     names = (
         *("resolved_index", "corrected_index", "phase_index"),
         *("ambiguous", "wrong_probability", "reliability", "od"),
@@ -134,7 +135,7 @@ def _header(
     arrays: Mapping[str, Packed],
     precision: Precision,
 ) -> dict[str, Any]:
-    """All that the page's script knows apart from the arrays."""
+    """Return everything that the page's script needs apart from the arrays."""
     counted = (dataset["specimen"] & dataset["valid"]).values
     return {
         "maps": shown,
@@ -175,7 +176,7 @@ def _hex(rgb: Any) -> list[str]:
 
 
 def _bokeh_parts(figures: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
-    """Bokeh's own script, the script that draws the figures, and the place of each figure."""
+    """Return Bokeh's script, the script that draws the figures, and an element per figure."""
     from bokeh.embed import components
     from bokeh.resources import Resources
 
@@ -185,7 +186,7 @@ def _bokeh_parts(figures: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
 
 
 def _json(value: Any) -> str:
-    """JSON that cannot end the script element it stands in."""
+    """Return JSON that cannot close the script element around it."""
     text = json.dumps(value, allow_nan=False)
     return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
 

@@ -1,4 +1,4 @@
-"""The numbers of a page: whole numbers times a step, differences, deflated, as text."""
+"""The numbers of a page: whole numbers times a step, stored as compressed differences."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _SPECTRA_LADDER = (
     (4, 0.01, 0.08),
     (8, 0.02, 0.08),
 )
-"""Block and steps of a `Precision`, from fine to coarse: what fits is taken.
+"""Block size and steps of a `Precision`, from fine to coarse; the first that fits is used.
 
-Most of the bytes are the noise, and beside the specimen nobody needs it.
+Most of the bytes are noise, which nobody needs beside the specimen.
 """
 
 
 class Precision(NamedTuple):
-    """How spectra are kept: means of ``block_px`` x ``block_px`` pixels, in steps of OD."""
+    """Precision of the spectra: means of ``block_px`` x ``block_px`` pixels, in steps of OD."""
 
     block_px: int
     step_od: float
@@ -57,8 +57,8 @@ class Precision(NamedTuple):
 class Packed:
     """An array as text for a page.
 
-    A value is ``start + (code - 1) * step``; code 0 is NaN. What is stored are the differences
-    of the codes along a row, first all low bytes and then all high bytes, zlib, base64.
+    A value is ``start + (code - 1) * step``; code 0 is NaN. The differences of the codes along
+    a row are stored, first all low bytes and then all high bytes, zlib, base64.
     """
 
     shape: tuple[int, ...]
@@ -67,12 +67,12 @@ class Packed:
     text: str
 
     def describe(self) -> dict[str, Any]:
-        """What the page's script needs beside the text."""
+        """Return what the page's script needs besides the text."""
         return {"shape": self.shape, "start": self.start, "step": self.step}
 
 
 def packed(values: NDArray[Any], step: float) -> Packed:
-    """Numbers to within half a step; the step grows where the range has more than 65534 of it.
+    """Pack numbers to within half a step; a range of more than 65534 steps gets a larger step.
 
     Examples
     --------
@@ -94,14 +94,14 @@ def packed(values: NDArray[Any], step: float) -> Packed:
 
 
 def packed_maps(dataset: xarray.Dataset, most_bytes: int) -> tuple[dict[str, Packed], str]:
-    """All that a page shows of each pixel apart from its spectrum; products not made are not.
+    """Return all that a page shows of each pixel apart from its spectrum.
 
     Returns
     -------
     arrays : dict of str to Packed
     precision : str
-        In words. Where ``most_bytes`` are exceeded, as by noise without any structure, the
-        steps of all quantities are four times as wide.
+        In words. If ``most_bytes`` are exceeded, as by pure noise, the steps of all quantities
+        are four times as wide.
     """
     for factor in (1, 4):
         arrays = {
@@ -136,7 +136,7 @@ def _steps(dataset: xarray.Dataset, factor: int) -> Iterator[tuple[str, float]]:
 def packed_spectra(
     od: NDArray[np.floating], specimen: NDArray[np.bool_], most_bytes: int
 ) -> tuple[Packed, Precision]:
-    """OD of shape (n_energies, ny, nx) as precisely as fits; the coarsest if nothing does."""
+    """Pack OD of shape (n_energies, ny, nx) as precisely as fits, or at the coarsest step."""
     for precision in (Precision(*rung) for rung in _SPECTRA_LADDER):
         step = precision.step_beside_od
         beside = od if step == precision.step_od else np.rint(od / step) * step
@@ -148,7 +148,7 @@ def packed_spectra(
 
 
 def block_means(od: NDArray[np.floating], block_px: int) -> NDArray[np.floating]:
-    """Means of square blocks of the last two axes, NaN left out; blocks at the end are smaller.
+    """Return means over square blocks of the last two axes, without NaN; last blocks are smaller.
 
     Examples
     --------

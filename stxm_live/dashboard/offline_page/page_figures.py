@@ -1,4 +1,4 @@
-"""The Bokeh figures of a page, without data and text of users: the page's script fills them."""
+"""The Bokeh figures of a page without any data; the page's script fills them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEIGHTS_PX = (100, 520)
 
 
 def map_figures(names: tuple[str, ...], field: FieldOfView) -> dict[str, figure]:
-    """One figure for each map, all moving together, with a marked pixel and a scale bar."""
+    """Return a figure for each map, all moving together, with a marked pixel and a scale bar."""
     from bokeh.models import ColumnDataSource, Range1d
 
     x_range = Range1d(*sorted(field[:2]))
@@ -48,7 +48,7 @@ def _map_figure(
         active_scroll=None,
         toolbar_location="above",
     )
-    # the script puts an image of the true shape in the place of this pixel
+    # the script replaces this pixel by an image of the true shape
     pixel = np.zeros((1, 1), dtype=np.uint32)
     plot.image_rgba(
         "image",
@@ -82,7 +82,7 @@ def add_marks(plot: figure, marks: Mapping[str, Any]) -> None:
 
 
 def add_scale_bar(plot: figure, x_range: Range1d) -> None:
-    """A scale bar in the lower right corner, for an axis in um."""
+    """Add a scale bar in the lower right corner, for an axis in um."""
     from bokeh.models import MetricLength, ScaleBar
 
     plot.add_layout(
@@ -106,7 +106,7 @@ def add_scale_bar(plot: figure, x_range: Range1d) -> None:
 
 
 def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
-    """A pixel's spectrum over the references, between the first and the last energy."""
+    """Return a figure of a pixel's spectrum over the references, from first to last energy."""
     from bokeh.models import ColumnDataSource, Range1d
     from bokeh.plotting import figure
 
@@ -142,7 +142,7 @@ def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
 
 
 def style_plot(plot: Any, x_label: str, y_label: str) -> None:
-    """Small labels, quiet ticks and a dark ground."""
+    """Set small labels, thin ticks and a dark background."""
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
     plot.background_fill_color = GROUND

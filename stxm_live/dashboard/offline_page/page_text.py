@@ -1,4 +1,4 @@
-"""The words of a page; every name and message is escaped here."""
+"""Texts of a page; every name and message is escaped here."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import xarray
 
 _TITLES = {
-    "resolved_index": ("Resolved phase map", "the recipe's resolver; this is the map to use"),
+    "resolved_index": ("Resolved phase map", "by the recipe's method; this is the map to use"),
     "corrected_index": CORRECTED,
     "phase_index": ("Initial phase map", "largest Pearson coefficient, ambiguous pixels included"),
-    "ambiguous": ("Ambiguity", "where the two best coefficients are too close to tell apart"),
+    "ambiguous": ("Ambiguity", "the two best phases correlate almost equally well"),
     "wrong_probability": ("Where the resolved map may be wrong", "probability of a wrong phase"),
     "reliability": ("Reliability of the initial map", "R = 100 (Q1 − Q2)"),
     "od": ("Optical density", "the image at the energy chosen below"),
@@ -33,7 +33,7 @@ def page_text(
     figures: Mapping[str, str],
     precision: str,
 ) -> dict[str, str]:
-    """The fields of the page's template that are text, as HTML."""
+    """Return the text fields of the page's template, as HTML."""
     attributes = dataset.attrs
     runs = ", ".join(uid[:8] for uid in attributes["run_uids"]) or "a file"
     title = f"Phase maps of {runs}, region {attributes['region']} {attributes['polarization']}"
@@ -80,7 +80,7 @@ def _warnings(dataset: xarray.Dataset) -> str:
 
 
 def _fractions(dataset: xarray.Dataset) -> str:
-    """A table with a row for each phase."""
+    """Return a table with a row for each phase."""
     resolved = dataset.get("resolved_fractions")
     rows = []
     for k, name in enumerate(dataset["phase"].values.tolist()):

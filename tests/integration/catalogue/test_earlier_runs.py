@@ -101,7 +101,7 @@ def page(runs):
     for browser in launch():
         with watching(runs.folder, runs.mapped[:8], runs.regions[:8]) as (_, url):
             opened = Opened(browser, url)
-            opened.says("suggestion", "labels put right")
+            opened.says("suggestion", "labels corrected")
             opened.choose("outlined", False, "active")  # lines would lie over pixels
             yield opened
             opened.page.close()

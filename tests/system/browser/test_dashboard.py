@@ -390,7 +390,7 @@ def test_a_mask_of_no_specimen_is_refused_in_words():
     view.tick()
     view.maps.drawn.show_box(2.0, 2.05, -1.05, -1.0)
     view.changes._take_mask()
-    assert board.now.note == "There is no specimen in what is drawn."
+    assert board.now.note == "There is no specimen in the drawn area."
 
 
 def test_a_choice_after_the_time_for_choosing_is_kept_and_can_be_withdrawn(chooser):

@@ -76,7 +76,7 @@ def test_the_page_tells_how_far_the_scan_is_and_follows_it(scanned):
     assert "first image" in said["before"]
     assert "energy 6 of 13" in said["verdict"]
     assert "6 of 13 energies" in said["progress"]
-    assert "tell all phases apart" in said["phases"]
+    assert "distinguish all phases" in said["phases"]
     assert maps.quality.cause in page.says("verdict")
     assert "complete" in page.says("subline")
 
@@ -247,7 +247,7 @@ def test_a_choice_made_in_one_browser_is_seen_and_withdrawn_in_another(scanned, 
     first, _, _, chooser, served = scanned
     first.page.get_by_text("Next region", exact=True).click()
     other = Opened(browser, served.url)
-    other.says("suggestion", "labels put right")
+    other.says("suggestion", "labels corrected")
     other.press("Take 2")
     first.says("chosen", "Next:")
     assert chooser.latest() == chooser.suggestions[1]

@@ -149,7 +149,7 @@ def test_the_mouse_tells_both_phases_where_the_energy_axis_is_corrected(opened):
     text, _ = opened(maps).hover("corrected_index", maps, row, column)
     assert f"resolved {maps.phase_names[maps.resolved_index[row, column]]}" in text
     name = maps.phase_names[other[row, column]]
-    assert f"energy axis corrected {name}, wrong with probability 0.25" in text
+    assert f"corrected energy axis {name}, wrong with probability 0.25" in text
 
 
 def test_the_spectrum_of_the_pixel_is_drawn_over_the_scaled_references(opened):
