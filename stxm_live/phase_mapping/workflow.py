@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from threading import Thread
 from typing import Any
 
 from stxm_live.core.phase_maps import PhaseMaps
@@ -125,21 +126,34 @@ def _energy_axis_beside(
     spectra: Correlated, stack: ODStack, recipe: Recipe, kept: _Kept
 ) -> Iterator[Future[CorrectedMap | None]]:
     """Look for the energy axis on another thread, if it is to be looked for at all."""
-    steps, none = kept.steps, Future[CorrectedMap | None]()
+    steps, found = kept.steps, Future[CorrectedMap | None]()
     if not recipe.energy_fit or kept.quick:
-        none.set_result(None)
-        yield none
+        found.set_result(None)
+        yield found
         return
-    with ThreadPoolExecutor(1) as beside:
-        yield beside.submit(
-            corrected_map,
-            spectra,
-            stack,
-            recipe,
-            energy_axis=steps.energy_axis,
-            correlate=steps.correlate,
-            resolve=steps.resolve,
-        )
+
+    def look() -> None:
+        try:
+            found.set_result(
+                corrected_map(
+                    spectra,
+                    stack,
+                    recipe,
+                    energy_axis=steps.energy_axis,
+                    correlate=steps.correlate,
+                    resolve=steps.resolve,
+                )
+            )
+        except BaseException as error:  # noqa: BLE001  raised by whoever asks for the result
+            found.set_exception(error)
+
+    # no executor: it refuses work when Python ends, and a session closes its mapper then
+    beside = Thread(target=look, name="stxm-live-energy-axis")
+    beside.start()
+    try:
+        yield found
+    finally:
+        beside.join()
 
 
 def takes_longer(recipe: Recipe) -> bool:

@@ -1,7 +1,10 @@
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -513,3 +516,25 @@ def test_finished_runs_leave_nothing_behind(nvpf):
             if isinstance(o, StackAnalysis) and o.maps is not None and o.scan == scan
         ]
     assert len(ours) <= KEPT_RESULTS + 1
+
+
+AT_EXIT = """
+import atexit
+from particles import image_documents
+from stxm_live import LivePhaseMapper, Recipe
+
+live = LivePhaseMapper(Recipe.load("nvpf"))
+live.add_sink(on_maps=lambda maps: print("maps", maps.revision, flush=True))
+atexit.register(live.close)
+for name, doc in image_documents():
+    live(name, doc)
+"""
+
+
+def test_a_mapper_that_is_closed_when_python_ends_finishes_its_maps():
+    support = Path(__file__).parents[2] / "support"
+    code = f"import sys; sys.path.insert(0, {str(support)!r})\n{AT_EXIT}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split("\n") == ["maps 1", "maps 2", ""], done.stderr[-3000:]
