@@ -54,7 +54,7 @@ def _failure_of(scene: Scene | None, now: Snapshot) -> Failure | None:
     return own[-1] if own else None
 
 
-def subline(scene: Scene | None, now: Snapshot) -> str:
+def subline(scene: Scene | None) -> str:
     """Return the line below the verdict: stack, pixels, status and origin."""
     if scene is None:
         return "Start a scan; this page updates by itself."

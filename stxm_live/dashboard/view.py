@@ -197,7 +197,7 @@ class View:
     def _write(self, now: Snapshot) -> None:
         text, color = headline(self.scene, now)
         self.headline.text = f'<p style="border-color:{color};color:{color}">{text}</p>'
-        self.subline.text = subline(self.scene, now)
+        self.subline.text = subline(self.scene)
         share, words = progress(now)
         self.bar.text = (
             f'<span class="track"><i style="width:{100 * share:.0f}%"></i></span>{escape(words)}'

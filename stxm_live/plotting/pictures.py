@@ -175,8 +175,17 @@ def _figures(
         if name in ("optical-density", "spectra"):
             continue
         yield name, _sheet(maps, [draw], n_columns=1)
-    lowest = float(np.nanpercentile(maps.correlation, 1)) if maps.specimen.any() else 0.0
-    correlations = [
+    yield "correlation", _sheet(maps, correlation_panels(maps), n_columns=3)
+    curves = energy_axis_panels(maps, palette)
+    if curves:
+        yield "energy-axis", _sheet(maps, curves, n_columns=2)
+
+
+def correlation_panels(maps: PhaseMaps) -> list[Panel]:
+    """Correlation with each reference, all on one scale."""
+    found = maps.correlation[:, maps.phase_index >= 0]
+    lowest = float(np.percentile(found, 1)) if found.size else 0.0
+    return [
         partial(
             draw_correlation,
             correlation=maps.correlation[k],
@@ -186,10 +195,6 @@ def _figures(
         )
         for k, name in enumerate(maps.phase_names)
     ]
-    yield "correlation", _sheet(maps, correlations, n_columns=3)
-    curves = energy_axis_panels(maps, palette)
-    if curves:
-        yield "energy-axis", _sheet(maps, curves, n_columns=2)
 
 
 def _panels(

@@ -15,7 +15,7 @@ MAX_CHANNELS = 64
 """An array of more values for every pixel is none of channels."""
 
 
-Kind = Literal["image", "line", "pixel"]
+PieceKind = Literal["image", "line", "pixel"]
 """What the events of a stream carry."""
 
 
@@ -26,9 +26,9 @@ class Counts(NamedTuple):
     note: str = ""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> PieceKind:
         """What the values are."""
-        kinds: tuple[Kind, ...] = ("pixel", "line", "image")
+        kinds: tuple[PieceKind, ...] = ("pixel", "line", "image")
         return kinds[self.values.ndim]
 
 

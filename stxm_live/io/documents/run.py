@@ -11,7 +11,13 @@ from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame
 from stxm_live.io.documents.announced import announced
-from stxm_live.io.documents.counts import Counts, Kind, finite_number, read_counts, whole_number
+from stxm_live.io.documents.counts import (
+    Counts,
+    PieceKind,
+    finite_number,
+    read_counts,
+    whole_number,
+)
 from stxm_live.io.documents.external import ExternalImages
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
@@ -89,7 +95,7 @@ class RunFrames:
         self.stacks = [member.frames for member in self._members]
         self.found: dict[str, str] = {}
         self._streams: dict[str, Stream] = {}
-        self._kinds: dict[str, Kind] = {}
+        self._kinds: dict[str, PieceKind] = {}
         self._external = ExternalImages(roots or Roots())
         self._waiting: list[Waiting] = []
         self._why_waiting = ""

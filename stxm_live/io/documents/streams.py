@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stxm_live.io.documents.announced import Announced
-from stxm_live.io.documents.counts import Counts, Kind, finite_number, kind_of_shape
+from stxm_live.io.documents.counts import Counts, PieceKind, finite_number, kind_of_shape
 from stxm_live.io.documents.external import Reference
 from stxm_live.io.documents.slot import Piece
 from stxm_live.io.documents.stack_frames import StackFrames
@@ -37,7 +37,7 @@ class Stream:
     energy: str | None
     monitor: str | None
     members: list[Member]
-    kind: Kind | None
+    kind: PieceKind | None
     is_scalar: bool
     is_external: bool
     n_frames: int

@@ -16,11 +16,11 @@ from stxm_live.phase_mapping.latent_space.assignment import (
     resolve,
 )
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
-from stxm_live.plotting.panels.maps import draw_correlation, draw_phase_map, draw_reliability
+from stxm_live.plotting.panels.maps import draw_phase_map, draw_reliability
 from stxm_live.plotting.panels.result import draw_ambiguity_of_maps, draw_od_of_maps
 from stxm_live.plotting.paper_figures.latent import LatentView, draw_phases, frame, view_of_phases
 from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
-from stxm_live.plotting.pictures import Panel
+from stxm_live.plotting.pictures import Panel, correlation_panels
 from stxm_live.plotting.style.palette import phase_colors
 from stxm_live.plotting.style.raster import field_of_view
 
@@ -107,21 +107,9 @@ def shares(index: NDArray[np.integer], n_phases: int) -> NDArray[np.float64]:
 
 def figure_3(maps: PhaseMaps) -> Plate:
     """Draw the correlation with every reference, the initial map, its reliability and ambiguity."""
-    mapped = maps.phase_index >= 0
-    found = maps.correlation[:, mapped]
-    lowest = float(np.percentile(found, 1)) if found.size else 0.0
-    panels: list[Panel] = [partial(draw_od_of_maps, maps=maps)]
-    panels += [
-        partial(
-            draw_correlation,
-            correlation=maps.correlation[k],
-            extent_um=maps.extent_um,
-            phase_name=name,
-            lowest=lowest,
-        )
-        for k, name in enumerate(maps.phase_names)
-    ]
-    panels += [
+    panels: list[Panel] = [
+        partial(draw_od_of_maps, maps=maps),
+        *correlation_panels(maps),
         index_panel(
             maps, maps.phase_index, "Initial phase map", "largest coefficient in each pixel"
         ),
@@ -137,6 +125,7 @@ def figure_3(maps: PhaseMaps) -> Plate:
         aspect=aspect_of(maps),
         synthetic=maps.synthetic_references,
     )
+    found = maps.correlation[:, maps.phase_index >= 0]
     rows = [
         (
             name,
