@@ -92,7 +92,7 @@ class Figure:
     def cells(self) -> tuple[str, ...]:
         """Texts under `HEADER`."""
         measured = _with_unit(self.value, self.unit)
-        beside = f"{self.beside.name} {_number(self.beside.value)}" if self.beside else ""
+        beside = f"{self.beside.name}: {_number(self.beside.value)}" if self.beside else ""
         ratio = "" if self.ratio is None else _number(self.ratio)
         target = ""
         if self.target is not None:

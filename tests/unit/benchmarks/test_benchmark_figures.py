@@ -110,7 +110,7 @@ def test_the_page_gets_a_table_and_keeps_its_prose(tmp_path):
         assert text.startswith("before\n<!-- recorded -->\n")
         assert text.endswith("<!-- /recorded -->\nafter\n")
         assert "old" not in text
-        assert text.count("| `live` | maps | 1 s | by hand 2 | 0.5 | <= 0.5 s, missed |") == 1
+        assert text.count("| `live` | maps | 1 s | by hand: 2 | 0.5 | <= 0.5 s, missed |") == 1
         assert "a\\|b" in text
         assert f"`live`, `i0`: {HERE.in_words()}" in text
 

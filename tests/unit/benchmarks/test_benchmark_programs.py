@@ -95,7 +95,7 @@ def test_figures_are_recorded_only_when_that_is_asked_for(running, capsys):
     running(live=mapped(1.0), truth=fails)
     assert not runner.RESULTS.exists()
     running("--record", live=mapped(1.0), truth=fails)
-    assert "| `live` | maps | 1 s | by hand 2 | 0.5 |" in runner.PAGE.read_text()
+    assert "| `live` | maps | 1 s | by hand: 2 | 0.5 |" in runner.PAGE.read_text()
     assert list(read_results(runner.RESULTS)["quick"]) == ["live"]
     assert "failed with status 1: no [disk]" in capsys.readouterr().out
 
