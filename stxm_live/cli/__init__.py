@@ -55,7 +55,9 @@ def _print_version(wanted: bool) -> None:
 def main(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it."),
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
-    """Exit codes: 0 done, 1 it could not be done (one line says why), 2 wrong usage."""
+    """Exit codes: 0 done, 1 failed (one line gives the reason), 2 wrong usage."""

@@ -1,4 +1,4 @@
-"""The command ``check``: whether and how a run can be read, and what is missing."""
+"""The command ``check``: a report on how a run is read, and on what is missing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_SHOWN_KEYS = 12
 
 @dataclass
 class Report:
-    """What was found of one run."""
+    """The documents and fields found in one run."""
 
     uid: str = "?"
     shape: str = ""
@@ -39,19 +39,21 @@ class Report:
 def check(
     runs: Annotated[
         list[str],
-        typer.Argument(help="uid, scan_id, -1, or a file of documents; several for one stack."),
+        typer.Argument(
+            help="uid, scan_id, -1, or a file of documents; several runs for one stack."
+        ),
     ],
     recipe: Annotated[
-        str | None, typer.Option(help="Whose table fields and energies count; default: nvpf.")
+        str | None, typer.Option(help="Recipe whose energies and [fields] are used; default: nvpf.")
     ] = None,
     catalog: CatalogOption = None,
     root: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder that images may be read from, in a file of documents."),
+        typer.Option(help="Folder from which images may be read for a file of documents."),
     ] = None,
     changes: SettingsOption = None,
 ) -> None:
-    """Say whether a run can be mapped, how its documents are read, and what is missing.
+    """Check if a run can be mapped, how its documents are read, and what is missing.
 
     Examples: stxm-live check -1; stxm-live check run.jsonl --set fields.image=pmt
     """
@@ -75,7 +77,7 @@ def check(
 def check_runs(
     runs: Iterable[Documents], recipe: Recipe, roots: Roots
 ) -> tuple[list[Report], list[Stack]]:
-    """How each run was read, and the stacks they hold together."""
+    """Return a report on each run, and the stacks that the runs contain."""
     open_stacks = OpenStacks()
     stacks: dict[StackFrames, None] = {}
     reports = [_checked(run, recipe, roots, open_stacks, stacks) for run in runs]
@@ -83,15 +85,15 @@ def check_runs(
 
 
 def runs_in_file(path: Path) -> list[list[tuple[str, Any]]]:
-    """The runs in a file of documents.
+    """Read the runs in a file of documents.
 
-    Lines of ``{"name": ..., "doc": ...}`` or ``[name, document]``, or JSON of a list of such
-    pairs, or of a table of lists by uid.
+    The file has lines of ``{"name": ..., "doc": ...}`` or ``[name, document]``, or it is JSON of
+    a list of such pairs, or of a table of lists by uid.
 
     Raises
     ------
     ValueError
-        If it is none of these.
+        If the file has none of these forms.
     """
     text = path.read_text(encoding="utf-8")
     try:
@@ -109,11 +111,11 @@ def runs_in_file(path: Path) -> list[list[tuple[str, Any]]]:
         documents = [(str(name), dict(doc)) for group in groups for name, doc in group]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(
-            f"{path}: is no file of documents ({error}); expected lines of [name, document]"
+            f"{path}: not a file of documents ({error}); expected lines of [name, document]"
         ) from error
     runs = list(_by_start(documents))
     if not runs:
-        raise ValueError(f"{path}: holds no start document")
+        raise ValueError(f"{path}: the file has no start document")
     return sorted(runs, key=lambda run: float(run[0][1].get("time", 0.0)))
 
 
@@ -177,13 +179,13 @@ def _print_report(report: Report) -> None:
         listed = ", ".join(f"{key} ({what})" for key, what in shown) or "none"
         console.print(f"  data keys: {escape(listed)}")
         console.print(
-            "  say what it is: a stxm block in the start document, scan=StackScan(...) in Python, "
-            "or \\[fields] in the recipe for other names"
+            "  describe the run: with a stxm block in the start document, scan=StackScan(...) in "
+            "Python, or \\[fields] in the recipe for other names"
         )
 
 
 def _print_stack(stack: Stack, recipe: Recipe) -> bool:
-    """Whether the stack can be mapped."""
+    """Print a report on a stack; return True if it can be mapped."""
     scan, whole = stack.scan, [frame for frame in stack.frames if frame.is_whole]
     console.print(f"[bold]{escape(str(stack.key))}[/]")
     console.print(
@@ -202,13 +204,13 @@ def _print_stack(stack: Stack, recipe: Recipe) -> bool:
     if len(used) < 2:
         console.print(
             f"  [red]cannot be mapped:[/] {len(used)} images at energies of the recipe "
-            f"{escape(recipe.name)}; at least two are needed"
+            f"{escape(recipe.name)}; record at least two"
         )
         return False
     lacking = _listed(recipe.not_in((*used, *stack.skipped_ev, *stack.missing_ev)))
     console.print(
         f"  [green]can be mapped[/] with {len(used)} energies"
-        + (f"; the recipe also wants {lacking} eV" if lacking else "")
+        + (f"; the recipe also has {lacking} eV" if lacking else "")
     )
     return True
 

@@ -1,4 +1,4 @@
-"""The command that shows it all: a simulated scan, its live maps and their replay."""
+"""The command ``demo``: a simulated scan, its live maps and their replay."""
 
 from __future__ import annotations
 
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
 @one_line_errors
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Where catalogue and pictures go.")] = Path(
+    folder: Annotated[Path, typer.Argument(help="Folder for catalogue and pictures.")] = Path(
         "stxm-live-demo"
     ),
     size: Annotated[int, typer.Option(help="Rows and columns of the images.")] = 200,
-    photons: Annotated[float, typer.Option(help="Photons per pixel and energy.")] = 2000.0,
-    seed: Annotated[int, typer.Option(help="Another seed is another particle.")] = 20,
-    frame_time: Annotated[float, typer.Option(help="Seconds an image takes.")] = 0.8,
+    photons: Annotated[
+        float, typer.Option(help="Photons per pixel and energy without specimen.")
+    ] = 2000.0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed; another seed makes another particle.")
+    ] = 20,
+    frame_time: Annotated[float, typer.Option(help="Time per image in seconds.")] = 0.8,
     changes: SettingsOption = None,
     show: Annotated[bool, typer.Option("--show", help="Open a window as well.")] = False,
 ) -> None:
@@ -43,11 +47,11 @@ def demo(
 
     recipe = Recipe.load("nvpf").with_changes(parse_settings(changes))
     if recipe.energies_ev is None:
-        raise ValueError(f"recipe {recipe.name}: the demo needs energies_ev to scan")
+        raise ValueError(f"recipe {recipe.name} has no energies_ev; the demo needs them to scan")
     catalog, pictures = folder / "catalog", folder / "pictures"
     console.print(
         f"A simulated STXM scans a synthetic particle at {len(recipe.energies_ev)} energies under "
-        f"a Bluesky RunEngine; pictures grow in {escape(str(pictures))} ..."
+        f"a Bluesky RunEngine; pictures are written to {escape(str(pictures))} ..."
     )
     microscope = _microscope(recipe, size, photons, seed, frame_time)
     figure = LiveFigure(pictures)
@@ -58,13 +62,13 @@ def demo(
     console.print("\nReplaying the run from its raw counts, in a new process:")
     console.print(escape(_replay_in_new_process(maps.key.run_uids[0], catalog)))
     overview = escape(str(pictures / "overview.png"))
-    console.print(f"\nLook at [bold]{overview}[/]. {escape(_what_next())}")
+    console.print(f"\nOpen [bold]{overview}[/]. {escape(_what_next())}")
 
 
 def _microscope(
     recipe: Recipe, size_px: int, photons: float, seed: int, frame_time_s: float
 ) -> SimulatedMicroscope:
-    """A microscope with a half charged particle in its beam."""
+    """Return a simulated microscope with a half charged particle."""
     from stxm_live.sim.instrument import SimulatedMicroscope
     from stxm_live.sim.microscope import Beam
 
@@ -83,7 +87,7 @@ def _scan_and_store(
 ) -> PhaseMaps:
     """Scan under a RunEngine with catalogue and mapper subscribed, as at a beamline.
 
-    The images reach the mapper by the RunEngine's documents only.
+    The mapper gets the images only through the RunEngine's documents.
     """
     from bluesky import RunEngine
 
@@ -124,7 +128,7 @@ def _show_result(
     figure: LiveFigure,
     pictures: Path,
 ) -> None:
-    """Draw the maps beside the truth, and print what they say and how much of it is right."""
+    """Draw the maps beside the truth, and print the result with the share of correct pixels."""
     from stxm_live.plotting import write_pictures
     from stxm_live.sim.truth import agreement, true_index
 
@@ -134,7 +138,7 @@ def _show_result(
 
 
 def _replay_in_new_process(uid: str, catalog: Path) -> str:
-    """The last lines of ``stxm-live replay --verify``; RuntimeError if it is not identical."""
+    """Return the last lines of ``stxm-live replay --verify``; fail if it is not identical."""
     command = [sys.executable, "-m", "stxm_live", "replay", uid, "--catalog", str(catalog)]
     done = subprocess.run([*command, "--verify"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -143,7 +147,7 @@ def _replay_in_new_process(uid: str, catalog: Path) -> str:
 
 
 def _what_next() -> str:
-    """The next command as it can be typed here; in a clone also how to choose a region."""
+    """Return the next command to type; in a clone also the one to choose a region."""
     program = Path(sys.executable).with_name("stxm-live")
     if shutil.which("stxm-live") or not program.exists():
         program = Path("stxm-live")

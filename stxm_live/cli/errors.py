@@ -1,4 +1,4 @@
-"""One clear line per error, and an exit code."""
+"""Errors as one clear line and an exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 EXPECTED = (OSError, ValueError, LookupError, RuntimeError, ImportError)
-"""What bad input, files and machines raise; anything else is a fault of the program."""
+"""Errors caused by input, files or machines; any other error is a fault of the program."""
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:

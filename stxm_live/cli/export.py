@@ -1,4 +1,4 @@
-"""The command that writes results as files."""
+"""The command ``export``, which writes results as files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEXUS_SUFFIXES = (".nxs", ".h5", ".hdf5", ".nx")
 
 
 class Format(StrEnum):
-    """What `export` writes."""
+    """A file format that `export` writes."""
 
     nexus = "nexus"
     html = "html"
@@ -45,7 +45,7 @@ class Format(StrEnum):
 
 
 ALIGNED = (Format.nxstxm, Format.ncb)
-"""The aligned images rather than a result: only on request, and not of a result's file."""
+"""Formats of aligned images instead of a result: only on request, and only from a run."""
 
 
 @one_line_errors
@@ -67,12 +67,15 @@ def export(
         ),
     ] = [Format.all],  # noqa: B006  typer reads it only
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder; of several results each gets its own.")
+        Path,
+        typer.Option("--out", "-o", help="Folder; each of several results gets its own subfolder."),
     ] = Path("export"),
     catalog: CatalogOption = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="Map the run anew with it; default: the stored result, else nvpf."),
+        typer.Option(
+            help="Map the run again with this recipe; default: the stored result, else nvpf."
+        ),
     ] = None,
     changes: SettingsOption = None,
     pixels: Annotated[
@@ -82,7 +85,7 @@ def export(
     polarization: PolarizationOption = None,
     roots: RootsOption = None,
 ) -> None:
-    """Write results as files: NeXus, a HTML page that opens offline, CSV tables, TIFF images.
+    """Write results as files: NeXus, an HTML page that opens offline, CSV tables, TIFF images.
 
     Examples: stxm-live export -1 --catalog runs --out results; stxm-live export results/maps.nxs
     --format html; stxm-live export -1 --format nxstxm
@@ -91,7 +94,10 @@ def export(
     if set(ALIGNED).intersection(formats) and any(isinstance(s, Path) for s in sources):
         raise ValueError("nxstxm and ncb are written from a run; a NeXus file has no raw counts")
     if (recipe or changes) and any(isinstance(source, Path) for source in sources):
-        raise ValueError("--recipe and --set map a run anew; a NeXus file is exported as it is")
+        raise ValueError(
+            "--recipe and --set apply to runs, which are mapped again; a NeXus file is exported "
+            "as it is"
+        )
     settings, which = parse_settings(changes), Which(region, polarization, roots)
     folders = {s: out / _name(s) if len(sources) > 1 else out for s in sources}
     if not set(ALIGNED).issuperset(formats):
@@ -115,7 +121,7 @@ def _print_files(source: str | Path, folder: Path, files: Sequence[Path]) -> Non
 def write_formats(
     dataset: xarray.Dataset, folder: Path, formats: Sequence[Format], *, pixels: bool = False
 ) -> list[Path]:
-    """Write ``maps.nxs``, ``maps.html`` and the folders ``csv`` and ``tiff``, as asked."""
+    """Write ``maps.nxs``, ``maps.html`` and the folders ``csv`` and ``tiff``, as requested."""
     from stxm_live.dashboard import write_page
     from stxm_live.io.results import write_csv, write_nexus, write_tiff
 
@@ -141,9 +147,9 @@ def write_aligned(
     changes: dict[str, Any],
     which: Which,
 ) -> list[Path]:
-    """Write the aligned counts of a run as ``aligned.hdf5`` (NXstxm) and ``aligned.ncb``, as asked.
+    """Write the aligned counts of a run as ``aligned.hdf5`` (NXstxm) or ``aligned.ncb``.
 
-    Energies and alignment are those of the recipe, found as for a result.
+    Energies and alignment are those of the recipe, which is chosen as for a result.
     """
     from stxm_live.io.catalog.reading import find_run
     from stxm_live.io.files import write_ncb, write_nexus_stxm
@@ -169,7 +175,7 @@ def write_aligned(
 
 
 def _source(run: str) -> str | Path:
-    """A file, or the name of a run."""
+    """Return the path of a file, or the name of a run as it is."""
     return Path(run) if Path(run).suffix.lower() in NEXUS_SUFFIXES else run
 
 
@@ -186,7 +192,7 @@ def _datasets(
     changes: dict[str, Any],
     which: Which,
 ) -> Any:
-    """Each source with its result; the catalogue is opened only if a run is asked for."""
+    """Yield each source with its result; the catalogue is opened only for runs."""
     from stxm_live.io.results import read_nexus
 
     for source in sources:
@@ -206,7 +212,7 @@ def _result(
     changes: dict[str, Any],
     which: Which,
 ) -> xarray.Dataset:
-    """The stored result, unless another recipe is asked for or nothing is stored."""
+    """Return the stored result; map the run if another recipe is given or nothing is stored."""
     from stxm_live.io.catalog.reading import find_run
     from stxm_live.live.replay import map_run
 

@@ -1,4 +1,4 @@
-"""Commands that draw the paper's figures."""
+"""The commands ``figures`` and ``diagnose``, which draw the paper's figures."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def figures(
     polarization: PolarizationOption = None,
     roots: RootsOption = None,
 ) -> None:
-    """Draw the paper's figures for past runs: 3, 4, S3, S4, S6, S7, S8; of several also 5 and 6.
+    """Draw the paper's figures for past runs: 3, 4, S3, S4, S6 to S8; for several also 5 and 6.
 
     Examples: stxm-live figures -1 --catalog runs; stxm-live figures 3f2a91 77c0 --out paper
     """
@@ -76,7 +76,7 @@ def _found(
     changes: list[str] | None,
     which: Which,
 ) -> tuple[Any, Recipe]:
-    """The run, and the recipe to map it by."""
+    """Return the run, and the recipe to map it with."""
     from stxm_live.io.catalog.reading import find_run
 
     found = find_run(broker, run)
@@ -87,21 +87,21 @@ def _found(
 def _draw_run(
     found: Any, recipe: Recipe, folder: Path, which: Which
 ) -> tuple[PhaseMaps, list[Path]]:
-    """Map a run and draw its figures; says so where there is no encoder for some of them."""
+    """Map a run and draw its figures; print a note if some of them need an encoder."""
     from stxm_live.live.replay import map_run
     from stxm_live.phase_mapping.latent_space.bundle import BundleError
     from stxm_live.phase_mapping.latent_space.model import load_model
     from stxm_live.plotting.paper_figures import run_plates, write_plates
 
     model = None
-    with suppress(BundleError):  # the maps say why there is none
+    with suppress(BundleError):  # the warnings of the maps give the reason
         model = load_model(recipe)
     maps = map_run(found, recipe, model=model, **which.options)
     bundle = None if model is None else model.bundle
     files = write_plates(run_plates(maps, recipe.reference_spectra, bundle), folder)
     if maps.latent is None:
         why = [text for text in maps.warnings if "encoder" in text or "resolved" in text]
-        console.print(f"note: no figures 4, S6, S7 and S8: {escape('; '.join(why))}")
+        console.print(f"note: figures 4, S6, S7 and S8 are left out: {escape('; '.join(why))}")
     return maps, files
 
 
@@ -111,11 +111,12 @@ def diagnose(
         Path | None, typer.Argument(help="Folder of the bundle; default: the recipe's.")
     ] = None,
     recipe: Annotated[
-        str, typer.Option(help="The recipe it was trained for: a TOML file or a shipped name.")
+        str,
+        typer.Option(help="Recipe that the bundle was trained for: a TOML file or a shipped name."),
     ] = "nvpf",
     out: Out = Path("diagnosis"),
 ) -> None:
-    """Draw what a bundle has learned: figures S9, S10, S11, and the components of its mixture.
+    """Draw figures S9, S10 and S11 of a bundle, and the components of its mixture.
 
     Example: stxm-live diagnose bundle --recipe nvpf
     """
@@ -125,7 +126,7 @@ def diagnose(
     loaded = Recipe.load(recipe)
     folder = bundle or loaded.model
     if folder is None:
-        raise BundleError(f"recipe {loaded.name!r} names no model; give the folder of a bundle")
+        raise BundleError(f"recipe {loaded.name!r} has no model; give the folder of a bundle")
     with console.status(f"simulating spectra for {escape(str(folder))}"):
         files = write_plates(model_plates(Bundle.load(folder), loaded), out)
     console.print(f"{len(files)} files in {escape(str(out))}")

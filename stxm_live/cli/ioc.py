@@ -1,4 +1,4 @@
-"""The command that serves a simulated microscope over EPICS."""
+"""The command ``ioc``, which serves a simulated microscope over EPICS."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 
 PORT = 5094
-"""Not EPICS's own 5064, so that no real client meets the simulation by accident."""
+"""Differs from EPICS's own 5064, so that no real client finds the simulation by accident."""
 
 
 @one_line_errors
 def ioc(
-    prefix: Annotated[str, typer.Option(help="What the PV names begin with.")] = "STXM:",
+    prefix: Annotated[str, typer.Option(help="First part of the PV names.")] = "STXM:",
     size: Annotated[int, typer.Option(min=16, help="Rows and columns of the particle.")] = 160,
-    photons: Annotated[float, typer.Option(min=1, help="Photons per pixel and energy.")] = 2000.0,
-    seed: Annotated[int, typer.Option(help="Another seed is another particle.")] = 20,
+    photons: Annotated[
+        float, typer.Option(min=1, help="Photons per pixel and energy without specimen.")
+    ] = 2000.0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed; another seed makes another particle.")
+    ] = 20,
     pace: Annotated[
-        float, typer.Option(min=0.1, help="So many times faster than a real one.")
+        float, typer.Option(min=0.1, help="How many times faster than a real microscope.")
     ] = 20.0,
     port: Annotated[
-        int, typer.Option(min=1024, max=65535, help="Of Channel Access, TCP and UDP.")
+        int, typer.Option(min=1024, max=65535, help="Port of Channel Access, TCP and UDP.")
     ] = PORT,
     interface: Annotated[
-        str, typer.Option(help="Address to listen on; all but loopback can be used by others.")
+        str, typer.Option(help="Address to listen on; other machines can use any but loopback.")
     ] = "127.0.0.1",
 ) -> None:
     """Serve a simulated microscope with a battery particle over EPICS Channel Access.
 
-    Ends by Ctrl-C. Example: stxm-live ioc --pace 100
+    Press Ctrl-C to end it. Example: stxm-live ioc --pace 100
     """
     if find_spec("caproto") is None:
         raise ImportError("the IOC needs caproto: pip install 'stxm-live[epics]'")
@@ -57,8 +61,8 @@ def ioc(
 
 
 def _announce(environment: Mapping[str, str]) -> None:
-    """What to type in the terminal of the client."""
-    console.print("The simulated microscope is served. In another terminal, first:\n")
+    """Print the commands to type in the terminal of the client."""
+    console.print("The simulated microscope is running. In another terminal, type first:\n")
     for name, value in environment.items():
         console.print(f"export {escape(name)}={escape(value)}")
-    console.print("\nThen: ipython --profile-dir=profiles/profile_stxm\nCtrl-C ends it.")
+    console.print("\nThen: ipython --profile-dir=profiles/profile_stxm\nCtrl-C here ends it.")

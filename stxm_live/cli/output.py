@@ -1,4 +1,4 @@
-"""What the commands print."""
+"""Results as the commands print them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def print_result(
     files: Sequence[Path] = (),
     agreement: Mapping[str, float] | None = None,
 ) -> None:
-    """Fractions, ambiguity, verdict, warnings and the files written.
+    """Print fractions, ambiguity, verdict, warnings and the files written.
 
-    ``agreement`` maps the name of a map to its share of pixels right, where the truth is known.
+    ``agreement`` maps the name of a map to its share of correct pixels, if the truth is known.
     """
     console.print(_shares(maps))
     if agreement:
         for name, share in agreement.items():
-            console.print(f"  {name}: {_percent(share)} of the pixels right (simulated truth)")
+            console.print(f"  {name}: {_percent(share)} of the pixels correct (simulated truth)")
     style = _STYLES[maps.quality.verdict]
     console.print(f"[bold {style}]{escape(str(maps.quality))}[/]")
     for warning in maps.warnings:
@@ -39,7 +39,7 @@ def print_result(
 
 
 def _shares(maps: PhaseMaps) -> Table | str:
-    """A row for each phase and one for the ambiguous pixels; or that there are none."""
+    """Return a row for each phase and one for the ambiguous pixels; or a line without phases."""
     title = escape(f"{maps.key}: {maps.status}")
     if maps.no_phases:
         return f"{title}, {maps.no_phases}"

@@ -1,4 +1,4 @@
-"""The command ``plugins``: what other packages add, and whether it can be imported."""
+"""The command ``plugins``: a list and a check of what other packages add."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stxm_live.core import plugins as core
 
 @one_line_errors
 def plugins() -> None:
-    """List the file formats, document shapes and criteria that are known; fail if one is broken.
+    """List all file formats, document shapes and criteria; fail if a plug-in is broken.
 
     Example: stxm-live plugins
     """
@@ -22,7 +22,7 @@ def plugins() -> None:
 
 
 def _own_names() -> dict[core.Kind, list[str]]:
-    """What stxm_live knows without any plug-in."""
+    """Return the names that stxm_live has without any plug-in."""
     from stxm_live.adaptive.regions.criteria import CRITERIA, OD_2018
     from stxm_live.io.documents.announced import OWN_SHAPES
     from stxm_live.io.files.reading import OWN_SUFFIXES
@@ -35,7 +35,7 @@ def _own_names() -> dict[core.Kind, list[str]]:
 
 
 def _print_kind(kind: core.Kind, own: list[str]) -> int:
-    """Print one kind; the number of plug-ins that do not work."""
+    """Print the plug-ins of one kind; return the number of those that do not work."""
     console.print(f"[bold]{kind}[/] ({core.GROUPS[kind]})")
     console.print(f"  of stxm_live: {escape(', '.join(own))}")
     n_broken = 0

@@ -1,14 +1,14 @@
-"""Where scan and analysis share a machine, the scan goes first."""
+"""Priority of this process on a machine shared with a scan: the scan goes first."""
 
 from __future__ import annotations
 
 import os
 
 NICENESS = 5
-"""How far a process that only looks on steps back; it waits only where processors are short."""
+"""Niceness of a process that only watches a scan; it waits only if processors are busy."""
 
 
 def let_the_scan_go_first() -> None:
-    """Lower the priority of this process, where the system knows such a thing."""
+    """Lower the priority of this process, if the operating system can."""
     if hasattr(os, "nice"):
         os.nice(NICENESS)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Write, show and list recipes.", no_args_is_help=True)
 
 TEMPLATE = """\
-# A recipe for stxm_live: what decides a map apart from the images.
+# A recipe for stxm_live: all settings for maps of one material.
 # Paths are relative to this file. Lines that begin with # are the defaults.
 name = "{name}"
 
@@ -29,25 +29,25 @@ name = "{name}"
 # (OD of any thickness). Write the word "synthetic" in a comment line if they are calculated.
 references = "references.csv"
 
-# The energies of the scan that take part, in eV; all of them if this is left out.
+# The energies of the scan to use, in eV; all of them if this is left out.
 # energies_ev = [505, 513.2, 515.6]
 # exclude_energies_ev = []
-# The true photon energy is the scan's plus this, and the beam is wider than that of the
-# references by this standard deviation, as far as you know.
+# The known offset (true minus nominal photon energy), and the standard deviation by which the
+# scan's energy resolution is wider than that of the references.
 # energy_offset_ev = 0.0
 # energy_width_ev = 0.0
-# Look for both in the scan as well; the verdict speaks of an offset above the warning.
+# Estimate both from the scan as well; the verdict warns of an offset above the limit.
 # energy_fit = true
 # energy_warning_ev = 0.05
 
-# Two best Pearson coefficients closer than this are ambiguous.
+# A pixel is ambiguous if its two best Pearson coefficients differ by less than this.
 # ambiguity_threshold = 0.005
-# A best coefficient below this is unidentified; 0 is off, as in the paper.
+# A pixel is unidentified if its best coefficient is below this; 0 is off, as in the paper.
 # min_correlation = 0.0
 
 # A trained model, made by stxm-live train; without one there is no map from the encoder.
 # model = "bundle"
-# The encoder takes energies that are off by no more than this.
+# The encoder accepts energies that differ from those of its training by no more than this.
 # energy_tolerance_ev = 0.05
 
 # Colours of the phases.
@@ -55,7 +55,7 @@ references = "references.csv"
 # Na3VPF = "#8b1a1a"
 
 [i0]
-# Where the incident intensity comes from: "empty-region" (found beside the specimen),
+# Source of the incident intensity I0: "empty-region" (found beside the specimen),
 # "region" (a box), "spectrum" (a file of energy and I0) or "monitor" (read with each image).
 source = "empty-region"
 # region = [0.0, 1.5, 0.0, 1.5]    # x0, x1, y0, y1 in um
@@ -63,23 +63,23 @@ source = "empty-region"
 
 [alignment]
 # enabled = true
-# A longer shift is an error that names the image; no limit if left out.
+# Largest shift; a larger one is an error that names the image. No limit if left out.
 # max_shift_px = 30
-# Lay the images on the one of "best-contrast", on the one at reference_ev ("constant"), or each
-# on the one before ("preceding").
+# Align the images with the one of "best-contrast", with the one at reference_ev ("constant"), or
+# each with the previous one ("preceding").
 # reference = "best-contrast"
 # reference_ev = 517.5
-# Compare edge strength, or the images themselves; all of them, or a box x0, x1, y0, y1 in um.
+# Compare edge strength or the images themselves, in the whole field or a box x0, x1, y0, y1 in um.
 # edges = true
 # region_um = [0.0, 1.5, 0.0, 1.5]
-# Apply these shifts (energy_ev,shift_y_px,shift_x_px) instead of looking for them.
+# Apply the shifts of this file (energy_ev,shift_y_px,shift_x_px) instead of measuring them.
 # shifts = "shifts.csv"
-# Register each image once more against what the others predict; expect the drift to go on.
+# Align each image again with a prediction from the others; assume that the drift is smooth.
 # refine = true
 # smooth_drift = false
 
 [specimen]
-# Which pixels are specimen: a .msk, .npy or .png file; found from the images if left out.
+# Mask of the specimen pixels: a .msk, .npy or .png file; found from the images if left out.
 # mask = "mask.png"
 
 [resolver]
@@ -87,32 +87,32 @@ source = "empty-region"
 # cluster in latent space, for ambiguous pixels), "euclidean", "centroid" or "knn" (the paper's
 # alternatives to it), or "pearson".
 # method = "likelihood"
-# For likelihood: neighbours are likely to be of one phase ("potts"), or each pixel
-# is on its own, with the scan's phase frequencies ("none").
+# For likelihood: neighbours are likely to have the same phase ("potts"), or each pixel
+# is independent, with the phase frequencies of the scan ("none").
 # spatial = "potts"
-# Clear pixels that latent space contradicts: "list" them, or "resolve" them like ambiguous ones.
+# Clear pixels that contradict latent space: "list" them, or "resolve" them like ambiguous ones.
 # audit = "list"
-# The phases an ambiguous pixel may go to in latent space: "pair" or "all".
+# Phases that an ambiguous pixel may get in latent space: its two best ("pair"), or "all".
 # candidates = "pair"
 # Clusters of the "training" set, or of the "scan"'s own unambiguous pixels.
 # statistics = "training"
-# What each spectrum has besides its phase in the likelihood: a constant and a slope as large as
-# the scan shows them ("auto"), "none", or a "constant" or constant and "slope" of any size.
+# Background of each spectrum in the likelihood: a constant and a slope as large as the scan
+# shows them ("auto"), "none", a "constant" of any size, or a constant and a "slope".
 # baseline = "auto"
 
 [detector]
 # photons_per_count = 1.0
 # saturation_counts = 65535
-# Counts per pixel without beam, and the time after a count in which no other one is seen.
+# Counts per pixel without beam, and the time after a count in which no other one is recorded.
 # dark_counts = 0.0
 # dead_time_ns = 20.0
 
 [adaptive]
-# A scan that may skip energies ends when the labels are right with this mean probability ...
+# A scan that may skip energies ends when the mean probability of correct labels reaches this ...
 # target_certainty = 1.0
-# ... or when all energies left would raise it by less than this.
+# ... or when all remaining energies together would raise it by less than this.
 # min_gain = 0.0075
-# Measured in any case: these, or so many that tell the phases apart best.
+# Always measured: these energies, or as many as "fewest" that distinguish the phases best.
 # minimum_ev = [505, 517.5, 530.3]
 # fewest = 5
 """
@@ -130,7 +130,7 @@ def new(
     if path.exists():
         raise FileExistsError(f"{path} exists; choose another name")
     path.write_text(TEMPLATE.format(name=path.stem), encoding="utf-8")
-    console.print(f"wrote {escape(str(path))}; now name your references in it")
+    console.print(f"wrote {escape(str(path))}; now enter your references in it")
 
 
 @app.command("show")
@@ -167,21 +167,28 @@ def train(
     recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("bundle"),
     simulated: Annotated[
-        int | None, typer.Option(help="Train on so many simulated spectra, alone or beside runs.")
+        int | None, typer.Option(help="Number of simulated spectra, alone or in addition to runs.")
     ] = None,
-    per_run: Annotated[int, typer.Option(help="Most spectra of a run, evenly chosen.")] = 20_000,
+    per_run: Annotated[
+        int, typer.Option(help="Largest number of spectra from one run, evenly chosen.")
+    ] = 20_000,
     epochs: Annotated[
-        int | None, typer.Option(help="Fixed number; the paper's is 400; default: to a plateau.")
+        int | None,
+        typer.Option(
+            help="Fixed number of epochs (400 in the paper); default: until the loss stops falling."
+        ),
     ] = None,
-    max_minutes: Annotated[float, typer.Option(help="Time limit without --epochs.")] = 9.0,
-    beta: Annotated[float, typer.Option(help="Weight of the divergence.")] = 1e-5,
+    max_minutes: Annotated[
+        float, typer.Option(help="Time limit in minutes without --epochs.")
+    ] = 9.0,
+    beta: Annotated[float, typer.Option(help="Weight of the Kullback-Leibler divergence.")] = 1e-5,
     batch: Annotated[int, typer.Option(help="Batch size.")] = 128,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     by_particle: Annotated[
-        bool, typer.Option("--by-particle", help="Hold back whole runs instead of pixels.")
+        bool, typer.Option("--by-particle", help="Validate on whole runs instead of pixels.")
     ] = False,
     catalog: CatalogOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a bundle.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Train the GMVAE of a recipe, on simulated spectra, on runs of the catalogue, or on both.
 
@@ -193,7 +200,9 @@ def train(
     if not runs and not simulated:
         raise ValueError("give runs to train on, --simulated N, or both")
     if by_particle and (simulated or not runs):
-        raise ValueError("--by-particle needs runs alone: simulated spectra are of no particle")
+        raise ValueError(
+            "--by-particle works with runs only: simulated spectra belong to no particle"
+        )
     refuse_to_overwrite(out, force=force)
     loaded = Recipe.load(recipe)
     options = TrainingOptions(
@@ -222,7 +231,7 @@ def train(
 
 
 class _TrainingBar:
-    """A progress bar over epochs or, without a number of them, over the time allowed."""
+    """A progress bar over epochs, or over the time limit if there is no number of epochs."""
 
     def __init__(self, options: TrainingOptions) -> None:
         self._by_epochs = options.epochs is not None

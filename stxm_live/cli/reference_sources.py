@@ -1,4 +1,4 @@
-"""``NAME=SOURCE@PART``: where a reference spectrum comes from, in one word of a command."""
+"""``NAME=SOURCE@PART``: the origin of a reference spectrum as one argument of a command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WHOLE = "specimen"
 
 
 class Source(NamedTuple):
-    """What stands left of ``=`` (may be missing), between, and right of ``@`` (may be missing)."""
+    """The parts of ``NAME=PLACE@PART``; name and part may be missing."""
 
     name: str | None
     place: str
@@ -36,7 +36,7 @@ class Source(NamedTuple):
 
     @property
     def run(self) -> str | None:
-        """The run, if it is one of the catalogue."""
+        """Name of the run, if the source is a run of the catalogue."""
         return self.place.removeprefix(_RUN) if self.place.startswith(_RUN) else None
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class Source(NamedTuple):
 
 
 def parse_source(text: str) -> Source:
-    """Take a source apart.
+    """Split a source into its parts.
 
     Examples
     --------
@@ -67,12 +67,12 @@ def parse_source(text: str) -> Source:
 def spectra_of(
     source: Source, recipe: Recipe, stack_of_run: Callable[[str], Stack]
 ) -> list[MeasuredSpectrum]:
-    """The spectrum of a source; without a name every column of a file, or the file's own name.
+    """Read the spectra of a source; without a name all columns, or the file's name for one.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        With the source, what is wrong and what to write instead.
+        If the source cannot be read; the message says what to write instead.
     """
     if source.run is not None:
         stack: Stack | None = stack_of_run(source.run)
@@ -85,8 +85,8 @@ def spectra_of(
         raise ValueError(f"{source}: give the phase a name, as NAME={source}")
     if source.part is None:
         raise ValueError(
-            f"{source}: which pixels? add @x0,x1,y0,y1 (a box in um), @mask.msk (or .npy, .png) "
-            f"or @{_WHOLE} (all that is specimen)"
+            f"{source}: choose the pixels: add @x0,x1,y0,y1 (a box in um), @mask.msk (or .npy, "
+            f".png) or @{_WHOLE} (the whole specimen)"
         )
     region = _region(source)
     stack = read_stack(source.place) if stack is None else stack
@@ -94,7 +94,7 @@ def spectra_of(
 
 
 def _check_stack_file(path: Path) -> None:
-    """Whether there is such a stack; the error also names the spectra that could be read."""
+    """Raise an error if there is no such stack; it also names the readable spectrum formats."""
     try:
         stack_file(path)
     except ValueError as error:
@@ -121,7 +121,7 @@ def _from_columns(source: Source) -> list[MeasuredSpectrum]:
 
 
 def _region(source: Source) -> Box | NDArray[np.bool_] | None:
-    """A box, a mask, or None for the whole specimen."""
+    """Return a box, a mask, or None for the whole specimen."""
     part = source.part or ""
     if part == _WHOLE:
         return None
@@ -131,7 +131,7 @@ def _region(source: Source) -> Box | NDArray[np.bool_] | None:
         x0, x1, y0, y1 = (float(cell) for cell in part.split(","))
     except ValueError:
         raise ValueError(
-            f"{source}: {part!r} is no region; write x0,x1,y0,y1 in um, a mask file "
+            f"{source}: {part!r} is not a region; write x0,x1,y0,y1 in um, a mask file "
             f"({', '.join(_MASKS)}) or {_WHOLE}"
         ) from None
     return x0, x1, y0, y1

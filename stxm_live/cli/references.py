@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stxm_live.preprocessing.reference_extraction import MeasuredSpectrum
 
 _SEED = 0
-"""Of the simulated spectra behind the expected accuracy: the same list, the same number."""
+"""Random seed of the simulated spectra, so that the same list gives the same accuracy."""
 
 
 @one_line_errors
@@ -45,7 +45,7 @@ def references(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Its energies decide what is told apart, its settings how stacks are read."
+            help="Recipe whose energies the phases are compared at, and whose settings read stacks."
         ),
     ] = None,
     i0: Annotated[
@@ -58,9 +58,9 @@ def references(
     changes: SettingsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:
-    """Make reference spectra from stacks, runs and files, and show what they tell apart.
+    """Make reference spectra from stacks, runs and files, and show how well they differ.
 
-    Nothing is subtracted or normalised: correlation does not see a factor or a constant.
+    Nothing is subtracted or normalized: a factor or a constant does not change the correlation.
 
     Examples: stxm-live references Na3VPF=na3.xsp Na1VPF=stack.hdr@1,2,0.5,1 --out nvpf.csv;
     stxm-live references Na2VPF=run:3f2a91@1,2,0.5,1 old.csv
@@ -94,7 +94,7 @@ def references(
 
 @one_line_errors
 def choose_energies(
-    n_energies: Annotated[int, typer.Option("--n", "-n", help="How many energies.")] = 13,
+    n_energies: Annotated[int, typer.Option("--n", "-n", help="Number of energies.")] = 13,
     references: Annotated[
         Path | None, typer.Option("--references", "-r", help="CSV energy_ev,<phase>,...")
     ] = None,
@@ -102,7 +102,9 @@ def choose_energies(
         str | None,
         typer.Option(help="A recipe instead; its own energies are compared with the chosen ones."),
     ] = None,
-    photons: Annotated[float, typer.Option(help="Detected per pixel beside the specimen.")] = 1000,
+    photons: Annotated[
+        float, typer.Option(help="Photons detected per pixel beside the specimen.")
+    ] = 1000,
     od: Annotated[
         float, typer.Option(help="Optical density of a typical pixel at its peak.")
     ] = 1.0,
@@ -113,7 +115,9 @@ def choose_energies(
     ] = 0.3,
     axis_error_ev: Annotated[
         float,
-        typer.Option("--axis-error-ev", help="How far the axis may be off (standard deviation)."),
+        typer.Option(
+            "--axis-error-ev", help="Uncertainty of the energy axis (standard deviation)."
+        ),
     ] = 0.1,
     keep: Annotated[
         str | None,
@@ -121,13 +125,13 @@ def choose_energies(
             help="Energies to keep, as 505,530.3; default: the lowest, for the pre-edge; none: ''."
         ),
     ] = None,
-    fewest: Annotated[int, typer.Option(help="Where the table of fewer energies ends.")] = 4,
+    fewest: Annotated[int, typer.Option(help="Smallest number of energies in the table.")] = 4,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write energies_ev for a recipe (TOML).")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:
-    """Choose the energies that tell the phases apart best, and say what fewer would cost.
+    """Choose the energies that distinguish the phases best, and show the loss with fewer.
 
     Examples: stxm-live choose-energies --recipe nvpf --photons 500;
     stxm-live choose-energies --n 8 --references nvpf.csv --low 512 --high 535 --keep 505
@@ -169,7 +173,7 @@ def _refuse_to_replace(path: Path, force: bool) -> None:
 def _reading_recipe(
     name: str | None, i0: Path | None, changes: list[str] | None, out: Path
 ) -> Recipe:
-    """How stacks are read; without a recipe by the defaults, on all energies."""
+    """Return the recipe for reading stacks; by default all energies and default settings."""
     blank = {"name": "references", "references": out.absolute()}
     chosen = Recipe.load(name) if name else Recipe.from_values(blank)
     extra = {} if i0 is None else {"i0.source": "spectrum", "i0.spectrum": i0.absolute()}
@@ -179,7 +183,7 @@ def _reading_recipe(
 def _spectra(
     sources: Sequence[str], recipe: Recipe, catalog: Path | None
 ) -> list[MeasuredSpectrum]:
-    """The spectra of all sources; the catalogue is opened for the first run, and closed."""
+    """Read the spectra of all sources; the catalogue is opened for the first run, and closed."""
     from stxm_live.cli.reference_sources import parse_source, spectra_of
     from stxm_live.io.catalog.reading import find_run
     from stxm_live.live.replay import stack_of_run
@@ -202,7 +206,7 @@ def _spectra(
 
 
 def _print_matrix(spectra: ReferenceSpectra, scan_ev: Sequence[float], threshold: float) -> None:
-    """Coefficients of every pair, and the closest one against the threshold."""
+    """Print the coefficients of every pair, and compare the closest with the threshold."""
     matrix = spectra.correlation(scan_ev)
     table = Table("PCC", *(escape(name) for name in spectra.phase_names), title_justify="left")
     for k, name in enumerate(spectra.phase_names):
@@ -217,7 +221,7 @@ def _print_matrix(spectra: ReferenceSpectra, scan_ev: Sequence[float], threshold
 
 
 def _kept(keep: str | None, spectra: ReferenceSpectra, low: float | None) -> tuple[float, ...]:
-    """The energies to keep; by default the lowest that can be chosen."""
+    """Return the energies to keep; by default the lowest that can be chosen."""
     if keep is None:
         energies = spectra.energies_ev
         return tuple(energies[energies >= (energies[0] if low is None else low)][:1].tolist())
@@ -230,16 +234,16 @@ def _kept(keep: str | None, spectra: ReferenceSpectra, low: float | None) -> tup
 def _cost_table(
     rows: Sequence[tuple[str, Sequence[float]]], spectra: ReferenceSpectra, conditions: Conditions
 ) -> Table:
-    """A line per list: expected share of right labels, what is lost, and the worst pair."""
+    """Return a table: expected share of correct labels, loss and worst pair for each list."""
     from stxm_live.adaptive.energies.cost import expect
 
     title = (
-        f"expected share of right labels, {conditions.photons:g} photons, OD {conditions.od:g}, "
+        f"expected share of correct labels, {conditions.photons:g} photons, OD {conditions.od:g}, "
         f"axis off by {conditions.axis_error_ev:g} eV"
     )
     table = Table(title=title, title_justify="left")
-    for column in ("n", "pure pixels", "mixed pixels", "lost", "most mistaken"):
-        table.add_column(column, justify="left" if column == "most mistaken" else "right")
+    for column in ("n", "pure pixels", "mixed pixels", "lost", "most confused"):
+        table.add_column(column, justify="left" if column == "most confused" else "right")
     first = None
     for kind, energies in rows:
         found = expect(spectra, energies, conditions, np.random.default_rng(_SEED))
@@ -259,7 +263,7 @@ def _cost_table(
 
 
 def _snippet(setting: str, spectra: ReferenceSpectra, conditions: Conditions) -> str:
-    """Lines for a recipe, with what they were chosen for."""
+    """Return lines for a recipe, with a comment on the conditions they were chosen for."""
     kind = "synthetic references" if spectra.synthetic else "references"
     return (
         f"# chosen from {kind} for {conditions.photons:g} photons, OD {conditions.od:g}, "

@@ -1,4 +1,4 @@
-"""The command that maps in a process of its own."""
+"""The command ``serve``, which makes maps in a process of its own."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from stxm_live.core.recipe import Recipe
 
 @one_line_errors
 def serve(
-    zmq: Annotated[str, typer.Option("--zmq", help="Where the proxy sends documents.")],
+    zmq: Annotated[str, typer.Option("--zmq", help="Address at which the proxy sends documents.")],
     results: Annotated[
-        str, typer.Option(help="Where others connect for the maps.")
+        str, typer.Option(help="Address at which other programs get the maps.")
     ] = "127.0.0.1:5579",
     recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
     catalog: CatalogOption = None,
     changes: SettingsOption = None,
     root: Annotated[
-        list[Path] | None, typer.Option(help="Folder images may be read from. Repeatable.")
+        list[Path] | None, typer.Option(help="Folder from which images may be read. Repeatable.")
     ] = None,
     allow_network: Annotated[
         bool,
         typer.Option("--allow-network", help="Accept addresses other than this machine's own."),
     ] = False,
 ) -> None:
-    """Map the runs of a RunEngine that is in another process, until interrupted.
+    """Map the runs of a RunEngine in another process, until interrupted.
 
     Example: stxm-live serve --zmq 127.0.0.1:5578 --catalog runs
     """
@@ -59,7 +59,7 @@ def serve(
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: server.stop())
-    console.print(escape(f"mapping what comes from {zmq}; maps go out at {results}"))
+    console.print(escape(f"mapping the runs from {zmq}; maps are sent at {results}"))
     try:
         server.run()
     finally:

@@ -38,29 +38,31 @@ SettingsOption = Annotated[
     ),
 ]
 RegionOption = Annotated[
-    str | None, typer.Option(help="Which region, where there are several; the error names them.")
+    str | None, typer.Option(help="Region, if there are several; without it the error lists them.")
 ]
 PolarizationOption = Annotated[
-    str | None, typer.Option(help="Which polarization, in a run of several; the error names them.")
+    str | None,
+    typer.Option(help="Polarization, if a run has several; without it the error lists them."),
 ]
 RootsOption = Annotated[
     list[Path] | None,
     typer.Option("--root", help="Folder from which a run's image files may be read. Repeatable."),
 ]
 DetectorOption = Annotated[
-    str | None, typer.Option(help="Which detector, in a file of several; the error names them.")
+    str | None,
+    typer.Option(help="Detector, if a file has several; without it the error lists them."),
 ]
 
 
 class Which(NamedTuple):
-    """Which stack of a run is meant, and where its image files may lie."""
+    """The stack of a run to use, and the folders from which its image files may be read."""
 
     region: str | None = None
     polarization: str | None = None
     roots: Sequence[Path] | None = None
 
     def stored(self, broker: Broker, uid: str) -> Any:
-        """The stored result of the stack, an xarray.Dataset, or None."""
+        """Return the stored result of the stack, an xarray.Dataset, or None."""
         from stxm_live.io.catalog import load_maps
 
         try:
@@ -70,7 +72,7 @@ class Which(NamedTuple):
 
     @property
     def options(self) -> dict[str, Any]:
-        """As `map_run` and `stack_of_run` take them."""
+        """Return the options for `map_run` and `stack_of_run`."""
         return {**self._asdict(), "roots": tuple(self.roots or ())}
 
 
@@ -87,7 +89,7 @@ def map_stack(
         typer.Option(
             "--references",
             "-r",
-            help="CSV energy_ev,<phase>,...; or once for each phase a file of two columns.",
+            help="CSV energy_ev,<phase>,...; or a file of two columns for each phase (repeat it).",
         ),
     ] = None,
     recipe: Annotated[
@@ -107,7 +109,7 @@ def map_stack(
         bool, typer.Option("--page", help="Also write maps.html, a page to send by mail.")
     ] = False,
 ) -> None:
-    """Make maps of a file: no catalogue and no recipe needed.
+    """Make maps from a file, without catalogue or recipe.
 
     Example: stxm-live map particle.hdr --references nvpf.csv
     """
@@ -143,7 +145,7 @@ def import_stacks(
     region: RegionOption = None,
     detector: DetectorOption = None,
 ) -> None:
-    """Bring stacks from files into the catalogue, as runs that can be replayed.
+    """Import stacks from files into the catalogue, as runs that can be replayed.
 
     Example: stxm-live import 71214078.hdr --catalog runs
     """
@@ -164,8 +166,8 @@ def replay(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="uid, the beginning of one, scan_id, or -1 (the default); several where every "
-            "energy is a run of its own."
+            help="uid, the beginning of one, scan_id, or -1 (the default); several if each "
+            "energy is a separate run."
         ),
     ] = None,
     recipe: Annotated[
@@ -218,7 +220,9 @@ def replay(
 @one_line_errors
 def list_catalog(
     catalog: CatalogOption = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many, the latest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", help="Number of runs, the latest first.")
+    ] = 20,
 ) -> None:
     """List the runs of the catalogue.
 
@@ -243,7 +247,7 @@ def list_catalog(
 
 @contextmanager
 def opened(folder: Path | None, *, create: bool = False) -> Iterator[Broker]:
-    """The catalogue, closed at the end; an error if there is none, unless it is to be made."""
+    """Open the catalogue and close it at the end; if it is missing, make it or raise an error."""
     from stxm_live.io.catalog import close_catalog, open_catalog
 
     with console.status("opening the catalogue (some seconds)"):
@@ -255,7 +259,7 @@ def opened(folder: Path | None, *, create: bool = False) -> Iterator[Broker]:
 
 
 def parse_settings(settings: Sequence[str] | None) -> dict[str, Any]:
-    """``["a.b=1"]`` as ``{"a.b": 1}``; a value that is no TOML is a word.
+    """Return ``["a.b=1"]`` as ``{"a.b": 1}``; a value that is not TOML is taken as text.
 
     Examples
     --------
@@ -275,7 +279,7 @@ def parse_settings(settings: Sequence[str] | None) -> dict[str, Any]:
 
 
 def _simple_recipe(name: str, references: Sequence[Path], folder: Path) -> Recipe:
-    """A recipe of references alone; separate spectra are joined into a CSV in the folder."""
+    """Return a recipe of references only; separate spectra are joined in a CSV in the folder."""
     if len(references) == 1:
         return Recipe.from_values({"name": name, "references": references[0].absolute()})
     joined = ReferenceSpectra.from_spectra(
@@ -288,7 +292,7 @@ def _simple_recipe(name: str, references: Sequence[Path], folder: Path) -> Recip
 
 
 def recipe_of(name: str | None, stored: Any) -> Recipe:
-    """The recipe of that name, else the one of a stored result, else nvpf."""
+    """Return the recipe of that name, else the one of a stored result, else nvpf."""
     if name is not None:
         return Recipe.load(name)
     if stored is None:
@@ -297,7 +301,7 @@ def recipe_of(name: str | None, stored: Any) -> Recipe:
 
 
 def _differences(maps: PhaseMaps, stored: Any) -> list[str]:
-    """Names of the products that are not the same as in a stored result."""
+    """Return the names of the products that differ from a stored result."""
     made = maps.to_xarray()
     names = sorted(set(map(str, made.data_vars)) | set(map(str, stored.data_vars)))
     return [

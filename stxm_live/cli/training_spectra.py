@@ -1,4 +1,4 @@
-"""Where the spectra of a training come from: runs of the catalogue, the simulator, or both."""
+"""Spectra for a training from runs of the catalogue, the simulator, or both."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from stxm_live.core.recipe import Recipe
 
 
 class Gathered(NamedTuple):
-    """Spectra (n_spectra, n_energies), and what is known of them.
+    """Spectra (n_spectra, n_energies) with their labels and groups.
 
-    ``labels`` are the true phases where all are simulated, ``groups`` the run of each spectrum
-    where all are measured.
+    ``labels`` are the true phases if all are simulated, ``groups`` the run of each spectrum if
+    all are measured.
     """
 
     od: NDArray[np.float32]
@@ -36,7 +36,7 @@ def gathered(
     seed: int,
     catalog: Path | None,
 ) -> Gathered:
-    """Spectra of runs, then the simulated ones."""
+    """Return the spectra of runs, followed by the simulated ones."""
     measured = _measured(runs, recipe, per_run, catalog) if runs else []
     sizes = [len(part) for part in measured]
     notes = [f"{sum(sizes)} spectra of {len(runs)} runs"] if runs else []
@@ -70,14 +70,14 @@ def _simulated(
 def _measured(
     runs: Sequence[str], recipe: Recipe, per_run: int, catalog: Path | None
 ) -> list[NDArray[np.float32]]:
-    """Spectra of the specimen pixels of each run, one run in memory at a time."""
+    """Return spectra of the specimen pixels of each run, with one run in memory at a time."""
     without_model = recipe.with_changes({"model": None, "energy_fit": False})
     with opened(catalog) as broker:
         return [_of_run(broker, run, without_model, per_run) for run in runs]
 
 
 def _of_run(broker: object, run: str, recipe: Recipe, per_run: int) -> NDArray[np.float32]:
-    """At most ``per_run`` spectra, evenly spread over the specimen."""
+    """Return at most ``per_run`` spectra, evenly spread over the specimen."""
     from stxm_live.io.catalog.reading import find_run
     from stxm_live.live.replay import map_run
 
@@ -90,7 +90,7 @@ def _of_run(broker: object, run: str, recipe: Recipe, per_run: int) -> NDArray[n
 
 
 def evenly(rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
-    """At most so many of the rows, evenly spread.
+    """Return at most ``most`` of the rows, evenly spread.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The command that shows a scan in the browser, from a process of its own."""
+"""The command ``watch``, which shows a scan in the browser from a process of its own."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def watch(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Finished runs to look at: uid, the beginning of one, scan_id, or -1 (the "
-            "default). With --zmq none: the scan under way is shown."
+            help="Finished runs to show: uid, the beginning of one, scan_id, or -1 (the "
+            "default). None with --zmq, which shows the running scan."
         ),
     ] = None,
-    zmq: Annotated[str | None, typer.Option("--zmq", help="Where the proxy sends documents.")] = (
-        None
-    ),
+    zmq: Annotated[
+        str | None, typer.Option("--zmq", help="Address at which the proxy sends documents.")
+    ] = (None),
     recipe: Annotated[
         str | None,
         typer.Option(
@@ -50,35 +50,38 @@ def watch(
     catalog: CatalogOption = None,
     changes: SettingsOption = None,
     roots: RootsOption = None,
-    port: Annotated[int, typer.Option(help="Of the page; 0: a free one.")] = 0,
+    port: Annotated[int, typer.Option(help="Port of the page; 0 for any free port.")] = 0,
     results: Annotated[
-        str, typer.Option(help="With --zmq: where others connect for the maps.")
+        str, typer.Option(help="With --zmq: address at which other programs get the maps.")
     ] = "127.0.0.1:0",
     choices: Annotated[
         str | None,
-        typer.Option(help="With --zmq: the ChoiceServer of the session, to choose regions for it."),
+        typer.Option(
+            help="With --zmq: address of the session's ChoiceServer, to choose regions for it."
+        ),
     ] = None,
     choices_token: Annotated[
-        str | None, typer.Option(envvar="STXM_LIVE_CHOICES_TOKEN", help="Its token.")
+        str | None,
+        typer.Option(envvar="STXM_LIVE_CHOICES_TOKEN", help="Token of the ChoiceServer."),
     ] = None,
     allow_network: Annotated[
         bool,
-        typer.Option("--allow-network", help="Let other machines reach the page, by its link."),
+        typer.Option("--allow-network", help="Let other machines open the page with its link."),
     ] = False,
 ) -> None:
     """Show a scan in the browser while it is measured, or finished runs, until interrupted.
 
-    With --zmq it maps and stores as the command serve does; run one of the two.
-    Whoever has the link that is printed sees the page.
+    With --zmq it maps and stores like the command serve; run only one of the two.
+    Anybody with the printed link can see the page.
 
     Examples: stxm-live watch --zmq 127.0.0.1:5578 --catalog runs; stxm-live watch -1
     """
     from stxm_live.io.catalog import default_folder
 
     if zmq is None and choices is not None:
-        raise ValueError("--choices goes with --zmq: no plan asks where a finished run is shown")
+        raise ValueError("--choices goes with --zmq: a finished run has no plan that asks")
     if zmq is not None and runs:
-        raise ValueError("with --zmq the scan under way is shown; leave the runs out")
+        raise ValueError("with --zmq the running scan is shown; leave the runs out")
     let_the_scan_go_first()
     settings = parse_settings(changes)
     page: dict[str, Any] = {
@@ -104,7 +107,7 @@ def _watch_live(
     page: dict[str, Any],
     choices: tuple[str, str | None] | None,
 ) -> None:
-    """Map what comes and show it."""
+    """Map the runs of another process and show them."""
     from stxm_live.adaptive.chooser import RegionChooser
     from stxm_live.adaptive.remote_chooser import RemoteChooser
     from stxm_live.dashboard import CatalogHistory, serve
@@ -145,7 +148,7 @@ def _watch_finished(
     roots: list[Path],
     page: dict[str, Any],
 ) -> None:
-    """Map runs of the catalogue and show them, the one that is named first on top."""
+    """Map runs of the catalogue and show them; the first one named is shown first."""
     from stxm_live.adaptive.chooser import RegionChooser
     from stxm_live.dashboard import Board, CatalogHistory, serve
     from stxm_live.io.catalog.reading import find_run

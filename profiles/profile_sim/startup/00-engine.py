@@ -1,4 +1,4 @@
-"""The RunEngine, and what plans and choosers have to say at the prompt."""
+"""The RunEngine, and the messages of plans and choosers at the prompt."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""A simulated microscope with an NVPF particle in its beam."""
+"""A simulated microscope with an NVPF particle."""
 
 import numpy as np
 

@@ -31,7 +31,7 @@ live.add_sink(
     )
 )
 
-# a plan ends when its runs are stored: the catalogue closes before anything at exit is called
+# a plan ends when its runs are stored, because the catalogue closes before other exit functions
 RE.preprocessors.append(
     partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))
 )

@@ -1,4 +1,4 @@
-"""The choice of what to scan next.
+"""The choice of the next region.
 
 RE(explore_here(auto=True))
 """

@@ -1,10 +1,10 @@
-"""What is there, said when the session begins."""
+"""The greeting of the session: its names, its folder and a first command."""
 
 # ruff: noqa: F821, T201  names from the files before this one; a profile may print
 from stxm_live.io.catalog.folder import catalog_folder
 
 print("Simulated STXM: RE, live, chooser, explore_here, stxm_stack, camera, energy, recipe")
-print(f"Runs are kept in {catalog_folder(catalog)}; catalog[-1] is the last one")
+print(f"Runs are stored in {catalog_folder(catalog)}; catalog[-1] is the last one")
 print(
     "RE(explore_here(n_zooms=0)) records an overview; Ctrl-C pauses a plan; quit() ends the session"
 )

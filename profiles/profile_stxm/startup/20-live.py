@@ -34,7 +34,7 @@ RE.subscribe(writer)
 RE.subscribe(live)
 writer.guard(RE)
 
-# a plan ends when its runs are stored: the catalogue closes before anything at exit is called
+# a plan ends when its runs are stored, because the catalogue closes before other exit functions
 RE.preprocessors.append(
     partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))
 )

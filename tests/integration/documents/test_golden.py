@@ -66,7 +66,7 @@ def test_check_tells_the_shape_of_a_recorded_run(tmp_path, name):
     assert f"read as: {NAMES[name]}" in result.output
     assert "3 of 3 images of 4 x 5 pixels, 515 to 518 eV" in result.output
     assert result.exit_code == 0
-    assert "can be mapped with 2 energies; the recipe also wants 505, 513.2" in result.output
+    assert "can be mapped with 2 energies; the recipe also has 505, 513.2" in result.output
 
 
 def test_check_of_a_run_that_says_nothing_names_its_data_keys_and_what_to_do(tmp_path):

@@ -184,7 +184,7 @@ def test_the_commands_draw_the_figures_of_runs_and_of_a_bundle(tmp_path, monkeyp
     settings = ["--set", "model=nowhere", "--out", "g"]
     done = CliRunner().invoke(app, ["figures", "-1", "--catalog", "runs", *settings])
     assert done.exit_code == 0, done.output
-    assert "no figures 4, S6, S7 and S8: no map from the encoder" in done.output
+    assert "figures 4, S6, S7 and S8 are left out: no map from the encoder" in done.output
     assert len(list((tmp_path / "g").glob("*.png"))) == 3
     done = CliRunner().invoke(app, ["diagnose", "--out", "d"])
     assert done.exit_code == 0, done.output
