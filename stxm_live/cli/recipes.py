@@ -149,6 +149,9 @@ def show(recipe: Annotated[str, typer.Argument(help="A TOML file or a shipped na
         f"{references.n_phases} {kind}; on {len(energies)} energies the closest two differ by "
         f"1 - PCC = {references.smallest_separation(energies):.4f}"
     )
+    if references.without_pre_edge:
+        named = escape(", ".join(references.without_pre_edge))
+        console.print(f"[yellow]note: no absorption before the edge in {named}[/]")
 
 
 @app.command("list")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+AT_THE_END_EV = 0.02
+
 
 @dataclass(frozen=True, eq=False)
 class EnergyAxis:
@@ -42,6 +44,12 @@ class EnergyAxis:
     widths_ev: NDArray[np.float64]
     log_likelihood: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+
+    @property
+    def at_the_end(self) -> bool:
+        """Whether the offset lies at the end of what was tried, so that it may be anything else."""
+        low, high = float(self.offsets_ev[0]), float(self.offsets_ev[-1])
+        return min(self.offset_ev - low, high - self.offset_ev) < AT_THE_END_EV
 
     def has_offset(self, known_ev: float, at_least_ev: float) -> bool:
         """Whether the offset differs from a known one by more than that and two deviations."""

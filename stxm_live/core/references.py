@@ -12,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from stxm_live.core.number_tables import read_named_columns
 
+_FLAT_SHARE = 0.05
+"""References that begin lower than this share of their largest value have no pre-edge."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReferenceSpectra:
@@ -55,6 +58,16 @@ class ReferenceSpectra:
     def n_phases(self) -> int:
         """How many phases there are."""
         return len(self.phase_names)
+
+    @property
+    def without_pre_edge(self) -> tuple[str, ...]:
+        """Phases that hardly absorb before the edge, as if what they do there was subtracted."""
+        first, largest = self.od[:, 0], self.od.max(axis=1)
+        return tuple(
+            name
+            for name, low in zip(self.phase_names, first < _FLAT_SHARE * largest, strict=True)
+            if low
+        )
 
     @classmethod
     def from_csv(cls, path: str | Path) -> ReferenceSpectra:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,13 @@ from stxm_live.phase_mapping.correlation import BestTwo, ambiguous, best_two, pe
 from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
 from stxm_live.phase_mapping.latent_space.latent_map import LatentMap, latent_map
 from stxm_live.phase_mapping.latent_space.model import LatentModel
-from stxm_live.phase_mapping.likelihood import fit_references
-from stxm_live.phase_mapping.mixtures import fit_mixtures, unidentified
+from stxm_live.phase_mapping.likelihood import dispersion_of, fit_references
+from stxm_live.phase_mapping.mixtures import fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
+from stxm_live.phase_mapping.residuals import Residual, residual_of
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise, spectrum_noise
+from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed, unidentified
 from stxm_live.preprocessing.normalization import ODStack
 
 MIXED_FROM = 0.5
@@ -25,6 +27,9 @@ MIXED_FROM = 0.5
 
 _SCATTER_SPECTRA = 20_000
 """An even selection, from which it is seen how far spectra scatter about the references."""
+
+_LEAST_KNOWN = 0.1
+"""Share of the spectra that some reference describes, below which nothing is left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +171,14 @@ def phase_probabilities(
         assigned = potts_mixed(fitted.hypotheses, mapped)
     else:
         assigned = by_frequencies(fitted.hypotheses)
-    absolute = unidentified(fitted, 1.0 if noise.from_support else noise.gain)
-    return Probabilities(assigned.probability, assigned.mixed, absolute)
+    in_photons = 1.0 if noise.from_support else noise.gain
+    strange = unidentified(
+        fitted,
+        mapped,
+        gain=in_photons,
+        allowance=misfit_allowed(od, photons, noise.gain / in_photons),
+    )
+    return Probabilities(assigned.probability, assigned.mixed, strange)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +199,8 @@ class Resolution:
         Variance over mean of the photons, as the spectra scatter about the references.
     method : str
         What the labels are made by: the recipe's method, or what took its place.
+    residual : Residual or None
+        What the references leave of the spectra; None where no empty support tells the noise.
     latent : LatentMap or None
         None without a model that fits.
     model_sha256 : str or None
@@ -203,6 +216,7 @@ class Resolution:
     unidentified: NDArray[np.bool_]
     dispersion: float
     method: str
+    residual: Residual | None = None
     latent: LatentMap | None = None
     model_sha256: str | None = None
     notes: tuple[str, ...] = ()
@@ -225,14 +239,7 @@ def resolve_spectra(
         One that was trained for these energies.
     """
     photons, noise = photons_and_noise(spectra, stack, recipe)
-    some = slice(None, None, max(1, photons.shape[1] // _SCATTER_SPECTRA))
-    fit = fit_references(
-        spectra.od[:, some],
-        photons[:, some],
-        spectra.references,
-        baseline=noise.baseline,
-        gain=noise.gain,
-    )
+    dispersion = _scatter(spectra, photons, noise)
     latent = None
     if model is not None:
         latent = latent_map(spectra.od, spectra.best, spectra.ambiguous, model, recipe.resolver)
@@ -242,10 +249,23 @@ def resolve_spectra(
         spectra.references,
         stack.mapped,
         recipe,
-        dispersion=fit.dispersion,
+        dispersion=dispersion,
         noise=noise,
     )
     method, index = _labels(spectra, latent, found, recipe)
+    residual = None
+    if noise.from_support:
+        residual = residual_of(
+            spectra.od,
+            photons,
+            spectra.references,
+            index,
+            noise,
+            known=~found.unidentified,
+            i0_relative_std=np.nan_to_num(stack.i0_std / stack.i0),
+        )
+    if residual is not None:
+        found = replace(found, probability=residual.reckoned_with(found.probability))
     return Resolution(
         index=index,
         wrong_probability=found.of_others(index),
@@ -253,8 +273,9 @@ def resolve_spectra(
         entropy=entropy(found.probability),
         mixed=found.mixed > MIXED_FROM,
         unidentified=found.unidentified | spectra.uncorrelated,
-        dispersion=fit.dispersion,
+        dispersion=dispersion,
         method=method,
+        residual=residual,
         latent=latent,
         model_sha256=None if model is None else model.bundle.sha256,
         notes=() if latent is None else latent.notes,
@@ -284,6 +305,28 @@ def counts_per_photon(stack: ODStack, recipe: Recipe) -> float | None:
         return None
     smoothed = float(smoothing(stack.shifts_px).mean())
     return stack.dispersion * recipe.detector.photons_per_count * smoothed
+
+
+def _scatter(spectra: Correlated, photons: NDArray[np.float32], noise: SpectrumNoise) -> float:
+    """Variance over mean of the photons, as spectra scatter about the references.
+
+    Those that no reference describes are left out, unless that is nearly all of them.
+    """
+    some = slice(None, None, max(1, photons.shape[1] // _SCATTER_SPECTRA))
+    fit = fit_references(
+        spectra.od[:, some],
+        photons[:, some],
+        spectra.references,
+        baseline=noise.baseline,
+        gain=noise.gain,
+    )
+    misfit = fit.chi2.min(axis=0) / noise.gain
+    degrees = len(spectra.od) - 1 - noise.baseline.n_free
+    kinds = Strangeness.of(misfit, degrees)
+    known = kinds.log_odds(misfit) < np.log((1 - kinds.share) / kinds.share)
+    if known.all() or known.mean() < _LEAST_KNOWN:
+        return fit.dispersion
+    return noise.gain * dispersion_of(misfit[known], degrees)
 
 
 def photons_and_noise(

@@ -23,9 +23,6 @@ TINY = np.float32(1e-37)
 _NODES = 3
 """Nodes of the smaller share."""
 
-_FALSE_ALARMS = 0.002
-"""Share of well-described spectra whose misfit is larger by chance."""
-
 _CHUNK = 2048
 """Spectra taken at once: what is computed of them fits the cache of one core; with fewer, threads
 wait for the interpreter."""
@@ -176,24 +173,6 @@ def _likelihoods(
     likelihood = composites.summed(odds)
     likelihood += TINY
     return found.rest - most, np.log(likelihood, out=likelihood)
-
-
-def unidentified(fit: MixtureFit, gain: float = 1.0) -> NDArray[np.bool_]:
-    """Whether no phase and no mixture of two agrees with a spectrum, shape (n_spectra,).
-
-    Of spectra that the references do describe, one in 500 is called so by chance.
-
-    Parameters
-    ----------
-    fit : MixtureFit
-    gain : float
-        Factor on the misfit: the gain of the fit where that came from the misfit itself and not
-        from the empty support. The misfit is then that of photons, for one that is compared with
-        its own median would find nothing where all is unknown.
-    """
-    from scipy.stats import chi2
-
-    return np.asarray(fit.misfit * gain > chi2.isf(_FALSE_ALARMS, max(fit.degrees, 1)))
 
 
 class _Composites(NamedTuple):

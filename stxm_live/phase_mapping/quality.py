@@ -13,6 +13,7 @@ from stxm_live.core.phase_maps import Quality
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.phase_mapping.energy_calibration.corrected_map import departs, in_words
+from stxm_live.phase_mapping.residuals import Residual
 
 WRONG_LIMITED, WRONG_POOR = 0.1, 0.3
 """Mean probability of a wrong label from which a map is limited, or poor."""
@@ -29,8 +30,14 @@ I0_LIMITED = 0.01
 BOX_LIMITED = 0.02
 """Share of the box for I0 that may look like specimen."""
 
-UNIDENTIFIED_LIMITED = 0.05
-"""Share of the specimen that no reference describes."""
+UNIDENTIFIED_LIMITED, UNIDENTIFIED_POOR = 0.05, 0.5
+"""Share of the specimen that no reference describes, from which a map is limited, or poor."""
+
+MENTIONED = 0.01
+"""Share of the specimen without label or reference that is mentioned in a good verdict too."""
+
+RESIDUAL_POOR = 0.6
+"""Residual over what separates two phases, from which labels of them mean nothing."""
 
 THIN_OD = 0.2
 """Largest OD below which a specimen is thin."""
@@ -75,6 +82,13 @@ class Facts:
         is not from these images and may have other units.
     specimen_in_box : float
         Share of the box for I0 that is specimen.
+    axis_applies : bool
+        Whether the references still cover the scan with the energy axis that was found.
+    residual : Residual or None
+        What the references leave of the spectra.
+    phase_names : tuple of str
+    energies_ev : tuple of float
+        Of the maps.
     """
 
     missing_ev: tuple[float, ...]
@@ -91,6 +105,10 @@ class Facts:
     unidentified_share: float = 0.0
     largest_od: float = float("nan")
     specimen_in_box: float = 0.0
+    axis_applies: bool = True
+    residual: Residual | None = None
+    phase_names: tuple[str, ...] = ()
+    energies_ev: tuple[float, ...] = ()
 
     @property
     def light(self) -> str:
@@ -109,6 +127,12 @@ def assess(facts: Facts, recipe: Recipe) -> Quality:
     cause = facts.light
     if facts.wrong_probability is not None:
         cause += f", {100 * facts.wrong_probability.mean():.0f} % of the labels expected wrong"
+    for share, what in (
+        (facts.unidentified_share, "of the specimen agrees with no reference"),
+        (facts.invalid_share, "of the specimen has no valid spectrum"),
+    ):
+        if share >= MENTIONED:
+            cause += f"; {100 * share:.0f} % {what}"
     return Quality("good", cause, "", "")
 
 
@@ -123,9 +147,9 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
             _box,
             _separation,
             _energy_axis,
-            _noise,
-            _misfit,
             _unidentified,
+            _misfit,
+            _noise,
             _i0,
             _field,
         )
@@ -201,14 +225,28 @@ def _energy_axis(facts: Facts, recipe: Recipe) -> Quality | None:
     axis = facts.energy_axis
     if axis is None or not departs(axis, recipe):
         return None
+    if facts.axis_applies:
+        action = (
+            "Look at the curves (energy-axis), calibrate the monochromator, or map again with "
+            f"--set energy_offset_ev={axis.offset_ev:.2f} "
+            f"--set energy_width_ev={axis.width_ev:.2f}."
+        )
+    else:
+        action = (
+            "Look at the curves (energy-axis) and calibrate the monochromator: with this offset "
+            "the references no longer cover all energies of the scan."
+        )
     return Quality(
-        "limited",
+        _worse_if(facts.residual is not None and facts.residual.share >= RESIDUAL_POOR),
         in_words(axis, recipe),
         "labels may be wrong with confidence; a second map with the axis corrected lies beside "
         "the one asked for",
-        "Look at the curves (energy-axis), calibrate the monochromator, or map again with "
-        f"--set energy_offset_ev={axis.offset_ev:.2f} --set energy_width_ev={axis.width_ev:.2f}.",
+        action,
     )
+
+
+def _worse_if(poor: bool) -> Literal["limited", "poor"]:
+    return "poor" if poor else "limited"
 
 
 def _noise(facts: Facts, recipe: Recipe) -> Quality | None:
@@ -232,6 +270,24 @@ def _noise(facts: Facts, recipe: Recipe) -> Quality | None:
 
 
 def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
+    """What is left beside what separates the phases; its size alone says little."""
+    left = facts.residual
+    if _energy_axis(facts, recipe) is not None:  # says why
+        return None
+    if left is not None and left.is_harmful:
+        wrong = facts.wrong_probability
+        expected = 0.0 if wrong is None or not wrong.size else float(wrong.mean())
+        return Quality(
+            _worse_if(left.share >= RESIDUAL_POOR or expected >= WRONG_POOR),
+            f"the references leave {left.largest_od:+.3f} OD at "
+            f"{facts.energies_ev[left.largest_energy]:g} eV in "
+            f"{facts.phase_names[left.largest_phase]} ({left.significance:.0f} sigma), and what is "
+            f"left is {left.share:.1f} of what separates {facts.phase_names[left.phase]} from "
+            f"{facts.phase_names[left.rival]}",
+            "labels may be wrong over whole areas, however alike neighbours are",
+            "Compare the mean spectra with the references: another orientation, beam damage, I0 "
+            "beneath the specimen, or references of another sample or instrument.",
+        )
     if facts.misfit is None or facts.misfit < MISFIT_LIMITED:
         return None
     return Quality(
@@ -244,11 +300,12 @@ def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
 
 
 def _unidentified(facts: Facts, recipe: Recipe) -> Quality | None:
-    if facts.unidentified_share < UNIDENTIFIED_LIMITED:
+    share = facts.unidentified_share
+    if share < UNIDENTIFIED_LIMITED or _energy_axis(facts, recipe) is not None:
         return None
     return Quality(
-        "limited",
-        f"{100 * facts.unidentified_share:.0f} % of the specimen agrees with no reference",
+        _worse_if(share >= UNIDENTIFIED_POOR),
+        f"{100 * share:.0f} % of the specimen agrees with no reference",
         "labels there are only the nearest ones",
         "Look at these pixels' spectra: a phase may lack a reference, or something else is there.",
     )

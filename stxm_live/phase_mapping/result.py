@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.phase_maps import PhaseMaps, Quality, Status
 from stxm_live.core.recipe import Recipe
@@ -93,6 +94,22 @@ class Found:
             return float("nan")
         return float(np.median(self.spectra.od.max(axis=0)))
 
+    @property
+    def _believed_axis(self) -> EnergyAxis | None:
+        """The energy axis, unless the map that is corrected for it fits no better."""
+        corrected, before = self.corrected, self.resolution
+        if corrected is None or corrected.resolution is None or before is None:
+            return None if corrected is None else corrected.axis
+        if corrected.resolution.dispersion > before.dispersion:
+            return None
+        return corrected.axis
+
+    @property
+    def _axis_applies(self) -> bool:
+        """Whether the references still cover the scan with the energy axis that was found."""
+        found = None if self.corrected is None else self.corrected.reference_od
+        return found is None or bool(np.isfinite(found).all())
+
     @cached_property
     def facts(self) -> Facts:
         """What the verdict rests on."""
@@ -107,7 +124,11 @@ class Found:
             common_field=stack.common_field,
             invalid_share=1 - n_mapped / n_specimen if n_specimen else 0.0,
             n_specimen=n_specimen,
-            energy_axis=None if self.corrected is None else self.corrected.axis,
+            energy_axis=self._believed_axis,
+            axis_applies=self._axis_applies,
+            residual=None if resolution is None else resolution.residual,
+            phase_names=self.recipe.corrected_references.phase_names,
+            energies_ev=stack.energies_ev,
             i0_relative_std=float((stack.i0_std / stack.i0).max()),
             dispersion=stack.dispersion,
             unidentified_share=float(self.unidentified.mean()) if n_mapped else 0.0,
@@ -239,6 +260,17 @@ def _warnings(found: Found) -> tuple[str, ...]:
             notes.append(f"the map is resolved by likelihood instead of {recipe.resolver.method}")
     for step in (found.resolution, found.corrected):
         notes.extend(() if step is None else step.notes)
+    low = recipe.reference_spectra.without_pre_edge
+    if low:
+        consequence = (
+            'without a constant (resolver.baseline = "none") labels will be wrong'
+            if recipe.resolver.baseline == "none"
+            else "each spectrum has a constant of its own instead"
+        )
+        notes.append(
+            f"no absorption before the edge in {', '.join(low)}, as if it was subtracted: "
+            f"{consequence}"
+        )
     if recipe.corrected_references.synthetic:
         notes.append("the reference spectra are synthetic")
     return tuple(notes)

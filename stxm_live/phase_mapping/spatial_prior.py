@@ -213,6 +213,11 @@ def _relative(log_likelihood: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(np.maximum(relative, _IMPOSSIBLE))
 
 
+def neighbour_sum(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum over the eight neighbours of images (n, ny, nx), diagonal ones by `DIAGONAL`."""
+    return _neighbours(_padded(images))
+
+
 def _padded(q: NDArray[np.float32]) -> NDArray[np.float32]:
     """With an empty row above and below."""
     return np.pad(q, ((0, 0), (1, 1), (0, 0)))

@@ -30,9 +30,6 @@ PROPORTIONAL = 1e-6
 _SAME_EV = 1e-3
 """Energies of two spectra this close are one."""
 
-_FLAT_SHARE = 0.05
-"""References that begin lower than this share of their largest value have no pre-edge."""
-
 _FEWEST_FOR_NOISE = 30
 """A spectrum of fewer energies is not smooth enough to tell its noise from itself."""
 
@@ -263,11 +260,7 @@ def doubts(made: ReferenceSet, energies_ev: Sequence[float], threshold: float) -
                 "energies (stxm-live choose-energies)"
             )
     found.extend(_noisy(made, energies_ev, margins))
-    low = [
-        name
-        for name, od in zip(references.phase_names, references.od, strict=True)
-        if od[0] < _FLAT_SHARE * od.max()
-    ]
+    low = references.without_pre_edge
     if low:
         found.append(
             f"{', '.join(low)}: no absorption before the edge, so it seems to be subtracted: "

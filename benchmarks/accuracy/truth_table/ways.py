@@ -20,9 +20,10 @@ from stxm_live.phase_mapping.latent_space.assignment import (
 )
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
 from stxm_live.phase_mapping.likelihood import fit_references
-from stxm_live.phase_mapping.mixtures import Assignment, fit_mixtures, unidentified
+from stxm_live.phase_mapping.mixtures import Assignment, fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
+from stxm_live.phase_mapping.unidentified import unidentified
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ def _by_likelihood(known: Known) -> Iterator[tuple[str, Answer]]:
     yield "likelihood + EM + Potts", Answer.of(potts(weighted, scan.mask))
     yield "likelihood, flat + Potts", Answer.of(potts(pure, scan.mask))
     mixtures = fit_mixtures(scan.od, scan.photons, scan.references, dispersion=fit.dispersion)
-    strange = unidentified(mixtures)
+    strange = unidentified(mixtures, scan.mask)
     yield "likelihood, none", _answer(by_frequencies(mixtures.hypotheses), strange)
     yield "likelihood, potts", _answer(potts_mixed(mixtures.hypotheses, scan.mask), strange)
 

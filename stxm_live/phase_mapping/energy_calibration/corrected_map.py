@@ -24,6 +24,9 @@ from stxm_live.preprocessing.normalization import ODStack
 WIDTH_WARNING_EV = 0.1
 """Extra width above which the verdict speaks of it."""
 
+_STRANGE_LEFT = 0.2
+"""Share of the specimen that agrees with no reference, from which an energy axis mends nothing."""
+
 
 @dataclass(frozen=True, eq=False)
 class CorrectedMap:
@@ -65,6 +68,7 @@ def find_energy_axis(spectra: Correlated, stack: ODStack, recipe: Recipe) -> Ene
         recipe.reference_spectra,
         np.array(stack.energies_ev),
         baseline=noise.baseline.in_units_of(noise.gain),
+        gain=noise.gain if noise.from_support else None,
         around_ev=recipe.energy_offset_ev,
     )
 
@@ -107,12 +111,24 @@ def corrected_map(
         recipe,
         None,  # a model was trained for one energy axis: with another there is no latent space
     )
+    strange = float(again.unidentified.mean()) if again.unidentified.size else 0.0
+    if strange > _STRANGE_LEFT:
+        note = (
+            f"the energy axis is not judged: at the most probable offset {100 * strange:.0f} % of "
+            "the specimen still agrees with no reference"
+        )
+        return CorrectedMap(None, notes=(*axis.notes, note))
     notes = (in_words(axis, recipe), *axis.notes, *_differences(again, energies[~covered], recipe))
     return CorrectedMap(axis, again, reference_od, notes)
 
 
 def departs(axis: EnergyAxis, recipe: Recipe) -> bool:
-    """Whether offset or width are not those of the recipe, beyond doubt and beyond its limits."""
+    """Whether offset or width are not those of the recipe, beyond doubt and beyond its limits.
+
+    One at the end of what was tried is no finding: something else is amiss.
+    """
+    if axis.at_the_end:
+        return False
     return axis.has_offset(recipe.energy_offset_ev, recipe.energy_warning_ev) or axis.has_width(
         recipe.energy_width_ev, WIDTH_WARNING_EV
     )

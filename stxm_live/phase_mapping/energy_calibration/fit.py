@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.energy_axis import AT_THE_END_EV, EnergyAxis
 from stxm_live.core.references import ReferenceSpectra, listed_ev
 from stxm_live.phase_mapping.energy_calibration.likelihood import (
     FREE_PER_SPECTRUM,
@@ -37,6 +37,9 @@ _SPECTRA, _FIRST_SPECTRA = 1600, 300
 
 _LEAST_SPECTRA = 30
 
+_MOSTLY = 0.8
+"""Share of spectra that agree with no reference, from which the axis cannot be judged."""
+
 _LEAST_SIGNAL = 4.0
 """Noise alone reaches about 2 with the best of all templates."""
 
@@ -52,6 +55,7 @@ def fit_energy_axis(
     energies_ev: NDArray[np.float64],
     *,
     baseline: Baseline | None = None,
+    gain: float | None = None,
     around_ev: float = 0.0,
 ) -> EnergyAxis:
     """Offset and extra width together, by the marginal likelihood of the whole scan.
@@ -68,6 +72,9 @@ def fit_energy_axis(
     baseline : Baseline, optional
         What each spectrum has besides its thickness, in units of the photons
         (`Baseline.in_units_of`); nothing by default.
+    gain : float, optional
+        Variance over mean of the photons, where the empty support shows it. Spectra that agree
+        with no reference at the most probable place are then left out of a second fit.
     around_ev : float
         Offsets are looked for `REACH_EV` on either side of this one, never so far that the
         references would have to be extrapolated.
@@ -79,8 +86,9 @@ def fit_energy_axis(
     Raises
     ------
     EnergyAxisError
-        With too few energies or spectra, with spectra that hardly stand out of the noise, or if
-        the references do not reach beyond the scan.
+        With too few energies or spectra, with spectra that hardly stand out of the noise or
+        agree with no reference whatever the offset, or if the references do not reach beyond
+        the scan.
 
     Notes
     -----
@@ -104,21 +112,40 @@ def fit_energy_axis(
         compositions(references.n_phases),
         baseline=baseline.at(used),
     )
+    surface, place = _most_probable(likelihood, offsets, around_ev)
+    if gain is not None:
+        strange = likelihood.strangeness(place.offset_ev, place.width_ev, gain)
+        known = int((~strange).sum())
+        if strange.mean() > _MOSTLY or known < _LEAST_SPECTRA:
+            raise EnergyAxisError(
+                f"with any offset {100 * strange.mean():.0f} % of the spectra agree with no "
+                "reference; what makes them differ has to be found first"
+            )
+        if strange.any():
+            likelihood = likelihood.of_spectra(~strange)
+            surface, place = _most_probable(likelihood, offsets, around_ev)
+    return _with_uncertainty(likelihood, place, offsets, surface, notes)
+
+
+def _most_probable(
+    likelihood: AxisLikelihood, offsets_ev: NDArray[np.float64], around_ev: float
+) -> tuple[NDArray[np.float64], Place]:
+    """Log likelihood of one spectrum over widths and offsets, and its top."""
     first = likelihood.thinned(_FIRST_SPECTRA)
-    surface = log_likelihood_surface(first, offsets, around_ev)
+    surface = log_likelihood_surface(first, offsets_ev, around_ev)
     k, i = np.unravel_index(int(surface.argmax()), surface.shape)
-    place = Place(float(offsets[i]), WIDTHS_EV[k], np.zeros((2, 2)))
+    place = Place(float(offsets_ev[i]), WIDTHS_EV[k], np.zeros((2, 2)))
     signal = first.signal_to_noise(place.offset_ev, place.width_ev)
     if signal < _LEAST_SIGNAL:
         raise EnergyAxisError(
             f"the median spectrum stands out of its noise by {signal:.1f} deviations only, "
             f"{_LEAST_SIGNAL:g} are needed: too thin, or too few photons"
         )
-    bounds = (float(offsets[0]), float(offsets[-1]))
+    bounds = (float(offsets_ev[0]), float(offsets_ev[-1]))
     for steps in STEPS:
         likelihood.reweight(place.offset_ev, place.width_ev)
         place = refined(likelihood, place, steps, bounds)
-    return _with_uncertainty(likelihood, place, offsets, surface / first.od.shape[1], notes)
+    return surface / first.od.shape[1], place
 
 
 def _search_range(
@@ -170,7 +197,7 @@ def _with_uncertainty(
     likelihood.settle(place.offset_ev, place.width_ev)
     alike_ev, words = one_composition(likelihood, place, offsets_ev)
     total = np.sqrt(formal**2 + jackknife**2 + mixture**2)
-    if min(place.offset_ev - bounds[0], bounds[1] - place.offset_ev) < 0.02:
+    if min(place.offset_ev - bounds[0], bounds[1] - place.offset_ev) < AT_THE_END_EV:
         words.append(
             f"the energy offset lies at the end of what was tried, {bounds[0]:+.2f} to "
             f"{bounds[1]:+.2f} eV: it may be larger"

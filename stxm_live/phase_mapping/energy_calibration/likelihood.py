@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.phase_mapping.likelihood import best_model_photons, dispersion_of
+from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed
 from stxm_live.phase_mapping.weighted_products import Baseline, products
 
 _SHARES = (0.25, 0.5, 0.75)
@@ -156,6 +157,25 @@ class AxisLikelihood:
         explained = (along**2 / square).max(axis=0)
         return float(np.sqrt(np.median(explained) / self.dispersion))
 
+    def strangeness(self, offset_ev: float, width_ev: float, gain: float) -> NDArray[np.bool_]:
+        """Which spectra agree with no template there, by counting noise alone: (n_spectra,).
+
+        Parameters
+        ----------
+        offset_ev, width_ev : float
+        gain : float
+            Variance of the photons over their mean.
+        """
+        allowed = 1 + misfit_allowed(self.od, self.photons, gain)
+        misfit = self._misfit_and_square(offset_ev, width_ev)[0].min(axis=0) / (gain * allowed)
+        degrees = len(self.energies_ev) - 1 - self.baseline.n_free
+        kinds = Strangeness.of(misfit, degrees)
+        return np.asarray(kinds.log_odds(misfit) > np.log((1 - kinds.share) / kinds.share))
+
+    def of_spectra(self, chosen: NDArray[np.bool_]) -> AxisLikelihood:
+        """The same with some of the spectra."""
+        return self._part(slice(None), chosen)
+
     def thinned(self, n_spectra: int) -> AxisLikelihood:
         """The same with an even selection of at most that many spectra."""
         return self._part(slice(None), slice(None, None, thinning(self.od.shape[1], n_spectra)))
@@ -173,7 +193,9 @@ class AxisLikelihood:
         other.frequencies = np.full(len(templates), 1 / len(templates))
         return other
 
-    def _part(self, energies: slice | NDArray[np.bool_], spectra: slice) -> AxisLikelihood:
+    def _part(
+        self, energies: slice | NDArray[np.bool_], spectra: slice | NDArray[np.bool_]
+    ) -> AxisLikelihood:
         chosen = AxisLikelihood(
             self.od[energies, spectra],
             self.photons[energies, spectra],

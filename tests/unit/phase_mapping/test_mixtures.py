@@ -3,9 +3,10 @@ import pytest
 from scipy.stats import kstest
 
 from stxm_live.phase_mapping.likelihood import fit_references
-from stxm_live.phase_mapping.mixtures import Hypotheses, fit_mixtures, unidentified
+from stxm_live.phase_mapping.mixtures import Hypotheses, fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
+from stxm_live.phase_mapping.unidentified import unidentified
 from stxm_live.phase_mapping.weighted_products import Baseline
 
 REFERENCES = np.array(
@@ -64,14 +65,14 @@ def test_the_misfit_of_a_known_phase_follows_chi_squared():
     # the best of several hypotheses fits a little better than the true one
     assert kstest(fit.misfit, "chi2", args=(fit.degrees,)).statistic < 0.2
     assert fit.degrees - 1.2 < fit.misfit.mean() < fit.degrees
-    assert unidentified(fit).mean() < 0.005
+    assert unidentified(fit, np.ones((1, 4000), dtype=bool)).mean() < 0.005
 
 
 def test_a_phase_without_reference_misfits():
     rng = np.random.default_rng(4)
     counts = rng.poisson(3000 * np.exp(-REFERENCES[0, ::-1, None]), size=(7, 500)).astype(float)
     fit = fit_mixtures(np.log(3000 / counts), counts, REFERENCES, dispersion=1.0)
-    assert unidentified(fit).mean() > 0.95
+    assert unidentified(fit, np.ones((1, 500), dtype=bool)).mean() > 0.95
 
 
 def test_a_constant_changes_nothing_with_a_baseline():

@@ -6,6 +6,7 @@ import pytest
 
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.phase_mapping.quality import Facts, assess
+from stxm_live.phase_mapping.residuals import Residual
 
 FINE = Facts(
     missing_ev=(),
@@ -114,9 +115,9 @@ def axis(offset_ev=0.0, width_ev=0.0, offset_std_ev=0.01, width_std_ev=0.02):
         energies_std_ev=offset_std_ev,
         mixture_std_ev=0.0,
         composition_std_ev=0.0,
-        offsets_ev=np.array([0.0]),
+        offsets_ev=np.array([-0.8, 0.8]),
         widths_ev=np.array([0.0]),
-        log_likelihood=np.zeros((1, 1)),
+        log_likelihood=np.zeros((1, 2)),
     )
 
 
@@ -150,6 +151,64 @@ def test_an_axis_that_the_recipe_already_corrects_is_no_finding(nvpf):
     facts = replace(FINE, energy_axis=axis(0.32, 0.21))
     assert assess(facts, corrected).verdict == "good"
     assert assess(replace(FINE, energy_axis=axis()), corrected).verdict == "limited"
+
+
+def test_an_axis_at_the_end_of_what_was_tried_is_no_finding(nvpf):
+    assert assess(replace(FINE, energy_axis=axis(0.79)), nvpf).verdict == "good"
+
+
+def test_no_change_is_advised_that_cannot_be_applied(nvpf):
+    facts = replace(FINE, energy_axis=axis(0.3), axis_applies=False)
+    quality = assess(facts, nvpf)
+    assert quality.cause.startswith("energy offset or composition")
+    assert "--set" not in quality.action
+
+
+def residual(share):
+    return Residual(
+        phase=2,
+        rival=1,
+        share=share,
+        largest_od=-0.035,
+        largest_phase=3,
+        largest_energy=12,
+        significance=64.0,
+        mistaken=np.eye(5),
+    )
+
+
+def with_residual(nvpf, share, **facts):
+    spectra = nvpf.reference_spectra
+    return replace(
+        FINE,
+        residual=residual(share),
+        phase_names=spectra.phase_names,
+        energies_ev=nvpf.energies_ev,
+        **facts,
+    )
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.29, "good"), (0.31, "limited"), (0.7, "poor")])
+def test_a_residual_counts_by_what_separates_the_phases(nvpf, share, verdict):
+    quality = assess(with_residual(nvpf, share, misfit=1.4), nvpf)
+    assert quality.verdict == verdict
+    if verdict != "good":
+        assert "-0.035 OD at 532.2 eV in Na1VPF (64 sigma)" in quality.cause
+        assert f"{share:.1f} of what separates Na2VPF from Na2.4VPF" in quality.cause
+
+
+def test_the_energy_axis_says_why_there_is_a_residual(nvpf):
+    facts = with_residual(nvpf, 0.7, energy_axis=axis(0.2), unidentified_share=0.9)
+    quality = assess(facts, nvpf)
+    assert quality.verdict == "poor"
+    assert quality.cause.startswith("energy offset or composition")
+
+
+def test_few_pixels_without_reference_are_in_a_good_verdict(nvpf):
+    quality = assess(replace(FINE, unidentified_share=0.03), nvpf)
+    assert quality.verdict == "good"
+    assert "3 % of the specimen agrees with no reference" in quality.cause
+    assert assess(replace(FINE, unidentified_share=0.6), nvpf).verdict == "poor"
 
 
 def test_of_a_thin_specimen_the_verdict_says_so(nvpf):

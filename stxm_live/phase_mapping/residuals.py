@@ -1,0 +1,208 @@
+"""What the references leave of the spectra, beside what separates the phases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.phase_mapping.likelihood import (
+    best_model_photons,
+    dispersion_of,
+    of_length_one,
+)
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
+from stxm_live.phase_mapping.unidentified import KNOWN_TO, misfit_allowed
+from stxm_live.phase_mapping.weighted_products import each_alone, products
+
+_SPECTRA = 10_000
+"""An even selection."""
+
+_LEAST_SHARE = 0.02
+"""Share of the labels from which a phase is looked at."""
+
+_LEAST_KNOWN = 0.1
+"""Share of spectra that some reference describes, below which all of them count."""
+
+_FITS_BETTER = 0.97
+"""Misfit of spectra that the references describe, since the best of several is taken."""
+
+HARMFUL = 0.3
+"""Share of what separates two phases from which a residual may turn labels over."""
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """What is left of the spectra of a scan after the best fit.
+
+    Parameters
+    ----------
+    phase, rival : int
+        The two phases that are the easiest to mistake for each other.
+    share : float
+        Residual beyond noise, in one direction, over what separates the two in a typical pixel.
+    largest_od : float
+        The most significant mean residual of one phase at one energy.
+    largest_phase, largest_energy : int
+        Where it is.
+    significance : float
+        The same over its standard error.
+    mistaken : ndarray of shape (n_phases, n_phases)
+        Chance that an error as large as the residual makes a spectrum of the first phase look like
+        the second.
+    """
+
+    phase: int
+    rival: int
+    share: float
+    largest_od: float
+    largest_phase: int
+    largest_energy: int
+    significance: float
+    mistaken: NDArray[np.float64]
+
+    @property
+    def is_harmful(self) -> bool:
+        """Whether an error as large may turn labels over."""
+        return self.share >= HARMFUL
+
+    def reckoned_with(self, probability: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities (n_phases, n_spectra) that heed an error common to many spectra.
+
+        Neighbours do not make it smaller, for they share it. One that is small beside what
+        separates the phases changes nothing.
+        """
+        if not self.is_harmful:
+            return probability
+        return self.mistaken.T.astype(np.float32) @ probability
+
+
+def residual_of(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.floating],
+    index: NDArray[np.int8],
+    noise: SpectrumNoise,
+    *,
+    known: NDArray[np.bool_],
+    i0_relative_std: NDArray[np.float64] | float = 0.0,
+) -> Residual | None:
+    """Compare what is left of labelled spectra with what separates the phases.
+
+    Parameters
+    ----------
+    od, photons : ndarray of shape (n_energies, n_spectra)
+    references : ndarray of shape (n_phases, n_energies)
+    index : ndarray of shape (n_spectra,)
+        Labels.
+    noise : SpectrumNoise
+    known : ndarray of bool, shape (n_spectra,)
+        Those that some reference describes; the others do not count unless they are nearly all.
+    i0_relative_std : ndarray of shape (n_energies,), optional
+        Uncertainty of I0, which all spectra share.
+
+    Returns
+    -------
+    Residual or None
+        None without spectra, or where only one phase has labels.
+
+    Notes
+    -----
+    Misfit alone does not distinguish a residual that does no harm from one that turns labels
+    over: at few photons a small excess hides an error as large as what separates two phases. The
+    excess of the misfit is the variance of what is left in one direction, in units of the noise;
+    its square root is compared with the distance of the nearest phases in the same units,
+    thickness and baseline free. So the noise cancels, and the share is one for all photon numbers.
+    """
+    n_phases = len(references)
+    if not index.size or n_phases < 2:
+        return None
+    if known.mean() < _LEAST_KNOWN:
+        known = np.ones_like(known)
+    counted = np.flatnonzero(known)[:: max(1, -(-int(known.sum()) // _SPECTRA))]
+    od, photons, index = od[:, counted], photons[:, counted], index[counted]
+    counts = np.bincount(index, minlength=n_phases)
+    present = counts >= _LEAST_SHARE * len(index)
+    mean, std, misfit = _means(od, photons, references, index, noise)
+    misfit /= 1 + misfit_allowed(od, photons, noise.gain)
+    apart = _distances(od, photons, references, noise)
+    np.fill_diagonal(apart, np.inf)
+    excess = np.sqrt(max(misfit / _FITS_BETTER - 1, 0.0))
+    mistaken = _mistaken(apart, excess)
+    apart[~present] = np.inf
+    phase, rival = (int(k) for k in np.unravel_index(int(apart.argmin()), apart.shape))
+    nearest = float(apart[phase, rival])
+    std = np.hypot(std, np.broadcast_to(i0_relative_std, std.shape[1]))
+    significance = np.where(present[:, None], np.abs(mean) / std, 0.0)
+    k, e = (int(i) for i in np.unravel_index(int(significance.argmax()), mean.shape))
+    return Residual(
+        phase=phase,
+        rival=rival,
+        share=float(excess / nearest) if nearest > 0 else 0.0,
+        largest_od=float(mean[k, e]),
+        largest_phase=k,
+        largest_energy=e,
+        significance=float(significance[k, e]),
+        mistaken=mistaken,
+    )
+
+
+def _mistaken(apart: NDArray[np.float64], excess: float) -> NDArray[np.float64]:
+    """See `Residual.mistaken`: an error of that standard deviation goes more than half the way."""
+    from scipy.special import ndtr
+
+    chance = ndtr(-apart / (2 * max(excess, 1e-6)))
+    np.fill_diagonal(chance, 0.0)
+    # where several are as near as nothing, none is more likely than any other
+    chance /= np.maximum(1.0, chance.sum(axis=1, keepdims=True) * len(apart) / (len(apart) - 1))
+    np.fill_diagonal(chance, 1 - chance.sum(axis=1))
+    return np.asarray(chance)
+
+
+def _distances(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.floating],
+    noise: SpectrumNoise,
+) -> NDArray[np.float64]:
+    """Of each phase from each other one in a typical pixel, in standard deviations of its noise."""
+    y = np.median(od, axis=1)[:, None].astype(np.float64)
+    variance = noise.gain / np.median(photons, axis=1)[:, None].astype(np.float64)
+    found = products(y, 1 / (variance + KNOWN_TO**2), of_length_one(references), noise.baseline)
+    n_phases = len(references)
+    gram = np.zeros((n_phases, n_phases))
+    gram[np.triu_indices(n_phases)] = found.square[:, 0]
+    gram += np.triu(gram, 1).T
+    own = np.diag(gram)
+    thickness = np.maximum(found.along[:, 0], 0) / own
+    rest = np.maximum(own[:, None] - gram**2 / own, 0)
+    return np.asarray(thickness[:, None] * np.sqrt(rest))
+
+
+def _means(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.floating],
+    index: NDArray[np.int8],
+    noise: SpectrumNoise,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Mean residual of each phase at each energy, its standard error, and the median misfit."""
+    y, n = od.astype(np.float64), photons.astype(np.float64)
+    label, scaled = index.astype(np.intp), of_length_one(references)
+    baseline = noise.baseline.in_units_of(noise.gain)
+    expected = best_model_photons(y - 0.5 * noise.gain / n, n, scaled, baseline)
+    y -= 0.5 * noise.gain / expected
+    found = each_alone(y, expected, scaled, baseline)
+    columns = np.arange(len(label))
+    thickness = found.along[label, columns] / found.square[label, columns]
+    left = y - (scaled[label] * thickness[:, None]).T
+    if len(baseline.shapes):
+        left -= baseline.shapes.T @ found.coefficients(thickness, label)
+    of_phase = (label == np.arange(len(references))[:, None]).astype(np.float64)
+    weight = of_phase @ expected.T
+    safe = np.maximum(weight, np.finfo(np.float64).tiny)
+    best = (found.rest - found.along**2 / found.square).min(axis=0) / noise.gain
+    decided = (1 - baseline.precision[:, None] / found.pivots).sum(axis=0)
+    misfit = dispersion_of(best, len(od) - 1 - float(np.median(decided)))
+    return (of_phase @ (expected * left).T) / safe, np.sqrt(noise.gain / safe), misfit
