@@ -1,1 +1,1 @@
-"""How stacks come in, as documents, files and runs of a catalogue, and how results go out."""
+"""Input of stacks from documents, files and catalogue runs, and output of results."""

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Writing of files so that they are complete or absent."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """A file beside the wanted one to write to; it takes the name when all went well.
+    """Yield a file beside the wanted one to write to; it takes the name at the end.
 
     Raises
     ------
     OSError
-        Naming the file, if it cannot be written; what was there before stays.
+        If the file cannot be written; an existing one stays. The message names the file.
     """
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.unfinished")

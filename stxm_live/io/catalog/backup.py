@@ -1,4 +1,4 @@
-"""Documents of a run in a file, one JSON object per line, arrays bit for bit."""
+"""Backup files of runs, with one JSON object per document and bit-exact arrays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 def backup_name(uid: str) -> str:
-    """Name of a run's backup file: its uid, or a hash of one that is no plain name.
+    """Return the name of a run's backup file: its uid, or a hash if the uid is unsafe.
 
     Examples
     --------
@@ -33,12 +33,12 @@ def backup_name(uid: str) -> str:
 
 
 class BackupFile:
-    """Appends documents to a file as they come; on disk after every one.
+    """Append documents to a file as they come; each one is on disk before the next.
 
     Parameters
     ----------
     path : Path
-        Made when the first document comes.
+        The file, created when the first document comes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,15 +59,15 @@ class BackupFile:
             self._file.close()
 
     def delete(self) -> None:
-        """Close the file and remove it: the run is safe elsewhere."""
+        """Close the file and remove it, because the run is stored elsewhere."""
         self.close()
         self.path.unlink(missing_ok=True)
 
 
 def read_backup(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The documents in a backup file, with real ndarrays.
+    """Yield the documents in a backup file, with real ndarrays.
 
-    A last line that was cut off (the program died while writing) is left out.
+    An incomplete last line is left out; it means that the program died while writing.
     """
     with Path(path).open(encoding="utf-8") as file:
         for line in file:

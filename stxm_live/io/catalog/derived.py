@@ -1,4 +1,4 @@
-"""Results as derived runs: beside the raw run, never in it."""
+"""Derived runs, which hold results beside the raw run."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def store_maps(broker: databroker.Broker, maps: PhaseMaps) -> str:
 
 
 def map_documents(maps: PhaseMaps) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The documents of a derived run.
+    """Return the documents of a derived run.
 
-    event-model need not validate them: that takes 60 ms and more, while results wait.
+    The documents are not validated by event-model: this would delay a result by 60 ms or more.
     """
     from event_model import compose_run
 
@@ -62,7 +62,7 @@ def map_documents(maps: PhaseMaps) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def failure_documents(uid: str, error: Exception) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The documents of a derived run without data: its stop tells why there are no maps."""
+    """Return the documents of a derived run without data; its stop says why there are no maps."""
     from event_model import compose_run
 
     metadata = {"purpose": _PURPOSE, "parent_uids": [uid], "original_run_uid": uid}
@@ -74,7 +74,7 @@ def failure_documents(uid: str, error: Exception) -> Iterator[tuple[str, dict[st
 def _stream_documents(
     run: Any, name: str, variables: Mapping[str, xarray.DataArray]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A descriptor and one event."""
+    """Yield a descriptor and one event."""
     stream = run.compose_descriptor(
         name=name,
         data_keys={key: _data_key(variable) for key, variable in variables.items()},
@@ -90,7 +90,7 @@ def _stream_documents(
 
 
 def _variables_of(dataset: xarray.Dataset, stream: str) -> dict[str, xarray.DataArray]:
-    """The products of a stream and the coordinates of their dimensions, numbers all."""
+    """Return the products of a stream and the coordinates of their dimensions as numbers."""
     products = {str(n): v for n, v in dataset.data_vars.items() if _stream_of(v) == stream}
     dims = {dim for variable in products.values() for dim in variable.dims}
     axes = {str(n): v for n, v in dataset.coords.items() if n in dims and _is_number(v)}
@@ -108,7 +108,7 @@ def _is_number(variable: xarray.DataArray) -> bool:
 
 
 def derived_uids(broker: databroker.Broker, original_uid: str) -> list[str]:
-    """The uids of the derived runs made from a raw run, oldest first."""
+    """Return the uids of the derived runs made from a raw run, oldest first."""
     from tiled.queries import Contains
 
     return list(broker.v2.search(Contains("parent_uids", original_uid)))
@@ -121,14 +121,14 @@ def load_maps(
     region: str | None = None,
     polarization: str | None = None,
 ) -> xarray.Dataset:
-    """The last result stored for a raw run, as `PhaseMaps.to_xarray` gave it.
+    """Return the last result stored for a raw run, in the form of `PhaseMaps.to_xarray`.
 
-    ``region`` and ``polarization`` say which stack, where a run holds several.
+    ``region`` and ``polarization`` select the stack if a run holds several.
 
     Raises
     ------
     KeyError
-        If no result of it is stored.
+        If no result is stored for the run.
     """
     import xarray
 
@@ -157,13 +157,13 @@ def load_maps(
 
 
 def _is_of(run: Any, wanted: Mapping[str, str | None]) -> bool:
-    """Whether a derived run is that of the stack that is wanted; None is any."""
+    """Return True if a derived run belongs to the wanted stack; None accepts any."""
     attributes = run.start["analysis"]["attributes"]
     return all(value is None or attributes.get(name) == value for name, value in wanted.items())
 
 
 def _array(node: Any, key: Mapping[str, Any]) -> tuple[tuple[str, ...], Any, dict[str, str]]:
-    """Dimensions, values and attributes of a stored array."""
+    """Return dimensions, values and attributes of a stored array."""
     attributes = {k: key[k] for k in ("units", "long_name") if k in key}
     return tuple(key["dims"]), node[0], attributes
 
@@ -191,7 +191,7 @@ def _analysis(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json_clean(value: Any) -> Any:
-    """Without numpy's types, tuples and NaN, none of which JSON knows."""
+    """Return the value without numpy types, tuples and NaN, which JSON does not have."""
     if isinstance(value, Mapping):
         return {str(key): _json_clean(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):

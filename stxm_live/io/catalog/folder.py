@@ -22,7 +22,7 @@ _TABLES = "tables.db"
 
 
 def default_folder() -> Path:
-    """Where runs are kept unless another folder is named: in the user's data directory."""
+    """Return the folder in the user's data directory where runs are kept by default."""
     from platformdirs import user_data_path
 
     return user_data_path("stxm_live") / "catalog"
@@ -34,7 +34,7 @@ def open_catalog(
     image_roots: Sequence[str | Path] = (),
     create: bool = True,
 ) -> databroker.Broker:
-    """Open the catalogue in a folder, and make it if there is none.
+    """Open the catalogue in a folder, or make it if there is none.
 
     Importing Tiled takes some seconds the first time in a process. Close the catalogue with
     `close_catalog` when done.
@@ -44,9 +44,9 @@ def open_catalog(
     path : path-like, optional
         The catalogue's folder; default is `default_folder`.
     image_roots : sequence of path-like
-        Folders of image files that runs refer to; without them Tiled refuses to read there.
+        Folders of image files that runs refer to; Tiled reads image files only in these.
     create : bool
-        False: a folder without a catalogue is an error, and nothing is made.
+        If False, a folder without a catalogue is an error, and nothing is created.
 
     Returns
     -------
@@ -57,9 +57,9 @@ def open_catalog(
     Raises
     ------
     FileNotFoundError
-        If there is no catalogue and none is to be made.
+        If there is no catalogue and ``create`` is False.
     OSError
-        If the folder cannot be made or written.
+        If the folder cannot be created or written.
     """
     folder = Path(path) if path is not None else default_folder()
     folder = folder.expanduser().absolute()
@@ -73,12 +73,12 @@ def open_catalog(
 
 
 def close_catalog(broker: databroker.Broker) -> None:
-    """End the catalogue's threads and close its files; the broker is of no use afterwards."""
+    """End the catalogue's threads and close its files; the broker cannot be used afterwards."""
     broker.v2.context.close()
 
 
 def catalog_folder(broker: databroker.Broker) -> Path | None:
-    """Folder of an open embedded catalogue, None for one on a server."""
+    """Return the folder of an open embedded catalogue, or None for one on a server."""
     folder = getattr(broker, "stxm_live_folder", None)
     return folder if isinstance(folder, Path) else None
 
@@ -98,7 +98,7 @@ def _require_writable(folder: Path) -> None:
 
 
 def _create_database(folder: Path) -> None:
-    """Make an empty catalogue under another name and rename it: a half-made one never stays.
+    """Make an empty catalogue under another name, then rename it, so that no half-made one stays.
 
     Tiled's own ``init_if_not_exists`` starts a second Python for the same steps (14 s).
     The event loop runs on a thread of its own since a notebook has one already.

@@ -1,4 +1,4 @@
-"""What a catalogue holds."""
+"""Lists of the runs in a catalogue."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One raw run in a line.
+    """One raw run in one line.
 
     Parameters
     ----------
     time_s : float
-        Beginning of the run, seconds since 1970.
+        Start of the run, seconds since 1970.
     scan : StackScan or None
-        The first, where there are several; None if the run is no stack, or does not say it.
+        The first stack of the run; None if the start document does not describe a stack.
     exit_status : str
         "success", "abort", "fail", or "" for a run without an end.
     has_maps : bool
-        Whether a result is stored.
+        True if a result is stored.
     """
 
     uid: str
@@ -39,12 +39,12 @@ class RunSummary:
 
 
 def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[RunSummary]:
-    """The raw runs of a catalogue, the latest first.
+    """Return the raw runs of a catalogue, the latest first.
 
     Parameters
     ----------
     limit : int, optional
-        How many; default is all.
+        Number of runs; default is all.
     """
     from tiled.queries import Eq
 

@@ -1,4 +1,4 @@
-"""One process at a time writes to a catalogue in a folder."""
+"""Locking, so that one process at a time writes to a catalogue in a folder."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 TIMEOUT_S = 60.0
-"""So long a write waits for another process to finish its own."""
+"""Seconds that a write waits for another process to finish writing."""
 
 
 def prepare_tables(path: Path) -> None:
-    """Let others read the tables while they are written; the file remembers it."""
+    """Let others read the tables while they are written; the file keeps this setting."""
     with closing(sqlite3.connect(path, timeout=TIMEOUT_S)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
 @contextmanager
 def sole_writer(folder: Path | None, timeout_s: float | None = None) -> Iterator[None]:
-    """Hold off the writes of other processes; nothing to do for a catalogue on a server.
+    """Hold off writes by other processes; does nothing for a catalogue on a server.
 
-    Tiled's table driver gives up at once when another process writes, whatever it was to store.
-    Here the later one waits. The lock is a transaction on a file of its own: it ends with the
+    Tiled's table driver fails at once when another process writes, and the data are lost.
+    Here the later process waits. The lock is a transaction on a file of its own: it ends with the
     process that held it.
 
     Raises
     ------
     TimeoutError
-        If another process still writes after ``timeout_s``, by default `TIMEOUT_S`.
+    If another process is still writing after ``timeout_s``, by default `TIMEOUT_S`.
     OSError
-        If the folder cannot be written, such as on a full disk.
+        If the folder cannot be written, for example because the disk is full.
     """
     if folder is None:
         yield

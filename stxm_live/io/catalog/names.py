@@ -1,4 +1,4 @@
-"""Names from documents that become folders in the catalogue."""
+"""Checks of names from documents that become folders in the catalogue."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _NOT_IN_FOLDERS = re.compile(r"[\x00-\x1f\x7f/\\%?#]")
 
 
 def check_names(what: str, names: Iterable[str]) -> None:
-    """Raise ValueError unless each name is one folder's name, here and in an address.
+    """Raise ValueError if a name cannot be the name of one folder or one part of a URL.
 
-    Tiled puts uid, stream and data key of an array into a path and into a URL; ``..`` leads it
-    out of the run's folder.
+    Tiled puts the uid, stream and data key of an array into a path and into a URL; a name such
+    as ``..`` would point outside the run's folder.
 
     Examples
     --------

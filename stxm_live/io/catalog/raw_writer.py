@@ -1,4 +1,4 @@
-"""Keep every raw run: a RunEngine subscriber that stores on its own thread."""
+"""Storage of every raw run: a RunEngine subscriber that stores on its own thread."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 WAITING_BYTES = 4 * 2**30
-"""So much may wait to be stored before a run is given up, rather than the session."""
+"""Bytes that may wait to be stored; beyond this, a run is dropped so that the session can go on."""
 
 
 @dataclass
 class _Run:
-    """A run on its way into the catalogue."""
+    """One run that is being written to the catalogue."""
 
     store: RunStore
     backup: BackupFile | None
@@ -37,13 +37,13 @@ class _Run:
 
 
 class RawWriter:
-    """Stores raw runs in a catalogue without holding up the scan.
+    """Store raw runs in a catalogue without delaying the scan.
 
     On the RunEngine's thread a document is only copied and queued. On the writer's own thread
     it goes to a backup file first, which is removed once the run is in the catalogue, then to
-    the catalogue, one write per image. A failure is logged and told to ``on_error`` at once; the
-    run goes on and its backup file stays, and `preflight` refuses the next run. So it is when
-    more waits than ``limits`` allows: the images that are too many are lost, the session is not.
+    the catalogue, one write per image. A failure is logged and reported to ``on_error`` at once;
+    the run goes on, its backup file stays, and `preflight` refuses the next run. The same happens
+    when more waits than ``limits`` allows: images beyond the limit are dropped, the scan goes on.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class RawWriter:
     on_error : callable, optional
         Called as ``on_error(uid, error)`` on the writer's thread.
     limits : Limits, optional
-        How much may wait to be stored; by default 4 GiB.
+        Amount of data that may wait to be stored; by default 4 GiB.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class RawWriter:
         )
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
-        """Copy a document and queue it; never raises for what happens to it later."""
+        """Copy a document and queue it; never raises for errors while storing."""
         if self._is_closed:
             _log.error("the raw writer is closed: a %s document is not stored", name)
             return
@@ -118,7 +118,7 @@ class RawWriter:
             self._worker.submit(partial(self._lose, name, without_data, too_much))
 
     def guard(self, run_engine: RunEngine) -> None:
-        """Let this RunEngine open a run only if `preflight` allows it."""
+        """Allow this RunEngine to open a run only if `preflight` finds no problem."""
         validate = run_engine.md_validator
 
         def check(md: dict[str, Any]) -> None:
@@ -128,31 +128,31 @@ class RawWriter:
         run_engine.md_validator = check
 
     def preflight(self) -> None:
-        """Raise RuntimeError if the next run could not be stored: call before it begins."""
+        """Raise RuntimeError if the next run could not be stored; call it before the run begins."""
         if self._is_closed:
             raise RuntimeError(
-                "the raw writer is closed: the run would not be stored; make a new one"
+                "the raw writer is closed and would not store the run; make a new RawWriter"
             )
         with self._changed:
             failures = dict(self._failures)
         if failures:
             uid, error = next(iter(failures.items()))
             kept = (
-                f"its backup file {self._backup_path(uid)} ends early. Mend the cause and call "
+                f"its backup file {self._backup_path(uid)} ends early. Remove the cause and call "
                 if uid in self._cut_off
-                else f"its documents are kept in {self._backup_path(uid)}. Mend the cause and call "
-                "retry(), or call "
+                else f"its documents are kept in {self._backup_path(uid)}. Remove the cause and "
+                "call retry(), or call "
             )
             raise RuntimeError(
                 f"run {uid[:8]} could not be stored in the catalogue ({error}); {kept}"
-                "acknowledge() to go on without"
+                "acknowledge() to go on without this run"
             ) from error
 
     def retry(self) -> None:
-        """Store the failed runs from their backup files; raises what goes wrong again.
+        """Store the failed runs from their backup files; raises the errors that occur again.
 
-        A run whose backup file ends early is left as it is: `restore_run` would store it as one
-        that was aborted there.
+        A run whose backup file is incomplete is not retried: `restore_run` would store it as
+        aborted at that point.
         """
         for uid in list(self._failures):
             if uid in self._runs:
@@ -176,11 +176,11 @@ class RawWriter:
 
     @property
     def is_idle(self) -> bool:
-        """Whether every document handed over so far has been worked on."""
+        """Return True if every document received so far has been processed."""
         return self._worker.waiting_bytes == 0
 
     def flush(self, timeout_s: float | None = None) -> None:
-        """Wait until every document handed over so far has been worked on."""
+        """Wait until every document received so far has been processed."""
         if self._is_closed:
             self.close(timeout_s)
             return
@@ -195,9 +195,9 @@ class RawWriter:
         Raises
         ------
         RuntimeError
-            If it could not be stored, or the writer was closed before its end came.
+            If it could not be stored, or the writer was closed before the run ended.
         TimeoutError
-            If it is not stored yet, or no such run came.
+            If it is not stored yet, or no such run was received.
         """
 
         def is_decided() -> bool:
@@ -213,7 +213,7 @@ class RawWriter:
             raise RuntimeError(f"run {uid[:8]} could not be stored: {error}") from error
 
     def close(self, timeout_s: float | None = None) -> None:
-        """Work off the queue and end the thread; may be called twice."""
+        """Process the queue and end the thread; may be called twice."""
         if not self._is_closed:
             self._is_closed = True
             self._worker.submit(self._end_unfinished)
@@ -221,7 +221,7 @@ class RawWriter:
             raise TimeoutError(f"documents are still being stored after {timeout_s} s")
 
     def _end_unfinished(self) -> None:
-        """Close the backup files of runs whose stop did not come; nothing comes after this."""
+        """Close the backup files of runs without a stop document."""
         for uid, run in self._runs.items():
             _log.warning("run %s has no end; its documents are in %s", uid, self._backup_path(uid))
             if run.backup is not None:
@@ -249,12 +249,12 @@ class RawWriter:
             self._end(uid, run)
 
     def _lose(self, name: str, doc: Mapping[str, Any], too_much: str) -> None:
-        """A document that there was no room for: its run is neither stored nor backed up whole."""
+        """Record that a document was dropped for lack of room; its run is then incomplete."""
         uid = self._run_uid(name, doc)
         run = self._runs.get(uid)
         if run is None or (run.error is not None and run.backup is None):
             return
-        error = RuntimeError(f"{too_much}; some of its images were not taken")
+        error = RuntimeError(f"{too_much}; some of its images were dropped")
         self._cut_off_backup(uid, run, error)
         if run.error is None:
             self._fail(uid, run, error)
@@ -267,7 +267,7 @@ class RawWriter:
         self._report(uid, "could not be stored in the catalogue", error)
 
     def _run_uid(self, name: str, doc: Mapping[str, Any]) -> str:
-        """Which run a document belongs to; empty if that is not known."""
+        """Return the uid of a document's run; empty if it is not known."""
         if name == "start":
             return str(doc.get("uid"))
         parent = str(doc.get("descriptor") or doc.get("resource") or "")
@@ -283,7 +283,7 @@ class RawWriter:
             run.backup(name, doc)
         except (OSError, TypeError, ValueError) as error:
             self._cut_off_backup(uid, run, error)
-            self._report(uid, "has no backup file any more", error)
+            self._report(uid, "has no backup file anymore", error)
 
     def _cut_off_backup(self, uid: str, run: _Run, error: Exception) -> None:
         if run.backup is not None:

@@ -20,16 +20,16 @@ Document = tuple[str, dict[str, Any]]
 _BLOCK_BYTES = 64 * 2**20
 
 _LONGEST_SCAN_ID = 9
-"""Digits; more are the beginning of a uid."""
+"""Digits of a scan_id; a longer number is the beginning of a uid."""
 
 
 def documents(run: Any) -> Iterator[Document]:
-    """The documents of a past run: descriptors, then the events in the order of their times.
+    """Yield the documents of a past run: descriptors, then events in the order of their times.
 
     Within a stream events come in the order of their sequence numbers. Arrays are read from the
     catalogue's own nodes: real ndarrays of the dtype that was stored. An event that was
-    sent again (a scan paused and resumed from its last checkpoint) comes once, as it was sent
-    last; with an array of another dtype it comes twice, the later one later. Images in files are
+    sent again (a scan paused and resumed from its last checkpoint) comes once, in its last
+    version; with an array of another dtype both versions come, in order. Images in files are
     read through the catalogue, which knows which folders it may read; where it cannot, or where it
     does not have an image for every event, they are left out of the events with a line in the
     log, and their data keys stay in the descriptor. A run without an end comes without a stop
@@ -67,12 +67,12 @@ def documents(run: Any) -> Iterator[Document]:
 
 
 def find_run(broker: databroker.Broker, key: str | int = -1) -> Any:
-    """The run of a uid, the beginning of one, or a scan_id; -1 is the last raw run.
+    """Return the run of a uid, the beginning of one, or a scan_id; -1 is the last raw run.
 
     Raises
     ------
     KeyError
-        Naming the latest runs, if there is no such run.
+        If there is no such run; the message names the latest runs.
     """
     text = str(key)
     catalog = broker.v2
@@ -88,7 +88,7 @@ def find_run(broker: databroker.Broker, key: str | int = -1) -> Any:
 
 
 def _by_scan_id(catalog: Any, text: str) -> Any:
-    """The latest run of that number, None if there is none: a uid may begin with digits only."""
+    """Return the latest run with that scan_id, or None: a uid may consist of digits, too."""
     from tiled.queries import Eq
 
     if not text.isdigit() or len(text) > _LONGEST_SCAN_ID:
@@ -107,7 +107,7 @@ def _nth_last_raw_run(catalog: Any, n: int) -> Any:
 
 
 def _events(stream: Any, descriptors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Events of one stream; a row is known by its place in the table, the last of a number wins."""
+    """Yield the events of one stream; of rows with the same number, the last one is used."""
     data_keys = descriptors[0]["data_keys"]
     in_files = [k for k, d in data_keys.items() if d.get("external") and k in stream]
     columns = _columns(stream, in_files, descriptors[0])
@@ -139,7 +139,7 @@ def _events(stream: Any, descriptors: list[dict[str, Any]]) -> Iterator[dict[str
 def _columns(
     stream: Any, in_files: list[str], descriptor: dict[str, Any]
 ) -> dict[str, list[Any]] | None:
-    """The table of a stream; of a flyer, which has none, a row for every image in its files."""
+    """Return the table of a stream; for a flyer, which has none, one row per image in its files."""
     if "internal" in stream:
         table = stream["internal"].read()
         return {name: table[name].tolist() for name in table.columns}
@@ -150,14 +150,14 @@ def _columns(
 
 
 def _is_readable(stream: Any, key: str, columns: dict[str, list[Any]]) -> bool:
-    """Whether there is an image in a file for every row, and the catalogue may read it."""
+    """Return True if each row has an image in a file and the catalogue may read it."""
     from tiled.client.utils import ClientError
 
     n_images, n_rows = int(stream[key].shape[0]), len(columns["seq_num"])
     if n_images != n_rows:
         logger.warning(
-            "%r has %d images in files for %d events: which belong together is not in the "
-            "catalogue; they are left out",
+            "%r has %d images in files for %d events, and the catalogue does not say which "
+            "belong together; they are left out",
             key,
             n_images,
             n_rows,
@@ -166,13 +166,15 @@ def _is_readable(stream: Any, key: str, columns: dict[str, list[Any]]) -> bool:
     try:
         stream[key][:1]
     except (ClientError, RuntimeError, OSError) as error:  # in this process, as they were raised
-        logger.warning("%r lies in files that the catalogue cannot read: %s", key, error)
+        logger.warning(
+            "the images of %r are in files that the catalogue cannot read: %s", key, error
+        )
         return False
     return True
 
 
 def _rows_of(node: Any, rows: list[int]) -> Iterator[NDArray[Any]]:
-    """The arrays at these rows of a node, read in blocks of moderate size."""
+    """Yield the arrays at these rows of a node, read in blocks of moderate size."""
     bytes_per_row = max(1, int(np.prod(node.shape[1:])) * node.dtype.itemsize)
     n_rows = max(1, _BLOCK_BYTES // bytes_per_row)
     for begin in range(0, len(rows), n_rows):
@@ -184,7 +186,7 @@ def _rows_of(node: Any, rows: list[int]) -> Iterator[NDArray[Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Tiled's read-only views as dicts and lists."""
+    """Return Tiled's read-only views as dicts and lists."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | np.ndarray):

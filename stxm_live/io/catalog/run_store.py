@@ -1,4 +1,4 @@
-"""Store the documents of one run in the catalogue, a whole image at a time."""
+"""Storage of the documents of one run in the catalogue, one whole image per write."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
     import databroker
 
 _Kind = tuple[tuple[str, tuple[int, ...], str], ...]
-"""Name, shape and dtype of the arrays in an event."""
+"""Name, shape and dtype of each array in an event."""
 
 _ALL_AT_THE_END = 10_000
-"""Events per write of a run that never sends the announced data."""
+"""Events per write for a run that never sends the announced data."""
 
 _BYTES_PER_WRITE = 32 * 2**20
-"""Of a run that is there as a whole."""
+"""Bytes per write for a run that is already complete."""
 
 
 class RunStore:
-    """Takes the documents of one run in order and writes them; one write per image.
+    """Write the documents of one run in order, with one write per image.
 
-    Tiled's writer collects a fixed number of events, and one write costs 60-160 ms however many
-    they are. How many events make an image is known with the first event that carries the
-    announced data; until then the documents are held back.
+    Tiled's writer collects a fixed number of events, and one write takes 60-160 ms for any number
+    of events. The first event that carries the announced data shows how many events make an
+    image; until then the documents are held back.
 
-    Tiled keeps the arrays of a stream as one array of the declared dtype: others it casts, and
-    an array of another shape makes it pad all of them with zeros. So descriptors wait for their
-    first event, which tells dtype and shape, and events whose arrays are different go to a
-    stream of their own, ``primary_2``.
+    Tiled keeps the arrays of a stream as one array of the declared dtype: it casts other dtypes,
+    and pads all arrays with zeros if one has another shape. So a descriptor waits for its first
+    event, which shows dtype and shape, and events with different arrays go to a stream of their
+    own, ``primary_2``.
 
     Parameters
     ----------
     broker : databroker.Broker
         From `open_catalog`.
     bytes_per_write : int
-        Collect at least so much of the announced data; 0 for a run that is being measured.
+        Smallest amount of announced data in one write; 0 for a run that is being measured.
     """
 
     def __init__(self, broker: databroker.Broker, *, bytes_per_write: int = 0) -> None:
@@ -60,7 +60,7 @@ class RunStore:
         self._write: Any = None
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
-        """Take the next document; raises what Tiled raises."""
+        """Take the next document; errors of Tiled are passed on."""
         if name == "start":
             check_names("uid", [str(doc["uid"])])
             self._scan = _scan_or_none(doc)
@@ -91,7 +91,7 @@ class RunStore:
         self._forward("event", {**doc, "data": data, "descriptor": uid})
 
     def _stream(self, uid: str, kind: _Kind) -> str:
-        """The descriptor for events with arrays of this kind, forwarded when it is new."""
+        """Return the descriptor for events with arrays of this kind; a new one is forwarded."""
         kinds = self._streams[uid]
         if kind not in kinds:
             descriptor = self._descriptors[uid]
@@ -119,7 +119,7 @@ class RunStore:
         self._held.clear()
 
     def _events_per_write(self, name: str, doc: Mapping[str, Any]) -> int | None:
-        """How many events make at least an image; None if this document does not tell."""
+        """Return the number of events of one image or more; None if unknown."""
         if name == "stop":
             return _ALL_AT_THE_END
         if name != "event":
@@ -136,7 +136,7 @@ class RunStore:
 def store_documents(
     broker: databroker.Broker, documents: Iterable[tuple[str, Mapping[str, Any]]]
 ) -> str:
-    """Store one whole run; if that fails nothing of it stays. Returns its uid."""
+    """Store one whole run and return its uid; if this fails, nothing of the run stays."""
     documents = iter(documents)
     first = next(documents)
     uid = str(first[1]["uid"])
@@ -154,9 +154,9 @@ def store_documents(
 
 
 def restore_run(broker: databroker.Broker, path: str | Path) -> str:
-    """Store a run from its backup file, in the place of what may be there of it; its uid.
+    """Store a run from its backup file, replace what was stored of it, and return its uid.
 
-    The file is removed afterwards. A run that never came to its end is stored as aborted.
+    The file is removed afterwards. A run without an end is stored as aborted.
     """
     documents = list(read_backup(path))
     if not documents or documents[0][0] != "start":
@@ -171,7 +171,7 @@ def restore_run(broker: databroker.Broker, path: str | Path) -> str:
 
 
 def delete_run(broker: databroker.Broker, uid: str) -> None:
-    """Take a run and its arrays out of the catalogue; a uid that is not there is ignored.
+    """Remove a run and its arrays from the catalogue; an unknown uid is ignored.
 
     Files the run only refers to are left alone.
     """

@@ -1,4 +1,4 @@
-"""From Bluesky documents to frames: the only modules that know how a stack is written down."""
+"""Bluesky documents turned into frames; other packages need no knowledge of documents."""
 
 from stxm_live.io.documents.announced import Announced, DocumentShape, RunShape, announced
 from stxm_live.io.documents.copies import size_bytes, snapshot

@@ -1,4 +1,4 @@
-"""What a start document announces, in our words, in other programs', or in a plug-in's."""
+"""Stacks that a start document announces, in the form of stxm_live, of others or of a plug-in."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Announced:
     Parameters
     ----------
     scan : StackScan
-        Of the whole stack, also where this run holds a part of it.
+        The whole stack, even if this run holds only a part of it.
     order : ScanOrder
     first_index : int
-        Which of the energies the run begins with.
+        Index of the energy with which the run begins.
     stack_id : str or None
-        The same in all runs of the stack; None if it has one run only.
+        Identical in all runs of the stack; None if the stack is one run.
     repeats_begin_anew : bool
-        Whether an energy that a stack has already begins another stack: where ids are not unique.
+        True if an energy that the stack already has begins a new stack, because ids repeat.
     """
 
     scan: StackScan
@@ -41,44 +41,44 @@ class Announced:
 
 @dataclass(frozen=True)
 class RunShape:
-    """How a run announces its stacks, in words, and the stacks."""
+    """The stacks that a run announces, and a description of the form of its start document."""
 
     name: str
     stacks: tuple[Announced, ...]
 
 
 class DocumentShape(Protocol):
-    """Recognises runs; what plug-ins of the group ``stxm_live.document_shapes`` do."""
+    """Recognizer of runs, as provided by plug-ins of the group ``stxm_live.document_shapes``."""
 
     def __call__(self, start: dict[str, Any]) -> RunShape | None:
-        """The stacks that a start document announces; None if it is of another kind.
+        """Return the stacks that a start document announces, or None if it is of another kind.
 
-        It may raise ValueError for a run of its kind that contradicts itself.
+        It may raise ValueError if a start document of its kind contradicts itself.
         """
 
 
 def announced(
     start: Mapping[str, Any], scan: StackScan | None = None, fields: FieldOptions | None = None
 ) -> RunShape:
-    """The stacks of a run.
+    """Return the stacks that a run announces.
 
-    A ``stxm`` block counts most, then ``scan``, then the shapes that stxm_live knows; plug-ins
-    are asked about what it cannot read itself.
+    A ``stxm`` block is used first, then ``scan``, then the forms that stxm_live knows; plug-ins
+    are asked last.
 
     Parameters
     ----------
     start : dict
         The start document.
     scan : StackScan, optional
-        What the run is, for start documents that do not say it.
+        Description of the run, for start documents without one.
     fields : FieldOptions, optional
-        Data keys that count more than those the start document names.
+        Data keys that take precedence over those in the start document.
 
     Raises
     ------
     ValueError
-        If nothing describes a stack, or if the start document does but contradicts itself; or
-        because of the plug-in that should read it (`PluginError`).
+        If nothing describes a stack, or if the start document contradicts itself; a
+        `PluginError` if the plug-in that should read it fails.
     """
     fields = fields or FieldOptions()
     if scan is not None and "stxm" not in start:
@@ -126,11 +126,11 @@ OWN_SHAPES: Mapping[str, Callable[[Mapping[str, Any], FieldOptions], RunShape | 
     "CLS pyStxm": _of_cls,
     "grid scan": _of_grid,
 }
-"""The shapes that are read without any plug-in, in the order in which they are tried."""
+"""The forms that are read without a plug-in, in the order in which they are tried."""
 
 
 def _of_plugin(start: Mapping[str, Any], fields: FieldOptions, own_failure: ValueError) -> RunShape:
-    """The shape that a plug-in recognises; without any, our own failure is raised."""
+    """Return the form that a plug-in recognizes; if none does, raise the given error."""
     run = f"run {str(start.get('uid', '?'))[:8]}"
     known = plugins("document shape").values()
     answer = ask(run, known, RunShape, deepcopy(dict(start)), own_failure=own_failure)

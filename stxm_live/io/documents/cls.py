@@ -13,11 +13,11 @@ from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
 
 MAX_METADATA_CHARACTERS = 8 * 2**20
-"""Of the JSON text in the start document; some 80 000 are usual."""
+"""Longest JSON text in the start document; about 80 000 characters are usual."""
 
 
 class ClsStack(NamedTuple):
-    """One image, and the stack that it is part of."""
+    """One image, and the stack to which it belongs."""
 
     scan: StackScan
     energy_index: int
@@ -25,7 +25,7 @@ class ClsStack(NamedTuple):
 
 
 def is_cls(start: Mapping[str, Any]) -> bool:
-    """Whether a start document has the metadata of an energy image as JSON text."""
+    """Return True if a start document has the metadata of an energy image as JSON text."""
     text = start.get("metadata")
     return isinstance(text, str) and "img_idx_map" in text and "rois" in text
 
@@ -33,14 +33,14 @@ def is_cls(start: Mapping[str, Any]) -> bool:
 def cls_stack(start: Mapping[str, Any], fields: FieldOptions) -> ClsStack:
     """Read the metadata of one energy image.
 
-    ``img_idx_map`` tells which energy (``e_idx``), polarization and region; ``rois`` holds the
-    extents of every region, ``SINGLE_LST.EV_ROIS`` the energies. There is no id that joins the
-    runs: those of the same entry, region, polarization, energies and extents belong together.
+    ``img_idx_map`` gives the energy (``e_idx``), polarization and region; ``rois`` holds the
+    extents of every region, ``SINGLE_LST.EV_ROIS`` the energies. The runs have no common id:
+    those of the same entry, region, polarization, energies and extents belong together.
 
     Raises
     ------
     ValueError
-        If a part is missing or contradicts another.
+        If a part is missing or contradicts another part.
     """
     run = str(start.get("uid", "?"))[:8]
     try:
@@ -95,12 +95,12 @@ def _parts(text: str) -> dict[str, Any]:
 
 
 def _unpacked(value: Any) -> Any:
-    """A table, or JSON text of one."""
+    """Return a table, from JSON text where needed."""
     return json.loads(value) if isinstance(value, str) else value
 
 
 def _polarization(found: Mapping[str, Any]) -> str:
-    """The undulator's setting where there are several, empty otherwise."""
+    """Return the undulator's setting where there are several, else an empty text."""
     index = int(found["where"].get("pol_idx", 0))
     settings = found["polarizations"]
     if len(settings) < 2:

@@ -1,4 +1,4 @@
-"""Copies of documents: what devices and other subscribers do later does not change them."""
+"""Copies of documents, which do not change when devices or other subscribers change theirs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 
 def snapshot(name: str, doc: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a document that stays as it is whatever devices and other subscribers do."""
+    """Return a copy of a document that later changes to the original do not reach."""
     if name not in ("event", "event_page"):
         return deepcopy(dict(doc))
     return {**doc, "data": {key: _copy(value) for key, value in doc["data"].items()}}
 
 
 def size_bytes(doc: Mapping[str, Any]) -> int:
-    """Size of the values a copied event holds; 0 for a document without data."""
+    """Return the size of the values in a copied event; 0 for a document without data."""
     data = doc.get("data")
     if not isinstance(data, Mapping):  # a start document may hold anything under this name
         return 0

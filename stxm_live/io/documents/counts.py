@@ -1,4 +1,4 @@
-"""What an event holds, as counts of an image, of a line or of a pixel."""
+"""Counts of an image, a line or a pixel, from the values of an event."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 from stxm_live.core.scan import StackScan
 
 MAX_CHANNELS = 64
-"""An array of more values for every pixel is none of channels."""
+"""Most channels for one pixel; a longer axis is not one of channels."""
 
 
 PieceKind = Literal["image", "line", "pixel"]
-"""What the events of a stream carry."""
+"""Content of each event of a stream."""
 
 
 class Counts(NamedTuple):
-    """Counts of shape (ny, nx), (nx,) or (); ``note`` says what was done to them."""
+    """Counts of shape (ny, nx), (nx,) or (); ``note`` says how they were changed, if at all."""
 
     values: NDArray[np.float32]
     note: str = ""
 
     @property
     def kind(self) -> PieceKind:
-        """What the values are."""
+        """Return the kind of the values: image, line or pixel."""
         kinds: tuple[PieceKind, ...] = ("pixel", "line", "image")
         return kinds[self.values.ndim]
 
@@ -35,7 +35,7 @@ class Counts(NamedTuple):
 def kind_of_shape(
     shape: Sequence[int], scan: StackScan, channel: int | None = None
 ) -> Literal["image", "line"] | None:
-    """Whether values of this shape are an image or a line of the scan; None for neither.
+    """Return "image" or "line" for values of this shape, or None for neither.
 
     Examples
     --------
@@ -65,25 +65,25 @@ def kind_of_shape(
 def read_counts(
     value: Any, scan: StackScan, field: str, *, is_scalar: bool = False, channel: int | None = None
 ) -> Counts:
-    """The counts of an event.
+    """Return the counts of an event.
 
-    An image may come as an array, flat or as nested lists, also as several frames, which are
-    added; a line may hold several channels whose readings take turns.
+    An image may come as an array, flat, as nested lists, or as several frames, which are added.
+    A line may hold several channels, with the values of each pixel side by side.
 
     Parameters
     ----------
     value : object
-        Of the event's data key ``field``.
+        Value of the event's data key ``field``.
     scan : StackScan
     is_scalar : bool
-        Whether the data key was described as a number: an event is a pixel.
+        True if the data key is described as a number, so that each event is a pixel.
     channel : int, optional
-        Which of several channels; the first if not given, with a note.
+        Index of the channel if there are several; default is the first, with a note.
 
     Raises
     ------
     ValueError
-        If it is neither an image, nor a line, nor a pixel; with the shapes.
+        If the value is neither an image, a line nor a pixel; the message gives the shapes.
     """
     ny, nx = scan.image_shape
     if np.iscomplexobj(value):
@@ -114,7 +114,7 @@ def read_counts(
 
 
 def _added(counts: NDArray[np.float32], image_shape: tuple[int, int]) -> NDArray[np.float32]:
-    """An image, or the sum of several frames of it."""
+    """Return an image, or the sum of several frames of it."""
     frames = counts.reshape(-1, *image_shape)
     if len(frames) == 1:
         return counts.reshape(image_shape)
@@ -122,7 +122,7 @@ def _added(counts: NDArray[np.float32], image_shape: tuple[int, int]) -> NDArray
 
 
 def finite_number(value: Any) -> float | None:
-    """A scalar, or the mean of an array that a monitor counted pixel by pixel."""
+    """Return a scalar, or the mean of an array with one monitor value per pixel."""
     if np.iscomplexobj(value):
         return None
     try:
@@ -134,12 +134,12 @@ def finite_number(value: Any) -> float | None:
 
 
 def whole_number(value: Any) -> int:
-    """The number of an event.
+    """Return the number of an event.
 
     Raises
     ------
     ValueError
-        If it is none: 1.5 would pass for another event.
+        If it is not a whole number: 1.5 would be mistaken for another event.
     """
     if isinstance(value, bool) or not isinstance(value, SupportsInt) or int(value) != value:
         raise ValueError(f"seq_num is {value!r:.40}, expected a whole number")

@@ -1,4 +1,4 @@
-"""Images outside the documents: which file and which row belong to an event."""
+"""Images outside the documents: the file and the row of each event."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from stxm_live.io.documents.paths import Roots, path_of_uri
 MAX_ROWS_PER_DATUM = 1_000_000
 
 MAX_RESOURCES = 10_000
-"""Of one run."""
+"""Most resources of one run."""
 
 
 class NotYetError(OSError):
-    """What is needed to read an image has not come yet."""
+    """Something that is needed to read an image has not arrived yet."""
 
 
 class Reference(Protocol):
     """An image that can be read, now or later."""
 
     def read(self) -> NDArray[Any]:
-        """The frames of the event; OSError if they are not there yet."""
+        """Return the frames of the event; raises OSError if they are not there yet."""
 
 
 class ExternalImages:
@@ -54,7 +54,10 @@ class ExternalImages:
         if name in ("resource", "stream_resource"):
             self._n_resources += 1
             if self._n_resources > MAX_RESOURCES:
-                raise ValueError(f"a run with more than {MAX_RESOURCES} resources is not followed")
+                raise ValueError(
+                    f"the run has more than {MAX_RESOURCES} resources; the images of further ones "
+                    "are not read"
+                )
         if name == "stream_resource":
             self._resources[str(doc["uid"])] = doc
         elif name in ("resource", "datum", "datum_page"):
@@ -66,22 +69,22 @@ class ExternalImages:
         self._filler("descriptor", {**doc, "data_keys": keys})
 
     def of_datum(self, event: Mapping[str, Any], field: str) -> Reference:
-        """The image that an event names by a datum id."""
+        """Return the image that an event names by a datum id."""
         return _FromDatum(self, event, field)
 
     def field_of(self, stream_datum: Mapping[str, Any]) -> str | None:
-        """The data key that a stream datum belongs to; None if its resource is unknown."""
+        """Return the data key that a stream datum belongs to; None if its resource is unknown."""
         resource = self._resources.get(str(stream_datum["stream_resource"]))
         return None if resource is None else str(resource["data_key"])
 
     def of_stream_datum(
         self, doc: Mapping[str, Any], n_frames: int
     ) -> Iterator[tuple[int, Reference]]:
-        """Sequence numbers and images of a stream datum; ``n_frames`` rows for each."""
+        """Yield sequence numbers and images of a stream datum; ``n_frames`` rows for each."""
         uid = str(doc["stream_resource"])
         indices, numbers = _span(doc["indices"]), _span(doc["seq_nums"])
         if len(indices) > MAX_ROWS_PER_DATUM:
-            raise ValueError(f"a stream datum of {len(indices)} images is not followed")
+            raise ValueError(f"a stream datum has {len(indices)} images, which is too many to read")
         if len(numbers) != len(indices):
             # before they are known, sequence numbers are 0 to 0
             numbers = range(indices.start + 1, indices.stop + 1)
@@ -89,7 +92,7 @@ class ExternalImages:
             yield number, _FromStream(self, uid, index, n_frames)
 
     def read_datum(self, event: Mapping[str, Any], field: str) -> NDArray[Any]:
-        """Through `event_model.Filler`; errors as for `Reference.read`."""
+        """Return the frames of a datum by `event_model.Filler`; errors as for `Reference.read`."""
         from event_model import (
             DataNotAccessible,
             EventModelError,
@@ -102,7 +105,7 @@ class ExternalImages:
             self._filler("event", reduced)
         except UndefinedAssetSpecification as error:
             raise ValueError(
-                f"the images lie in files of a kind that is not read; known are {', '.join(SPECS)}"
+                f"the images are in files of an unknown kind; known kinds are {', '.join(SPECS)}"
             ) from error
         except (UnresolvableForeignKeyError, DataNotAccessible, EventModelError) as error:
             cause = error.__cause__ or error
@@ -110,15 +113,15 @@ class ExternalImages:
         return np.asarray(reduced["data"][field])
 
     def read_row(self, uid: str, index: int, n_frames: int) -> NDArray[Any]:
-        """Rows of a stream resource; errors as for `Reference.read`."""
+        """Return rows of a stream resource; errors as for `Reference.read`."""
         if uid not in self._streams:
             if uid not in self._resources:
-                raise NotYetError("the document that names the file has not come")
+                raise NotYetError("the document that names the file has not arrived")
             self._streams[uid] = _stream_of(self._resources[uid], self._roots)
         return self._streams[uid].event(index, n_frames)
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         for stream in self._streams.values():
             stream.close()
         self._streams.clear()
@@ -146,7 +149,7 @@ class _FromStream:
 
 
 class _Stream(Protocol):
-    """Rows of images, in one file or in many."""
+    """Rows of images, in one file or in several."""
 
     def event(self, index: int, n_frames: int) -> NDArray[Any]: ...
 
@@ -154,7 +157,7 @@ class _Stream(Protocol):
 
 
 class _FileSequence:
-    """A file for every image, named by a template and a number."""
+    """One file for every image, named by a template and a number."""
 
     def __init__(self, folder: str, template: str, suffix: str, roots: Roots) -> None:
         self._folder, self._template, self._roots = folder, template, roots
@@ -167,14 +170,14 @@ class _FileSequence:
         return np.stack([self._read(path) for path in paths])
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no file is kept open."""
 
 
 _FILE_KINDS = {"multipart/related;type=image/tiff": ".tiff", "multipart/related;type=npy": ".npy"}
 
 
 def _stream_of(resource: Mapping[str, Any], roots: Roots) -> _Stream:
-    """A reader of the kind that a stream resource names."""
+    """Return a reader of the kind that a stream resource names."""
     mimetype = str(resource["mimetype"])
     parameters = resource.get("parameters") or {}
     path = path_of_uri(str(resource["uri"]))
@@ -192,7 +195,7 @@ def _stream_of(resource: Mapping[str, Any], roots: Roots) -> _Stream:
 
 
 def _numbered(template: str, number: int) -> str:
-    """The name of a file by a template such as ``img_{:06d}.tif`` or ``img_%06d.tif``."""
+    """Return a file name from a template such as ``img_{:06d}.tif`` or ``img_%06d.tif``."""
     field = re.search(r"\{:?(0\d{1,2})?d?\}|%(0\d{1,2})?d", template)
     if field is None:
         raise ValueError(f"file name template {template!r} has no place for a number")

@@ -1,4 +1,4 @@
-"""Start documents of Bluesky's own grid scans: an event for every pixel."""
+"""Start documents of Bluesky's own grid scans, which have one event per pixel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stxm_live.core.scan import StackScan
 from stxm_live.io.documents.scan_order import ScanOrder
 
 MAX_ENERGIES = 10_000
-"""More steps of an axis are none of a monochromator."""
+"""Most steps of an energy axis."""
 
 _ENERGY_NAME = re.compile(r"energy|mono|(?:^|_)ev(?:$|_)|photon", re.IGNORECASE)
 _Y_NAME = re.compile(r"y$|^y|_y_", re.IGNORECASE)
@@ -29,7 +29,7 @@ class GridStack(NamedTuple):
 
 
 def is_grid(start: Mapping[str, Any]) -> bool:
-    """Whether a start document is that of a grid over three motors."""
+    """Return True if a start document is that of a grid scan over three motors."""
     shape, motors = start.get("shape"), start.get("motors")
     return (
         isinstance(shape, Sequence)
@@ -41,15 +41,15 @@ def is_grid(start: Mapping[str, Any]) -> bool:
 
 
 def grid_stack(start: Mapping[str, Any], fields: FieldOptions) -> GridStack:
-    """The stack that a grid scan over energy, y and x measures.
+    """Return the stack that a grid scan over energy, y and x measures.
 
-    The axis of the energy is the motor that the recipe names, else the one that is called so. Of
-    the other two the slower one is y, unless the recipe says otherwise; positions are taken as um.
+    The energy axis is the motor that the recipe names, else the one whose name says energy. Of
+    the other two the slower one is y, unless the recipe says otherwise; positions are in um.
 
     Raises
     ------
     ValueError
-        If it cannot be told which motor is the energy, or which energies were scanned.
+        If it is unclear which motor is the energy, or which energies were scanned.
     """
     run = str(start.get("uid", "?"))[:8]
     motors = [str(name) for name in start["motors"]]
@@ -109,7 +109,7 @@ def _spatial_axes(motors: Sequence[str], energy: int, fields: FieldOptions) -> t
 
 
 def _steps(start: Mapping[str, Any]) -> list[Sequence[float]] | None:
-    """The positions along every axis, as listed, else spread evenly over the extents."""
+    """Return the positions along every axis, as listed or spread evenly over the extents."""
     shape = [int(n) for n in start["shape"]]
     pattern = start.get("plan_pattern_args")
     arguments = pattern.get("args", ()) if isinstance(pattern, Mapping) else ()
@@ -130,7 +130,7 @@ def _steps(start: Mapping[str, Any]) -> list[Sequence[float]] | None:
 
 
 def _snaking(start: Mapping[str, Any], motors: Sequence[str]) -> list[bool]:
-    """Which axes snake: as a list of its own, or as the plan's argument was spelt out."""
+    """Return True for each axis that snakes, from a list or from the plan's arguments."""
     listed = start.get("snaking")
     if isinstance(listed, Sequence) and len(listed) == 3:
         return [bool(value) for value in listed]

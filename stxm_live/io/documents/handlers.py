@@ -1,7 +1,7 @@
-"""Handlers of the usual area-detector files, after their public specifications.
+"""Handlers of common area-detector files, after their public specifications.
 
 Each is made with a path and the resource's keywords, and called with the datum's; it returns an
-array of shape (n_frames, ny, nx). What is not there yet is an OSError.
+array of shape (n_frames, ny, nx). A missing file or frame raises an OSError.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES, Hdf5Images
 from stxm_live.io.documents.paths import Roots
 
 MAX_FRAMES = 4096
-"""Frames of one point."""
+"""Most frames of one point."""
 
 _TEMPLATE = re.compile(r"%s%s[\w.-]*%(?:\d{1,2})?(?:\.\d{1,2})?d[\w.-]*")
 
 
 class AreaDetectorHdf5:
-    """``AD_HDF5``: the file plugin of EPICS areaDetector, all points in one file."""
+    """``AD_HDF5``: the file plug-in of EPICS areaDetector, with all points in one file."""
 
     def __init__(
         self,
@@ -41,16 +41,16 @@ class AreaDetectorHdf5:
         self._images = Hdf5Images(path, key, roots, swmr=swmr)
 
     def __call__(self, *, point_number: int, **_: Any) -> NDArray[Any]:
-        """The frames of a point, shape (n_frames, ny, nx)."""
+        """Return the frames of a point, shape (n_frames, ny, nx)."""
         return self._images.event(int(point_number), self._n_frames)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._images.close()
 
 
 class AreaDetectorTiff:
-    """``AD_TIFF``: a file for every frame, named by the plugin's template."""
+    """``AD_TIFF``: one file for every frame, named by the plug-in's template."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class AreaDetectorTiff:
         self._roots = roots
 
     def __call__(self, *, point_number: int, **_: Any) -> NDArray[Any]:
-        """The frames of a point, shape (n_frames, ny, nx)."""
+        """Return the frames of a point, shape (n_frames, ny, nx)."""
         first = int(point_number) * self._n_frames
         return np.stack(
             [
@@ -80,14 +80,14 @@ class AreaDetectorTiff:
 
 
 class NumpySequence:
-    """``NPY_SEQ``: an ``.npy`` file for every point."""
+    """``NPY_SEQ``: one ``.npy`` file for every point."""
 
     def __init__(self, path: str, *, roots: Roots, **_: Any) -> None:
         self._path = path
         self._roots = roots
 
     def __call__(self, *, index: int, **_: Any) -> NDArray[Any]:
-        """The frames of a point, shape (n_frames, ny, nx)."""
+        """Return the frames of a point, shape (n_frames, ny, nx)."""
         image = read_npy(self._roots.confined(f"{self._path}_{int(index)}.npy"))
         return image[np.newaxis] if image.ndim < 3 else image
 
@@ -98,16 +98,16 @@ SPECS: Mapping[str, Callable[..., Any]] = {
     "AD_TIFF": AreaDetectorTiff,
     "NPY_SEQ": NumpySequence,
 }
-"""What the ``spec`` of a resource may be."""
+"""Handler for each ``spec`` of a resource."""
 
 
 def handlers(roots: Roots, made: list[Any]) -> dict[str, Callable[..., Any]]:
-    """Handlers by the ``spec`` of a resource, confined to these folders; ``made`` collects them."""
+    """Return handlers by ``spec``, confined to these folders; ``made`` collects the instances."""
     return {spec: _within(roots, handler, made) for spec, handler in SPECS.items()}
 
 
 def _within(roots: Roots, handler: Callable[..., Any], made: list[Any]) -> Callable[..., Any]:
-    """A handler whose roots no keyword of a document can change."""
+    """Return a handler whose roots cannot be changed by the keywords of a document."""
 
     def make(path: str, **keywords: Any) -> Any:
         made.append(handler(path, **{**keywords, "roots": roots}))
@@ -117,7 +117,7 @@ def _within(roots: Roots, handler: Callable[..., Any], made: list[Any]) -> Calla
 
 
 def read_tiff(path: Path) -> NDArray[Any]:
-    """The first image of a TIFF file; an unfinished file is an OSError."""
+    """Return the first image of a TIFF file; an unfinished file raises an OSError."""
     import tifffile
 
     try:
@@ -133,7 +133,7 @@ def read_tiff(path: Path) -> NDArray[Any]:
 
 
 def read_npy(path: Path) -> NDArray[Any]:
-    """The array of an ``.npy`` file; an unfinished file is an OSError."""
+    """Return the array of an ``.npy`` file; an unfinished file raises an OSError."""
     try:
         mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:

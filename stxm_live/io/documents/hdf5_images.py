@@ -1,4 +1,4 @@
-"""Images in HDF5 files, also while they are written."""
+"""Images in HDF5 files, also while they are being written."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import h5py
 
 MAX_EVENT_BYTES = 2**30
-"""Of the images of one event."""
+"""Most bytes in the images of one event."""
 
 
 class Hdf5Images:
-    """Reads rows of a dataset; the file stays open from one to the next.
+    """Read rows of a dataset; the file stays open from one read to the next.
 
     All opens of a file in one process must have the same locking, and a file that is being
     written can be opened only if its writer allows it (SWMR); a file that cannot be opened yet is
@@ -29,7 +29,7 @@ class Hdf5Images:
     dataset : str
     roots : Roots
     swmr : bool
-        Whether the file may still grow.
+        True if the file may still grow.
     """
 
     def __init__(self, path: str, dataset: str, roots: Roots, *, swmr: bool = True) -> None:
@@ -40,7 +40,7 @@ class Hdf5Images:
         self._file: h5py.File | None = None
 
     def event(self, index: int, n_frames: int) -> NDArray[Any]:
-        """The frames of one event, along the first axis.
+        """Return the frames of one event, along the first axis.
 
         The dataset has a row for every frame, (n, ny, nx), or one for every event,
         (n, n_frames, ny, nx).
@@ -50,7 +50,7 @@ class Hdf5Images:
         OSError
             If the file or the rows are not there yet.
         ValueError
-            If the file leads outside the roots, or is no image.
+            If the file points outside the roots, or the dataset has no images.
         """
         data = self._opened()
         if self._swmr and hasattr(data, "refresh"):
@@ -71,7 +71,7 @@ class Hdf5Images:
         return np.asarray(data[start:stop])
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -87,12 +87,12 @@ class Hdf5Images:
             self._let_go()
             raise OSError(f"{self._path.name} has no {self._dataset} yet") from error
         if not isinstance(data, h5py.Dataset):
-            raise ValueError(f"{self._path.name}: {self._dataset} is no dataset")
+            raise ValueError(f"{self._path.name}: {self._dataset} is not a dataset")
         self._check_confined(data)
         return data
 
     def _open(self) -> h5py.File:
-        """The file, however its writer has it open."""
+        """Open the file, with or without SWMR as its writer requires."""
         import h5py
 
         problem: OSError | None = None
@@ -108,12 +108,12 @@ class Hdf5Images:
         raise OSError(f"{self._path.name} cannot be opened yet ({problem})")
 
     def _let_go(self) -> None:
-        """Open anew the next time: without SWMR what is new is not seen otherwise."""
+        """Close the file; without SWMR, new rows appear only when it is opened again."""
         if self._file is not None and not self._file.swmr_mode:
             self.close()
 
     def _check_confined(self, data: h5py.Dataset) -> None:
-        """Links, external storage and virtual datasets lead to other files."""
+        """Raise an error for links, external storage and virtual datasets to other files."""
         others = [name for name, *_ in data.external or ()]
         if data.is_virtual:
             others += [source.file_name for source in data.virtual_sources()]

@@ -1,4 +1,4 @@
-"""Which announced energy an image belongs to."""
+"""Assignment of images to the announced energies."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_REACH_EV = 0.5
-"""An energy further than this from every announced one was not announced."""
+"""An energy further than this from every announced one is an unannounced energy."""
 
 MIN_READBACKS = 3
-"""So many images tell a constant offset of the readback."""
+"""Fewest images that show a constant offset of the readback."""
 
 
 class Measured(NamedTuple):
-    """What is known of the energy of an image: its readback, and its place in the scan."""
+    """The readback of an image's energy, and its place in the scan."""
 
     readback_ev: float | None
     place: int | None
 
 
 def nearest(energy_ev: float, announced_ev: NDArray[np.float64]) -> float | None:
-    """The announced energy within half the gap to its neighbours, `MAX_REACH_EV` at most.
+    """Return the announced energy within half the gap to its neighbors, or None.
 
-    ``announced_ev`` is ascending, without repetitions.
+    The distance is `MAX_REACH_EV` at most. ``announced_ev`` is ascending, without repetitions.
     """
     found = int(np.argmin(np.abs(announced_ev - energy_ev)))
     reach = reach_ev(announced_ev, found)
@@ -34,7 +34,7 @@ def nearest(energy_ev: float, announced_ev: NDArray[np.float64]) -> float | None
 
 
 def reach_ev(announced_ev: NDArray[np.float64], index: int) -> float:
-    """Half the smaller gap beside an announced energy, `MAX_REACH_EV` at most."""
+    """Return half the smaller gap beside an announced energy, `MAX_REACH_EV` at most."""
     gaps = np.diff(announced_ev)[max(index - 1, 0) : index + 1]
     return float(min(MAX_REACH_EV, gaps.min() / 2)) if gaps.size else MAX_REACH_EV
 
@@ -42,11 +42,11 @@ def reach_ev(announced_ev: NDArray[np.float64], index: int) -> float:
 def match_energies(
     images: Sequence[Measured], energies_ev: Sequence[float]
 ) -> tuple[list[float | None], float]:
-    """The announced energy of every image, None for those nobody announced.
+    """Return the announced energy of every image, or None for an unannounced one.
 
     An image belongs to the nearest announced energy. If some are left over, and the readbacks of
     all images differ from the energies announced at their places in the scan by the same offset,
-    to half the smallest gap, the monochromator's calibration is off and the places count.
+    to half the smallest gap, the monochromator's calibration is off and the places are used.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def match_energies(
     -------
     announced_ev : list of float or None
     offset_ev : float
-        Readback less announced energy where the places decided, else 0.
+        Readback minus announced energy if the places were used, else 0.
 
     Examples
     --------

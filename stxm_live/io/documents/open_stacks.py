@@ -1,4 +1,4 @@
-"""Stacks that come in several runs, from their first run to their last."""
+"""Stacks that are spread over several runs, from their first run to their last."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stxm_live.io.documents.announced import Announced
 from stxm_live.io.documents.stack_frames import StackFrames
 
 MAX_OPEN = 64
-"""So many unfinished stacks may wait for another run; of more the oldest are ended."""
+"""Most unfinished stacks that wait for another run; beyond this, the oldest are ended."""
 
 
 @dataclass(eq=False)
@@ -25,11 +25,11 @@ _Id = tuple[str, str, str]
 
 
 class OpenStacks:
-    """Joins runs of the same stack.
+    """Join runs of the same stack.
 
-    A stack ends when every announced energy is whole and no run of it is open, when a run of it
-    fails or is aborted, or when another stack takes its place: one with other extents or energies
-    under the same id, and where ids are made of the metadata, one that scans an energy again.
+    A stack ends when every announced energy is complete and no run of it is open, when a run of
+    it fails or is aborted, or when another stack replaces it. A replacement has other extents or
+    energies under the same id; if ids are made from metadata, it scans an energy again.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class OpenStacks:
         self._ended: list[StackFrames] = []
 
     def join(self, uid: str, announced: Announced) -> StackFrames:
-        """The frames to which a run adds."""
+        """Return the frames to which a run adds."""
         scan = announced.scan
         if announced.stack_id is None:
             alone = StackFrames(scan)
@@ -59,7 +59,7 @@ class OpenStacks:
         return known.frames
 
     def leave(self, uid: str, frames: StackFrames, *, is_failed: bool) -> None:
-        """A run of the stack has ended."""
+        """Record that a run of the stack has ended."""
         joined = next((j for j in self._open.values() if j.frames is frames), None)
         if joined is None:
             frames.is_closed = True
@@ -70,29 +70,29 @@ class OpenStacks:
             self.end(frames)
 
     def end(self, frames: StackFrames) -> None:
-        """Nothing more is to come."""
+        """End all stacks."""
         self._open = {key: j for key, j in self._open.items() if j.frames is not frames}
         if not frames.is_closed:
             frames.is_closed = True
             self._ended.append(frames)
 
     def end_idle(self, idle_s: float) -> None:
-        """End the stacks that no run has joined or left for so long; 0 ends all."""
+        """End stacks that no run has joined or left for this long; 0 ends all."""
         for joined in list(self._open.values()):
             if not joined.open_runs and time.monotonic() - joined.used_s >= idle_s:
                 self.end(joined.frames)
 
     def is_open(self, frames: StackFrames) -> bool:
-        """Whether another run may join."""
+        """Return True if another run may join."""
         return any(joined.frames is frames for joined in self._open.values())
 
     def take_ended(self) -> list[StackFrames]:
-        """The stacks that ended since this was last asked."""
+        """Return the stacks that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
 
     def _end_replaced(self, joined_id: _Id, announced: Announced) -> None:
-        """End stacks in whose place another one begins."""
+        """End stacks that another one replaces."""
         for known_id, joined in list(self._open.items()):
             other_scan = known_id == joined_id and joined.frames.scan != announced.scan
             again = (

@@ -1,4 +1,4 @@
-"""Which files images may be read from."""
+"""Checks of the files that images may be read from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Roots:
     Parameters
     ----------
     folders : iterable of path
-        None: no file is opened.
+        Without any, no file is opened.
 
     Raises
     ------
@@ -30,19 +30,20 @@ class Roots:
                 raise ValueError(f"roots: {folder} is not a folder")
 
     def confined(self, path: str | Path) -> Path:
-        """The path without links, if it lies within a folder.
+        """Return the path without links, if it lies within one of the folders.
 
         Raises
         ------
         ValueError
-            If it does not, is relative, or has parts ``..``; whether there is a file is not told.
+            If it does not, is relative, or has parts ``..``. The message does not reveal
+            whether the file exists.
         """
         text = str(path)
         if "\0" in text or len(text) > MAX_PATH_CHARACTERS:
-            raise ValueError("the path of a file is not one")
+            raise ValueError("the path of an image file is not valid")
         if not self.folders:
             raise ValueError(
-                f"the images lie in {_shown(text)}; name the folder they may be read from: "
+                f"the images are in {_shown(text)}; name the folder they may be read from: "
                 "roots=[...] in Python, --root on the command line"
             )
         if ".." in PurePosixPath(text).parts or ".." in PureWindowsPath(text).parts:
@@ -59,12 +60,12 @@ class Roots:
 
 
 def path_of_uri(uri: str) -> str:
-    """The path of a ``file:`` address on this computer.
+    """Return the path of a ``file:`` address on this computer.
 
     Raises
     ------
     ValueError
-        If it is an address of another kind or of another computer.
+        If the address is of another kind or of another computer.
 
     Examples
     --------
@@ -78,6 +79,6 @@ def path_of_uri(uri: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """Fit for a message: printable and not too long."""
+    """Return the text in a form for messages: printable and not too long."""
     clean = "".join(c if c.isprintable() else "?" for c in text)
     return repr(clean if len(clean) <= 200 else clean[:200] + "...")

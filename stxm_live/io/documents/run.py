@@ -1,4 +1,4 @@
-"""One run on its way from documents to frames."""
+"""One run, from its documents to its frames."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from stxm_live.io.documents.streams import (
 )
 
 MAX_WAITING_IMAGES = 100_000
-"""So many images of a run may wait for their file or their event."""
+"""Most images of a run that may wait for their file or their event."""
 
 _EXTERNAL = ("resource", "datum", "datum_page", "stream_resource", "stream_datum")
 
 
 class NewFrame(NamedTuple):
-    """A frame that became whole, or whole again, and its stack."""
+    """A frame that became complete, or complete again, and its stack."""
 
     stack: StackFrames
     frame: Frame
@@ -54,9 +54,9 @@ class RunFrames:
     start : dict
         The start document.
     scan : StackScan, optional
-        What the run is, for runs whose start document does not say it.
+        Description of the run, if its start document has none.
     fields : FieldOptions, optional
-        Data keys that count more than those the start document names.
+        Data keys that take precedence over those in the start document.
     roots : iterable of path
         Folders from which images outside the documents may be read.
     open_stacks : OpenStacks, optional
@@ -66,9 +66,9 @@ class RunFrames:
     ----------
     stacks : list of StackFrames
     shape : str
-        How the run announced itself, in words.
+        Form of the start document, in words.
     is_closed : bool
-        Whether it has ended.
+        True if the run has ended.
 
     Raises
     ------
@@ -105,7 +105,7 @@ class RunFrames:
         self._seen_fields: set[str] = set()
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> list[NewFrame]:
-        """Take a document; return the frames that became whole, or whole again, by it."""
+        """Take a document; return the frames that it made complete, or complete again."""
         if name == "descriptor":
             self._descriptor(doc)
         elif name == "event":
@@ -126,11 +126,11 @@ class RunFrames:
 
     @property
     def n_waiting(self) -> int:
-        """Images whose file is not there yet."""
+        """Return the number of images whose file is not there yet."""
         return len(self._waiting)
 
     def retry(self) -> list[NewFrame]:
-        """Try again to read what is waiting; the first that is not there ends the attempt."""
+        """Try again to read the waiting images; stop at the first one that is not there."""
         done: list[NewFrame] = []
         while self._waiting:
             first = self._waiting[0]
@@ -150,7 +150,7 @@ class RunFrames:
         return done
 
     def give_up(self) -> list[NewFrame]:
-        """Wait no longer for files; the frames of those that came after one that did not."""
+        """Stop waiting for files; return the frames of images that came after a missing one."""
         done = self._flush_without_events()
         n_missing, members = 0, None
         while self._waiting:
@@ -158,7 +158,9 @@ class RunFrames:
             done += self.retry()
         if n_missing:
             self._has_lost = True
-            self._note(f"{n_missing} images are not in their files ({self._why_waiting})", members)
+            self._note(
+                f"{n_missing} images are missing from their files ({self._why_waiting})", members
+            )
         self._end(is_failed=self._is_failed)
         return done
 
@@ -188,7 +190,7 @@ class RunFrames:
                 self._stream_name = self._stream_name or base
                 if base != self._stream_name:
                     self._note(
-                        f"stream {name!r} has {key!r} too and is left out; the stack is taken "
+                        f"stream {name!r} also has {key!r} and is left out; the stack is taken "
                         f"from {self._stream_name!r}"
                     )
                     return
@@ -243,7 +245,7 @@ class RunFrames:
     def _place(
         self, stream: Stream, number: int, data: Mapping[str, Any], value: Any
     ) -> Iterator[NewFrame]:
-        """Put the counts of an event where they belong."""
+        """Put the counts of an event where they belong and yield the frames this completes."""
         readback = energy_ev(data.get(stream.energy or ""))
         member = self._member_of(stream, number, data)
         if member is None:
@@ -269,7 +271,7 @@ class RunFrames:
         piece = piece_of(stream, self.uid, member.announced, number - 1, counts)
         if counts.kind != "image" and piece.image[1] >= scan.shape[0] + MAX_UNANNOUNCED:
             # its energy may name an image, but not its row
-            self._note(f"{where}: its number lies far beyond the scan; left out", [member])
+            self._note(f"{where}: its number is far beyond the end of the scan; left out", [member])
             return
         if scan.skipping != "no":
             self._placed.setdefault(stream.name, set()).add(number)
@@ -280,10 +282,10 @@ class RunFrames:
     def _is_in_place(
         self, stream: Stream, member: Member, where: str, counts: Counts, readback: float | None
     ) -> bool:
-        """Whether counts are of the kind their stream carries; else a note says what they are.
+        """Return True if counts are of the kind their stream carries; else add a note.
 
         The first descriptor to say so fixes the kind, or else the first event that can be read:
-        an image that was cut to a row must not pass for a line of another image. A stored run
+        an image that was cut to a row must not be taken for a line of another image. A stored run
         has events of another shape in a stream "primary_2", which is the same stream.
         """
         n_stacks = len(stream.members)
@@ -306,7 +308,7 @@ class RunFrames:
         return kind == counts.kind
 
     def _member_of(self, stream: Stream, number: int, data: Mapping[str, Any]) -> Member | None:
-        """The stack that an event belongs to, by what it says of region and polarization."""
+        """Return the stack that an event belongs to, by its region and polarization."""
         if len(stream.members) == 1:
             return stream.members[0]
         scan = stream.members[0].announced.scan
@@ -335,7 +337,9 @@ class RunFrames:
             fields = ", ".join(sorted(self._seen_fields)) or "none"
             for member in self._members:
                 wanted = member.announced.scan.data_field
-                self._note(f"no stream has the field {wanted!r}; fields seen: {fields}", [member])
+                self._note(
+                    f"no stream has the field {wanted!r}; the streams have: {fields}", [member]
+                )
         is_failed = str(doc.get("exit_status", "success")) != "success"
         if is_failed:
             reason = doc.get("reason") or "no reason given"
@@ -351,9 +355,9 @@ class RunFrames:
         return done
 
     def _count_lost(self, n_events: object) -> None:
-        """See whether every event of a scan that may skip energies is at hand.
+        """Check that every event of a scan that may skip energies has arrived.
 
-        What such a scan lost would pass for what it left out.
+        Otherwise a lost event would look like an energy that the scan skipped on purpose.
         """
         announced = n_events if isinstance(n_events, Mapping) else {}
         waiting = [waiting.stream.name for waiting in self._waiting]
@@ -365,7 +369,7 @@ class RunFrames:
                 self._note(f"{n_lost} events of stream {name!r} did not come or were left out")
 
     def _flush_without_events(self) -> list[NewFrame]:
-        """Images of a flyer, which come without events, are placed by their number."""
+        """Yield frames from images of a flyer, which come without events, by number."""
         for stream in self._streams.values():
             for number in sorted(stream.references):
                 self._wait(Waiting(stream, number, {}, stream.references[number]))

@@ -1,4 +1,4 @@
-"""In which order images, lines and pixels of a stack are scanned."""
+"""Order in which images, lines and pixels of a stack are scanned."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class ScanOrder:
     ----------
     shape : (n_energies, ny, nx)
     axes : tuple of int
-        `ENERGY`, `Y` and `X`, the slowest first.
+        `ENERGY`, `Y` and `X`, from slowest to fastest.
     snaking : tuple of bool
-        For each of ``axes``, whether every other pass over it goes backwards.
+        For each of ``axes``, True if every second pass over it goes backwards.
     runs_on : bool
-        Whether the direction runs on from one pass over the outer axes to the next, as Bluesky's
-        snaking grids do; otherwise every image begins with a line forwards.
+        True if the direction continues from one pass over the outer axes to the next, as in
+        Bluesky's snaking grids; otherwise every image begins with a forward line.
     """
 
     shape: tuple[int, int, int]
@@ -31,7 +31,7 @@ class ScanOrder:
     runs_on: bool = False
 
     def pixel(self, number: int) -> tuple[int, int, int]:
-        """Energy, row and column of the pixel scanned as this number; 0 is the first.
+        """Return energy, row and column of the pixel with this scan number; 0 is the first.
 
         Examples
         --------
@@ -42,16 +42,16 @@ class ScanOrder:
         return place[ENERGY], place[Y], place[X]
 
     def line(self, number: int) -> tuple[int, int, bool]:
-        """Energy and row of the line scanned as this number, and whether it ran backwards."""
+        """Return energy and row of the line with this scan number, and True if it ran backwards."""
         place = self._place(number, 2)
         return place[ENERGY], place[Y], self._is_backwards(2, number)
 
     def ends_image(self, line: int) -> bool:
-        """Whether the scan of an image ends with the line of this number."""
+        """Return True if the scan of an image ends with the line of this number."""
         return (line + 1) % self.shape[Y] == 0
 
     def ends_image_with_pixel(self, pixel: int) -> bool:
-        """Whether the scan of an image, or of all of them, ends with the pixel of this number."""
+        """Return True if an image, or the whole scan, ends with this pixel number."""
         in_turn = self.shape[Y] * self.shape[X] if self.axes[0] == ENERGY else math.prod(self.shape)
         return (pixel + 1) % in_turn == 0
 
@@ -66,7 +66,7 @@ class ScanOrder:
         return place
 
     def _is_backwards(self, level: int, turn: int) -> bool:
-        """Whether this pass over an axis goes backwards; ``turn`` counts the passes."""
+        """Return True if this pass over an axis goes backwards; ``turn`` counts the passes."""
         if not self.runs_on and level:
             turn %= self.shape[self.axes[level - 1]]
         return bool(level) and self.snaking[level] and turn % 2 == 1

@@ -1,4 +1,4 @@
-"""One image while it comes in."""
+"""One image while its parts arrive."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from stxm_live.core.stack import Frame
 from stxm_live.io.documents.matching import Measured
 
 _STRAY_EV = 1.0
-"""A readback so far from the others of its image is that of another: its event bears a wrong
-number."""
+"""A readback this far from the others of its image belongs to another image: the number of its
+event is wrong."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -23,16 +23,16 @@ class Piece:
     Parameters
     ----------
     image : tuple of (str, int)
-        Which image: its run and stream, and its number there.
+        Run and stream of the image, and its number there.
     index : int or None
-        Its place among the announced energies, as far as its number tells.
+        Place among the announced energies, if the image number gives it.
     where : tuple of slice
         Rows and columns.
     counts : ndarray of the shape of ``where``, float32
     part : int
-        Which part of the image.
+        Number of the part within the image.
     is_last : bool
-        Whether the scan of an image ends with it.
+        True if the scan of an image ends with it.
     readback_ev, monitor : float or None
     """
 
@@ -47,14 +47,14 @@ class Piece:
 
 
 class Arrival(NamedTuple):
-    """What a piece did to its image."""
+    """Result of adding a piece to its image."""
 
     came_again: bool
     is_told: bool
 
 
 class Slot:
-    """What has arrived of one image."""
+    """The parts of one image that have arrived."""
 
     def __init__(self, shape: tuple[int, int], index: int | None) -> None:
         self.index = index
@@ -69,14 +69,14 @@ class Slot:
 
     @property
     def is_whole(self) -> bool:
-        """Whether something arrived for every pixel."""
+        """Return True if every pixel has arrived."""
         return self._n_missing == 0
 
     def put(self, piece: Piece, serial: int) -> Arrival:
-        """Take a piece; a frame that was handed out keeps what it had.
+        """Take a piece; a frame that was handed out before does not change.
 
-        An image that becomes whole is told at once. One that was whole and is scanned again is
-        told once, with its last piece.
+        An image that becomes complete is reported at once. One that was complete and is scanned
+        again is reported once, with its last piece.
         """
         was_whole = self.is_whole
         arrived = self._arrived[piece.where]
@@ -100,15 +100,15 @@ class Slot:
 
     @property
     def first_readback_ev(self) -> float | None:
-        """One of its readbacks: enough to know the image again."""
+        """Return one of its readbacks, which is enough to recognize the image."""
         return next(iter(self._readbacks_ev.values()), None)
 
     def measured(self) -> Measured:
-        """What is known of its energy."""
+        """Return the readback of its energy and its place in the scan."""
         return Measured(_energy_of(self._readbacks_ev), self.index)
 
     def frame(self, announced_ev: float | None) -> Frame:
-        """What has arrived; the same object until something else does."""
+        """Return what has arrived; the same object until something else does."""
         known = self._frame
         if known is None or known.announced_ev != announced_ev:
             readback_ev = _energy_of(self._readbacks_ev)
@@ -121,7 +121,7 @@ class Slot:
 
 
 def _energy_of(parts: dict[int, float]) -> float | None:
-    """Mean readback of the parts of an image, without those that came from another image."""
+    """Return the mean readback of an image's parts, except those of another image."""
     if not parts:
         return None
     middle_ev = float(np.median(list(parts.values())))
@@ -129,7 +129,7 @@ def _energy_of(parts: dict[int, float]) -> float | None:
 
 
 def _mean(parts: dict[int, float]) -> float | None:
-    """The same whatever the order in which the parts came; of equal ones exactly their value."""
+    """Return a mean that does not depend on order, and is exact for equal values."""
     if not parts:
         return None
     values = np.array([parts[part] for part in sorted(parts)])

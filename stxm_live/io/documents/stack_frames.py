@@ -1,4 +1,4 @@
-"""The frames of one stack while they come in, from one run or from several."""
+"""The frames of one stack while they arrive, from one run or from several."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from stxm_live.io.documents.matching import match_energies, reach_ev
 from stxm_live.io.documents.slot import Piece, Slot
 
 MAX_NOTES = 20
-"""A stack is not described by more notes than anybody reads."""
+"""Most notes of one stack."""
 
 MAX_UNANNOUNCED = 64
-"""So many images that nobody announced are kept."""
+"""Most unannounced images that are kept."""
 
 
 class StackFrames:
-    """Puts pieces where they belong and tells which images are whole.
+    """Collect the pieces of a stack and report which images are complete.
 
     Parameters
     ----------
     scan : StackScan
-        What is announced.
+        The announced scan.
 
     Attributes
     ----------
     ended_well : bool
-        Whether the scan ended with success and nothing that it measured is lacking.
+        True if the scan ended with success and no measured image is missing.
     """
 
     def __init__(self, scan: StackScan) -> None:
@@ -47,11 +47,11 @@ class StackFrames:
 
     @property
     def key(self) -> StackKey:
-        """Grows with every run that joins."""
+        """Return the key of the stack, which grows with every run that joins."""
         return StackKey(tuple(self.run_uids), self.scan.region, self.scan.polarization)
 
     def put(self, piece: Piece) -> Frame | None:
-        """Take a piece; the frame that became whole, or whole again, by it."""
+        """Take a piece; return the frame that it made complete, or complete again."""
         if self.scan.skipping != "no":  # the number of an image does not tell its energy
             piece = replace(piece, index=None)
         slot = self._slot(piece)
@@ -60,14 +60,14 @@ class StackFrames:
         self._serial += 1
         arrival = slot.put(piece, self._serial)
         if arrival.came_again:
-            self.note(piece.image[0], f"{self._named(slot)} came again; the later one counts")
+            self.note(piece.image[0], f"{self._named(slot)} came again; the later one is used")
         if not arrival.is_told:
             return None
         self._matched = None
         return slot.frame(self._announced_of(slot))
 
     def changed_frames(self) -> list[Frame]:
-        """Whole frames of which a part came again that was not told yet."""
+        """Return complete frames with a repeated part that was not reported yet."""
         changed = [slot for slot in self._unique_slots() if slot.changed and slot.is_whole]
         for slot in changed:
             slot.changed = False
@@ -76,17 +76,17 @@ class StackFrames:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every announced energy has a whole frame."""
+        """Return True if every announced energy has a complete frame."""
         return self.whole_energies_ev.issuperset(self.scan.energies_ev)
 
     @property
     def whole_energies_ev(self) -> set[float]:
-        """Announced energies with a whole frame."""
+        """Return the announced energies with a complete frame."""
         whole = (self._announced_of(slot) for slot in self._unique_slots() if slot.is_whole)
         return {energy for energy in whole if energy is not None}
 
     def stack(self) -> Stack:
-        """The frames so far; those of unfinished images are partly NaN."""
+        """Return the frames so far; those of unfinished images are partly NaN."""
         self._matched = None
         latest: dict[float, Slot] = {}
         others: list[Slot] = []
@@ -105,11 +105,11 @@ class StackFrames:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What went wrong so far."""
+        """Return the notes on problems so far."""
         return self.stack().notes
 
     def note(self, run: str, text: str) -> None:
-        """Keep a note, once; ``run`` is the uid or begins with it."""
+        """Keep a note once; ``run`` is the uid or begins with it."""
         note = f"run {run[:8]}: {text}"
         if len(self._notes) == MAX_NOTES:
             self._notes.append(f"run {run[:8]}: further notes are left out")
@@ -117,7 +117,7 @@ class StackFrames:
             self._notes.append(note)
 
     def _slot(self, piece: Piece) -> Slot | None:
-        """The image a piece belongs to: by its number, else by its energy."""
+        """Return the image a piece belongs to, by its number or else by its energy."""
         slot = self._slots.get(piece.image)
         if slot is None:
             slot = self._same_image(piece) or self._new_slot(piece)
@@ -126,7 +126,7 @@ class StackFrames:
         return slot
 
     def _same_image(self, piece: Piece) -> Slot | None:
-        """An image of the same energy that came before under another number."""
+        """Return the image of the same energy that came before under another number."""
         for slot in self._unique_slots():
             known_ev = slot.first_readback_ev
             if piece.readback_ev is None or known_ev is None:
@@ -175,11 +175,11 @@ class StackFrames:
         return f"the image at {energy:g} eV"
 
     def _notes_on_energies(self, frames: Iterable[Frame]) -> list[str]:
-        """Notes on the images as they are now; they may change with the next one."""
+        """Return notes on the images as they are now; the next image may change them."""
         run = f"run {self.run_uids[0][:8]}: " if self.run_uids else ""
         if self._offset_ev:
             return [
-                f"{run}the readback of the energy lies {self._offset_ev:+.3g} eV beside the "
+                f"{run}the readback of the energy is {self._offset_ev:+.3g} eV off the "
                 "announced energies in every image; the images are matched by their order"
             ]
         unannounced = [frame.energy_ev for frame in frames if frame.announced_ev is None]

@@ -1,4 +1,4 @@
-"""Where the events of a descriptor find what is needed, and where their counts belong."""
+"""Data keys of the events of a descriptor, and the place of their counts in the stack."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from stxm_live.io.documents.slot import Piece
 from stxm_live.io.documents.stack_frames import StackFrames
 
 _LEAST_EV, _MOST_EV = 10.0, 1e6
-"""No microscope has photons beyond."""
+"""Lowest and highest photon energy of any microscope."""
 
 _READBACK_SUFFIXES = ("", "_readback", "_user_readback", "_rbv")
 
 
 class Member(NamedTuple):
-    """A stack of the run, as it was announced and as it grows."""
+    """A stack of the run, as announced and as it grows."""
 
     announced: Announced
     frames: StackFrames
@@ -30,7 +30,7 @@ class Member(NamedTuple):
 
 @dataclass(eq=False)
 class Stream:
-    """Where the events of a descriptor find what is needed."""
+    """Data keys and stacks of the events of one descriptor."""
 
     name: str
     key: str
@@ -57,7 +57,7 @@ class Waiting(NamedTuple):
 def new_stream(
     name: str, key: str, keys: Mapping[str, Any], members: list[Member], channel: int | None
 ) -> Stream:
-    """The stream of a descriptor with these data keys; ``key`` is that of the counts."""
+    """Return the stream of a descriptor with these data keys; ``key`` is that of the counts."""
     scan = members[0].announced.scan
     names = (scan.energy_motor + suffix for suffix in _READBACK_SUFFIXES)
     described = keys[key]
@@ -79,7 +79,7 @@ def new_stream(
 
 
 def piece_of(stream: Stream, run: str, announced: Announced, number: int, counts: Counts) -> Piece:
-    """Where counts belong, by their number in the scan; 0 is the first."""
+    """Return the place of counts in the stack, by their number in the scan; 0 is the first."""
     order, values = announced.order, counts.values
     everything = slice(None)
     if counts.kind == "image":
@@ -98,7 +98,7 @@ def piece_of(stream: Stream, run: str, announced: Announced, number: int, counts
 
 
 def data_key(wanted: str, descriptor: Mapping[str, Any]) -> str | None:
-    """The data key of that name; else a key of the device of that name, the hinted one first."""
+    """Return the data key of that name, or one of the device of that name, hinted ones first."""
     keys = descriptor.get("data_keys", {})
     if wanted in keys:
         return wanted
@@ -114,13 +114,13 @@ def data_key(wanted: str, descriptor: Mapping[str, Any]) -> str | None:
 
 
 def energy_ev(value: Any) -> float | None:
-    """A readback that can be that of a photon energy."""
+    """Return a readback if it can be a photon energy, else None."""
     number = finite_number(value)
     return number if number is not None and _LEAST_EV < number < _MOST_EV else None
 
 
 def word(value: Any) -> str | None:
-    """A name as it is written, a number without its noughts."""
+    """Return a name unchanged, or a number without trailing zeros."""
     if value is None:
         return None
     try:

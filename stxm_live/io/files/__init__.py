@@ -1,4 +1,4 @@
-"""Files of other programs, in and out of stacks and documents."""
+"""Files of other programs, read into stacks and documents and written from stacks."""
 
 from stxm_live.io.files.documents import import_stack, stack_documents
 from stxm_live.io.files.mapped import read_mapped

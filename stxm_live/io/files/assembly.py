@@ -1,4 +1,4 @@
-"""A stack from an array of images, with what never came kept apart."""
+"""A stack from an array of images, with missing images and lines marked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stxm_live.core.stack import Frame, Stack, StackKey
 
 
 class ScanGrid(BaseModel):
-    """Where and how the images of a file were taken; positions are pixel centres in um."""
+    """Grid and settings of the images of a file; positions are pixel centers in um."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,26 +32,26 @@ def assembled(
     grid: ScanGrid,
     ring_current_ma: NDArray[np.floating] | None = None,
 ) -> Stack:
-    """The stack of an array of images.
+    """Return the stack of an array of images.
 
     Parameters
     ----------
     path : Path
-        For messages.
+        File name for messages.
     images : ndarray of shape (n_energies, ny, nx)
-        Counts; NaN where not measured. Trailing lines of nothing but zeros and NaN were not
-        measured either: some programs begin with an array of zeros.
+        Counts; NaN where not measured. Trailing lines with only zeros and NaN count as not
+        measured, because some programs begin with an array of zeros.
     energies_ev : ndarray of shape (n_energies,)
         Announced, in the order of measuring.
     grid : ScanGrid
     ring_current_ma : ndarray of shape (n_energies,), optional
-        What the frames carry as their monitor; NaN where unknown.
+        Monitor of each frame; NaN where unknown.
 
     Raises
     ------
     ValueError
-        Naming the file, if the shapes do not fit, if there are fewer than two energies or they
-        are none, or if nothing was measured.
+        If the shapes do not fit, if there are fewer than two energies, if they are not photon
+        energies, or if nothing was measured; the message names the file.
     """
     shape = (len(energies_ev), len(grid.y_um), len(grid.x_um))
     if images.shape != shape:
@@ -76,7 +76,7 @@ def assembled(
             monitor = monitor_of(ring_current_ma, k)
             frames.append(Frame(energy_ev, intensity, energy_ev, whole, monitor))
     if not frames:
-        raise ValueError(f"{path}: not a single image was measured, all are empty")
+        raise ValueError(f"{path}: no image was measured; all are empty")
     frames.sort(key=lambda frame: frame.energy_ev)
     key = StackKey((), scan.region, scan.polarization)
     return Stack(key, scan, tuple(frames), finished, tuple(notes))
@@ -88,10 +88,9 @@ def announced_scan(
     grid: ScanGrid,
     ring_current_ma: NDArray[np.floating] | None = None,
 ) -> tuple[StackScan, list[int], list[str]]:
-    """What a list of energies announces, the place of each energy in it, and notes.
+    """Return the scan of a list of energies, the place of each energy in it, and notes.
 
-    Energy ranges that follow one another often repeat the last energy: the later image counts,
-    as it does in a run.
+    Adjacent energy ranges often repeat the last energy: the later image is used, as in a run.
     """
     energies = [float(e) for e in energies_ev]
     if len(energies) < 2:
@@ -102,7 +101,7 @@ def announced_scan(
     if not all(np.isfinite(e) and e > 0 for e in energies):
         raise ValueError(
             f"{path}: the energy axis runs from {energies[0]:g} to {energies[-1]:g}: "
-            "these are no photon energies"
+            "these are not photon energies"
         )
     places = {energy: k for k, energy in enumerate(energies)}
     notes = [
@@ -129,14 +128,14 @@ def announced_scan(
 
 
 def monitor_of(ring_current_ma: NDArray[np.floating] | None, place: int) -> float | None:
-    """The monitor of a frame; None where it is not known. 0 stays: some machines always write 0."""
+    """Return the monitor of a frame, or None if unknown; some machines always write 0."""
     if ring_current_ma is None or not np.isfinite(ring_current_ma[place]):
         return None
     return float(ring_current_ma[place])
 
 
 def measured_lines(image: NDArray[np.floating]) -> tuple[NDArray[np.float32], int]:
-    """An image, NaN in the lines that were not measured, and how many were."""
+    """Return an image with NaN in lines that were not measured, and the number measured."""
     has_counts = (np.nan_to_num(image) != 0).any(axis=1)
     n_lines = int(np.flatnonzero(has_counts)[-1]) + 1 if has_counts.any() else 0
     intensity = np.array(image, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A stack from a file as a Bluesky run."""
+"""A stack from a file, written as a Bluesky run."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 def stack_documents(
     stack: Stack, *, md: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The documents of a run that recorded this stack, one event per image.
+    """Yield the documents of a run that recorded this stack, one event per image.
 
     Sequence numbers are places in the announced list of energies, so that a missing image
     leaves a gap. An unfinished image is left out like a missing one, since an event cannot say
-    which lines never came. The run of an unfinished stack ends with ``exit_status`` "abort" and
+    which lines are missing. The run of an unfinished stack ends with ``exit_status`` "abort" and
     the stack's notes as the reason.
 
     Parameters
     ----------
     stack : Stack
     md : mapping, optional
-        More for the start document.
+        Further entries of the start document.
     """
     from event_model import compose_run
 
@@ -64,10 +64,10 @@ def import_stack(
     detector: str | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> str:
-    """Bring a stack from a file into the catalogue; returns the run's uid.
+    """Store a stack from a file in the catalogue and return the run's uid.
 
     The start document names the file, the SHA-256 of all files read, and the detector if one
-    was chosen. If anything fails, nothing of the run stays. ``region`` and ``detector`` are
+    was chosen. If anything fails, nothing of the run is kept. ``region`` and ``detector`` are
     needed where the file has several; see `read_stack`.
 
     Raises
@@ -84,12 +84,13 @@ def import_stack(
     try:
         return store_documents(broker, documents)
     except OSError as error:
-        why = f"{path}: was read, but the catalogue cannot store it and keeps nothing of it: "
-        raise OSError(f"{why}{error}") from error
+        raise OSError(
+            f"{path} was read, but the catalogue cannot store it and kept nothing of it: {error}"
+        ) from error
 
 
 def _data_keys(scan: StackScan) -> dict[str, Any]:
-    """What the events carry: energy, image, and the ring current if the file has it."""
+    """Return the data keys of the events: energy, image, and ring current if there is one."""
     number = {"source": "file", "dtype": "number", "dtype_numpy": "<f8", "shape": []}
     keys: dict[str, Any] = {
         scan.energy_motor: {**number, "units": "eV"},
@@ -107,7 +108,7 @@ def _data_keys(scan: StackScan) -> dict[str, Any]:
 
 
 def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
-    """Whole frames with their place in the announced list, from 1; unannounced ones follow."""
+    """Yield complete frames with their place in the announced list, then unannounced ones."""
     place: dict[float | None, int] = {e: k for k, e in enumerate(stack.scan.energies_ev, start=1)}
     beyond = len(place)
     for frame in stack.frames:
@@ -119,7 +120,7 @@ def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
 
 
 def _sha256(paths: list[Path]) -> str:
-    """The hash of the files' contents, one after the other."""
+    """Return the hash of the contents of the files, one after the other."""
     total = sha256()
     for path in paths:
         with path.open("rb") as file:

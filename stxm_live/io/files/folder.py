@@ -1,4 +1,4 @@
-"""Files that belong together, and choices among what they hold."""
+"""Files that belong together, and the choice of one of their contents."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 
 
 def check_inside(path: Path, folder: Path) -> Path:
-    """The path, unless it leads out of the folder, as a link or by its name.
+    """Return the path, or raise an error if it leads out of the folder.
 
     Raises
     ------
     ValueError
-        If it does: a file must not bring in others from anywhere on the disk.
+        If the name or a link leads out of the folder: a file must not load others from anywhere
+        on the disk.
     """
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(
@@ -22,12 +23,12 @@ def check_inside(path: Path, folder: Path) -> Path:
 
 
 def chosen(path: Path, what: str, names: Sequence[str], wanted: str | None) -> str:
-    """The wanted one of several names, or the only one.
+    """Return the wanted one of several names, or the only one.
 
     Raises
     ------
     ValueError
-        Naming the choices, if the wanted one is not there or none is wanted of several.
+        If the wanted one is not there, or none of several is chosen; the message names them.
     """
     choices = ", ".join(names)
     if wanted is None and len(names) == 1:

@@ -1,4 +1,4 @@
-"""HDF5 files as they come from microscopes: odd texts, links, files cut off or still open."""
+"""HDF5 files from microscopes: unusual texts, links, incomplete files and open files."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from stxm_live.io.files.folder import check_inside
 
 @contextmanager
 def opened_hdf5(path: Path) -> Iterator[Any]:
-    """An ``h5py.File`` for reading, also one that is still being written with SWMR.
+    """Open an ``h5py.File`` for reading, also one that is still being written with SWMR.
 
     Raises
     ------
     ValueError
-        Naming the file, if it is empty, cut off or no HDF5, also where that shows only later.
+        If the file is empty, incomplete or not HDF5, even if this is found only while reading.
     """
     import h5py
 
@@ -38,14 +38,16 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
     except MemoryError as error:
         raise ValueError(f"{path}: larger than the memory ({error})") from error
     except (OSError, RuntimeError) as error:
-        raise ValueError(f"{path}: cannot be read, cut off or damaged ({error})") from error
+        raise ValueError(
+            f"{path}: cannot be read; the file is incomplete or damaged ({error})"
+        ) from error
 
 
 def attribute(node: Any, name: str) -> Any:
-    """An attribute as text, list of texts, or number; None where there is none.
+    """Return an attribute as text, list of texts, or number; None if there is none.
 
-    Some files say that a text is UTF-8 where it is latin-1 (0xB5 of µm); what cannot be read
-    counts as not there.
+    Some files call a text UTF-8 although it is latin-1 (0xB5 of µm); a text that cannot be read
+    counts as missing.
     """
     try:
         value = node.attrs.get(name)
@@ -57,7 +59,7 @@ def attribute(node: Any, name: str) -> Any:
 
 
 def text(value: Any) -> str:
-    """A text from what h5py gives for one: bytes, str, or an array with one of them."""
+    """Return a text from h5py's bytes, str, or array with one of them."""
     if isinstance(value, np.ndarray):
         value = value.ravel()[0] if value.size else ""
     if isinstance(value, bytes):
@@ -66,28 +68,28 @@ def text(value: Any) -> str:
 
 
 def text_of(group: Any, name: str) -> str:
-    """The text in a data set, scalar or of length 1; empty where there is none."""
+    """Return the text in a data set, scalar or of length 1; empty if there is none."""
     return text(group[name][()]) if name in group else ""
 
 
 def numbers(path: Path, group: Any, name: str) -> NDArray[np.float64]:
-    """A data set as float64 of its own shape.
+    """Return a data set as float64 of its own shape.
 
     Raises
     ------
     ValueError
-        If there is none, if it is no numbers, or if it lies in a file out of this one's folder.
+        If it is missing, does not hold numbers, or is in a file outside this one's folder.
     """
     return np.asarray(_dataset_of_numbers(path, group, name)[()], dtype=np.float64)
 
 
 def counts(path: Path, group: Any, name: str) -> NDArray[np.float32]:
-    """A data set as float32 of its own shape; errors as for `numbers`."""
+    """Return a data set as float32 of its own shape; errors as for `numbers`."""
     return np.asarray(_dataset_of_numbers(path, group, name).astype(np.float32)[()])
 
 
 def dataset_in(path: Path, group: Any, name: str) -> Any:
-    """A data set of a group; errors as for `numbers`."""
+    """Return a data set of a group; errors as for `numbers`."""
     import h5py
 
     dataset = group.get(name)

@@ -1,6 +1,6 @@
-"""Plain HDF5 and TIFF stacks, with a small TOML file that says what is what.
+"""Plain HDF5 and TIFF stacks, described by a small TOML file.
 
-An HDF5 file of anybody::
+Any HDF5 file::
 
     file = "particle.h5"
     data = "/exchange/data"
@@ -36,16 +36,16 @@ from stxm_live.io.files.number_table import read_numbers
 _Axis = Literal["energy", "y", "x"]
 _TIFF = (".tif", ".tiff")
 _DAMAGED = (OSError, ValueError, LookupError, TypeError, struct.error)
-"""What tifffile raises for a file that is cut off; its own error is a ValueError."""
+"""Errors that tifffile raises for an incomplete file; its own error is a ValueError."""
 
 
 class Mapping(BaseModel):
-    """What is what in a plain file; paths are relative to the mapping file's folder.
+    """Description of a plain file; paths are relative to the mapping file's folder.
 
     ``file`` is an HDF5 file, a TIFF file with a page for each energy, or a list of TIFF files,
     one for each energy. ``data`` is the HDF5 data set of the counts, ``axes`` the order of its
-    dimensions. ``energies`` is a list in eV, an HDF5 data set, or a text file whose first
-    column counts. ``pixel_size_um`` is one number or [x, y].
+    dimensions. ``energies`` is a list in eV, an HDF5 data set, or a text file with energies in
+    its first column. ``pixel_size_um`` is one number or [x, y].
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,9 +74,9 @@ def read_mapped(
     Raises
     ------
     FileNotFoundError
-        If a file it names is not there.
+        If a file that it names does not exist.
     ValueError
-        Naming the file, and the field of the mapping or the line.
+        If the mapping or a file is wrong; the message names the file and the field or line.
     """
     path = Path(path)
     chosen(path, "region", ["1"], region)
@@ -105,7 +105,7 @@ def read_mapped(
 
 
 def read_mapping(path: Path) -> Mapping:
-    """The mapping in a TOML file."""
+    """Read the mapping in a TOML file."""
     try:
         return Mapping(**tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -116,7 +116,7 @@ def read_mapping(path: Path) -> Mapping:
 
 
 def mapped_files(path: Path) -> list[Path]:
-    """The mapping file and those it names, which must lie in its folder or below."""
+    """Return the mapping file and those it names, which must lie in its folder or below."""
     file = read_mapping(path).file
     names = (file,) if isinstance(file, str) else file
     return [path, *(check_inside(path.parent / name, path.parent) for name in names)]
@@ -130,7 +130,7 @@ def _hdf5_images(path: Path, mapping: Mapping, file: Path) -> NDArray[np.float32
 
 
 def _tiff_images(files: list[Path]) -> NDArray[np.float32]:
-    """Pages of a file, or one image of each file."""
+    """Return the pages of a file, or one image of each file."""
     import tifffile
 
     images = []
@@ -138,7 +138,9 @@ def _tiff_images(files: list[Path]) -> NDArray[np.float32]:
         try:
             images.append(np.asarray(tifffile.imread(file), dtype=np.float32))
         except (*_DAMAGED, tifffile.TiffFileError) as error:
-            raise ValueError(f"{file}: cannot be read, no TIFF or cut off ({error})") from error
+            raise ValueError(
+                f"{file}: cannot be read; it is not a TIFF or is incomplete ({error})"
+            ) from error
     if len({image.shape for image in images}) > 1:
         shapes = ", ".join(f"{f.name} {i.shape}" for f, i in zip(files, images, strict=True))
         raise ValueError(f"{files[0].parent}: the images have different shapes: {shapes}")
@@ -146,7 +148,7 @@ def _tiff_images(files: list[Path]) -> NDArray[np.float32]:
 
 
 def _energies(path: Path, mapping: Mapping, file: Path) -> NDArray[np.float64]:
-    """Energies in the mapping's unit, from where it says."""
+    """Return the energies in eV from the source that the mapping names."""
     if not isinstance(mapping.energies, str):
         return np.array(mapping.energies)
     beside = path.parent / mapping.energies

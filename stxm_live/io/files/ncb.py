@@ -1,4 +1,4 @@
-"""Stacks of aXis2000: numbers in ``.ncb``, what they mean in a ``.dat`` of the same name.
+"""Stacks of aXis2000: numbers in ``.ncb``, their description in a ``.dat`` of the same name.
 
 The ``.dat`` has lines of: columns, rows and scale; first and last x; first and last y; the
 number of energies; each energy; and for each image a name, its energy and its dwell. The
@@ -29,26 +29,26 @@ def read_ncb(path: str | Path, *, region: str | None = None, detector: str | Non
     FileNotFoundError
         If there is no ``.dat``.
     ValueError
-        Naming the file and the line, if the ``.dat`` is garbled or the ``.ncb`` has another
-        number of values than it announces.
+        If the ``.dat`` cannot be read or the ``.ncb`` has another number of values than announced;
+        the message names the file and the line.
     """
     path = Path(path)
     chosen(path, "region", ["1"], region)
     chosen(path, "detector", ["counts"], detector)
     dat = path.with_suffix(".dat")
     if not dat.exists():
-        raise FileNotFoundError(f"{dat}: missing; an .ncb file says nothing without its .dat")
+        raise FileNotFoundError(f"{dat}: missing; an .ncb file cannot be read without its .dat")
     stack = _read_dat(check_inside(dat, path.parent))
     images = _read_images(path, stack)
     return assembled(path, images, np.array(stack.energies_ev), stack.grid)
 
 
 def write_ncb(path: str | Path, stack: Stack) -> None:
-    """Write a stack, or an aligned cube as one (`Stack.from_arrays`), for aXis2000 and MANTiS.
+    """Write a stack, or an aligned cube (`Stack.from_arrays`), for aXis2000 and MANTiS.
 
-    Written as float32; the ``.dat`` goes beside it. The format has ascending axes that begin
-    with 0 and no missing images: descending axes are turned round, the origin is lost, and
-    only the images that are there are written, NaN where a pixel is missing.
+    The counts are float32; the ``.dat`` goes beside them. The format has ascending axes that begin
+    with 0 and no missing images. So descending axes are reversed, the origin is lost, and
+    missing images are left out; a missing pixel is NaN.
 
     Parameters
     ----------
@@ -73,12 +73,12 @@ def write_ncb(path: str | Path, stack: Stack) -> None:
 
 
 def ncb_files(path: Path) -> list[Path]:
-    """The ``.ncb`` and its ``.dat``."""
+    """Return the ``.ncb`` and its ``.dat``."""
     return [path, path.with_suffix(".dat")]
 
 
 class _Described(NamedTuple):
-    """What a ``.dat`` file says; a negative scale stands for float32."""
+    """Contents of a ``.dat`` file; a negative scale stands for float32."""
 
     scale: float
     grid: ScanGrid
@@ -106,7 +106,7 @@ def _read_dat(dat: Path) -> _Described:
 
 
 def _read_images(path: Path, stack: _Described) -> NDArray[np.float64]:
-    """Counts (n_energies, ny, nx)."""
+    """Return the counts, shape (n_energies, ny, nx)."""
     dtype = np.dtype("<f4" if stack.scale < 0 else "<i2")
     shape = len(stack.energies_ev), len(stack.grid.y_um), len(stack.grid.x_um)
     n_bytes, announced = path.stat().st_size, int(np.prod(shape)) * dtype.itemsize
@@ -119,7 +119,7 @@ def _read_images(path: Path, stack: _Described) -> NDArray[np.float64]:
 
 
 def _numbers(dat: Path, lines: Sequence[str], number: int, n_expected: int) -> list[float]:
-    """The first numbers on a line, counted from 1."""
+    """Return the first numbers on a line, counted from 1."""
     if number > len(lines):
         raise ValueError(f"{dat}: ends after line {len(lines)}, expected more")
     words = lines[number - 1].replace(",", " ").split()[:n_expected]
@@ -136,7 +136,7 @@ def _numbers(dat: Path, lines: Sequence[str], number: int, n_expected: int) -> l
 
 
 def _dwell_ms(lines: Sequence[str]) -> float:
-    """The median dwell of the lines that describe the images; 0 if they do not tell."""
+    """Return the median dwell of the lines that describe the images; 0 if they have none."""
     found = []
     for line in lines:
         try:

@@ -1,4 +1,4 @@
-"""Axes of an NXdata group: their order, units and what is missing of them."""
+"""Axes of an NXdata group: their order, their units, and missing positions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _MS = {"s": 1e3, "sec": 1e3, "seconds": 1e3, "ms": 1.0, "us": 1e-3}
 
 
 def axis_places(path: Path, data: Any, names: tuple[str, str, str]) -> tuple[int, ...]:
-    """Which dimension of the counts belongs to each named axis.
+    """Return the dimension of the counts that belongs to each named axis.
 
-    From the group's ``axes``; in files from before the definition was final, from the ``axis``
-    of each data set, which counts from 1. Without either the order is that of the definition.
+    The order comes from the group's ``axes``, or in files older than the final definition from
+    the ``axis`` of each data set, which counts from 1. Without either it is the definition's.
     """
     axes = attribute(data, "axes")
     axes = axes.replace(",", ":").split(":") if isinstance(axes, str) else axes
@@ -38,14 +38,14 @@ def axis_places(path: Path, data: Any, names: tuple[str, str, str]) -> tuple[int
 
 
 def energies_of(path: Path, data: Any, name: str) -> NDArray[np.float64]:
-    """Photon energies in eV, shape (n_energies,)."""
+    """Return photon energies in eV, shape (n_energies,)."""
     return numbers(path, data, name).ravel() * _factor(path, data, name, _EV, "ev")
 
 
 def positions_um(path: Path, data: Any, name: str, n_points: int) -> NDArray[np.float64]:
-    """Positions of the pixel centres along an axis, shape (n_points,).
+    """Return the positions of the pixel centers along an axis, shape (n_points,).
 
-    Places without a position follow from those that have one, on a straight line.
+    Missing positions are found from the others by a straight line.
     """
     values = numbers(path, data, name) * _factor(path, data, name, _UM, "um")
     if values.size == 1:
@@ -65,9 +65,9 @@ def positions_um(path: Path, data: Any, name: str, n_points: int) -> NDArray[np.
 
 
 def count_time_ms(path: Path, entry: Any, data: Any) -> float:
-    """Exposure of a pixel, the median over the images; 0 if the file does not tell.
+    """Return the exposure of a pixel, the median over the images; 0 if it is not in the file.
 
-    NXstxm counts in seconds, pystxmcontrol in ms; a unit in the file goes before both.
+    NXstxm uses seconds, pystxmcontrol ms; a unit in the file takes precedence.
     """
     if "count_time" not in data or dataset_in(path, data, "count_time").dtype.kind not in "fiu":
         return 0.0
@@ -80,11 +80,11 @@ def count_time_ms(path: Path, entry: Any, data: Any) -> float:
 
 
 def _factor(path: Path, data: Any, name: str, units: dict[str, float], default: str) -> float:
-    """What a data set is to be multiplied with; a unit that cannot be read is the default."""
+    """Return the factor for a data set's unit; the default if the unit cannot be read."""
     unit = attribute(data[name], "units")
     unit = str(np.ravel(unit)[0]) if unit is not None and np.size(unit) else ""
     unit = unit.strip().lower() or default
     if unit not in units:
         known = ", ".join(units)
-        raise ValueError(f"{path}: {data.name}/{name} is in {unit!r}; known are {known}")
+        raise ValueError(f"{path}: {data.name}/{name} is in {unit!r}; known units are {known}")
     return units[unit]

@@ -1,4 +1,4 @@
-"""Stacks as NXstxm, for MANTiS and others."""
+"""Stacks written as NXstxm, for MANTiS and other programs."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def write_nexus_stxm(path: str | Path, stack: Stack, *, title: str = "") -> None
     Parameters
     ----------
     path : path-like
-        An ``.hdf5`` file; one that is there is replaced when the new one is complete.
+        An ``.hdf5`` file; an existing one is replaced when the new one is complete.
     stack : Stack
-        Its frames are written in ascending energy, those that are missing left out; NaN where a
-        pixel is missing. `stxm_live.preprocessing.normalization.aligned_stack` makes one of
+        Its frames are written in ascending energy, without missing ones; a missing pixel is
+        NaN. `stxm_live.preprocessing.normalization.aligned_stack` makes one of
         aligned images.
     title : str
 
     Notes
     -----
-    Texts are arrays of one and axes are bytes of fixed length, since MANTiS 3.3 takes no others.
-    The energy is the one each image really had; ``count_time`` is in seconds. The definition
+    Texts are arrays of length one and axes are bytes of fixed length, as MANTiS 3.3 requires.
+    The energy is the measured one of each image; ``count_time`` is in seconds. The definition
     asks for the times of start and end; a stack does not know them and they are left empty.
     """
     import h5py
@@ -70,7 +70,7 @@ def _write_entry(entry: Any, stack: Stack, title: str) -> None:
 
 
 def _write_instrument(entry: Any, stack: Stack) -> None:
-    """What the definition requires beside the data; the counts are linked, not copied."""
+    """Write the groups that the definition requires; the counts are linked, not copied."""
     instrument = _group(entry, "instrument", "NXinstrument")
     source = _group(instrument, "source", "NXsource")
     _texts(source, type="Synchrotron X-ray Source", name="unknown", probe="x-ray")
@@ -81,7 +81,7 @@ def _write_instrument(entry: Any, stack: Stack) -> None:
 
 
 def _positions(stack: Stack) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pixel centres in um along x and y."""
+    """Return the pixel centers in um along x and y."""
     (ny, nx), (x0, x1, y0, y1) = stack.scan.image_shape, stack.scan.extent_um
     return np.linspace(x0, x1, nx), np.linspace(y0, y1, ny)
 

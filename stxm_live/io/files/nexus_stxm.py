@@ -1,4 +1,4 @@
-"""Stacks in NXstxm files: of the CLS, PolLux, MAX IV, and ``.stxm`` of pystxmcontrol."""
+"""Stacks in NXstxm files of the CLS, PolLux and MAX IV, and ``.stxm`` of pystxmcontrol."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ def read_nexus_stxm(
     Returns
     -------
     Stack
-        Counts in the order (energy, y, x), whatever the file's; missing pixels are NaN, and an
+        Counts in the order (energy, y, x), for any order in the file; missing pixels are NaN. An
         energy without any counts, as in a stack that was stopped, is a missing frame. The mean
         ring current (``control``) during an image is the frame's monitor.
 
     Raises
     ------
     ValueError
-        Naming the file: if it is cut off or no NXstxm, if there are several regions or
-        detectors and none is chosen, or if it is a line, point or focus scan.
+        If the file is incomplete or not NXstxm, if there are several regions or detectors and
+        none is chosen, or if it is a line, point or focus scan; the message names the file.
     """
     path = Path(path)
     with opened_hdf5(path) as file:
@@ -68,9 +68,9 @@ def read_nexus_stxm(
 
 
 def nexus_entries(file: Any) -> list[str]:
-    """Names of the groups that are an NXstxm, in order of their number.
+    """Return the names of the NXstxm groups, in order of their number.
 
-    The definition is a text or an array of one; early pystxmcontrol has its own version there.
+    The definition is a text or an array of one text; early pystxmcontrol writes its version there.
     """
     import h5py
 
@@ -86,7 +86,7 @@ def nexus_entries(file: Any) -> list[str]:
 
 
 def detectors_of(entry: Any) -> list[str]:
-    """Names of an entry's groups that hold counts with their axes."""
+    """Return the names of an entry's groups that hold counts with their axes."""
     import h5py
 
     return [
@@ -100,7 +100,7 @@ def detectors_of(entry: Any) -> list[str]:
 
 
 def energy_name(path: Path, data: Any) -> str:
-    """What the energies of an NXdata group are called."""
+    """Return the name of the energies in an NXdata group."""
     for name in _ENERGY_NAMES:
         if name in data:
             return name
@@ -108,7 +108,7 @@ def energy_name(path: Path, data: Any) -> str:
 
 
 def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float32], ScanGrid]:
-    """Counts (n_energies, ny, nx), and where and how they were taken."""
+    """Return counts (n_energies, ny, nx), with the grid and settings of the scan."""
     dwell_ms = count_time_ms(path, entry, data)
     requested = with_requested_positions(path, entry, data)
     if requested is not None:
@@ -127,7 +127,7 @@ def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float32], Sca
 
 
 def _ring_current(path: Path, entry: Any, n_energies: int) -> NDArray[np.float64] | None:
-    """Mean ring current of each image, shape (n_energies,); None if the file has none."""
+    """Return the mean ring current of each image, shape (n_energies,), or None."""
     where = next((n for n in ("control", "instrument/control") if f"{n}/data" in entry), None)
     if where is None or entry[where]["data"].dtype.kind not in "fiu":
         return None
@@ -144,6 +144,6 @@ def _ring_current(path: Path, entry: Any, n_energies: int) -> NDArray[np.float64
 
 
 def signal_name(data: Any) -> str:
-    """The name of the counts; "data" unless the group says otherwise."""
+    """Return the name of the counts; "data" unless the group has another one."""
     name = attribute(data, "signal")
     return name if isinstance(name, str) and name in data else "data"

@@ -1,4 +1,4 @@
-"""Tables of numbers in text files, with the line of what is none."""
+"""Tables of numbers in text files, with the line of an error."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 
 def read_numbers(path: Path) -> NDArray[np.float64]:
-    """A table of numbers; blanks and tabs separate, also at the end of a line.
+    """Read a table of numbers separated by blanks or tabs, also at the end of a line.
 
     Raises
     ------
     ValueError
-        Naming the file and the line, where something is no number or a line has another length.
+        If something is not a number or a line has another length; the message names the line.
     """
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: an empty file (0 bytes)")
@@ -26,7 +26,7 @@ def read_numbers(path: Path) -> NDArray[np.float64]:
 
 
 def _first_fault(path: Path) -> str:
-    """Which line of a table of numbers cannot be read, and why."""
+    """Return the first line that is not numbers, and the reason, as a message."""
     n_columns = 0
     for number, line in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
         cells = line.split()

@@ -1,4 +1,4 @@
-"""Which reader a file needs: one of ours by its suffix, else one of another package."""
+"""Choice of the reader of a file: one of ours by its suffix, or one of another package."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from stxm_live.io.files.sdf import read_sdf, sdf_files
 
 
 class Reader(Protocol):
-    """Reads a file; plug-ins of the group ``stxm_live.readers`` do the same.
+    """Read a file; plug-ins of the group ``stxm_live.readers`` have the same signature.
 
     A plug-in's name ends with the suffix of its files, as in ``ourlab.xrm``. It returns None for
     a file of another layout, and raises ValueError for one that is damaged.
     """
 
     def __call__(self, path: Path, *, region: str | None, detector: str | None) -> Stack | None:
-        """Read one region and one detector; None stands for the only one there is."""
+        """Read one region and one detector; None means the only one."""
 
 
 def _alone(path: Path) -> list[Path]:
@@ -30,7 +30,7 @@ def _alone(path: Path) -> list[Path]:
 
 
 class _Kind(NamedTuple):
-    """How a kind of file is read, and which files belong to it."""
+    """Reader of one kind of file, and the files that belong to it."""
 
     read: Callable[..., Stack]
     files: Callable[[Path], list[Path]] = _alone
@@ -45,7 +45,7 @@ _KINDS = {
 }
 
 OWN_SUFFIXES = tuple(sorted(_KINDS))
-"""Of the files that are read without any plug-in."""
+"""Suffixes of the files that are read without a plug-in."""
 
 
 class StackFile(NamedTuple):
@@ -58,24 +58,24 @@ class StackFile(NamedTuple):
 def read_stack(
     path: str | Path, *, region: str | None = None, detector: str | None = None
 ) -> Stack:
-    """Read a stack from a file; the suffix tells how.
+    """Read a stack from a file; the suffix decides on the reader.
 
-    Plug-ins are asked about files that stxm_live cannot read itself.
+    Plug-ins are asked to read files that stxm_live cannot read itself.
 
     Parameters
     ----------
     path : path-like
         The file, or a folder with the file of one stack.
     region, detector : str, optional
-        Which one, in a file of several; the error names the choices.
+        Choice in a file of several; without it, the error names them.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        Naming what can be read, if no reader knows the suffix; or what is wrong in the file, or
-        in the plug-in that should read it (`PluginError`).
+        If no reader knows the suffix, or the file is wrong; a `PluginError` if the plug-in that
+        should read it fails.
     """
     return read_stack_file(path, region=region, detector=detector).stack
 
@@ -83,9 +83,9 @@ def read_stack(
 def read_stack_file(
     path: str | Path, *, region: str | None = None, detector: str | None = None
 ) -> StackFile:
-    """Read a stack and name its files, of a plug-in's only the one it was given.
+    """Read a stack and name its files; for a plug-in, only the file it was given.
 
-    Arguments and errors as for `read_stack`.
+    Arguments and errors are those of `read_stack`.
     """
     path = stack_file(path)
     own, failure = _KINDS.get(path.suffix.lower()), None
@@ -104,7 +104,7 @@ def read_stack_file(
 
 
 def stack_file(path: str | Path) -> Path:
-    """The file that a reader is given; errors as for `read_stack`."""
+    """Return the file that a reader is given; errors as for `read_stack`."""
     path = Path(path)
     if path.is_dir():
         return _only_stack(path)
@@ -112,17 +112,19 @@ def stack_file(path: str | Path) -> Path:
         raise FileNotFoundError(f"{path}: no such file")
     if path.suffix.lower() not in _KINDS and not _plugins_for(path.suffix):
         known = ", ".join([*OWN_SUFFIXES, *map(str, plugins("reader").values())])
-        raise ValueError(f"{path}: cannot read {path.suffix or 'this file'}; known are {known}")
+        raise ValueError(
+            f"{path}: cannot read {path.suffix or 'this file'}; known suffixes are {known}"
+        )
     return path
 
 
 def is_nexus(path: Path) -> bool:
-    """Whether the NXstxm reader is asked about a file of this name."""
+    """Return True if a file of this name is one for the NXstxm reader."""
     return _KINDS.get(path.suffix.lower()) is _NEXUS
 
 
 def _only_stack(folder: Path) -> Path:
-    """The only stack of a folder; a mapping file goes before the files it may speak of."""
+    """Return the only stack of a folder; a mapping file takes precedence over data files."""
     files = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     found = [p for p in files if p.suffix.lower() == ".toml"]
     found = found or [p for p in files if p.suffix.lower() in _KINDS]
@@ -136,11 +138,11 @@ def _only_stack(folder: Path) -> Path:
 
 
 def _plugins_for(suffix: str) -> list[Plugin]:
-    """The plug-ins for files with this suffix, in any case."""
+    """Return the plug-ins for files with this suffix, in upper or lower case."""
     return [p for p in plugins("reader").values() if _suffix(p) == suffix.lower()]
 
 
 def _suffix(plugin: Plugin) -> str:
-    """Of the files a plug-in reads: ".xrm" for "ourlab.xrm" or ".xrm", empty for "ourlab"."""
+    """Return the suffix of a plug-in's files: ".xrm" for "ourlab.xrm", empty for "ourlab"."""
     _, dot, end = plugin.name.lower().rpartition(".")
     return f".{end}" if dot else ""

@@ -1,4 +1,4 @@
-"""Which scans make a stack, and what is said of those that do not."""
+"""Types of scans that make a stack, and messages for those that do not."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _OTHERS = {
 
 
 def check_is_stack(path: Path, scan_type: str, *, where: str = "") -> None:
-    """Refuse what is no stack of images.
+    """Raise an error unless a scan is a stack of images.
 
     Parameters
     ----------
     path : Path
     scan_type : str
-        As the file calls it, in any case; empty if it does not say.
+        Type in the file, in upper or lower case; empty if the file has none.
     where : str
-        Which part of the file.
+        Part of the file, for the message.
 
     Raises
     ------
     ValueError
-        Saying what it is instead.
+        If the scan is of another type; the message says which.
     """
     words = scan_type.lower()
     for word, what in _OTHERS.items():

@@ -1,4 +1,4 @@
-"""Stacks in the SDF form of the ALS, MAXYMUS, UVSOR and PolLux: ``.hdr``, ``.xim``, ``.xsp``."""
+"""Stacks in SDF files of the ALS, MAXYMUS, UVSOR and PolLux: ``.hdr``, ``.xim``, ``.xsp``."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def read_sdf(
     """Read an image stack; the images lie beside the header.
 
     Row 0 of an image is the first line of its ``.xim`` file and belongs to the first point of
-    the header's QAxis: the authors' masks fit so, and y ascends with the row for ``Dir = 1``.
-    Energies are announced by the StackAxis; where the header notes the energy of an image
-    (``Image000_0 = {Energy = ...}``) the frame carries that. Images that are missing, as in a
-    stack that was stopped, are left out, missing lines are NaN; both are noted and leave the
-    stack unfinished. The ring current noted with an image is the frame's monitor.
+    the header's QAxis. The authors' masks agree with this, and y ascends with the row for
+    ``Dir = 1``. Energies are announced by the StackAxis; if the header notes the energy of an
+    image (``Image000_0 = {Energy = ...}``), the frame carries that. Missing images, as in a stack
+    that was stopped, are left out, and missing lines are NaN; both are noted and leave the stack
+    unfinished. The ring current noted with an image is the frame's monitor.
 
     Parameters
     ----------
     hdr_path : path-like
         The ``.hdr`` file.
     region : str, optional
-        Number of the region, from "1", if there are several.
+        Number of the region, starting at "1", if there are several.
     detector : str, optional
         Name of the channel, if there are several.
 
@@ -43,7 +43,7 @@ def read_sdf(
         Naming the file (and the line), if it is no stack or cannot be read, or naming the
         choices, if there are several regions or channels and none is chosen.
     FileNotFoundError
-        If there is no header or not a single image.
+        If there is no header or no image.
     """
     path = Path(hdr_path)
     header = read_header(path)
@@ -78,18 +78,18 @@ def read_sdf(
 
 
 def image_path(hdr_path: Path, index: int, region: SDFRegion) -> Path:
-    """Where the image of the stack's ``index``-th energy lies."""
+    """Return the path of the image of the stack's ``index``-th energy."""
     return hdr_path.with_name(f"{hdr_path.stem}_{region.letter}{index:03d}{region.suffix}.xim")
 
 
 def sdf_files(hdr_path: Path) -> list[Path]:
-    """The header and the images that are there, in order, of all regions and channels."""
+    """Return the header and the existing images, in order, of all regions and channels."""
     images = hdr_path.parent.glob(f"{escape(hdr_path.stem)}_[a-z][0-9][0-9][0-9]*.xim")
     return [hdr_path, *sorted(images)]
 
 
 def _read_image(path: Path, shape: tuple[int, int]) -> tuple[NDArray[np.float32], int]:
-    """An image, NaN in lines that are missing at its end, and how many lines there are."""
+    """Return an image with NaN in missing lines at its end, and the number of its lines."""
     values = read_numbers(check_inside(path, path.parent))
     n_lines = len(values)
     if values.ndim != 2 or values.shape[1] != shape[1] or n_lines > shape[0]:

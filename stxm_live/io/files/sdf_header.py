@@ -11,12 +11,12 @@ _TOKEN = re.compile(r'"[^"]*"|[-+\w.]+|[{}()=,;]|\S')
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """A header file as dicts (``{...}``), lists (``(n, ...)`` without n), numbers and strings.
+    """Return a header as dicts (``{...}``), lists (``(n, ...)`` without n), numbers and strings.
 
     Raises
     ------
     ValueError
-        Naming the file and the line, where the text is not of this form.
+        If the text is not of this form; the message names the file and the line.
     """
     text = path.read_text(encoding="latin-1")
     found = _Parser(path, list(_tokens(text))).assignments(end="")
@@ -26,7 +26,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int]]:
-    """Tokens with the line they are on; an empty one ends the file."""
+    """Yield tokens with the line they are on; an empty one ends the file."""
     number = 1
     for number, line in enumerate(text.splitlines(), start=1):
         for match in _TOKEN.finditer(line):
@@ -35,7 +35,7 @@ def _tokens(text: str) -> Iterator[tuple[str, int]]:
 
 
 class _Parser:
-    """Reads tokens one after the other."""
+    """Read tokens one after the other."""
 
     def __init__(self, path: Path, tokens: list[tuple[str, int]]) -> None:
         self._path = path
@@ -44,7 +44,7 @@ class _Parser:
         self._line = 1
 
     def assignments(self, end: str) -> dict[str, Any]:
-        """``name = value;`` until ``end`` (empty: the end of the file)."""
+        """Return ``name = value;`` pairs until ``end`` (empty: the end of the file)."""
         found: dict[str, Any] = {}
         while (name := self._next()) != end:
             if name == ";":
@@ -71,7 +71,7 @@ class _Parser:
             return {"true": True, "false": False}.get(token, token)
 
     def _items(self) -> list[Any]:
-        """The items of an array after its opening parenthesis; the first one is their number."""
+        """Return the items of an array after its opening parenthesis; the first is their number."""
         items = [self._value()]
         while (token := self._next()) != ")":
             if token == "}":  # some converted headers have one too many here

@@ -1,4 +1,4 @@
-"""What the header of an SDF stack says of one region and channel."""
+"""Description of one region and channel in the header of an SDF stack."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class SDFRegion:
     ----------
     grid : ScanGrid
     energies_ev : ndarray of shape (n_energies,)
-        The StackAxis.
+        Energies of the StackAxis.
     noted_ev : ndarray of shape (n_energies,)
-        Noted with each image; NaN where not.
+        Energy noted with each image; NaN if there is none.
     ring_current_ma : ndarray of shape (n_energies,), or None
-        As noted with each image; None if with none.
+        Ring current noted with each image; None if no image has one.
     letter : str
-        Of the channel, in the names of the image files.
+        Letter of the channel in the names of the image files.
     suffix : str
-        Of the region, in the names of the image files.
+        Suffix of the region in the names of the image files.
     """
 
     grid: ScanGrid
@@ -47,7 +47,7 @@ class SDFRegion:
 def chosen_region(
     path: Path, header: Mapping[str, Any], region: str | None, channel: str | None
 ) -> SDFRegion:
-    """The wanted region and channel, or the only ones; errors as for `read_sdf`."""
+    """Return the wanted region and channel, or the only ones; errors as for `read_sdf`."""
     definition = header.get("ScanDefinition")
     if not isinstance(definition, dict):
         raise ValueError(f"{path}: no ScanDefinition; is it an SDF header?")
@@ -84,7 +84,7 @@ def chosen_region(
 
 
 def channel_names(definition: Mapping[str, Any]) -> list[str]:
-    """Names of the channels, in the order of their letters; one without a name if none is said."""
+    """Return the channels in the order of their letters; one "" if none is named."""
     channels = _list(definition.get("Channels")) or [{}]
     names = [str(c.get("Name", "")) if isinstance(c, dict) else str(c) for c in channels]
     return [name or f"channel {k + 1}" for k, name in enumerate(names)]
@@ -96,7 +96,7 @@ def _check_energy_axis(
     axis: NDArray[np.float64],
     noted_ev: NDArray[np.float64],
 ) -> None:
-    """Refuse a StackAxis that is called Energy while something else was scanned."""
+    """Raise an error if a StackAxis is called Energy but something else was scanned."""
     definition = header["ScanDefinition"]
     places = (header, definition, definition["StackAxis"], header.get("ImageScan"))
     stages = [
@@ -112,7 +112,7 @@ def _check_energy_axis(
             "not of the energy"
         )
     if min(axis) <= 0:
-        raise ValueError(f"{path}: {runs}: these are no photon energies")
+        raise ValueError(f"{path}: {runs}: these are not photon energies")
     known = noted_ev[noted_ev > 0]
     if len(known) > 1 and np.ptp(known) < 0.01 and np.ptp(axis) > 1:
         raise ValueError(
@@ -127,7 +127,7 @@ def _noted(header: Mapping[str, Any], energy: int, region: int) -> Mapping[str, 
 
 
 def _points(path: Path, parent: Any, name: str) -> NDArray[np.float64]:
-    """The points of an axis."""
+    """Return the points of an axis."""
     axis = parent.get(name) if isinstance(parent, dict) else None
     if not isinstance(axis, dict) or not _list(axis.get("Points")):
         raise ValueError(f"{path}: there is no {name} with Points, where a stack has one")
@@ -147,7 +147,7 @@ def _number(value: Any) -> float:
 
 
 def _line(path: Path, value: Any) -> str:
-    """Where a word of a header is, for a message."""
+    """Return the line of a word in a header, as text for a message."""
     lines = path.read_text(encoding="latin-1").splitlines()
     found = [k for k, line in enumerate(lines, start=1) if str(value) in line]
     return f", line {found[0]}" if found else ""

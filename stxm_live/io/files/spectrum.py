@@ -1,4 +1,4 @@
-"""Spectra in files: of two columns, or recorded by the microscope at a point."""
+"""Spectra in files: as columns, or recorded by the microscope at a point."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def read_spectrum(
 ) -> _Spectrum:
     """Read a spectrum from two columns, or from a point scan in SDF or NXstxm.
 
-    What a microscope records at a point are counts: I0 if there was no specimen. For a
-    reference spectrum two of them make an optical density, ln(I0 / I).
+    A microscope records counts at a point: I0 if there was no specimen. For a reference
+    spectrum, two of them give an optical density, ln(I0 / I).
 
     Parameters
     ----------
     path : path-like
         A text file (``.xsp``, ``.t``, ``.csv``), an SDF header or an NXstxm file.
     region, detector : str, optional
-        Which one, in a file of several; the error names the choices.
+        Choice in a file of several; without it, the error names them.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def read_spectrum(
     Raises
     ------
     ValueError
-        Naming the file and the line, or what the file holds instead of a point scan.
+        If the file cannot be read or is not a point scan; the message names the file and line.
     """
     path = Path(path)
     if is_nexus(path):
@@ -52,7 +52,7 @@ def read_spectrum(
 
 
 def _xsp_of(path: Path, region: str | None) -> Path:
-    """The text file that a point scan's header speaks of."""
+    """Return the text file that a point scan's header names."""
     definition = read_header(path).get("ScanDefinition")
     scan_type = str(definition.get("Type", "")) if isinstance(definition, dict) else ""
     if not isinstance(definition, dict) or "point" not in scan_type.lower():

@@ -14,7 +14,7 @@ SPECTRUM_SUFFIXES = (
     *(".csv", ".dat", ".nor", ".r", ".t"),
     *(".tsv", ".txt", ".xdi", ".xmu", ".xsp"),
 )
-"""What `read_columns` takes; ``.r`` and ``.t`` are spectra of the ALS programs."""
+"""Suffixes that `read_columns` accepts; ``.r`` and ``.t`` are spectra of the ALS programs."""
 
 _LEAST_EV = 50.0
 
@@ -23,7 +23,7 @@ class Columns(NamedTuple):
     """The columns of a file of spectra.
 
     ``names`` are those of the value columns; ``values`` has shape (n_columns, n_energies), in
-    ascending energies; ``synthetic`` says whether name or header call the spectra so.
+    ascending energies; ``synthetic`` is True if the name or header calls the spectra so.
     """
 
     path: Path
@@ -33,12 +33,12 @@ class Columns(NamedTuple):
     synthetic: bool
 
     def column(self, wanted: str | None = None) -> NDArray[np.float64]:
-        """One column by name (upper or lower case) or number in the file; the only one by default.
+        """Return one column by name or number in the file; the only one by default.
 
         Raises
         ------
         ValueError
-            Naming the columns, if the wanted one is not there or none is wanted of several.
+            If the wanted one is not there, or none of several is chosen; the message names them.
         """
         values: list[NDArray[np.float64]] = list(self.values)
         listed = ", ".join(self.names)
@@ -61,7 +61,7 @@ class Columns(NamedTuple):
 
 
 def read_columns(path: str | Path) -> Columns:
-    """Read a text file with energies in its first column and one or more spectra beside.
+    """Read a text file with energies in its first column and one or more spectra beside it.
 
     Blanks, tabs, commas or semicolons separate. Lines before the first number, and those that
     begin with ``# % * ; !``, are a header; the last of them with as many words as there are
@@ -80,15 +80,16 @@ def read_columns(path: str | Path) -> Columns:
     FileNotFoundError
         If there is no such file.
     ValueError
-        Naming file and line, if something is no number, an energy stands there twice, or the
-        energies are not in eV.
+        If something is not a number, an energy is repeated, or the energies are not in eV; the
+        message names the file and the line.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     if path.suffix.lower() not in SPECTRUM_SUFFIXES:
         raise ValueError(
-            f"{path}: not a file of spectra by its name; known are {', '.join(SPECTRUM_SUFFIXES)}"
+            f"{path}: its name is not that of a spectrum file; known suffixes are "
+            f"{', '.join(SPECTRUM_SUFFIXES)}"
         )
     header, table = read_table(path)
     energies = table[:, 0]
@@ -102,7 +103,7 @@ def read_columns(path: str | Path) -> Columns:
 
 
 def _cells(line: str) -> list[str]:
-    """The words of a line; blanks inside a name count only where nothing else separates."""
+    """Return the words of a line; blanks inside a name are kept if other separators exist."""
     for sign in (",", ";", "\t"):
         if sign in line:
             return [cell.strip() for cell in line.strip().strip(sign).split(sign)]
@@ -110,7 +111,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _column_names(header: list[str], n_columns: int) -> tuple[str, ...]:
-    """Names of the value columns, or their numbers."""
+    """Return the names of the value columns, or their numbers."""
     names = [f"column {k + 1}" for k in range(n_columns)]
     for line in header:
         words = _cells(line.lstrip().lstrip("".join(COMMENT)).strip())

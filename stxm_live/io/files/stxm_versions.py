@@ -1,7 +1,7 @@
-"""How the layout of pystxmcontrol's ``.stxm`` files changed from version to version.
+"""Layouts of pystxmcontrol's ``.stxm`` files in its versions.
 
-Version 3 is an NXstxm. Before, the counts at the requested positions were apart from those
-that were measured: in 2.1 in ``binned_values``, in 2.0 nowhere, so that they are binned here.
+Version 3 is an NXstxm. Before, the counts at the requested positions were separate from the
+measured ones: 2.1 has them in ``binned_values``, 2.0 has none, so that they are binned here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Images = tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]
 
 
 def version_of(entry: Any) -> float | None:
-    """The version of pystxmcontrol's own layout, 0 if unsaid; None for other programs' files."""
+    """Return the version of pystxmcontrol's own layout, 0 if not given; None for others."""
     if "motors" not in entry and "instrument/motors" not in entry:
         return None
     noted = attribute(entry["definition"], "version") if "definition" in entry else None
@@ -31,7 +31,7 @@ def version_of(entry: Any) -> float | None:
 
 
 def with_requested_positions(path: Path, entry: Any, data: Any) -> _Images | None:
-    """Counts (n_energies, ny, nx) with x and y in um of versions 2.x; None for all others."""
+    """Return counts (n_energies, ny, nx), x and y in um for 2.x, else None."""
     if "binned_values/data" in entry:
         binned = entry["binned_values"]
         return (
@@ -55,19 +55,19 @@ def with_requested_positions(path: Path, entry: Any, data: Any) -> _Images | Non
 def binned_lines(
     measured: NDArray[np.floating], measured_um: NDArray[np.float64], x_um: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Mean counts of the points nearest to each requested position of a line.
+    """Return mean counts of the points nearest to each requested position of a line.
 
     Parameters
     ----------
     measured, measured_um : ndarray of shape (n_energies, ny, n_points)
-        What was counted, and where.
+        Counts, and their positions in um.
     x_um : ndarray of shape (nx,)
-        Requested, evenly spaced; may descend.
+        Requested positions, evenly spaced; may descend.
 
     Returns
     -------
     ndarray of shape (n_energies, ny, nx)
-        NaN where no point came near: nothing is interpolated.
+        NaN where no point is near: nothing is interpolated.
     """
     n_lines, nx = measured.shape[0] * measured.shape[1], len(x_um)
     step_um = (x_um[-1] - x_um[0]) / max(nx - 1, 1) or 1.0

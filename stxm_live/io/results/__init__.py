@@ -1,4 +1,4 @@
-"""Results as files that travel: NeXus, CSV and TIFF, all from `PhaseMaps.to_xarray`."""
+"""Result files in NeXus, CSV and TIFF, all made from `PhaseMaps.to_xarray`."""
 
 from stxm_live.io.results.nexus import read_nexus, write_nexus
 from stxm_live.io.results.tables import write_csv

@@ -1,4 +1,4 @@
-"""What all result files share: the dataset, its pixel size, a file that is whole or not there."""
+"""Common parts of result files: the dataset and its pixel size."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 
 
 def as_dataset(maps: PhaseMaps | xarray.Dataset) -> xarray.Dataset:
-    """A result as `PhaseMaps.to_xarray` gives it; one that was stored or read is that already.
+    """Return a result in the form of `PhaseMaps.to_xarray`; a stored one already has it.
 
     Raises
     ------
     ValueError
-        If a product has a name that none of ours has: names become those of files.
+        If a product has an unknown name: names become file names.
     """
     if isinstance(maps, PhaseMaps):
         return maps.to_xarray()
     foreign = [name for name in map(str, maps.data_vars) if not name.isidentifier()]
     if foreign:
-        raise ValueError(f"no result of stxm_live: it has a product named {foreign[0][:60]!r}")
+        raise ValueError(f"not a result of stxm_live: it has a product named {foreign[0][:60]!r}")
     return maps
 
 
 def final_index_name(dataset: xarray.Dataset) -> str:
-    """The product that `PhaseMaps.final_index` shows."""
+    """Return the name of the product that `PhaseMaps.final_index` shows."""
     return "resolved_index" if "resolved_index" in dataset else "phase_index"
 
 
 def pixel_size_um(dataset: xarray.Dataset) -> tuple[float, float] | None:
-    """Height and width of a pixel; None where the extent has no length."""
+    """Return height and width of a pixel, or None if the extent has no length."""
     steps = [_step_um(np.asarray(dataset[axis].values)) for axis in ("y", "x")]
     known = [step for step in steps if step > 0]
     if not known or not np.isfinite(known).all():

@@ -1,4 +1,4 @@
-"""Results as NeXus files: each product an NXdata with its axes, the final map the default plot."""
+"""Results as NeXus files: each product is an NXdata; the final map is the default plot."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _COMPRESSED_FROM = 1024
 _LABELS = ("phase", "direction")
-"""Dimensions whose coordinates are words; viewers take numbers only, so they are no NeXus axes."""
+"""Dimensions with words as coordinates: viewers accept only numbers, so they are no NeXus axes."""
 
 
 def write_nexus(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
@@ -35,7 +35,7 @@ def write_nexus(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
     maps : PhaseMaps or xarray.Dataset
         A dataset as `PhaseMaps.to_xarray` makes it.
     path : path
-        Replaced if it is there.
+        The file to write; an existing one is replaced.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def write_nexus(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
     Raises
     ------
     OSError
-        If the file cannot be written; what was there before stays.
+        If the file cannot be written; an existing one stays.
     """
     import h5py
 
@@ -57,12 +57,12 @@ def write_nexus(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
 
 
 def read_nexus(path: str | Path) -> xarray.Dataset:
-    """A result from a file of `write_nexus`, equal to the dataset it was written from.
+    """Read a result from a file of `write_nexus`, equal to the dataset it was written from.
 
     Raises
     ------
     ValueError
-        Naming the file, if it is no result of stxm_live.
+        If the file is not a result of stxm_live; the message names the file.
     """
     import h5py
     import xarray
@@ -71,10 +71,10 @@ def read_nexus(path: str | Path) -> xarray.Dataset:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
     if not h5py.is_hdf5(path):
-        raise ValueError(f"{path}: no HDF5 file; expected one of stxm-live export")
+        raise ValueError(f"{path}: not an HDF5 file; expected one from stxm-live export")
     with h5py.File(path, "r") as file:
         if "entry/result" not in file or "dims" not in file["entry/result"].attrs:
-            raise ValueError(f"{path}: no result of stxm_live: it has no /entry/result")
+            raise ValueError(f"{path}: not a result of stxm_live: it has no /entry/result")
         result = file["entry/result"]
         attributes = {name: _read_plain(result[name]) for name in result.attrs["attributes"]}
         variables = {name: _read_variable(group[name]) for name, group in _products(file["entry"])}
@@ -98,7 +98,7 @@ def _write_entry(entry: h5py.Group, dataset: xarray.Dataset) -> None:
 
 
 def _write_result(group: h5py.Group, dataset: xarray.Dataset) -> None:
-    """Coordinates, of which the products' groups have links, and all attributes."""
+    """Write all attributes, and the coordinates that the products' groups link to."""
     for name, variable in dataset.coords.items():
         _write_variable(group, str(name), variable)
     attributes = {name: value for name, value in dataset.attrs.items() if name != "provenance"}
@@ -138,7 +138,7 @@ def _write_variable(group: h5py.Group, name: str, variable: xarray.DataArray) ->
 
 
 def _axis(entry: h5py.Group, group: h5py.Group, dim: str) -> str:
-    """The name of an axis in a group, linked there; "." for one without numbers."""
+    """Return the name of an axis linked in a group; "." for one without numbers."""
     result = entry["result"]
     if dim not in result or dim in _LABELS:
         return "."
@@ -148,7 +148,7 @@ def _axis(entry: h5py.Group, group: h5py.Group, dim: str) -> str:
 
 
 def _meaning(name: str, dataset: xarray.Dataset) -> str:
-    """What the numbers of an index map or the layers of a product stand for."""
+    """Return what the numbers of an index map or the layers of a product stand for."""
     names = ", ".join(f"{k} {phase}" for k, phase in enumerate(dataset["phase"].values))
     if name.endswith("_index") or name == "ambiguous_pair":
         return f": {names}, -1 none"
@@ -172,7 +172,7 @@ def _read_variable(field: h5py.Dataset) -> tuple[tuple[str, ...], Any, dict[str,
 
 
 def _read_plain(field: h5py.Dataset) -> Any:
-    """A string, number, or list of strings."""
+    """Return a string, a number, or a list of strings."""
     if field.dtype.kind != "O":
         return field[()].item()
     values = field.asstr()[()]

@@ -27,10 +27,10 @@ def write_csv(
 
     Lines that begin with ``#`` say what the result is, its verdict and its warnings. A value
     that is not known is an empty field. Shares are 0 to 1, of the specimen pixels with a valid
-    spectrum; areas are those of the map by correlation, in um2.
+    spectrum; areas are from the map by correlation, in um2.
 
     ``spectra.csv`` has, for each phase, its reference (OD of the references' own thickness),
-    mean and standard deviation of the OD of the pixels that the final map gives it;
+    mean and standard deviation of the OD of its pixels in the final map;
     ``images.csv`` the shift in pixels and I0 in counts of each image; ``pixels.csv`` a row for
     each specimen pixel with a valid spectrum: position (um), counts, phases, R, coefficients,
     probabilities, OD.
@@ -40,7 +40,7 @@ def write_csv(
     maps : PhaseMaps or xarray.Dataset
         A dataset as `PhaseMaps.to_xarray` makes it.
     folder : path
-        Made if it is not there; files of the same names are replaced.
+        Created if it does not exist; files of the same names are replaced.
     pixels : bool
         Also write the table of pixels; some 100 MB for 512 x 512.
 
@@ -70,7 +70,7 @@ def _write(path: Path, notes: Iterable[str], rows: Iterable[Row]) -> None:
 
 
 def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula; NaN and None are empty."""
+    """Return a cell that no spreadsheet takes for a formula; NaN and None are empty."""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
     if value is None or value != value:
@@ -110,7 +110,7 @@ def _fractions(dataset: xarray.Dataset) -> Iterable[Row]:
 
 
 def _pixel_area_um2(dataset: xarray.Dataset) -> float:
-    """NaN of a field one pixel wide, which has no pixel size."""
+    """Return the area of a pixel; NaN for a field one pixel wide, without a pixel size."""
     sides_um = [np.diff(dataset[axis].values[:2]) for axis in ("y", "x")]
     return float(abs(np.prod(sides_um))) if all(side.size for side in sides_um) else float("nan")
 
@@ -128,7 +128,7 @@ def _spectra(dataset: xarray.Dataset) -> Iterable[Row]:
 
 
 def _members(dataset: xarray.Dataset, name: str | None = None) -> Any:
-    """Which pixels a map gives to each phase, of shape (n_phases, ny, nx)."""
+    """Return the pixels that a map gives to each phase, of shape (n_phases, ny, nx)."""
     index = dataset[name or final_index_name(dataset)].values
     return index == np.arange(dataset.sizes["phase"])[:, None, None]
 

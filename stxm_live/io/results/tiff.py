@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import xarray
 
 NO_PHASE = 255
-"""In index maps: no specimen or no data."""
+"""Value in index maps for no specimen or no data."""
 
 
 def write_tiff(maps: PhaseMaps | xarray.Dataset, folder: str | Path) -> list[Path]:
-    """Write each image product as ``<product>.tif``; pages are energies or phases, named.
+    """Write each image product as ``<product>.tif``, with named pages for energies or phases.
 
     Quantities are float32, NaN where there is no value. Index maps are uint8 with 255 for no
-    phase, masks uint8 with 0 and 255. Rows and columns are in the order of the scan: row 0 lies
+    phase, masks uint8 with 0 and 255. Rows and columns are in the order of the scan: row 0 is
     at the first y, as the description says. The tags hold the pixel size (um) where it is known.
 
     Parameters
@@ -31,7 +31,7 @@ def write_tiff(maps: PhaseMaps | xarray.Dataset, folder: str | Path) -> list[Pat
     maps : PhaseMaps or xarray.Dataset
         A dataset as `PhaseMaps.to_xarray` makes it.
     folder : path
-        Made if it is not there; files of the same names are replaced.
+        Created if it does not exist; files of the same names are replaced.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def _write(path: Path, variable: xarray.DataArray, dataset: xarray.Dataset) -> N
 
 
 def _pixels(values: NDArray[Any]) -> NDArray[Any]:
-    """float32, or uint8 for masks and indices."""
+    """Return float32, or uint8 for masks and indices."""
     if values.dtype == np.bool_:
         return values.astype(np.uint8) * np.uint8(255)
     if values.dtype.kind == "i":
@@ -86,7 +86,7 @@ def _labels(variable: xarray.DataArray, dataset: xarray.Dataset) -> list[str]:
 
 
 def _description(variable: xarray.DataArray, dataset: xarray.Dataset) -> str:
-    """What the numbers are, for ImageJ's Show Info."""
+    """Return a text on the numbers for ImageJ's Show Info."""
     names = [f"{k} {_one_line(name)}" for k, name in enumerate(dataset["phase"].values)]
     lines = [f"{variable.attrs['long_name']} ({variable.attrs['units'] or 'no unit'})"]
     if variable.dtype.kind == "i":
@@ -102,5 +102,5 @@ def _description(variable: xarray.DataArray, dataset: xarray.Dataset) -> str:
 
 
 def _one_line(text: object) -> str:
-    """Without half characters, which JSON may bring and no file takes."""
+    """Return the text in one line without surrogates, which no file accepts."""
     return " ".join(str(text).encode("utf-8", "replace").decode().split())

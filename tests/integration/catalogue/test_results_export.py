@@ -53,7 +53,7 @@ def test_errors_are_a_line_that_names_the_file(run, maps):
     Path("broken.nxs").write_bytes(b"no hdf5")
     code, text = run("export", "broken.nxs")
     assert code == 1
-    assert text.startswith("error: broken.nxs: no HDF5 file")
+    assert text.startswith("error: broken.nxs: not an HDF5 file")
     write_nexus(maps, "first.nxs")
     code, text = run("export", "first.nxs", "--recipe", "nvpf")
     assert code == 1

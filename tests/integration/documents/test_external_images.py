@@ -163,11 +163,11 @@ def test_a_file_that_never_comes_is_named_after_a_bounded_time(nvpf, tmp_path):
     with LivePhaseMapper(nvpf, roots=[tmp_path], file_timeout_s=0.5) as live:
         uid = feed(live, docs)
         with pytest.raises(
-            ValueError, match=r"13 images are not in their files \(stack\.h5 cannot"
+            ValueError, match=r"13 images are missing from their files \(stack\.h5 cannot"
         ):
             live.wait(uid, timeout_s=30)
     synchronous = LivePhaseMapper(nvpf, roots=[tmp_path], file_timeout_s=0.3, background=False)
-    with pytest.raises(ValueError, match="13 images are not in their files"):
+    with pytest.raises(ValueError, match="13 images are missing from their files"):
         synchronous.wait(feed(synchronous, docs), timeout_s=0)
 
 
@@ -178,7 +178,7 @@ def test_a_file_that_is_cut_off_is_not_there_yet(tmp_path, cut):
         for path in tmp_path.iterdir():
             path.write_bytes(path.read_bytes()[:cut])
         notes = notes_of(datum_run(spec, tmp_path, **options), [tmp_path])
-        assert "13 images are not in their files" in notes
+        assert "13 images are missing from their files" in notes
 
 
 # where images may be read from
@@ -199,7 +199,7 @@ def test_without_a_folder_to_read_from_no_file_is_opened(nvpf, tmp_path):
         ("file://elsewhere{root}/stack.h5", "file://localhost/... only"),
         ("http://example.org/stack.h5", "file://localhost/... only"),
         ("file://localhost{root}/link.h5", "lies outside"),
-        ("file://localhost{root}/a%00b.h5", "is not one"),
+        ("file://localhost{root}/a%00b.h5", "is not valid"),
         ("stack.h5", "file://localhost/... only"),
     ],
 )
@@ -253,7 +253,7 @@ def test_a_template_or_count_that_would_fill_the_memory_is_refused(tmp_path, opt
 
 def test_a_pickled_array_is_not_loaded(tmp_path):
     np.save(tmp_path / "image_0.npy", np.array([{"a": 1}], dtype=object))
-    assert "not in their files" in notes_of(datum_run("NPY_SEQ", tmp_path), [tmp_path])
+    assert "missing from their files" in notes_of(datum_run("NPY_SEQ", tmp_path), [tmp_path])
 
 
 def test_a_folder_that_is_none_is_refused_at_once(nvpf, tmp_path):
@@ -266,7 +266,7 @@ def test_files_of_another_kind_are_named_with_those_that_are_read(tmp_path):
     assert "'application/x-zarr', which is not read; known are application/x-hdf5" in notes_of(
         docs, [tmp_path]
     )
-    assert "known are AD_HDF5" in notes_of(datum_run("AD_SPE", tmp_path), [tmp_path])
+    assert "known kinds are AD_HDF5" in notes_of(datum_run("AD_SPE", tmp_path), [tmp_path])
 
 
 def test_an_image_that_waits_for_its_event_is_not_read_before(tmp_path):

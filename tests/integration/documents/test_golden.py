@@ -95,7 +95,7 @@ def test_check_of_a_run_without_its_field_names_those_it_has(tmp_path):
     path = local("images_paused.jsonl", tmp_path)
     result = CliRunner().invoke(app, ["check", str(path), "--set", "fields.image=pmt"])
     assert result.exit_code == 1
-    assert "no stream has the field 'pmt'; fields seen: counts, energy" in result.output
+    assert "no stream has the field 'pmt'; the streams have: counts, energy" in result.output
     assert "data keys: counts (4 x 5)" in result.output
 
 

@@ -226,7 +226,7 @@ def test_a_run_without_a_stop_document_is_valid_and_open():
 def test_a_field_that_no_stream_has_is_named_with_those_there_are():
     scan = particle_scan(data_field="pmt")
     reader, _ = read(documents(image_events(), scan))
-    assert "no stream has the field 'pmt'; fields seen: counts, energy" in reader.notes[0]
+    assert "no stream has the field 'pmt'; the streams have: counts, energy" in reader.notes[0]
 
 
 def test_snaking_lines_are_turned_round():
@@ -294,7 +294,7 @@ def test_a_second_stream_with_the_same_field_is_left_out_and_named():
     dark["data"] = {"counts": counts[0] * 0}
     reader, _ = read([*stream[:-1], ("descriptor", descriptor), ("event", dark), stream[-1]])
     assert_holds_the_particle(reader)
-    assert "stream 'dark' has 'counts' too and is left out" in reader.notes[0]
+    assert "stream 'dark' also has 'counts' and is left out" in reader.notes[0]
 
 
 def test_an_energy_announced_twice_is_taken_as_it_came_last():

@@ -195,7 +195,7 @@ def test_a_file_that_is_cut_off_empty_or_no_hdf5_is_named(tmp_path):
     whole = path.read_bytes()
 
     for contents, reason in (
-        (whole[: len(whole) // 2], "cut off or damaged"),
+        (whole[: len(whole) // 2], "incomplete or damaged"),
         (b"", "an empty file"),
         (b"ScanDefinition = {", "not an HDF5 file"),
     ):

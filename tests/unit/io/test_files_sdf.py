@@ -282,7 +282,7 @@ def test_an_image_of_another_shape_than_announced_is_refused(tmp_path):
         ({"flags": "Spectra", "scan_type": "NEXAFS Point Scan"}, "is a point scan: a spectrum"),
         ({"scan_type": "NEXAFS Line Scan"}, "is a line scan"),
         ({"scan_type": "Focus Scan"}, "is a focus scan"),
-        ({"energies": (-2.0, -1.0, 0.0)}, "from -2 to 0: these are no photon energies"),
+        ({"energies": (-2.0, -1.0, 0.0)}, "from -2 to 0: these are not photon energies"),
         ({"energies": (700.0,)}, "a single image, at 700 eV"),
         ({"images": 'ScanningStage = "MagnetField";'}, "a scan of the magnet, not of the energy"),
         (

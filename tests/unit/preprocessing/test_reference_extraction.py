@@ -244,7 +244,11 @@ def test_a_column_is_chosen_by_name_or_number(tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.doc", "500 1\n510 2\n", "not a file of spectra by its name; known are .csv"),
+        (
+            "a.doc",
+            "500 1\n510 2\n",
+            "not that of a spectrum file; known suffixes are .csv",
+        ),
         ("a.csv", "500,1\n500,2\n", "500 eV stands there twice"),
         ("a.csv", "0.5,1\n0.51,2\n", "energies 0.5 to 0.51, expected eV"),
         ("a.csv", "500,1\n510,x\n", "line 2: expected 2 numbers, got '510,x'"),
