@@ -58,7 +58,7 @@ def references(
     changes: SettingsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:
-    """Make reference spectra from stacks, runs and files, and show how well they differ.
+    """Make reference spectra from stacks, runs and files, and show how different they are.
 
     Nothing is subtracted or normalized: a factor or a constant does not change the correlation.
 

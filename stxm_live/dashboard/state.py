@@ -145,8 +145,8 @@ class Board:
     def begin_with(self, earlier: Iterable[PhaseMaps]) -> None:
         """Keep results made before this board was connected, the newest last."""
         with self._lock:
-            told = [result for result in self.now.results if result.origin == "live"]
-            known = {result.maps.key for result in told}
+            live = [result for result in self.now.results if result.origin == "live"]
+            known = {result.maps.key for result in live}
             new = [m for m in earlier if m.key not in known]
             before = [self._result(maps, "live", str(maps.key), maps) for maps in new]
             newest = self.now.newest or (before[-1] if before else None)

@@ -182,7 +182,7 @@ def _figures(
 
 
 def correlation_panels(maps: PhaseMaps) -> list[Panel]:
-    """Correlation with each reference, all on one scale."""
+    """Return a panel with the correlation with each reference, all on one scale."""
     found = maps.correlation[:, maps.phase_index >= 0]
     lowest = float(np.percentile(found, 1)) if found.size else 0.0
     return [

@@ -67,7 +67,7 @@ def _map_figure(
 
 
 def add_marks(plot: figure, marks: Mapping[str, Any]) -> None:
-    """Mark the pixel below the pointer and the pinned one, from sources "hover" and "pin"."""
+    """Mark the pixel under the mouse and the kept one, from the sources "hover" and "pin"."""
     for mark, color in (("hover", "#ffffff"), ("pin", AMBIGUOUS)):
         plot.scatter(
             "x",

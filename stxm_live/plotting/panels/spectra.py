@@ -157,7 +157,7 @@ def draw_separability(
 
 
 def name_pairs(ax: Axes, phase_names: Sequence[str]) -> None:
-    """Name rows and columns of a matrix of which only the part below the diagonal is shown."""
+    """Label rows and columns of a matrix that is shown below its diagonal only."""
     n = len(phase_names)
     names = [plain(name, 12) for name in phase_names]
     ax.set_xticks(

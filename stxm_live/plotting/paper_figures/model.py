@@ -35,7 +35,7 @@ N_STEPS = 41
 def model_plates(
     bundle: Bundle, recipe: Recipe, *, rng: np.random.Generator | None = None
 ) -> Iterator[Plate]:
-    """Figures S9, S10, S11 and the components of a bundle.
+    """Draw figures S9, S10, S11 and the components of a bundle.
 
     Parameters
     ----------
