@@ -1,1 +1,1 @@
-"""What every part of the package speaks of: stacks, recipes, references, regions and maps."""
+"""Data types shared by all packages: stacks, recipes, references, regions and maps."""

@@ -1,4 +1,4 @@
-"""What a scan says of its own energy axis."""
+"""Calibration of the energy axis that is estimated from a scan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AT_THE_END_EV = 0.02
 
 @dataclass(frozen=True, eq=False)
 class EnergyAxis:
-    """What a scan says of its own energy axis.
+    """Calibration of the energy axis, estimated from the scan itself.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class EnergyAxis:
         (references of another shape); whether pixels may be mixtures; and a field of one
         composition, where a shift and another oxidation state look alike.
     offsets_ev, widths_ev : ndarray
-        Where the first search looked.
+        Grid of the first search.
     log_likelihood : ndarray of shape (n_widths, n_offsets)
-        Mean over the spectra, 0 at the best place.
+        Mean over the spectra, 0 at the maximum.
     notes : tuple of str
     """
 
@@ -47,14 +47,14 @@ class EnergyAxis:
 
     @property
     def at_the_end(self) -> bool:
-        """Whether the offset lies at the end of what was tried, so that it may be anything else."""
+        """Return True if the offset is at the end of the search range, and so not determined."""
         low, high = float(self.offsets_ev[0]), float(self.offsets_ev[-1])
         return min(self.offset_ev - low, high - self.offset_ev) < AT_THE_END_EV
 
     def has_offset(self, known_ev: float, at_least_ev: float) -> bool:
-        """Whether the offset differs from a known one by more than that and two deviations."""
+        """Return True if the offset differs from a known one by more than it and two deviations."""
         return abs(self.offset_ev - known_ev) > max(at_least_ev, 2 * self.offset_std_ev)
 
     def has_width(self, known_ev: float, at_least_ev: float) -> bool:
-        """Whether the beam is wider, or narrower, than known by more than that; as for offsets."""
+        """Return True if the beam width differs from a known one; the rule is that of offsets."""
         return abs(self.width_ev - known_ev) > max(at_least_ev, 2 * self.width_std_ev)

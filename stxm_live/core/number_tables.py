@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COMMENT = ("#", "%", "*", ";", "!")
-"""What a line of a header begins with in the field's programs."""
+"""Characters that begin a header line in the programs of the field."""
 
 
 def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
@@ -28,8 +28,8 @@ def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     Raises
     ------
     ValueError
-        Naming the file, and the line where a line is the fault: something is no number, a line
-        has another length, or an energy stands there twice.
+        If something is not a number, a line has another length, or an energy is repeated. The
+        message names the file and, if possible, the line.
     """
     header: list[str] = []
     rows: list[list[float]] = []
@@ -48,11 +48,11 @@ def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
         raise ValueError(f"{path}: no columns of numbers (energy in eV, values) found")
     table = np.array(rows)
     if not np.isfinite(table).all():
-        raise ValueError(f"{path}: holds a value that is not a finite number")
+        raise ValueError(f"{path}: contains a value that is not a finite number")
     table = table[np.argsort(table[:, 0], kind="stable")]
     repeated = table[1:, 0][np.diff(table[:, 0]) == 0]
     if repeated.size:
-        raise ValueError(f"{path}: {repeated[0]:g} eV stands there twice; leave one of them out")
+        raise ValueError(f"{path}: {repeated[0]:g} eV is listed twice; remove one of the two lines")
     return header, table
 
 
@@ -76,7 +76,7 @@ def read_named_columns(
     Raises
     ------
     ValueError
-        Naming the file and the line, if a field is no number or is missing.
+        If a field is not a number or is missing; the message names the file and the line.
     """
     comments: list[str] = []
     rows: list[tuple[int, list[str]]] = []
@@ -101,7 +101,7 @@ def read_named_columns(
 
 
 def _numbers(line: str) -> list[float] | None:
-    """The numbers of a line; None if a word is none."""
+    """Return the numbers of a line, or None if a word is not a number."""
     try:
         return [float(cell) for cell in line.replace(",", " ").replace(";", " ").split()]
     except ValueError:

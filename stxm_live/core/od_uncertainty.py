@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _POLE = np.sqrt(3.0) - 2.0
-"""Of the filter that turns values into coefficients of a cubic B-spline."""
+"""Pole of the filter that turns values into coefficients of a cubic B-spline."""
 
 
 def od_std(
@@ -15,16 +15,16 @@ def od_std(
     i0_std: NDArray[np.float64],
     dispersion: float | NDArray[np.float64],
 ) -> NDArray[np.float32]:
-    """Standard uncertainty of OD = ln(I0/I), to first order.
+    """Return the standard uncertainty of OD = ln(I0/I), to first order.
 
     Parameters
     ----------
     counts : ndarray of shape (n_energies, ...)
-        Behind each value: I0 exp(-OD).
+        Counts behind each value, I0 exp(-OD).
     i0, i0_std : ndarray of shape (n_energies,)
         The error of I0 is common to all pixels of an image.
     dispersion : float or ndarray of shape (n_energies,)
-        Variance over mean of the counts; of images that were moved, times `smoothing`.
+        Variance over mean of the counts; for shifted images, times `smoothing`.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def od_std(
 
 
 def smoothing(shifts_px: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Factor on a pixel's variance by cubic-spline interpolation at a shift.
+    """Return the factor on a pixel's variance from cubic-spline interpolation at a shift.
 
     Parameters
     ----------
@@ -53,11 +53,10 @@ def smoothing(shifts_px: NDArray[np.float64]) -> NDArray[np.float64]:
 
     Notes
     -----
-    White noise keeps the sum of the squared weights with which values enter an interpolated
-    one. Along one axis these are the B-spline's four weights at the fraction of the shift,
-    convolved with the filter sqrt(3) z^abs(n), z = sqrt(3) - 2, that makes coefficients of
-    values; the filter's autocorrelation is 3 z^m (m + (1 + z^2)/(1 - z^2)). The factors of y and x
-    multiply.
+    The variance of white noise is multiplied by the sum of the squared interpolation weights. Along
+    one axis these are the B-spline's four weights at the fraction of the shift, convolved with the
+    filter sqrt(3) z^abs(n), z = sqrt(3) - 2, that makes coefficients of values; the filter's
+    autocorrelation is 3 z^m (m + (1 + z^2)/(1 - z^2)). The factors of y and x multiply.
 
     Examples
     --------
@@ -75,7 +74,7 @@ def smoothing(shifts_px: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def spline_weights(fraction: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of the cubic B-spline for a shift by 0 <= fraction < 1.
+    """Return the weights of the cubic B-spline for a shift by 0 <= fraction < 1.
 
     Parameters
     ----------
@@ -84,7 +83,7 @@ def spline_weights(fraction: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (..., 5)
-        Of the pixels from two before to two after; they add up to 1.
+        Weights of the pixels from two before to two after; they add up to 1.
     """
     distance = np.abs(np.array([2.0, 1.0, 0.0, -1.0, -2.0]) - np.asarray(fraction)[..., None])
     near = 2 / 3 - distance**2 + distance**3 / 2

@@ -22,7 +22,7 @@ Status = Literal["complete", "incomplete", "stopped-early"]
 
 
 class Product(NamedTuple):
-    """How an array product is called, what its axes and units are."""
+    """Long name, dimensions and unit of an array product."""
 
     dims: tuple[str, ...]
     units: str
@@ -80,7 +80,7 @@ _NUMBERS = (
 
 @dataclass(frozen=True)
 class Quality:
-    """One verdict on a result: what limits it, what follows from that, what to do."""
+    """Verdict on a result: the limiting cause, its consequence, and what to do."""
 
     verdict: Literal["good", "limited", "poor"]
     cause: str
@@ -95,10 +95,10 @@ class Quality:
 
 @dataclass(frozen=True, eq=False)
 class PhaseMaps:
-    """Which phase every pixel is, how sure that is, and why.
+    """Phase of every pixel, its certainty, and all other products of one stack.
 
-    Images have axes (y, x), spectra (energy); row 0 and column 0 lie at the first value of
-    ``extent_um`` in y and x. A product that was not made is None. Where a pixel is no specimen
+    Images have axes (y, x), spectra (energy); row 0 and column 0 are at the first value of
+    ``extent_um`` in y and x. A product that was not made is None. Where a pixel is not specimen
     or has no valid spectrum, indices are -1, floats NaN and booleans False. `PRODUCTS` lists
     dimensions and units.
 
@@ -107,9 +107,9 @@ class PhaseMaps:
     key : StackKey
     status : {"complete", "incomplete", "stopped-early"}
     revision : int
-        1 for the first maps of a stack, one more each time they were made again: refined, or
-        because a frame was replaced. Live, the first ones have no latent map unless the recipe
-        resolves by it; it comes with the refined ones.
+        1 for the first maps of a stack, one more each time they are made again: after
+        refinement, or because a frame was replaced. In a live session the first maps have no
+        latent map unless the recipe resolves by it; the refined ones have it.
     phase_names : tuple of str
         Phase ``k`` has index ``k`` in every map.
     energies_ev : tuple of float
@@ -117,17 +117,17 @@ class PhaseMaps:
     extent_um : tuple of float
         First and last pixel centre in x, then in y; either may descend.
     fractions, resolved_fractions : ndarray of shape (n_phases,)
-        Every specimen pixel with a valid spectrum counts, ambiguous or not (the paper's way).
+        Shares of all specimen pixels with a valid spectrum, ambiguous or not (as in the paper).
     dwell_ms : float or None
-        Exposure of a pixel; None if the scan did not say. What is scanned next takes it over.
+        Exposure of a pixel; None if the scan did not announce it. The next scan uses the same.
     dispersion : float or None
         Variance of the counts over that of Poisson statistics.
     energy_offset_ev, energy_width_ev : float or None
-        What the scan says of the energy axis: true = nominal + offset, and the standard
-        deviation of the Gaussian by which the beam is wider than that of the references. None
-        if not looked for.
+        Estimates from the scan: true = nominal + offset, and the standard deviation of the
+        Gaussian by which the beam is wider than that of the references. None if not
+        estimated.
     synthetic_references : bool
-        Whether the reference spectra are calculated ones.
+        True if the reference spectra are calculated.
     """
 
     key: StackKey
@@ -188,31 +188,31 @@ class PhaseMaps:
 
     @property
     def final_index(self) -> NDArray[np.int8]:
-        """The resolved map where there is one, else the map of the largest coefficient."""
+        """Return the resolved map if there is one, else the map of the largest coefficient."""
         return self.phase_index if self.resolved_index is None else self.resolved_index
 
     @property
     def no_phases(self) -> str:
-        """Why no pixel has a phase, so that all shares are NaN; empty if one has."""
+        """Return the reason why no pixel has a phase, so that all shares are NaN; else ""."""
         if (self.phase_index >= 0).any():
             return ""
         return "no valid spectrum in the specimen" if self.specimen.any() else "no specimen"
 
     @property
     def ambiguous_share(self) -> float:
-        """Share of the specimen whose two best coefficients are too close to tell apart.
+        """Return the share of the specimen whose two best coefficients are too close.
 
-        NaN without specimen.
+        Too close means that the difference is below the threshold. NaN without specimen.
         """
         counted = self.specimen & self.valid
         return float(self.ambiguous[counted].mean()) if counted.any() else float("nan")
 
     @property
     def od_std(self) -> NDArray[np.float32] | None:
-        """Standard uncertainty of the optical density, shape of ``od``; None if not estimated.
+        """Return the standard uncertainty of the OD, shape of ``od``; None if not estimated.
 
-        From the counts behind each value and their dispersion, and from I0, whose error is
-        common to all pixels of an image. Images that were moved are smoother.
+        It follows from the counts behind each value, their dispersion, and the error of I0, which
+        is common to all pixels of an image. Shifted images are smoother.
         """
         if self.dispersion is None or self.i0_std is None:
             return None
@@ -221,7 +221,7 @@ class PhaseMaps:
         return od_std(counts, self.i0, self.i0_std, of_image)
 
     def redo(self, changes: Mapping[str, Any]) -> PhaseMaps:
-        """New maps of the same aligned images with another recipe, in a second or two.
+        """Return new maps of the same aligned images with another recipe, in a second or two.
 
         Parameters
         ----------
@@ -233,17 +233,19 @@ class PhaseMaps:
         ------
         ValueError
             If a change needs the raw images again ([alignment], [detector], an energy that was
-            left out before), or if these maps were read from a file.
+            left out before), or if these maps came from a file.
         """
         if self.remake is None:
-            raise ValueError("these maps have no images with them; use map_run(run, recipe)")
+            raise ValueError(
+                "these maps do not include the aligned images; use map_run(run, recipe)"
+            )
         return self.remake(changes)
 
     def differences(self, other: PhaseMaps) -> list[str]:
-        """Names of the products in which two results differ; NaN equals NaN.
+        """Return the names of the products in which two results differ; NaN equals NaN.
 
-        Revision, warnings, dwell and provenance are not products: a replay has none of the
-        incidents of the live scan.
+        Revision, warnings, dwell and provenance are not products, because a replay does not have
+        the faults of the live scan.
         """
         plain = ("status", "phase_names", "energies_ev", "extent_um", "quality", *_NUMBERS)
         names = [name for name in plain if getattr(self, name) != getattr(other, name)]
@@ -252,11 +254,11 @@ class PhaseMaps:
         ]
 
     def identical(self, other: PhaseMaps) -> bool:
-        """Whether all products agree bit for bit, NaN equal to NaN."""
+        """Return True if all products agree bit for bit, NaN equal to NaN."""
         return not self.differences(other)
 
     def to_xarray(self) -> xarray.Dataset:
-        """All products with named dimensions, coordinates and units.
+        """Return all products with named dimensions, coordinates and units.
 
         Dimensions are phase, energy_ev, y and x; the coordinates ``y`` and ``x`` are in um.
         """
@@ -300,7 +302,7 @@ class PhaseMaps:
         return xarray.Dataset(variables, coordinates, attributes)
 
     def summary(self) -> list[tuple[str, float, float | None]]:
-        """One row per phase: name, share by correlation, share by the resolver (None: not made)."""
+        """Return a row per phase: name, share by correlation, share by the resolver or None."""
         resolved = self.resolved_fractions
         return [
             (name, float(self.fractions[k]), None if resolved is None else float(resolved[k]))
@@ -318,7 +320,7 @@ class PhaseMaps:
         )
 
     def _repr_html_(self) -> str:
-        """Picture and verdict, for a notebook."""
+        """Return picture and verdict as HTML for a notebook."""
         from stxm_live.plotting import summary_png_base64
 
         notes = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
@@ -330,9 +332,9 @@ class PhaseMaps:
 
 
 def same_array(a: Any, b: Any) -> bool:
-    """Whether two arrays agree bit for bit in shape, type and values, NaN equal to NaN.
+    """Return True if two arrays agree bit for bit in shape, type and values.
 
-    None, a product that was not made, agrees with None only.
+    NaN equals NaN. None, a product that was not made, agrees only with None.
     """
     if a is None or b is None:
         return a is b

@@ -1,4 +1,4 @@
-"""Functions that other packages offer, found by the entry points they declare."""
+"""Plug-ins: functions of other packages, found by the entry points they declare."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ GROUPS: Mapping[Kind, str] = {
     "document shape": "stxm_live.document_shapes",
     "criterion": "stxm_live.criteria",
 }
-"""The entry points' group of each kind of plug-in."""
+"""Group of entry points for each kind of plug-in."""
 
 _T = TypeVar("_T")
 
 
 class PluginError(ValueError):
-    """Names the plug-in that failed, its package, and what to do."""
+    """A plug-in failed; the message names it, its package, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Plugin:
     ----------
     kind : {"reader", "document shape", "criterion"}
     name : str
-        Of the entry point.
+        Name of the entry point.
     entry_points : tuple of EntryPoint
-        One; several if packages use the same name, of which none is called.
+        One entry point; several if packages use the same name, and then none is called.
     """
 
     kind: Kind
@@ -49,14 +49,14 @@ class Plugin:
 
     @property
     def package(self) -> str:
-        """The package and its version, or all of them: "package stxm-ourlab 0.1"."""
+        """Return the package and its version, or all of them: "package stxm-ourlab 0.1"."""
         found = [
             f"{p.dist.name} {p.dist.version}" if p.dist else p.value for p in self.entry_points
         ]
         return f"package{'s' * (len(found) > 1)} {' and '.join(sorted(found))}"
 
     def call(self, expected: type[_T], *args: Any, **options: Any) -> _T | None:
-        """Call the function; it may return None, or what is expected.
+        """Call the function, which may return None or a value of the expected type.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class Plugin:
         )
 
     def function(self) -> Callable[..., Any]:
-        """The function itself; errors as for `call`."""
+        """Return the function itself; errors as for `call`."""
         found = _imported(self)
         if isinstance(found, str):
             raise PluginError(found)
@@ -88,7 +88,7 @@ class Plugin:
 
 
 class Answer(NamedTuple):
-    """What a plug-in returned."""
+    """Value that a plug-in returned, and the plug-in."""
 
     plugin: Plugin
     value: Any
@@ -96,9 +96,9 @@ class Answer(NamedTuple):
 
 @cache
 def plugins(kind: Kind) -> Mapping[str, Plugin]:
-    """The plug-ins of one kind by name, in the order of their names.
+    """Return the plug-ins of one kind by name, in the order of their names.
 
-    Installed packages are looked through once; nothing of them is imported.
+    Installed packages are searched once; none is imported.
     """
     found: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=GROUPS[kind]):
@@ -114,9 +114,9 @@ def ask(
     own_failure: ValueError | None = None,
     **options: Any,
 ) -> Answer | None:
-    """Call all plug-ins; return what one of them made of the subject, or None if none knows it.
+    """Call all plug-ins; return the answer of the one that knows the subject, or None.
 
-    One that fails is logged if another one returns something.
+    A failure is logged if another plug-in returns something.
 
     Parameters
     ----------
@@ -124,11 +124,11 @@ def ask(
         The file or the run, for messages.
     asked : iterable of Plugin
     expected : type
-        What is returned, unless None.
+        Type of the value, unless it is None.
     *args, **options
-        For the plug-ins.
+        Arguments for the plug-ins.
     own_failure : ValueError, optional
-        Why stxm_live could not read the subject itself; raised if nobody else can.
+        Error of stxm_live's own attempt; raised if no plug-in can read the subject.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def ask(
 
 @cache
 def _imported(plugin: Plugin) -> Callable[..., Any] | str:
-    """The function of a plug-in, or why there is none; a failing import is tried once."""
+    """Return the function of a plug-in, or the reason why there is none."""
     if len(plugin.entry_points) > 1:
         return f"{plugin.kind} {plugin.name!r} is in {plugin.package}; uninstall one of them"
     try:
@@ -172,6 +172,6 @@ def _imported(plugin: Plugin) -> Callable[..., Any] | str:
             f"{plugin} cannot be imported ({type(error).__name__}: {error}); update or uninstall it"
         )
     if not callable(found):
-        return f"{plugin} is no function but {found!r}; update or uninstall it"
+        return f"{plugin} is not a function but {found!r}; update or uninstall it"
     function: Callable[..., Any] = found
     return function

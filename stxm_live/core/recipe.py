@@ -1,4 +1,4 @@
-"""The recipe: what a user sets for a material, in one TOML file."""
+"""The recipe: the settings of a user for a material, in one TOML file."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ _IMPLIED = {
     "i0.spectrum": ("i0.source", "spectrum"),
     "alignment.reference_ev": ("alignment.reference", "constant"),
 }
-"""What a value, when it is changed, says of the choice that it belongs to."""
+"""Choice that is made when one of these values is set."""
 
 _COLOR = re.compile(r"#[0-9a-f]{3}(?:[0-9a-f]{3})?|(?:tab:)?[a-z]+", re.IGNORECASE)
 
 
 class Recipe(Options):
-    """Everything that decides a map apart from the images.
+    """All settings that decide a map, apart from the images.
 
-    ``energies_ev`` selects energies of a scan (none: all of them), ``exclude_energies_ev``
+    ``energies_ev`` selects energies of a scan (empty: all of them), ``exclude_energies_ev``
     leaves some out. ``ambiguity_threshold`` is the paper's 0.005 on Q1 - Q2;
     ``min_correlation`` (0: off, as in the paper) marks pixels as unidentified whose best
     coefficient is below it. The true photon energy is the nominal one plus ``energy_offset_ev``,
     and the beam is wider than that of the references by a Gaussian of standard deviation
-    ``energy_width_ev``, as far as the user knows. With ``energy_fit`` both are also looked for
-    in the scan, and an offset above ``energy_warning_ev`` is in the verdict. ``model`` is a
+    ``energy_width_ev``, as far as the user knows. With ``energy_fit`` both are also estimated
+    from the scan, and an offset above ``energy_warning_ev`` is in the verdict. ``model`` is a
     bundle directory; without one that fits, maps are made without the encoder. ``colors`` names
     a colour per phase, ``#rrggbb`` or a word.
 
@@ -87,7 +87,7 @@ class Recipe(Options):
     @classmethod
     def _energies_are_sorted(cls, energies: tuple[float, ...] | None) -> tuple[float, ...] | None:
         if energies is not None and len(set(energies)) != len(energies):
-            raise ValueError("an energy stands in the list twice")
+            raise ValueError("an energy is listed twice")
         return tuple(sorted(energies)) if energies else None
 
     @field_validator("colors")
@@ -107,9 +107,9 @@ class Recipe(Options):
         Raises
         ------
         FileNotFoundError
-            If there is neither; the message lists the names that ship.
+            If there is neither; the message lists the shipped names.
         ValueError
-            If the file is no valid recipe; one line per wrong value.
+            If the file is not a valid recipe; one line per wrong value.
         """
         path = recipe_path(path_or_name)
         try:
@@ -133,10 +133,10 @@ class Recipe(Options):
             raise ValueError(f"recipe {title!r} in {folder}:\n" + "\n".join(lines)) from None
 
     def with_changes(self, changes: Mapping[str, Any]) -> Recipe:
-        """A copy with dotted names set, such as ``{"resolver.method": "mahalanobis"}``.
+        """Return a copy with dotted names set, such as ``{"resolver.method": "mahalanobis"}``.
 
-        A value that only counts with a certain choice makes that choice, unless it is made here
-        too: ``i0.region`` sets ``i0.source`` to "region".
+        A value that only has an effect with a certain choice also makes that choice, unless
+        ``changes`` makes it: ``i0.region`` sets ``i0.source`` to "region".
         """
         values = self.model_dump()
         implied = dict(_IMPLIED[name] for name in changes if name in _IMPLIED)
@@ -152,34 +152,34 @@ class Recipe(Options):
 
     @cached_property
     def reference_spectra(self) -> ReferenceSpectra:
-        """The reference spectra as in the file, read once."""
+        """Return the reference spectra as in the file, read once."""
         return ReferenceSpectra.from_csv(self.references)
 
     @cached_property
     def corrected_references(self) -> ReferenceSpectra:
-        """The reference spectra with the recipe's energy offset and width, at nominal energies."""
+        """Return the references with the recipe's energy offset and width applied."""
         return self.reference_spectra.corrected(self.energy_offset_ev, self.energy_width_ev)
 
     @cached_property
     def i0_spectrum(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """Energies in eV and I0 from the spectrum file, where the recipe names one."""
+        """Return energies in eV and I0 from the spectrum file, if the recipe names one."""
         return read_two_columns(self.i0.spectrum) if self.i0.spectrum is not None else None
 
     @cached_property
     def specimen_mask(self) -> NDArray[np.bool_] | None:
-        """The mask file as an array of shape (ny, nx), where the recipe names one."""
+        """Return the mask file as an array of shape (ny, nx), if the recipe names one."""
         return read_mask(self.specimen.mask) if self.specimen.mask is not None else None
 
     @cached_property
     def shift_table(self) -> NDArray[np.float64] | None:
-        """Energy in eV and shift in y and x in px, (n, 3), where the recipe names a file."""
+        """Return energy in eV and shift in y and x in px, (n, 3), if the recipe names a file."""
         return read_shifts(self.alignment.shifts) if self.alignment.shifts is not None else None
 
     def selected(self, energies_ev: Iterable[float]) -> list[float]:
-        """Which energies of a scan take part in the maps, ascending.
+        """Return the energies of a scan that are used in the maps, ascending.
 
-        For each energy of the recipe it is the nearest of the scan, if that lies within half the
-        smallest distance between two of the recipe's, 0.5 eV at most.
+        For each energy of the recipe it is the nearest of the scan, if that is closer than half
+        the smallest distance between two of the recipe's, 0.5 eV at most.
 
         Examples
         --------
@@ -204,22 +204,22 @@ class Recipe(Options):
         return float(min(0.5, gaps.min() / 2)) if gaps.size else 0.5
 
     def not_in(self, energies_ev: Iterable[float]) -> list[float]:
-        """Energies of the recipe for which a scan has none."""
+        """Return the energies of the recipe for which a scan has none."""
         chosen = self.selected(energies_ev)
         wanted = [e for e in self.energies_ev or () if not self._excludes(e)]
         return [e for e in wanted if not any(abs(e - c) <= self._reach_ev for c in chosen)]
 
     def read_files(self) -> None:
-        """Read what the recipe names, so that nothing is missing later; errors as for reading."""
+        """Read all files that the recipe names, so that none is missing later."""
         files = ("reference_spectra", "i0_spectrum", "specimen_mask", "shift_table")
         for content in (*files, "fingerprint"):
             getattr(self, content)
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over every value and every file that decides the maps, model excepted.
+        """Return the SHA-256 of all values and files that decide the maps, except the model.
 
-        Taken once, like the contents of the files.
+        It is calculated once, as the files are read once.
         """
         digest = hashlib.sha256()
         others = {"references", "model", "spectrum", "mask", "shifts", "adaptive"}
@@ -232,7 +232,7 @@ class Recipe(Options):
 
 
 def _without(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
-    """The table and its sub-tables without some names, sorted."""
+    """Return the table and its sub-tables without some names, sorted."""
     return {
         key: _without(value, names) if isinstance(value, dict) else value
         for key, value in sorted(values.items())
@@ -241,13 +241,13 @@ def _without(values: dict[str, Any], names: set[str]) -> dict[str, Any]:
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Names and files of the recipes inside the package."""
+    """Return names and files of the recipes inside the package."""
     folder = Path(str(resources.files("stxm_live"))) / "recipes"
     return {path.parent.name: path for path in sorted(folder.glob("*/recipe.toml"))}
 
 
 def recipe_path(path_or_name: str | Path) -> Path:
-    """The TOML file of a recipe given by path, by folder or by the name of a shipped one."""
+    """Return the TOML file of a recipe given by path, folder or shipped name."""
     shipped = shipped_recipes()
     path = Path(path_or_name)
     if str(path_or_name) in shipped and not path.is_file():

@@ -14,15 +14,15 @@ from stxm_live.core.number_tables import read_table
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
-    """A specimen mask of shape (ny, nx) from ``.npy``, ``.png`` or a ``.msk`` text file.
+    """Return a specimen mask (ny, nx) from ``.npy``, ``.png`` or a ``.msk`` text file.
 
-    In a ``.msk`` file each line is an image row in order, any character but a blank is
-    specimen; in a picture, whatever is brighter than half is specimen.
+    In a ``.msk`` file each line is an image row in order, and any character except a blank is
+    specimen. In a picture, pixels brighter than half are specimen.
 
     Raises
     ------
     ValueError
-        Naming the file, if it is empty, broken, no image, or of another kind.
+        If the file is empty, damaged, not an image, or of another kind; the message names it.
     """
     reader = _MASK_READERS.get(path.suffix.lower())
     if reader is None:
@@ -49,7 +49,7 @@ def _picture_mask(content: bytes) -> NDArray[np.bool_]:
     from skimage.io import imread
 
     if not content.startswith(b"\x89PNG"):  # imread would try every format it knows
-        raise ValueError("no PNG file")
+        raise ValueError("not a PNG file")
     picture = np.asarray(imread(BytesIO(content), as_gray=True), dtype=np.float64)
     return np.asarray(picture > picture.max() / 2)
 
@@ -63,14 +63,14 @@ def _text_mask(content: bytes) -> NDArray[np.bool_]:
 _MASK_READERS = {".npy": _array_mask, ".png": _picture_mask, ".msk": _text_mask}
 
 _DAMAGED_MASK = (ValueError, OSError, EOFError, SyntaxError, TokenError)
-"""What numpy and the readers of pictures raise for a file that is cut off or something else."""
+"""Errors of numpy and the picture readers for a file that is incomplete or of another kind."""
 
 
 def read_two_columns(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Read a spectrum of two columns, energy in eV and value, separated by blanks or commas.
 
-    That is what aXis2000, the ALS beamlines (``.xsp``, ``.t``) and plain CSV files have in
-    common. Lines before the first number are taken as a header.
+    aXis2000, the ALS beamlines (``.xsp``, ``.t``) and plain CSV files have this form. Lines
+    before the first number are taken as a header.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def read_two_columns(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.
     Raises
     ------
     ValueError
-        Naming the file and the line.
+        If a line is wrong; the message names the file and the line.
     """
     _, table = read_table(Path(path))
     return table[:, 0], table[:, 1]

@@ -16,28 +16,28 @@ from pydantic import (
 )
 
 Method = Literal["pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood"]
-"""How the resolved map is made; see `ResolverOptions`."""
+"""Method of the resolved map; see `ResolverOptions`."""
 
 
 def beside_the_recipe(path: Path | None, info: ValidationInfo) -> Path | None:
-    """A path in a recipe is relative to the recipe's own folder."""
+    """Return a path of a recipe relative to the recipe's own folder."""
     folder = (info.context or {}).get("folder", Path())
     return None if path is None else (Path(folder) / path).absolute()
 
 
 class Options(BaseModel):
-    """A table of a recipe: values that do not change, and no others than those named."""
+    """A table of a recipe: values that do not change, without unknown names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class I0Options(Options):
-    """Where the incident intensity comes from.
+    """Source of I0.
 
     ``empty-region`` finds the pixels beside the specimen; ``region`` is a box
-    [x0, x1, y0, y1] in um; ``spectrum`` is a file of energy and I0, whose scale is free;
-    ``monitor`` is what a monitor read with each image (the scan's ``i0_field``, such as the ring
-    current), whose scale is free too.
+    [x0, x1, y0, y1] in um; ``spectrum`` is a file of energy and I0 on any scale; ``monitor`` is
+    the monitor reading of each image (the scan's ``i0_field``, such as the ring current), also
+    on any scale.
     """
 
     source: Literal["empty-region", "region", "spectrum", "monitor"] = "empty-region"
@@ -58,14 +58,13 @@ class I0Options(Options):
 class AlignmentOptions(Options):
     """Registration of the images.
 
-    ``reference``: every image is laid on the one with the most contrast (``best-contrast``), on
-    the one nearest to ``reference_ev`` (``constant``), or on the one before it (``preceding``).
-    ``edges`` compares edge strength; without it the smoothed images themselves. ``region_um`` is
-    a box [x0, x1, y0, y1] that alone is compared. ``shifts`` is a CSV file
-    ``energy_ev,shift_y_px,shift_x_px`` of shifts to apply instead. A shift above
-    ``max_shift_px`` is an error. ``refine`` registers every image once more against what the
-    other energies predict for it, after the first maps; ``smooth_drift`` then takes a drift that
-    goes on as before to be more likely.
+    ``reference``: every image is aligned to the one with the most contrast (``best-contrast``), to
+    the one nearest to ``reference_ev`` (``constant``), or to the one before it (``preceding``).
+    ``edges`` compares edge strength; without it the smoothed images themselves. Only the box
+    ``region_um`` [x0, x1, y0, y1] is compared, if it is given. ``shifts`` is a CSV file
+    ``energy_ev,shift_y_px,shift_x_px`` of shifts to apply instead. A shift above ``max_shift_px``
+    is an error. ``refine`` registers every image once more against what the other energies predict
+    for it, after the first maps; ``smooth_drift`` then assumes that a steady drift is more likely.
     """
 
     enabled: bool = True
@@ -88,7 +87,7 @@ class AlignmentOptions(Options):
 
 
 class SpecimenOptions(Options):
-    """Which pixels are specimen: a mask file (.msk, .npy or .png), or found from the OD."""
+    """Specimen pixels: from a mask file (.msk, .npy or .png), or found from the OD."""
 
     mask: Path | None = None
 
@@ -96,26 +95,26 @@ class SpecimenOptions(Options):
 
 
 class ResolverOptions(Options):
-    """How every pixel gets its final phase.
+    """Method that gives every pixel its final phase.
 
-    ``pearson``: the largest coefficient, also where it is ambiguous. ``mahalanobis``: the paper;
-    ambiguous pixels go to the nearest cluster in latent space, among the two phases in question
-    (``candidates = "pair"``) or among all. ``euclidean``, ``centroid``, ``knn``: the same with
-    the nearest projected reference, the nearest cluster mean, or the votes of the 15 nearest
+    ``pearson``: the largest coefficient, also where it is ambiguous. ``mahalanobis``: the paper's
+    method; ambiguous pixels are assigned to the nearest cluster in latent space, among the two best
+    phases (``candidates = "pair"``) or among all. ``euclidean``, ``centroid``, ``knn``: the same
+    with the nearest projected reference, the nearest cluster mean, or the votes of the 15 nearest
     labelled points. Clusters and labelled points are those of the training set, or with
-    ``statistics = "scan"`` of the scan's own unambiguous pixels. With ``audit = "resolve"``
-    pixels that are clear by correlation and contradicted in latent space count as ambiguous
-    too; with "list" they are only listed.
+    ``statistics = "scan"`` of the scan's own unambiguous pixels. With ``audit = "resolve"`` pixels
+    that are clear by correlation and contradicted in latent space count as ambiguous too; with
+    "list" they are only listed.
 
     ``likelihood``: counting statistics with free thickness, for pure phases and mixtures of two.
-    With ``spatial = "potts"`` neighbouring pixels are likely to be of one phase; with "none" each
-    pixel is on its own, and the scan's phase frequencies are found and used. The probabilities
-    beside the maps of all other methods are those of the likelihood.
+    With ``spatial = "potts"`` neighboring pixels are likely to have the same phase; with "none"
+    each pixel is independent, and the scan's phase frequencies are found and used. The
+    probabilities beside the maps of all other methods are those of the likelihood.
 
     ``baseline`` is what each spectrum has besides its phase in the likelihood, such as carbon, a
-    pre-edge that was subtracted from the references, or an I0 that leans. ``auto``: a constant
-    and a slope, as large as the scan shows them to be; the constant may be anything when I0 is a
-    spectrum or a monitor. ``none``, a ``constant``, or constant and ``slope``, however large.
+    pre-edge that was subtracted from the references, or an I0 with a slope. ``auto``: a constant
+    and a slope, as large as the scan shows them to be; the constant is free if I0 is a spectrum
+    or a monitor. ``none``, ``constant``, and ``slope`` (constant and slope) set no limit on size.
     """
 
     method: Method = "likelihood"
@@ -127,11 +126,11 @@ class ResolverOptions(Options):
 
 
 class DetectorOptions(Options):
-    """The counter.
+    """Properties of the counter.
 
-    ``photons_per_count``; ``saturation_counts``, from which on it is not to be trusted;
-    ``dark_counts`` per pixel without beam, taken away; ``dead_time_ns`` after each count, in
-    which it sees no other one (corrected with the scan's dwell).
+    ``photons_per_count``; ``saturation_counts``, from which on counts are not reliable;
+    ``dark_counts`` per pixel without beam, which are subtracted; ``dead_time_ns`` after each
+    count, in which no other one is counted (corrected with the scan's dwell).
     """
 
     photons_per_count: PositiveFloat = 1.0
@@ -143,9 +142,9 @@ class DetectorOptions(Options):
 class FieldOptions(Options):
     """Data keys of a beamline whose start documents do not name them, or name other ones.
 
-    ``image`` holds the counts, ``channel`` (0 is the first) tells which of several counters whose
-    readings take turns in it; ``i0`` is a monitor; ``energy``, ``x`` and ``y`` are motors or data
-    keys. What is given here counts more than what the start document says.
+    ``image`` holds the counts; ``channel`` (0 is the first) selects one of several counters whose
+    readings alternate in it; ``i0`` is a monitor; ``energy``, ``x`` and ``y`` are motors or data
+    keys. Values given here take precedence over the start document.
     """
 
     image: str | None = None
@@ -157,11 +156,11 @@ class FieldOptions(Options):
 
 
 class AdaptiveOptions(Options):
-    """When `plans.stxm_stack_adaptive` may leave energies out; the maps themselves ignore it.
+    """Limits for `plans.stxm_stack_adaptive` to leave energies out; maps ignore them.
 
     The scan ends when the labels are right with a mean probability of ``target_certainty``, or
     when all energies that are left would raise it by less than ``min_gain``. ``minimum_ev`` are
-    measured in any case; without them those ``fewest`` energies that tell the phases apart best.
+    always measured; without them, the ``fewest`` energies that distinguish the phases best.
     """
 
     target_certainty: Annotated[float, Field(gt=0, le=1)] = 1.0

@@ -1,4 +1,4 @@
-"""Reference spectra: the phases a pixel may be."""
+"""Reference spectra of the phases that a pixel may have."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ReferenceSpectra:
     energies_ev : ndarray of shape (n_energies,)
         Ascending.
     od : ndarray of shape (n_phases, n_energies)
-        Optical density for some thickness; its scale cancels in every result.
+        Optical density for any thickness; the scale has no effect on results.
     synthetic : bool
-        True for calculated spectra; results made with them say so wherever they are shown.
+        True for calculated spectra; results made with them are always marked as such.
     """
 
     phase_names: tuple[str, ...]
@@ -52,11 +52,11 @@ class ReferenceSpectra:
             raise ValueError("the references contain a value that is not a finite number")
         flat = [n for n, od in zip(self.phase_names, self.od, strict=True) if np.ptp(od) == 0]
         if flat:
-            raise ValueError(f"reference {flat[0]} is constant: nothing correlates with it")
+            raise ValueError(f"reference {flat[0]} is constant, so nothing can correlate with it")
 
     @property
     def n_phases(self) -> int:
-        """How many phases there are."""
+        """Return the number of phases."""
         return len(self.phase_names)
 
     @property
@@ -78,7 +78,7 @@ class ReferenceSpectra:
         Raises
         ------
         ValueError
-            Naming the file and the line, if a field is no number or is missing.
+            If a field is not a number or is missing; the message names the file and the line.
         """
         path = Path(path)
         names, table, comments = read_named_columns(path, "energy_ev,<phase>,<phase>,...")
@@ -93,9 +93,9 @@ class ReferenceSpectra:
     def from_spectra(
         cls, spectra: Mapping[str, tuple[ArrayLike, ArrayLike]], *, synthetic: bool = False
     ) -> ReferenceSpectra:
-        """From one (energies in eV, OD) pair per phase, on the first one's energies.
+        """Combine one (energies in eV, OD) pair per phase on the energies of the first one.
 
-        Each may be in any order of energies; only the range all spectra share is kept.
+        Each may have its energies in any order; only the common range of all spectra is kept.
 
         Raises
         ------
@@ -109,12 +109,12 @@ class ReferenceSpectra:
         grid = grid[(grid >= low) & (grid <= high)]
         if len(grid) < 2:
             ranges = ", ".join(f"{n}: {e[0]:g} to {e[-1]:g} eV" for n, (e, _) in pairs.items())
-            raise ValueError(f"the reference spectra share no range of energies ({ranges})")
+            raise ValueError(f"the reference spectra have no common range of energies ({ranges})")
         od = np.array([np.interp(grid, e, values) for e, values in pairs.values()])
         return cls(tuple(pairs), grid, od, synthetic)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write what `from_csv` reads; every digit is kept."""
+        """Write a file for `from_csv`, with every digit."""
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             if self.synthetic:
                 file.write("# synthetic reference spectra\n")
@@ -123,18 +123,18 @@ class ReferenceSpectra:
             writer.writerows(np.column_stack([self.energies_ev, self.od.T]).tolist())
 
     def at(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
-        """OD of shape (n_phases, n_energies) at other energies, interpolated, never extrapolated.
+        """Return the OD (n_phases, n_energies) at other energies, interpolated, not extrapolated.
 
         Raises
         ------
         ValueError
-            Naming the energies outside the references' range.
+            If energies are outside the references' range; the message names them.
         """
         wanted = self._within(energies_ev)
         return np.array([np.interp(wanted, self.energies_ev, od) for od in self.od])
 
     def corrected(self, offset_ev: float, width_ev: float) -> ReferenceSpectra:
-        """The spectra as a monochromator records them whose axis and resolution are off.
+        """Return the spectra as recorded with an energy axis and resolution that are off.
 
         Parameters
         ----------
@@ -147,9 +147,9 @@ class ReferenceSpectra:
         Returns
         -------
         ReferenceSpectra
-            At nominal energies: the range moves by ``-offset_ev``. With a width the steps are
-            divided, by ten at most, so that none is longer than half the width. Zero and zero
-            give the same object.
+            Spectra at nominal energies: the range moves by ``-offset_ev``. With a width, steps
+            are divided by up to ten, so that none is longer than half the width. Zero and zero
+            return the same object.
 
         Examples
         --------
@@ -173,10 +173,10 @@ class ReferenceSpectra:
     def broadened_at(
         self, energies_ev: Sequence[float] | NDArray[np.floating], width_ev: float
     ) -> NDArray[np.float64]:
-        """OD of shape (n_phases, n_energies) after a Gaussian of standard deviation ``width_ev``.
+        """Return the OD (n_phases, n_energies) after a Gaussian of deviation ``width_ev``.
 
-        The spectra are taken as straight between their points, and as going on straight for the
-        part of the Gaussian that reaches beyond their ends; energies beyond the ends raise as in
+        The spectra are linear between their points, and continue linearly for the part of the
+        Gaussian that reaches beyond their ends. Energies beyond the ends raise an error as in
         `at`. The convolution is exact.
         """
         if width_ev == 0:
@@ -192,7 +192,7 @@ class ReferenceSpectra:
         return np.asarray(line + np.diff(slopes, axis=1) @ ramps)
 
     def _within(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
-        """The energies, if all lie inside the references' range."""
+        """Return the energies if all are inside the references' range."""
         wanted = np.asarray(energies_ev, dtype=np.float64)
         low, high = self.energies_ev[0], self.energies_ev[-1]
         outside = wanted[(wanted < low) | (wanted > high)]
@@ -206,9 +206,9 @@ class ReferenceSpectra:
         return wanted
 
     def correlation(self, energies_ev: Sequence[float]) -> NDArray[np.float64]:
-        """Pearson coefficients of shape (n_phases, n_phases) on these energies.
+        """Return Pearson coefficients of shape (n_phases, n_phases) on these energies.
 
-        Fewer than two energies separate nothing: all ones.
+        With fewer than two energies all are one, because nothing is separated.
         """
         if len(energies_ev) < 2:
             return np.ones((self.n_phases, self.n_phases))
@@ -224,7 +224,7 @@ class ReferenceSpectra:
     def inseparable_pairs(
         self, energies_ev: Sequence[float], threshold: float
     ) -> list[tuple[str, str]]:
-        """Pairs of phases whose 1 - PCC on these energies is below ``threshold``."""
+        """Return pairs of phases whose 1 - PCC on these energies is below ``threshold``."""
         matrix = self.correlation(energies_ev)
         return [
             (self.phase_names[i], self.phase_names[j])
@@ -234,13 +234,13 @@ class ReferenceSpectra:
         ]
 
     def smallest_separation(self, energies_ev: Sequence[float]) -> float:
-        """1 - PCC of the closest pair on these energies."""
+        """Return 1 - PCC of the closest pair on these energies."""
         matrix = self.correlation(energies_ev)
         return float((1.0 - matrix[np.triu_indices(self.n_phases, 1)]).min())
 
 
 def _subdivided(energies_ev: NDArray[np.float64], longest_ev: float) -> NDArray[np.float64]:
-    """The same energies and up to nine evenly in each step, so that none need be longer."""
+    """Return the energies with up to nine more in each step, so that none need be longer."""
     counts = np.clip(np.ceil(np.diff(energies_ev) / longest_ev), 1, 10).astype(np.intp)
     place = np.concatenate([[0], np.cumsum(counts)])
     return np.interp(np.arange(place[-1] + 1), place, energies_ev)
@@ -249,14 +249,14 @@ def _subdivided(energies_ev: NDArray[np.float64], longest_ev: float) -> NDArray[
 def _ascending(
     energies_ev: ArrayLike, values: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A spectrum in ascending order of energies."""
+    """Return a spectrum in ascending order of energies."""
     energies = np.asarray(energies_ev, dtype=np.float64)
     order = np.argsort(energies, kind="stable")
     return energies[order], np.asarray(values, dtype=np.float64)[order]
 
 
 def listed_ev(energies_ev: Iterable[float], most: int = 8) -> str:
-    """Energies for a message, without the unit; of a long list the ends.
+    """Return energies as text without the unit; of a long list only the ends.
 
     Examples
     --------

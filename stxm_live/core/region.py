@@ -1,4 +1,4 @@
-"""`Region`: a rectangle in motor coordinates that could be scanned next, and why."""
+"""`Region`: a rectangle in motor coordinates that could be scanned next, with the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Region:
-    """A raster in motor coordinates: what a plan needs to scan it, and what speaks for it.
+    """A raster in motor coordinates, with all that a plan needs and the reason to scan it.
 
     Parameters
     ----------
@@ -22,16 +22,16 @@ class Region:
     dwell_ms : float
         Exposure of one pixel.
     name : str
-        What the stack will be called.
+        Name of the stack.
     criterion : str
-        What it was chosen by: a criterion of `suggest_regions`, or "drawn" by a person.
+        A criterion of `suggest_regions`, or "drawn" by a person.
     reason : str
-        In words: what is there, how much of it, and what it costs.
+        Text: what is in the region, how much of it, and what the scan costs.
     expected_gain : float or None
         Wrong labels that the scan is expected to remove, in pixels of the map it was found in;
-        None if nobody estimated it.
+        None if it is not estimated.
     dose_mgy : float or None
-        Mean dose the specimen absorbs in it, in MGy; None without a calibration of the photons.
+        Mean dose that the specimen absorbs, in MGy; None without a calibration of the photons.
     minutes : float or None
         Duration of the whole stack.
 
@@ -59,7 +59,7 @@ class Region:
             ("y", self.y_extent_um, self.ny),
         ):
             if not np.isfinite(extent_um).all():
-                raise ValueError(f"{axis} from {extent_um[0]} to {extent_um[1]} um is no region")
+                raise ValueError(f"{axis} from {extent_um[0]} to {extent_um[1]} um is not a region")
             if n < 1:
                 raise ValueError(f"n{axis} is {n}; a region has at least one pixel")
             if n > 1 and extent_um[0] == extent_um[1]:
@@ -71,7 +71,7 @@ class Region:
 
     @property
     def step_um(self) -> tuple[float, float]:
-        """Distance of pixel centres in x and y, positive; 0 along a single pixel."""
+        """Return the distance of pixel centers in x and y, positive; 0 along a single pixel."""
         x, y = (
             abs(last - first) / max(n - 1, 1)
             for (first, last), n in ((self.x_extent_um, self.nx), (self.y_extent_um, self.ny))
@@ -80,11 +80,11 @@ class Region:
 
     @property
     def positions_um(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Pixel centres: columns (nx,) and rows (ny,)."""
+        """Return the pixel centers: columns (nx,) and rows (ny,)."""
         return np.linspace(*self.x_extent_um, self.nx), np.linspace(*self.y_extent_um, self.ny)
 
     def plan_arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `stxm_live.plans.remote.stxm_stack_remote`, all of them JSON.
+        """Return JSON-clean keyword arguments of `stxm_live.plans.remote.stxm_stack_remote`.
 
         Examples
         --------
@@ -101,7 +101,7 @@ class Region:
         }
 
     def scan_table(self) -> dict[str, dict[str, float]]:
-        """START, STOP and NPOINTS of each axis, as control programs of microscopes take them.
+        """Return START, STOP and NPOINTS of each axis, as microscope programs expect them.
 
         Examples
         --------
@@ -123,12 +123,12 @@ def box_mask(
     shape: tuple[int, int],
     name: str = "I0 region",
 ) -> NDArray[np.bool_]:
-    """Pixels whose centre lies in a box [x0, x1, y0, y1] in um; corners in any order.
+    """Return the pixels whose center is in a box [x0, x1, y0, y1] in um; any corner order.
 
     Raises
     ------
     ValueError
-        If no pixel does.
+        If no pixel is in the box.
     """
     ny, nx = shape
     x0, x1, y0, y1 = extent_um
@@ -137,7 +137,7 @@ def box_mask(
     mask = ((y >= by0) & (y <= by1))[:, None] & ((x >= bx0) & (x <= bx1))
     if not mask.any():
         raise ValueError(
-            f"the {name} x {bx0:g} to {bx1:g}, y {by0:g} to {by1:g} um lies outside the image "
+            f"the {name} x {bx0:g} to {bx1:g}, y {by0:g} to {by1:g} um is outside the image "
             f"(x {x0:g} to {x1:g}, y {y0:g} to {y1:g} um)"
         )
     return mask

@@ -1,4 +1,4 @@
-"""The start-document blocks of a stack scan: read, checked and written in this one place."""
+"""The start-document blocks of a stack scan: reading, checking and writing."""
 
 from __future__ import annotations
 
@@ -15,29 +15,28 @@ BLOCK_VERSION = 1
 """Version of our own ``stxm_live`` block."""
 
 MAX_IMAGE_PIXELS = 2**26
-"""No image is announced larger than this: memory is set aside for what is announced."""
+"""Most pixels of an announced image, because memory is set aside for it."""
 
 Skipping = Literal["no", "in-order", "any-order"]
-"""Whether a scan may leave announced energies out; if so, in which order it measures the others."""
+""""no" if a scan measures all announced energies; else the order of those that it measures."""
 
 _RENAMED = {"energies": "energies_ev", "x_extent": "x_extent_um", "y_extent": "y_extent_um"}
-"""Keys of the ``stxm`` block and what they are called here."""
+"""Keys of the ``stxm`` block and their names here."""
 
 
 class StackScan(BaseModel):
-    """What the start document announces of one stack: energies, raster and field names.
+    """Energies, raster and field names of one stack, as the start document announces them.
 
     ``shape`` is (n_energies, ny, nx). Extents are the positions of the first and the last
     pixel's centre in um, in the order they are scanned: they may descend.
     ``energy_motor`` and ``data_field`` name data keys of the events.
-    ``dwell_ms`` is the exposure of one pixel. ``i0_counts`` is the incident intensity at each of
-    the energies for that exposure, measured elsewhere, such as in an overview: for images that
-    specimen fills.
+    ``dwell_ms`` is the exposure of one pixel. ``i0_counts`` is I0 at each of the energies for that
+    exposure, measured elsewhere, such as in an overview; it is for images without empty support.
 
     A run may hold several stacks: each has its own ``stream``, or its events say which region and
     polarization they belong to, in the data keys ``region_field`` and ``polarization_field``. A
     stack may come in several runs: they have the same ``stack_id``, and where events carry no
-    energy, ``energy_index`` tells which of the energies is the run's first (0 is the first).
+    energy, ``energy_index`` is the place of the run's first energy (0 is the first).
 
     A plan that may leave energies out and end early says so with ``skipping``: the energies that
     it does measure come "in-order" or in "any-order", and every event carries its energy.
@@ -95,16 +94,16 @@ class StackScan(BaseModel):
 
     @property
     def image_shape(self) -> tuple[int, int]:
-        """(ny, nx)."""
+        """Return (ny, nx)."""
         return self.shape[1], self.shape[2]
 
     @property
     def extent_um(self) -> tuple[float, float, float, float]:
-        """First and last pixel centre in x, then in y; either may descend."""
+        """Return the first and last pixel center in x, then in y; either may descend."""
         return (*self.x_extent_um, *self.y_extent_um)
 
     def metadata(self) -> dict[str, Any]:
-        """The start-document blocks, JSON-clean, for a plan's ``md``.
+        """Return the start-document blocks, JSON-clean, for a plan's ``md``.
 
         Examples
         --------
@@ -172,14 +171,14 @@ _OWN = (
     "energy_index",
     "skipping",
 )
-"""Fields that are kept in our own block."""
+"""Fields of our own block."""
 
 
 def scans_of_start(start: Mapping[str, Any]) -> list[StackScan]:
-    """Every stack that a start document announces.
+    """Return every stack that a start document announces.
 
-    The list ``stacks`` of the ``stxm_live`` block has an entry for each, with those keys of either
-    block that are different; without it there is one stack.
+    The list ``stacks`` of the ``stxm_live`` block has an entry for each stack, with the keys of
+    either block that differ; without it there is one stack.
 
     Raises
     ------
@@ -200,13 +199,13 @@ def scans_of_start(start: Mapping[str, Any]) -> list[StackScan]:
         if names.count(name) > 1:
             raise ValueError(
                 f"run {run}: region {name[0]!r} with polarization {name[1]!r} is announced "
-                f"{names.count(name)} times; every stack of a run needs another one"
+                f"{names.count(name)} times; every stack of a run needs a different pair"
             )
     return scans
 
 
 def metadata_of_stacks(scans: Sequence[StackScan]) -> dict[str, Any]:
-    """The start-document blocks of a run with several stacks, JSON-clean, for a plan's ``md``.
+    """Return the start-document blocks of a run with several stacks, for a plan's ``md``.
 
     Examples
     --------
@@ -236,7 +235,7 @@ def _own_block(start: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _checked(run: str, block: Mapping[str, Any]) -> StackScan:
-    """A scan of the values of both blocks; keys that are not ours are left to others."""
+    """Return the scan from the values of both blocks; foreign keys are ignored."""
     fields = {_RENAMED.get(str(key), str(key)): value for key, value in block.items()}
     known = {key: value for key, value in fields.items() if key in StackScan.model_fields}
     try:
@@ -247,7 +246,7 @@ def _checked(run: str, block: Mapping[str, Any]) -> StackScan:
 
 
 def _in_words(error: Mapping[str, Any]) -> str:
-    """One pydantic error as 'field: what is wrong', with the block's own field name."""
+    """Return one pydantic error as "field: what is wrong", with the block's field name."""
     back = {v: k for k, v in _RENAMED.items()}
     field = ".".join(back.get(str(part), str(part)) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""Files of shifts: what the recipe's ``alignment.shifts`` reads."""
+"""Files of shifts, for the recipe's ``alignment.shifts``."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ SHIFT_COLUMNS = ("energy_ev", "shift_y_px", "shift_x_px")
 
 
 def read_shifts(path: Path) -> NDArray[np.float64]:
-    """Lines (n_lines, 3) of energy in eV and shift in y and x in px, after `SHIFT_COLUMNS`.
+    """Read lines (n_lines, 3) of energy in eV and shift in y and x in px.
 
     Raises
     ------
     ValueError
-        Naming file and line, if the header is another one or a line is no shift.
+        If the header is not `SHIFT_COLUMNS` or a line is not a shift; the message names the line.
     """
     expected = ",".join(SHIFT_COLUMNS)
     names, table, _ = read_named_columns(path, expected)
     if names != SHIFT_COLUMNS:
         raise ValueError(f"{path}: the first line must read {expected}")
     if not np.isfinite(table).all():
-        raise ValueError(f"{path}: there are shifts that are no finite numbers")
+        raise ValueError(f"{path}: some shifts are not finite numbers")
     return table
 
 
 def shifts_at(
     table: NDArray[np.float64], energies_ev: Sequence[float], tolerance_ev: float, path: Path
 ) -> NDArray[np.float64]:
-    """Shifts (n_energies, 2), y and x in px, from what `read_shifts` returns.
+    """Return shifts (n_energies, 2), y and x in px, from the table of `read_shifts`.
 
     Raises
     ------
     ValueError
-        Naming the energy and the file, if an energy has no shift.
+        If an energy has no shift; the message names the energy and the file.
     """
     return np.array([_nearest(table, energy, tolerance_ev, path) for energy in energies_ev])
 

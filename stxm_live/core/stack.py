@@ -1,4 +1,4 @@
-"""Frames and stacks: what the analysis is given, wherever the images came from."""
+"""Frames and stacks, the input of the analysis from any source."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stxm_live.core.scan import StackScan
 
 
 class StackKey(NamedTuple):
-    """Which stack: the runs it came in, the region and the polarization."""
+    """Identity of a stack: its runs, region and polarization."""
 
     run_uids: tuple[str, ...]
     region: str = "1"
@@ -26,18 +26,18 @@ class StackKey(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The intensity of one energy.
+    """The intensity image of one energy.
 
     Parameters
     ----------
     energy_ev : float
-        The energy the image really had: readback where the events carry one, else announced.
+        Measured energy of the image: the readback if the events have one, else announced.
     announced_ev : float or None
-        The announced energy this frame fills; None for an image nobody announced.
+        The announced energy of this frame; None for an unannounced image.
     intensity : ndarray of shape (ny, nx), float32
-        Counts as they came; NaN where no line or pixel arrived.
+        Counts as recorded; NaN where no line or pixel arrived.
     is_whole : bool
-        Whether something arrived for every line of the image.
+        True if every line of the image arrived.
     monitor : float or None
         Mean reading of the scan's I0 monitor while the image was taken.
     """
@@ -50,27 +50,27 @@ class Frame:
 
     @property
     def nominal_ev(self) -> float:
-        """The announced energy, or the one it had if nobody announced it."""
+        """Return the announced energy, or the measured one of an unannounced image."""
         return self.energy_ev if self.announced_ev is None else self.announced_ev
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """The accepted frames of one region, in ascending energy order, and how they were taken.
+    """The accepted frames of one region, in ascending energy order, and their scan.
 
     Parameters
     ----------
     key : StackKey
     scan : StackScan
-        What was announced.
+        The announced scan.
     frames : tuple of Frame
         At most one per energy, ascending.
     finished : bool
-        Whether the scan ended with every announced energy.
+        True if the scan ended with every announced energy.
     notes : tuple of str
-        What went wrong on the way (dropped images, repeated ones), for ``PhaseMaps.warnings``.
+        Faults of the scan (dropped or repeated images), for ``PhaseMaps.warnings``.
     ended_early : bool
-        Whether a scan that may skip energies ended, as it should, without some of them.
+        True if a scan that may skip energies ended as planned without some of them.
     """
 
     key: StackKey
@@ -90,7 +90,7 @@ class Stack:
         dwell_ms: float = 0.0,
         data_field: str = "counts",
     ) -> Stack:
-        """A stack from an array of shape (n_energies, ny, nx), for files and tests.
+        """Make a stack from an array of shape (n_energies, ny, nx), for files and tests.
 
         Without ``extent_um`` (first and last pixel centre in x, then in y) a pixel counts as
         1 um.
@@ -118,26 +118,26 @@ class Stack:
 
     @property
     def energies_ev(self) -> tuple[float, ...]:
-        """The energies the frames really had, ascending."""
+        """Return the measured energies of the frames, ascending."""
         return tuple(frame.energy_ev for frame in self.frames)
 
     @property
     def missing_ev(self) -> tuple[float, ...]:
-        """Announced energies without a whole frame, apart from `skipped_ev`."""
+        """Return the announced energies without a complete frame, apart from `skipped_ev`."""
         have = {frame.announced_ev for frame in self.frames if frame.is_whole}
         have.update(self.skipped_ev)
         return tuple(e for e in sorted(set(self.scan.energies_ev)) if e not in have)
 
     @property
     def skipped_ev(self) -> tuple[float, ...]:
-        """Announced energies that a scan left out which `ended_early`."""
+        """Return the announced energies that an `ended_early` scan left out."""
         if not self.ended_early:
             return ()
         begun = {frame.announced_ev for frame in self.frames}
         return tuple(e for e in sorted(set(self.scan.energies_ev)) if e not in begun)
 
     def intensity(self) -> NDArray[np.float32]:
-        """Counts of shape (n_energies, ny, nx), ascending energies."""
+        """Return counts of shape (n_energies, ny, nx), ascending energies."""
         return np.stack([frame.intensity for frame in self.frames])
 
 
@@ -150,12 +150,12 @@ _K = TypeVar("_K", bound=_Keyed)
 
 
 def the_one(stacks: Iterable[_K], region: str | None, polarization: str | None) -> _K:
-    """The one with this region and polarization of several stacks; None stands for any.
+    """Return the stack with this region and polarization; None stands for any.
 
     Raises
     ------
     ValueError
-        Naming the choices, if there is none or more than one.
+        If there is none or more than one; the message names the choices.
     """
     stacks = list(stacks)
     found = [
@@ -168,7 +168,7 @@ def the_one(stacks: Iterable[_K], region: str | None, polarization: str | None) 
     choices = "; ".join(str(stack.key) for stack in stacks)
     if found:
         raise ValueError(
-            f"there are {len(found)} stacks, say which with region and polarization: {choices}"
+            f"there are {len(found)} stacks; choose one with region and polarization: {choices}"
         )
     raise ValueError(
         f"no stack of region {region!r} and polarization {polarization!r}; there is {choices}"

@@ -1,4 +1,4 @@
-"""The threads that the analysis shares its work among."""
+"""Threads for parallel work of the analysis."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _R = TypeVar("_R")
 
 
 def in_threads(function: Callable[..., _R], *arguments: Iterable[Any]) -> list[_R]:
-    """``map`` for a function that releases the interpreter lock; results in order.
+    """Apply a function that releases the interpreter lock; return results in order.
 
-    The shortest of the arguments counts; a single call is made right here.
+    The shortest argument sets the number of calls; a single call is made on this thread.
     """
     calls = list(zip(*arguments, strict=False))
     if len(calls) == 1:
@@ -30,10 +30,11 @@ def in_threads(function: Callable[..., _R], *arguments: Iterable[Any]) -> list[_
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Linear algebra stays on the thread that calls it, in the whole process.
+    """Keep linear algebra on the thread that calls it, in the whole process.
 
-    Its own threads wait for more by turning on the spot: at the size of our matrices that takes
-    twice the processor time and makes nothing quicker, and five times as long from `in_threads`.
+    Threads of the linear algebra library use processor time while they wait. For our small
+    matrices they take twice the processor time without any gain, and five times as long when
+    called from `in_threads`.
     """
     if not _limiting.acquire(blocking=False):
         yield
@@ -46,12 +47,12 @@ def one_blas_thread() -> Iterator[None]:
 
 
 _limiting = Lock()
-"""Held by the one call that has limited the threads, and will give them back."""
+"""Held by the one call that has limited the threads, until it releases them."""
 
 
 @cache
 def _libraries() -> ThreadpoolController:
-    """Linear algebra as it is loaded at the first call; to look for it takes milliseconds."""
+    """Return the linear algebra libraries loaded at the first call; a search takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -59,7 +60,7 @@ def _libraries() -> ThreadpoolController:
 
 @cache
 def _pool() -> ThreadPool:
-    """One pool for the process: memory that a thread frees is best used again by itself."""
+    """Return the thread pool of the process; its threads reuse the memory that they free."""
     return ThreadPool(os.cpu_count())
 
 

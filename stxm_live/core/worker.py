@@ -1,4 +1,4 @@
-"""One thread that does the work, so that the thread that runs the scan does none; timers."""
+"""A thread for work that must not delay the scan; timers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ logger = logging.getLogger("stxm_live")
 _MIB = 2**20
 
 ITEM_BYTES = 2048
-"""What an item in the queue takes besides its arrays."""
+"""Size of an item in the queue without its arrays."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a worker lets come in and wait.
+    """Limits on the items that a worker keeps waiting.
 
     Parameters
     ----------
     behind_bytes : int
-        With more than this waiting the worker counts as behind: what only serves display is
-        left out until it has caught up.
+        With more than this waiting, the worker counts as behind: work for display only is left
+        out until it has caught up.
     waiting_bytes : int
-        With more than this waiting nothing more is taken that has a size.
+        With more than this waiting, no further item with a size is accepted.
     quiet_s : float
-        The last item that waits is begun so much later: whoever submitted it has the interpreter
-        for itself while it goes on, such as a scan that moves to the next energy.
+        Delay before the last waiting item, so that the thread that submitted it can continue
+        without competition, such as a scan that moves to the next energy.
     """
 
     behind_bytes: int = 32 * _MIB
@@ -42,18 +42,18 @@ class Limits:
 
 
 class Worker(Generic[_T]):
-    """Handles items one after the other, in the order in which they were submitted.
+    """Handle items one after the other, in the order in which they were submitted.
 
     Parameters
     ----------
     handle : callable
-        Called on the worker's thread with every item. What it raises is logged, and the next
-        item is taken.
+        Called on the worker's thread with every item. An error is logged, and the next item is
+        taken.
     prepare : callable, optional
         Called once on the worker's thread before the first item, to import and to warm up.
     limits : Limits
     name : str
-        Of the thread.
+        Name of the thread.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Worker(Generic[_T]):
     def submit(self, item: _T, *, n_bytes: int = 0) -> bool:
         """Put an item in the queue and return at once; False if there is no room for it.
 
-        There always is for an item without a size.
+        There is always room for an item without a size.
         """
         with self._lock:
             if n_bytes and self._waiting_bytes + n_bytes > self.limits.waiting_bytes:
@@ -96,16 +96,16 @@ class Worker(Generic[_T]):
 
     @property
     def waiting_bytes(self) -> int:
-        """Size of what was submitted and is not done."""
+        """Return the size of the items that were submitted and are not done."""
         return self._waiting_bytes
 
     @property
     def is_behind(self) -> bool:
-        """Whether so much waits that display has to stand back."""
+        """Return True if so much waits that work for display is left out."""
         return self._waiting_bytes > self.limits.behind_bytes
 
     def close(self, timeout_s: float | None = 10.0) -> bool:
-        """Let the worker finish what was submitted; whether it did within the time."""
+        """Let the worker finish what was submitted; return True if it did within the time."""
         self._queue.put(None)
         if self.is_current_thread:
             return False
@@ -114,7 +114,7 @@ class Worker(Generic[_T]):
 
     @property
     def is_current_thread(self) -> bool:
-        """Whether the caller runs on this worker."""
+        """Return True if the caller runs on this worker."""
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
@@ -140,13 +140,13 @@ class Worker(Generic[_T]):
 
 
 class Timers:
-    """Calls functions later, each on a thread of its own."""
+    """Call functions later, each on a thread of its own."""
 
     def __init__(self) -> None:
         self._timers: set[threading.Timer] = set()
 
     def start(self, seconds: float, name: str, call: Callable[[], object]) -> None:
-        """Call in a while; nothing if one of this name is under way."""
+        """Call a function after a delay; does nothing if a timer of this name is running."""
         if any(timer.name == name for timer in list(self._timers)):
             return
 
@@ -161,6 +161,6 @@ class Timers:
         timer.start()
 
     def cancel(self) -> None:
-        """Call nothing any more."""
+        """Cancel all timers."""
         for timer in list(self._timers):
             timer.cancel()

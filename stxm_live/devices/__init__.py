@@ -1,4 +1,4 @@
-"""The microscope's hardware as ophyd devices over EPICS; PV names come from one TOML file."""
+"""The microscope's hardware as ophyd devices over EPICS; one TOML file names the PVs."""
 
 from stxm_live.devices.axes import Monochromator, Stage
 from stxm_live.devices.connection import connect

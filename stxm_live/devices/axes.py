@@ -1,4 +1,4 @@
-"""What moves: the photon energy and the stages, with limits that are checked before moving.
+"""Axes: the photon energy and the stages, with limits that are checked before a move.
 
 ophyd comes without types, hence the ignored `misc` errors of its subclasses.
 """
@@ -17,17 +17,17 @@ from stxm_live.devices.names import AxisLimits, EnergyNames, StageNames
 from stxm_live.devices.outcome import Outcome
 
 _GRACE_S = 5.0
-"""After a completed put, the readback has so long to say the same."""
+"""Seconds for the readback to agree after a completed put."""
 
 
 class Monochromator(Device):  # type: ignore[misc]
-    """Photon energy in eV: a setpoint with put-completion, and a readback that is believed.
+    """Photon energy in eV: a setpoint with put-completion, and a readback.
 
     Parameters
     ----------
     pvs : EnergyNames
     connect_timeout_s : float
-        How long to wait for the PVs when they are needed first.
+        Longest wait for the PVs when they are first needed.
     """
 
     readback = FCpt(EpicsSignalRO, "{self.pvs.readback}", kind="hinted", auto_monitor=True)
@@ -51,21 +51,21 @@ class Monochromator(Device):  # type: ignore[misc]
 
     @property
     def position(self) -> float:
-        """The readback in eV."""
+        """Return the readback in eV."""
         return float(get(self.readback))
 
     @property
     def limits(self) -> AxisLimits:
-        """Lowest and highest energy in eV."""
+        """Return the lowest and highest energy in eV."""
         connect([self], timeout_s=self._connect_timeout_s)
         return _limits(self.name, self.setpoint.limits, self.pvs.setpoint, self.pvs.limits)
 
     def check_value(self, value: float) -> None:
-        """Raise LimitError, a ValueError, unless this energy is within the limits."""
+        """Raise LimitError, a ValueError, if this energy is outside the limits."""
         _check(self.name, value, self.limits, "eV", self.pvs.setpoint)
 
     def set(self, value: float) -> Outcome:
-        """Drive there; done when the put is complete and the readback agrees."""
+        """Move to an energy; done when the put is complete and the readback agrees."""
         self.check_value(value)
         self._move = outcome = Outcome(self)
         completed = outcome.step(lambda: self._completed(outcome, value))
@@ -75,7 +75,7 @@ class Monochromator(Device):  # type: ignore[misc]
         return outcome
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop where it is; the move under way ends well only if ``success``."""
+        """Stop at the present energy; the move under way succeeds only if ``success``."""
         if self._move is not None:
             self._move.end(None if success else RuntimeError(f"{self.name} was stopped"))
         put_if_connected(self.stop_signal, 1)
@@ -99,13 +99,13 @@ class Monochromator(Device):  # type: ignore[misc]
 
 
 class Stage(EpicsMotor):  # type: ignore[misc]
-    """A stage in um on a motor record; its failures name the record and the reason.
+    """A stage in um on a motor record; its errors name the record and the reason.
 
     Parameters
     ----------
     pvs : StageNames
     connect_timeout_s : float
-        How long to wait for the record when it is needed first.
+        Longest wait for the record when it is first needed.
     """
 
     # the limits are those of the record's own fields; those that come with .VAL may be old
@@ -122,17 +122,17 @@ class Stage(EpicsMotor):  # type: ignore[misc]
 
     @property
     def limits(self) -> AxisLimits:
-        """Lowest and highest position in um."""
+        """Return the lowest and highest position in um."""
         connect([self], timeout_s=self._connect_timeout_s)
         own = (get(self.low_limit_travel), get(self.high_limit_travel))
         return _limits(self.name, own, self.pvs.record, self.pvs.limits)
 
     def check_value(self, pos: float) -> None:
-        """Raise LimitError, a ValueError, unless this position is within the limits."""
+        """Raise LimitError, a ValueError, if this position is outside the limits."""
         _check(self.name, pos, self.limits, "um", self.pvs.record)
 
     def set(self, new_position: float, **kwargs: Any) -> Outcome:
-        """Move there; done when the record is."""
+        """Move to a position; done when the record is."""
         self.check_value(new_position)
         self._outcome = outcome = Outcome(self)
         move = super().set(new_position, **kwargs)
@@ -149,7 +149,7 @@ class Stage(EpicsMotor):  # type: ignore[misc]
         return outcome
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop where it is; the move under way ends well only if ``success``."""
+        """Stop at the present position; the move under way succeeds only if ``success``."""
         if success and self._outcome is not None:
             self._outcome.end()
         put_if_connected(self.motor_stop, 1)
@@ -171,7 +171,7 @@ class Stage(EpicsMotor):  # type: ignore[misc]
 def _limits(
     name: str, own: tuple[float | None, float | None], pv: str, configured: AxisLimits | None
 ) -> AxisLimits:
-    """Those of the PV narrowed by those of the file; without any nothing may move."""
+    """Return the PV's limits narrowed by the file's; raises if there are none."""
     low, high = own
     known = [configured] if configured else []
     if low is not None and high is not None and low < high:

@@ -1,4 +1,4 @@
-"""Wait for PVs, name those that do not answer, and write to none for longer than a moment."""
+"""Connection to PVs: wait for them, name those that do not answer, and write to them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 _log = logging.getLogger("stxm_live")
 
 PUT_S = 1.0
-"""So long at most a PV is waited for to write to it.
+"""Longest wait in seconds to write to a PV.
 
-ophyd asks pyepics to wait ten years. A PV that is lost is known to pyepics a moment before ophyd
-knows; a put in that moment would hold its thread, and the scan, until the IOC is back.
+ophyd asks pyepics to wait ten years. pyepics notices a lost PV a moment before ophyd does; a put
+in that moment would block its thread, and the scan, until the IOC is back.
 """
 
 _POLL_S = 0.02
@@ -27,7 +27,7 @@ def connect(devices: Iterable[Any], *, timeout_s: float) -> None:
     Raises
     ------
     ConnectionError
-        Naming the PVs that do not, and where they were searched.
+        If PVs do not answer; the message names them and where they were searched.
     """
     devices = list(devices)
     deadline = time.monotonic() + timeout_s
@@ -38,7 +38,7 @@ def connect(devices: Iterable[Any], *, timeout_s: float) -> None:
 
 
 def put(signal: Any, value: float, **options: Any) -> None:
-    """Write to a PV, and do not wait until it has taken the value.
+    """Write to a PV without waiting until it has taken the value.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def put(signal: Any, value: float, **options: Any) -> None:
 
 
 def get(signal: Any) -> Any:
-    """The value of a PV.
+    """Return the value of a PV.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def get(signal: Any) -> Any:
 
 
 def put_if_connected(signal: Any, value: float) -> None:
-    """The same where things go wrong already: what is gone is told in the log."""
+    """Write to a PV after another error; a disconnected PV is only logged."""
     if signal.connected:
         try:
             put(signal, value)

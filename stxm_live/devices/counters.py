@@ -1,4 +1,4 @@
-"""Counters of lines and images: armed, told to go, and read when the index has moved."""
+"""Counters of lines and images: armed, started, and read when the index has moved."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stxm_live.devices.outcome import Outcome
 _log = logging.getLogger("stxm_live")
 
 _COUNTING_MARGIN = 1.5
-"""A counter may take so many times its pixels' dwell: turning round, overhead of a pixel."""
+"""Longest exposure of a counter as a multiple of its pixels' dwell, for turns and overhead."""
 
 
 def _setting(attribute: str) -> Component:
@@ -25,11 +25,11 @@ def _setting(attribute: str) -> Component:
 
 
 class LineCounter(Device):  # type: ignore[misc]
-    """Counts the line at the y stage, while the controller drives the x stage.
+    """Count the line at the y stage while the controller moves the x stage.
 
     The contract is that of the ALS: the waveform is written first, the index second, and then
-    the put to GO completes. So a moved index says that the waveform is that of this exposure;
-    one that did not move is an error, and the old data are never given twice.
+    the put to GO completes. So a moved index means that the waveform is that of this exposure. An
+    index that did not move is an error, and old data are never returned twice.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class LineCounter(Device):  # type: ignore[misc]
         self.data.name = name
 
     def check_region(self, scan: StackScan) -> None:
-        """Raise LimitError, a ValueError, unless the stages reach the whole region."""
+        """Raise LimitError, a ValueError, if the stages do not reach the whole region."""
         for stage, extent_um in (
             (self.x_stage, scan.x_extent_um),
             (self.y_stage, scan.y_extent_um),
@@ -103,19 +103,19 @@ class LineCounter(Device):  # type: ignore[misc]
             put(signal, value, use_complete=True, callback=taken)
         outcome.deadline(
             self.pvs.timeout_s,
-            lambda: f"{self.name}: {_names(waiting)} do not take their values; is the IOC busy?",
+            lambda: f"{self.name}: {_names(waiting)} did not accept their values; is the IOC busy?",
         )
         outcome.fail_if_lost(*settings)
         return outcome
 
     def stage(self) -> list[object]:
-        """Be idle, whatever was before."""
+        """Return to idle from any state."""
         connect([self], timeout_s=self._connect_timeout_s)
         self.stop(success=True)
         return list(super().stage())
 
     def unstage(self) -> list[object]:
-        """Leave nothing counting or armed."""
+        """Stop counting and disarm."""
         self.stop(success=True)
         return list(super().unstage())
 
@@ -131,7 +131,7 @@ class LineCounter(Device):  # type: ignore[misc]
         return outcome
 
     def read(self) -> dict[str, Any]:
-        """Counts of the latest exposure as a flat array, and its index."""
+        """Return the counts of the latest exposure as a flat array, and its index."""
         reading = dict(super().read())
         n_read, index = len(reading[self.name]["value"]), int(reading[self.index.name]["value"])
         if self._index is not None and (index, n_read) != (self._index, self._n_pixels):
@@ -142,7 +142,7 @@ class LineCounter(Device):  # type: ignore[misc]
         return reading
 
     def describe(self) -> dict[str, Any]:
-        """Data keys; the counts have as many pixels as the region that is set."""
+        """Return the data keys; the counts have as many pixels as the current region."""
         connect([self], timeout_s=self._connect_timeout_s)
         keys = dict(super().describe())
         if self._n_pixels:
@@ -151,17 +151,17 @@ class LineCounter(Device):  # type: ignore[misc]
         return keys
 
     def stop(self, *, success: bool = False) -> None:
-        """Abort the exposure; it ends well only if ``success``."""
+        """Abort the exposure; it succeeds only if ``success``."""
         if self._exposure is not None:
             self._exposure.end(None if success else RuntimeError(f"{self.name} was stopped"))
         put_if_connected(self.abort, 1)
 
     def pause(self) -> None:
-        """End the exposure; the plan goes back to where it began."""
+        """End the exposure; the plan goes back to the start of the exposure."""
         self.stop(success=True)
 
     async def resume(self) -> None:
-        """Set the region again: the IOC may have been started anew meanwhile."""
+        """Set the region again, because the IOC may have been restarted."""
         if self._scan is not None:
             await self.prepare(self._scan).ended()
 
@@ -216,7 +216,7 @@ class LineCounter(Device):  # type: ignore[misc]
 
 
 class ImageCounter(LineCounter):
-    """Counts a whole image; one level deeper than our rule, for its rows are all that differs."""
+    """Count a whole image; it inherits from the line counter, since only its rows differ."""
 
     y_start = _setting("y_start")
     y_stop = _setting("y_stop")

@@ -16,9 +16,9 @@ from stxm_live.devices.shutter import RingCurrent, Shutter
 
 @dataclass(frozen=True, eq=False)
 class MicroscopeDevices:
-    """The devices; making them waits for nothing.
+    """The devices; making them does not wait for any PV.
 
-    Each connects when it is needed first; `connect` does it for all at once.
+    Each connects when it is first needed; `connect` connects all at once.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class MicroscopeDevices:
 
     @property
     def all(self) -> tuple[Any, ...]:
-        """Every device."""
+        """Return every device."""
         others = (self.energy, self.shutter, self.ring_current, self.image, self.line)
         return (*others, *self.stages.values())
 
@@ -46,7 +46,7 @@ class MicroscopeDevices:
         Raises
         ------
         ConnectionError
-            Naming the PVs that do not answer.
+            If PVs do not answer; the message names them.
         """
         connect(self.all, timeout_s=timeout_s or self.connect_timeout_s)
 

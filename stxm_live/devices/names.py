@@ -33,7 +33,7 @@ class _Axis(_Table):
 
 
 class EnergyNames(_Axis):
-    """A monochromator; ``limits`` in eV narrow those of the PV, or stand in where it has none."""
+    """A monochromator; ``limits`` in eV narrow those of the PV, or replace missing ones."""
 
     setpoint: PvName
     readback: PvName
@@ -49,7 +49,7 @@ class StageNames(_Axis):
 
 
 class ShutterNames(_Table):
-    """A shutter that is written and read by numbers."""
+    """A shutter that is written and read as numbers."""
 
     setpoint: PvName
     readback: PvName
@@ -67,7 +67,7 @@ class RingCurrentNames(_Table):
 class LineNames(_Table):
     """A counter of one line, at the y stage; ``timeout_s`` is added to its counting time.
 
-    ``repeats``: so often an exposure whose data were lost is repeated, at the cost of its dose.
+    ``repeats``: number of times an exposure is repeated if its data were lost; each adds dose.
     """
 
     x_start: PvName
@@ -107,17 +107,17 @@ class MicroscopeNames(_Table):
     def _scanned_stages_are_there(self) -> MicroscopeNames:
         missing = [name for name in SCANNED if name not in self.stages]
         if missing:
-            raise ValueError(f"stages lacks {' and '.join(missing)}, which the counters drive")
+            raise ValueError(f"[stages] has no {' and '.join(missing)}, which the counters move")
         return self
 
 
 def load_names(path: str | Path) -> MicroscopeNames:
-    """Read the file.
+    """Read a file of PV names.
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If there is no such file.
     ValueError
         If it is not TOML, or a key is missing, unknown or wrong; one line per key.
     """

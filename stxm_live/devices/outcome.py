@@ -1,4 +1,4 @@
-"""A status that ends once, in time, and tells by itself what went wrong."""
+"""Status of an action that ends once, in time, and says what went wrong."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _POLL_S = 0.02
 
 
 class Outcome(DeviceStatus):  # type: ignore[misc]
-    """How an action of a device ends.
+    """Status of an action of a device.
 
-    bluesky shows a failed status by its text, and writes that into the stop document; so the
-    text of one that failed is what went wrong.
+    bluesky shows the text of a failed status and writes it into the stop document; so this text
+    says what went wrong.
     """
 
     def end(self, error: Exception | None = None) -> None:
-        """End well, or by an error; a later end is of no effect."""
+        """End with success or with an error; a later end has no effect."""
         try:
             if error is None:
                 self.set_finished()
@@ -31,9 +31,9 @@ class Outcome(DeviceStatus):  # type: ignore[misc]
             return
 
     def deadline(self, seconds: float, explain: Callable[[], str]) -> None:
-        """End by TimeoutError unless something else ends it before.
+        """End by TimeoutError unless it ends before.
 
-        ``explain`` may read PVs: one that cannot be read does not keep it from ending.
+        ``explain`` may read PVs; if one cannot be read, the status ends anyway.
         """
 
         def late() -> None:
@@ -52,7 +52,7 @@ class Outcome(DeviceStatus):  # type: ignore[misc]
         self.add_callback(lambda _: timer.cancel())
 
     def fail_if_lost(self, *signals: Any) -> None:
-        """End by ConnectionError as soon as one of the PVs is disconnected."""
+        """End with ConnectionError as soon as one of the PVs is disconnected."""
         for signal in signals:
 
             def lost(*, connected: bool, signal: Any = signal, **_: Any) -> None:
@@ -69,7 +69,7 @@ class Outcome(DeviceStatus):  # type: ignore[misc]
             lost(connected=signal.connected)  # it may have been lost a moment ago
 
     def step(self, act: Callable[[], None]) -> Callable[..., None]:
-        """A callback that acts unless this has ended; what it raises ends it."""
+        """Return a callback that acts unless this has ended; an error in it ends this."""
 
         def called(*_: Any, **__: Any) -> None:
             if self.done:
@@ -82,7 +82,7 @@ class Outcome(DeviceStatus):  # type: ignore[misc]
         return called
 
     async def ended(self) -> None:
-        """Wait for it on the event loop of the RunEngine; raises what it ended by."""
+        """Wait for the end on the event loop of the RunEngine; raises the error it ended with."""
         while not self.done:
             await asyncio.sleep(_POLL_S)
         self.wait(0)

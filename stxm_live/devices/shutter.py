@@ -1,4 +1,4 @@
-"""The beam shutter, closed while a scan is paused, and the ring current."""
+"""The beam shutter, which is closed while a scan is paused, and the ring current."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger("stxm_live")
 
 
 class Shutter(Device):  # type: ignore[misc]
-    """Opens and closes by ``set("open")`` and ``set("close")``; done when the readback agrees.
+    """Open and close by ``set("open")`` and ``set("close")``; done when the readback agrees.
 
     While a plan is paused or suspended the shutter is closed, to spare the specimen.
 
@@ -48,7 +48,7 @@ class Shutter(Device):  # type: ignore[misc]
 
     @property
     def is_open(self) -> bool:
-        """What the readback says."""
+        """Return True if the readback says open."""
         return bool(get(self.readback) == self.pvs.open_value)
 
     def set(self, value: Literal["open", "close"]) -> Outcome:
@@ -77,7 +77,7 @@ class Shutter(Device):  # type: ignore[misc]
         return outcome
 
     def _tell(self, value: str, wanted: int) -> None:
-        """Write to the shutter, again if it was lost just then: it matters that it closes."""
+        """Write to the shutter, again if the PV was just lost, because it must close."""
         deadline_s = time.monotonic() + self._connect_timeout_s
         while True:
             try:
@@ -87,11 +87,11 @@ class Shutter(Device):  # type: ignore[misc]
                 if time.monotonic() < deadline_s:
                     continue
                 raise ConnectionError(
-                    f"{self.name} was not told to {value} and stands as it did: {error}"
+                    f"{self.name} was not set to {value} and has not moved: {error}"
                 ) from error
 
     def pause(self) -> None:
-        """Close for as long as the plan is paused."""
+        """Close while the plan is paused."""
         try:
             self._opens_again = self.is_open
         except ConnectionError as error:

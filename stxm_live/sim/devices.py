@@ -28,16 +28,16 @@ class Channel(NamedTuple):
 
 
 Expose = Callable[[StackScan], Mapping[str, NDArray[np.float64] | float]]
-"""From the region that is set to the values of one exposure, by data key."""
+"""Function from the current region to the values of one exposure, by data key."""
 
 
 def no_error(setpoint: float) -> float:
-    """The readback error of an ideal axis."""
+    """Return the readback error of an ideal axis, 0."""
     return 0.0
 
 
 def no_time(scan: StackScan) -> float:
-    """The exposure time of a detector in a hurry."""
+    """Return the exposure time of a detector without delay, 0."""
     return 0.0
 
 
@@ -47,9 +47,9 @@ class SimulatedAxis(Device):  # type: ignore[misc]
     Parameters
     ----------
     units : str
-        For the descriptor.
+        Unit in the descriptor.
     readback_error : callable
-        From the setpoint to what the readback adds to it.
+        Function from the setpoint to the error of the readback.
     limits : (float, float)
         Lowest and highest setpoint.
     """
@@ -79,11 +79,11 @@ class SimulatedAxis(Device):  # type: ignore[misc]
 
     @property
     def position(self) -> float:
-        """The readback."""
+        """Return the readback."""
         return float(self.readback.get())
 
     def check_value(self, value: float) -> None:
-        """Raise LimitError, a ValueError, unless the axis goes there."""
+        """Raise LimitError, a ValueError, if the value is outside the limits."""
         low, high = self.limits
         if not low <= value <= high:
             raise LimitError(
@@ -103,7 +103,7 @@ class SimulatedAxis(Device):  # type: ignore[misc]
         return status
 
     def describe(self) -> dict[str, Any]:
-        """Data keys with units."""
+        """Return data keys with units."""
         return {name: key | {"units": self.units} for name, key in super().describe().items()}
 
     def _arrive(self, value: float) -> None:
@@ -112,7 +112,7 @@ class SimulatedAxis(Device):  # type: ignore[misc]
 
 
 class SimulatedDetector(Device):  # type: ignore[misc]
-    """A detector that exposes the region it was prepared for, once per trigger.
+    """A detector that exposes the prepared region once per trigger.
 
     Keys carry shape and dtype and are not hinted: bluesky's live plots are for numbers. An
     integer channel saturates at the largest number its dtype holds, like a real counter.
@@ -125,9 +125,9 @@ class SimulatedDetector(Device):  # type: ignore[misc]
     expose : callable
         Called once per trigger; see `Expose`.
     exposure_time_s : callable
-        From the region to the duration of one exposure.
+        Function from the region to the duration of one exposure.
     reuse_buffer : bool
-        Hand out the same arrays every time, as careless devices do.
+        Return the same arrays every time, as some real devices do.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class SimulatedDetector(Device):  # type: ignore[misc]
         self._exposed_at = 0.0
 
     def check_region(self, scan: StackScan) -> None:
-        """Every region is within reach of a simulation."""
+        """Accept every region."""
 
     def prepare(self, scan: StackScan) -> DeviceStatus:
         """Set the region (bluesky's ``Preparable``)."""
@@ -162,7 +162,7 @@ class SimulatedDetector(Device):  # type: ignore[misc]
         return status
 
     def trigger(self) -> DeviceStatus:
-        """Expose once; what is calculated meanwhile counts towards the exposure."""
+        """Expose once; the time of the calculation is part of the exposure."""
         status = DeviceStatus(self)
         began_s = time.monotonic()
         for key, values in self._expose(self.scan).items():
@@ -173,7 +173,7 @@ class SimulatedDetector(Device):  # type: ignore[misc]
         return status
 
     def read(self) -> dict[str, Any]:
-        """The latest exposure."""
+        """Return the latest exposure."""
         return {
             key: {
                 "value": values if values.ndim else values.item(),
@@ -183,15 +183,15 @@ class SimulatedDetector(Device):  # type: ignore[misc]
         }
 
     def describe(self) -> dict[str, Any]:
-        """Data keys for the region that is set."""
+        """Return data keys for the current region."""
         return {key: self._data_key(channel) for key, channel in self._channels.items()}
 
     def read_configuration(self) -> dict[str, Any]:
-        """Dwell of one pixel in ms."""
+        """Return the dwell of one pixel in ms."""
         return {f"{self.name}_dwell_ms": {"value": self.scan.dwell_ms, "timestamp": time.time()}}
 
     def describe_configuration(self) -> dict[str, Any]:
-        """Key of the dwell."""
+        """Return the key of the dwell."""
         source = f"SIM:{self.name}"
         return {
             f"{self.name}_dwell_ms": {
@@ -204,7 +204,7 @@ class SimulatedDetector(Device):  # type: ignore[misc]
 
     @property
     def hints(self) -> dict[str, list[str]]:
-        """Nothing to plot."""
+        """Return no hints: there is nothing to plot."""
         return {"fields": []}
 
     def _data_key(self, channel: Channel) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class SimulatedDetector(Device):  # type: ignore[misc]
 
 
 def _digitized(values: NDArray[np.float64] | float, dtype_numpy: str) -> NDArray[Any]:
-    """A fresh array of the channel's dtype."""
+    """Return a fresh array of the channel's dtype."""
     dtype = np.dtype(dtype_numpy)
     if dtype.kind == "u":
         values = np.clip(np.rint(values), 0, np.iinfo(dtype).max)
@@ -234,7 +234,7 @@ def _digitized(values: NDArray[np.float64] | float, dtype_numpy: str) -> NDArray
 
 
 def _after(delay_s: float, act: Callable[[], None]) -> None:
-    """Call now, or from a thread of its own later."""
+    """Call a function now, or later from a thread of its own."""
     if delay_s <= 0:
         act()
         return

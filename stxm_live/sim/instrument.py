@@ -19,7 +19,7 @@ from stxm_live.sim.specimens import ParticleSpecimen, RecordedSpecimen, Specimen
 
 
 def monochromator_error(setpoint_ev: float) -> float:
-    """A readback some tenths of a meV off, the same at each visit: an encoder's step."""
+    """Return a readback error of tenths of a meV, constant for each energy, as of an encoder."""
     return round(setpoint_ev / 0.0007) * 0.0007 - setpoint_ev
 
 
@@ -29,18 +29,18 @@ class SimulatedMicroscope:
     Parameters
     ----------
     specimen : Specimen
-        What is in the beam.
+        The specimen in the beam.
     beam : Beam or None
-        None shows the specimen's own counts, without noise.
+        If None, the specimen's own counts are returned, without noise.
     drift : Drift
     rng : numpy.random.Generator
         Source of noise and drift.
     frame_time_s : float
         Duration of one image; a line takes its share.
     dtype_numpy : str
-        Of the counts.
+        Data type of the counts.
     reuse_buffer : bool
-        Detectors hand out the same array every time, as careless devices do.
+        Detectors return the same array every time, as some real devices do.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class SimulatedMicroscope:
     ring_current : SimulatedDetector
         Data key ``ring_current`` in mA.
     microscope : Microscope
-        Where the truth of drift and illumination is kept.
+        The true drift and illumination.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class SimulatedMicroscope:
         drift: Drift | None = None,
         frame_time_s: float = 0.0,
     ) -> SimulatedMicroscope:
-        """A particle at one of `STATES_OF_CHARGE`, by default drifting a pixel per image."""
+        """Make an instrument with a particle at one of `STATES_OF_CHARGE`."""
         particle_rng, own_rng = rng.spawn(2)
         particle = make_particle(
             shape, phase_weights=STATES_OF_CHARGE[state_of_charge], rng=particle_rng
@@ -132,7 +132,7 @@ class SimulatedMicroscope:
     def with_recorded(
         cls, stack: Stack, *, frame_time_s: float = 0.0, reuse_buffer: bool = False
     ) -> SimulatedMicroscope:
-        """A recorded stack: its own energies and pixels give exactly the recorded counts."""
+        """Make an instrument with a recorded stack, whose own grid gives the recorded counts."""
         return cls(
             RecordedSpecimen(stack),
             beam=None,
@@ -143,7 +143,7 @@ class SimulatedMicroscope:
         )
 
     def field(self) -> Region:
-        """The raster of the specimen's own pixels."""
+        """Return the raster of the specimen's own pixels."""
         x0, x1, y0, y1 = self.specimen.extent_um
         ny, nx = self.specimen.shape
         return Region((x0, x1), (y0, y1), nx=nx, ny=ny)
@@ -164,7 +164,7 @@ class SimulatedMicroscope:
         return {"line": counts[0], "sample_x": x_um}
 
     def _enter(self, scan: StackScan) -> None:
-        """A region set anew begins a stack: the operator has centred the specimen again."""
+        """Begin a stack when a region is set anew: the operator has centered the specimen again."""
         if scan is not self._scan:
             self._scan = scan
             self._line_energy_ev = float("nan")
@@ -172,13 +172,13 @@ class SimulatedMicroscope:
 
 
 def raster(scan: StackScan) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Pixel centres of a scan in um: columns x (nx) and rows y (ny), in the order scanned."""
+    """Return pixel centers of a scan in um: columns x (nx) and rows y (ny), in scan order."""
     ny, nx = scan.image_shape
     return np.linspace(*scan.x_extent_um, nx), np.linspace(*scan.y_extent_um, ny)
 
 
 def whole_specimen(specimen: Specimen) -> StackScan:
-    """The region of the specimen's own pixels."""
+    """Return the scan of the specimen's own pixels."""
     x0, x1, y0, y1 = specimen.extent_um
     return StackScan(
         shape=(1, *specimen.shape),

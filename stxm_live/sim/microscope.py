@@ -32,7 +32,7 @@ class Beam:
     energy_error_ev : float
         Photon energy minus the energy the monochromator shows.
     photon_noise : bool
-        Whether counts are drawn from the Poisson distribution or are its mean.
+        True if counts are drawn from the Poisson distribution, False for its mean.
     """
 
     photons_per_pixel: float = 2000.0
@@ -45,7 +45,7 @@ class Beam:
     photon_noise: bool = True
 
     def i0(self, energy_ev: float) -> float:
-        """Photons per pixel in the middle of the field at full ring current."""
+        """Return photons per pixel in the middle of the field at full ring current."""
         rise = np.tanh((energy_ev - 520.0) / 60.0)
         dip = np.exp(-(((energy_ev - 534.0) / 5.0) ** 2))
         return float(self.photons_per_pixel * (1 + self.spectrum * (rise - 0.6 * dip)))
@@ -53,7 +53,7 @@ class Beam:
 
 @dataclass(frozen=True)
 class Drift:
-    """How the specimen wanders from image to image, in um.
+    """Random and steady motion of the specimen from image to image, in um.
 
     Parameters
     ----------
@@ -68,16 +68,16 @@ class Drift:
 
 
 class Microscope:
-    """Counts of a specimen at an energy, as a scanning microscope would have them.
+    """Counts of a specimen at an energy, as in a scanning microscope.
 
-    Ring current and drift stay as they are during an image; `begin_image` moves on, `begin_stack`
-    starts again from the full current and the commanded position.
+    Ring current and drift are constant during an image; `begin_image` goes on to the next image,
+    `begin_stack` starts again from the full current and the commanded position.
 
     Parameters
     ----------
     specimen : Specimen
     beam : Beam or None
-        None shows the specimen's intensity as it is: the counts of a recorded stack.
+        If None, the specimen's intensity is used as it is: the counts of a recorded stack.
     drift : Drift
     rng : numpy.random.Generator
         Source of noise and drift. The two are independent, so that noise does not change the
@@ -100,7 +100,7 @@ class Microscope:
 
     @property
     def drift_um(self) -> NDArray[np.float64]:
-        """Displacement (y, x) of the specimen in each image of the stack, shape (n_images, 2).
+        """Return the displacement (y, x) of the specimen in each image, shape (n_images, 2).
 
         A displacement of +0.1 um shows the specimen 0.1 um further up the axis.
         """
@@ -108,19 +108,19 @@ class Microscope:
 
     @property
     def n_images(self) -> int:
-        """How many images of the stack were begun."""
+        """Return the number of images of the stack that were begun."""
         return len(self._drift_um)
 
     @property
     def ring_current_ma(self) -> float:
-        """Ring current during the current image."""
+        """Return the ring current during the current image."""
         if self.beam is None:
             return 0.0
         decay = (1 - self.beam.ring_decay_per_image) ** max(self.n_images - 1, 0)
         return float(self.beam.ring_current_ma * decay)
 
     def begin_stack(self) -> None:
-        """Centre the specimen and fill the ring."""
+        """Center the specimen and fill the ring."""
         self._drift_um.clear()
 
     def begin_image(self) -> None:
@@ -134,7 +134,7 @@ class Microscope:
     def i0(
         self, energy_ev: float, x_um: NDArray[np.float64], y_um: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Mean counts without a specimen in the current image, dark counts excepted, (ny, nx)."""
+        """Return mean counts without specimen in the current image, less dark counts, (ny, nx)."""
         if self.beam is None:
             return np.ones((len(y_um), len(x_um)))
         x0, x1, y0, y1 = self.specimen.extent_um
@@ -147,12 +147,12 @@ class Microscope:
     def counts(
         self, energy_ev: float, x_um: NDArray[np.float64], y_um: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Counts of shape (ny, nx) at the commanded columns ``x_um`` and rows ``y_um``.
+        """Return counts (ny, nx) at the commanded columns ``x_um`` and rows ``y_um``.
 
         Parameters
         ----------
         energy_ev : float
-            What the monochromator shows.
+            Energy that the monochromator shows.
         """
         dy, dx = self._drift_um[-1] if self._drift_um else (0.0, 0.0)
         error_ev = self.beam.energy_error_ev if self.beam else 0.0

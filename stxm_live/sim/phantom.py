@@ -21,8 +21,8 @@ STATES_OF_CHARGE: Mapping[str, tuple[float, ...]] = {
 }
 """Phase shares of particles at five states of charge, by their majority phase.
 
-Own choice, in the spirit of Figs. 4 and 5 of arXiv:2603.07666: the phases next in sodium content
-are the larger minorities.
+The shares are our own choice, similar to Figs. 4 and 5 of arXiv:2603.07666: phases with the
+nearest sodium content are the larger minorities.
 """
 
 _EDGE_NM = 60.0
@@ -47,26 +47,26 @@ class Particle:
 
     @property
     def specimen(self) -> NDArray[np.bool_]:
-        """Whether there is anything, shape (ny, nx)."""
+        """Return True where there is specimen, shape (ny, nx)."""
         return np.asarray(self.thickness_nm > 0)
 
     @property
     def phase_index(self) -> NDArray[np.int8]:
-        """The phase of the largest share, int8 of shape (ny, nx); -1 outside."""
+        """Return the phase of the largest share, int8 of shape (ny, nx); -1 outside."""
         return np.where(self.specimen, self.fractions.argmax(axis=0), -1).astype(np.int8)
 
     @property
     def mixed(self) -> NDArray[np.bool_]:
-        """Pixels of more than one phase, shape (ny, nx)."""
+        """Return the pixels with more than one phase, shape (ny, nx)."""
         return np.asarray(self.specimen & (self.fractions.max(axis=0) < 1))
 
 
 def od_cube(
     particle: Particle, references: ReferenceSpectra, energies_ev: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Noise-free optical density of shape (n_energies, ny, nx).
+    """Return the noise-free optical density of shape (n_energies, ny, nx).
 
-    The references count as OD per 100 nm.
+    The references are used as OD per 100 nm.
     """
     amount = particle.fractions * (particle.thickness_nm / 100.0)
     return np.tensordot(references.at(energies_ev).T, amount, axes=1)
@@ -75,12 +75,12 @@ def od_cube(
 def make_particle(
     shape: tuple[int, int], *, phase_weights: Sequence[float], rng: np.random.Generator
 ) -> Particle:
-    """An irregular facetted particle with grains, wedge-shaped edges, pores and phase domains.
+    """Make an irregular facetted particle with grains, wedge edges, pores and domains.
 
-    Phases are ordered along the sodium content, which falls from core to shell and jumps at grain
-    boundaries; so neighbours in space are mostly neighbours in the list. Transition zones are one
-    to three pixels wide, some grains hold lamellae of two pixels. About half of the field stays
-    empty, its border always.
+    Phases are ordered by sodium content, which falls from core to shell and jumps at grain
+    boundaries; so neighbors in space are mostly neighbors in the list. Transition zones are one to
+    three pixels wide, and some grains have lamellae of two pixels. About half of the field, with
+    all of its border, is empty.
 
     Parameters
     ----------
@@ -91,9 +91,13 @@ def make_particle(
     """
     weights = np.asarray(phase_weights, dtype=np.float64)
     if weights.ndim != 1 or np.any(weights < 0) or not weights.sum() > 0:
-        raise ValueError(f"phase_weights {tuple(phase_weights)} must be shares, none negative")
+        raise ValueError(
+            f"phase_weights {tuple(phase_weights)} must be shares that are not negative"
+        )
     if min(shape) < 16:
-        raise ValueError(f"shape {shape} is too small for a particle; 16 pixels a side at least")
+        raise ValueError(
+            f"shape {shape} is too small for a particle; use at least 16 pixels a side"
+        )
     height = _crystal(shape, rng)
     specimen = height > 0
     grains, boundary = _grains(shape, rng)
@@ -107,7 +111,7 @@ def make_particle(
 def _noise(
     shape: tuple[int, int], length_px: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Smooth random field of zero mean and unit deviation."""
+    """Return a smooth random field of zero mean and unit deviation."""
     field = ndimage.gaussian_filter(rng.standard_normal(shape), length_px, mode="reflect")
     return np.asarray((field - field.mean()) / (field.std() or 1.0))
 
@@ -115,7 +119,7 @@ def _noise(
 def _warped_grid(
     shape: tuple[int, int], amplitude: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coordinates y and x in [-1, 1] over the field, bent by smooth noise."""
+    """Return coordinates y and x in [-1, 1] over the field, bent by smooth noise."""
     size = min(shape)
     y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     bend = [
@@ -126,7 +130,7 @@ def _warped_grid(
 
 
 def _crystal(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Height above the support, about 0 to 1: side facets, a tilted top, a few pores."""
+    """Return the height above the support, about 0 to 1, with facets, a tilted top and pores."""
     y, x = _warped_grid(shape, 0.025, rng)
     n_facets = int(rng.integers(6, 10))
     angle = 2 * np.pi * (np.arange(n_facets) + rng.uniform(-0.3, 0.3, n_facets)) / n_facets
@@ -152,7 +156,7 @@ def _pore(
     x: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """A ragged dent somewhere on the particle; the deeper ones are holes."""
+    """Return a ragged dent on the particle; deep ones are holes."""
     centre = rng.choice(np.flatnonzero(height > 0.4 * height.max()))
     angle, width = rng.uniform(0, np.pi), rng.uniform(0.02, 0.06)
     ragged = 0.35 * width * _noise(height.shape, max(1.5, width * min(height.shape) / 3), rng)
@@ -165,7 +169,7 @@ def _pore(
 def _grains(
     shape: tuple[int, int], rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Grain number of every pixel, and nearness to a grain boundary (1 on it, 0 inside)."""
+    """Return each pixel's grain number, and its nearness to a boundary (1 on it, 0 inside)."""
     y, x = _warped_grid(shape, 0.05, rng)
     seeds = rng.uniform(-1, 1, (26, 2))
     distance, nearest = cKDTree(seeds).query(np.stack([y, x], axis=-1), k=2)
@@ -179,7 +183,7 @@ def _thickness(
     boundary: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Thickness in nm: up to 550 to 800 at the thickest, grooves along grain boundaries."""
+    """Return the thickness in nm, at most 550 to 800, with grooves along grain boundaries."""
     step = rng.uniform(0.85, 1.0, int(grains.max()) + 1)[grains]
     relief = height * step * (1 - 0.12 * boundary)
     thickest_nm = rng.uniform(550, 800)
@@ -194,7 +198,7 @@ def _domains(
     weights: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> NDArray[np.int8]:
-    """Phase of every pixel: quantiles of a field that stands for the charge; -1 outside."""
+    """Return each pixel's phase from quantiles of a field that acts as the charge; -1 outside."""
     size = min(specimen.shape)
     depth = ndimage.distance_transform_edt(specimen)
     shell = 1 - np.minimum(1, depth / max(float(depth.max()), 1.0))
@@ -217,7 +221,7 @@ def _lamellae(
     n_phases: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    """Stripes of two pixels of the neighbouring phase in two grains, and where they are."""
+    """Return stripes of two pixels of the neighboring phase in two grains, and their mask."""
     labels, striped = labels.copy(), np.zeros(labels.shape, dtype=bool)
     if n_phases < 2:
         return labels, striped
@@ -240,7 +244,7 @@ def _with_transitions(
     n_phases: int,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Fractions: domain walls spread over one to three pixels, over one where ``sharp``."""
+    """Return fractions with domain walls one to three pixels wide; one where ``sharp``."""
     zone = np.digitize(_noise(labels.shape, min(labels.shape) / 10, rng), [-0.5, 0.5])
     zone[sharp] = 0
     pure = (labels == np.arange(n_phases)[:, None, None]).astype(np.float64)

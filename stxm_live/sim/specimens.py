@@ -1,4 +1,4 @@
-"""What the simulated microscope looks at: a particle with known truth, or a recorded stack."""
+"""Specimens of the simulated microscope: a particle with known truth, or a recorded stack."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from stxm_live.core.stack import Stack
 from stxm_live.sim.phantom import Particle
 
 _ON_GRID_PX = 1e-6
-"""Positions this close to a pixel centre get the pixel itself, bit for bit."""
+"""Positions this close to a pixel center get the value of the pixel, bit for bit."""
 
 
 class Specimen(Protocol):
-    """A plane in um that lets some light through at each energy.
+    """A plane in um that transmits light at each energy.
 
     ``extent_um`` is the first and last pixel centre in x, then in y; ``shape`` is (ny, nx) of
     the specimen's own pixels.
@@ -31,12 +31,12 @@ class Specimen(Protocol):
     def intensity(
         self, energy_ev: float, x_um: NDArray[np.float64], y_um: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Light behind the specimen, shape (ny, nx), at columns ``x_um`` and rows ``y_um``."""
+        """Return the light behind the specimen, (ny, nx), at columns ``x_um`` and rows ``y_um``."""
         ...
 
 
 class ParticleSpecimen:
-    """A particle on an empty support that goes on without end.
+    """A particle on an empty support without limits.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class ParticleSpecimen:
     pixel_size_um : float
         Size of the particle's own pixels; any other raster interpolates between them.
     center_um : (float, float)
-        Where the middle of the particle's field lies, x then y.
+        Center of the particle's field, x then y.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ParticleSpecimen:
     def intensity(
         self, energy_ev: float, x_um: NDArray[np.float64], y_um: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Transmission exp(-OD) of shape (ny, nx); 1 beside the particle's field."""
+        """Return the transmission exp(-OD) of shape (ny, nx); 1 beside the particle's field."""
         per_100_nm = self.references.at([energy_ev])[:, 0]
         od = np.tensordot(per_100_nm, self._amount, axes=1)
         rows, columns = _pixel_coordinates(self, x_um, y_um)
@@ -82,7 +82,7 @@ class ParticleSpecimen:
         return np.asarray(np.exp(-np.where(np.outer(inside_y, inside_x), sampled, 0.0)))
 
     def phase_index(self, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.int8]:
-        """The true phase of the nearest pixel, int8 of shape (ny, nx); -1 where there is none."""
+        """Return the true phase of the nearest pixel, int8 (ny, nx); -1 if there is none."""
         rows, columns = (np.rint(at).astype(int) for at in _pixel_coordinates(self, x_um, y_um))
         ny, nx = self.shape
         inside = np.outer((rows >= 0) & (rows < ny), (columns >= 0) & (columns < nx))
@@ -91,9 +91,9 @@ class ParticleSpecimen:
 
 
 class RecordedSpecimen:
-    """A measured stack, shown as it was counted.
+    """A measured stack, shown as it was recorded.
 
-    At a recorded energy and on the recorded pixel grid the counts come back bit for bit.
+    At a recorded energy and on the recorded pixel grid the counts are returned bit for bit.
     Between energies and pixels they are interpolated linearly.
 
     Parameters
@@ -113,12 +113,12 @@ class RecordedSpecimen:
     def intensity(
         self, energy_ev: float, x_um: NDArray[np.float64], y_um: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Counts of shape (ny, nx).
+        """Return counts of shape (ny, nx).
 
         Raises
         ------
         ValueError
-            If the energy or a position lies outside of what was recorded.
+            If the energy or a position is outside the recorded range.
         """
         rows, columns = _pixel_coordinates(self, x_um, y_um)
         for axis, at, n in (("y", rows, self.shape[0]), ("x", columns, self.shape[1])):
@@ -149,7 +149,7 @@ class RecordedSpecimen:
 def _pixel_coordinates(
     specimen: Specimen, x_um: NDArray[np.float64], y_um: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fractional rows of ``y_um`` and columns of ``x_um`` in the specimen's own pixels."""
+    """Return fractional rows of ``y_um`` and columns of ``x_um`` in specimen pixels."""
     x0, x1, y0, y1 = specimen.extent_um
     ny, nx = specimen.shape
     return _steps(y_um, y0, y1, ny), _steps(x_um, x0, x1, nx)
@@ -165,7 +165,7 @@ def _steps(at_um: NDArray[np.float64], first: float, last: float, n: int) -> NDA
 def _sampled(
     image: NDArray[np.float64], rows: NDArray[np.float64], columns: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Bilinear interpolation on the raster rows x columns; edge pixels go on outside."""
+    """Interpolate linearly on the raster rows x columns; edge pixels continue outside."""
     return _between(_between(image, rows, 0), columns, 1)
 
 

@@ -1,4 +1,4 @@
-"""What the maps of a simulated scan ought to be."""
+"""True phases of a simulated scan, to compare maps with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stxm_live.sim.specimens import ParticleSpecimen
 def true_index(
     instrument: SimulatedMicroscope, maps: PhaseMaps, energies_ev: tuple[float, ...]
 ) -> NDArray[np.int8]:
-    """The true phase of every pixel of the maps, where the anchor image saw it.
+    """Return the true phase of every pixel of the maps, as seen in the anchor image.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def true_index(
 
 
 def agreement(maps: PhaseMaps, truth: NDArray[np.int8]) -> dict[str, float]:
-    """Share of right pixels, among those mapped and truly specimen, of every map there is."""
+    """Return the share of right pixels, among mapped specimen pixels, of every map."""
     counted = (maps.phase_index >= 0) & (truth >= 0)
     probable = None if maps.probability is None else maps.probability.argmax(axis=0)
     indices = {

@@ -1,4 +1,4 @@
-"""A simulated microscope behind EPICS Channel Access: what the devices need, faults included."""
+"""A simulated microscope behind EPICS Channel Access, with faults, for the devices."""
 
 from stxm_live.sim.ioc.bench import Bench, Fault
 from stxm_live.sim.ioc.records import MicroscopeRecords

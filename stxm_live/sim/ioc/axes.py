@@ -1,4 +1,4 @@
-"""Records of what moves: motor records of the stages, and the monochromator."""
+"""Records of the axes: motor records of the stages, and the monochromator."""
 
 # mypy: disable-error-code="misc, no-redef, untyped-decorator"
 # caproto has no types, and its decorators extend a record under the same name
@@ -14,7 +14,7 @@ from stxm_live.sim.ioc.bench import Bench, Travel
 
 _SETTLING_S = 0.5
 _OVERTRAVEL = 0.05
-"""The limit switches are so much of the range beyond the soft limits."""
+"""Distance of the limit switches from the soft limits, as a share of the range."""
 
 
 class StageRecords(PVGroup):
@@ -23,7 +23,7 @@ class StageRecords(PVGroup):
     Parameters
     ----------
     travel : Travel
-        Where the stage stands.
+        Position of the stage.
     limits_um : (float, float)
         Soft limits at the beginning; the switches are 5 % of the range further out.
     """
@@ -64,7 +64,7 @@ class StageRecords(PVGroup):
 
     @motor.putter
     async def motor(self, instance: Any, target_um: float) -> None:
-        """Move; the put completes when the stage stands again."""
+        """Move; the put completes when the stage has stopped."""
         fields = instance.field_inst
         violated = not (fields.user_low_limit.value <= target_um <= fields.user_high_limit.value)
         await fields.limit_violation.write(int(violated))
@@ -113,7 +113,7 @@ class StageRecords(PVGroup):
 
 
 class MonochromatorRecords(PVGroup):
-    """A photon energy that is driven, settles, and only then completes the put."""
+    """A photon energy that moves, settles, and only then completes the put."""
 
     energy = pvproperty(
         name="",
@@ -132,7 +132,7 @@ class MonochromatorRecords(PVGroup):
 
     @energy.putter
     async def energy(self, instance: Any, target_ev: float) -> None:
-        """Drive and settle; beyond the limits nothing moves."""
+        """Move and settle; beyond the limits nothing moves."""
         if not instance.lower_ctrl_limit <= target_ev <= instance.upper_ctrl_limit:
             raise SkipWrite
         arrived = await self._bench.monochromator.go(target_ev, bench=self._bench, tell=self._tell)
@@ -145,7 +145,7 @@ class MonochromatorRecords(PVGroup):
 
     @stop.putter
     async def stop(self, instance: Any, value: int) -> int:
-        """Stop where it is."""
+        """Stop at the present energy."""
         if value:
             self._bench.monochromator.stop()
         return 0

@@ -1,4 +1,4 @@
-"""The state that the records share: pace, faults, where everything stands, what the beam shows."""
+"""State shared by the records: pace, faults, positions, and the image in the beam."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TICK_S = 0.02
 
 
 class Fault(IntEnum):
-    """What can be made to go wrong, by the number written to the PV ``FAULT``."""
+    """Faults that can be switched on by writing their number to the PV ``FAULT``."""
 
     NONE = 0
     MOTOR_STUCK = 1
@@ -34,7 +34,7 @@ class Travel:
     Parameters
     ----------
     position : float
-        Where it stands, in its own unit.
+        Present position, in its own unit.
     speed : float
         Units per second.
     """
@@ -51,7 +51,7 @@ class Travel:
         tell: Callable[[float], Awaitable[object]],
         within: tuple[float, float] = (-np.inf, np.inf),
     ) -> bool:
-        """Move, telling every position; False if stopped, blocked or sent elsewhere on the way."""
+        """Move and report every position; return False if stopped, blocked or redirected."""
         self._move += 1
         this_move = self._move
         end = float(np.clip(target, *within))
@@ -67,20 +67,20 @@ class Travel:
         return self.position == target
 
     def stop(self) -> None:
-        """Stand still; the move that is under way ends."""
+        """Stop; the move that is under way ends."""
         self._move += 1
 
 
 @dataclass
 class Bench:
-    """The simulated instrument as its records see it.
+    """The simulated instrument as seen by its records.
 
     Parameters
     ----------
     microscope : Microscope
-        Specimen, beam and drift; the truth is there.
+        Specimen, beam and drift, with their true values.
     pace : float
-        So many times faster than a real instrument everything moves and counts.
+        Speed of all moves and counts relative to a real instrument.
     """
 
     microscope: Microscope
@@ -97,26 +97,26 @@ class Bench:
     _dark: np.random.Generator = field(default_factory=np.random.default_rng)
 
     async def wait(self, seconds: float) -> None:
-        """Let this much of the instrument's own time go by."""
+        """Wait for a span of the instrument's own time."""
         await asyncio.sleep(seconds / self.pace)
 
     @property
     def shown_energy_ev(self) -> float:
-        """What the monochromator's encoder says."""
+        """Return the energy that the monochromator's encoder shows."""
         return self.monochromator.position + monochromator_error(self.monochromator.position)
 
     def begin_stack(self) -> None:
-        """A region set anew: the operator has centred the specimen again."""
+        """Begin a stack because a region was set: the operator has centered the specimen again."""
         self._line_energy_ev = float("nan")
         self.microscope.begin_stack()
 
     def image(self, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Counts (ny, nx) of the next image at these positions of the fine stages."""
+        """Return counts (ny, nx) of the next image at these positions of the fine stages."""
         self.microscope.begin_image()
         return self._counts(x_um, y_um)
 
     def line(self, x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Counts (1, nx) of the line at the fine y stage; another energy begins an image."""
+        """Return counts (1, nx) of the line at the fine y stage; a new energy begins an image."""
         if self.monochromator.position != self._line_energy_ev:
             self._line_energy_ev = self.monochromator.position
             self.microscope.begin_image()

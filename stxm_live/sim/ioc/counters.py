@@ -1,4 +1,4 @@
-"""Counters: armed, then told to go, they write the waveform first and the index second."""
+"""Counters, which are armed and started, then write the waveform first, the index second."""
 
 # mypy: disable-error-code="misc, no-redef, untyped-decorator"
 # caproto has no types, and its decorators extend a record under the same name
@@ -19,21 +19,21 @@ _TICK_S = 0.02
 _IDLE, _ARMED, _COUNTING = 0, 1, 2
 
 ExposeGrid = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-"""From columns and rows in um to counts (ny, nx)."""
+"""Function from columns and rows in um to counts (ny, nx)."""
 
 
 class Counter(PVGroup):
-    """Counts a region pixel by pixel while the controller drives the fine stages.
+    """Count a region pixel by pixel while the controller moves the fine stages.
 
-    ``ARM`` takes over the region, ``GO`` counts and completes when the data are there, ``ABORT``
-    ends it without data. A line counter stays at the y stage and does not use the rows.
+    ``ARM`` sets the region, ``GO`` counts and completes when the data are there, ``ABORT`` ends the
+    exposure without data. A line counter stays at the y stage and does not use the rows.
 
     Parameters
     ----------
     expose : callable
         See `ExposeGrid`.
     n_rows : int or None
-        None takes ``Y:N``.
+        Number of rows; None uses ``Y:N``.
     """
 
     x_start = pvproperty(name="X:START", value=-1.0, units="um", precision=4)
@@ -75,7 +75,7 @@ class Counter(PVGroup):
 
     @arm.putter
     async def arm(self, instance: Any, value: int) -> int:
-        """Take over the region; a new one begins a stack."""
+        """Set the region; a new one begins a stack."""
         region = (
             self.x_start.value,
             self.x_stop.value,
@@ -120,7 +120,7 @@ class Counter(PVGroup):
         )
 
     async def _count(self, this_exposure: int, n_pixels: int) -> bool:
-        """Let the exposure's time go by; False if it was ended."""
+        """Wait for the time of the exposure; return False if it was ended."""
         left_s = n_pixels * self.dwell_ms.value / 1000
         while left_s > 0 or self._bench.fault == Fault.COUNTER_HANGS:
             step_s = min(_TICK_S * self._bench.pace, max(left_s, 0.0)) or _TICK_S

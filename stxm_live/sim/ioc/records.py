@@ -20,7 +20,7 @@ COARSE_LIMITS_UM = (-5000.0, 5000.0)
 
 
 class ShutterRecords(PVGroup):
-    """Opens and closes within a tenth of a second; closed, the counters count dark counts."""
+    """A shutter that moves within 0.1 s; closed, the counters record dark counts."""
 
     wanted = pvproperty(name="", value=0, doc="1 opens, 0 closes")
     state = pvproperty(name=":RBV", value=0, read_only=True)
@@ -54,7 +54,7 @@ class MicroscopeRecords(PVGroup):
 
     @classmethod
     def pvs_of(cls, bench: Bench, prefix: str = "STXM:") -> dict[str, Any]:
-        """Every record by its PV name."""
+        """Return every record by its PV name."""
         groups: list[Any] = [
             cls(prefix, bench=bench),
             MonochromatorRecords(f"{prefix}ENERGY", bench=bench),
@@ -75,12 +75,12 @@ class MicroscopeRecords(PVGroup):
 
     @ring_current.scan(period=_RING_PERIOD_S)
     async def ring_current(self, instance: Any, async_lib: Any) -> None:
-        """Falls with every image; filled again for each stack."""
+        """Update the ring current, which falls with every image and is refilled for each stack."""
         is_lost = self.bench.fault == Fault.BEAM_LOST
         await instance.write(0.0 if is_lost else self.bench.microscope.ring_current_ma)
 
     @fault.putter
     async def fault(self, instance: Any, value: int) -> None:
-        """Make something go wrong, or end it with 0."""
+        """Switch on a fault, or end it with 0."""
         self.bench.fault = Fault(value)
         self.bench.offline_s = self.offline_s.value

@@ -1,4 +1,4 @@
-"""Serve the records over Channel Access until the process is told to end."""
+"""Server of the records over Channel Access, until a signal ends the process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def ca_environment(interface: str, port: int) -> dict[str, str]:
-    """What a client has to set before it imports EPICS, so that it finds this server only."""
+    """Return the variables that a client must set before it imports EPICS."""
     return {
         "EPICS_CA_ADDR_LIST": interface,
         "EPICS_CA_AUTO_ADDR_LIST": "NO",
@@ -39,11 +39,11 @@ def run_server(
     Parameters
     ----------
     bench : Bench
-        What is served.
+        The instrument to serve.
     interface : str
         Address to listen on; anyone who reaches it can drive the simulation.
     port : int
-        For TCP and UDP.
+        Port for TCP and UDP.
     ready : callable, optional
         Called with `ca_environment` when the server listens.
 
@@ -64,7 +64,7 @@ def run_server(
 
 
 def _refuse_taken(interface: str, port: int) -> None:
-    """Two servers would answer in turns; caproto would take another port without a word."""
+    """Raise an error if the port is taken; caproto would silently use another one."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -77,22 +77,22 @@ def _refuse_taken(interface: str, port: int) -> None:
 
 
 class _Server(Context):  # type: ignore[misc]
-    """caproto's server, which can be made to vanish for a while."""
+    """caproto's server, which can be made to disappear for a while."""
 
     def __init__(self, pvs: Mapping[str, Any], interfaces: list[str], bench: Bench) -> None:
         super().__init__(pvs, interfaces)
         self._bench = bench
 
     async def _broadcaster_queue_iteration(self, addr: Any, commands: Any) -> None:
-        """Answer who searches, unless disconnected."""
+        """Answer searches, unless disconnected."""
         if self._bench.fault != Fault.DISCONNECTED:
             await super()._broadcaster_queue_iteration(addr, commands)
 
     async def broadcast_beacon_loop(self) -> None:
-        """Send no beacons: nobody need know but those who search for it."""
+        """Send no beacons, because clients of this server search for it."""
 
     async def serve(self, ready: Callable[[], None]) -> None:
-        """Run until a signal comes."""
+        """Run until a signal arrives."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -108,7 +108,7 @@ class _Server(Context):  # type: ignore[misc]
         await self.run(startup_hook=watch)
 
     async def _vanish(self) -> None:
-        """Drop every client, and answer nobody for a while."""
+        """Drop every client, and answer no search for a while."""
         for circuit in list(self.circuits):
             circuit.client.close()
         await asyncio.sleep(self._bench.offline_s)

@@ -68,7 +68,7 @@ def test_without_a_way_to_map_only_runs_with_a_result_are_listed(runs):
     assert [uid for uid, _ in history.runs()] == [runs.mapped]
     with pytest.raises(ValueError, match=f"no result is stored for run {runs.unmapped[:8]}"):
         history.maps(runs.unmapped)
-    with pytest.raises(ValueError, match="no images with them"):
+    with pytest.raises(ValueError, match="not include the aligned images"):
         history.maps(runs.mapped)[0].redo({})
     history.close()
 

@@ -189,7 +189,7 @@ def test_a_run_of_two_regions_becomes_two_stacks(nvpf, plain, shape, again):
         uid = feed(live, docs)
         maps = {region: live.wait(uid, region=region, timeout_s=60) for region in ("left", "right")}
         assert [key.region for key in live.stacks(uid)] == ["left", "right"]
-        with pytest.raises(ValueError, match=r"there are 2 stacks, say which.*region left.*right"):
+        with pytest.raises(ValueError, match=r"there are 2 stacks; choose one.*region left.*right"):
             live.wait(uid, timeout_s=1)
         with pytest.raises(ValueError, match="no stack of region 'middle'"):
             live.wait(uid, region="middle", timeout_s=1)

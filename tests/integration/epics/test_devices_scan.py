@@ -79,7 +79,7 @@ def test_every_fault_of_the_hardware_is_named_with_its_pv(tmp_path):
     assert stands
     lost = told["disconnected"][1]
     # on a busy machine the shutter may not be back when it is to close, and that is told instead
-    assert lost.startswith(("image: STXM:IMAGE:", "shutter was not told to close"))
+    assert lost.startswith(("image: STXM:IMAGE:", "shutter was not set to close"))
     assert re.search("[Ii]s (its|the) IOC running", lost)
     assert told["afterwards"] == "success"
 
@@ -88,7 +88,7 @@ def test_an_ioc_that_dies_fails_the_scan_clearly_and_the_next_one_runs(tmp_path)
     told = run_client("ioc_dies", tmp_path, free_port())
     kind, error = told["error"]
     assert kind == "ConnectionError"
-    assert error.startswith("shutter was not told to close and stands as it did: ")
+    assert error.startswith("shutter was not set to close and has not moved: ")
     assert "STXM:SHUTTER" in error
     assert told["stop"] == ["fail", error]
     assert told["n_images"] == told["n_energies"] in (4, 5, 6)
@@ -112,7 +112,7 @@ def test_nothing_waits_long_for_a_pv_that_is_lost_and_not_yet_known_to_be(tmp_pa
     assert all(seconds < 5 for seconds, _, _ in told.values()), told
     failed = {act: kind for act, (_, kind, _) in told.items() if kind}
     assert failed == dict.fromkeys(["energy", "shutter", "stage", "image"], "ConnectionError")
-    assert told["shutter"][2].startswith("shutter was not told to close and stands as it did: ")
+    assert told["shutter"][2].startswith("shutter was not set to close and has not moved: ")
     assert "STXM:ENERGY was disconnected and was not set to 510" in told["energy"][2]
 
 

@@ -313,7 +313,7 @@ def test_what_cannot_be_shown_is_a_problem_and_what_cannot_be_mapped_an_error(nv
     with LivePhaseMapper(recipe) as live:
         live.add_sink(recorder)
         uid = feed(live, documents(events, particle_scan()))
-        with pytest.raises(ValueError, match="lies outside the image"):
+        with pytest.raises(ValueError, match="is outside the image"):
             live.wait(uid, timeout_s=30)
         status = live.status(uid)
     assert status.n_images == 13

@@ -275,4 +275,4 @@ def test_the_command_plugins_fails_if_one_is_broken(install):
     assert done.exit_code == 1
     assert "lab of package stxm-lab 1.2" in text
     assert "package stxm-broken 1.2 cannot be imported (OSError: no licence)" in text
-    assert "criterion 'no' of package stxm-no 1.2 is no function but 7; update" in text
+    assert "criterion 'no' of package stxm-no 1.2 is not a function but 7; update" in text

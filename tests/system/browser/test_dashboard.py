@@ -514,7 +514,7 @@ def test_a_stored_result_is_shown_as_it_was():
     assert maps.identical(again)
     assert str(again.quality) == str(maps.quality)
     assert again.warnings == maps.warnings
-    with pytest.raises(ValueError, match="no images with them"):
+    with pytest.raises(ValueError, match="not include the aligned images"):
         again.redo({})
 
 

@@ -119,7 +119,7 @@ def test_what_a_recipe_does_not_say_has_the_papers_defaults():
         ({"ambiguity_threshold": -0.1}, "ambiguity_threshold: .*greater than or equal to 0"),
         ({"ambiguity_threshold": "low"}, "ambiguity_threshold: .*valid number"),
         ({"min_correlation": 1.2}, "min_correlation: .*less than or equal to 1"),
-        ({"energies_ev": [515, 515.0]}, "energies_ev: an energy stands in the list twice"),
+        ({"energies_ev": [515, 515.0]}, "energies_ev: an energy is listed twice"),
         ({"energies_ev": [515, -3]}, r"energies_ev\.1: .*greater than 0"),
         ({"i0": {"source": "region"}}, r"i0: source = \"region\" needs region = \[x0, x1, y0, y1"),
         ({"i0": {"source": "spectrum"}}, 'i0: source = "spectrum" needs spectrum = "file.csv"'),

@@ -192,7 +192,7 @@ def test_a_spectrum_of_two_columns_is_read_from_the_fields_usual_files(tmp_path,
     [
         ("e i0\n515 1\n516 ?\n517 2\n", "line 3: expected 2 numbers, got '516 [?]'"),
         ("515 1\n516\n", "line 2: expected 2 numbers"),
-        ("515 1\n515 2\n", "515 eV stands there twice"),
+        ("515 1\n515 2\n", "515 eV is listed twice"),
         ("only words\n", "no columns of numbers"),
         ("515 1\n", "no columns of numbers"),
     ],

@@ -22,7 +22,7 @@ def test_a_single_pixel_has_no_step():
     ("change", "message"),
     [
         ({"x_extent_um": (1.0, 1.0)}, "no size in x"),
-        ({"y_extent_um": (0.0, float("nan"))}, "y from 0.0 to nan um is no region"),
+        ({"y_extent_um": (0.0, float("nan"))}, "y from 0.0 to nan um is not a region"),
         ({"nx": 0}, "nx is 0"),
         ({"dwell_ms": 0.0}, "dwell_ms is 0"),
     ],

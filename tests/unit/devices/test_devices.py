@@ -34,7 +34,7 @@ def test_the_shipped_names_are_read_and_frozen():
         (lambda v: v["line"].update(indx="STXM:X"), "line.indx: Extra inputs"),
         (lambda v: v["energy"].update(limits=[600, 500]), r"energy: limits \[600.0, 500.0\] must"),
         (lambda v: v["energy"].update(tolerance_ev=0), "energy.tolerance_ev: Input should be"),
-        (lambda v: v["stages"].pop("sample_y"), "file: stages lacks sample_y, which"),
+        (lambda v: v["stages"].pop("sample_y"), r"file: \[stages\] has no sample_y, which"),
         (lambda v: v["stages"].update({"a b": {"record": "X"}}), r"stages.a b.\[key\]: String"),
         (lambda v: v.pop("shutter"), "shutter: Field required"),
     ],

@@ -249,11 +249,11 @@ def test_a_column_is_chosen_by_name_or_number(tmp_path):
             "500 1\n510 2\n",
             "not that of a spectrum file; known suffixes are .csv",
         ),
-        ("a.csv", "500,1\n500,2\n", "500 eV stands there twice"),
+        ("a.csv", "500,1\n500,2\n", "500 eV is listed twice"),
         ("a.csv", "0.5,1\n0.51,2\n", "energies 0.5 to 0.51, expected eV"),
         ("a.csv", "500,1\n510,x\n", "line 2: expected 2 numbers, got '510,x'"),
         ("a.csv", "500,1\n510\n", "line 2: expected 2 numbers"),
-        ("a.csv", "500,1\n510,nan\n", "holds a value that is not a finite number"),
+        ("a.csv", "500,1\n510,nan\n", "contains a value that is not a finite number"),
         ("a.csv", "\x00\x01", "no columns of numbers"),
     ],
 )

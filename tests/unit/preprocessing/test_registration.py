@@ -276,7 +276,7 @@ def test_a_file_of_shifts_is_read_once(nvpf, tmp_path):
     [
         ("energy,y,x\n505,0,0\n", "first line must read energy_ev,shift_y_px,shift_x_px"),
         ("energy_ev,shift_y_px,shift_x_px\n505,0\n", "line 2: expected 3 numbers, got '505,0'"),
-        ("energy_ev,shift_y_px,shift_x_px\n505,0,nan\n", "no finite numbers"),
+        ("energy_ev,shift_y_px,shift_x_px\n505,0,nan\n", "not finite numbers"),
         ("energy_ev,shift_y_px,shift_x_px\n505,0,0\n", "no shift within 0.05 eV of 513.2 eV"),
         ("", "expected a header energy_ev,shift_y_px,shift_x_px"),
     ],
