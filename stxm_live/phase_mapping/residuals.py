@@ -28,7 +28,11 @@ _LEAST_KNOWN = 0.1
 _FITS_BETTER = 0.97
 """Misfit of spectra that the references describe, since the best of several is taken."""
 
-HARMFUL = 0.3
+_TOWARDS_RIVALS = 1.25
+"""How much larger an error is in the direction of another phase than in others: an energy axis, a
+crystal's orientation or damage change a spectrum much as another composition does."""
+
+HARMFUL = 0.2
 """Share of what separates two phases from which a residual may turn labels over."""
 
 
@@ -71,10 +75,8 @@ class Residual:
         """Probabilities (n_phases, n_spectra) that heed an error common to many spectra.
 
         Neighbours do not make it smaller, for they share it. One that is small beside what
-        separates the phases changes nothing.
+        separates the phases changes next to nothing.
         """
-        if not self.is_harmful:
-            return probability
         return self.mistaken.T.astype(np.float32) @ probability
 
 
@@ -152,7 +154,7 @@ def _mistaken(apart: NDArray[np.float64], excess: float) -> NDArray[np.float64]:
     """See `Residual.mistaken`: an error of that standard deviation goes more than half the way."""
     from scipy.special import ndtr
 
-    chance = ndtr(-apart / (2 * max(excess, 1e-6)))
+    chance = ndtr(-apart / (2 * _TOWARDS_RIVALS * max(excess, 1e-6)))
     np.fill_diagonal(chance, 0.0)
     # where several are as near as nothing, none is more likely than any other
     chance /= np.maximum(1.0, chance.sum(axis=1, keepdims=True) * len(apart) / (len(apart) - 1))
@@ -197,12 +199,14 @@ def _means(
     columns = np.arange(len(label))
     thickness = found.along[label, columns] / found.square[label, columns]
     left = y - (scaled[label] * thickness[:, None]).T
-    if len(baseline.shapes):
-        left -= baseline.shapes.T @ found.coefficients(thickness, label)
+    beside = found.coefficients(thickness, label)
+    left -= baseline.shapes.T @ beside
     of_phase = (label == np.arange(len(references))[:, None]).astype(np.float64)
     weight = of_phase @ expected.T
     safe = np.maximum(weight, np.finfo(np.float64).tiny)
-    best = (found.rest - found.along**2 / found.square).min(axis=0) / noise.gain
+    # what a large constant costs by its prior is no misfit
+    cost = (baseline.precision[:, None] * beside**2).sum(axis=0)
+    best = ((found.rest - found.along**2 / found.square).min(axis=0) - cost) / noise.gain
     decided = (1 - baseline.precision[:, None] / found.pivots).sum(axis=0)
     misfit = dispersion_of(best, len(od) - 1 - float(np.median(decided)))
     return (of_phase @ (expected * left).T) / safe, np.sqrt(noise.gain / safe), misfit

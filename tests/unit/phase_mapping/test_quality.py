@@ -188,7 +188,7 @@ def with_residual(nvpf, share, **facts):
     )
 
 
-@pytest.mark.parametrize(("share", "verdict"), [(0.29, "good"), (0.31, "limited"), (0.7, "poor")])
+@pytest.mark.parametrize(("share", "verdict"), [(0.19, "good"), (0.31, "limited"), (0.7, "poor")])
 def test_a_residual_counts_by_what_separates_the_phases(nvpf, share, verdict):
     quality = assess(with_residual(nvpf, share, misfit=1.4), nvpf)
     assert quality.verdict == verdict

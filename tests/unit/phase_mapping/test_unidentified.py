@@ -103,4 +103,4 @@ def test_a_harmful_residual_makes_probabilities_less_sure(references):
     heeded = harmful.reckoned_with(sure)
     np.testing.assert_allclose(heeded.sum(axis=0), 1, rtol=1e-5)
     assert heeded[harmful.phase, harmful.phase] < 0.97
-    np.testing.assert_array_equal(left(references).reckoned_with(sure), sure)
+    np.testing.assert_allclose(left(references).reckoned_with(sure), sure, atol=1e-3)
