@@ -148,7 +148,9 @@ def test_one_that_fails_beside_one_that_reads_is_logged(install, file, caplog):
 
 def test_the_error_for_an_unknown_file_lists_the_plug_ins(install, file):
     install("stxm-lab", "reader", ("lab.xrm", "read"), READER)
-    with pytest.raises(ValueError, match=r"cannot read \.mat; known are .*\.ncb.*'lab\.xrm' of"):
+    with pytest.raises(
+        ValueError, match=r"cannot read \.mat; known suffixes are .*\.ncb.*'lab\.xrm' of"
+    ):
         read_stack(file(".mat"))
 
 

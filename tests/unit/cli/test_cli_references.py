@@ -84,7 +84,7 @@ def test_references_from_a_run_of_the_catalogue(run, spectra, tmp_path):
         (["a=nothing.xsp", "b=na3.xsp"], "nothing.xsp: no such file"),
         (["a=na3.xsp"], "references need at least two phases, got a; add NAME=SOURCE for each"),
         (["=na3.xsp", "b=na1.xsp"], "'=na3.xsp': expected NAME=SOURCE"),
-        (["a=notes.doc", "b=na3.xsp"], "notes.doc: cannot read .doc; known are .h5"),
+        (["a=notes.doc", "b=na3.xsp"], "notes.doc: cannot read .doc; known suffixes are .h5"),
         (["a=stack.hdr", "b=na3.xsp"], "stack.hdr: choose the pixels: add @x0,x1,y0,y1"),
         (["stack.hdr@specimen", "b=na3.xsp"], "give the phase a name, as NAME=stack.hdr@specimen"),
         (["a=stack.hdr@1,2", "b=na3.xsp"], "'1,2' is not a region; write x0,x1,y0,y1 in um"),

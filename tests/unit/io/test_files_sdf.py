@@ -320,7 +320,7 @@ def test_a_header_that_is_cut_off_or_garbled_is_refused_with_its_line(tmp_path, 
 def test_a_file_of_unknown_kind_is_refused_with_what_is_known(tmp_path):
     (tmp_path / "stack.tif").touch()
 
-    with pytest.raises(ValueError, match=r"cannot read \.tif; known are \.h5, .*\.hdr"):
+    with pytest.raises(ValueError, match=r"cannot read \.tif; known suffixes are \.h5, .*\.hdr"):
         read_stack(tmp_path / "stack.tif")
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_stack(tmp_path / "other.hdr")
