@@ -47,10 +47,11 @@ from benchmarks.accuracy.composite.sweeps import (
     row_results,
     texture_results,
 )
-from benchmarks.accuracy.composite.tables import Table, written_between
+from benchmarks.accuracy.composite.tables import Table
 from benchmarks.accuracy.composite.trial import Trial, tried_all, tried_seed
 from benchmarks.common.figures import Figure, benchmark_parser, write_figures
 from benchmarks.common.machine import Conditions
+from benchmarks.common.page import write_between
 
 DOCS = Path(__file__).parents[2] / "docs" / "explanation"
 PAGES = {
@@ -89,7 +90,8 @@ def main() -> None:
         for name, table in found.tables.items():
             console.print(table.printed())
             if options.write_docs:
-                written_between(DOCS / PAGES[name], f"composite-{name}", table, _note(options))
+                text = f"{_note(options)}\n\n{table.markdown()}"
+                write_between(DOCS / PAGES[name], f"composite-{name}", text)
     console.print(f"{time.monotonic() - started:.0f} s; synthetic, seed {options.seed}")
     write_figures(options.figures, figures)
     if options.json:

@@ -58,6 +58,7 @@ PROGRAMS: dict[str, Program] = {
         real=True,
     ),
     "i0": Program("accuracy.i0", "--seeds 1", "--seeds 3"),
+    "composite": Program("accuracy.composite_worlds", "--quick --parts worlds"),
     "energy_axis": Program("accuracy.energy_axis", None, real=True),
     "energy_choice": Program("accuracy.energy_choice", None, "--side 96 --seeds 2"),
     "dose": Program("accuracy.dose", None, "--seeds 1 3 5"),
