@@ -6,10 +6,12 @@ import resource
 import nexus_files as nx
 import numpy as np
 import pytest
+from particles import write_sdf
 from typer.testing import CliRunner
 
 from stxm_live.cli import app
 from stxm_live.core.stack import Stack
+from stxm_live.io.catalog.reading import documents
 from stxm_live.io.files import (
     import_stack,
     read_stack,
@@ -39,6 +41,24 @@ def test_a_ring_current_nobody_knows_stays_unknown_in_the_documents(tmp_path):
     again = stack_of_run(stack_documents(read_stack(path)))
 
     assert [frame.monitor for frame in again.frames] == [250.0, None, 248.0]
+
+
+@pytest.mark.slow
+def test_an_imported_stack_comes_back_from_the_catalogue_bit_for_bit(tmp_path, broker):
+    write_sdf(tmp_path, "stack")
+    path = tmp_path / "stack.hdr"
+    files = [path, *sorted(tmp_path.glob("*.xim"))]
+
+    uid = import_stack(broker, path, md={"sample": "NVPF"})
+
+    replayed = list(documents(broker[uid]))
+    images = np.stack([doc["data"]["counts"] for name, doc in replayed if name == "event"])
+    np.testing.assert_array_equal(images, read_stack(path).intensity())
+    assert images.dtype == np.float32
+    start = replayed[0][1]
+    assert start["source_file"] == "stack.hdr"
+    contents = b"".join(file.read_bytes() for file in files)
+    assert start["source_sha256"] == hashlib.sha256(contents).hexdigest()
 
 
 @pytest.mark.slow

@@ -18,7 +18,9 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(encoding="utf-8"), r
 
 
 @pytest.mark.slow
-def test_the_commands_work_on_a_stack_and_references_of_these_names(tmp_path, monkeypatch):
+def test_the_commands_work_on_a_stack_and_references_of_these_names(
+    tmp_path, monkeypatch, quick_pictures
+):
     monkeypatch.chdir(tmp_path)
     write_sdf(tmp_path, "stack")
     Recipe.load("nvpf").reference_spectra.to_csv("references.csv")

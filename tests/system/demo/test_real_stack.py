@@ -124,7 +124,19 @@ def test_scanned_live_with_a_model_trained_on_it_and_replayed_in_a_new_process(
     catalog = ["--catalog", str(folder)]
     for command in (
         ["import", str(real_folder / "71214078.hdr"), *catalog],
-        ["train", "-1", "--recipe", str(toml), "--epochs", "4", "--out", str(bundle), *catalog],
+        [
+            "train",
+            "-1",
+            "--recipe",
+            str(toml),
+            "--epochs",
+            "1",
+            "--per-run",
+            "4000",
+            "--out",
+            str(bundle),
+            *catalog,
+        ],
     ):
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 0, done.output

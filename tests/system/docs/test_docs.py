@@ -48,7 +48,9 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_a_page_shows_works(page, folder, RE):
+def test_what_a_page_shows_works(page, folder, RE, request):
+    if page.stem != "tutorial":
+        request.getfixturevalue("quick_pictures")
     text = page.read_text(encoding="utf-8")
     if "mine.toml" in text and "recipe new mine.toml" not in text:
         Path("mine.toml").write_text(TEMPLATE.format(name="mine"))
@@ -83,10 +85,10 @@ def run_commands(block):
 
 
 def quicker(arguments):
-    """A training of two epochs on few spectra: the command is tested, not the model."""
+    """A training of one epoch on few spectra: the command is tested, not the model."""
     if arguments[0] != "train":
         return arguments
-    return [a.replace("60000", "3000") for a in arguments] + ["--epochs", "2"]
+    return [a.replace("60000", "1000") for a in arguments] + ["--epochs", "1"]
 
 
 @pytest.mark.slow

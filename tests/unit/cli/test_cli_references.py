@@ -64,20 +64,6 @@ def test_references_from_a_region_of_a_stack(run, spectra, tmp_path):
     assert np.nanmax(errors["Na2VPF"]) < 0.02
 
 
-@pytest.mark.slow
-def test_references_from_a_run_of_the_catalogue(run, spectra, tmp_path):
-    write_sdf(tmp_path, "stack")
-    code, text = run("import", "stack.hdr", "--catalog", "runs")
-    assert code == 0, text
-    (uid,) = re.findall(r"run ([0-9a-f-]{8,})", text)
-    for name, place in {"run": f"run:{uid[:8]}", "file": "stack.hdr"}.items():
-        sources = [f"Na2VPF={place}@0.6,1.5,0.5,1.2", "Na3VPF=na3.xsp"]
-        code, text = run("references", *sources, "--catalog", "runs", "--out", f"{name}.csv")
-        assert code == 0, text
-    from_run, from_file = (ReferenceSpectra.from_csv(f"{name}.csv") for name in ("run", "file"))
-    np.testing.assert_array_equal(from_run.od, from_file.od)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -9,21 +9,16 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.gmvae import (
     TrainingError,
-    TrainingOptions,
     TrainingSet,
     recipe_energies_ev,
     simulated_spectra,
-    train,
-    train_bundle,
 )
 from stxm_live.gmvae.clusters import accuracies, cluster_statistics
 from stxm_live.gmvae.components import (
     component_scores,
-    effective_components,
     refuse_collapse,
 )
 from stxm_live.gmvae.data import split_groups, split_rows
-from stxm_live.phase_mapping.latent_space.bundle import Bundle
 
 ALS = Path(__file__).parents[4] / "shared" / "data" / "als_fe_l23_71214078.h5"
 
@@ -226,193 +221,6 @@ class TestComponents:
         spectra = np.random.default_rng(0).uniform(0.1, 3.0, (500, 13))
         scores = component_scores(np.ones((500, 1)), spectra, np.zeros(500, int))
         assert set(scores) == {"components_used", "component_thickness_information"}
-
-
-class TestNetwork:
-    """The Keras model against the paper and against closed forms."""
-
-    @pytest.fixture
-    def model(self):
-        from stxm_live.gmvae.network import GMVAE
-
-        return GMVAE(n_energies=13, n_components=4, beta=1e-5, seed=0)
-
-    def test_the_layers_are_those_of_the_paper(self, model):
-        def described(network):
-            return [
-                getattr(layer, "units", getattr(layer, "rate", type(layer).__name__))
-                for layer in network.layers
-            ]
-
-        assert described(model.encoder) == [
-            "InputLayer", 512, 256, 128, 64, "BatchNormalization", 0.1, 3, 3
-        ]  # fmt: skip
-        assert described(model.decoder) == ["InputLayer", 64, 128, 256, 512, 13]
-        assert model.decoder.layers[-1].activation.__name__ == "linear"
-
-    def test_the_mixture_density_is_that_of_scipy(self, model):
-        from scipy.stats import multivariate_normal
-
-        z = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
-        mixture = model.mixture_arrays()
-        expected = np.stack(
-            [
-                np.log(pi) + multivariate_normal(mu, np.diag(sigma**2)).logpdf(z)
-                for pi, mu, sigma in zip(*mixture.values(), strict=True)
-            ],
-            axis=1,
-        )
-        np.testing.assert_allclose(model.component_log_density(z), expected, rtol=1e-4)
-        responsibilities = np.exp(expected - expected.max(axis=1, keepdims=True))
-        responsibilities /= responsibilities.sum(axis=1, keepdims=True)
-        np.testing.assert_allclose(model.responsibilities(z), responsibilities, atol=1e-5)
-
-    def test_the_divergence_of_one_component_has_the_closed_form_on_average(self):
-        from stxm_live.gmvae.network import GMVAE
-
-        model = GMVAE(n_energies=13, n_components=1, beta=1.0, seed=0)
-        od = np.repeat(np.linspace(0, 1, 13, dtype=np.float32)[None], 200_000, axis=0)
-        mean, logvar = (np.asarray(part)[0].astype(float) for part in model.encoder(od[:1]))
-        mu, sigma = (model.mixture_arrays()[name][0] for name in ("mu", "sigma"))
-        closed = 0.5 * np.sum(
-            np.log(sigma**2) - logvar + (np.exp(logvar) + (mean - mu) ** 2) / sigma**2 - 1
-        )
-        model(od)
-        assert float(model.divergence.result()) == pytest.approx(closed, abs=0.02)
-
-    def test_all_parts_of_the_prior_are_learned(self, model):
-        assert {"pi", "mu", "rho"} <= {v.name for v in model.trainable_variables}
-
-    def test_components_used_counts_those_in_use(self, model):
-        mu = model.mixture_arrays()["mu"].astype(np.float32)
-        model.rho.assign(np.full((4, 3), -3.0))
-        for n in (4, 1):
-            responsibilities = np.asarray(model.responsibilities(mu[:n]))
-            assert effective_components(responsibilities) == pytest.approx(n, abs=0.01)
-
-
-@pytest.mark.slow
-class TestTraining:
-    def test_it_ends_at_a_plateau_and_keeps_the_best_epoch(self, recipe, tmp_path):
-        od, _, _ = simulate(recipe, 600)
-        reports = []
-        options = TrainingOptions(patience=2, max_minutes=1)
-        bundle = train_bundle(
-            recipe, od, out=tmp_path / "b", options=options, progress=reports.append
-        )
-        losses = np.array([report.validation_loss for report in reports])
-        assert len(losses) - 1 - losses.argmin() <= 2
-        assert bundle.info.history["epoch"] == tuple(range(1, len(losses) + 1))
-        assert bundle.info.data.source == "measured"
-        # its references are calculated ones
-        assert bundle.info.data.synthetic
-
-    @pytest.mark.parametrize("seed", range(2))
-    def test_no_seed_gives_nan_or_a_collapse(self, recipe, tmp_path, seed):
-        od, labels, _ = simulate(recipe, 4000, seed=seed)
-        options = TrainingOptions(epochs=4, seed=seed)
-        bundle = train_bundle(
-            recipe, od, out=tmp_path / "b", options=options, labels=labels, simulated=True
-        )
-        for values in bundle.info.history.values():
-            assert np.isfinite(values).all()
-        assert np.isfinite(bundle.encoder().encode(od)).all()
-        assert np.isfinite(bundle.clusters.covariance).all()
-        assert bundle.info.scores["components_used"] > 1
-        scores = bundle.info.scores
-        assert 0 <= scores["component_phase_information"] <= 1
-        assert bundle.info.options["split_by"] == "pixel"
-
-    def test_a_collapsed_mixture_leaves_no_bundle(self, recipe, tmp_path, monkeypatch):
-        monkeypatch.setattr("stxm_live.gmvae.components.IN_USE", 0.9)
-        od, _, _ = simulate(recipe, 400)
-        with pytest.raises(TrainingError, match="the mixture has collapsed: 0 of 5 components"):
-            train_bundle(recipe, od, out=tmp_path / "b", options=TrainingOptions(epochs=1))
-        assert not list(tmp_path.iterdir())
-
-    def test_it_ends_by_the_clock_and_is_scored_on_particles_never_seen(self, recipe, tmp_path):
-        od, labels, _ = simulate(recipe, 1200)
-        bundle = train_bundle(
-            recipe,
-            od,
-            out=tmp_path / "b",
-            options=TrainingOptions(max_minutes=1e-6),
-            labels=labels,
-            groups=np.repeat(np.arange(4), 300),
-        )
-        assert len(Bundle.load(tmp_path / "b").info.history["epoch"]) == 1
-        data = bundle.info.data
-        assert (data.n_train, data.n_validation, data.n_test) == (600, 300, 300)
-        assert bundle.info.options["split_by"] == "particle"
-
-    def test_a_diverging_loss_is_an_error_with_advice(self, recipe, tmp_path):
-        od, _, _ = simulate(recipe, 400)
-        od[5] = 1e30
-        with pytest.raises(TrainingError, match=r"the loss is .* try a learning rate below 0.001"):
-            train_bundle(recipe, od, out=tmp_path / "b")
-        assert not list(tmp_path.iterdir())
-
-    def test_it_learns_other_materials_from_arrays(self, tmp_path):
-        references = two_phases()
-        od, labels, _ = simulated_spectra(
-            references, references.energies_ev, 2000, np.random.default_rng(0)
-        )
-        data = TrainingSet(od, references, tuple(references.energies_ev), labels)
-        options = TrainingOptions(epochs=3, n_components=2)
-        bundle = train(data, out=tmp_path / "b", options=options)
-        bundle.check_fits(references.energies_ev, ("a", "b"), 0.05)
-        assert bundle.encoder().encode(od).shape == (2000, 3)
-        assert bundle.info.data.source == "measured"
-        assert not bundle.info.data.synthetic
-        assert bundle.info.scores["pearson_accuracy"] > 0.8
-
-
-def test_a_folder_that_is_taken_is_refused_before_the_training(recipe, small_bundle):
-    with pytest.raises(FileExistsError, match="holds a bundle already"):
-        train_bundle(recipe, simulate(recipe, 400)[0], out=small_bundle)
-
-
-def test_the_exported_networks_agree_with_keras_to_1e_5(small_bundle):
-    for parity in Bundle.load(small_bundle).info.parity.values():
-        assert parity.encoder_relative <= 1e-5
-        assert parity.decoder_relative <= 1e-5
-    # in the range of real spectra not only relative to the largest output
-    assert Bundle.load(small_bundle).info.parity["held-out"].encoder_absolute <= 1e-5
-
-
-@pytest.mark.real
-@pytest.mark.slow
-@pytest.mark.skipif(not ALS.exists(), reason="../shared/data is not there")
-def test_networks_trained_on_a_measured_stack_agree_with_keras_on_all_of_it(tmp_path):
-    od, energies, references = measured_stack()
-    bundle = train(
-        TrainingSet(od, references, energies, note="ALS 71214078"),
-        out=tmp_path / "b",
-        options=TrainingOptions(epochs=1),
-        parity_spectra={"whole stack": od},
-    )
-    parity = bundle.info.parity["whole stack"]
-    assert parity.n_spectra == len(od) > 10_000
-    assert max(parity.encoder_relative, parity.decoder_relative) <= 1e-5
-    assert bundle.clusters.usable.all()
-    assert bundle.info.data.source == "measured"
-    assert not bundle.info.data.synthetic
-
-
-def measured_stack():
-    """Raw OD spectra of the ALS stack, its energies in eV and its two end members."""
-    import h5py
-
-    with h5py.File(ALS) as file:
-        energies, counts = file["energy"][:], file["counts"][:]
-        i0 = np.interp(energies, *file["i0"][:].T)
-        ends = {name: file[f"ref/{name}.t"][:].T for name in ("oxidized", "reduced")}
-    with np.errstate(divide="ignore", invalid="ignore"):
-        od = np.log(i0[:, None] / counts.reshape(len(energies), -1)).T
-    references = ReferenceSpectra.from_spectra(ends)
-    covered = (energies >= references.energies_ev[0]) & (energies <= references.energies_ev[-1])
-    od = od[np.isfinite(od).all(axis=1)][:, covered]
-    return od.astype(np.float32), tuple(energies[covered].tolist()), references
 
 
 def test_importing_the_package_loads_no_tensorflow():

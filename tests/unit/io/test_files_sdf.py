@@ -1,4 +1,3 @@
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -374,26 +373,6 @@ def test_the_documents_of_an_unfinished_stack_leave_a_gap_and_end_aborted(tmp_pa
     stop = documents[-1][1]
     assert stop["exit_status"] == "abort"
     assert stop["reason"] == "demo_a001.xim: no image of 701.5 eV"
-
-
-@pytest.mark.slow
-def test_an_imported_stack_comes_back_from_the_catalogue_bit_for_bit(tmp_path, broker):
-    from stxm_live.io.catalog.reading import documents
-    from stxm_live.io.files import import_stack
-
-    path = write_stack(tmp_path)
-    files = [path, *sorted(tmp_path.glob("*.xim"))]
-
-    uid = import_stack(broker, path, md={"sample": "NVPF"})
-
-    replayed = list(documents(broker[uid]))
-    images = np.stack([doc["data"]["counts"] for name, doc in replayed if name == "event"])
-    np.testing.assert_array_equal(images, read_sdf(path).intensity())
-    assert images.dtype == np.float32
-    start = replayed[0][1]
-    assert start["source_file"] == "demo.hdr"
-    contents = b"".join(file.read_bytes() for file in files)
-    assert start["source_sha256"] == hashlib.sha256(contents).hexdigest()
 
 
 @pytest.mark.real

@@ -9,8 +9,8 @@ from stxm_live.phase_mapping.latent_space.encoder import Encoder, Network
 
 
 @pytest.fixture(scope="module")
-def bundle(small_bundle):
-    return Bundle.load(small_bundle)
+def bundle(shipped_bundle):
+    return Bundle.load(shipped_bundle)
 
 
 def spectra(n, n_energies=13):
@@ -65,9 +65,9 @@ def test_spectra_of_another_length_are_refused(bundle):
         bundle.encoder().encode(spectra(5, 12))
 
 
-def test_a_file_and_its_bytes_are_the_same_encoder(bundle, small_bundle):
+def test_a_file_and_its_bytes_are_the_same_encoder(bundle, shipped_bundle):
     rows = spectra(10)
-    from_file = Encoder(small_bundle / "encoder.tflite")
+    from_file = Encoder(shipped_bundle / "encoder.tflite")
     from_file.warm_up()
     assert from_file.n_energies == 13
     assert np.array_equal(from_file.encode(rows), Encoder(bundle.encoder_model).encode(rows))

@@ -6,6 +6,7 @@ import made_up_backend
 import made_up_maps as made_up
 import numpy as np
 import pytest
+from matplotlib.backend_bases import MouseButton, MouseEvent
 from matplotlib.text import Text
 
 from stxm_live.plotting import LiveFigure
@@ -33,26 +34,72 @@ def ring():
     plt.switch_backend(before)
 
 
+class Clock:
+    """The time of day and that of the processor, which pass when a test says so."""
+
+    def __init__(self):
+        self.now_s, self.spent_s = time.monotonic(), 0.0
+
+    def monotonic(self):
+        return self.now_s
+
+    def thread_time(self):
+        return self.spent_s
+
+
 @pytest.fixture
-def live(ring):
+def clock(monkeypatch):
+    one = Clock()
+    for module in ("window", "moment"):
+        monkeypatch.setattr(f"stxm_live.plotting.live_figure.{module}.time", one)
+    return one
+
+
+@pytest.fixture
+def live(ring, clock):
     """A figure with an open window and no image yet."""
     figure = LiveFigure(dpi=40)
     figure.show()
     return figure
 
 
-def title(live):
+def window():
+    """The figure in the window that is open."""
+    import matplotlib.pyplot as plt
+
+    return plt.gcf()
+
+
+def image_axes():
+    return next(ax for ax in window().axes for text in ax.texts
+                if text.get_text().startswith("Optical density"))  # fmt: skip
+
+
+def title():
     """Title of the image that is shown."""
-    return next(t.get_text() for ax in live._window.figure.axes for t in ax.texts
-                if t.get_text().startswith("Optical density"))  # fmt: skip
+    return next(t.get_text() for t in image_axes().texts if t.get_text().startswith("Optical"))
 
 
-def slide_to(live, k):
-    live._window._slider._slider.set_val(k)
+def controls():
+    """The axes of the slider and of the box "follow"."""
+    return [ax for ax in window().axes if ax.get_gid() == "control"]
 
 
-def click_follow(live):
-    live._window._slider._follow.set_active(0)
+def click(ax, x, y, of):
+    """Press and release the mouse at a place in coordinates of the data or of the axes."""
+    canvas = window().canvas
+    canvas.draw()  # a legend or a box knows only then where it is
+    at = (ax.transData if of == "data" else ax.transAxes).transform((x, y))
+    for name in ("button_press_event", "button_release_event"):
+        canvas.callbacks.process(name, MouseEvent(name, canvas, *at, MouseButton.LEFT))
+
+
+def slide_to(k):
+    click(controls()[0], k, 0.5, "data")
+
+
+def click_follow():
+    click(controls()[1], 0.15, 0.5, "axes")
 
 
 def pixels(figure):
@@ -65,12 +112,11 @@ def test_axes_that_are_taken_again_show_what_new_ones_would(result):
     narrow = replace(made_up.view(3), scan=long)
     without_axis = replace(result, energy_axis=None)
     failed = failure("run", ValueError("no I0"), growing(made_up.view(4), "roma"), "roma")
-    moments = [growing(made_up.view(k), "roma") for k in (0, 4, 9)]
-    moments += [final(result, "roma"), final(without_axis, "paper"), moments[1], failed]
-    moments += [growing(narrow, "roma"), final(result, "roma"), moments[0]]
+    moments = [growing(made_up.view(9), "roma"), final(result, "roma"), failed]
+    moments += [final(without_axis, "paper"), growing(narrow, "roma"), moments[0]]
     again = agg_figure((8, 5), 50)
     for k, moment in enumerate(moments):
-        size = (8, 5) if k % 3 else (15.6, 8.9)
+        size = (15.6, 8.9) if k == 2 else (8, 5)
         again.set_size_inches(size)
         cleared(again)
         moment.draw(again)
@@ -88,11 +134,11 @@ def test_a_window_shows_the_newest_snapshot_when_its_timer_rings(live, ring):
     ring()
     ring()
     assert live.n_drawn == drawn + 1
-    assert title(live) == "Optical density at 517.50 eV"
+    assert title() == "Optical density at 517.50 eV"
 
 
 def test_a_new_image_is_drawn_before_the_other_panels(live, ring, monkeypatch):
-    canvas, blitted = live._window.figure.canvas, []
+    canvas, blitted = window().canvas, []
 
     def blit(box):
         blitted.append((np.asarray(canvas.buffer_rgba()).copy(), box))
@@ -101,13 +147,12 @@ def test_a_new_image_is_drawn_before_the_other_panels(live, ring, monkeypatch):
     live.on_cube(made_up.view(4))
     ring()
     canvas.draw()
-    before = pixels(live._window.figure)
+    before = pixels(window())
     assert not blitted  # all of the first moment is new
-    live._window._rests_until_s = 0.0
     live.on_cube(made_up.view(5))
     ring()
     ((alone, box),) = blitted
-    after = pixels(live._window.figure)
+    after = pixels(window())
     top, bottom = (round(len(after) - y) for y in (box.y1, box.y0))
     panel = (slice(top, bottom), slice(0, round(box.x1)))
     assert (before[panel] != after[panel]).any()
@@ -119,92 +164,89 @@ def test_a_new_image_is_drawn_before_the_other_panels(live, ring, monkeypatch):
 def test_an_image_that_was_chosen_stays_while_others_come(live, ring, monkeypatch):
     live.on_cube(made_up.view(4))
     ring()
-    slide_to(live, 1)
-    monkeypatch.setattr(live._window.figure.canvas, "blit", lambda box: pytest.fail("drawn"))
-    live._window._rests_until_s = 0.0
+    slide_to(1)
+    monkeypatch.setattr(window().canvas, "blit", lambda box: pytest.fail("drawn"))
     live.on_cube(made_up.view(5))
     ring()
-    assert title(live) == "Optical density at 513.20 eV"
+    assert title() == "Optical density at 513.20 eV"
 
 
 def test_the_slider_shows_an_earlier_image_and_follow_the_newest_again(live, ring):
     live.on_cube(made_up.view(4))
     ring()
-    slide_to(live, 1)
-    assert title(live) == "Optical density at 513.20 eV"
-    image = live._window._image.ax.images[0].get_array()
+    slide_to(1)
+    assert title() == "Optical density at 513.20 eV"
+    image = image_axes().images[0].get_array()
     np.testing.assert_array_equal(image, made_up.view(4).od[1])
     live.on_cube(made_up.view(5))
     ring()
-    assert title(live) == "Optical density at 513.20 eV"
-    click_follow(live)
-    assert title(live) == "Optical density at 518.30 eV"
+    assert title() == "Optical density at 513.20 eV"
+    click_follow()
+    assert title() == "Optical density at 518.30 eV"
     live.on_cube(made_up.view(6))
     ring()
-    assert title(live) == "Optical density at 519.20 eV"
+    assert title() == "Optical density at 519.20 eV"
 
 
 def test_an_image_that_was_chosen_stays_when_the_maps_come(live, ring, result):
     live.on_cube(made_up.view(12))
     ring()
-    slide_to(live, 9)
+    slide_to(9)
     live.on_maps(result)
     ring()
-    assert title(live) == "Optical density at 525.00 eV"
+    assert title() == "Optical density at 525.00 eV"
 
 
 def test_the_slider_stops_at_images_that_are_there(live, ring):
     measured = np.isin(np.arange(13), [0, 4, 9])
     live.on_cube(replace(made_up.view(9), measured=measured))
     ring()
-    slide_to(live, 6)
-    assert title(live) in ("Optical density at 517.50 eV", "Optical density at 525.00 eV")
+    slide_to(6)
+    assert title() in ("Optical density at 517.50 eV", "Optical density at 525.00 eV")
 
 
 def test_follow_that_is_switched_off_keeps_the_image_it_stands_at(live, ring):
     live.on_cube(made_up.view(3))
     ring()
-    click_follow(live)
+    click_follow()
     live.on_cube(made_up.view(4))
     ring()
-    assert title(live) == "Optical density at 516.60 eV"
+    assert title() == "Optical density at 516.60 eV"
 
 
 def test_a_chosen_energy_that_a_new_stack_lacks_is_that_next_to_it(live, ring):
     live.on_cube(made_up.view(12))
     ring()
-    slide_to(live, 12)
+    slide_to(12)
     live.on_cube(made_up.view(0, run="another"))
     ring()
-    assert title(live) == "Optical density at 505.00 eV"
+    assert title() == "Optical density at 505.00 eV"
 
 
-def test_the_time_left_goes_on_while_no_image_comes(live, ring):
+def test_the_time_left_goes_on_while_no_image_comes(live, ring, clock):
     live.on_cube(made_up.view(4))
     ring()
-    late = replace(live._newest, came_s=time.monotonic() - 600)
-    live._window._shown = (late, *live._window._shown[1:])
-    live._newest = late
+    clock.now_s += 600
     ring()
-    (text,) = [t for t in live._window.figure.texts if t.get_gid() == TIME_LEFT]
+    (text,) = [t for t in window().texts if t.get_gid() == TIME_LEFT]
     assert text.get_text() == "no image for 10 min; about 4 min left"
 
 
-def test_after_a_long_redraw_only_an_image_or_a_result_is_drawn_at_once(live, ring, result):
-    window = live._window
+def test_after_a_long_redraw_only_an_image_or_a_result_is_drawn_at_once(live, ring, clock, result):
     live.on_cube(made_up.view(3))
     ring()
-    window._began_s = time.thread_time() - 5.0  # it took so long
-    window.figure.canvas.callbacks.process("draw_event", None)
+    clock.spent_s += 5.0
+    window().canvas.draw()
     drawn = live.n_drawn
     live.on_cube(made_up.view(4))
     ring()
-    assert title(live) == "Optical density at 517.50 eV"
+    assert title() == "Optical density at 517.50 eV"
     assert live.n_drawn == drawn  # the other panels wait
-    window._rests_until_s -= 15.0
+    clock.now_s += 15.0
     ring()
     assert live.n_drawn == drawn + 1
-    window._rests_until_s += 60.0
+    clock.spent_s += 120.0
+    window().canvas.draw()
     live.on_maps(result)
     drawn = live.n_drawn
     ring()
@@ -214,7 +256,7 @@ def test_after_a_long_redraw_only_an_image_or_a_result_is_drawn_at_once(live, ri
 def test_a_window_that_was_made_smaller_has_smaller_text(live, ring):
     live.on_cube(made_up.view(4))
     ring()
-    figure = live._window.figure
+    figure = window()
     before = {t.get_text(): t.get_fontsize() for t in figure.findobj(Text) if t.get_gid()}
     figure.set_size_inches(8, 6)
     ring()
@@ -222,14 +264,13 @@ def test_a_window_that_was_made_smaller_has_smaller_text(live, ring):
     shared = before.keys() & after.keys()
     assert len(shared) > 5
     assert all(after[text] < 0.8 * before[text] for text in shared)
-    assert len([ax for ax in figure.axes if ax.get_gid() == "control"]) == 2
+    assert len(controls()) == 2
 
 
 def test_a_closed_window_stops_its_timer_and_may_be_opened_again(live, ring):
     import matplotlib.pyplot as plt
 
-    first = live._window
-    first.figure.canvas.callbacks.process("close_event", None)
+    window().canvas.callbacks.process("close_event", None)
     plt.close("all")
     live.on_cube(made_up.view(4))
     drawn = live.n_drawn
@@ -237,14 +278,14 @@ def test_a_closed_window_stops_its_timer_and_may_be_opened_again(live, ring):
     assert live.n_drawn == drawn
     live.show()
     assert live.n_drawn == drawn + 1
-    assert title(live) == "Optical density at 517.50 eV"
+    assert title() == "Optical density at 517.50 eV"
     live.close()
 
 
 def test_showing_it_twice_opens_one_window(live):
-    window = live._window
+    before = window()
     live.show()
-    assert live._window is window
+    assert window() is before
 
 
 def test_a_failure_without_an_image_hides_the_slider(live, ring):
@@ -252,10 +293,10 @@ def test_a_failure_without_an_image_hides_the_slider(live, ring):
     ring()
     live.on_error("another run", ValueError("no frames"))
     ring()
-    assert not any(ax.get_visible() for ax in live._window.figure.axes)
+    assert not any(ax.get_visible() for ax in window().axes)
     live.on_cube(made_up.view(4))
     ring()
-    assert all(ax.get_visible() for ax in live._window.figure.axes)
+    assert all(ax.get_visible() for ax in window().axes)
 
 
 def test_it_keeps_its_window_alive_while_a_runengine_is_busy(live):
@@ -264,7 +305,7 @@ def test_it_keeps_its_window_alive_while_a_runengine_is_busy(live):
     live.on_cube(made_up.view(4))
     threading.Timer(0.2, done.set).start()
     live.block(done)
-    assert title(live) == "Optical density at 517.50 eV"
+    assert title() == "Optical density at 517.50 eV"
 
 
 def test_a_window_and_a_folder_work_side_by_side(ring, tmp_path):
