@@ -84,7 +84,7 @@ class Region:
         return np.linspace(*self.x_extent_um, self.nx), np.linspace(*self.y_extent_um, self.ny)
 
     def plan_arguments(self) -> dict[str, Any]:
-        """Return JSON-clean keyword arguments of `stxm_live.plans.remote.stxm_stack_remote`.
+        """Return JSON-clean keyword arguments of ``stxm_live.plans.remote.stxm_stack_remote``.
 
         Examples
         --------

@@ -35,7 +35,7 @@ def dispersion(
         Where nothing but the support is.
     shifts_px : ndarray of shape (n_energies, 2), optional
         By which the images were moved with
-        `stxm_live.preprocessing.alignment.spline_shift.shifted`, whose interpolation
+        ``stxm_live.preprocessing.alignment.spline_shift.shifted``, whose interpolation
         smoothes the noise; none if they were not.
 
     Returns

@@ -92,7 +92,7 @@ def corrected_map(
     stack : ODStack
     recipe : Recipe
     energy_axis, correlate, resolve : callable, optional
-        Steps of `stxm_live.phase_mapping.Steps`.
+        Steps of ``stxm_live.phase_mapping.Steps``.
     """
     try:
         axis = energy_axis(spectra, stack, recipe)
