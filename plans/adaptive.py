@@ -1,4 +1,4 @@
-"""The plan of a stack that skips the energies which would tell little."""
+"""The plan of a stack that skips energies of little use."""
 
 import logging
 import math
@@ -41,32 +41,32 @@ def stxm_stack_adaptive(
     parent: str | None = None,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Record images at those of the energies that are worth it; returns the run's uid.
+    """Record images at the useful ones of the energies, and return the run's uid.
 
-    After each image the plan asks the advisor how sure the labels are and which of the energies
-    left would add to that; the shutter is closed meanwhile. It skips the others, and ends when
+    After each image the plan asks the advisor how certain the labels are and which remaining
+    energies would improve them; the shutter is closed meanwhile. It skips the others. It ends when
     none is left, or when the target certainty of the recipe's [adaptive] table is reached. The
-    minimum set of `EnergyAdvisor.minimum` is measured in any case. When no advice comes in time,
-    or when there can be none, all energies that are left are measured, with a warning.
+    minimum set of `EnergyAdvisor.minimum` is always measured. If no advice comes in time, or if
+    there can be none, all remaining energies are measured, with a warning.
 
     Parameters
     ----------
     detector, energy, region
-        As for `stxm_stack`, and so are ``y_axis`` to ``md``.
+        As for `stxm_stack`; the same holds for ``y_axis`` to ``md``.
     energies_ev : sequence of float
-        All that may be measured, in the order of the scan; the first is measured always.
+        All energies that may be measured, in the order of the scan; the first is always measured.
     advisor : EnergyAdvisor
-        Of a mapper that is subscribed to the RunEngine.
+        Advisor of a mapper that is subscribed to the RunEngine.
     any_order : bool
-        Whether the monochromator may go back: then the minimum set comes first, and after it
-        what is most useful. Otherwise the order stays as it is, and what is passed is skipped.
+        True if the monochromator may go back: then the minimum set comes first, and the most
+        useful energies follow. Otherwise the order is kept, and energies are skipped for good.
     advice_timeout_s : float
-        How long to wait for the advice on an image.
+        Longest wait for the advice on an image.
 
     Raises
     ------
     ValueError
-        Before anything moves, as for `stxm_stack`, for all energies, and if there is no minimum
+        Before anything moves, as for `stxm_stack` with all energies, or if there is no minimum
         set.
     """
     recording = Recording.of(
@@ -97,7 +97,7 @@ def stxm_stack_adaptive(
 
 @dataclass(frozen=True, eq=False)
 class _Choosing:
-    """Records one energy after the other and asks in between."""
+    """Record one energy after the other and ask for advice in between."""
 
     recording: Recording
     advisor: EnergyAdvisor
@@ -106,7 +106,7 @@ class _Choosing:
     any_order: bool
 
     def images(self, uid: str) -> MsgGenerator[None]:
-        """The images of the run; the advice on others is not its own."""
+        """Record the images of the run; advice on images of other runs is ignored."""
         announced = self.recording.scan.energies_ev
         required = self.advisor.minimum(announced)
         yield from self.recording.prepare()
@@ -122,7 +122,7 @@ class _Choosing:
             energy_ev = next_energy(left, wanted, required, any_order=self.any_order)
 
     def _advice(self, uid: str, energy_ev: float) -> MsgGenerator[Advice | None]:
-        """The advice on the image just taken; None if it does not come in time."""
+        """Return the advice on the image just taken; None if it does not come in time."""
         yield from bps.checkpoint()  # a pause while waiting repeats no image
         advice = self._known(uid, energy_ev)
         if advice is None:

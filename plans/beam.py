@@ -1,4 +1,4 @@
-"""What a scan does with the shutter, and what it puts back where it was."""
+"""Shutter of a scan, and the positions that are restored afterwards."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def as_run(
     restored: Sequence[Movable],
     md: dict[str, Any],
 ) -> MsgGenerator[str]:
-    """Record images in one run: stage, open, scan, close, unstage, put back; returns the uid.
+    """Record images in one run and return its uid.
 
-    ``images`` is told the uid. However the scan ends, the shutter is closed first of all, and
-    the axes in ``restored`` go back last.
+    The steps are: stage, open, scan, close, unstage, move back. ``images`` receives the uid.
+    However the scan ends, the shutter is closed first, and the axes in ``restored`` go back last.
     """
 
     def scan(uid: str) -> MsgGenerator[Any]:
@@ -55,7 +55,7 @@ def as_run(
 
 
 def _run(scan: Callable[[str], MsgGenerator[Any]], md: dict[str, Any]) -> MsgGenerator[str]:
-    """A run whose plan is told its uid; ends as those of bluesky's ``run_wrapper`` do."""
+    """Make a run whose plan receives its uid; it ends like those of bluesky's ``run_wrapper``."""
     uid: str = yield from bps.open_run(md)
 
     def failed(error: BaseException) -> MsgGenerator[None]:

@@ -1,4 +1,4 @@
-"""A plan stub that waits for somebody to choose a region, and goes on without."""
+"""A plan stub that waits for a person to choose a region, or goes on without."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def wait_for_region(
 ) -> MsgGenerator[Region | None]:
     """Wait for a choice inside a plan; the RunEngine stays responsive.
 
-    A choice that is there already is taken at once; otherwise a warning in the log asks for one,
-    which is seen at the prompt without any configuration. Pausing is allowed at any moment, and the
+    An existing choice is taken at once; otherwise a warning in the log asks for one. It appears
+    at the prompt without any configuration. Pausing is allowed at any moment, and the
     time of a pause does not count.
 
     Parameters
@@ -31,14 +31,14 @@ def wait_for_region(
     chooser : RegionChooser
     timeout_s : float
     default : Region, int or None
-        After the time: a region, suggestion ``k`` (the best is 1), or nothing.
+        Used after the time: a region, suggestion ``k`` (the best is 1), or nothing.
     question : str
-        What `RegionChooser.question` says meanwhile.
+        Text of `RegionChooser.question` meanwhile.
 
     Returns
     -------
     Region or None
-        None if nobody chose and there is no default, or no such suggestion.
+        None if no region was chosen and there is no default, or no such suggestion.
     """
     claimed: list[Region | None] = []
 

@@ -1,4 +1,4 @@
-"""The plan of an exploration: an overview, and zooms into it where somebody chooses."""
+"""The plan of an exploration: an overview, and zooms into chosen regions."""
 
 from __future__ import annotations
 
@@ -50,43 +50,43 @@ def explore(
     """Record an overview, then stacks of regions that are chosen on its maps.
 
     Every stack is a run of its own; those of one exploration have the same ``group_uid``, and the
-    zooms name the overview's run as ``parent``, and bring its I0 along for specimen that fills
-    them. The shutter is closed between them. A choice made
+    zooms name the overview's run as ``parent``, and carry its I0 for fields without empty
+    support. The shutter is closed between them. A choice made
     while a stack is recorded is kept for the next question; one that is out of reach is refused,
     in `RegionChooser.refused`, and the question stays. The exploration ends early, with a
-    warning that says why, if nobody chooses in time, or if nothing is left to suggest.
+    warning that gives the reason, if no choice is made in time, or if no suggestion is left.
 
     Parameters
     ----------
     detector, energy, y_axis
         As for `stxm_stack`.
     energies_ev : sequence of float
-        Of all stacks, the overview's too: without them there are no maps to choose on.
+        Energies of all stacks, also of the overview, because regions are chosen on its maps.
     overview : Region
         The whole field, coarsely.
     chooser : RegionChooser
-        What is chosen, and the suggestions.
+        Source of choices and suggestions.
     live : LivePhaseMapper
-        Subscribed to the RunEngine.
+        Mapper subscribed to the RunEngine.
     maps : PhaseMaps, optional
-        Of the overview, if it is recorded already: an exploration that ended goes on so.
+        Maps of the overview, if it is already recorded, to continue an exploration that ended.
     n_zooms : int
-        At most so many.
+        Largest number of zooms.
     auto : bool
-        Take the best suggestion at once, unless somebody has chosen meanwhile.
+        If True, take the best suggestion at once, unless a person has chosen meanwhile.
     choice_timeout_s : float
-        How long a choice is waited for.
+        Longest wait for a choice.
     default : int, optional
-        Which suggestion is taken if nobody chooses in time (the best is 1); None ends the
+        Suggestion to take if no choice is made in time (the best is 1); None ends the
         exploration then.
     maps_timeout_s : float
-        How long maps and suggestions are waited for.
+        Longest wait for maps and suggestions.
     stack_plan : callable
-        Records a stack, with the arguments of `stxm_stack`.
+        Plan that records a stack, with the arguments of `stxm_stack`.
     md : dict, optional
-        For every run.
+        Metadata for every run.
     **options
-        Of every stack: ``mode``, ``shutter``, ``monitors`` and others of `stxm_stack`.
+        Options of every stack: ``mode``, ``shutter``, ``monitors`` and others of `stxm_stack`.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def explore(
     ValueError
         As `stxm_stack`, before anything moves; or if the overview shows no specimen.
     TimeoutError, KeyError
-        As `wait_for_maps`. Whatever is raised, the shutter is closed and the axes are back.
+        As `wait_for_maps`. After any error, the shutter is closed and the axes are moved back.
     """
 
     def record(region: Region, md: dict[str, Any], parent: PhaseMaps | None) -> MsgGenerator[str]:
@@ -135,7 +135,7 @@ def explore(
 
 @dataclass(frozen=True)
 class _Asking:
-    """How the next region is asked for."""
+    """Settings of the question for the next region."""
 
     auto: bool
     timeout_s: float
@@ -144,7 +144,7 @@ class _Asking:
 
 @dataclass(frozen=True)
 class _Exploration:
-    """What every step of an exploration needs."""
+    """Devices and settings of all steps of an exploration."""
 
     chooser: RegionChooser
     live: LivePhaseMapper
@@ -153,16 +153,18 @@ class _Exploration:
     maps_timeout_s: float
 
     def overview(self, region: Region) -> MsgGenerator[PhaseMaps]:
-        """Record the whole field; its maps."""
+        """Record the whole field and return its maps."""
         uid = yield from self.record(region, {}, None)
         yield from bps.checkpoint()  # a pause from here on repeats nothing of the stack
         maps = yield from wait_for_maps(self.live, uid, timeout_s=self.maps_timeout_s)
         if not (maps.specimen & maps.valid).any():
-            raise ValueError(f"{maps.key}: the overview shows no specimen; nothing to zoom into")
+            raise ValueError(
+                f"{maps.key}: the overview shows no specimen, so there is nothing to zoom into"
+            )
         return maps
 
     def zooms(self, maps: PhaseMaps, n: int, ask: _Asking) -> MsgGenerator[tuple[str, ...]]:
-        """Question after question about these maps; returns the uids."""
+        """Ask for regions on these maps and record them; return the uids."""
         uids: list[str] = []
         with self.chooser.exploring(maps):
             for k in range(1, n + 1):
@@ -180,9 +182,9 @@ class _Exploration:
         return tuple(uids)
 
     def _maps_of_zoom(self, zoom: Region, uid: str) -> MsgGenerator[None]:
-        """Give whoever chooses next the maps of a zoom, and do without where there are none.
+        """Wait for the maps of a zoom, for the next choice; go on without if there are none.
 
-        The next question is asked on the overview all the same.
+        The next question is asked on the overview in any case.
         """
         yield from until(lambda: self.live.status(uid).is_done, self.maps_timeout_s)
         status = self.live.status(uid)
@@ -196,7 +198,7 @@ class _Exploration:
         self.chooser.add_scanned(zoom, keys[0] if keys else None)
 
     def _choice(self, ask: _Asking, question: str) -> MsgGenerator[tuple[Region | None, str]]:
-        """The region to scan next and who chose it; without one, why."""
+        """Return the region to scan next and its source; without a region, the reason."""
         if ask.auto:
             yield from until(self._has_suggestions, self.maps_timeout_s)
         while True:
@@ -211,9 +213,9 @@ class _Exploration:
             self.chooser.refuse(problem)
 
     def _suggestion(self, ask: _Asking) -> MsgGenerator[tuple[Region | None, str]]:
-        """The first suggestion from the default on that is within reach."""
+        """Return the first suggestion, from the default on, that is within reach."""
         if ask.default is None:
-            return None, f"nobody chose a region within {ask.timeout_s:g} s"
+            return None, f"no region was chosen within {ask.timeout_s:g} s"
         yield from until(self._has_suggestions, self.maps_timeout_s)
         problem = self.chooser.no_suggestions or f"there is no suggestion {ask.default}"
         for region in self.chooser.suggestions[ask.default - 1 :]:
@@ -229,7 +231,7 @@ class _Exploration:
 def _i0_counts(
     maps: PhaseMaps, overview: Region, zoom: Region, energies_ev: Sequence[float]
 ) -> list[float]:
-    """What the overview measured of the beam, for the dwell of a zoom."""
+    """Return the I0 that the overview measured, for the dwell of a zoom."""
     longer = zoom.dwell_ms / overview.dwell_ms
     i0: list[float] = (longer * np.interp(energies_ev, maps.energies_ev, maps.i0)).tolist()
     return i0
@@ -238,7 +240,7 @@ def _i0_counts(
 def _out_of_reach(
     detector: Readable, y_axis: Movable | None, region: Region, energies_ev: Sequence[float]
 ) -> MsgGenerator[str]:
-    """Why a region cannot be scanned; empty if it can."""
+    """Return the reason why a region cannot be scanned; empty if it can."""
     try:
         scan = StackScan(
             shape=(len(energies_ev), region.ny, region.nx),

@@ -1,4 +1,4 @@
-"""Nothing moves before every position is known to be within its limits."""
+"""Checks that every position is within its limits, before anything moves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stxm_live.core.scan import StackScan
 
 @runtime_checkable
 class RegionChecker(Protocol):
-    """A detector that drives stages itself and knows how far they go."""
+    """A detector that moves stages itself and knows their limits."""
 
     def check_region(self, scan: StackScan) -> None:
         """Raise ValueError, naming the axis and its limit, if the region is out of reach."""
@@ -28,11 +28,11 @@ def check_limits(axis: Movable, positions: Iterable[float]) -> MsgGenerator[None
     Raises
     ------
     ValueError
-        If a position is out of reach, or if the axis cannot tell.
+        If a position is out of reach, or if the axis does not know its limits.
     """
     if not isinstance(axis, Checkable):
         raise ValueError(
-            f"{axis.name} cannot tell its limits (it has no check_value), so nothing was moved; "
+            f"{axis.name} does not know its limits (it has no check_value), so nothing was moved; "
             "use a device that knows them"
         )
     for position in positions:
@@ -50,13 +50,13 @@ def check_region(detector: Readable, scan: StackScan) -> None:
     Raises
     ------
     ValueError
-        If it cannot, or cannot tell.
+        If it cannot, or has no way to check.
     """
     if isinstance(detector, RegionChecker):
         detector.check_region(scan)
     elif isinstance(detector, Preparable):
         raise ValueError(
-            f"{detector.name} is told the region but cannot tell whether it reaches it (it has no "
+            f"{detector.name} receives the region but does not know its limits (it has no "
             "check_region), so nothing was moved"
         )
 

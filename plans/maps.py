@@ -21,11 +21,11 @@ def wait_for_maps(
     Parameters
     ----------
     live : LivePhaseMapper
-        Subscribed to the RunEngine before the run began.
+        Mapper subscribed to the RunEngine before the run began.
     uid : str
         As returned by `stxm_stack`.
     timeout_s : float
-        From now on.
+        Longest wait, from now on.
 
     Returns
     -------

@@ -18,7 +18,7 @@ Points = Sequence[Mapping[str, Any]]
 class RegionOptimizer:
     """Optimizer, acquisition plan and evaluation function of an ``OptimizationProblem``.
 
-    Points are regions of the chooser, one that a person chose first of all. The outcome of one is
+    Points are regions of the chooser, with a person's choice first. The outcome of one is
     ``doubt``, the mean probability of a wrong label in its maps; NaN without maps. ``record`` is
     a plan that scans a region and returns the uid of its run.
     """
@@ -35,7 +35,7 @@ class RegionOptimizer:
         self.outcomes: list[Mapping[str, Any]] = []
 
     def suggest(self, num_points: int | None = None) -> Points:
-        """The next regions, by their middle; ValueError says why there is none."""
+        """Return the next regions, by their center; raises ValueError if there is none."""
         found = [r for r in (self.chooser.claim(), *self.chooser.suggestions) if r is not None]
         if not found:
             raise ValueError(self.chooser.no_suggestions or "there are no maps to choose on yet")
@@ -45,7 +45,7 @@ class RegionOptimizer:
         return [{"_id": first + k, "x_um": x, "y_um": y} for k, (x, y) in enumerate(middles)]
 
     def acquire(self, points: Points, *_: Any, **__: Any) -> MsgGenerator[tuple[str, ...]]:
-        """Scan each in a run of its own; wait for its maps, and for suggestions without it."""
+        """Scan each region in a run of its own; wait for its maps and new suggestions."""
         uids: list[str] = []
         for region in (self.regions[point["_id"]] for point in points):
             uids.append((yield from bpp.set_run_key_wrapper(self.record(region), "stxm_live")))
@@ -55,16 +55,16 @@ class RegionOptimizer:
         return tuple(uids)
 
     def evaluate(self, uids: Sequence[str], points: Points) -> Points:
-        """What came out of each."""
+        """Return the outcome of each region."""
         both = zip(points, uids, strict=True)
         return [{"_id": point["_id"], "doubt": self._doubt(uid)} for point, uid in both]
 
     def ingest(self, points: Points) -> None:
-        """Keep the outcomes; the maps have gone into the suggestions already."""
+        """Keep the outcomes; the suggestions already use the maps."""
         self.outcomes += points
 
     def get_best_points(self) -> Sequence[tuple[Any, Mapping[str, Any], Mapping[str, Any]]]:
-        """All that was scanned."""
+        """Return all regions that were scanned."""
         return [(outcome["_id"], {}, outcome) for outcome in self.outcomes]
 
     def _doubt(self, uid: str) -> float:

@@ -1,4 +1,4 @@
-"""The plan of an overview: where the particles are, in a minute and at a small dose."""
+"""The plan of an overview, which shows the particles in a minute and at a small dose."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,25 +21,25 @@ def stxm_overview(
     monitors: Sequence[Readable] = (),
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Record a large region coarsely at one energy or two; returns the run's uid.
+    """Record a large region coarsely at one or two energies, and return the run's uid.
 
-    The live mapper shows its optical density as it does for a stack; one energy above the edge
-    shows all that absorbs, one below and one above show the element. The energy goes back at the
-    end to where it was.
+    The live mapper shows its optical density as it does for a stack. One energy above the edge
+    shows everything that absorbs; one below and one above show the element. At the end the energy
+    goes back to its first value.
 
     Parameters
     ----------
     detector, energy, shutter, monitors
         As for `stxm_stack`.
     energies_ev : sequence of float
-        One or two.
+        One or two energies.
     region : Region
         The whole field; 50 x 50 pixels and 0.5 ms are enough.
 
     Raises
     ------
     ValueError
-        Before anything moves, as `stxm_stack` does, or for more energies.
+        Before anything moves, as in `stxm_stack`, or for more than two energies.
     """
     if len(energies_ev) not in (1, 2):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""How the image of one energy is recorded, whole or line by line, and by which devices."""
+"""Recording of the image of one energy, whole or line by line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stxm_live.plans.limits import check_limits, check_region
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What is scanned, and with which devices.
+    """Raster and devices of a scan.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Recording:
         data_field: str | None,
         **announced: Any,
     ) -> Recording:
-        """From the arguments of a plan; ``announced`` are further fields of the scan."""
+        """Make a recording from the arguments of a plan; ``announced`` has further scan fields."""
         scan = StackScan(
             shape=(len(energies_ev), region.ny, region.nx),
             energies_ev=tuple(float(e) for e in energies_ev),
@@ -68,11 +68,11 @@ class Recording:
         return cls(scan, detector, energy, y_axis, mode, monitors)
 
     def check(self) -> MsgGenerator[None]:
-        """Before anything moves: the arguments agree, and every position is within its limits."""
+        """Check, before anything moves, that arguments agree and positions are within limits."""
         if self.mode == "line" and self.y_axis is None:
             raise ValueError("line mode moves the y axis between lines; pass y_axis=")
         if len(set(self.scan.energies_ev)) != len(self.scan.energies_ev):
-            raise ValueError("energies_ev names one energy twice")
+            raise ValueError("energies_ev lists one energy twice")
         yield from check_limits(self.energy, self.scan.energies_ev)
         if self.y_axis is not None and self.mode == "line":
             yield from check_limits(self.y_axis, self.scan.y_extent_um)
@@ -86,7 +86,7 @@ class Recording:
         shutter: Movable | None,
         md: Mapping[str, Any] | None,
     ) -> MsgGenerator[str]:
-        """Images in one run, with what the start document says of it; returns the uid."""
+        """Record images in one run with its start document, and return the uid."""
         further = [] if self.y_axis is None else [self.y_axis]
         motors = [axis.name for axis in (self.energy, *further)]
         names = {"detectors": [self.detector.name], "motors": motors}
@@ -101,12 +101,12 @@ class Recording:
         )
 
     def prepare(self) -> MsgGenerator[None]:
-        """Tell a detector that can be told the region."""
+        """Send the region to a detector that can be prepared."""
         if isinstance(self.detector, Preparable):
             yield from bps.prepare(self.detector, self.scan, wait=True)
 
     def image(self, energy_ev: float) -> MsgGenerator[None]:
-        """The image at an energy; a pause resumes at the image, in line mode at the line."""
+        """Record the image at an energy; a pause resumes at the image, or at the line."""
         yield from bps.checkpoint()
         yield from bps.mv(self.energy, energy_ev)
         if self.y_axis is None or self.mode == "image":
@@ -123,13 +123,13 @@ class Recording:
 
 
 def _readback_key(axis: Movable) -> str:
-    """The data key an axis is read by: its first hinted field, else its name."""
+    """Return the data key of an axis: its first hinted field, else its name."""
     fields = getattr(axis, "hints", {}).get("fields", [])
     return str(fields[0] if fields else axis.name)
 
 
 def _counts_key(detector: Readable) -> str:
-    """The array key that bears the detector's name, or its only array key."""
+    """Return the array key with the detector's name, or its only array key."""
     described = detector.describe()
     if not isinstance(described, Mapping):  # an ophyd-async device answers later
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The plans that a server is told by JSON: devices by name, and numbers; no object of a session.
+"""Plans for servers that use JSON: devices by name and numbers, no objects of a session.
 
 For blueapi: a source of kind ``planFunctions`` with this module; for the queue server import them
 in the startup files. The others of `stxm_live.plans` take a region, a chooser, an advisor or a
@@ -41,7 +41,7 @@ def stxm_stack_remote(
     parent: str | None = None,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Record a stack as `stxm_live.plans.stxm_stack` does; returns the run's uid.
+    """Record a stack as `stxm_live.plans.stxm_stack`, and return the run's uid.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def stxm_stack_remote(
     dwell_ms : float
         Exposure of one pixel.
     region : str
-        What the stack is called.
+        Name of the stack.
     detector, energy, y_axis, energies_ev, mode, shutter, monitors, data_field, i0_field, i0_counts
-        As for `stxm_live.plans.stxm_stack`, and so are ``polarization`` to ``md``.
+        As for `stxm_live.plans.stxm_stack`; the same holds for ``polarization`` to ``md``.
     """
     field = Region(x_extent_um, y_extent_um, nx, ny, dwell_ms, name=region)
     return (
@@ -92,7 +92,7 @@ def stxm_overview_remote(
     monitors: Sequence[Readable] = (),
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Record an overview as `stxm_live.plans.stxm_overview` does; returns the run's uid.
+    """Record an overview as `stxm_live.plans.stxm_overview`; return the run's uid.
 
     Parameters
     ----------

@@ -28,18 +28,18 @@ def stxm_stack(
     parent: str | None = None,
     md: dict[str, Any] | None = None,
 ) -> MsgGenerator[str]:
-    """Record an image of a region at each energy, in the order given; returns the run's uid.
+    """Record an image of a region at each energy, in the order given; return the run's uid.
 
     A pause repeats the image (in line mode the line) it interrupts. In line mode the y axis goes
-    back at the end to where it was.
+    back to its first position at the end.
 
     Parameters
     ----------
     detector : Readable
-        In image mode it gives the image of a region, in line mode the line at the y axis. A
-        detector that can be prepared is given the region (as a `StackScan`) first.
+        In image mode it returns the image of a region, in line mode the line at the y axis. A
+        detector that can be prepared receives the region (as a `StackScan`) first.
     energy : Movable
-        Monochromator; what it reads is stored with every event.
+        Monochromator; its readback is stored with every event.
     energies_ev : sequence of float
         Any order, each once.
     region : Region
@@ -49,17 +49,17 @@ def stxm_stack(
     mode : {"image", "line"}
         One event per image, or one per line (the ALS contract: ``seq_num = iE*ny + iy + 1``).
     shutter : Movable, optional
-        Set to "open" before the first image and to "close" however the scan ends.
+        Set to "open" before the first image and to "close" at the end, also after an error.
     monitors : sequence of Readable
         Read with every event, such as the ring current.
     data_field : str, optional
-        Data key of the counts; by default the array key that bears the detector's name, or its
-        only one.
+        Data key of the counts; by default the array key with the detector's name, or its only
+        one.
     i0_field : str, optional
         Data key of a monitor that measures I0.
     i0_counts : sequence of float, optional
-        I0 at each energy for this dwell, measured elsewhere: taken where specimen fills the
-        field.
+        I0 at each energy for this dwell, measured elsewhere; used if the field has no empty
+        support.
     group_uid : str, optional
         Common to the runs that belong together, such as those of an exploration.
     parent : str, optional
@@ -69,7 +69,7 @@ def stxm_stack(
     ------
     ValueError
         Before anything moves, if the arguments contradict each other, if a position is beyond a
-        limit (the message names both), or if a device cannot tell its limits.
+        limit (the message names both), or if a device does not know its limits.
 
     Examples
     --------

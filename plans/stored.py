@@ -15,7 +15,7 @@ logger = logging.getLogger("stxm_live")
 def wait_until_stored(writer: RawWriter, *, timeout_s: float = 30.0) -> MsgGenerator[None]:
     """Wait until every document so far is stored; the RunEngine stays responsive.
 
-    At the end of every plan, so that a session may end as soon as the prompt is back::
+    Use it at the end of every plan, so that a session may end as soon as the prompt is back::
 
         RE.preprocessors.append(
             partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))

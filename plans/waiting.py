@@ -12,10 +12,10 @@ _POLL_S = 0.1
 
 
 def until(is_so: Callable[[], bool], timeout_s: float) -> MsgGenerator[bool]:
-    """Wait until something is so, or for the time; returns whether it is.
+    """Wait until a condition is met, or for the time; return True if it is met.
 
     Pausing is allowed at any moment. The time of a pause does not count, and a resumed plan does
-    not wait all over again.
+    not start its wait again.
     """
     for _ in range(math.ceil(timeout_s / _POLL_S)):
         if is_so():

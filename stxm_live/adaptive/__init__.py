@@ -1,1 +1,1 @@
-"""What to measure next: energies that a scan may skip, regions that are worth a scan."""
+"""Choice of the next measurement: energies that a scan may skip, and regions worth a scan."""

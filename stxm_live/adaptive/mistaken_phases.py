@@ -1,6 +1,6 @@
-"""How often one phase is taken for another once more photons have come: the expected error.
+"""Expected error: probability that one phase is taken for another after more photons.
 
-Regions and energies to measure next are judged by it, so that their promises can be compared.
+Regions and energies to measure next are rated by it, so that their gains can be compared.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 _Float = TypeVar("_Float", np.float32, np.float64)
 
 _LEAST = 1e-9
-"""Squared distance that stands for none."""
+"""Squared distance that counts as zero."""
 
 _NEIGHBOURS = 8
-"""Whose noise is averaged in what they add to the log-odds."""
+"""Number of neighbors whose noise is averaged in their part of the log-odds."""
 
 
 def squared_distance(
     own: NDArray[_Float], product: NDArray[_Float], square: NDArray[_Float]
 ) -> NDArray[_Float]:
-    """How far a reference is from the nearest multiple of another, squared.
+    """Return the squared distance of a reference from the nearest multiple of another.
 
     Parameters
     ----------
@@ -44,16 +44,16 @@ def squared_distance(
 def mistaken(
     log_odds: NDArray[_Float], squared_distance: NDArray[_Float], surer: NDArray[_Float] | float = 1
 ) -> NDArray[_Float]:
-    """Chance that a further spectrum ends on the wrong side of two phases.
+    """Return the probability that a further spectrum gives the wrong one of two phases.
 
     Parameters
     ----------
     log_odds : ndarray
         ln(p/q) of the true phase against the rival before.
     squared_distance : ndarray
-        Of the two for the further spectrum, d^2, in standard deviations squared.
+        Distance of the two for the further spectrum, d^2, in standard deviations squared.
     surer : ndarray or float
-        Factor on the log-odds' mean by neighbours that the same images make surer.
+        Factor on the log-odds' mean from neighbors that the same images make more certain.
 
     Notes
     -----

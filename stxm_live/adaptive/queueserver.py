@@ -14,29 +14,29 @@ from stxm_live.live.remote.asking import answer_of
 
 ADDRESS_VARIABLE = "QSERVER_ZMQ_CONTROL_ADDRESS"
 KEY_VARIABLE = "QSERVER_ZMQ_PUBLIC_KEY"
-"""As the queue server's own programs read them."""
+"""Environment variables, as the queue server's own programs read them."""
 
 
 @dataclass(frozen=True)
 class Queue:
-    """The queue of a RE Manager, and how its stacks are taken.
+    """The queue of a RE Manager, and the arguments of its stacks.
 
     Parameters
     ----------
     address : str
-        Its control socket, as "127.0.0.1:60615".
+        Address of the manager's control socket, such as "127.0.0.1:60615".
     arguments : mapping
-        Of the plan, besides the region: names of the devices, ``energies_ev``, ``shutter``. Names
-        are those of the manager's environment.
+        Arguments of the plan besides the region: names of the devices, ``energies_ev``,
+        ``shutter``. Names are those of the manager's environment.
     plan : str
-        Its name there; it takes the arguments of `stxm_stack_remote`.
+        Name of the plan there; it takes the arguments of `stxm_stack_remote`.
     user, group : str
-        As whom to submit.
+        User and group of the submission.
     public_key : str, optional
-        Of a manager that encrypts.
+        Key of a manager that encrypts.
     timeout_s : float
     allow_network : bool
-        Accept an address that other machines reach.
+        Accept an address that other machines can reach.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class Queue:
 
     @classmethod
     def configured(cls, arguments: Mapping[str, Any], **options: Any) -> Queue | None:
-        """The queue that the environment names; None if it names none.
+        """Return the queue that the environment names, or None.
 
         ``QSERVER_ZMQ_CONTROL_ADDRESS`` is its address, ``QSERVER_ZMQ_PUBLIC_KEY`` its key.
         """
@@ -70,7 +70,7 @@ class Queue:
         return cls(address, arguments, public_key=key, **options)
 
     def item(self, region: Region) -> dict[str, Any]:
-        """The queue item of a region, JSON-clean."""
+        """Return the queue item of a region, JSON-clean."""
         why = {"by": "person", "criterion": region.criterion, "reason": region.reason}
         own = dict(self.arguments)
         md = {**own.pop("md", {}), "chosen": why}
@@ -81,14 +81,14 @@ class Queue:
         return {"item_type": "plan", "name": self.plan, "kwargs": {**own, **where, "md": md}}
 
     def submit(self, region: Region) -> str:
-        """Add the region at the end of the queue; returns the item's uid.
+        """Add the region at the end of the queue and return the item's uid.
 
-        Whether and when it is run is up to those who run the queue.
+        The operators of the queue decide whether and when it is run.
 
         Raises
         ------
         ValueError
-            If the manager refuses it: plan or devices it does not know, wrong arguments.
+            If the manager refuses it, because of an unknown plan or device or a wrong argument.
         TimeoutError
             If the manager does not answer.
         """
@@ -99,7 +99,7 @@ class Queue:
         return str(answer["item"]["item_uid"])
 
     def ask(self, method: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What the manager answers to one of its API's methods, such as "status".
+        """Return the manager's answer to one of its API's methods, such as "status".
 
         Raises
         ------

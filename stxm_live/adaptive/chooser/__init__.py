@@ -1,4 +1,4 @@
-"""Where to scan next: suggested, chosen by a person, and asked for by a plan."""
+"""Next regions: suggested, chosen by a person, and requested by a plan."""
 
 from stxm_live.adaptive.chooser.background import Suggest
 from stxm_live.adaptive.chooser.chooser import RegionChooser

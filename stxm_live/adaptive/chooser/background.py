@@ -1,4 +1,4 @@
-"""Suggestions made aside: on a thread of their own, from the newest maps only."""
+"""Suggestions made in the background, on their own thread, from the newest maps only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from stxm_live.core.worker import Worker
 logger = logging.getLogger("stxm_live")
 
 Suggest = Callable[[PhaseMaps, Sequence[Region]], Sequence[Region]]
-"""From maps, and the regions scanned since, to where to go next; the best first."""
+"""Function from maps, and the regions scanned since, to the next regions; the best first."""
 
 
 @dataclass(frozen=True)
 class Suggestions:
-    """What was suggested; ``problem`` says why there is nothing.
+    """Suggested regions; ``problem`` is the reason if there are none.
 
     ``is_ready`` is False while they are being made.
     """
@@ -32,13 +32,13 @@ class Suggestions:
 
 
 class Suggesting:
-    """Makes suggestions from maps; what is overtaken by newer maps is dropped.
+    """Make suggestions from maps; results for older maps are dropped.
 
     Parameters
     ----------
     suggest : Suggest
-        Called on this object's thread. A ValueError says why there is nothing to suggest; any
-        other failure is logged and told in the same place.
+        Called on this object's thread. A ValueError is the reason if there is nothing to suggest;
+        any other failure is logged and reported in the same place.
     """
 
     def __init__(self, suggest: Suggest) -> None:
@@ -50,7 +50,7 @@ class Suggesting:
 
     @property
     def newest(self) -> Suggestions:
-        """Of the newest maps, whether made already or not."""
+        """Return the suggestions of the newest maps, finished or not."""
         with self._lock:
             return self._made
 
@@ -62,13 +62,13 @@ class Suggesting:
         self._worker.submit(None)
 
     def forget(self, problem: str) -> None:
-        """Drop what was suggested; ``problem`` says why there is nothing until `begin`."""
+        """Drop the suggestions; ``problem`` gives the reason until the next `begin`."""
         with self._lock:
             self._wanted = None
             self._made = Suggestions(problem=problem)
 
     def close(self, timeout_s: float) -> bool:
-        """End the thread; whether it did in time."""
+        """End the thread; return True if it ended in time."""
         with self._lock:
             self._wanted = None
         return self._worker.close(timeout_s)
@@ -84,7 +84,7 @@ class Suggesting:
                 self._made = made
 
     def _made_from(self, maps: PhaseMaps, scanned: Sequence[Region]) -> Suggestions:
-        """Whatever goes wrong is told: nobody waits for suggestions that never come."""
+        """Return suggestions, or the error as their problem, since someone may wait for them."""
         try:
             regions = tuple(self._suggest(maps, scanned))
         except ValueError as error:
@@ -93,7 +93,7 @@ class Suggesting:
             logger.exception("%s: no regions could be suggested", maps.key)
             problem = f"{maps.key}: no regions could be suggested ({error!r})"
             return Suggestions(problem=problem, is_ready=True)
-        problem = "" if regions else f"{maps.key}: nothing is left that would be worth a scan"
+        problem = "" if regions else f"{maps.key}: no region is left that would be worth a scan"
         return Suggestions(regions, problem, is_ready=True)
 
 
@@ -104,18 +104,18 @@ def suggester(
     limits_um: LimitsUm | None = None,
     **options: Any,
 ) -> Suggest:
-    """The library's own suggestions: `suggest_regions`, where nothing was scanned yet.
+    """Return the library's own function: `suggest_regions` without regions already scanned.
 
     Parameters
     ----------
     n : int
-        At most so many.
+        Largest number of suggestions.
     size_um : (float, float), optional
-        By default a third of the field.
+        Width and height; by default a third of the field.
     limits_um : ((float, float), (float, float)), optional
-        Of x and y.
+        Limits of x and y.
     **options
-        Of `suggest_regions`: criterion, step_um, dwell_ms and others.
+        Options of `suggest_regions`: criterion, step_um, dwell_ms and others.
     """
 
     def suggest(maps: PhaseMaps, scanned: Sequence[Region]) -> Sequence[Region]:

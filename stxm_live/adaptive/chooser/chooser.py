@@ -1,4 +1,4 @@
-"""`RegionChooser`: holds what was chosen until a plan asks for it."""
+"""`RegionChooser`: keeps the chosen region until a plan requests it."""
 
 from __future__ import annotations
 
@@ -33,42 +33,44 @@ class _Choice(NamedTuple):
 
 
 class RegionChooser:
-    """Takes choices from a person or a rule, on any thread, and hands them to the plan that asks.
+    """Keep the choice of a person or a rule, from any thread, until a plan requests it.
 
-    It never drives: a choice lies here until a plan claims it. Suggestions and choices belong to
-    the stack whose maps they were made on. They are gone as soon as another one brings its first
-    image or maps, so that a box drawn on one sample is never scanned on the next one. A zoom that
-    names that stack's run as its ``parent`` is no other one. While a plan explores (`exploring`),
-    overview and zooms are one subject: what is chosen during a scan is kept for the next question.
+    It never moves anything: a choice waits here until a plan claims it. Suggestions and choices
+    belong to the stack whose maps they were made on. They are dropped as soon as another stack has
+    its first image or maps, so that a box drawn on one sample is never scanned on the next one. A
+    zoom that names that stack's run as its ``parent`` does not count as another stack. While a
+    plan explores (`exploring`), overview and zooms belong together: a region chosen during a scan
+    is kept for the next question.
 
     Parameters
     ----------
     live : LivePhaseMapper, optional
-        Its newest maps are taken, and new ones as they come; without it they come by `on_maps`.
+        Source of the newest maps; without it, maps are passed to `on_maps`.
     suggest : callable, optional
-        From maps and the regions scanned since to suggestions, the best first; by default
+        Function from maps and the regions scanned since to suggestions, best first; by default
         `suggest_regions` with ``n_suggestions`` and ``size_um``.
     n_suggestions : int
     size_um : (float, float), optional
         Width and height of a suggested region; by default a third of the field.
     limits_um : ((float, float), (float, float)), optional
         Lowest and highest position in x and in y. A choice beyond is refused at once; the plan
-        asks the axes all the same before it moves.
+        still asks the axes before it moves.
     most_pixels : int
-        A choice with more is refused at once: so is one in the wrong unit.
+        A choice with more pixels is refused at once, such as one in the wrong unit.
     dose : DoseMap, optional
-        Of the sample: the chooser adds all maps it is given, and suggestions say their dose.
+        Dose of the sample: the chooser adds all maps that it receives, and suggestions give their
+        dose.
     max_dose_mgy : float, optional
-        Needs ``dose``. The most that any pixel may have absorbed, earlier scans included: a region
-        that would exceed it, or whose dose is not known, is not suggested and refused. Asked
-        again when a plan claims it.
+        Needs ``dose``. Highest dose of any pixel, earlier scans included. A region that would
+        exceed it, or whose dose is unknown, is not suggested, and is refused if chosen. It is
+        checked again when a plan claims it.
     **options
-        Of `suggest_regions`: ``criterion``, ``step_um``, ``dwell_ms`` and others.
+        Options of `suggest_regions`: ``criterion``, ``step_um``, ``dwell_ms`` and others.
 
     Attributes
     ----------
     question : str
-        What a plan waits for a choice for; empty if none does.
+        Purpose of the choice that a plan waits for; empty if none waits.
 
     Examples
     --------
@@ -124,7 +126,7 @@ class RegionChooser:
 
     @property
     def suggestions(self) -> list[Region]:
-        """Made from the newest maps, the best first.
+        """Return the suggestions from the newest maps, the best first.
 
         Empty while they are being made, and while a stack of another field is scanned.
         """
@@ -132,44 +134,44 @@ class RegionChooser:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the suggestions from the newest maps are made, or known to be impossible."""
+        """Return True if suggestions from the newest maps are made, or known to be impossible."""
         return self._suggesting.newest.is_ready
 
     @property
     def no_suggestions(self) -> str:
-        """Why nothing is suggested; empty otherwise."""
+        """Return the reason why nothing is suggested; empty otherwise."""
         return self._suggesting.newest.problem
 
     @property
     def refused(self) -> str:
-        """Why the last choice was not taken; empty once one is."""
+        """Return the reason why the last choice was refused; empty once one is accepted."""
         return self._refused
 
     @property
     def stack(self) -> StackKey | None:
-        """The stack that suggestions come from and choices are for; None before any."""
+        """Return the stack that suggestions come from and choices are for; None before any."""
         with self._lock:
             return self._stacks[0] if self._stacks else None
 
     @property
     def scanned(self) -> tuple[Region, ...]:
-        """What a plan has scanned since the suggestions' maps were made."""
+        """Return the regions that a plan has scanned since the suggestions' maps were made."""
         return self._scanned
 
     def latest(self) -> Region | None:
-        """The newest choice, or None; never waits."""
+        """Return the newest choice, or None, without waiting."""
         with self._lock:
             return None if self._choice is None else self._choice.region
 
     def choose(self, region: Region, *, stack: StackKey | None = None) -> Region:
-        """Choose a region; it takes the place of an earlier choice. Returns it.
+        """Choose a region, which replaces an earlier choice, and return it.
 
         Parameters
         ----------
         region : Region
         stack : StackKey, optional
-            The stack on whose maps it was chosen, if the chooser may know newer ones than the
-            person saw; by default the present one. Not checked before any maps came.
+            The stack on whose maps it was chosen, if the chooser may have newer ones than the
+            person saw; by default the present one. Not checked before the first maps.
 
         Raises
         ------
@@ -198,11 +200,11 @@ class RegionChooser:
         dwell_ms: float | None = None,
         stack: StackKey | None = None,
     ) -> Region:
-        """Choose a box by its edges, in any order; returns the region.
+        """Choose a box by its edges, in any order, and return the region.
 
-        Without ``step_um`` and ``dwell_ms`` those of the best suggestion are taken; if there is
-        none, half the step of the maps, or of the scan under way, and its dwell (1 ms if it does
-        not say).
+        Without ``step_um`` and ``dwell_ms`` those of the best suggestion are used. If there is
+        none, they are half the step of the maps, or of the scan under way, and its dwell (1 ms
+        if unknown).
 
         Raises
         ------
@@ -225,7 +227,7 @@ class RegionChooser:
             return self.choose(region, stack=stack)
 
     def take(self, k: int, *, stack: StackKey | None = None) -> Region:
-        """Choose suggestion ``k``, the best is 1; returns it.
+        """Choose suggestion ``k``, where 1 is the best, and return it.
 
         Raises
         ------
@@ -236,7 +238,7 @@ class RegionChooser:
             suggestions = self.suggestions
             if not 1 <= k <= len(suggestions):
                 why = f" ({self.no_suggestions})" if self.no_suggestions else ""
-                self.refuse(f"there is no suggestion {k}, there are {len(suggestions)}{why}")
+                self.refuse(f"there is no suggestion {k}; there are {len(suggestions)}{why}")
                 raise ValueError(self._refused)
             return self.choose(suggestions[k - 1], stack=stack)
 
@@ -246,9 +248,9 @@ class RegionChooser:
             self._choice = None
 
     def claim(self) -> Region | None:
-        """As `latest`, and the choice is no longer there: for the plan that scans it.
+        """Return the latest choice and remove it, for the plan that scans it.
 
-        None, and `refused` says why, if meanwhile it would exceed the dose.
+        Return None if it would now exceed the dose; `refused` then gives the reason.
         """
         with self._lock:
             choice, self._choice = self._choice, None
@@ -262,12 +264,12 @@ class RegionChooser:
             return choice.region
 
     def refuse(self, message: str) -> None:
-        """Tell whoever chose that it cannot be scanned, and why: in `refused` and in the log."""
+        """Report in `refused` and in the log that the choice cannot be scanned, and why."""
         self._refused = message
         logger.warning("choice refused: %s", message)
 
     def on_maps(self, maps: PhaseMaps) -> None:
-        """Take new maps: a sink of the mapper. While a plan explores only its overview's."""
+        """Take new maps: a sink of the mapper; while a plan explores, only its overview's."""
         self._count([maps])
         with self._lock:
             if self._is_exploring and maps.key != self.stack:
@@ -275,9 +277,9 @@ class RegionChooser:
             self._follow(maps)
 
     def on_cube(self, view: ODCube) -> None:
-        """Know the stack that is recorded: choices may be made on it, and on no earlier one.
+        """Note the stack that is recorded: choices may be made on it, and on no earlier one.
 
-        On earlier ones as well while a plan explores, or if this one is a zoom into them.
+        Earlier ones are also allowed while a plan explores, or if this one is a zoom into them.
         """
         with self._lock:
             if view.key in self._stacks:
@@ -286,13 +288,13 @@ class RegionChooser:
             if self._is_exploring or view.scan.parent in runs or runs & set(view.key.run_uids):
                 self._add_stack(view.key)
             else:
-                self._begin(view.key, f"{view.key} is scanned")
+                self._begin(view.key, f"{view.key} is being scanned")
                 self._maps, self._scan = None, view.scan
-                self._suggesting.forget(f"{view.key}: suggestions are made with the maps")
+                self._suggesting.forget(f"{view.key}: suggestions come with the maps")
 
     @contextmanager
     def exploring(self, maps: PhaseMaps) -> Iterator[None]:
-        """For a plan: keep to these maps, of the overview, until it ends."""
+        """Keep to the maps of the overview until the plan ends; for plans."""
         self._count([maps])
         with self._lock:
             self._follow(maps)
@@ -303,7 +305,7 @@ class RegionChooser:
             self._is_exploring = False
 
     def add_scanned(self, region: Region, stack: StackKey | None = None) -> None:
-        """For a plan: this is scanned; suggest others, and take choices made on its maps too."""
+        """Record that a region was scanned, so that others are suggested; for plans."""
         with self._lock:
             self._scanned = (*self._scanned, region)
             if stack is not None:
@@ -322,7 +324,7 @@ class RegionChooser:
         self.close()
 
     def _follow(self, maps: PhaseMaps) -> None:
-        """Suggest from these maps; a choice made on another stack's is void."""
+        """Suggest from these maps; a choice made on another stack is dropped."""
         if maps is self._maps:
             return
         if maps.key != self.stack:
@@ -331,10 +333,10 @@ class RegionChooser:
         self._suggesting.begin(maps, self._scanned)
 
     def _begin(self, stack: StackKey, what: str) -> None:
-        """From now on choices are for this stack; one made on it already stays."""
+        """Accept choices for this stack only; one already made on it stays."""
         if self._choice is not None and not _is_same(self._choice.stack, stack):
             self._refused = (
-                f"the choice made on {self._choice.stack or 'no maps'} is void: {what} now; "
+                f"the choice made on {self._choice.stack or 'no maps'} was dropped: {what} now; "
                 "choose again"
             )
             logger.warning("%s", self._refused)
@@ -348,7 +350,7 @@ class RegionChooser:
     def _check_stack(self, stack: StackKey | None) -> None:
         if stack is not None and self._stacks and stack not in self._stacks:
             raise ValueError(
-                f"chosen on the maps of {stack}, and the present ones are of "
+                f"chosen on the maps of {stack}, but the present ones are of "
                 f"{self.stack or 'no stack'}; look at those and choose again"
             )
 
@@ -362,7 +364,7 @@ class RegionChooser:
             self._ceiling.check(region, self._maps)
 
     def _default_step_um(self) -> tuple[float, float]:
-        """That of the best suggestion, else half of the maps', or of the scan they will be of."""
+        """Return the step of the best suggestion, else half that of the maps or of their scan."""
         if self.suggestions:
             return self.suggestions[0].step_um
         if self._maps is not None:
@@ -381,7 +383,7 @@ class RegionChooser:
 
 
 def _is_same(one: StackKey | None, other: StackKey) -> bool:
-    """Whether two keys are of one stack, which may have got further runs meanwhile."""
+    """Return True if two keys are of one stack, which may have further runs by now."""
     if one is None or one[1:] != other[1:]:
         return False
     return one == other or bool(set(one.run_uids) & set(other.run_uids))

@@ -1,4 +1,4 @@
-"""A ceiling for the dose of a sample: what would exceed it is refused."""
+"""An upper limit for the dose of a sample; regions that would exceed it are refused."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from stxm_live.core.region import Region
 
 @dataclass(frozen=True)
 class DoseCeiling:
-    """The most that a pixel of the sample may have absorbed, earlier scans included.
+    """Highest dose that a pixel of the sample may have absorbed, earlier scans included.
 
     Parameters
     ----------
     dose : DoseMap
-        Of the sample.
+        Dose of the sample.
     max_mgy : float
 
     Raises
     ------
     ValueError
-        If the ceiling is no positive number.
+        If the ceiling is not a positive number.
     """
 
     dose: DoseMap
@@ -35,25 +35,25 @@ class DoseCeiling:
             raise ValueError(f"max_dose_mgy is {self.max_mgy:g}; it must be a positive number")
 
     def check(self, region: Region, maps: PhaseMaps | None) -> None:
-        """Refuse a region that would exceed the ceiling, or whose dose is not known.
+        """Raise an error if a region would exceed the ceiling, or if its dose is unknown.
 
         Parameters
         ----------
         region : Region
-            To be scanned at the energies of the maps.
+            A region to be scanned at the energies of the maps.
         maps : PhaseMaps or None
-            Of a scan of the place.
+            Maps of a scan of the place.
 
         Raises
         ------
         ValueError
-            Naming both doses, or what is not known.
+            If it would; the message names both doses, or what is unknown.
         """
         if maps is None:
             raise ValueError("without maps the dose of a region is not known; wait for them")
         if not maps.dwell_ms:
             raise ValueError(
-                f"the dose of a region is not known: {maps.key} does not say its dwell; give "
+                f"the dose of a region is not known: {maps.key} has no dwell; give "
                 "dwell_ms in its start document"
             )
         highest = self.dose.highest_mgy(maps, region, region.dwell_ms / maps.dwell_ms)
@@ -66,7 +66,7 @@ class DoseCeiling:
             )
 
     def within(self, suggest: Suggest) -> Suggest:
-        """The same suggestions without those that `check` refuses; it says why if all are."""
+        """Return suggestions without those that `check` refuses; raises the reason if all are."""
 
         def allowed(maps: PhaseMaps, scanned: Sequence[Region]) -> Sequence[Region]:
             kept, refusals = [], []
@@ -85,15 +85,15 @@ class DoseCeiling:
 
 
 def ceiling_of(dose: DoseMap | None, max_mgy: float | None) -> DoseCeiling | None:
-    """None without a ceiling.
+    """Return the ceiling, or None if there is none.
 
     Raises
     ------
     ValueError
-        If there is nothing to tell doses by.
+        If there is no `DoseMap`.
     """
     if max_mgy is None:
         return None
     if dose is None:
-        raise ValueError("max_dose_mgy needs dose=DoseMap(...), by which doses are known")
+        raise ValueError("max_dose_mgy needs dose=DoseMap(...), which calculates doses")
     return DoseCeiling(dose, max_mgy)

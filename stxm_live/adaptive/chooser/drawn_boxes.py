@@ -1,4 +1,4 @@
-"""Boxes that somebody drew: made into regions, and refused if they cannot be scanned."""
+"""Boxes drawn by a person, which become regions or are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from stxm_live.core.region import Region
 
 MAX_REGION_PIXELS = 2**22
-"""Of a region unless told otherwise: 2048 x 2048, far more than a stack of images is used with."""
+"""Default limit for a region: 2048 x 2048, far more than stacks usually have."""
 
 LimitsUm = tuple[tuple[float, float], tuple[float, float]]
 """Lowest and highest position in x, then in y."""
@@ -25,14 +25,14 @@ def box_region(
     limits_um: LimitsUm | None = None,
     most_pixels: int = MAX_REGION_PIXELS,
 ) -> Region:
-    """The region of a drawn box: its edges are the outermost pixel centres.
+    """Return the region of a drawn box, whose edges are the outermost pixel centers.
 
     Parameters
     ----------
     x_um, y_um : (float, float)
         Edges in any order; the region ascends.
     step_um : float or (float, float)
-        Wanted distance of pixel centres, in x and y; the nearest that fits the box is taken.
+        Wanted distance of pixel centers, in x and y; the nearest that fits the box is used.
     dwell_ms : float
     name : str
     limits_um : ((float, float), (float, float)), optional
@@ -42,8 +42,8 @@ def box_region(
     Raises
     ------
     ValueError
-        If the box has no size, is not finite, is beyond the limits or has too many pixels; then
-        it names a step that would do.
+        If the box has no size, is not finite, is beyond the limits or has too many pixels; for
+        the last, the message names a step that works.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def box_region(
     for axis, ends, step in zip("xy", (x_um, y_um), steps, strict=True):
         low, high = sorted(float(end) for end in ends)
         if not np.isfinite([low, high]).all():
-            raise ValueError(f"{axis} from {ends[0]} to {ends[1]} um is no box")
+            raise ValueError(f"{axis} from {ends[0]} to {ends[1]} um is not a box")
         if low == high:
             raise ValueError(f"the box has no size in {axis}: both edges are at {low:g} um")
         if not step > 0:
@@ -77,12 +77,12 @@ def box_region(
 def check_region(
     region: Region, limits_um: LimitsUm | None, most_pixels: int = MAX_REGION_PIXELS
 ) -> None:
-    """Refuse what has no size, lies beyond the limits or has too many pixels.
+    """Raise an error if a region has no size, is beyond the limits or has too many pixels.
 
     Raises
     ------
     ValueError
-        Naming the axis and both its ends, or a step that would do.
+        If it is; the message names the axis and both its ends, or a step that works.
     """
     extents = (region.x_extent_um, region.y_extent_um)
     for axis, extent in zip("xy", extents, strict=True):
@@ -112,7 +112,7 @@ def _check_extents(
 
 
 def _coarser_um(sizes_um: Sequence[float], step_um: float, most_pixels: int) -> float:
-    """A step of two figures, in x and y, with which a box has no more pixels than that."""
+    """Return a step of two figures, in x and y, for which a box has few enough pixels."""
     width, height = sizes_um
     step = max(step_um, width / most_pixels, height / most_pixels)
     while (width / step + 2) * (height / step + 2) > most_pixels:

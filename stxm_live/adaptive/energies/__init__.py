@@ -1,4 +1,4 @@
-"""Fewer photons: how sure the labels are while a scan runs, and which energies it may skip."""
+"""Scans with fewer photons: certainty of the labels during a scan, and energies to skip."""
 
 from stxm_live.adaptive.energies.advice import Advice, advise, minimum_set
 from stxm_live.adaptive.energies.advisor import EnergyAdvisor

@@ -1,4 +1,4 @@
-"""What the plan is told: how sure the labels are, and which energies are worth measuring."""
+"""Advice for the plan: certainty of the labels, and energies that are worth measuring."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from stxm_live.phase_mapping.spectrum_noise import has_free_constant
 from stxm_live.preprocessing.noise import dispersion
 
 _PHOTONS = 1000.0
-"""For which the minimum set is chosen: before the first image nobody knows how many there are."""
+"""Photons per pixel for the minimum set; the true number is unknown before the first image."""
 
 _NEAR_PX = 3
-"""Pixels that close to the specimen are not taken for empty support."""
+"""Pixels this close to the specimen do not count as empty support."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """How sure the labels are after an image, and what else is worth measuring.
+    """Certainty of the labels after an image, and the energies that are worth measuring.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class Advice:
     certainty : float
         Mean probability that a label is right so far.
     expected_certainty, most_certainty : float
-        What the wanted energies would make of it, and what all that are left.
+        Certainty expected with the wanted energies, and with all that are left.
     gains : mapping of float to float
-        By how much each energy that is left would raise it alone.
+        Rise of the certainty by each remaining energy alone.
     error : str
-        Why there is no advice.
+        Reason if there is no advice.
     """
 
     run_uid: str
@@ -60,26 +60,27 @@ class Advice:
     def __str__(self) -> str:
         if self.error:
             return f"no advice: {self.error}"
-        now = f"{100 * self.certainty:.1f} % of the labels are expected right"
+        now = f"{100 * self.certainty:.1f} % of the labels are expected to be right"
         if not self.wanted_ev:
-            return f"{now}, all energies left would make it {100 * self.most_certainty:.1f} %"
+            return f"{now}; all energies left would make it {100 * self.most_certainty:.1f} %"
         return (
-            f"{now}, {100 * self.expected_certainty:.1f} % with {listed_ev(self.wanted_ev)} eV, "
+            f"{now}; {100 * self.expected_certainty:.1f} % with {listed_ev(self.wanted_ev)} eV, "
             f"{100 * self.most_certainty:.1f} % with all"
         )
 
 
 def minimum_set(energies_ev: Sequence[float], recipe: Recipe) -> tuple[float, ...]:
-    """Announced energies that an adaptive scan measures whatever the advice, in their order.
+    """Return the energies that an adaptive scan always measures, in their order.
 
-    Those of the recipe, or as many as it asks for, chosen to tell the phases apart, and more if
-    these do not tell all of them apart. The first is always one of them: advice begins with it.
-    Energies that take no part in the maps are measured too: nobody can say what they are for.
+    These are the recipe's energies, or as many as it asks for, chosen to distinguish the phases;
+    more are added if these do not distinguish all of them. The first energy is always included,
+    because advice begins with it. Energies that are not used in the maps are measured too, since
+    their purpose is unknown.
 
     Raises
     ------
     ValueError
-        If the recipe names one that is not announced, or if fewer than two take part in the maps.
+        If the recipe names one that is not announced, or if fewer than two are used in the maps.
     """
     announced = tuple(energies_ev)
     selected = recipe.selected(announced)
@@ -97,7 +98,7 @@ def minimum_set(energies_ev: Sequence[float], recipe: Recipe) -> tuple[float, ..
 
 
 def _named(recipe: Recipe, selected: Sequence[float]) -> list[float]:
-    """The energies nearest to those of the recipe's minimum set."""
+    """Return the energies nearest to those of the recipe's minimum set."""
     nearest = [min(selected, key=lambda e: abs(e - w)) for w in recipe.adaptive.minimum_ev]
     for wanted, found in zip(recipe.adaptive.minimum_ev, nearest, strict=True):
         if abs(wanted - found) > recipe.energy_tolerance_ev:
@@ -110,7 +111,7 @@ def _named(recipe: Recipe, selected: Sequence[float]) -> list[float]:
 
 
 def _separating(recipe: Recipe, selected: Sequence[float], first: float) -> Sequence[float]:
-    """The fewest energies that separate the phases, as many as the recipe asks for at least."""
+    """Return the fewest energies that separate the phases, at least as many as the recipe asks."""
     references, threshold = recipe.corrected_references, recipe.ambiguity_threshold
     offered = ReferenceSpectra(
         references.phase_names,
@@ -129,20 +130,20 @@ def _separating(recipe: Recipe, selected: Sequence[float], first: float) -> Sequ
 
 
 def advise(view: ODCube, recipe: Recipe, required_ev: Sequence[float]) -> Advice:
-    """What is worth measuring after the images of a growing cube.
+    """Return the advice after the images of a growing cube.
 
     Parameters
     ----------
     view : ODCube
-        Of a scan that may skip energies.
+        Cube of a scan that may skip energies.
     recipe : Recipe
     required_ev : sequence of float
-        Announced energies that are measured in any case.
+        Announced energies that are always measured.
 
     Raises
     ------
     ValueError
-        If no pixel can be labelled.
+        If no pixel can be labeled.
     """
     if view.i0 is None:
         raise ValueError("the view of the cube has no I0")
@@ -173,7 +174,7 @@ def advise(view: ODCube, recipe: Recipe, required_ev: Sequence[float]) -> Advice
 
 
 def _left(view: ODCube) -> NDArray[np.bool_]:
-    """Energies that can still be measured, shape (n_energies,)."""
+    """Return the energies that can still be measured, shape (n_energies,)."""
     left = ~view.measured
     if view.scan.skipping == "in-order":
         order = list(view.scan.energies_ev)
@@ -184,7 +185,7 @@ def _left(view: ODCube) -> NDArray[np.bool_]:
 
 
 def _gain(view: ODCube, recipe: Recipe) -> float | None:
-    """Variance over mean of the photons as the empty support shows it; None if it does not."""
+    """Return the variance over mean of the photons on empty support; None if unknown."""
     from scipy.ndimage import binary_dilation
 
     if view.i0 is None or view.shifts_px is None:

@@ -1,4 +1,4 @@
-"""`EnergyAdvisor`: looks at the growing cube and tells a plan which energies it may skip."""
+"""`EnergyAdvisor`: evaluates the growing cube and says which energies a plan may skip."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from stxm_live.live.mapper import LivePhaseMapper
 
 
 class EnergyAdvisor:
-    """Tells how sure the labels of a scan are so far and what further energies would add.
+    """Estimate how certain the labels of a scan are, and what further energies would add.
 
-    It is a sink of the mapper, works on a thread of its own after each image of a scan that says
-    that it may skip energies, and never drives anything: a plan asks.
+    It is a sink of the mapper. It works on a thread of its own after each image of a scan that
+    announces that it may skip energies. It never moves anything: a plan asks it.
 
     Parameters
     ----------
     live : LivePhaseMapper
-        Subscribed to the RunEngine that runs the scan. The goal is that of its recipe's
+        Mapper subscribed to the RunEngine that runs the scan. The goal is in its recipe's
         [adaptive] table.
 
     Examples
@@ -34,22 +34,22 @@ class EnergyAdvisor:
         live.add_sink(self, own_thread=True)
 
     def latest(self) -> Advice | None:
-        """The newest advice, at once; None before the first."""
+        """Return the newest advice at once; None before the first."""
         return self._latest
 
     def minimum(self, energies_ev: Sequence[float]) -> tuple[float, ...]:
-        """Announced energies to measure whatever the advice; errors as for `minimum_set`."""
+        """Return the announced energies that are always measured; errors as for `minimum_set`."""
         announced, known = tuple(energies_ev), self._minimum
         if known is None or known[0] != announced:
             known = self._minimum = (announced, minimum_set(announced, self._recipe))
         return known[1]
 
     def takes_part(self, energy_ev: float, energies_ev: Sequence[float]) -> bool:
-        """Whether an announced energy is one of those of the maps, so that advice follows it."""
+        """Return True if an announced energy is used in the maps, so that advice follows it."""
         return energy_ev in self._recipe.selected(energies_ev)
 
     def on_cube(self, view: ODCube) -> None:
-        """Think about a new image."""
+        """Start to evaluate a new image."""
         if view.scan.skipping == "no":
             return
         uid = view.key.run_uids[-1]

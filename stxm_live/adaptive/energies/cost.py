@@ -1,4 +1,4 @@
-"""What a list of energies costs in wrong labels: in closed form, and by simulated spectra."""
+"""Expected wrong labels for a list of energies: in closed form, and by simulated spectra."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ _SPECTRA = 400
 """Simulated spectra for each phase, thickness and offset of `expect`."""
 
 _OFFSETS = (-1.2816, -0.5244, 0.0, 0.5244, 1.2816)
-"""Quantiles 0.1, 0.3 ... 0.9 of a normal distribution, which stand for the axis error."""
+"""Quantiles 0.1, 0.3 ... 0.9 of a normal distribution, which represent the axis error."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the energies are chosen for.
+    """Conditions for which energies are chosen.
 
     Parameters
     ----------
     photons : float
-        Detected per pixel and energy beside the specimen.
+        Photons detected per pixel and energy beside the specimen.
     od : float
         Optical density of a typical pixel where the mean of the references is largest.
     axis_error_ev : float
-        Standard deviation of an unknown offset of the energy axis that nobody corrects; it makes
-        energies where the references are steep less useful.
+        Standard deviation of an unknown, uncorrected offset of the energy axis; it makes energies
+        where the references are steep less useful.
     baseline : bool
-        Whether each spectrum has an unknown constant beside its unknown thickness, as for
+        True if each spectrum has an unknown constant beside its unknown thickness, as for
         Pearson's coefficient or an I0 that does not come from the same image.
     """
 
@@ -60,12 +60,12 @@ class Conditions:
 
 
 class Expected(NamedTuple):
-    """What a list of energies is expected to give, by simulated spectra.
+    """Result expected from a list of energies, by simulated spectra.
 
-    ``accuracy`` is the share of right labels of pixels of one phase, every phase and thickness
-    counting alike; ``mixed_accuracy`` that of pixels of two phases in any proportion, where the
-    larger share is the right label; ``confusion`` of shape (n_phases, n_phases) the share of each
-    pure phase (row) that is taken for each phase (column).
+    ``accuracy`` is the share of right labels of pixels of one phase, with equal weight for every
+    phase and thickness. ``mixed_accuracy`` is that of pixels of two phases in any proportion, where
+    the larger share is the right label. ``confusion`` of shape (n_phases, n_phases) is the share of
+    each pure phase (row) that is taken for each phase (column).
     """
 
     accuracy: float
@@ -73,7 +73,7 @@ class Expected(NamedTuple):
     confusion: NDArray[np.float64]
 
     def worst_pair(self) -> tuple[int, int, float]:
-        """The two phases most often taken for one another, and how often on average."""
+        """Return the two phases most often confused with each other, and how often on average."""
         mutual = (self.confusion + self.confusion.T) / 2
         mutual[np.tril_indices(len(mutual))] = -1.0
         first, second = np.unravel_index(int(mutual.argmax()), mutual.shape)
@@ -98,8 +98,8 @@ def expect(
     Returns
     -------
     Expected
-        No phase is taken to be more frequent than another; neighbouring pixels and the scan's
-        own frequencies make a real map better than that.
+        All phases are assumed to be equally frequent; a real map is better, because it uses
+        neighboring pixels and the scan's own frequencies.
     """
     n_phases = references.n_phases
     shape = (len(THICKNESSES), n_phases, _SPECTRA)
@@ -128,7 +128,7 @@ def _told(
     conditions: Conditions,
     rng: np.random.Generator,
 ) -> list[NDArray[np.intp]]:
-    """Labels of pixels (n_pixels, n_phases), amounts of each phase, for each axis offset."""
+    """Return labels of pixels (n_pixels, n_phases), amounts of each phase, for each axis offset."""
     low, high = references.energies_ev[[0, -1]]
     offsets = np.multiply(conditions.axis_error_ev, _OFFSETS if conditions.axis_error_ev else (0,))
     labels = []
@@ -147,12 +147,12 @@ def _told(
 
 
 def amounts_of(references: ReferenceSpectra, conditions: Conditions) -> NDArray[np.float64]:
-    """Factors on the references for each of `THICKNESSES`."""
+    """Return factors on the references for each of `THICKNESSES`."""
     largest = float(references.od.mean(axis=0).max())
     if largest <= 0:
         raise ValueError(
-            "the mean of the references is nowhere positive, so the thickness of a pixel cannot "
-            "be told from its OD; give optical densities"
+            "the mean of the references is nowhere positive, so the thickness of a pixel does "
+            "not follow from its OD; give optical densities"
         )
     return np.array(THICKNESSES) * conditions.od / largest
 
@@ -163,10 +163,11 @@ def energy_terms(
     amounts: NDArray[np.float64],
     photons: float,
 ) -> NDArray[np.float64]:
-    """What each energy adds: of shape (n_energies, n_phases, n_thicknesses, 4 n_phases + 2).
+    """Return the terms that each energy adds to the error.
 
-    In this order, each times the photons w behind phase i: w, slope of i, every r_j, every
-    r_j^2, every r_i r_j, and r_j times the slope of i.
+    The shape is (n_energies, n_phases, n_thicknesses, 4 n_phases + 2). In this order, each times
+    the photons w behind phase i: w, slope of i, every r_j, every r_j^2, every r_i r_j, and r_j
+    times the slope of i.
     """
     low, high = references.energies_ev[[0, -1]]
     below = np.maximum(energies_ev - _SLOPE_STEP_EV, low)
@@ -192,7 +193,7 @@ def energy_terms(
 def confusion_error(
     sums: NDArray[np.float64], amounts: NDArray[np.float64], conditions: Conditions
 ) -> NDArray[np.float64]:
-    """Probability that a rival fits better, summed over rivals, averaged over the rest.
+    """Return the probability that a rival fits better, summed over rivals and averaged.
 
     Parameters
     ----------
@@ -208,8 +209,8 @@ def confusion_error(
     Notes
     -----
     For phases that are equally likely and close to each other, without an axis error, this is
-    `stxm_live.adaptive.mistaken_phases.mistaken`: signal over spread is d/2 but for a factor
-    sqrt(1 - gap/2). The axis error has no place there.
+    `stxm_live.adaptive.mistaken_phases.mistaken`: signal over spread is d/2 except for a factor
+    sqrt(1 - gap/2). That function has no axis error.
     """
     from scipy.special import ndtr
 
@@ -236,5 +237,5 @@ def confusion_error(
 
 
 def _of_own_phase(terms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of terms (..., n_phases, n_thicknesses, n_phases) those of i with i, last axis of one."""
+    """Return from terms (..., n_phases, n_thicknesses, n_phases) those of i with i."""
     return np.asarray(np.einsum("...iqi->...iq", terms)[..., None])

@@ -1,4 +1,4 @@
-"""What the images so far say of the labels, and what each further one would cost and add."""
+"""Labels from the images so far, and the dose and value of each further image."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise, spectrum_noise
 from stxm_live.phase_mapping.weighted_products import Baseline, each_alone
 
 TILE_PX = 32
-"""Side of the tiles that a large specimen is sampled in: neighbours stay together."""
+"""Side of the tiles for sampling a large specimen, so that neighbors stay together."""
 
 MAX_LABELLED = 20_000
-"""So many pixels are labelled after each image."""
+"""Most pixels that are labeled after each image."""
 
 SAMPLE = 400
-"""Of them so many, evenly spread, tell what further energies would add."""
+"""Number of these, evenly spread, that are used to estimate the value of further energies."""
 
 
 _MOST_FEEDBACK = 0.75
-"""Where everything is in doubt neighbours would carry each other away; they do not."""
+"""Limit on the feedback between neighbors where all labels are uncertain."""
 
 _MOST_OD = 8.0
-"""No light comes through more."""
+"""Highest optical density; beyond it no light is detected."""
 
 _TELLING = 4
-"""From so many images on the spectra tell how noisy they are."""
+"""Fewest images from which the noise of the spectra can be estimated."""
 
 
 @dataclass(frozen=True)
 class Counting:
-    """How the images were counted.
+    """Conditions of the measurement.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ class Counting:
         Incident photons of a pixel; NaN where not measured yet.
     energies_ev : ndarray of shape (n_energies,)
     recipe : Recipe
-        Its resolver says what each spectrum has besides its phase, and whether neighbouring
-        pixels are likely to be of one phase.
+        Its resolver options set the baseline of each spectrum, and whether neighboring pixels are
+        likely to have the same phase.
     gain : float or None
-        Variance over mean of the photons, where the empty support tells it.
+        Variance over mean of the photons, if the empty support shows it.
     """
 
     i0: NDArray[np.float64]
@@ -59,34 +59,34 @@ class Counting:
 
     @property
     def neighbours(self) -> bool:
-        """Whether neighbouring pixels are likely to be of one phase."""
+        """Return True if neighboring pixels are likely to have the same phase."""
         return self.recipe.resolver.spatial == "potts"
 
 
 @dataclass(frozen=True, eq=False)
 class Knowledge:
-    """What is known of a sample of specimen pixels.
+    """Present knowledge of a sample of specimen pixels.
 
     Parameters
     ----------
     wrong : float
-        Mean probability, over all pixels that were labelled, that a label is wrong.
+        Mean probability, over all labeled pixels, that a label is wrong.
     probability : ndarray of shape (n_phases, n_sample)
-        That a phase is the commonest of its pixel.
+        Probability that a phase has the largest share of its pixel.
     mixed : ndarray of shape (n_sample,)
-        Probability that the pixel holds two phases.
+        Probability that the pixel has two phases.
     precision : ndarray of shape (n_energies, n_phases, n_sample)
         One over the variance of the OD at each energy, for a pixel of that phase.
     thickness : ndarray of shape (n_phases, n_sample)
         Factor on the reference if the pixel is of that phase.
     references : ndarray of shape (n_phases, n_energies)
     dose : ndarray of shape (n_energies,)
-        Photons that an image leaves in a pixel, on average.
+        Photons absorbed in a pixel per image, on average.
     response : ndarray of shape (n_sample,)
-        By how much the log-odds change where those of every spectrum change by one: more than
-        one among doubtful neighbours.
+        Change of the log-odds if those of every spectrum change by one; more than one among
+        uncertain neighbors.
     baseline : Baseline
-        What each spectrum has besides its phase, at all energies.
+        Part of each spectrum besides its phase, at all energies.
     """
 
     wrong: float
@@ -107,7 +107,7 @@ def learn(
     references: NDArray[np.float64],
     counting: Counting,
 ) -> Knowledge:
-    """Label the specimen by what is measured, as the final maps would.
+    """Label the specimen from the measured energies, as the final maps would.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def learn(
         NaN where not measured.
     specimen : ndarray of bool, shape (ny, nx)
     measured : sequence of int
-        Which energies are.
+        Indices of the measured energies.
     references : ndarray of shape (n_phases, n_energies)
     counting : Counting
 
@@ -160,10 +160,10 @@ def learn(
 def sampled(
     mask: NDArray[np.bool_],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
-    """Rows and columns of the pixels that are labelled, and where they lie beside each other.
+    """Return rows and columns of the pixels to label, and a mask that keeps neighbors.
 
-    All of a mask of up to `MAX_LABELLED`; of a larger one those in every so many tiles, which are
-    laid below each other with a gap.
+    These are all pixels of a mask of up to `MAX_LABELLED`. Of a larger mask, they are the pixels in
+    regularly spaced tiles, which are placed below each other with a gap.
 
     Returns
     -------
@@ -191,11 +191,11 @@ def sampled(
 def _response(
     probability: NDArray[np.float32], laid: NDArray[np.bool_], neighbours: bool
 ) -> NDArray[np.float64]:
-    """See `Knowledge.response`; shape (n_pixels,).
+    """Return `Knowledge.response`, shape (n_pixels,).
 
-    Of the mean-field equations of `stxm_live.phase_mapping.spatial_prior` linearised: a shift of
-    a neighbour's log-odds moves its probability q by q (1 - q), which counts with the strength of
-    the prior.
+    It follows from the linearized mean-field equations of `stxm_live.phase_mapping.spatial_prior`:
+    a shift of a neighbor's log-odds moves its probability q by q (1 - q), weighted with the
+    strength of the prior.
     """
     from scipy.ndimage import convolve
 
@@ -214,9 +214,9 @@ def _dispersion(
     references: NDArray[np.float64],
     noise: SpectrumNoise,
 ) -> float:
-    """Variance of the photons over that of Poisson statistics, as the final maps will have it.
+    """Return the variance of the photons over Poisson statistics, as in the final maps.
 
-    From a few images the spectra do not tell: some reference fits them by chance.
+    A few images are not enough, because some reference fits their spectra by chance.
     """
     if len(od) < _TELLING + noise.baseline.n_free:
         return noise.gain
@@ -230,10 +230,10 @@ def _thickness(
     references: NDArray[np.float64],
     noise: SpectrumNoise,
 ) -> NDArray[np.float64]:
-    """Factor on each reference, (n_phases, n_spectra), not negative and below `_MOST_OD`.
+    """Return factors on each reference, (n_phases, n_spectra), from 0 to below `_MOST_OD`.
 
-    What may be anything besides leaves one spectrum's thickness open with one energy, and nearly
-    so with two: there is no such thing yet.
+    A free constant leaves the thickness of a spectrum undetermined with one energy, and nearly so
+    with two; so it is left out here.
     """
     few = len(od) <= 1 + noise.baseline.n_free
     baseline = Baseline.none(len(od)) if few else noise.baseline.in_units_of(noise.gain)

@@ -1,4 +1,4 @@
-"""How wrong labels will be after further energies, in closed form."""
+"""Expected wrong labels after further energies, in closed form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEAST = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Expectation:
-    """Tells what a choice of energies would leave wrong.
+    """Estimate how many labels stay wrong after a choice of energies.
 
     Parameters
     ----------
@@ -28,22 +28,22 @@ class Expectation:
     predictions for the two differ by d standard deviations (thickness, and constant, free) make
     the log-odds normal, of mean ln(p/q) + d^2/2 and variance d^2 if k is true. The label is wrong
     with probability p N(-(ln(p/q) + d^2/2)/d) + q N((ln(p/q) - d'^2/2)/d'). This is summed over all
-    pairs of phases, and no pixel gets worse than it is. Where neighbours are in doubt as well, the
-    same images make them surer, which adds to the mean of the log-odds, and less to its spread.
-    In a pixel that holds two phases the larger share is told wrongly where the two are nearly
-    equal, which happens the less often the finer shares are told: as one over the distance.
+    pairs of phases, and no pixel gets worse than it is. Where neighbors are uncertain as well, the
+    same images make them more certain, which adds to the mean of the log-odds, and less to its
+    spread. In a pixel with two phases the wrong share may be the larger one in the map if the two
+    are nearly equal. This is rarer the more precise the shares are: as one over the distance.
     """
 
     knowledge: Knowledge
     measured: NDArray[np.bool_]
 
     def wrong(self, added: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Expected mean probability that a label is wrong, shape (n_sets,).
+        """Return the expected mean probability that a label is wrong, shape (n_sets,).
 
         Parameters
         ----------
         added : ndarray of bool, shape (n_sets, n_energies)
-            Which energies are measured besides.
+            True for energies that are measured in addition.
         """
         known = self.knowledge
         before = self._squared_distance(self.measured[None])
@@ -58,10 +58,10 @@ class Expectation:
         return np.asarray(known.wrong * each.sum(axis=1) / max(float(now.sum()), _LEAST))
 
     def _squared_distance(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Of sets (n_sets, n_energies): (n_sets, n_phases, n_phases, n_sample).
+        """Return distances of sets: (n_sets, n_phases, n_phases, n_sample).
 
-        How many standard deviations, squared, the best spectrum of the second phase is from that
-        of the first.
+        The distance is that of the best spectrum of the second phase from that of the first, in
+        standard deviations squared; sets have shape (n_sets, n_energies).
         """
         known = self.knowledge
         w, sets = known.precision, chosen.astype(np.float64)
@@ -82,7 +82,7 @@ class Expectation:
 def _remaining(
     p: NDArray[np.float64], d2: NDArray[np.float64], response: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Probability of a wrong label, summed over pairs of phases: (n_sets, n_sample)."""
+    """Return the probability of a wrong label, summed over phase pairs: (n_sets, n_sample)."""
     odds = np.log(p)[:, None] - np.log(p)[None]
     lost = p[:, None] * mistaken(odds, d2, response)
     diagonal = range(len(p))

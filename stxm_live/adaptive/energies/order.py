@@ -1,4 +1,4 @@
-"""In which order energies are measured, and which are passed by."""
+"""Order in which energies are measured or skipped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def still_left(left: Sequence[float], measured_ev: float, *, any_order: bool) -> list[float]:
-    """What can be measured after an energy: all others, or those behind it.
+    """Return the energies that can be measured after one: all others, or later ones only.
 
     Examples
     --------
@@ -20,9 +20,9 @@ def still_left(left: Sequence[float], measured_ev: float, *, any_order: bool) ->
 def next_energy(
     left: Sequence[float], wanted: Sequence[float], required: Sequence[float], *, any_order: bool
 ) -> float | None:
-    """The energy to measure next; None if the scan may end.
+    """Return the energy to measure next, or None if the scan may end.
 
-    In any order those that are required come first and then the others as they are wanted.
+    If any order is allowed, required energies come first, then the others in the wanted order.
 
     Examples
     --------

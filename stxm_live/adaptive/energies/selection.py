@@ -1,4 +1,4 @@
-"""Which energies to measure: those that tell the phases apart best for given photons."""
+"""Choice of the energies that distinguish the phases best for given photons."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from stxm_live.adaptive.energies.cost import Conditions, amounts_of, confusion_e
 from stxm_live.core.references import ReferenceSpectra, listed_ev
 
 _SWEEPS = 30
-"""Rounds of exchange after which the search ends; it has always ended earlier by itself."""
+"""Most rounds of exchange; so far the search has always ended earlier."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """Which lists of energies may be chosen.
+    """Limits on the lists of energies that may be chosen.
 
     Parameters
     ----------
     low_ev, high_ev : float, optional
         Range to choose from; the whole range of the references by default.
     keep_ev : tuple of float
-        Energies that are in the list in any case, such as one before the edge.
+        Energies that are always in the list, such as one before the edge.
     min_step_ev : float
-        Chosen energies are at least this far from each other.
+        Smallest distance between chosen energies.
     """
 
     low_ev: float | None = None
@@ -41,7 +41,7 @@ def choose_energies(
     conditions: Conditions,
     offer: Offer = Offer(),
 ) -> tuple[float, ...]:
-    """The energies, among those of the references, that separate the phases best.
+    """Return the energies of the references that separate the phases best.
 
     Parameters
     ----------
@@ -59,11 +59,11 @@ def choose_energies(
     ------
     ValueError
         If there are fewer energies to choose from than asked for, or if one that is to be kept
-        lies outside of the references.
+        is outside the references.
 
     Notes
     -----
-    What is made small is the sum, over ordered pairs of phases (true i, rival j) and thicknesses,
+    The search minimizes the sum, over ordered pairs of phases (true i, rival j) and thicknesses,
     of the probability that counting noise makes the rival fit better when each reference is
     fitted with a free thickness (and constant). In units of the noise a spectrum is a vector of
     length m, the references are directions, and the nearer direction wins: with the angle t
@@ -71,8 +71,8 @@ def choose_energies(
     which an offset of the axis with standard deviation s adds (s b)^2, b being how much of the
     spectrum's slope lies along the difference of the two directions. Pixels that hold some of the
     rival have a smaller mean; without them the sum would only ask for the thinnest or thickest
-    pixel once pure ones are told apart well. Energies are added one by one and then exchanged one
-    by one until nothing gets better, from two beginnings.
+    pixel once pure ones are distinguished well. Energies are added one by one and then exchanged
+    one by one until nothing improves, from two starting lists.
     """
     pool = _Pool.of(references, conditions, offer)
     pool.check(n_energies)
@@ -89,7 +89,7 @@ def choose_fewer(
     *,
     fewest: int = 4,
 ) -> Iterator[tuple[float, ...]]:
-    """From a chosen list the ones with one energy less each, down to ``fewest``.
+    """Yield, from a chosen list, lists with one energy less each, down to ``fewest``.
 
     The least useful energy is left out and the others are exchanged anew. Arguments otherwise
     as for `choose_energies`.
@@ -104,7 +104,7 @@ def choose_fewer(
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """Energies to choose from, and what each adds to the sums that the error comes from.
+    """Energies to choose from, and the terms that each adds to the error.
 
     ``terms`` has shape (n_energies, n_phases, n_thicknesses, n_terms): weighted by the photons
     behind a pixel of that phase and thickness, see `energy_terms`.
@@ -136,9 +136,9 @@ class _Pool:
         return cls(energies, terms, amounts, kept, conditions, offer.min_step_ev)
 
     def check(self, n_energies: int) -> None:
-        """Whether so many can be chosen."""
+        """Raise ValueError if this number of energies cannot be chosen."""
         if n_energies < 2:
-            raise ValueError(f"{n_energies} energies tell nothing apart; choose at least 2")
+            raise ValueError(f"{n_energies} energies distinguish no phases; choose at least 2")
         if len(self.kept) > n_energies:
             kept = listed_ev(self.energies_ev[list(self.kept)])
             raise ValueError(
@@ -159,7 +159,7 @@ class _Pool:
             )
 
     def _filled(self, chosen: Sequence[int]) -> list[int]:
-        """The list with whatever still fits in, from below."""
+        """Return the list with all further energies that fit, from low to high."""
         filled = list(chosen)
         for k in range(len(self.energies_ev)):
             if k not in filled and self._free(filled)[k]:
@@ -167,25 +167,25 @@ class _Pool:
         return filled
 
     def _free(self, chosen: Sequence[int]) -> NDArray[np.bool_]:
-        """Which energies are far enough from all the chosen ones."""
+        """Return the energies that are far enough from all chosen ones."""
         apart = np.abs(self.energies_ev[:, None] - self.energies_ev[list(chosen)])
         free: NDArray[np.bool_] = np.all(apart >= self.min_step_ev - 1e-9, axis=1)
         free[list(chosen)] = False
         return free
 
     def listed(self, chosen: Sequence[int]) -> tuple[float, ...]:
-        """The energies themselves, ascending."""
+        """Return the energies themselves, ascending."""
         return tuple(float(e) for e in np.sort(self.energies_ev[list(chosen)]))
 
     def error(self, chosen: Sequence[int]) -> float:
-        """Summed probability of confusion; the smaller the better."""
+        """Return the summed probability of confusion; smaller is better."""
         return float(self._error_of(self.terms[list(chosen)].sum(axis=0)))
 
     def _error_of(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return confusion_error(sums, self.amounts, self.conditions)
 
     def _best_addition(self, chosen: Sequence[int]) -> tuple[int, float] | None:
-        """The energy that helps most beside these, and the error with it; None if none fits."""
+        """Return the most helpful further energy and the error with it; None if none fits."""
         free = np.flatnonzero(self._free(chosen))
         if not free.size:
             return None
@@ -194,14 +194,14 @@ class _Pool:
         return int(free[best]), float(errors[best])
 
     def grown(self, n_energies: int) -> list[int]:
-        """The kept ones and the best additions, one by one; shorter if there is no room."""
+        """Return the kept energies and the best additions, one by one, as far as there is room."""
         chosen = list(self.kept)
         while len(chosen) < n_energies and (best := self._best_addition(chosen)) is not None:
             chosen.append(best[0])
         return chosen if len(chosen) == n_energies else self._filled(self.kept)[:n_energies]
 
     def spread(self, n_energies: int) -> list[int]:
-        """The kept ones and others at even distances; shorter if there is no room."""
+        """Return the kept energies and others at even distances; shorter if there is no room."""
         chosen = list(self.kept)
         for wanted in np.linspace(self.energies_ev[0], self.energies_ev[-1], n_energies):
             free = np.flatnonzero(self._free(chosen))
@@ -210,7 +210,7 @@ class _Pool:
         return chosen
 
     def exchanged(self, chosen: Sequence[int]) -> list[int]:
-        """The list after exchanging one energy for a better one as long as there is a better."""
+        """Return the list after exchanging energies one by one until nothing improves."""
         current, error = list(chosen), self.error(chosen)
         for _ in range(_SWEEPS):
             before = error

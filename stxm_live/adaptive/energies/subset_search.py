@@ -1,4 +1,4 @@
-"""Which of the remaining energies to measure: few, cheap, and nearly as good as all."""
+"""Search for the few remaining energies that are cheap and nearly as good as all."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from stxm_live.adaptive.energies.expected_error import Expectation
 
 @dataclass(frozen=True)
 class Goal:
-    """When a scan may end.
+    """Condition for the end of a scan.
 
     Parameters
     ----------
     target_wrong : float
         Mean probability of a wrong label that is good enough.
     min_gain : float
-        So much more than with all energies may be wrong.
+        Allowed excess of wrong labels over that with all energies.
     """
 
     target_wrong: float
@@ -28,18 +28,18 @@ class Goal:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What to measure, and what it promises.
+    """The energies to measure, and their expected result.
 
     Parameters
     ----------
     wanted : tuple of int
-        Energies to measure, what helps most for its dose first.
+        Energies to measure, the most helpful for its dose first.
     wrong : float
-        Expected with them.
+        Share of wrong labels expected with them.
     wrong_with_all : float
-        Expected with all that remain.
+        Share of wrong labels expected with all that remain.
     gains : dict of int to float
-        How much less would be wrong by each remaining energy alone.
+        Decrease of wrong labels by each remaining energy alone.
     """
 
     wanted: tuple[int, ...]
@@ -51,7 +51,7 @@ class Choice:
 def choose(
     expectation: Expectation, remaining: NDArray[np.bool_], goal: Goal, required: tuple[int, ...]
 ) -> Choice:
-    """The cheapest energies, as far as adding one by one finds them, that reach the goal.
+    """Return the cheapest energies that reach the goal, found by adding one by one.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def choose(
     remaining : ndarray of bool, shape (n_energies,)
     goal : Goal
     required : tuple of int
-        Of the remaining ones, those that are measured in any case.
+        Remaining energies that are always measured.
     """
     left = np.flatnonzero(remaining).tolist()
     search = _Search(expectation, np.maximum(expectation.knowledge.dose, 1e-9))
@@ -74,20 +74,20 @@ def choose(
 
 @dataclass(frozen=True, eq=False)
 class _Search:
-    """Looks for a cheap set of energies."""
+    """Search for a cheap set of energies."""
 
     expectation: Expectation
     dose: NDArray[np.float64]
 
     def wrong(self, sets: list[list[int]]) -> list[float]:
-        """Expected with each set."""
+        """Return the wrong labels expected with each set."""
         table = np.zeros((len(sets), len(self.dose)), dtype=bool)
         for row, members in zip(table, sets, strict=True):
             row[members] = True
         return [float(wrong) for wrong in self.expectation.wrong(table)]
 
     def grown(self, chosen: list[int], left: list[int], enough: float) -> list[int]:
-        """The chosen ones and, one by one, what helps most for its dose, until it is enough."""
+        """Return the chosen energies plus the most helpful for their dose, until it is enough."""
         chosen, (wrong,) = list(chosen), self.wrong([chosen])
         while wrong > enough and (others := [k for k in left if k not in chosen]):
             after = self.wrong([[*chosen, k] for k in others])
@@ -97,7 +97,7 @@ class _Search:
         return chosen
 
     def pruned(self, chosen: list[int], fixed: list[int], enough: float) -> list[int]:
-        """Without those that later ones have made superfluous, the most costly first."""
+        """Return the list without energies that later ones made unnecessary, most costly first."""
         for one in sorted(set(chosen).difference(fixed), key=lambda k: -self.dose[k]):
             without = [k for k in chosen if k != one]
             if self.wrong([without])[0] <= enough:

@@ -1,4 +1,4 @@
-"""Where to scan next: regions worth it, what they cost, and the dose a sample has had."""
+"""Next regions to scan, their cost, and the dose that a sample has had."""
 
 from stxm_live.adaptive.regions.dose import Absorber, DoseMap
 from stxm_live.adaptive.regions.request import Overhead

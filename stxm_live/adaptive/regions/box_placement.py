@@ -13,11 +13,11 @@ from stxm_live.adaptive.regions.grid import Interval, PixelWindow, Raster, Recta
 from stxm_live.core.region import Region
 
 _SEEN = 0.25
-"""Share of a group, or of a box that is smaller, that a scan must show for it to be known."""
+"""Share of a group, or of a smaller box, that a scan must show to make the group known."""
 
 
 class BoxPlace(NamedTuple):
-    """A place on the map: which one in x and in y, and from edge to edge in um."""
+    """A place on the map: its number in x and in y, and its edges in um."""
 
     x_place: int
     y_place: int
@@ -26,22 +26,22 @@ class BoxPlace(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Interest:
-    """How much each pixel of a map speaks for a scan.
+    """Value of a scan for each pixel of a map.
 
     Parameters
     ----------
     field : ndarray of shape (ny, nx)
         Not negative.
     groups : ndarray of int, shape (ny, nx), optional
-        Pixels of the same number, from 1 on, are known together: one look at a particle is a
-        look at all of it.
+        Pixels with the same number, from 1 on, become known together: a scan of part of a
+        particle makes all of it known.
     """
 
     field: NDArray[np.floating]
     groups: NDArray[np.integer] | None = None
 
     def without(self, window: PixelWindow) -> Interest:
-        """What is left once these pixels have been scanned."""
+        """Return the interest that is left once these pixels have been scanned."""
         left = self.field.copy()
         left[window] = 0
         if self.groups is not None:
@@ -53,19 +53,19 @@ class Interest:
 
 
 class Places:
-    """Where boxes of one size may lie: within limits, and not on what is taken.
+    """Places where boxes of one size may be: within limits, and not on scanned areas.
 
     Parameters
     ----------
     raster : Raster
-        Of the map.
+        Raster of the map.
     x, y : Side
     limits_um : (Interval, Interval)
-        Of the motors x and y.
+        Limits of the motors x and y.
     taken : iterable of Rectangle
-        What is scanned already.
+        Areas that are already scanned.
     max_overlap : float
-        Share of a box that may lie on what is taken, each for itself.
+        Largest share of a box that may overlap with any one taken area.
     """
 
     def __init__(
@@ -88,16 +88,16 @@ class Places:
 
     @property
     def any_free(self) -> bool:
-        """Whether a box has a place left."""
+        """Return True if a place for a box is left."""
         return bool(self._free.any())
 
     def take(self, rectangle_um: Rectangle) -> None:
-        """From now on no box lies on this, but for a little."""
+        """Allow no further box on this area, except for a small overlap."""
         x_um, y_um = rectangle_um
         self._free &= np.outer(self.y.overlap_px(y_um), self.x.overlap_px(x_um)) <= self._most_px
 
     def best(self, interest: NDArray[np.floating]) -> BoxPlace | None:
-        """The free place with the largest sum of a map (ny, nx); None if it is not positive."""
+        """Return the free place with the largest positive sum of a map (ny, nx), or None."""
         if not self.any_free:
             return None
         sums = self.x.sums(self.y.sums(interest).T).T
@@ -107,7 +107,7 @@ class Places:
         return self._box(x_place, y_place) if sums[y_place, x_place] > least else None
 
     def around(self, row: float, column: float) -> BoxPlace | None:
-        """The reachable place whose middle is nearest to a pixel; None if it is not free."""
+        """Return the reachable place centered nearest to a pixel; None if it is not free."""
         if not self.reachable.any():
             return None
         x_place = self.x.nearest(column + 0.5, self._in_x)
@@ -115,7 +115,7 @@ class Places:
         return self._box(x_place, y_place) if self._free[y_place, x_place] else None
 
     def sum_over(self, field: NDArray[np.floating], box: BoxPlace) -> float:
-        """Of a map over a box, parts of pixels counted as such."""
+        """Return the sum of a map over a box; parts of pixels count in proportion."""
         x, y = (
             side._replace(starts_px=side.starts_px[[place]])
             for side, place in ((self.x, box.x_place), (self.y, box.y_place))
@@ -123,11 +123,11 @@ class Places:
         return float(x.sums(y.sums(field).T)[0, 0])
 
     def window(self, box: BoxPlace) -> PixelWindow:
-        """The pixels of the map whose centres lie in a box."""
+        """Return the pixels of the map whose centers are in a box."""
         return self.raster.window(box.rectangle_um)
 
     def region(self, box: BoxPlace) -> Region:
-        """The raster that scans it."""
+        """Return the raster that scans a box."""
         x, y = self.x.extent_um(box.x_place), self.y.extent_um(box.y_place)
         return Region(x, y, self.x.n_px, self.y.n_px)
 
@@ -137,7 +137,7 @@ class Places:
 
 
 def best_boxes(interests: Sequence[Interest], places: Places, n: int) -> Iterator[BoxPlace]:
-    """At most ``n`` boxes, the best first; what one has seen counts for no other."""
+    """Yield at most ``n`` boxes, the best first; an area counts only once."""
     left = list(interests)
     for _ in range(n):
         box = places.best(np.sum([interest.field for interest in left], axis=0))
@@ -151,7 +151,7 @@ def best_boxes(interests: Sequence[Interest], places: Places, n: int) -> Iterato
 def boxes_around(
     centres: Iterable[tuple[float, float]], places: Places, n: int
 ) -> Iterator[BoxPlace]:
-    """At most ``n`` boxes around rows and columns of the map, in their order; taken ones not."""
+    """Yield at most ``n`` free boxes around rows and columns of the map, in their order."""
     found = 0
     for row, column in centres:
         box = places.around(row, column)

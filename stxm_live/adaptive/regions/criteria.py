@@ -1,4 +1,4 @@
-"""What makes a pixel worth another scan: doubt, boundaries, rare phases, the unknown."""
+"""Criteria for pixels worth another scan: uncertain labels, boundaries, rare phases, and more."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ OD_2018 = "od-2018"
 """The rule of `stxm_live.adaptive.regions.od_rule`, which has no map of interest."""
 
 _SMALLEST_PARTICLE_PX = 9
-"""Fewer connected pixels are no particle."""
+"""Fewest connected pixels of a particle."""
 
 
 class Criterion(Protocol):
-    """Says what makes a pixel worth another scan; plug-ins of ``stxm_live.criteria`` are such."""
+    """Function that rates pixels for another scan; ``stxm_live.criteria`` plug-ins are such."""
 
     def __call__(self, maps: PhaseMaps) -> NDArray[np.floating]:
-        """Worth of every pixel, shape (ny, nx), not negative; NaN stands for none.
+        """Return the worth of every pixel, (ny, nx), not negative; NaN stands for none.
 
         The unit is free: a region is worth the sum of its pixels.
         """
 
 
 def interest_in(maps: PhaseMaps, criterion: str, improvement: Improvement) -> Interest:
-    """The map of one criterion.
+    """Return the map of one criterion.
 
     Raises
     ------
     ValueError
-        If the criterion is neither one of `CRITERIA` nor a plug-in's, or is both, or needs what
-        the maps have not; if a plug-in fails (`PluginError`).
+        If the criterion is neither one of `CRITERIA` nor a plug-in's, or is both, or needs
+        products that the maps lack; a `PluginError` if a plug-in fails.
     """
     theirs = plugins("criterion")
     if criterion in CRITERIA and criterion in theirs:
@@ -50,7 +50,7 @@ def interest_in(maps: PhaseMaps, criterion: str, improvement: Improvement) -> In
     if criterion in theirs:
         return _of_plugin(maps, theirs[criterion])
     known = ", ".join([*CRITERIA, OD_2018, *theirs])
-    raise ValueError(f"criterion {criterion!r} is none of {known}")
+    raise ValueError(f"criterion {criterion!r} is unknown; expected one of {known}")
 
 
 def _of_plugin(maps: PhaseMaps, plugin: Plugin) -> Interest:
@@ -71,7 +71,7 @@ def _of_plugin(maps: PhaseMaps, plugin: Plugin) -> Interest:
 def mixture(
     maps: PhaseMaps, weights: Mapping[str, float], improvement: Improvement
 ) -> dict[str, Interest]:
-    """The maps of several criteria, each with its weight as its sum over the field."""
+    """Return the maps of several criteria, each with its weight as its sum over the field."""
     found = {}
     for name, weight in weights.items():
         if not 0 <= weight < np.inf:
@@ -84,17 +84,18 @@ def mixture(
 
 
 def _doubt(maps: PhaseMaps, improvement: Improvement) -> Interest:
-    """Wrong labels that the scan is expected to remove."""
+    """Return the wrong labels that the scan is expected to remove."""
     if maps.probability is None:
         raise ValueError(
-            f"the maps of {maps.key} are {maps.status} and have no probabilities, so nobody knows "
-            'their doubt; scan the missing energies, or use criterion="boundaries" or "particles"'
+            f"the maps of {maps.key} are {maps.status} and have no probabilities, so their "
+            "wrong labels cannot be estimated; scan the missing energies, or use "
+            'criterion="boundaries" or "particles"'
         )
     return Interest(doubt_removed(maps, improvement))
 
 
 def _boundaries(maps: PhaseMaps, improvement: Improvement) -> Interest:
-    """Sides on which a pixel's neighbour is of another phase."""
+    """Return the number of sides on which a pixel's neighbor has another phase."""
     index = maps.final_index
     sides = np.zeros(index.shape, dtype=np.float32)
     for a, b in (
@@ -108,7 +109,7 @@ def _boundaries(maps: PhaseMaps, improvement: Improvement) -> Interest:
 
 
 def _rare(maps: PhaseMaps, improvement: Improvement) -> Interest:
-    """Pixels of phases with less than an even share of the specimen, the more the rarer."""
+    """Return weights for pixels of phases with less than an even share of the specimen."""
     weights = np.clip(1 - len(maps.phase_names) * phase_shares(maps), 0, None)
     rare = np.where(maps.final_index >= 0, weights[maps.final_index], 0.0)
     if maps.wrong_probability is not None:
@@ -117,7 +118,7 @@ def _rare(maps: PhaseMaps, improvement: Improvement) -> Interest:
 
 
 def phase_shares(maps: PhaseMaps) -> NDArray[np.float64]:
-    """Share of each phase in the final map, shape (n_phases,)."""
+    """Return the share of each phase in the final map, shape (n_phases,)."""
     index = maps.final_index
     counts = np.bincount(index[index >= 0].astype(np.intp), minlength=len(maps.phase_names))
     return np.asarray(counts / max(1, counts.sum()))
@@ -128,7 +129,7 @@ def _unidentified(maps: PhaseMaps, improvement: Improvement) -> Interest:
 
 
 def _particles(maps: PhaseMaps, improvement: Improvement) -> Interest:
-    """Particles that nobody has looked at; one of four times the area counts twice as much."""
+    """Return weights for particles not yet scanned; four times the area counts double."""
     groups = particles(maps)
     size = np.bincount(groups.ravel())
     size[0] = 0
@@ -137,7 +138,7 @@ def _particles(maps: PhaseMaps, improvement: Improvement) -> Interest:
 
 
 def particles(maps: PhaseMaps) -> NDArray[np.intp]:
-    """Number of the particle of each pixel, shape (ny, nx), from 1 on; 0 for none."""
+    """Return the number of the particle of each pixel, (ny, nx), from 1 on; 0 for none."""
     from scipy.ndimage import label
 
     groups, n = label(maps.specimen, structure=np.ones((3, 3)))

@@ -1,4 +1,4 @@
-"""How much energy a specimen has absorbed, where, and how much a further scan would add."""
+"""Dose that a specimen has absorbed at each place, and dose of a further scan."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _MGY_PER_EV_CM2_PER_UM2_G = 1.602176634e-19 * 1e8 * 1e3 * 1e-6
 """Joules in an eV, um2 in a cm2, g in a kg, MGy in a Gy."""
 
 _ROUNDING_PX = 1e-3
-"""Of positions, in pixels of a map."""
+"""Rounding of positions, in pixels of a map."""
 
 
 @dataclass(frozen=True)
 class Absorber:
-    """What turns counts and optical densities into absorbed dose.
+    """Constants that convert counts and optical densities into absorbed dose.
 
     Parameters
     ----------
     density_g_cm3 : float
-        Of the specimen; 3.165 for NaxV2(PO4)2F3.
+        Density of the specimen; 3.165 for NaxV2(PO4)2F3.
     reference_nm : float
-        Thickness that the reference spectra belong to: 100 for OD per 100 nm.
+        Thickness of the reference spectra: 100 for OD per 100 nm.
     photons_per_count : float
-        Photons on the specimen for each count of the empty beam: those the counter needs for a
-        count, over its efficiency.
+        Photons on the specimen for each count of the empty beam: photons per count divided by
+        the counter's efficiency.
 
     Raises
     ------
@@ -49,9 +49,9 @@ class Absorber:
                 raise ValueError(f"{name} is {getattr(self, name):g}; it must be positive")
 
     def absorbed_mgy(self, maps: PhaseMaps) -> NDArray[np.float32]:
-        """Dose of the stack the maps were made from, in MGy, shape (ny, nx).
+        """Return the dose of the stack the maps were made from, in MGy, shape (ny, nx).
 
-        Mean over a pixel's area and thickness; 0 where no phase is mapped.
+        It is the mean over a pixel's area and thickness; 0 where no phase is mapped.
 
         Notes
         -----
@@ -76,7 +76,7 @@ class Absorber:
 
 
 class DoseMap:
-    """The dose of one sample, added up over the stacks it was scanned in.
+    """The dose of one sample, added up over its stacks.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class DoseMap:
     Notes
     -----
     Positions are those of the motors: after a sample has been moved in its holder, `clear` it.
-    Stacks that no maps were made of are not counted, nor is the dose of single images.
+    Stacks without maps are not counted, nor is the dose of single images.
     """
 
     def __init__(self, absorber: Absorber) -> None:
@@ -93,21 +93,21 @@ class DoseMap:
         self._stacks: dict[StackKey, tuple[Raster, NDArray[np.float32]]] = {}
 
     def clear(self) -> None:
-        """Begin anew, with another sample."""
+        """Start again, with another sample."""
         self._stacks.clear()
 
     @property
     def n_stacks(self) -> int:
-        """How many stacks were added."""
+        """Return the number of stacks that were added."""
         return len(self._stacks)
 
     def add(self, maps: PhaseMaps) -> None:
-        """Count the stack the maps were made from; once, though there be refined maps of it."""
+        """Count the stack of these maps once, even if refined maps of it follow."""
         raster = Raster.of(maps.extent_um, maps.specimen.shape)
         self._stacks[maps.key] = raster, self.absorber.absorbed_mgy(maps)
 
     def at(self, x_um: NDArray[np.floating], y_um: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Dose in MGy at columns ``x_um`` and rows ``y_um``, shape (ny, nx)."""
+        """Return the dose in MGy at columns ``x_um`` and rows ``y_um``, shape (ny, nx)."""
         total = np.zeros((len(y_um), len(x_um)))
         for raster, dose in tuple(self._stacks.values()):  # a sink may add one meanwhile
             pixels = []
@@ -119,13 +119,13 @@ class DoseMap:
         return total
 
     def so_far_mgy(self, region: Region) -> float:
-        """Mean over the pixels of a region that were in a stack with specimen; 0 if none was."""
+        """Return the mean dose over the pixels of a region that were scanned with specimen."""
         x_um, y_um = region.positions_um
         dose = self.at(x_um, y_um)
         return float(dose[dose > 0].mean()) if (dose > 0).any() else 0.0
 
     def expected_mgy(self, maps: PhaseMaps, region: Region, photons: float = 1.0) -> float:
-        """What the specimen in a region would absorb in a stack at the energies of a map.
+        """Return the dose of the specimen in a region from a stack at the energies of a map.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class DoseMap:
         return float(dose[dose > 0].mean()) * photons * raster.pixel_um2 / area
 
     def highest_mgy(self, maps: PhaseMaps, region: Region, photons: float = 1.0) -> float:
-        """The highest dose of a pixel once a region is scanned, what it had before included.
+        """Return the highest dose of a pixel after a region is scanned, earlier dose included.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class DoseMap:
         Raises
         ------
         ValueError
-            If the region reaches beyond the maps: what lies there is not known.
+            If the region reaches beyond the maps, where the specimen is unknown.
         """
         raster = Raster.of(maps.extent_um, maps.specimen.shape)
         scan = Raster.of((*region.x_extent_um, *region.y_extent_um), (region.ny, region.nx))

@@ -13,28 +13,28 @@ from stxm_live.core.phase_maps import PhaseMaps
 _AT_AN_EDGE = 1 / 8
 """Share of a pixel that belongs to the phase beyond one of its sides.
 
-A boundary between the centres of two pixels lies anywhere between them: on this side with a
-chance of 1/2, and then a quarter of a pixel from the side on average."""
+A boundary between the centers of two pixels is anywhere between them: on this side with a
+probability of 1/2, and then a quarter of a pixel from the side on average."""
 
 _AROUND_PX = 9
 """Side of the square around a pixel that counts as its surroundings."""
 
 _TRUST = 0.5
-"""How far the surroundings' frequencies are believed; 0 is not at all, 1 is a whole prior."""
+"""Weight of the surroundings' frequencies as a prior; 0 is no weight, 1 is the full prior."""
 
 _LEAST = 1e-3
-"""Chance of a wrong label below which a pixel is not worth the time to look at it."""
+"""Probability of a wrong label below which a pixel is skipped."""
 
 _CHUNK = 512
-"""Spectra taken at once: so few that the matrix product stays on one core."""
+"""Spectra in one matrix product, few enough to stay on one core."""
 
 _NEAREST = 1e-6
-"""Probability from which on a phase is a rival."""
+"""Lowest probability of a rival phase."""
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """How a further scan differs from the one the maps were made of.
+    """Difference between a further scan and the one of the maps.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ class Improvement:
 
 
 def doubt_removed(maps: PhaseMaps, improvement: Improvement) -> NDArray[np.float32]:
-    """Wrong labels that are expected to go, in pixels of the map.
+    """Return the wrong labels that are expected to be removed, in pixels of the map.
 
     Parameters
     ----------
     maps : PhaseMaps
-        With probabilities.
+        Maps with probabilities.
     improvement : Improvement
 
     Returns
@@ -65,10 +65,10 @@ def doubt_removed(maps: PhaseMaps, improvement: Improvement) -> NDArray[np.float
     Notes
     -----
     Two kinds of errors are expected in a pixel. Its label is wrong with probability ``1 - p``,
-    where p also heeds what surrounds the pixel, and less after more photons
-    (`stxm_live.adaptive.mistaken_phases`). How far two phases are from each other follows from
-    the pixel's own thickness and counts, which is why a thin or an opaque pixel promises little.
-    And a part of the pixel is of the phase next to it: that part shrinks with the step.
+    where p also depends on the pixel's surroundings; this is smaller after more photons
+    (`stxm_live.adaptive.mistaken_phases`). The distance of two phases follows from the pixel's own
+    thickness and counts, so a thin or an opaque pixel has little to gain. Second, a part of the
+    pixel belongs to the phase next to it: that part shrinks with the step.
     """
     mapped = maps.phase_index >= 0
     removed = np.zeros(mapped.shape, dtype=np.float32)
@@ -87,7 +87,7 @@ def doubt_removed(maps: PhaseMaps, improvement: Improvement) -> NDArray[np.float
 def in_its_surroundings(
     probability: NDArray[np.float32], mapped: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Probabilities with the phases' frequencies around each pixel as a prior, (n_phases, ny, nx).
+    """Return probabilities with the phase frequencies around each pixel as a prior.
 
     Parameters
     ----------
@@ -97,9 +97,9 @@ def in_its_surroundings(
 
     Notes
     -----
-    Neighbours have their say in the maps' probabilities already, a whole particle has not: in
-    one that is all of one phase a doubtful pixel is most likely of that phase too, in one of
-    several phases it is not.
+    The shape is (n_phases, ny, nx). The maps' probabilities already include neighbors, but not the
+    whole particle. In a particle of one phase an uncertain pixel most likely has that phase too;
+    in one of several phases it does not.
     """
     from scipy.ndimage import uniform_filter
 
@@ -114,10 +114,10 @@ def in_its_surroundings(
 def separation(
     maps: PhaseMaps, chosen: NDArray[np.bool_], best: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """By how many standard deviations a spectrum tells each phase from the most probable one.
+    """Return each phase's distance from the most probable one, in standard deviations.
 
-    For chosen pixels, shape (n_phases, n_spectra); 0 for the most probable phase itself
-    (``best``). With the counts of the map, and a rival whose thickness is free.
+    The shape is (n_phases, n_spectra) for chosen pixels; 0 for the most probable phase itself
+    (``best``). The counts are those of the map, and the thickness of the rival is free.
     """
     od = maps.od[:, chosen]
     photons = (maps.i0 / (maps.dispersion or 1.0)).astype(np.float32)
@@ -134,7 +134,7 @@ def _apart(
     references: NDArray[np.float64],
     best: NDArray[np.intp],
 ) -> NDArray[np.float32]:
-    """See `separation`."""
+    """Return the result of `separation` for one group of pixels."""
     n_phases, n_energies = references.shape
     products = (references[:, None] * references).reshape(-1, n_energies).astype(np.float32)
     weight = np.exp(-od)
@@ -152,14 +152,14 @@ def _apart(
 def still_wrong(
     probability: NDArray[np.floating], apart: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """Chance of a wrong label once a further spectrum is known, shape (n_spectra,).
+    """Return the probability of a wrong label after a further spectrum, shape (n_spectra,).
 
     Parameters
     ----------
     probability : ndarray of shape (n_phases, n_spectra)
-        Before.
+        Probabilities before it.
     apart : ndarray of shape (n_phases, n_spectra)
-        As `separation` gives it, for the further spectrum.
+        Result of `separation` for the further spectrum.
 
     Examples
     --------
@@ -183,7 +183,7 @@ def still_wrong(
 def foreign_share(
     probability: NDArray[np.float32], mapped: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Expected share of each pixel that is of the phase next to it, shape (ny, nx).
+    """Return the share of each pixel expected to be of the phase next to it, (ny, nx).
 
     Parameters
     ----------
@@ -203,4 +203,4 @@ def foreign_share(
 _ALL, _BUT_LAST, _BUT_FIRST = slice(None), slice(None, -1), slice(1, None)
 
 _SIDES = (((_BUT_LAST, _ALL), (_BUT_FIRST, _ALL)), ((_ALL, _BUT_LAST), (_ALL, _BUT_FIRST)))
-"""Each pixel and its neighbour below, each pixel and its neighbour to the right."""
+"""Each pixel and its neighbor below, each pixel and its neighbor to the right."""

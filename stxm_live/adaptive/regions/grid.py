@@ -1,4 +1,4 @@
-"""Where the pixels of a map lie, and where a box of a given size may be scanned."""
+"""Positions of the pixels of a map, and possible positions of a box of a given size."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Interval = tuple[float, float]
-"""From one motor position in um to another."""
+"""Two motor positions in um, from low to high."""
 
 _FEW_PX = 256
-"""On a map of more pixels boxes are moved by whole pixels, on a smaller one by half of one."""
+"""Maps with more pixels have boxes moved by whole pixels, smaller maps by half a pixel."""
 
 
 class Axis(NamedTuple):
@@ -23,7 +23,7 @@ class Axis(NamedTuple):
 
     @classmethod
     def of(cls, extent_um: Interval, n: int) -> Axis:
-        """From first and last pixel centre.
+        """Make an axis from the first and last pixel center.
 
         Examples
         --------
@@ -35,23 +35,23 @@ class Axis(NamedTuple):
 
     @property
     def span_um(self) -> Interval:
-        """Lowest and highest pixel centre: where the motor has been."""
+        """Return the lowest and highest pixel center, the range where the motor has been."""
         ends = self.first_um, self.first_um + (self.n - 1) * self.step_um
         return min(ends), max(ends)
 
     @property
     def footprint_um(self) -> Interval:
-        """From edge to edge of the outermost pixels."""
+        """Return the outer edges of the outermost pixels."""
         low, high = self.span_um
         return low - abs(self.step_um) / 2, high + abs(self.step_um) / 2
 
     def edges_px(self, span_um: Interval) -> Interval:
-        """Lower and upper edge of a span in pixels, counted from the edge of the first pixel."""
+        """Return the edges of a span in pixels, counted from the edge of the first pixel."""
         a, b = ((at - self.first_um) / self.step_um + 0.5 for at in span_um)
         return min(a, b), max(a, b)
 
     def centres_within(self, span_um: Interval) -> slice:
-        """The pixels whose centres lie in a span."""
+        """Return the pixels whose centers are in a span."""
         low, high = self.edges_px(span_um)
         return slice(max(0, int(np.ceil(low - 0.5))), max(0, int(np.floor(high - 0.5)) + 1))
 
@@ -64,35 +64,35 @@ class Raster(NamedTuple):
 
     @classmethod
     def of(cls, extent_um: tuple[float, float, float, float], shape: tuple[int, int]) -> Raster:
-        """From first and last pixel centre in x, then in y, and (ny, nx)."""
+        """Make a raster from the first and last pixel center in x, then in y, and (ny, nx)."""
         x0, x1, y0, y1 = extent_um
         return cls(Axis.of((x0, x1), shape[1]), Axis.of((y0, y1), shape[0]))
 
     @property
     def pixel_um2(self) -> float:
-        """Area of a pixel."""
+        """Return the area of a pixel."""
         return abs(self.x.step_um * self.y.step_um)
 
     @property
     def footprint_um(self) -> Rectangle:
-        """From edge to edge in x and in y."""
+        """Return the outer edges in x and in y."""
         return self.x.footprint_um, self.y.footprint_um
 
     def window(self, rectangle_um: Rectangle) -> PixelWindow:
-        """Rows and columns whose centres lie in a rectangle."""
+        """Return rows and columns whose centers are in a rectangle."""
         x_um, y_um = rectangle_um
         return self.y.centres_within(y_um), self.x.centres_within(x_um)
 
 
 Rectangle = tuple[Interval, Interval]
-"""From edge to edge in x and in y, in um."""
+"""Edges in x and in y, in um."""
 
 PixelWindow = tuple[slice, slice]
 """Rows and columns of a map."""
 
 
 class Side(NamedTuple):
-    """One side of a box, and the places it may take along an axis of the map.
+    """One side of a box, and its possible places along an axis of the map.
 
     ``starts_px`` are its lower edges in pixels of the map, counted from the edge of the first
     pixel; the side is ``width_px`` of them wide.
@@ -105,7 +105,7 @@ class Side(NamedTuple):
 
     @classmethod
     def of(cls, axis: Axis, size_um: float, step_um: float) -> Side:
-        """A side of about ``size_um`` from edge to edge, in whole steps, within the map."""
+        """Make a side of about ``size_um`` from edge to edge, in whole steps, within the map."""
         n_px = max(1, round(size_um / step_um))
         room = axis.n - n_px * step_um / abs(axis.step_um)
         if room < -1e-6:
@@ -115,51 +115,51 @@ class Side(NamedTuple):
 
     @property
     def width_px(self) -> float:
-        """In pixels of the map."""
+        """Return the width in pixels of the map."""
         return self.n_px * self.step_um / abs(self.axis.step_um)
 
     def extent_um(self, place: int) -> Interval:
-        """First and last pixel centre of the scan, in the direction of the map's scan."""
+        """Return the first and last pixel center of the scan, in the map's scan direction."""
         first, last = self._ends_um(self.starts_px[place])
         return round(float(first), 6), round(float(last), 6)
 
     def footprint_um(self, place: int) -> Interval:
-        """From edge to edge."""
+        """Return the outer edges."""
         ends = self.extent_um(place)
         return min(ends) - self.step_um / 2, max(ends) + self.step_um / 2
 
     def within(self, limits_um: Interval) -> NDArray[np.bool_]:
-        """Whether the motor stays within limits, for each place."""
+        """Return True for each place where the motor stays within limits."""
         low, high = limits_um
         ends = np.round(self._ends_um(self.starts_px), 6)
         return np.asarray((ends.min(axis=0) >= low) & (ends.max(axis=0) <= high))
 
     def overlap_px(self, span_um: Interval) -> NDArray[np.float64]:
-        """Map pixels that each place has in common with a span of motor positions."""
+        """Return the map pixels that each place has in common with a span of positions."""
         low, high = self.axis.edges_px(span_um)
         shared = np.minimum(self.starts_px + self.width_px, high) - np.maximum(self.starts_px, low)
         return np.asarray(np.clip(shared, 0, None))
 
     def nearest(self, middle_px: float, allowed: NDArray[np.bool_]) -> int:
-        """The allowed place whose middle is nearest to one, counted as ``starts_px`` are."""
+        """Return the allowed place whose center is nearest to one, counted as ``starts_px``."""
         away = np.abs(self.starts_px + self.width_px / 2 - middle_px)
         return int(np.where(allowed, away, np.inf).argmin())
 
     def sums(self, image: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Of an image over each place, along its first axis; parts of pixels count as such."""
+        """Return sums of an image over each place, along its first axis, with parts of pixels."""
         total = np.zeros((len(image) + 1, *image.shape[1:]))
         np.cumsum(image, axis=0, dtype=np.float64, out=total[1:])
         return _at(total, self.starts_px + self.width_px) - _at(total, self.starts_px)
 
     def _ends_um(self, starts_px: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """First and last pixel centre of the scan."""
+        """Return the first and last pixel center of the scan."""
         middle = self.axis.first_um + self.axis.step_um * (starts_px + self.width_px / 2 - 0.5)
         half = np.copysign((self.n_px - 1) / 2 * self.step_um, self.axis.step_um)
         return np.stack([middle - half, middle + half])
 
 
 def _at(total: NDArray[np.float64], edges_px: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of a running sum, in between by linear interpolation."""
+    """Return rows of a running sum, with linear interpolation between them."""
     edges = np.clip(edges_px, 0, len(total) - 1)
     below = np.minimum(edges.astype(np.intp), len(total) - 2)
     part = (edges - below).reshape(-1, *[1] * (total.ndim - 1))

@@ -1,4 +1,4 @@
-"""The only published rule for the next region: optical density and area, nothing else."""
+"""The only published rule for the next region, based on optical density and area."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ OD_RANGE = (0.5, 1.5)
 """Optical densities that count as worth a scan."""
 
 MIN_AREA_UM2 = 1.0
-"""The least that such pixels cover together."""
+"""Smallest area that such pixels cover together."""
 
 
 def od_centres(
     od: NDArray[np.floating], pixel_um2: float, min_area_um2: float = MIN_AREA_UM2
 ) -> list[tuple[float, float, float]]:
-    """Row, column and area in um2 of the middle of each connected region, the largest first.
+    """Return row, column and area in um2 of each connected region, the largest first.
 
     Parameters
     ----------
     od : ndarray of shape (ny, nx)
-        Of one image; NaN counts as nothing.
+        Optical density of one image; NaN pixels are not counted.
     pixel_um2 : float
     min_area_um2 : float
         Smaller regions are left out.

@@ -1,4 +1,4 @@
-"""What speaks for a region, in words."""
+"""Reasons for a region, as text."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from stxm_live.adaptive.regions.od_rule import OD_RANGE
 from stxm_live.core.phase_maps import PhaseMaps
 
 _LEAST_SHARE = 0.02
-"""Of the pixels of a window, below which a boundary or a doubt is not worth its name."""
+"""Smallest share of a window's pixels for which a boundary or an uncertain pair is named."""
 
 
 def of_criterion(criterion: str, maps: PhaseMaps, window: PixelWindow) -> str:
-    """What a criterion found in a window; of a plug-in's its name."""
+    """Return the finding of a criterion in a window; for a plug-in, its name."""
     if criterion in ("doubt", "boundaries"):
         return boundary(maps, window) or undecided(maps, window)
     if criterion == "rare":
@@ -29,7 +29,7 @@ def of_criterion(criterion: str, maps: PhaseMaps, window: PixelWindow) -> str:
 
 
 def boundary(maps: PhaseMaps, window: PixelWindow) -> str:
-    """The two phases with the longest boundary: "boundary Na2VPF/Na1VPF"; empty without one."""
+    """Return the two phases with the longest boundary, as "boundary Na2VPF/Na1VPF", or ""."""
     index = maps.final_index[window].astype(np.intp)
     n = len(maps.phase_names)
     pairs = np.zeros((n, n), dtype=np.intp)
@@ -43,7 +43,7 @@ def boundary(maps: PhaseMaps, window: PixelWindow) -> str:
 
 
 def undecided(maps: PhaseMaps, window: PixelWindow) -> str:
-    """The two phases that are hardest to tell apart: "Na2VPF or Na1VPF"; empty without doubt."""
+    """Return the two phases that are hardest to distinguish, as "Na2VPF or Na1VPF", or ""."""
     if maps.probability is None:
         return ""
     p = maps.probability[:, *window][:, maps.phase_index[window] >= 0]
@@ -60,7 +60,7 @@ def undecided(maps: PhaseMaps, window: PixelWindow) -> str:
 
 
 def rare(maps: PhaseMaps, window: PixelWindow) -> str:
-    """The rarest phase that has its share: "rare Na3VPF (1.2 % of the specimen)"."""
+    """Return the rarest phase with its share, as "rare Na3VPF (1.2 % of the specimen)", or ""."""
     index = maps.final_index[window]
     index = index[index >= 0]
     if not index.size:
@@ -72,13 +72,13 @@ def rare(maps: PhaseMaps, window: PixelWindow) -> str:
 
 
 def share_of(mask: NDArray[np.bool_], maps: PhaseMaps, window: PixelWindow, word: str) -> str:
-    """How many mapped pixels are so: "12 % word"; empty without any."""
+    """Return the share of such mapped pixels, as "12 % word"; empty without any."""
     mapped = maps.phase_index[window] >= 0
     return f"{100 * mask[window][mapped].mean():.0f} % {word}" if mapped.any() else ""
 
 
 def area(um2: float) -> str:
-    """Two figures: "2.1 um2".
+    """Return an area with two figures: "2.1 um2".
 
     Examples
     --------
@@ -89,7 +89,7 @@ def area(um2: float) -> str:
 
 
 def cost(minutes: float | None, dose_mgy: float | None) -> list[str]:
-    """Time and dose, as far as they are known.
+    """Return time and dose, as far as they are known.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is asked of `suggest_regions`, checked before anything is computed."""
+"""Arguments of `suggest_regions`, checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from stxm_live.core.region import Region
 from stxm_live.core.scan import StackScan
 
 MotorLimits = tuple[Interval, Interval] | Mapping[str, Interval]
-"""Of the motors: ((x_low, x_high), (y_low, y_high)) in um, or by the names "x" and "y"."""
+"""Limits of the motors: ((x_low, x_high), (y_low, y_high)) in um, or by the names "x" and "y"."""
 
 Scanned = StackScan | Region | PhaseMaps | tuple[float, float, float, float]
-"""What tells where a scan was; a tuple is first and last pixel centre in x, then in y."""
+"""Area of a scan; a tuple is first and last pixel center in x, then in y."""
 
 FINER = 2.0
-"""By how much the step of a region is finer than the map's, unless it is given."""
+"""Ratio of the map's step to that of a region, unless it is given."""
 
 
 class Overhead(NamedTuple):
-    """What a scan takes beside the exposure: the turn after each line, and each energy."""
+    """Time of a scan besides the exposure: the turn after each line, and each energy."""
 
     line_s: float = 0.1
     energy_s: float = 2.0
@@ -33,9 +33,9 @@ class Overhead(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A question that can be answered: rasters in um, limits that are known.
+    """A checked request: rasters in um, and known limits.
 
-    ``improvement`` is what a region has over the map; ``dwell_ms`` None if nobody knows.
+    ``improvement`` compares a region with the map; ``dwell_ms`` is None if unknown.
     """
 
     raster: Raster
@@ -58,10 +58,10 @@ class Request:
         limits: MotorLimits | None,
         scanned: Iterable[Scanned],
     ) -> Request:
-        """From the arguments of `suggest_regions`; raises as said there."""
+        """Make a request from the arguments of `suggest_regions`; raises the same errors."""
         ny, nx = maps.specimen.shape
         if min(ny, nx) < 2:
-            raise ValueError(f"maps of {ny} x {nx} pixels are a line, in which no region lies")
+            raise ValueError(f"maps of {ny} x {nx} pixels are a line, which has no regions")
         if not (maps.phase_index >= 0).any():
             raise ValueError(f"no specimen in the field of {maps.key}: no region to suggest")
         raster = Raster.of(maps.extent_um, (ny, nx))
@@ -92,7 +92,7 @@ class Request:
 def _sides(
     raster: Raster, size_um: float | tuple[float, float], step_um: float
 ) -> tuple[Side, Side]:
-    """Of the box, no longer than the field."""
+    """Return the sides of the box, no longer than the field."""
     size = (size_um, size_um) if isinstance(size_um, (int, float)) else tuple(size_um)
     if len(size) != 2 or not all(0 < length < np.inf for length in size):
         raise ValueError(f"size_um is {size_um}; expected a length in um, or one in x and one in y")
@@ -115,7 +115,7 @@ def _sides(
 
 
 def _limits(limits: MotorLimits | None, raster: Raster) -> tuple[Interval, Interval]:
-    """Of both motors; where the map's scan has been, if nobody says more."""
+    """Return the limits of both motors; by default the range of the map's scan."""
     if limits is None:
         return raster.x.span_um, raster.y.span_um
     pairs = (limits.get("x"), limits.get("y")) if isinstance(limits, Mapping) else limits
@@ -125,7 +125,7 @@ def _limits(limits: MotorLimits | None, raster: Raster) -> tuple[Interval, Inter
 
 
 def _checked(axis: str, pair: Interval | None) -> Interval:
-    """A range that can be trusted; a motor without limits has none."""
+    """Return a range that can be trusted; a motor without limits has none."""
     try:
         low, high = (float(value) for value in pair or ())
     except (TypeError, ValueError):
@@ -140,7 +140,7 @@ def _checked(axis: str, pair: Interval | None) -> Interval:
 
 
 def _rectangles(scanned: Iterable[Scanned], raster: Raster) -> Iterable[Rectangle]:
-    """Where scans were, without overviews: those of the whole field that are no finer."""
+    """Yield areas of earlier scans, except overviews: the whole field at no finer step."""
     for scan in scanned:
         if isinstance(scan, PhaseMaps):
             where = Raster.of(scan.extent_um, scan.specimen.shape)

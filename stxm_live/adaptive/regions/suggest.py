@@ -1,4 +1,4 @@
-"""`suggest_regions`: where to scan next, best first."""
+"""`suggest_regions`: the next regions to scan, best first."""
 
 from __future__ import annotations
 
@@ -37,56 +37,56 @@ def suggest_regions(
     dose: DoseMap | None = None,
     overhead: Overhead = Overhead(),  # noqa: B008  a tuple of numbers
 ) -> list[Region]:
-    """The regions of a map that are most worth another scan, best first.
+    """Return the regions of a map that are most worth another scan, best first.
 
     Parameters
     ----------
     maps : PhaseMaps
-        Of an overview, or of any scan.
+        Maps of an overview, or of any scan.
     n : int
-        How many at most. There are fewer where no more fit, or nothing is left to gain.
+        Largest number. There are fewer if no more fit, or nothing is left to gain.
     size_um : float or (float, float)
-        Of each region from edge to edge, in x and y; rounded to whole steps.
+        Size of each region from edge to edge, in x and y; rounded to whole steps.
     criterion : str or mapping of str to float
         "doubt": the wrong labels that more photons and a finer step are expected to remove.
         "boundaries" between phases, "rare" phases, "unidentified" spectra, "particles" that were
-        not looked at yet. "od-2018": the published rule of STXM_live, optical densities of 0.5 to
+        not scanned yet. "od-2018": the published rule of STXM_live, optical densities of 0.5 to
         1.5 on more than 1 um2 in the image that absorbs most. Or the name of a plug-in's. Or
         weights of several of them ("od-2018" excepted), such as ``{"doubt": 2, "rare": 1}``; each
         counts as a share of the field.
     step_um : float, optional
-        Of the regions' pixels; half of the map's if not given.
+        Step of the regions' pixels; half of the map's if not given.
     dwell_ms, map_dwell_ms : float, optional
         Exposure of a pixel in the regions, and in the scan of the maps: by default what the maps
         say, for both. Where the latter is unknown, a pixel is expected to get as many photons as
         one of the map.
     limits : optional
-        Of the motors, ((x_low, x_high), (y_low, y_high)) in um; no pixel centre of a region lies
-        outside. Without them regions stay where the map's scan has been.
+        Limits of the motors, ((x_low, x_high), (y_low, y_high)) in um; no pixel center of a
+        region is outside. Without them regions stay within the range of the map's scan.
     scanned : iterable of StackScan, Region, PhaseMaps or (x0, x1, y0, y1)
-        What need not be scanned again. Overviews, which show the whole field and are no finer
-        than the map, do not count.
+        Areas that need not be scanned again. Overviews, which show the whole field and are no
+        finer than the map, do not count.
     max_overlap : float
-        Share of a region that may lie on another one, or on what is scanned.
+        Share of a region that may overlap with another one, or with a scanned area.
     dose : DoseMap, optional
-        Of the sample; without one the regions' dose is unknown.
+        Dose of the sample; without one the regions' dose is unknown.
     overhead : Overhead
-        What a scan takes beside the exposure.
+        Time of a scan besides the exposure.
 
     Returns
     -------
     list of Region
-        In motor coordinates, scanned in the directions of the map's scan, by descending worth:
-        how much of the criterion lies in each (for "od-2018": the largest area). What is scanned
-        or lies in a better region does not count. ``expected_gain`` is counted in the same way,
-        but is that of "doubt" whatever the criterion, in pixels of the map: it descends with
+        Regions in motor coordinates, scanned in the directions of the map's scan. They are in order
+        of the sum of the criterion over each (for "od-2018": the area), largest first. Areas that
+        are scanned, or in a better region, do not count. ``expected_gain`` is counted in the same
+        way, but is that of "doubt" for any criterion, in pixels of the map: it descends with
         "doubt" alone.
 
     Raises
     ------
     ValueError
         If there is no specimen in the field, a region is larger than the field, ``n`` is below 1,
-        limits are unknown, or the maps are incomplete and have no probabilities to doubt.
+        limits are unknown, or the maps are incomplete and have no probabilities for "doubt".
     """
     if n < 1:
         raise ValueError(f"n is {n}; ask for one region at least")
@@ -111,7 +111,7 @@ def suggest_regions(
     )
     if not places.reachable.any():
         raise ValueError(
-            f"no region of this size lies within the limits {request.limits_um} um and the field "
+            f"no region of this size fits within the limits {request.limits_um} um and the field "
             f"{request.raster.footprint_um} um"
         )
     answer = _Answer(maps, request, places, dose, overhead)
@@ -119,7 +119,7 @@ def suggest_regions(
 
 
 class _Answer:
-    """Boxes as regions, with what speaks for them."""
+    """Boxes as regions, with the reasons for them."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class _Answer:
         self._dose, self._overhead = dose, overhead
 
     def regions(self, criterion: str | Mapping[str, float], n: int) -> Iterator[Region]:
-        """At most ``n``, best first."""
+        """Yield at most ``n`` regions, best first."""
         maps, request, places = self._maps, self._request, self._places
         name = criterion if isinstance(criterion, str) else "mixture"
         interests: dict[str, Interest] = {}
@@ -157,7 +157,7 @@ class _Answer:
             doubt = None if doubt is None else doubt.without(places.window(box))
 
     def _unscanned_doubt(self, known: Interest | None) -> Interest | None:
-        """What gains are counted in, whatever the criterion; None without probabilities."""
+        """Return the map that gains are counted in; None without probabilities."""
         if known is None and self._maps.probability is not None:
             known = Interest(doubt_removed(self._maps, self._request.improvement))
         return None if known is None else self._unscanned(known)
@@ -168,7 +168,7 @@ class _Answer:
         return interest
 
     def _foremost(self, interests: Mapping[str, Interest], box: BoxPlace) -> str:
-        """The criterion that speaks most for a box."""
+        """Return the criterion with the largest share in a box."""
         return max(interests, key=lambda name: self._places.sum_over(interests[name].field, box))
 
     def _described(
@@ -200,7 +200,7 @@ class _Answer:
         )
 
     def _minutes(self, region: Region) -> float | None:
-        """Of the whole stack; None if the dwell is unknown."""
+        """Return the time of the whole stack; None if the dwell is unknown."""
         if self._request.dwell_ms is None:
             return None
         exposure_s = region.nx * region.ny * self._request.dwell_ms / 1000
@@ -209,6 +209,6 @@ class _Answer:
 
 
 def strongest_image(maps: PhaseMaps) -> int:
-    """The energy at which the specimen absorbs most."""
+    """Return the index of the energy at which the specimen absorbs most."""
     mapped = maps.final_index >= 0
     return int(maps.od[:, mapped].mean(axis=1).argmax())

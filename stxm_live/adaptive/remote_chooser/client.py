@@ -1,4 +1,4 @@
-"""`RemoteChooser`: choose from a process without the RunEngine."""
+"""`RemoteChooser`: choice of regions from a process without the RunEngine."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _LOOK_S = 0.3
 
 
 class RemoteChooser:
-    """The chooser of another process, with what a person needs of `RegionChooser`.
+    """Use the chooser of another process, with the parts that a person needs.
 
-    A thread looks a few times a second how things are there, so that looking here never waits.
-    Choosing waits for the answer: ValueError says why a choice was refused, TimeoutError that
-    nobody answers.
+    A thread asks for the state a few times a second, so that reading it here never waits.
+    Choosing waits for the answer: ValueError gives the reason if a choice is refused,
+    TimeoutError means that the other process does not answer.
 
-    Where the session that scans has no maps, ``suggesting`` knows which stack is the present one:
-    a choice on another one is refused, and one that becomes void is withdrawn there too.
+    If the session that scans has no maps, ``suggesting`` knows the present stack: a choice on
+    another one is refused, and a choice for an earlier stack is withdrawn there too.
 
     Parameters
     ----------
     address : str
-        Of the `ChoiceServer`.
+        Address of the `ChoiceServer`.
     token : str, optional
     suggesting : RegionChooser, optional
-        One in this process that makes the suggestions, as long as the session that scans has no
+        Chooser in this process that makes the suggestions while the session that scans has no
         maps.
     timeout_s : float
-        How long an answer is waited for.
+        Longest wait for an answer.
     allow_network : bool
 
     Examples
@@ -75,7 +75,7 @@ class RemoteChooser:
 
     @property
     def suggestions(self) -> list[Region]:
-        """As `RegionChooser.suggestions`."""
+        """Return the suggestions, as `RegionChooser.suggestions`."""
         own = self._own_if_needed
         if own is not None:
             return own.suggestions
@@ -83,44 +83,44 @@ class RemoteChooser:
 
     @property
     def no_suggestions(self) -> str:
-        """Why nothing is suggested."""
+        """Return the reason why nothing is suggested."""
         own = self._own_if_needed
         return str(self._state.get("no_suggestions", "")) if own is None else own.no_suggestions
 
     @property
     def is_ready(self) -> bool:
-        """Whether the suggestions of the newest maps are made."""
+        """Return True if the suggestions of the newest maps are made."""
         own = self._own_if_needed
         return bool(self._state.get("is_ready")) if own is None else own.is_ready
 
     @property
     def refused(self) -> str:
-        """Why the last choice was not taken, or why none can be."""
+        """Return the reason why the last choice was refused, or why none can be made."""
         return self._problem or str(self._state.get("last_refused", ""))
 
     @property
     def question(self) -> str:
-        """What a plan waits for a choice for."""
+        """Return the purpose of the choice that a plan waits for."""
         return str(self._state.get("question", ""))
 
     @property
     def stack(self) -> StackKey | None:
-        """The stack that suggestions come from."""
+        """Return the stack that suggestions come from."""
         own = self._own_if_needed
         return stack_of(self._state.get("stack")) if own is None else own.stack
 
     @property
     def scanned(self) -> tuple[Region, ...]:
-        """What a plan has scanned since."""
+        """Return the regions that a plan has scanned since."""
         return tuple(region_of(values) for values in self._state.get("scanned", ()))
 
     def latest(self) -> Region | None:
-        """The newest choice, by whomever; never waits."""
+        """Return the newest choice, made by anyone, without waiting."""
         values = self._state.get("latest")
         return None if values is None else region_of(values)
 
     def choose(self, region: Region, *, stack: StackKey | None = None) -> Region:
-        """As `RegionChooser.choose`."""
+        """Choose a region, as `RegionChooser.choose`."""
         own = self._own_if_needed
         if own is not None:
             own.choose(region, stack=stack)
@@ -137,7 +137,7 @@ class RemoteChooser:
         dwell_ms: float | None = None,
         stack: StackKey | None = None,
     ) -> Region:
-        """As `RegionChooser.choose_box`."""
+        """Choose a box, as `RegionChooser.choose_box`."""
         own = self._own_if_needed
         if own is not None:
             drawn = own.choose_box(x_um, y_um, step_um=step_um, dwell_ms=dwell_ms, stack=stack)
@@ -146,7 +146,7 @@ class RemoteChooser:
         return region_of(self._ask("box", stack=stack, **box)["region"])
 
     def take(self, k: int, *, stack: StackKey | None = None) -> Region:
-        """As `RegionChooser.take`."""
+        """Choose a suggestion, as `RegionChooser.take`."""
         own = self._own_if_needed
         if own is not None:
             return self.choose(own.take(k, stack=stack), stack=stack)
@@ -157,13 +157,13 @@ class RemoteChooser:
         self._ask("withdraw")
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop asking for the state."""
         self._is_closing.set()
         self._thread.join(self._timeout_s + 5)
 
     @property
     def _own_if_needed(self) -> RegionChooser | None:
-        """The chooser of this process, as long as the session that scans has no maps."""
+        """Return the chooser of this process while the session that scans has no maps."""
         return self._own if self._state.get("stack") is None else None
 
     def _run(self) -> None:
@@ -180,7 +180,7 @@ class RemoteChooser:
             self._state, self._problem = {}, str(error)
 
     def _withdraw_what_is_void(self) -> None:
-        """A choice made here whose stack is no longer the present one: only this process knows."""
+        """Withdraw a choice made here whose stack is no longer the present one."""
         own, made = self._own, self._made_here
         if own is None or made is None:
             return
@@ -192,7 +192,7 @@ class RemoteChooser:
             self._ask("withdraw", why=own.refused)
 
     def _ask(self, what: str, **values: Any) -> dict[str, Any]:
-        """An answer; how things are there comes with it."""
+        """Return an answer, and update the state that comes with it."""
         question = to_bytes({"do": what, "token": self._token, **values})
         number = next(self._numbers)
         try:

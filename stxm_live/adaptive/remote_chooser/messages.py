@@ -1,4 +1,4 @@
-"""Regions and stacks in messages, and what comes back of them: checked, for anybody may send."""
+"""Regions and stacks in messages, checked when read because anyone may send them."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from stxm_live.core.region import Region
 from stxm_live.core.stack import StackKey
 
 MAX_TEXT = 500
-"""Letters of a name or a reason; what is longer is cut."""
+"""Most characters of a name or a reason; longer ones are cut."""
 
 
 def region_of(values: object) -> Region:
-    """The region another process describes.
+    """Return the region that another process describes.
 
     Raises
     ------
     ValueError
-        If something is missing, of the wrong type, or no region.
+        If something is missing, of the wrong type, or not a region.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"expected a region, got {type(values).__name__}")
     missing = [f.name for f in fields(Region) if f.name not in values]
     if missing:
-        raise ValueError(f"a region without {', '.join(missing)}")
+        raise ValueError(f"the region lacks {', '.join(missing)}")
     return Region(
         x_extent_um=pair_of(values["x_extent_um"]),
         y_extent_um=pair_of(values["y_extent_um"]),
@@ -41,7 +41,7 @@ def region_of(values: object) -> Region:
 
 
 def pair_of(ends: object) -> tuple[float, float]:
-    """Both ends of something; ValueError if there are not two numbers."""
+    """Return two numbers; raises ValueError if there are not two."""
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         raise ValueError("a box has two numbers in um for each axis")
     return _number(ends[0]), _number(ends[1])
@@ -54,12 +54,12 @@ def _number(value: object) -> float:
 
 
 def number_or_none(value: object) -> float | None:
-    """A number or nothing; ValueError for anything else."""
+    """Return a number or None; raises ValueError for anything else."""
     return None if value is None else _number(value)
 
 
 def stack_of(values: object) -> StackKey | None:
-    """The stack that a list names; ValueError if it names none."""
+    """Return the stack that a list names; raises ValueError if it names none."""
     if values is None:
         return None
     if not isinstance(values, list | tuple) or len(values) != 3 or not isinstance(values[0], list):

@@ -1,7 +1,7 @@
-"""`ChoiceServer`: takes the choices of other processes, beside the RunEngine.
+"""`ChoiceServer`: receives choices of other processes, beside the RunEngine.
 
-One question, one answer, as msgpack over 0MQ: whoever chooses is told at once if the choice is
-refused, and why.
+Each request gets one answer, as msgpack over 0MQ; it says at once if a choice is refused,
+and why.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ _POLL_S = 0.2
 
 
 class ChoiceServer:
-    """Lets another process use a chooser, on a thread of its own.
+    """Let another process use a chooser, on a thread of its own.
 
     Parameters
     ----------
     chooser : RegionChooser
-        That of the session with the RunEngine.
+        Chooser of the session with the RunEngine.
     address : str
-        As "127.0.0.1:5580"; port 0 takes any that is free (see `address`).
+        Address such as "127.0.0.1:5580"; port 0 uses any free port (see `address`).
     token : str, optional
-        Whoever chooses must know it; on a machine with other users they could choose without.
+        Required for a choice; without one, other users of the machine could choose.
     allow_network : bool
-        Accept an address that other machines reach.
+        Accept an address that other machines can reach.
 
     Attributes
     ----------
     address : str
-        Where it listens.
+        Address that it listens on.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class ChoiceServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more choices."""
+        """Accept no more choices."""
         self._is_closing.set()
         self._thread.join(5)
 
@@ -97,12 +97,12 @@ class ChoiceServer:
         self._context.term()
 
     def _answer(self, parts: list[bytes]) -> dict[str, Any]:
-        """What became of a message; nothing that comes in ends the server."""
+        """Return the answer to a message; no message can end the server."""
         try:
             message = from_bytes(b"".join(parts))
             known = str(message.get("token") or "").encode()
             if self._token is not None and not hmac.compare_digest(known, self._token.encode()):
-                raise ValueError("a choice with a wrong token, or without one")
+                raise ValueError("the choice has a wrong token, or none")
             region = self._act(message)
         except (ValueError, TypeError, OverflowError) as error:
             logger.warning("%s: refused: %s", self.address, error)

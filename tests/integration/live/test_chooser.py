@@ -66,7 +66,7 @@ def test_a_suggestion_is_taken_by_its_number(chooser):
 @pytest.mark.parametrize("k", [0, 3, -1])
 def test_a_number_without_a_suggestion_is_refused(chooser, k):
     show(chooser, maps())
-    with pytest.raises(ValueError, match=f"there is no suggestion {k}, there are 2"):
+    with pytest.raises(ValueError, match=f"there is no suggestion {k}; there are 2"):
         chooser.take(k)
     assert f"no suggestion {k}" in chooser.refused
     assert chooser.latest() is None
@@ -95,7 +95,7 @@ def test_without_suggestions_a_box_is_twice_as_fine_as_the_maps():
     [
         ((1, 1), (0, 1), "the box has no size in x: both edges are at 1 um"),
         ((0, 1), (2, 2), "the box has no size in y"),
-        ((0, float("nan")), (0, 1), "x from 0 to nan um is no box"),
+        ((0, float("nan")), (0, 1), "x from 0 to nan um is not a box"),
         ((0, 11), (0, 1), "x from 0 to 11 um is beyond the limits, 0 to 10 um"),
         ((0, 1), (-6, 1), "y from -6 to 1 um is beyond the limits, -5 to 5 um"),
     ],
@@ -160,7 +160,7 @@ def test_maps_of_another_stack_make_a_choice_void_and_say_so(chooser):
     chooser.take(1)
     show(chooser, maps(run="bbbb2222"))
     assert chooser.latest() is None
-    assert "on run aaaa1111 region 1 is void: there are maps of run bbbb2222" in chooser.refused
+    assert "on run aaaa1111 region 1 was dropped: there are maps of run bbbb2222" in chooser.refused
 
 
 def test_what_was_refused_or_became_void_is_in_the_log(chooser, caplog):
@@ -176,7 +176,7 @@ def test_what_was_refused_or_became_void_is_in_the_log(chooser, caplog):
     assert [text.partition(":")[0] for text in logged[:3]] == ["choice refused"] * 3
     assert "from 0 to 11 um is beyond" in logged[0]
     assert logged[2:] == ["choice refused: fine x cannot go there", chooser.refused]
-    assert "is void" in logged[3]
+    assert "was dropped" in logged[3]
 
 
 def test_better_maps_of_the_same_stack_leave_the_choice(chooser):
@@ -203,7 +203,7 @@ def test_suggestions_and_choice_go_when_another_stack_begins(chooser):
     assert chooser.suggestions == []
     assert not chooser.is_ready
     assert chooser.latest() is None
-    assert "on run aaaa1111 region 1 is void: run bbbb2222 region 1 is scanned now" in (
+    assert "on run aaaa1111 region 1 was dropped: run bbbb2222 region 1 is being scanned now" in (
         chooser.refused
     )
     with pytest.raises(ValueError, match=r"there are 0 .run bbbb2222 region 1: "):
@@ -304,7 +304,7 @@ def test_suggestions_that_fail_are_told_and_nobody_waits_for_them(caplog):
         assert "no regions could be suggested (ZeroDivisionError('by accident'))" in (
             chooser.no_suggestions
         )
-        with pytest.raises(ValueError, match="there is no suggestion 1, there are 0"):
+        with pytest.raises(ValueError, match="there is no suggestion 1; there are 0"):
             chooser.take(1)
     assert "by accident" in caplog.text
 
@@ -474,7 +474,7 @@ def test_where_no_dose_is_known_nothing_is_taken(capped):
     with pytest.raises(ValueError, match="without maps the dose of a region is not known"):
         capped.choose(ALIKE)
     show(capped, maps())
-    with pytest.raises(ValueError, match="3f2a91bc region 1 does not say its dwell"):
+    with pytest.raises(ValueError, match="3f2a91bc region 1 has no dwell"):
         capped.choose(ALIKE)
     show(capped, maps(dwell_ms=1.0))
     with pytest.raises(ValueError, match="reaches beyond run 3f2a91bc region 1 in x"):

@@ -218,7 +218,7 @@ def test_without_a_choice_in_time_the_exploration_ends_and_says_so(session, capl
 
     session.engine(outer())
     assert returned == [(session.starts[0]["uid"],)]
-    assert "ends after 0 of 3 zooms: nobody chose a region within 0.2 s" in caplog.text
+    assert "ends after 0 of 3 zooms: no region was chosen within 0.2 s" in caplog.text
 
 
 def test_the_time_of_a_pause_does_not_count():
@@ -329,7 +329,7 @@ def test_when_nothing_is_left_to_suggest_it_ends_and_says_so(session, caplog):
     session.engine(session.plan(auto=True, n_zooms=4))
     assert len(session.starts) == 4
     assert "ends after 3 of 4 zooms" in caplog.text
-    assert "nothing is left that would be worth a scan" in caplog.text
+    assert "no region is left that would be worth a scan" in caplog.text
 
 
 def test_an_exploration_goes_on_from_the_maps_of_its_overview(session):
@@ -355,7 +355,7 @@ def test_a_choice_for_an_earlier_sample_is_not_scanned_in_the_next_exploration(s
         session.at_exposure(8, lambda: until(lambda: not session.chooser.suggestions))
         session.engine(session.plan(n_zooms=1, choice_timeout_s=0.2))
     assert len(session.starts) == 2
-    assert "is void: run" in session.chooser.refused
+    assert "was dropped: run" in session.chooser.refused
 
 
 def test_an_exploration_may_skip_energies_that_tell_little(session):

@@ -249,7 +249,7 @@ def test_contradicting_arguments_are_refused_before_anything_moves(run_engine, d
     where_it_was = scope.energy.position
     for options, message in (
         ({"mode": "line"}, "pass y_axis="),
-        ({"energies_ev": (505.0, 505.0)}, "names one energy twice"),
+        ({"energies_ev": (505.0, 505.0)}, "lists one energy twice"),
         ({"energies_ev": ()}, "at least 1"),
     ):
         options = {"energies_ev": ENERGIES_EV, "region": FIELD, **options}

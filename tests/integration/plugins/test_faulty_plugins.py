@@ -264,7 +264,7 @@ def test_a_criterion_with_the_name_of_one_of_ours_is_an_error(install):
 
 def test_the_error_for_an_unknown_criterion_lists_the_plug_ins(install):
     install("stxm-lab", "criterion", ("lab", "lab"), "")
-    with pytest.raises(ValueError, match=r"'worth' is none of doubt, .*od-2018, lab"):
+    with pytest.raises(ValueError, match=r"unknown; expected one of doubt, .*od-2018, lab"):
         suggest_regions(made_up(), 1, size_um=0.3, criterion="worth")
 
 

@@ -132,7 +132,7 @@ def test_without_the_token_nothing_is_chosen(chooser):
     with ChoiceServer(chooser, "127.0.0.1:0", token="four words of salt") as server:
         for token in (None, "guessed"):
             stranger = RemoteChooser(server.address, token=token)
-            with pytest.raises(ValueError, match="wrong token, or without one"):
+            with pytest.raises(ValueError, match="wrong token, or none"):
                 stranger.take(1)
             stranger.close()
         known = RemoteChooser(server.address, token="four words of salt")
@@ -182,7 +182,7 @@ def test_a_choice_that_becomes_void_is_withdrawn_from_a_session_without_maps(cho
         chooser.on_maps(maps(run="next"))
         until(lambda: blind.latest() is None)
         assert "there are maps of run next" in blind.refused
-        until(lambda: "is void" in remote.refused)
+        until(lambda: "was dropped" in remote.refused)
         until(lambda: chooser.is_ready)
         remote.take(2)
         blind.choose(FIRST)  # what another person chose is left alone

@@ -440,7 +440,7 @@ def test_a_session_that_refuses_the_token_or_is_gone_is_named(chooser):
     view = View(board, remote)
     view.layout()
     view.tick()
-    assert "Not chosen:</b> a choice with a wrong token" in view.next.state.text
+    assert "Not chosen:</b> the choice has a wrong token" in view.next.state.text
     server.close()
     press(view.next.takes[0])
     assert "does not answer within 0.3 s" in view.next.state.text

@@ -157,7 +157,7 @@ def test_a_choice_is_void_once_there_is_another_stack(shown):
     until(lambda: session.chooser.latest() is not None)
     session.scan_stack()
     until(lambda: session.chooser.latest() is None)
-    assert "is void" in page.says("chosen", "is void")
+    assert "was dropped" in page.says("chosen", "was dropped")
     page.says("subline", "complete")
     page.press("Take 1")
     page.says("chosen", "Next:")

@@ -163,7 +163,7 @@ print("RESULT", json.dumps([name in globals() for name in "RE live chooser explo
     assert session(tmp_path, code, printed) == [True] * 4
     assert re.search(r"energy \d+ of 13 \(5\d\d.* eV\), .*(left|all images|last image)", printed[0])
     assert "zoom 1 of 1: choose a region within 0.2 s" in printed[0]
-    assert "nobody chose a region within 0.2 s" in printed[0]
+    assert "no region was chosen within 0.2 s" in printed[0]
     for word in ("explore_here", "quit()", str(tmp_path / "runs")):
         assert word in printed[0]
 

@@ -131,7 +131,7 @@ def test_energies_ascend_at_least_a_step_apart_inside_the_range(nvpf):
 @pytest.mark.parametrize(
     ("n", "options", "message"),
     [
-        (1, {}, "1 energies tell nothing apart; choose at least 2"),
+        (1, {}, "1 energies distinguish no phases; choose at least 2"),
         (99, {}, r"99 energies asked for, 41 are there to choose from \(500 to 520 eV\)"),
         (5, {"low_ev": 600}, "5 energies asked for, 0 are there to choose from"),
         (2, {"keep_ev": (500, 501, 502)}, r"3 energies are to be kept \(500, 501, 502 eV\)"),

@@ -293,13 +293,16 @@ def test_without_limits_the_motors_stay_where_they_have_been():
         ({"size_um": 0.01, "step_um": 0.01}, "no second pixel in x"),
         ({"step_um": -1.0}, "step_um is -1"),
         ({"dwell_ms": 0.0}, "dwell_ms is 0"),
-        ({"criterion": "prettiest"}, "criterion 'prettiest' is none of doubt, boundaries"),
+        (
+            {"criterion": "prettiest"},
+            "'prettiest' is unknown; expected one of doubt, boundaries",
+        ),
         ({"criterion": {"doubt": -1}}, "has weight -1"),
         ({"limits": ((0, 0), (-2, -1))}, "limits of x are .* EPICS motors without limits"),
         ({"limits": ((2, 3), None)}, "limits of y are None"),
         ({"limits": {"x": (2, 3)}}, "limits of y are None"),
         ({"limits": ((2, float("nan")), (-2, -1))}, "limits of x"),
-        ({"limits": ((50, 60), (-2, -1))}, "no region of this size lies within the limits"),
+        ({"limits": ((50, 60), (-2, -1))}, "no region of this size fits within the limits"),
         ({"max_overlap": 1.0}, "max_overlap is 1"),
     ],
 )

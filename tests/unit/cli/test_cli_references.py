@@ -74,7 +74,7 @@ def test_references_from_a_region_of_a_stack(run, spectra, tmp_path):
         (["a=stack.hdr", "b=na3.xsp"], "stack.hdr: choose the pixels: add @x0,x1,y0,y1"),
         (["stack.hdr@specimen", "b=na3.xsp"], "give the phase a name, as NAME=stack.hdr@specimen"),
         (["a=stack.hdr@1,2", "b=na3.xsp"], "'1,2' is not a region; write x0,x1,y0,y1 in um"),
-        (["a=stack.hdr@90,91,90,91", "b=na3.xsp"], "the box lies outside of the image (x 0 to"),
+        (["a=stack.hdr@90,91,90,91", "b=na3.xsp"], "the box is outside the image (x 0 to"),
         (["a=stack.hdr@0,0.1,0,0.1", "b=na3.xsp"], "of the region is specimen"),
         (["a=all.csv", "b=na3.xsp"], "all.csv: has 5 columns beside the energy; add @NAME"),
     ],

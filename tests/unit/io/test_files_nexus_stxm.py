@@ -178,7 +178,7 @@ def test_a_unit_nobody_knows_is_refused_and_kev_are_understood(tmp_path):
 
     with h5py.File(path, "a") as file:
         file["entry0/counter0/energy"].attrs["units"] = "furlong"
-    with pytest.raises(ValueError, match=r"energy is in 'furlong'; known are ev, kev"):
+    with pytest.raises(ValueError, match=r"energy is in 'furlong'; known units are ev, kev"):
         read_stack(path)
 
 
