@@ -1,4 +1,4 @@
-"""Where the phases lie in latent space, and how the paper's rule does on known truth."""
+"""Clusters of the phases in latent space, and scores of the paper's rule on known truth."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from stxm_live.phase_mapping.latent_space.clusters import (
 
 
 def cluster_statistics(latent: NDArray[np.floating], data: TrainingSet) -> Clusters:
-    """Mean and covariance of each phase's unambiguous spectra, labelled by Pearson correlation.
+    """Return mean and covariance of each phase's unambiguous spectra in latent space.
 
-    As in the paper's section 3.3.
+    Spectra are labeled by Pearson correlation, as in the paper's section 3.3.
 
     Parameters
     ----------
     latent : ndarray of shape (n_spectra, n_latent)
-        Of the same spectra.
+        Latent coordinates of the same spectra.
     """
     first_index, clear = _labels(data)
     return fit_clusters(latent, first_index, clear, data.references.n_phases)
 
 
 def labelled_members(latent: NDArray[np.floating], data: TrainingSet) -> Members:
-    """Some of the unambiguous spectra of each phase, labelled by Pearson correlation."""
+    """Return unambiguous spectra of each phase, labeled by Pearson correlation."""
     return thinned_members(latent, *_labels(data))
 
 
 def phases_of(data: TrainingSet) -> NDArray[np.integer]:
-    """True phases where they are known, else those of the largest coefficient."""
+    """Return true phases if they are known, else those of the largest coefficient."""
     return _labels(data)[0] if data.labels is None else data.labels
 
 
 def _labels(data: TrainingSet) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    """Phase of the largest coefficient, and whether it leads by enough."""
+    """Return the phase of the largest coefficient, and True where it leads by enough."""
     best = correlation.best_two(correlation.pearson(data.spectra.T, data.reference_od))
     return best.first_index, (best.first - best.second) >= np.float32(data.ambiguity_threshold)
 
@@ -49,9 +49,9 @@ def _labels(data: TrainingSet) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
 def accuracies(
     latent: NDArray[np.floating], data: TrainingSet, clusters: Clusters
 ) -> dict[str, float]:
-    """Share of spectra with the right phase, by correlation and after the paper's rule.
+    """Return shares of spectra with the right phase, by correlation and by the paper's rule.
 
-    Empty where the true phases are not known.
+    The result is empty if the true phases are not known.
     """
     if data.labels is None:
         return {}

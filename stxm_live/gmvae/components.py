@@ -1,4 +1,4 @@
-"""Which components of the mixture are in use, and what they know of phase and thickness."""
+"""Components of the mixture in use, and their information on phase and thickness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ N_THICKNESSES = 5
 
 
 def effective_components(responsibilities: NDArray[np.floating]) -> float:
-    """Exponential of the entropy of the mean responsibilities: 1 to n_components.
+    """Return the exponential of the entropy of the mean responsibilities.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ def component_scores(
     spectra: NDArray[np.floating],
     phase_index: NDArray[np.integer],
 ) -> dict[str, float]:
-    """Components in use, and what the likeliest one knows of a spectrum's phase and thickness.
+    """Return components in use, and their information on phase and thickness.
 
-    Components follow thickness rather than phase where beta is as small as the paper's.
+    Components follow thickness rather than phase if beta is as small as the paper's.
     """
     component = responsibilities.argmax(axis=1)
     scores = {
@@ -49,7 +49,7 @@ def component_scores(
 
 
 def refuse_collapse(responsibilities: NDArray[np.floating], *, beta: float, seed: int) -> None:
-    """Raise where the mixture has merged into too few components.
+    """Raise an error if the mixture has merged into too few components.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def refuse_collapse(responsibilities: NDArray[np.floating], *, beta: float, seed
 
 
 def thickness_class(spectra: NDArray[np.floating]) -> NDArray[np.intp]:
-    """Classes 0 to 4 by the largest OD of each spectrum (n_spectra, n_energies), equally full."""
+    """Return classes 0 to 4 by the largest OD of each spectrum, with equal numbers."""
     largest = spectra.max(axis=1)
     edges = np.quantile(largest, np.linspace(0, 1, N_THICKNESSES + 1)[1:-1])
     classes: NDArray[np.intp] = np.searchsorted(edges, largest)
@@ -75,9 +75,9 @@ def thickness_class(spectra: NDArray[np.floating]) -> NDArray[np.intp]:
 
 
 def information_share(groups: NDArray[np.integer], labels: NDArray[np.integer]) -> float:
-    """Mutual information of two classifications, over the entropy of the second.
+    """Return mutual information of two classifications, over the entropy of the second.
 
-    0 where the groups say nothing of the labels, 1 where they determine them; NaN where all
+    It is 0 if the groups are independent of the labels, 1 if they determine them, and NaN if all
     labels are the same.
 
     Examples
@@ -96,6 +96,6 @@ def information_share(groups: NDArray[np.integer], labels: NDArray[np.integer]) 
 
 
 def _entropy(counts: NDArray[np.float64]) -> float:
-    """In nats, of counts in classes."""
+    """Return the entropy of counts in classes, in nats."""
     shares = counts[counts > 0] / max(1.0, counts.sum())
     return float(-np.sum(shares * np.log(shares)))

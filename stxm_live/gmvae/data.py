@@ -1,4 +1,4 @@
-"""The spectra of a training, and which of them are held back."""
+"""The spectra of a training, and their split into training, validation and test."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 
 MINIMUM_SPECTRA = 400
-"""Fewer leave less than ten spectra for validation."""
+"""Fewest spectra of a training; fewer leave less than ten for validation."""
 
 HELD_OUT_SHARE = 0.025
-"""For validation, and again for the test (the paper's 95/2.5/2.5 %)."""
+"""Share of spectra for validation, and again for the test (the paper's 95/2.5/2.5 %)."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Spectra and what is known about them.
+    """Spectra, with their references and known properties.
 
     Parameters
     ----------
     spectra : ndarray of shape (n_spectra, n_energies)
-        Optical density of specimen pixels as it is, not normalised; every value finite.
+        Optical density of specimen pixels, not normalized; every value is finite.
     references : ReferenceSpectra
-        They label the latent clusters.
+        References that label the latent clusters.
     energies_ev : tuple of float
-        At which the spectra were taken; ascending.
+        Energies of the spectra; ascending.
     labels : ndarray of shape (n_spectra,), optional
-        True phases, for the scores only: the network never sees them.
+        True phases, for the scores only: the network does not use them.
     ambiguity_threshold : float
-        Q1 - Q2 from which on a spectrum counts for its phase's cluster.
+        Smallest Q1 - Q2 of a spectrum that is used for its phase's cluster.
     simulated : bool
-        Whether any of the spectra are simulated; the bundle says so.
+        True if any of the spectra are simulated; the bundle records it.
     note : str
-        Where the spectra came from, for the bundle.
+        Origin of the spectra, for the bundle.
     groups : ndarray of shape (n_spectra,), optional
-        Which particle each spectrum is from. With them whole particles are held back: pixels of
-        one particle resemble each other, and a split among them makes scores too good.
+        Particle of each spectrum. With it, whole particles are held back: pixels of one
+        particle are similar, and a split among them makes scores too good.
     """
 
     spectra: NDArray[np.floating]
@@ -83,7 +83,7 @@ class TrainingSet:
         note: str = "",
         groups: NDArray[np.integer] | None = None,
     ) -> TrainingSet:
-        """Spectra taken at the energies of a recipe, with its references and its threshold."""
+        """Make a training set at the energies of a recipe, with its references and threshold."""
         return cls(
             spectra,
             recipe.reference_spectra,
@@ -97,29 +97,29 @@ class TrainingSet:
 
     @property
     def reference_od(self) -> NDArray[np.float64]:
-        """The references at the energies, shape (n_phases, n_energies)."""
+        """Return the references at the energies, shape (n_phases, n_energies)."""
         return self.references.at(self.energies_ev)
 
     def take(self, rows: NDArray[np.intp]) -> TrainingSet:
-        """The same with some of the spectra only."""
+        """Return a training set with some of the spectra only."""
         labels = None if self.labels is None else self.labels[rows]
         groups = None if self.groups is None else self.groups[rows]
         return replace(self, spectra=self.spectra[rows], labels=labels, groups=groups)
 
     def split(self, seed: int) -> Split:
-        """By particle where groups are given, else by pixel."""
+        """Split by particle if groups are given, else by pixel."""
         if self.groups is None:
             return split_rows(len(self.spectra), seed)
         return split_groups(self.groups, seed)
 
 
 def recipe_energies_ev(recipe: Recipe) -> tuple[float, ...]:
-    """The energies a model for this recipe is trained at.
+    """Return the energies at which a model for this recipe is trained.
 
     Raises
     ------
     ValueError
-        If the recipe leaves them to the scan.
+        If the recipe has no energies.
     """
     if recipe.energies_ev is None:
         raise ValueError(
@@ -130,7 +130,7 @@ def recipe_energies_ev(recipe: Recipe) -> tuple[float, ...]:
 
 
 class Split(NamedTuple):
-    """Row numbers of the spectra to train on, to stop by and to score with."""
+    """Row numbers of the spectra for training, validation and test."""
 
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
@@ -156,12 +156,12 @@ def split_rows(n_spectra: int, seed: int) -> Split:
 def split_groups(groups: NDArray[np.integer], seed: int) -> Split:
     """Distribute whole particles at random: at least 2.5 % of the spectra for each of two.
 
-    Validation and test take particles until they have enough; the others are trained on.
+    Validation and test take particles until they have enough; the others are for training.
 
     Parameters
     ----------
     groups : ndarray of shape (n_spectra,)
-        Which particle each spectrum is from.
+        Particle of each spectrum.
     seed : int
 
     Raises

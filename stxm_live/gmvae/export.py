@@ -1,4 +1,4 @@
-"""Keras models to LiteRT files, and how well both agree."""
+"""Export of Keras models to LiteRT files, with a check that both agree."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PARITY_LIMIT = 1e-5
 
 
 def to_tflite(model: keras.Model) -> bytes:
-    """A model of one input and one output as a LiteRT file with the signature ``serve``.
+    """Return a model of one input and one output as a LiteRT file with signature ``serve``.
 
-    By way of `keras.export.ExportArchive`: `from_keras_model` leaves the outputs unnamed and in
-    arbitrary order, `from_concrete_functions` gave NaN.
+    It uses `keras.export.ExportArchive`, because `from_keras_model` leaves the outputs unnamed and
+    in arbitrary order, and `from_concrete_functions` gave NaN.
     """
     signature = [keras.InputSpec(shape=(None, *model.input_shape[1:]), dtype="float32")]
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +50,7 @@ def _refuse_difference(worst: float, name: str) -> None:
 def export_networks(
     model: GMVAE, spectra: Mapping[str, NDArray[np.float32]]
 ) -> tuple[dict[str, bytes], dict[str, Parity]]:
-    """The files ``encoder.tflite`` (z_mean) and ``decoder.tflite``, compared with Keras.
+    """Return ``encoder.tflite`` (z_mean) and ``decoder.tflite``, compared with Keras.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def _in_keras(model: keras.Model, rows: NDArray[np.float32]) -> NDArray[np.float
 
 
 def _difference(network: str, a: NDArray[np.float32], b: NDArray[np.float32]) -> dict[str, float]:
-    """Largest absolute difference, and the same over the largest value or 1."""
+    """Return the largest absolute difference, and the same over the largest value or 1."""
     absolute = float(np.abs(a.astype(np.float64) - b).max())
     scale = max(1.0, float(np.abs(b).max()))
     return {f"{network}_absolute": absolute, f"{network}_relative": absolute / scale}

@@ -1,4 +1,4 @@
-"""One training run: batches, epochs, when to stop."""
+"""One training run: its batches, epochs and end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fit(
     Raises
     ------
     TrainingError
-        If the loss is no finite number any more.
+        If the loss is no longer a finite number.
     """
     keras.utils.set_random_seed(options.seed)
     model = GMVAE(train.shape[1], options.n_components, options.beta, options.seed)
@@ -61,7 +61,7 @@ def fit(
 
 
 def _batches(spectra: NDArray[np.float32], batch: int, seed: int) -> tf.data.Dataset:
-    """Batches in a new order each epoch; a last incomplete one is left out."""
+    """Return batches in a new order each epoch; a last incomplete one is left out."""
     dataset = tf.data.Dataset.from_tensor_slices(spectra)
     return dataset.shuffle(len(spectra), seed=seed).batch(batch, drop_remainder=True).prefetch(4)
 

@@ -1,6 +1,6 @@
-"""The paper's network in Keras: a variational auto-encoder with a mixture of Gaussians as prior.
+"""The paper's network in Keras: a variational auto-encoder with a Gaussian mixture as prior.
 
-Imported when a training starts, for it loads TensorFlow.
+It is imported when a training starts, because it loads TensorFlow.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ N_LATENT = 3
 WIDTHS = (512, 256, 128, 64)
 DROPOUT = 0.1
 SIGMA_FLOOR = 1e-3
-"""Smallest standard deviation of a component: none may collapse onto one spectrum."""
+"""Smallest standard deviation of a component, so that none collapses onto one spectrum."""
 
 LOG_VARIANCE_RANGE = (-20.0, 10.0)
-"""exp() of it stays a number, whatever the spectrum."""
+"""Limits of the log variance, so that exp() of it is finite for any spectrum."""
 
 
 def build_encoder(n_energies: int) -> keras.Model:
-    """From OD spectra to z_mean and z_logvar, three each.
+    """Build the network from OD spectra to z_mean and z_logvar, three each.
 
-    Batch normalisation and dropout stand once, after the fourth layer.
+    Batch normalization and dropout follow the fourth layer only.
     """
     spectra = keras.Input((n_energies,), name="od")
     hidden = spectra
@@ -40,7 +40,7 @@ def build_encoder(n_energies: int) -> keras.Model:
 
 
 def build_decoder(n_energies: int) -> keras.Model:
-    """From latent coordinates back to OD spectra: the encoder's widths mirrored, linear output."""
+    """Build the network from latent coordinates to OD spectra, with the widths mirrored."""
     latent = keras.Input((N_LATENT,), name="z")
     hidden = latent
     for width in reversed(WIDTHS):
@@ -78,11 +78,11 @@ class GMVAE(keras.Model):  # type: ignore[misc]
 
     @property
     def sigma(self) -> Any:
-        """Standard deviations of shape (n_components, n_latent)."""
+        """Return standard deviations of shape (n_components, n_latent)."""
         return ops.softplus(self.rho) + SIGMA_FLOOR
 
     def component_log_density(self, z: Any) -> Any:
-        """Logarithm of pi_k N(z; mu_k, Sigma_k), shape (n_spectra, n_components)."""
+        """Return log of pi_k N(z; mu_k, Sigma_k), shape (n_spectra, n_components)."""
         sigma = self.sigma
         scaled = (z[:, None, :] - self.mu) / sigma
         return (
@@ -93,16 +93,16 @@ class GMVAE(keras.Model):  # type: ignore[misc]
         )
 
     def responsibilities(self, z: Any) -> Any:
-        """p(k|z), shape (n_spectra, n_components)."""
+        """Return p(k|z), shape (n_spectra, n_components)."""
         return ops.softmax(self.component_log_density(z), axis=-1)
 
     def mixture_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The learned prior: ``pi``, ``mu``, and ``sigma`` as standard deviations."""
+        """Return the learned prior: ``pi``, ``mu``, and ``sigma`` as standard deviations."""
         parts = {"pi": ops.exp(ops.log_softmax(self.pi_logits)), "mu": self.mu, "sigma": self.sigma}
         return {name: np.asarray(part, dtype=np.float64) for name, part in parts.items()}
 
     def call(self, od: Any, training: bool = False) -> Any:
-        """Reconstruct spectra by way of one sample of their latent coordinates; adds the loss."""
+        """Reconstruct spectra from one sample of their latent coordinates; adds the loss."""
         z_mean, z_logvar = self.encoder(od, training=training)
         z_logvar = ops.clip(z_logvar, *LOG_VARIANCE_RANGE)
         noise = keras.random.normal(ops.shape(z_mean), seed=self._noise)

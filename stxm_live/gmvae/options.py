@@ -1,4 +1,4 @@
-"""What can be set for a training, and what it reports on the way."""
+"""Settings of a training, and its reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, Pos
 
 
 class TrainingOptions(BaseModel):
-    """Settings of a training; the defaults of the network are the paper's (its section 3.3).
+    """Settings of a training; the defaults of the network are from the paper's section 3.3.
 
     Parameters
     ----------
@@ -20,11 +20,11 @@ class TrainingOptions(BaseModel):
         has not improved for ``patience`` epochs, or ``max_minutes`` are over.
     batch_size : int
     learning_rate : float
-        Of Adam.
+        Learning rate of Adam.
     n_components : int
-        K of the mixture.
+        Number of components K of the mixture.
     seed : int
-        Of everything random: split, initial weights, order, dropout, sampling.
+        Seed of all random numbers: split, initial weights, order, dropout, sampling.
     patience : int
         Epochs without improvement after which a training without ``epochs`` ends.
     max_minutes : float

@@ -1,4 +1,4 @@
-"""Simulated spectra with known phases, to train on where there are no scans yet."""
+"""Simulated spectra with known phases, for training without scans."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def simulated_spectra(
     n_spectra: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.int8], NDArray[np.float64]]:
-    """Noisy optical densities of single pixels.
+    """Return noisy optical densities of single pixels.
 
-    The thickness is such that the largest OD of a spectrum is uniform in 0.1 to 3, whatever the
+    The thickness is chosen so that the largest OD of a spectrum is uniform in 0.1 to 3, for any
     unit of the references; photons are uniform in their logarithm from 100 to 30 000; I0 and
     I are Poisson counts. Phases come in equal shares. One spectrum in five mixes two phases, as
-    at a boundary, and carries the name of the larger one. A spectrum with a zero count has no
-    OD and is drawn again.
+    at a boundary, and is labeled with the larger one. A spectrum with a zero count has no OD and
+    is drawn again.
 
     Returns
     -------
     od : ndarray of shape (n_spectra, n_energies), float32
     phase_index : ndarray of shape (n_spectra,), int8
-        The truth.
+        The true phase.
     photons : ndarray of shape (n_spectra,)
         Expected I0 per energy.
     """
@@ -56,7 +56,7 @@ def simulated_spectra(
 def _expected_od(
     pure: NDArray[np.float64], phase_index: NDArray[np.int8], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Optical densities without noise: a phase, or more than half of it with another one."""
+    """Return optical densities without noise, of one phase or of a mixture of two."""
     n_spectra, n_phases = len(phase_index), len(pure)
     other = (phase_index + rng.integers(1, n_phases, n_spectra)) % n_phases
     mixed = rng.random(n_spectra) < MIXED_SHARE
@@ -70,7 +70,7 @@ def _expected_od(
 def _measured_od(
     expected: NDArray[np.float64], photons: NDArray[np.float64], rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Optical densities from Poisson counts; infinite or NaN where a count is zero."""
+    """Return optical densities from Poisson counts; infinite or NaN for a zero count."""
     incident = rng.poisson(np.broadcast_to(photons[:, None], expected.shape))
     transmitted = rng.poisson(photons[:, None] * np.exp(-expected))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""From spectra to a bundle."""
+"""Training of a bundle from spectra."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def train(
     parity_spectra : mapping of str to ndarray of shape (n_spectra, n_energies), optional
         Further spectra on which the exported networks must agree with Keras.
     force : bool
-        Replace a bundle that is there.
+        Replace an existing bundle.
 
     Raises
     ------
     FileExistsError
-        Before the training, if ``out`` would be overwritten.
+        If ``out`` would be overwritten; raised before the training.
     TrainingError
         If the training diverges, if the mixture collapses, or if the exported networks differ
         from Keras.
@@ -134,7 +134,7 @@ def train(
 
 
 def _strange_spectra(n_energies: int) -> dict[str, NDArray[np.float32]]:
-    """Spectra no specimen has: random ones, and some far out of range."""
+    """Return spectra that no specimen has: random ones, and some far out of range."""
     rng = np.random.default_rng(0)
     shape = (4096, n_energies)
     return {
@@ -144,13 +144,13 @@ def _strange_spectra(n_energies: int) -> dict[str, NDArray[np.float32]]:
 
 
 def _reconstruction(decoder: bytes, data: TrainingSet, latent: NDArray[np.float32]) -> float:
-    """Squared error of z_mean decoded, summed over energies, mean over spectra."""
+    """Return the squared error of z_mean decoded, summed over energies, mean over spectra."""
     error = Network(decoder)(latent) - data.spectra
     return float((error**2).sum(axis=1).mean(dtype=np.float64))
 
 
 def _of_largest_one(od: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spectra scaled to a largest OD of 1."""
+    """Return spectra scaled to a largest OD of 1."""
     scaled: NDArray[np.float64] = od / np.abs(od).max(axis=1, keepdims=True)
     return scaled
 
@@ -162,7 +162,7 @@ def _info(
     scores: dict[str, float],
     parity: dict[str, Parity],
 ) -> BundleInfo:
-    """What goes into ``bundle.json``; numbers that nobody computes with are cut to six digits."""
+    """Return the contents of ``bundle.json``; values for display are cut to six digits."""
     split = data.split(options.seed)
     history = zip(EpochReport._fields, zip(*reports, strict=True), strict=True)
     return BundleInfo(
@@ -195,7 +195,7 @@ def _six_digits(value: float) -> float:
 
 
 def _versions() -> dict[str, str]:
-    """Of the packages that made the bundle."""
+    """Return the versions of the packages that made the bundle."""
     import tensorflow as tf
 
     # its distribution is called tensorflow or tensorflow-cpu

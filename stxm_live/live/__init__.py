@@ -1,1 +1,1 @@
-"""Maps while a scan runs, and the same maps of runs that are over."""
+"""Maps while a scan runs, and the same maps of past runs."""

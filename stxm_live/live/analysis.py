@@ -1,4 +1,4 @@
-"""Stacks on their way from frames to maps; they live on the worker's thread."""
+"""Analysis of stacks from frames to maps, on the worker's thread."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from stxm_live.preprocessing.stack_images import ImageCache
 State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored", "given up"]
 
 Show = Callable[[ODCube], None]
-"""Who is shown the growing cube."""
+"""Function that receives the growing cube."""
 
 
 @dataclass(frozen=True)
 class StackStatus:
-    """How far a run is.
+    """State of a run.
 
-    ``is_done``: the run has ended and nothing more will come. ``problems`` tells what went wrong
-    on the way, ``error`` what made the maps impossible. An ``overview`` has one energy: there are
-    no maps to be made of it, and nothing went wrong.
+    ``is_done``: the run has ended and nothing more will come. ``problems`` lists faults on the way,
+    ``error`` is the reason if no maps could be made. An ``overview`` has one energy: it has no
+    maps, and this is not a fault.
     """
 
     state: State
@@ -42,14 +42,14 @@ class StackStatus:
 
 
 class StackAnalysis:
-    """Cube and maps of one stack, whatever runs its frames come in.
+    """Cube and maps of one stack, from one run or several.
 
     Parameters
     ----------
     frames : StackFrames
     recipe : Recipe
     model : LatentModel or None
-        What `load_model` returned, if it did.
+        Result of `load_model`, if any.
     pace : Pace
     steps : Steps, optional
         As for `map_phases`.
@@ -82,7 +82,7 @@ class StackAnalysis:
 
     @property
     def key(self) -> StackKey:
-        """Which stack; grows with every run that joins."""
+        """Return the key of the stack; it grows with every run that joins."""
         return self._key if self._frames is None else self._frames.key
 
     def take(
@@ -95,12 +95,12 @@ class StackAnalysis:
     ) -> Iterator[PhaseMaps]:
         """Take new frames; yield maps if they completed or changed the stack.
 
-        ``time_s`` is when they came, by the event that made them whole.
+        ``time_s`` is their time, from the event that made them complete.
 
-        First come the maps that are quickly made, then those with refined registration and the
-        energy axis. Frames that replace others are mapped when no more documents are waiting
-        (``is_last``). A failure to show is kept in ``problems`` and does not keep the maps from
-        being made; a failure to map is kept in ``error``. Frames stay whatever happens.
+        The quick maps come first, then those with refined alignment and the energy axis. Frames
+        that replace others are mapped when no more documents are waiting (``is_last``). A display
+        error is kept in ``problems`` and does not prevent maps; a mapping error is kept in
+        ``error``. Frames are kept in any case.
         """
         if self._frames is None:
             return
@@ -115,7 +115,7 @@ class StackAnalysis:
             self.n_images = len(self._frames.whole_energies_ev)
 
     def end(self) -> Iterator[PhaseMaps]:
-        """Nothing more will come: map what is not mapped yet, and let go of the frames."""
+        """Map what is not mapped yet, and release the frames, because nothing more will come."""
         if self._frames is None:
             return
         if self._has_new or (self.maps is None and self.error is None):
@@ -126,7 +126,7 @@ class StackAnalysis:
         self.is_done = True
 
     def status(self) -> StackStatus:
-        """How far the stack is."""
+        """Return the state of the stack."""
         state: State = "scanning" if self.n_images else "waiting"
         if self.error is not None:
             state = "failed"
@@ -144,7 +144,7 @@ class StackAnalysis:
         )
 
     def _map(self) -> Iterator[PhaseMaps]:
-        """Maps of the frames so far; none if they failed."""
+        """Yield maps of the frames so far; none if they failed."""
         assert self._frames is not None
         self._has_new = False
         stack = self._frames.stack()
@@ -174,14 +174,14 @@ class StackAnalysis:
             yield self.maps
 
     def _is_overview(self, stack: Stack) -> bool:
-        """Whether there are images but no more than one energy; says so in ``problems``."""
+        """Return True if there are images of only one energy; add it to ``problems``."""
         selected = self._recipe.selected(self.scan.energies_ev)
         if len(selected) != 1 or not stack.frames:
             return False
         if not self.no_phases:
             self.no_phases = (
-                f"no phases from one energy: of those announced the recipe selects {selected[0]:g} "
-                "eV only, maps need two or more"
+                f"maps cannot be made from one energy: the recipe selects only {selected[0]:g} eV "
+                "of the announced energies; record and select at least two"
             )
             self.problems.append(self.no_phases)
         return True

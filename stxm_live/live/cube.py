@@ -1,4 +1,4 @@
-"""The optical-density cube while it grows: for show, never reused for the final maps."""
+"""The optical-density cube while it grows, for display only."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ from stxm_live.preprocessing.stack_images import ImageCache
 
 @dataclass(frozen=True, eq=False)
 class ODCube:
-    """The optical-density cube of a stack as far as it is measured: a read-only snapshot.
+    """Read-only snapshot of a stack's optical-density cube, as far as it is measured.
 
-    For show only: final maps are made from the frames by `map_phases`, not from a cube.
+    It is for display only: final maps are made from the frames by `map_phases`, not from a cube.
 
     Parameters
     ----------
     key : StackKey
     scan : StackScan
     energies_ev : tuple of float
-        Axis of the cube, ascending: every announced energy that takes part in the maps.
+        Axis of the cube, ascending: every announced energy that is used in the maps.
     measured : ndarray of bool, shape (n_energies,)
     latest : int
-        Index of the energy that came last.
+        Index of the latest energy.
     od : ndarray of shape (n_energies, ny, nx), float32
         Optical density; NaN where not measured yet or outside the common field.
     specimen : ndarray of bool, shape (ny, nx)
-        As far as it can be told so far.
+        Specimen pixels found so far.
     mean_spectrum : ndarray of shape (n_energies,)
         Mean OD of the specimen; NaN where not measured yet.
     reference_od : ndarray of shape (n_phases, n_energies)
     inseparable : tuple of (str, str)
-        Pairs of phases the energies so far cannot tell apart.
+        Pairs of phases that the energies so far cannot distinguish.
     provisional_index : ndarray of int8, shape (ny, nx), or None
         Phase of the largest coefficient; None until the energies so far separate all references.
     provisional_ambiguous : ndarray of bool, shape (ny, nx), or None
-        Where the two largest coefficients so far are too close; None together with the index.
+        True where the two largest coefficients so far are too close; None if the index is None.
     shifts_px : ndarray of shape (n_energies, 2)
         (y, x) applied to each image; NaN where not measured yet, as for the next three.
     i0, i0_std : ndarray of shape (n_energies,)
-        Incident intensity in counts, and its standard uncertainty.
+        I0 in counts, and its standard uncertainty.
     mean_counts : ndarray of shape (n_energies,)
         Mean counts of the specimen's pixels.
     progress : Progress or None
-        How far the scan is; None if nobody looked at the clock.
+        Progress of the scan; None if the times are not known.
     """
 
     key: StackKey
@@ -95,31 +95,30 @@ def cube_view(
     steps: Steps = DEFAULT,
     progress: Progress | None = None,
 ) -> ODCube | None:
-    """The cube of the frames so far; None if the recipe leaves the latest one out.
+    """Return the cube of the frames so far; None if the recipe leaves out the latest one.
 
-    The images so far are aligned as those of a finished stack are: the one with the most
-    contrast so far is what the others are laid on, and I0 and specimen are found anew with
-    every image.
+    The images so far are aligned like those of a finished stack: to the one with the most
+    contrast so far. I0 and specimen are found again with every image.
 
     Parameters
     ----------
     stack : Stack
         The frames so far.
     latest : Frame
-        The one that came last.
+        The latest one.
     recipe : Recipe
     seen : ImageCache, optional
-        Shared with whoever maps the same frames.
+        Cache shared with the mapping of the same frames.
     steps : Steps, optional
         As for `map_phases`: the cube is aligned, normalized and correlated by them.
     progress : Progress, optional
-        Told along.
+        Progress to include in the snapshot.
 
     Raises
     ------
     ValueError
-        If the references do not cover the announced energies, if no I0 can be had, or if an
-        image is shifted beyond the recipe's limit.
+        If the references do not cover the announced energies, if no I0 is found, or if an image
+        is shifted beyond the recipe's limit.
     """
     energies_ev = tuple(recipe.selected(stack.scan.energies_ev))
     references = recipe.corrected_references
@@ -163,7 +162,7 @@ def cube_view(
 
 @dataclass(frozen=True)
 class _Axis:
-    """Which rows of what is measured belong where among the announced energies."""
+    """Places of the measured rows among the announced energies."""
 
     n_energies: int
     rows: Sequence[int]
@@ -178,7 +177,7 @@ class _Axis:
         return cls(len(energies_ev), rows, places)
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Rows of ``values`` (n_measured, ...) at their places; NaN where not measured yet."""
+        """Return rows of ``values`` (n_measured, ...) at their places; NaN where not measured."""
         out = np.full((self.n_energies, *values.shape[1:]), np.nan, dtype=values.dtype)
         out[self.places] = values[self.rows]
         return out
@@ -191,7 +190,7 @@ def _provisional(
     recipe: Recipe,
     steps: Steps,
 ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    """Phase of the largest coefficient so far, -1 beside the specimen; where it is close."""
+    """Return the phase of the largest coefficient so far, -1 beside specimen, and ambiguity."""
     varies = registered.valid[whole]
     mapped = whole & registered.valid
     references = recipe.corrected_references.at(registered.energies_ev)
@@ -204,7 +203,7 @@ def _provisional(
 
 
 def _means(inside: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mean of each row (n_images, n_pixels); NaN where there are no pixels."""
+    """Return the mean of each row (n_images, n_pixels); NaN if there are no pixels."""
     if inside.shape[1] == 0:
         return np.full(len(inside), np.nan)
     return np.asarray(inside.mean(axis=1, dtype=np.float64))

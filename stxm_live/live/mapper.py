@@ -31,10 +31,10 @@ from stxm_live.phase_mapping.steps import DEFAULT, Steps
 logger = logging.getLogger("stxm_live")
 
 QUIET_S = 0.02
-"""So long after a document the worker lets the scan go on alone, unless more documents wait."""
+"""Seconds after a document during which the worker pauses for the scan, if no document waits."""
 
 RETRY_S = 0.25
-"""How often image files that are not there yet are looked for."""
+"""Seconds between searches for image files that are not there yet."""
 
 
 class Sink(Protocol):
@@ -48,28 +48,28 @@ class Sink(Protocol):
 class LivePhaseMapper:
     """A Bluesky callback that turns the documents of a stack into maps as they come.
 
-    On the thread that runs the scan it copies the pixels and returns; all else happens on a
-    worker thread. Whatever goes wrong there is logged, told to the sinks and raised by `wait`,
-    and never reaches the scan.
+    On the thread that runs the scan it copies the pixels and returns; the rest happens on a
+    worker thread. Errors there are logged, reported to the sinks and raised by `wait`, but never
+    reach the scan.
 
     Parameters
     ----------
     recipe : Recipe
     scan : StackScan, optional
-        What the runs are, for start documents without an ``stxm`` block.
+        Description of the runs, for start documents without an ``stxm`` block.
     background : bool
-        With False everything happens in the call, on the caller's thread.
+        If False, everything happens in the call, on the caller's thread.
     limits : Limits, optional
-        How much may wait for the analysis: with much of it display stands back, with too much a
-        run is given up and left to `map_run`; the scan goes on.
+        Amount of data that may wait for the analysis. Above the first limit display is skipped;
+        above the second a run is given up and left to `map_run`. The scan goes on.
     roots : sequence of path
-        Folders from which images outside the documents may be read; none: they are not.
+        Folders from which images outside the documents may be read; none by default.
     file_timeout_s : float
-        How long after the end of a run its image files are waited for.
+        Longest wait for image files after the end of a run.
     idle_timeout_s : float
-        A stack of several runs ends when no run has joined or left it for so long.
+        A stack of several runs ends when no run has joined or left it for this time.
     steps : Steps, optional
-        Functions to take in place of the default ones, as for `map_phases`.
+        Functions that replace the default ones, as for `map_phases`.
 
     Examples
     --------
@@ -113,7 +113,7 @@ class LivePhaseMapper:
         """Take a document; never raises, never waits."""
         try:
             if self._is_closed:
-                logger.warning("a %s document came after close() and was ignored", name)
+                logger.warning("a %s document arrived after close() and was ignored", name)
                 return
             if name == "start":
                 known = self._runs.get(str(doc["uid"]))
@@ -141,17 +141,17 @@ class LivePhaseMapper:
         on_error: Callable[[str, Exception], None] | None = None,
         own_thread: bool = False,
     ) -> None:
-        """Have functions, or the methods of an object so called, told of what happens.
+        """Call functions, or the methods of an object so named, with news of the analysis.
 
         They run on the worker's thread, one after the other, with arrays that cannot be
-        written. One that raises is logged, and the others are told through ``on_error``.
-        With ``own_thread`` they run on a thread of their own, for what is slow, such as drawing:
-        maps do not wait for it, and a cube that a newer one has overtaken is skipped.
+        written. An error in one is logged and reported to the others through ``on_error``.
+        With ``own_thread`` they run on a thread of their own, for slow work such as drawing:
+        maps do not wait for it, and a cube is skipped if a newer one is there.
 
         Raises
         ------
         TypeError
-            If there is nothing to call.
+            If there is no method or function to call.
         """
         callbacks = Callbacks(
             on_cube or getattr(sink, "on_cube", None),
@@ -168,20 +168,20 @@ class LivePhaseMapper:
         polarization: str | None = None,
         timeout_s: float,
     ) -> PhaseMaps:
-        """The maps of a run, when it has ended.
+        """Return the maps of a run, when it has ended.
 
         Raises
         ------
         KeyError
-            If this mapper did not see the run begin, or has forgotten it.
+            If the run began before this mapper was subscribed, or is no longer in memory.
         TimeoutError
             If the run has not ended and been mapped in time.
         RuntimeError
             If called on the thread that delivers the run's documents, inside a plan: nothing
             could arrive. Use `stxm_live.plans.wait_for_maps` there.
         ValueError
-            If the run is no stack, or no stack of it matches, or it has one energy only;
-            otherwise what made the analysis fail.
+            If the run is not a stack, if no stack of it matches, or if it has one energy only.
+            Any other error of the analysis is raised as it is.
         """
         with self._changed:
             run = self._runs[uid]
@@ -192,15 +192,15 @@ class LivePhaseMapper:
         return run.maps(region, polarization)
 
     def stacks(self, uid: str) -> list[StackKey]:
-        """The stacks a run belongs to."""
+        """Return the stacks that a run belongs to."""
         return [stack.key for stack in self._runs[uid].stacks]
 
     def status(self, uid: str) -> StackStatus:
-        """How far a run is."""
+        """Return the state of a run."""
         return self._runs[uid].status()
 
     def results(self) -> list[PhaseMaps]:
-        """The maps that are still in memory, one of each stack, the newest last."""
+        """Return the maps that are still in memory, one of each stack, the newest last."""
         with self._changed:
             return self._runs.results()
 
@@ -226,7 +226,7 @@ class LivePhaseMapper:
         self.close()
 
     def _register(self, uid: str) -> None:
-        """Know a run from its first document on, before the worker gets to it."""
+        """Register a run at its first document, before the worker handles it."""
         with self._changed:
             self._runs.register(uid)
             for old in self._runs.endless():
@@ -234,7 +234,7 @@ class LivePhaseMapper:
                 old.has_stopped = True
 
     def _give_up(self, run: LiveRun | None, reason: str) -> None:
-        """Let go what came of a run; whoever waits for it is told at its stop."""
+        """Release the data of a run; callers that wait for it get the error at its stop."""
         if run is None or run.is_given_up:
             return
         error = RuntimeError(
@@ -247,7 +247,9 @@ class LivePhaseMapper:
 
     def _check_may_wait(self, run: LiveRun) -> None:
         if self._worker is not None and self._worker.is_current_thread:
-            raise RuntimeError("a sink cannot wait for maps: it would hold up whoever makes them")
+            raise RuntimeError(
+                "a sink cannot wait for maps, because it runs on the thread that makes them"
+            )
         if run.delivered_by == threading.get_ident():
             raise RuntimeError(
                 f"run {run.uid[:8]} is delivered by this thread and cannot end while it waits; "
@@ -255,7 +257,7 @@ class LivePhaseMapper:
             )
 
     def _not_done(self, run: LiveRun, timeout_s: float) -> Exception:
-        """Why there are no maps of a run yet."""
+        """Return the reason why there are no maps of a run yet."""
         if self._is_closed:
             return RuntimeError(
                 f"run {run.uid[:8]}: the mapper was closed before the run ended; "
@@ -269,7 +271,7 @@ class LivePhaseMapper:
         )
 
     def _warm_up(self) -> None:
-        """Import and load what the first frame would wait for."""
+        """Import and load everything that the first frame needs."""
         with suppress(BundleError):  # the maps say why there is none
             self._model = load_model(self.recipe)
         for name in ("scipy.fft", "scipy.ndimage", "skimage.registration"):
@@ -277,7 +279,7 @@ class LivePhaseMapper:
         self._is_warm = True
 
     def _handle(self, item: tuple[str, dict[str, Any]]) -> None:
-        """Take a document on the worker's thread; what goes wrong is logged and told."""
+        """Take a document on the worker's thread; errors are logged and reported."""
         name, doc = item
         run = None
         try:
@@ -312,7 +314,7 @@ class LivePhaseMapper:
                 self._sinks.error(run.uid, error)
 
     def _continue(self, run: LiveRun, name: str, doc: Mapping[str, Any]) -> None:
-        """Take a document of a run, and tell what is new of it."""
+        """Take a document of a run, and report its new results."""
         known, n_problems = run.failures, len(run.status().problems)
         is_behind = self._worker is not None and self._worker.is_behind
         show = self._sinks.cube if self._sinks.want_cubes and not is_behind else None
@@ -330,7 +332,7 @@ class LivePhaseMapper:
             error.__traceback__ = None  # its frames would keep the images in memory
 
     def _stopped(self, run: LiveRun) -> None:
-        """The run has ended; its stack may go on."""
+        """Note that the run has ended; its stack may go on."""
         self._runs.forget_descriptors(run.uid)
         error = run.status().error
         if run.is_given_up and error is not None:
@@ -343,12 +345,12 @@ class LivePhaseMapper:
             self._sinks.maps(maps)
 
     def _is_last(self, doc: Mapping[str, Any]) -> bool:
-        """Whether no further document is waiting behind this one."""
+        """Return True if no further document waits behind this one."""
         own_bytes = size_bytes(doc) + ITEM_BYTES
         return self._worker is None or self._worker.waiting_bytes <= own_bytes
 
     def _look_again(self, run: LiveRun) -> None:
-        """Look for image files again in a while; without a worker the caller waits for them."""
+        """Look for image files again later; without a worker the caller waits for them."""
         if self._worker is not None:
             self._later(RETRY_S, "retry", run)
             return
@@ -357,7 +359,7 @@ class LivePhaseMapper:
             self._tell(run.take("retry", {}, None))
 
     def _later(self, seconds: float, name: str, run: LiveRun) -> None:
-        """Have the worker do something in a while, once if asked often."""
+        """Let the worker do something later, only once if requested repeatedly."""
         worker = self._worker
         if worker is not None:
             item = (name, {"run_start": run.uid})

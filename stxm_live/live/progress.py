@@ -1,4 +1,4 @@
-"""How far a stack is, and how long it will still take."""
+"""Progress of a stack, and its remaining time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stack is, by the times of its events.
+    """Progress of a stack, by the times of its events.
 
     Parameters
     ----------
     n_images : int
-        Announced energies with a whole image, whether the recipe uses them or not.
+        Announced energies with a complete image, used by the recipe or not.
     n_announced : int
     image_s : float or None
-        Seconds that an image typically takes; None before that can be told.
+        Typical seconds per image; None while it is unknown.
     may_skip : bool
-        Whether the scan may leave energies out: then the time left is the most it can be.
+        True if the scan may leave energies out; the time left is then an upper limit.
     """
 
     n_images: int
@@ -32,17 +32,17 @@ class Progress:
 
     @property
     def n_left(self) -> int:
-        """Images that are still to come."""
+        """Return the number of images that are still to come."""
         return max(0, self.n_announced - self.n_images)
 
     @property
     def left_s(self) -> float | None:
-        """Seconds until the last image, counted from the newest one; None if not known."""
+        """Return the seconds until the last image, from the newest one; None if not known."""
         return None if self.image_s is None else self.n_left * self.image_s
 
 
 class Pace:
-    """Remembers when the images of a stack came.
+    """Record of the times of a stack's images.
 
     Parameters
     ----------
@@ -55,17 +55,17 @@ class Pace:
         self._came_s: dict[float | None, float] = {}
 
     def came(self, energies_ev: Sequence[float | None], time_s: float) -> None:
-        """Remember when images became whole; the later time counts."""
+        """Record when images became complete; the later time is used."""
         self._came_s.update(dict.fromkeys(energies_ev, time_s))
 
     def progress(self, n_images: int, n_announced: int, *, may_skip: bool = False) -> Progress:
-        """How far the stack is, with so many images."""
+        """Return the progress of the stack with this number of images."""
         times_s = [self._began_s, *self._came_s.values()]
         return Progress(n_images, n_announced, image_time_s(times_s), may_skip)
 
 
 def time_of(doc: Mapping[str, Any]) -> float:
-    """When a document was made, of a page its last event; NaN if it does not say."""
+    """Return the time of a document, for a page that of its last event; NaN if it has none."""
     time_s = doc.get("time")
     if isinstance(time_s, Sequence) and time_s:
         time_s = time_s[-1]
@@ -73,13 +73,13 @@ def time_of(doc: Mapping[str, Any]) -> float:
 
 
 def image_time_s(times_s: Sequence[float]) -> float | None:
-    """Seconds that an image typically takes.
+    """Return the typical seconds per image.
 
     Parameters
     ----------
     times_s : sequence of float
-        When the scan began and when each image came, in any order. Times that are not finite
-        are left out.
+        Times of the start of the scan and of each image, in any order. Times that are not
+        finite are left out.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def image_time_s(times_s: Sequence[float]) -> float | None:
 
 
 def in_words(seconds: float) -> str:
-    """A length of time as one would say it.
+    """Return a length of time in words.
 
     Examples
     --------

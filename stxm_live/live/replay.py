@@ -1,4 +1,4 @@
-"""`map_run`: the maps of past runs, by the same road as live."""
+"""`map_run`: maps of past runs, by the same steps as live."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ def map_run(
     roots: Sequence[str | Path] = (),
     patience_s: float = 0.0,
 ) -> PhaseMaps:
-    """The maps of a stack, identical bit for bit to those made while it was measured.
+    """Return the maps of a stack, bit for bit identical to those made during the scan.
 
     Parameters
     ----------
     run : BlueskyRun, databroker Header, iterable of (name, document), or a list of these
-        Several runs where every energy is a run of its own.
+        Several runs if every energy is a run of its own.
     recipe : Recipe
     region, polarization : str, optional
-        Which stack, where there are several.
+        Choice of the stack, if there are several.
     scan : StackScan, optional
-        What the run is, for a start document that does not say it.
+        Description of the run, for a start document without one.
     steps, model : optional
         See `map_phases`.
     roots : sequence of path
         Folders from which images outside the documents may be read.
     patience_s : float
-        How long to wait for image files.
+        Longest wait for image files.
 
     Raises
     ------
     ValueError
-        If the run is no stack, if it holds several and it is not said which, or if no map can
-        be made of it.
+        If the run is not a stack, if it holds several and none is chosen, or if no map can be
+        made from it.
     """
     stack = stack_of_run(
         run,
@@ -80,7 +80,7 @@ def stack_of_run(
     roots: Sequence[str | Path] = (),
     patience_s: float = 0.0,
 ) -> Stack:
-    """The frames of a stack; arguments and errors as for `map_run`."""
+    """Return the frames of a stack; arguments and errors as for `map_run`."""
     stacks = stacks_of_runs(run, scan=scan, fields=fields, roots=roots, patience_s=patience_s)
     return the_one(stacks, region, polarization)
 
@@ -93,7 +93,7 @@ def stacks_of_runs(
     roots: Sequence[str | Path] = (),
     patience_s: float = 0.0,
 ) -> list[Stack]:
-    """Every stack of a run or of several; arguments and errors as for `map_run`."""
+    """Return every stack of one or several runs; arguments and errors as for `map_run`."""
     open_stacks, found = OpenStacks(), dict[StackFrames, None]()
     folders = Roots(roots)
     for stream in _streams(run):
@@ -118,7 +118,7 @@ def stacks_of_runs(
 
 
 def _read_late_files(frames: RunFrames, patience_s: float) -> None:
-    """Wait for files, but no longer than that."""
+    """Wait for files, up to a time limit."""
     deadline = time.monotonic() + patience_s
     while frames.n_waiting and time.monotonic() < deadline:
         time.sleep(_RETRY_S)
@@ -135,7 +135,7 @@ def _check_first(frames: RunFrames | None, start: Any) -> None:
 
 
 def _streams(run: Any) -> list[Iterator[tuple[str, Any]]]:
-    """The documents of every run, in the order in which the runs began."""
+    """Return the documents of every run, in the order in which the runs began."""
     if not isinstance(run, list) or not run or isinstance(run[0], tuple):
         return [iter(documents(run))]
     streams: list[Iterable[tuple[str, Any]]] = [documents(one) for one in run]

@@ -1,4 +1,4 @@
-"""One run, from its first document to its maps or to what kept it from having any."""
+"""One run, from its first document to its maps or its error."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from stxm_live.live.progress import time_of
 
 
 class LiveRun:
-    """A run and its stacks; there are none before it is analysed, or if it cannot be.
+    """A run and its stacks; it has none before the analysis, or if the run is not a stack.
 
-    Made on the thread that delivers the run's documents, with the start document. It is analysed
-    from `begin` on, on the worker's thread; `ignore` and `give_up` end that.
+    It is made on the thread that delivers the run's documents, with the start document. The
+    analysis starts with `begin` on the worker's thread; `ignore` and `give_up` end it.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class LiveRun:
     Attributes
     ----------
     stacks : tuple of StackAnalysis
-        A stack of several runs is shared with them.
+        Analyses of the stacks; a stack of several runs is shared by these.
     delivered_by : int or None
-        The thread that delivers its documents, until the stop document came.
+        The thread that delivers its documents, until the stop document arrives.
     has_stopped : bool
-        Whether its stop document was taken; its stacks may wait for files or for other runs.
+        True if its stop document was taken; its stacks may wait for files or for other runs.
     problems : list of str
     """
 
@@ -53,7 +53,7 @@ class LiveRun:
     def begin(
         self, frames: RunFrames, stacks: Sequence[StackAnalysis], *, patience_s: float
     ) -> None:
-        """Analyse the run, unless it was given up before anybody got to it.
+        """Start the analysis of the run, unless it was given up before.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class LiveRun:
         stacks : sequence of StackAnalysis
             In the order of ``frames.stacks``.
         patience_s : float
-            How long after the end of the run image files are waited for.
+            Longest wait for image files after the end of the run.
         """
         with self._lock:
             if self.is_given_up:
@@ -71,11 +71,11 @@ class LiveRun:
             self.stacks = tuple(stacks)
 
     def ignore(self, error: Exception) -> None:
-        """Leave the run alone: it is no stack."""
+        """Ignore the run, because it is not a stack."""
         self._without_stacks = StackStatus("ignored", error=error)
 
     def give_up(self, error: Exception) -> None:
-        """Let go what came of the run so far."""
+        """Release the data of the run."""
         with self._lock:
             self._without_stacks = replace(self.status(), state="given up", error=error)
             self.stacks = ()
@@ -111,25 +111,25 @@ class LiveRun:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the mapper could not keep up with it."""
+        """Return True if the mapper could not keep up with the run."""
         return self._without_stacks.state == "given up"
 
     @property
     def is_waiting(self) -> bool:
-        """Whether images wait for their files."""
+        """Return True if images wait for their files."""
         frames = self._frames
         return frames is not None and frames.n_waiting > 0
 
     @property
     def is_done(self) -> bool:
-        """Whether the run has ended and nothing more will come to its stacks."""
+        """Return True if the run has ended and nothing more will come to its stacks."""
         stacks = self.stacks
         if not stacks:
             return self.has_stopped
         return self._frames is None and all(stack.is_done for stack in stacks)
 
     def status(self) -> StackStatus:
-        """How far the run is; of several stacks the sums, and the first error."""
+        """Return the state of the run; for several stacks the sums, and the first error."""
         each = [stack.status() for stack in self.stacks]
         if not each:
             return replace(self._without_stacks, is_done=self.has_stopped)
@@ -145,16 +145,16 @@ class LiveRun:
         )
 
     def maps(self, region: str | None, polarization: str | None) -> PhaseMaps:
-        """The maps of a stack of the finished run; None stands for any.
+        """Return the maps of a stack of the finished run; None stands for any.
 
         Raises
         ------
         ValueError
-            If there are none; otherwise what made the analysis fail.
+            If there are none. Any other error of the analysis is raised as it is.
         """
         if not self.stacks:
             error = self._without_stacks.error
-            raise error or ValueError(f"run {self.uid[:8]} is no stack")
+            raise error or ValueError(f"run {self.uid[:8]} is not a stack")
         stack = the_one(self.stacks, region, polarization)
         if stack.error is not None:
             raise stack.error.with_traceback(None)
@@ -164,6 +164,6 @@ class LiveRun:
 
     @property
     def failures(self) -> dict[str, Exception]:
-        """What keeps maps or the growing cubes from being made, by its message."""
+        """Return the errors that prevent maps or growing cubes, by their message."""
         errors = [error for stack in self.stacks for error in (stack.hidden, stack.error)]
         return {str(error): error for error in errors if error is not None}

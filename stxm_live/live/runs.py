@@ -1,4 +1,4 @@
-"""The runs of a session: which there are, what belongs to which, and which are forgotten."""
+"""The runs of a session, and the documents that belong to them."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 
 KEPT_RESULTS = 8
-"""The results of so many stacks stay in memory."""
+"""Number of stacks whose results stay in memory."""
 
 KEPT_UNFINISHED = 32
-"""So many runs may be without an end; of more the oldest are given up."""
+"""Most runs without an end; beyond this the oldest are given up."""
 
 MAX_STACK_BYTES = 8 * 2**30
-"""Of the images of one stack, float32; what announces more is no stack for us."""
+"""Largest size of the images of one stack in float32; larger stacks are not mapped."""
 
 _PARENTS = ("descriptor", "resource", "stream_resource")
-"""Documents that others name instead of their run."""
+"""Documents that other documents name instead of their run."""
 
 
 class LiveRuns:
-    """The runs by uid, the oldest first; those of one stack share its analysis.
+    """Runs by uid, the oldest first; runs of one stack share its analysis.
 
     Parameters
     ----------
     recipe : Recipe
     scan : StackScan, optional
-        For start documents that do not say what was scanned.
+        Description of the scan, for start documents without one.
     roots : Roots, optional
         Folders from which images outside the documents may be read.
     patience_s : float
-        How long after the end of a run image files are waited for.
+        Longest wait for image files after the end of a run.
     steps : Steps, optional
         As for `map_phases`.
     """
@@ -71,12 +71,12 @@ class LiveRuns:
         return iter(self._runs)
 
     def __getitem__(self, uid: str) -> LiveRun:
-        """A run.
+        """Return a run.
 
         Raises
         ------
         KeyError
-            If it was never there, or is forgotten.
+            If it was never there, or is no longer in memory.
         """
         if uid not in self._runs:
             raise KeyError(
@@ -86,11 +86,11 @@ class LiveRuns:
         return self._runs[uid]
 
     def get(self, uid: str | None) -> LiveRun | None:
-        """A run, if it is there."""
+        """Return a run, or None if it is not there."""
         return None if uid is None else self._runs.get(uid)
 
     def of(self, name: str, doc: Mapping[str, Any]) -> LiveRun | None:
-        """The run a document belongs to; None for one that began before we were subscribed."""
+        """Return the run of a document, or None if it began before we were subscribed."""
         if name == "start":
             return self._runs.get(str(doc["uid"]))
         if "descriptor" in doc:
@@ -104,12 +104,12 @@ class LiveRuns:
         return self._runs.get(uid)
 
     def register(self, uid: str) -> None:
-        """Know a run from its first document on; forget those that are outdated."""
+        """Register a run at its first document, and remove outdated ones."""
         self._runs[uid] = LiveRun(uid)
         self._forget_outdated()
 
     def begin(self, start: Mapping[str, Any], model: LatentModel | None) -> None:
-        """Begin the analysis of a run with its start document.
+        """Start the analysis of a run with its start document.
 
         Raises
         ------
@@ -137,32 +137,32 @@ class LiveRuns:
         self[str(start["uid"])].begin(frames, stacks, patience_s=self._patience_s)
 
     def end_idle(self, idle_s: float) -> None:
-        """End stacks that no run has joined for so long."""
+        """End stacks that no run has joined for this time."""
         self._open_stacks.end_idle(idle_s)
 
     def end_stacks(self) -> Iterator[PhaseMaps]:
-        """Map the stacks that have ended since this was last asked."""
+        """Map the stacks that have ended since the last call."""
         for frames in self._open_stacks.take_ended():
             stack = self._joined.pop(frames, None)
             if stack is not None:
                 yield from stack.end()
 
     def endless(self) -> list[LiveRun]:
-        """The oldest runs without an end, where there are too many of them."""
+        """Return the oldest runs without an end, if there are too many of them."""
         return [run for run in self._runs.values() if not run.has_stopped][:-KEPT_UNFINISHED]
 
     def results(self) -> list[PhaseMaps]:
-        """The maps of each stack that has any, in the order in which the runs began."""
+        """Return the maps of each stack that has any, in the order in which the runs began."""
         stacks = dict.fromkeys(stack for run in self._runs.values() for stack in run.stacks)
         return [s.maps for s in stacks if s.maps is not None and s.error is None]
 
     def forget_descriptors(self, uid: str) -> None:
-        """Nothing more will come that names a descriptor of this run."""
+        """Remove the descriptors of a run, because no more of its documents will come."""
         known = self._run_of_key
         self._run_of_key = {d: run for d, run in known.items() if run != uid}
 
     def _forget_outdated(self) -> None:
-        """Forget finished runs beyond those of the last few stacks, and most that are no stack."""
+        """Remove finished runs beyond those of the last stacks, and most that are not stacks."""
         finished = [run for run in self._runs.values() if run.is_done]
         others = [run for run in finished if not run.stacks]
         outdated = others[: max(0, len(others) - KEPT_RESULTS + 1)]

@@ -1,4 +1,4 @@
-"""Whoever wants to know what happens: called on the worker's thread or on one of their own."""
+"""Sinks: functions that receive results, on the worker's thread or on their own."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from stxm_live.live.cube import ODCube
 logger = logging.getLogger("stxm_live")
 
 KEPT_STACKS = 8
-"""Of so many stacks a sink that hangs keeps the maps."""
+"""Number of stacks whose maps are kept for a sink that hangs."""
 
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What one sink wants to be told; None: not told."""
+    """Functions of one sink; None for news that it does not want."""
 
     on_cube: Callable[[ODCube], None] | None = None
     on_maps: Callable[[PhaseMaps], None] | None = None
@@ -30,7 +30,7 @@ class Callbacks:
 
 
 class Sinks:
-    """Tells all sinks; one that fails is logged, and the others hear of it."""
+    """Call all sinks; an error in one is logged and reported to the others."""
 
     def __init__(self) -> None:
         self._callbacks: list[Callbacks] = []
@@ -38,16 +38,16 @@ class Sinks:
 
     @property
     def want_cubes(self) -> bool:
-        """Whether anybody is to be shown the growing cube."""
+        """Return True if a sink shows the growing cube."""
         return any(callbacks.on_cube for callbacks in self._callbacks)
 
     def add(self, callbacks: Callbacks, *, own_thread: bool = False) -> None:
-        """Tell these, too.
+        """Add a sink.
 
         Raises
         ------
         TypeError
-            If there is nothing to call.
+            If there is no method or function to call.
         """
         if callbacks == Callbacks():
             raise TypeError(
@@ -65,7 +65,7 @@ class Sinks:
         self._tell("on_maps", maps.key.run_uids[0], maps)
 
     def error(self, uid: str, error: Exception) -> None:
-        """Tell what went wrong with a run."""
+        """Report an error of a run."""
         for callbacks in list(self._callbacks):
             if callbacks.on_error is not None:
                 _call(callbacks.on_error, uid, error)
@@ -83,7 +83,7 @@ class Sinks:
                 self.error(uid, failure)
 
     def _aside(self, callbacks: Callbacks) -> Callbacks:
-        """The same on a thread of its own."""
+        """Return the same callbacks on a thread of their own."""
         aside = Aside(callbacks, name=f"stxm-live-sink-{len(self._workers) + 1}")
         self._workers.append(aside.worker)
         return Callbacks(
@@ -92,16 +92,16 @@ class Sinks:
 
 
 class Aside:
-    """Tells a sink on a thread of its own, and keeps for it only what is not outdated.
+    """Call a sink on a thread of its own, and keep only the newest results for it.
 
-    A cube that a newer one has overtaken is skipped, and so are maps of which a newer revision
-    is there. A sink that hangs holds the newest cube and the maps of the last few stacks.
+    A cube is skipped if a newer one is there, and so are maps with a newer revision. A sink that
+    hangs holds the newest cube and the maps of the last few stacks.
 
     Parameters
     ----------
     callbacks : Callbacks
     name : str
-        Of the thread.
+        Name of the thread.
     """
 
     def __init__(self, callbacks: Callbacks, *, name: str) -> None:
@@ -112,14 +112,14 @@ class Aside:
         self.worker: Worker[Callable[[], None]] = Worker(lambda act: act(), name=name)
 
     def on_cube(self, view: ODCube) -> None:
-        """Have the newest cube shown."""
+        """Show the newest cube."""
         with self._lock:
             waits, self._view = self._view is not None, view
         if not waits:
             self.worker.submit(self._show)
 
     def on_maps(self, maps: PhaseMaps) -> None:
-        """Have these maps taken, unless newer ones of their stack come first."""
+        """Hand these maps to the sink, unless newer ones of their stack come first."""
         with self._lock:
             waits = self._maps.pop(maps.key, None) is not None
             self._maps[maps.key] = maps
@@ -130,7 +130,7 @@ class Aside:
             self.worker.submit(self._hand_out)
 
     def on_error(self, uid: str, error: Exception) -> None:
-        """Have this told."""
+        """Report this error to the sink."""
         self.worker.submit(lambda: _drop(_call(self._callbacks.on_error, uid, error)), n_bytes=1)
 
     def _show(self) -> None:
@@ -146,7 +146,7 @@ class Aside:
 
 
 def _call(callback: Callable[..., None] | None, *arguments: Any) -> Exception | None:
-    """Call a sink; what it raised, after logging it."""
+    """Call a sink and return its error, after logging it."""
     if callback is None:
         return None
     try:
@@ -158,4 +158,4 @@ def _call(callback: Callable[..., None] | None, *arguments: Any) -> Exception | 
 
 
 def _drop(_: object) -> None:
-    """Nobody asks for the result."""
+    """Ignore the result."""

@@ -1,1 +1,1 @@
-"""From counts to optical density: faulty images, alignment, specimen, I0."""
+"""Steps from counts to optical density: image faults, alignment, specimen, I0."""

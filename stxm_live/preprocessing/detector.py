@@ -1,4 +1,4 @@
-"""From counts to optical density, with every unusable pixel kept apart."""
+"""Steps from counts to optical density that mark every unusable pixel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Unusable:
-    """How many pixels of an image could not be used, by cause."""
+    """Number of unusable pixels of an image, by cause."""
 
     missing: int = 0
     not_positive: int = 0
@@ -18,7 +18,7 @@ class Unusable:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Return the number of all unusable pixels."""
         return self.missing + self.not_positive + self.saturated
 
     def __str__(self) -> str:
@@ -33,19 +33,19 @@ class Unusable:
 def usable_intensity(
     counts: NDArray[np.floating], saturation_counts: float | None = None
 ) -> tuple[NDArray[np.float32], Unusable]:
-    """Counts with NaN wherever no optical density can be had, and how many by cause.
+    """Return counts with NaN where no optical density exists, and the number by cause.
 
     Parameters
     ----------
     counts : ndarray of shape (ny, nx)
     saturation_counts : float, optional
-        Counts from this one on are not to be trusted.
+        Counts at or above this value are not reliable.
 
     Returns
     -------
     intensity : ndarray of shape (ny, nx), float32
-        NaN where counts are missing (not finite), zero or negative, or saturated; the counts
-        themselves, not a copy, where all are usable.
+        NaN where counts are missing (not finite), zero or negative, or saturated. If all are
+        usable, these are the counts themselves, not a copy.
     unusable : Unusable
     """
     intensity = np.asarray(counts, dtype=np.float32)
@@ -68,15 +68,15 @@ def corrected_counts(
     dead_time_ns: float | None = None,
     dwell_ms: float = 0.0,
 ) -> NDArray[np.float32]:
-    """What an ideal counter would have counted, without the dark ones.
+    """Return the counts of an ideal counter, without dark counts.
 
     Parameters
     ----------
     counts : ndarray of shape (ny, nx)
     dark_counts : float
-        Per pixel, without beam.
+        Counts per pixel without beam.
     dead_time_ns : float, optional
-        Time after a count in which the counter sees no other one (non-paralysable: true rate
+        Time after a count in which no other one is counted (non-paralyzable: true rate
         n / (1 - n t) for a measured rate n).
     dwell_ms : float
         Exposure of a pixel, needed for the dead time.
@@ -84,12 +84,12 @@ def corrected_counts(
     Returns
     -------
     ndarray of shape (ny, nx), float32
-        NaN where the counter was dead all the time.
+        Corrected counts; NaN where the counter was dead all the time.
 
     Raises
     ------
     ValueError
-        If a dead time is given and the dwell is not known.
+        If a dead time is given and the dwell is unknown.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Specimen, empty support and incident intensity, from where the recipe says."""
+"""Specimen, empty support and I0, from the source that the recipe names."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from stxm_live.preprocessing.noise import dispersion
 from stxm_live.preprocessing.specimen import MIN_OD_STEP, Field, edge_jump, find_specimen
 
 DARKER_OD = 0.12
-"""Empty support that is darker than the I0 known from elsewhere by so much is none: the ring
-current falls by 8 % in a stack of an hour, thin specimen absorbs more."""
+"""Support this much darker than the I0 known from elsewhere is thin specimen: the ring current
+falls by only 8 % in a stack of an hour."""
 
 BORROWED = (
     "specimen fills the field: I0 is what the scan brings along, as an overview measured it; a "
@@ -25,17 +25,17 @@ BORROWED = (
 
 
 class I0(NamedTuple):
-    """Incident intensity, where it was taken, and what the empty support says of its noise.
+    """I0 of each image, its source, and the noise of the empty support.
 
     Parameters
     ----------
     i0 : ndarray of shape (n_energies,)
-        Counts.
+        Counts of I0.
     std : ndarray of shape (n_energies,)
-        Standard uncertainty; 0 where I0 comes from a spectrum or a monitor, which are taken as
-        they are.
+        Standard uncertainty; 0 if I0 comes from a spectrum or a monitor, which are assumed to be
+        exact.
     dispersion : float or None
-        Variance of the counts over their mean; None where no empty support shows it.
+        Variance of the counts over their mean; None without empty support.
     field : Field
         Specimen and empty support.
     notes : tuple of str
@@ -55,19 +55,19 @@ def stack_field(
     *,
     may_be_full: bool = False,
 ) -> Field:
-    """Specimen and empty support: found, or as the recipe's mask says.
+    """Return specimen and empty support, found or from the recipe's mask.
 
-    Where I0 need not come from the empty support, a field without one is no error.
+    If I0 need not come from the empty support, a field without one is not an error.
 
     Parameters
     ----------
     log_intensity : ndarray of shape (n_energies, ny, nx)
         ln(I); NaN where unknown.
     references : ndarray of shape (n_phases, n_energies) or None
-        By whose edge specimen is found too; None if there are none yet.
+        References whose edge helps to find specimen; None if there are none yet.
     recipe : Recipe
     may_be_full : bool
-        I0 is known from elsewhere.
+        True if I0 is known from elsewhere.
     """
     mask, shape = recipe.specimen_mask, log_intensity.shape[1:]
     if mask is not None and mask.shape != shape:
@@ -97,16 +97,16 @@ def i0_of_images(
     monitors: Sequence[float | None] = (),
     shifts_px: NDArray[np.float64] | None = None,
 ) -> I0:
-    """I0 of every image from the source that the recipe names, with its uncertainty.
+    """Return I0 of every image from the recipe's source, with its uncertainty.
 
-    ``monitors`` are the readings of the I0 monitor, one for each image; ``shifts_px`` is how far
-    each was moved.
+    ``monitors`` are the readings of the I0 monitor, one for each image; ``shifts_px`` are the
+    shifts of the images.
 
     Raises
     ------
     ValueError
         If the I0 spectrum does not cover the energies, if spectrum or monitor are not positive
-        there, or if the region of I0 holds no usable pixel.
+        there, or if the region of I0 has no usable pixel.
     """
     source = recipe.i0.source
     if source == "region" and recipe.i0.region is not None:
@@ -130,17 +130,17 @@ def i0_of_images(
 def borrowed_i0(
     log_intensity: NDArray[np.float32], field: Field, known_i0: Sequence[float]
 ) -> I0 | None:
-    """Specimen and I0 by what is known of I0 from elsewhere; None if the field has its own.
+    """Return specimen and I0 from an I0 known from elsewhere; None if the field has its own.
 
     Parameters
     ----------
     log_intensity : ndarray of shape (n_energies, ny, nx)
         ln(I); NaN where unknown.
     field : Field
-        What was found in the images. If its empty support is darker than the known I0 allows it
-        is none but thin specimen, in a field that specimen fills.
+        Specimen and support found in the images. If the support is darker than the known I0
+        allows, it is thin specimen in a field without empty support.
     known_i0 : sequence of float
-        Of each image.
+        Known I0 of each image.
     """
     known = np.log(known_i0)
     if field.empty.any():
@@ -157,9 +157,9 @@ def borrowed_i0(
 def specimen_in_box(
     field: Field, recipe: Recipe, extent_um: tuple[float, float, float, float]
 ) -> float:
-    """Share of the recipe's box for I0 that is specimen; 0 without a box.
+    """Return the share of the recipe's box for I0 that is specimen; 0 without a box.
 
-    Also 0 in a field without empty support, where nothing tells specimen from it.
+    It is also 0 in a field without empty support, where the two cannot be distinguished.
     """
     box = recipe.i0.region
     if recipe.i0.source != "region" or box is None or not field.empty.any():
@@ -168,7 +168,7 @@ def specimen_in_box(
 
 
 def mean_over(intensity: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Mean counts of the masked pixels for every image, NaN pixels left out.
+    """Return the mean counts of the masked pixels for every image, without NaN pixels.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def mean_over(intensity: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArr
     known = np.isfinite(chosen)
     counted = known.sum(axis=1)
     if chosen.shape[1] == 0 or np.any(counted == 0):
-        raise ValueError("no usable pixel in the region that I0 is taken from")
+        raise ValueError("the region for I0 has no usable pixel")
     return np.asarray(chosen.sum(axis=1, dtype=np.float64, where=known) / counted)
 
 
@@ -202,10 +202,10 @@ def _std_of_mean(
     scatter: float | None,
     counts_per_photon: float,
 ) -> NDArray[np.float64]:
-    """Of the mean of pixels (n_energies, n_pixels), NaN left out.
+    """Return the standard error of the mean of pixels (n_energies, n_pixels), without NaN.
 
-    By the dispersion; where that is not known by how the pixels of all images scatter, and where
-    each has one pixel only by the photons' statistics.
+    It comes from the dispersion. If that is unknown, it comes from the scatter of the pixels of
+    all images; if each has one pixel only, from photon statistics.
     """
     n_pixels = np.isfinite(pixels).sum(axis=1)
     freedom = float((n_pixels - 1).sum())
@@ -231,7 +231,7 @@ def _from_spectrum(
     if dark:
         raise ValueError(
             f"the I0 spectrum {recipe.i0.spectrum} is not positive at {listed_ev(dark)} eV; "
-            "mend it, or exclude these energies in the recipe (exclude_energies_ev)"
+            "correct the file, or exclude these energies in the recipe (exclude_energies_ev)"
         )
     return found
 
@@ -248,7 +248,7 @@ def _from_monitor(
     bad = [e for e, value in zip(energies_ev, found, strict=True) if not value > 0]
     if bad:
         raise ValueError(
-            f"the I0 monitor reads zero, less or nothing at {listed_ev(bad)} eV; "
+            f"the I0 monitor reads zero, a negative value or nothing at {listed_ev(bad)} eV; "
             "take I0 from elsewhere ([i0] source), or exclude these energies"
         )
     return found

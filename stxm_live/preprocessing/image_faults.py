@@ -1,4 +1,4 @@
-"""Where the beam was gone while an image was taken, and where the detector told too much."""
+"""Image faults: lines without beam, and pixels with implausible counts."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOST_LEVEL = 0.08
-"""A line this much darker than in the other images, beside the rest of its image, had no beam."""
+"""A line this much darker than in the other images, relative to its own image, had no beam."""
 
 MIN_IMAGES = 3
-"""With fewer images there is no telling a dark line from a dark specimen."""
+"""With fewer images a dark line cannot be distinguished from a dark specimen."""
 
 HOT_FACTOR = 3.0
-"""A pixel so many times brighter than image and neighbours is none of the specimen."""
+"""A pixel this many times brighter than its image and neighbors is a fault."""
 
 CLIPPED_SHARE = 0.02
-"""Share of an image that may have its highest value."""
+"""Largest share of an image's pixels that may have its highest value."""
 
 _BRIGHT = 90
-"""Percentile of a line that stands for its brightest part."""
+"""Percentile of a line that represents its brightest part."""
 
 _DRIFT_SHARE = 0.1
-"""Share of the lines by which the specimen may have moved from image to image."""
+"""Largest motion of the specimen between images, as a share of the lines."""
 
 _SAMPLES, _SAMPLES_PER_LINE = 4096, 64
-"""Pixels that are looked at, evenly spread."""
+"""Pixels that are examined, evenly spread."""
 
 
 def is_blank(intensity: NDArray[np.float32]) -> bool:
-    """Whether nine in ten of the usable pixels of an image have one and the same value.
+    """Return True if nine in ten of the usable pixels of an image have the same value.
 
-    Counts scatter; what does not is a detector that did not count, or one at its limit.
+    Real counts scatter; equal values mean a detector that did not count, or one at its limit.
     """
     low, high = np.nanpercentile(intensity.ravel()[:: max(1, intensity.size // _SAMPLES)], [5, 95])
     return bool(low == high)
 
 
 def hot_pixels(intensity: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Rows and columns (n, 2) of pixels far brighter than the image and all around them.
+    """Return rows and columns (n, 2) of pixels far brighter than the image around them.
 
-    No specimen is brighter than the beam. Interpolated, such a pixel would spoil its neighbours.
+    No specimen is brighter than the beam. Interpolation would spread such a pixel.
     """
     every = max(1, intensity.size // _SAMPLES)
     sample = intensity.ravel()[::every]
@@ -55,26 +55,26 @@ def hot_pixels(intensity: NDArray[np.float32]) -> NDArray[np.intp]:
 
 
 def _around(intensity: NDArray[np.float32], y: int, x: int) -> NDArray[np.float32]:
-    """The pixel and its up to 24 neighbours."""
+    """Return the pixel and its up to 24 neighbors."""
     return intensity[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
 
 
 def clipped_share(intensity: NDArray[np.float32]) -> float:
-    """Share of the usable pixels that have the highest value of the image.
+    """Return the share of the usable pixels that have the highest value of the image.
 
-    Counts scatter about their mean, and only a detector at its limit gives one value to many.
+    Counts scatter about their mean; only a detector at its limit gives many the same value.
     """
     highest = np.nanmax(intensity, initial=-np.inf)
     return float((intensity == highest).sum() / max(np.isfinite(intensity).sum(), 1))
 
 
 def line_levels(intensity: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How bright each line of an image is at its brightest, beside the whole image.
+    """Return the brightness of each line at its brightest part, relative to the image.
 
     Parameters
     ----------
     intensity : ndarray of shape (ny, nx)
-        Counts; NaN counts as dark, as it stands for no counts at all.
+        Counts; NaN is treated as dark, since it means no counts.
 
     Returns
     -------
@@ -89,10 +89,10 @@ def line_levels(intensity: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def lost_lines(levels: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
-    """Which lines of which image had no beam.
+    """Return True for each line of each image that had no beam.
 
-    A line is lost that is bright in most other images but dark in this one, however the
-    specimen may have drifted; its neighbours are lost as well, for the beam goes within a line.
+    A line is lost if it is bright in most other images but dark in this one, for any possible
+    drift. Its neighbors are lost as well, because the beam is lost in the middle of a line.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One image of a stack: its usable counts, its faults, and where it was moved."""
+"""One image of a stack: its usable counts, its faults, and its shift."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from stxm_live.preprocessing.image_faults import (
 )
 
 MIN_LEVEL = 0.03
-"""An image with fewer counts, relative to the median of the stack's images, had no beam."""
+"""An image with fewer counts than this, relative to the median of the stack, had no beam."""
 
 
 class Image:
-    """What is known of one frame; every value is computed once.
+    """Properties of one frame; every value is computed once.
 
-    The edges are kept of an anchor only: they are quickly found again.
+    The edges are kept for an anchor only, because they are quickly found again.
     """
 
     def __init__(self, frame: Frame, recipe: Recipe, dwell_ms: float) -> None:
@@ -68,27 +68,27 @@ class Image:
         self._moved: tuple[tuple[float, float], NDArray[np.float32], int] | None = None
 
     def dimness(self, typical: float) -> str:
-        """What is wrong with the counts beside those of the other images; empty if nothing."""
+        """Return the fault of counts that are low compared with other images; empty if none."""
         if self.level >= MIN_LEVEL * typical:
             return ""
         return (
-            f"has a median of {self.level:.3g} counts where the others have {typical:.3g} "
+            f"has a median of {self.level:.3g} counts, the others have {typical:.3g} "
             "(shutter closed, beam lost?)"
         )
 
     def faults(self) -> list[str]:
-        """What the user reads of pixels that are not used."""
+        """Return notes for the user on pixels that are not used."""
         faults = []
         if self.unusable.total:
             faults.append(f"unusable pixels: {self.unusable}")
         if self.n_hot:
-            faults.append(f"hot pixels left out, far brighter than all around: {self.n_hot}")
+            faults.append(f"hot pixels left out (far brighter than their neighbors): {self.n_hot}")
         if self.lost.any():
             faults.append(f"no beam in {self.lost.sum()} lines, which are left out")
         return faults
 
     def leave_out(self, lines: NDArray[np.bool_]) -> None:
-        """Leave these lines out, and these only."""
+        """Leave these lines out, and no others."""
         if np.array_equal(lines, self.lost):
             return
         self.lost = lines
@@ -96,18 +96,18 @@ class Image:
         self._pattern = self._moved = None
 
     def lacks_most(self) -> str:
-        """What is wrong if most lines had no beam; empty if not."""
+        """Return the fault if most lines had no beam; empty if not."""
         n_lost, n_lines = int(self.lost.sum()), len(self.lost)
         return f"had no beam in {n_lost} of {n_lines} lines" if n_lost > n_lines / 2 else ""
 
     def pattern_of(self, recipe: Recipe, box: Box | None) -> Pattern:
-        """What of the image is compared."""
+        """Return the picture of the image that is compared."""
         if self._pattern is None:
             self._pattern = Pattern(self.intensity, recipe.alignment, box)
         return self._pattern
 
     def moved(self, shift_px: tuple[float, float]) -> tuple[NDArray[np.float32], int]:
-        """The image shifted, and of how many pixels the spline swung below zero (NaN there)."""
+        """Return the shifted image, and the number of pixels with negative values (NaN there)."""
         if self._moved is not None and self._moved[0] == shift_px:
             return self._moved[1:]
         moved = shifted(self.intensity, shift_px)
@@ -116,14 +116,14 @@ class Image:
         return (np.where(dark, np.float32(np.nan), moved) if n_dark else moved), n_dark
 
     def keep(self, shift_px: tuple[float, float], moved: NDArray[np.float32], n_dark: int) -> None:
-        """Remember the shifted image for the next time."""
+        """Keep the shifted image for the next time."""
         self._moved = shift_px, moved, n_dark
 
 
 def clipped(images: Sequence[Image]) -> list[str]:
-    """Notes on images in which many pixels share the highest value.
+    """Return notes on images in which many pixels share the highest value.
 
-    None if all do: they come from a computer.
+    There are none if all images do, because such images are simulated.
     """
     clipped = [image for image in images if image.clipped > CLIPPED_SHARE]
     if len(clipped) == len(images):
@@ -137,7 +137,7 @@ def clipped(images: Sequence[Image]) -> list[str]:
 
 
 def leave_out_dark_lines(images: Sequence[Image]) -> None:
-    """Leave lines out of an image that are dark in it alone."""
+    """Leave out lines of an image that are dark in it alone."""
     if images:
         for image, lines in zip(images, lost_lines([i.levels for i in images]), strict=True):
             image.leave_out(lines)

@@ -1,4 +1,4 @@
-"""The noise of the counts, as the empty support shows it."""
+"""Noise of the counts, estimated on the empty support."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from stxm_live.core.od_uncertainty import smoothing
 
 _PIXELS = 20_000
-"""Pixels of the empty support that the dispersion is estimated from, evenly spread."""
+"""Pixels of the empty support for the estimate of the dispersion, evenly spread."""
 
 MIN_PIXELS, MIN_IMAGES = 25, 3
-"""With fewer pixels or images of the empty support its scatter is not told from its shape."""
+"""Fewest pixels and images of empty support that separate its scatter from its shape."""
 
 _OUTLIERS = 5.0
-"""Deviations of more than so many standard deviations are spikes and not noise."""
+"""Deviations of more than this many standard deviations are spikes, not noise."""
 
 
 def dispersion(
@@ -22,7 +22,7 @@ def dispersion(
     empty: NDArray[np.bool_],
     shifts_px: NDArray[np.float64] | None = None,
 ) -> float | None:
-    """Variance over mean of the counts of one pixel, from the empty support.
+    """Return the variance over mean of the counts of one pixel, from the empty support.
 
     This is the counts per photon (gain) times the Fano factor: 1 for a counter of single
     photons.
@@ -32,22 +32,20 @@ def dispersion(
     intensity : ndarray of shape (n_energies, ny, nx)
         Counts; NaN where unusable.
     empty : ndarray of bool, shape (ny, nx)
-        Where nothing but the support is.
+        True for pixels with support only.
     shifts_px : ndarray of shape (n_energies, 2), optional
-        By which the images were moved with
-        ``stxm_live.preprocessing.alignment.spline_shift.shifted``, whose interpolation
-        smoothes the noise; none if they were not.
+        Shifts of the images by ``stxm_live.preprocessing.alignment.spline_shift.shifted``, whose
+        interpolation smooths the noise; None if they were not shifted.
 
     Returns
     -------
     float or None
-        Median over the images; None where fewer than `MIN_IMAGES` images or `MIN_PIXELS` pixels
-        are there to tell.
+        Median over the images; None with fewer than `MIN_IMAGES` images or `MIN_PIXELS` pixels.
 
     Notes
     -----
-    What all images have in common, such as the grain of a support film, and a second-degree
-    surface in each, such as the beam's slow changes during an image, are no noise.
+    Two parts are not noise: the part that all images have in common, such as the grain of a
+    support film, and a second-degree surface in each, such as slow changes of the beam.
     """
     rows, columns = np.nonzero(empty)
     every = max(1, -(-len(rows) // _PIXELS))
@@ -75,7 +73,7 @@ def _second_degree(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np
 
 
 def _variance(relative: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Variance of each column (n_pixels, n_images) without its spikes."""
+    """Return the variance of each column (n_pixels, n_images) without its spikes."""
     limit = _OUTLIERS * np.median(np.abs(relative), axis=0) / 0.6745
     inside = np.abs(relative) <= limit
     return np.asarray(np.mean(relative**2, axis=0, where=inside))

@@ -1,4 +1,4 @@
-"""From images that lie on one another to optical density: specimen, I0, OD."""
+"""Steps from aligned images to optical density: specimen, I0, OD."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from stxm_live.preprocessing.i0 import I0, borrowed_i0, i0_of_images, stack_fiel
 from stxm_live.preprocessing.specimen import Field
 
 FLAT_OD = 1e-5
-"""Smaller ranges, relative to the largest OD or 1, are rounding in float32 and no spectrum."""
+"""Smaller ranges, relative to the largest OD or 1, are rounding in float32, not a spectrum."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AlignedStack:
-    """Images of a stack on one another.
+    """Aligned images of a stack.
 
     Parameters
     ----------
@@ -30,28 +30,28 @@ class AlignedStack:
     extent_um : tuple of float
         First and last pixel centre in x, then in y.
     dwell_ms : float or None
-        Exposure of a pixel; None if the scan does not say.
+        Exposure of a pixel; None if the scan does not give it.
     energies_ev : tuple of float
-        Ascending; the energies that the recipe selects and that have a whole image.
+        Energies that the recipe selects and that have a complete image; ascending.
     missing_ev : tuple of float
-        Announced and selected energies without a whole image, apart from those skipped.
+        Announced and selected energies without a complete image, apart from those skipped.
     skipped_ev : tuple of float
-        Announced and selected energies that the scan left out because it was sure enough.
+        Announced and selected energies that the scan left out because labels were certain enough.
     intensity : ndarray of shape (n_energies, ny, nx), float32
         Counts; NaN where unusable or outside the image.
     monitors : tuple of float or None
-        What the I0 monitor read with each image.
+        Reading of the I0 monitor with each image.
     known_i0 : tuple of float or None
-        Incident intensity of each image that the scan brings along.
+        I0 of each image from the start document of the scan.
     shifts_px : ndarray of shape (n_energies, 2)
         (y, x) applied to each image.
     shifts_before_px : ndarray of shape (n_energies, 2)
-        (y, x) that were found before the refinement.
+        (y, x) found before the refinement.
     shift_quality : ndarray of shape (n_energies,)
-        Standard deviation in pixels of the distance by which each shift is off: beside the
-        anchor, or where refined beside the mean of all images. NaN where unknown.
+        Standard deviation in pixels of the error of each shift, relative to the anchor, or to
+        the mean of all images if refined. NaN where unknown.
     anchor_ev : float
-        Energy of the image the others were laid on.
+        Energy of the image to which the others were aligned.
     notes : tuple of str
     """
 
@@ -82,12 +82,12 @@ class AlignedStack:
 
     @property
     def common_field(self) -> float:
-        """Share of the field that every image shows after alignment."""
+        """Return the share of the field that every image shows after alignment."""
         lost_px = np.ptp(self.shifts_px, axis=0)
         return float(np.prod(np.clip(1 - lost_px / self.intensity.shape[1:], 0, 1)))
 
     def selected(self, recipe: Recipe) -> Self:
-        """The images at energies of a recipe that asks for fewer.
+        """Return the images at energies of a recipe that asks for fewer.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class AlignedStack:
         chosen = recipe.selected({*self.energies_ev, *self.missing_ev, *self.skipped_ev})
         kept = [k for k, e in enumerate(self.energies_ev) if e in chosen]
         if not kept:
-            raise ValueError(f"{self.key}: the recipe leaves no energy of this stack")
+            raise ValueError(f"{self.key}: the recipe selects no energy of this stack")
         return replace(
             self.at_energies(kept),
             missing_ev=tuple(e for e in self.missing_ev if e in chosen),
@@ -105,12 +105,12 @@ class AlignedStack:
         )
 
     def at_energies(self, kept: Sequence[int]) -> Self:
-        """The same stack with some of its energies: everything that belongs to one, for those.
+        """Return the stack with some of its energies, and all values that belong to them.
 
         Parameters
         ----------
         kept : sequence of int
-            Their places among ``energies_ev``.
+            Indices in ``energies_ev``.
         """
         rows = list(kept)
         changes: dict[str, Any] = {}
@@ -133,11 +133,11 @@ class ODStack(AlignedStack):
     field : Field
         Specimen and empty support.
     valid : ndarray of bool, shape (ny, nx)
-        Where every energy has an OD and the spectrum is not constant.
+        True where every energy has an OD and the spectrum is not constant.
     i0, i0_std : ndarray of shape (n_energies,)
-        Incident intensity and its standard uncertainty, common to all pixels of an image.
+        I0 and its standard uncertainty, common to all pixels of an image.
     dispersion : float or None
-        Variance of the counts over their mean; None where no empty support shows it.
+        Variance of the counts over their mean; None without empty support.
     """
 
     od: NDArray[np.float32]
@@ -156,7 +156,7 @@ class ODStack(AlignedStack):
 
     @classmethod
     def of(cls, aligned: AlignedStack, i0: I0, od: NDArray[np.float32]) -> ODStack:
-        """Aligned images, their I0, and their optical density (n_energies, ny, nx)."""
+        """Make the result from aligned images, their I0, and their optical density."""
         values = {field.name: getattr(aligned, field.name) for field in fields(AlignedStack)}
         return cls(
             **values | {"notes": (*aligned.notes, *i0.notes)},
@@ -170,17 +170,17 @@ class ODStack(AlignedStack):
 
     @cached_property
     def mapped(self) -> NDArray[np.bool_]:
-        """Pixels that get a phase, shape (ny, nx): specimen with a valid spectrum."""
+        """Return the pixels that get a phase, shape (ny, nx): specimen with a valid spectrum."""
         return self.field.specimen & self.valid
 
     @property
     def spectra(self) -> NDArray[np.float32]:
-        """Optical density of the mapped pixels, shape (n_energies, n_spectra)."""
+        """Return the optical density of the mapped pixels, shape (n_energies, n_spectra)."""
         return self.od[:, self.mapped]
 
 
 def find_i0(aligned: AlignedStack, recipe: Recipe) -> I0:
-    """Find specimen and incident intensity as the recipe's [specimen] and [i0] say.
+    """Find specimen and I0 as the recipe's [specimen] and [i0] say.
 
     Raises
     ------
@@ -191,7 +191,7 @@ def find_i0(aligned: AlignedStack, recipe: Recipe) -> I0:
 
 
 def find_i0_without_references(aligned: AlignedStack, recipe: Recipe) -> I0:
-    """As `find_i0`, where there are no references yet, or those of another material."""
+    """Find specimen and I0 without references for this material."""
     return _find_i0(aligned, recipe, None)
 
 
@@ -217,16 +217,16 @@ def _find_i0(aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float
 def optical_density(
     intensity: NDArray[np.floating], i0: NDArray[np.floating] | float
 ) -> NDArray[np.float32]:
-    """OD = ln(I0 / I): equation 3 of the paper, the law of Beer and Lambert.
+    """Return OD = ln(I0 / I): equation 3 of the paper, the law of Beer and Lambert.
 
-    Positive where the specimen absorbs; the paper prints the exponent with the other sign.
+    It is positive where the specimen absorbs; the paper prints the exponent with the other sign.
 
     Parameters
     ----------
     intensity : ndarray of shape (..., ny, nx)
         Counts; NaN where unusable (see `usable_intensity`).
     i0 : ndarray that broadcasts against intensity, or float
-        Incident intensity in the same units.
+        I0 in the same units.
 
     Returns
     -------
@@ -244,21 +244,22 @@ def optical_density(
 
 
 def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where every energy has an OD and the spectrum is not constant, shape (ny, nx)."""
+    """Return True where every energy has an OD and the spectrum is not constant, (ny, nx)."""
     low, high = od.min(axis=0), od.max(axis=0)
     largest = np.maximum(np.maximum(high, -low), 1)
     return np.asarray(np.isfinite(high - low) & (high - low > FLAT_OD * largest))
 
 
 def aligned_stack(stack: Stack, registered: ODStack) -> Stack:
-    """The stack of the aligned images, for export.
+    """Return the stack of the aligned images, for export.
 
     Parameters
     ----------
     stack : Stack
-        Where the images came from.
+        The original stack.
     registered : ODStack
-        From `stxm_live.preprocessing.workflow.register`; NaN where a pixel moved out of the field.
+        Result of `stxm_live.preprocessing.workflow.register`; NaN where a pixel moved out of
+        the field.
     """
     moved = Stack.from_arrays(
         registered.intensity,

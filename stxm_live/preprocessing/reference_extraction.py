@@ -25,18 +25,18 @@ Box = tuple[float, float, float, float]
 """[x0, x1, y0, y1] in um."""
 
 PROPORTIONAL = 1e-6
-"""Spectra whose 1 - PCC is less are the same but for a factor and a constant."""
+"""Spectra whose 1 - PCC is less are equal except for a factor and a constant."""
 
 _SAME_EV = 1e-3
-"""Energies of two spectra this close are one."""
+"""Energies of two spectra this close are taken as equal."""
 
 _FEWEST_FOR_NOISE = 30
-"""A spectrum of fewer energies is not smooth enough to tell its noise from itself."""
+"""A spectrum with fewer energies is not smooth enough for an estimate of its noise."""
 
 
 @dataclass(frozen=True, eq=False)
 class MeasuredSpectrum:
-    """The spectrum of one phase, as it was measured.
+    """The measured spectrum of one phase.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ class MeasuredSpectrum:
         Ascending.
     od : ndarray of shape (n_energies,)
     source : str
-        Where it came from, for the comment in the file.
+        Origin, for the comment in the file.
     std : ndarray of shape (n_energies,), optional
-        Standard error of ``od``; None where nobody knows it.
+        Standard error of ``od``; None if unknown.
     synthetic : bool
     """
 
@@ -61,16 +61,16 @@ class MeasuredSpectrum:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceSet:
-    """References on one grid, with what is known of their errors and origin.
+    """References on one grid, with their errors and origins.
 
     Parameters
     ----------
     references : ReferenceSpectra
     std : ndarray of shape (n_phases, n_energies)
-        Standard error of the OD; NaN where it is not known.
+        Standard error of the OD; NaN where it is unknown.
     sources : tuple of str
     notes : tuple of str
-        What was lost on the way to one grid.
+        Notes on energies that were dropped for the common grid.
     """
 
     references: ReferenceSpectra
@@ -79,7 +79,7 @@ class ReferenceSet:
     notes: tuple[str, ...] = ()
 
     def as_synthetic(self) -> ReferenceSet:
-        """The same, marked as calculated."""
+        """Return the set, marked as calculated."""
         return replace(self, references=replace(self.references, synthetic=True))
 
 
@@ -91,17 +91,17 @@ def region_spectrum(
     name: str,
     source: str,
 ) -> MeasuredSpectrum:
-    """The mean OD spectrum of a region of a stack, with its standard error.
+    """Return the mean OD spectrum of a region of a stack, with its standard error.
 
     Parameters
     ----------
     stack : Stack
     region : box, mask of shape (ny, nx), or None
-        Of a box [x0, x1, y0, y1] in um the specimen pixels count, of a mask all; None is the
+        Specimen pixels of a box [x0, x1, y0, y1] in um, or all pixels of a mask; None is the
         whole specimen.
     recipe : Recipe
-        Alignment, I0, specimen and detector are as it says; every energy of the stack is taken
-        but those it excludes.
+        Settings of alignment, I0, specimen and detector; every energy of the stack is used
+        except those that it excludes.
     name, source : str
 
     Returns
@@ -111,14 +111,14 @@ def region_spectrum(
     Raises
     ------
     ValueError
-        If the region lies outside of the images or holds no specimen, or as for `align_stack`.
+        If the region is outside the images or has no specimen, or as for `align_stack`.
 
     Notes
     -----
-    Nothing is subtracted or normalised. The standard error comes from how the pixels scatter
-    about the mean spectrum scaled to each of them, so that thickness is no error and a mixture
-    of phases is, and from the uncertainty of I0, which all pixels share. ln of few counts is too
-    low on average by half its variance; that much is taken from the mean.
+    Nothing is subtracted or normalized. The standard error has two parts. One is the scatter of
+    the pixels about the mean spectrum scaled to each of them, so that a mixture of phases adds to
+    the error but thickness does not. The other is the uncertainty of I0, which all pixels share.
+    ln of few counts is too low on average by half its variance; the mean is corrected for this.
     """
     aligned = align_stack(stack, recipe.with_changes({"energies_ev": None}))
     i0 = find_i0_without_references(aligned, recipe)
@@ -151,7 +151,7 @@ def region_spectrum(
 def _region_mask(
     aligned: AlignedStack, region: Box | NDArray[np.bool_] | None, source: str
 ) -> NDArray[np.bool_]:
-    """The region as a mask; errors name the source."""
+    """Return the region as a mask; errors name the source."""
     shape = aligned.intensity.shape[1:]
     if region is None:
         return np.ones(shape, dtype=bool)
@@ -161,7 +161,7 @@ def _region_mask(
         except ValueError:
             x0, x1, y0, y1 = aligned.extent_um
             raise ValueError(
-                f"{source}: the box lies outside of the image (x {x0:g} to {x1:g}, "
+                f"{source}: the box is outside the image (x {x0:g} to {x1:g}, "
                 f"y {y0:g} to {y1:g} um); a box is x0,x1,y0,y1 in um"
             ) from None
     if region.shape != shape:
@@ -170,14 +170,14 @@ def _region_mask(
 
 
 def joined(spectra: Sequence[MeasuredSpectrum]) -> ReferenceSet:
-    """Spectra on the grid of all their energies within the range that all of them share.
+    """Return spectra on the grid of all their energies within their common range.
 
-    Between its own energies each is interpolated linearly, so that no point of any is lost.
+    Each is interpolated linearly between its own energies, so that no point is lost.
 
     Raises
     ------
     ValueError
-        If there are fewer than two phases, a name comes twice, or no range is shared.
+        If there are fewer than two phases, a name is repeated, or there is no common range.
     """
     names = [spectrum.name for spectrum in spectra]
     if len(names) < 2:
@@ -196,13 +196,13 @@ def joined(spectra: Sequence[MeasuredSpectrum]) -> ReferenceSet:
     grid = grid[np.diff(grid, prepend=-np.inf) > _SAME_EV]
     if len(grid) < 2:
         raise ValueError(
-            f"the spectra share no range of energies: {'; '.join(ranges)}; leave one out, or "
+            f"the spectra have no common range of energies: {'; '.join(ranges)}; leave one out, or "
             "measure it over the range of the others"
         )
     notes = []
     if max(np.ptp(s.energies_ev) for s in spectra) > np.ptp(grid) + _SAME_EV:
         notes.append(
-            f"only {grid[0]:g} to {grid[-1]:g} eV is kept, which all share: {'; '.join(ranges)}"
+            f"only {grid[0]:g} to {grid[-1]:g} eV is kept, the common range: {'; '.join(ranges)}"
         )
     od = np.array([np.interp(grid, s.energies_ev, s.od) for s in spectra])
     std = np.array(
@@ -218,10 +218,10 @@ def joined(spectra: Sequence[MeasuredSpectrum]) -> ReferenceSet:
 
 
 def with_estimated_noise(spectrum: MeasuredSpectrum) -> MeasuredSpectrum:
-    """A spectrum without an error gets one from how it jumps from point to point.
+    """Return a spectrum with an error, estimated from its jumps if it has none.
 
-    The jump of a point from the line between its neighbours, median over the spectrum; a
-    spectrum of fewer than 30 energies is left as it is.
+    A jump is the distance of a point from the line between its neighbors; the median over the
+    spectrum is used. A spectrum of fewer than 30 energies is not changed.
     """
     if spectrum.std is not None or len(spectrum.od) < _FEWEST_FOR_NOISE:
         return spectrum
@@ -233,15 +233,15 @@ def with_estimated_noise(spectrum: MeasuredSpectrum) -> MeasuredSpectrum:
 
 
 def doubts(made: ReferenceSet, energies_ev: Sequence[float], threshold: float) -> list[str]:
-    """What is to be said against these references on these energies, a line each.
+    """Return warnings about these references on these energies, a line each.
 
     Parameters
     ----------
     made : ReferenceSet
     energies_ev : sequence of float
-        Those of the scan.
+        Energies of the scan.
     threshold : float
-        Of the two best coefficients' difference, below which a pixel is ambiguous.
+        Difference of the two best coefficients below which a pixel is ambiguous.
     """
     references = made.references
     found = list(made.notes)
@@ -250,7 +250,7 @@ def doubts(made: ReferenceSet, energies_ev: Sequence[float], threshold: float) -
         pair = f"{references.phase_names[i]} and {references.phase_names[j]}"
         if margins[i, j] < PROPORTIONAL:
             found.append(
-                f"{pair} are the same but for a factor and a constant on these energies: nothing "
+                f"{pair} are equal except for a factor and a constant on these energies: nothing "
                 "tells them apart; are they two files of one phase?"
             )
         elif margins[i, j] < threshold:
@@ -272,7 +272,7 @@ def doubts(made: ReferenceSet, energies_ev: Sequence[float], threshold: float) -
 def _noisy(
     made: ReferenceSet, energies_ev: Sequence[float], margins: NDArray[np.float64]
 ) -> list[str]:
-    """Spectra whose noise alone is as large as what else sets them off from their neighbour."""
+    """Return warnings on spectra whose noise is as large as the distance to their neighbor."""
     references = made.references
     od = references.at(energies_ev)
     known_ev = references.energies_ev
@@ -300,7 +300,7 @@ def write_references(made: ReferenceSet, path: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        What was written: ``path``, and ``<stem>-standard-errors.csv``.
+        The written files: ``path``, and ``<stem>-standard-errors.csv``.
     """
     remarks = [f"{n}: {s}" for n, s in zip(made.references.phase_names, made.sources, strict=True)]
     _write_with_remarks(made.references, remarks, path)
@@ -315,7 +315,7 @@ def write_references(made: ReferenceSet, path: Path) -> list[Path]:
 
 
 def _write_with_remarks(references: ReferenceSpectra, remarks: list[str], path: Path) -> None:
-    """The CSV file with a comment line for each remark."""
+    """Write the CSV file with a comment line for each note."""
     references.to_csv(path)
     text = path.read_text(encoding="utf-8")
     lines = ("# " + " ".join(remark.split()) for remark in remarks)

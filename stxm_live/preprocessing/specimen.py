@@ -1,4 +1,4 @@
-"""Where the specimen is, and where the beam passes beside it."""
+"""Search for the specimen, and for the empty support beside it."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ NOISE_FACTOR = 4.5
 """Standard deviations of the empty support above which a pixel is specimen."""
 
 MIN_OD_STEP = 0.05
-"""Smallest mean OD above the support that counts as specimen, however quiet the image."""
+"""Smallest mean OD above the support that counts as specimen, even in an image without noise."""
 
 MIN_EMPTY_SHARE = 0.005
-"""Share of the field that must be empty for I0 to be taken from it."""
+"""Smallest empty share of the field for an I0 from the field."""
 
 MIN_EMPTY_PX = 25
-"""Fewer pixels are no empty support, however small the field."""
+"""Fewest pixels of empty support, for any size of the field."""
 
 MIN_SPECIMEN_PX = 12
 """Smaller specks are noise or dust, and smaller holes hot pixels."""
 
 MAX_SLOPE = 0.2
-"""OD by which support film and illumination together may change across the field."""
+"""Largest change in OD of support film and illumination together across the field."""
 
 MAX_FRINGE = 0.25
-"""Bright fringes of diffraction are not brighter than the support by more than this, in OD."""
+"""Largest excess of bright diffraction fringes over the support, in OD."""
 
 MAX_FRINGE_SHARE, MAX_GLARE_SHARE = 0.15, 0.01
-"""Shares of the field that fringes, and what is brighter than fringes, may take."""
+"""Largest shares of the field with fringes, and with pixels brighter than fringes."""
 
 LEAST_EDGE = 0.2
-"""References whose edge is less than this share of the mean one's have none in common with it."""
+"""References whose edge is below this share of the mean edge have no common edge."""
 
 _WINDOW_PX = 7
-"""Side of the square in which the empty support looks flat."""
+"""Side of the square in which the empty support is flat."""
 
 _ROUNDS = 20
-"""The support's level settles in fewer."""
+"""Most rounds for the level of the support."""
 
 _OUTLIERS = 4.0
-"""Pixels this many standard deviations off the support are not taken for I0."""
+"""Pixels this many standard deviations from the support are not used for I0."""
 
 
 class Field(NamedTuple):
@@ -54,32 +54,31 @@ class Field(NamedTuple):
 def find_specimen(
     mean_log: NDArray[np.floating], jump: NDArray[np.floating] | None = None
 ) -> Field:
-    """Specimen and empty support from the energy-averaged -ln I.
+    """Find specimen and empty support from the energy-averaged -ln I.
 
-    The empty support is the brightest place that is flat: fringes and rims are too narrow,
-    wedges too steep. A plane through it follows a film or an illumination that is not quite
-    even. All is relative to that plane, so that a constant, such as the factor between two
-    counters, changes nothing. Specimen is what lies above it by more than the noise that the
-    support itself shows.
+    The empty support is the brightest flat area: fringes and rims are too narrow, wedges too
+    steep. A plane through it follows a film or an illumination that is not quite even. All values
+    are relative to that plane, so that a constant, such as the factor between two counters, has
+    no effect. Specimen is above the plane by more than the noise of the support.
 
     Parameters
     ----------
     mean_log : ndarray of shape (ny, nx)
         Mean over energies of -ln(I), or of the optical density; NaN where unknown.
     jump : ndarray of shape (ny, nx), optional
-        How much more -ln(I) is where the references absorb strongly than where they do not
-        (`edge_jump`). What stands out in it is specimen as well.
+        Difference of -ln(I) between energies where the references absorb strongly and where they
+        do not (`edge_jump`). Pixels with a large difference are specimen as well.
 
     Returns
     -------
     Field
-        ``empty`` keeps two pixels away from the specimen, for the blurred edge, and one from
-        bright fringes. A hole through the specimen is support if it has `MIN_SPECIMEN_PX`.
+        ``empty`` stays two pixels away from the specimen, because of the blurred edge, and one
+        from bright fringes. A hole through the specimen is support if it has `MIN_SPECIMEN_PX`.
 
     Raises
     ------
     ValueError
-        If nothing in the field looks empty: the specimen fills it.
+        If no part of the field is empty, because the specimen fills it.
     """
     from scipy.ndimage import binary_dilation
 
@@ -115,7 +114,7 @@ def find_specimen(
 def edge_jump(
     log_intensity: NDArray[np.floating], references: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What absorbs like the references do, whatever else it absorbs at all energies alike.
+    """Return the absorption that changes with energy like that of the references.
 
     Parameters
     ----------
@@ -126,9 +125,9 @@ def edge_jump(
     Returns
     -------
     ndarray of shape (ny, nx)
-        But for a constant, the mean OD over energies of as much of the mean reference as
-        explains the changes from energy to energy; zero where the references are flat, or have
-        no edge in common, as on two energies at which one rises and another falls.
+        Except for a constant, the mean OD over energies of the amount of the mean reference that
+        explains the changes from energy to energy. It is zero where the references are flat, or
+        have no common edge, as on two energies at which one rises and another falls.
     """
     mean = references.mean(axis=0)
     contrast = mean - mean.mean()
@@ -141,7 +140,7 @@ def edge_jump(
 
 
 def _nearest(known: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
-    """Row and column of the nearest known pixel, for every pixel; nothing if all are known."""
+    """Return row and column of the nearest known pixel, for every pixel, if any is unknown."""
     from scipy.ndimage import distance_transform_edt
 
     if known.all():
@@ -152,12 +151,12 @@ def _nearest(known: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
 def _filled(
     image: NDArray[np.floating], nearest: tuple[NDArray[np.intp], ...]
 ) -> NDArray[np.float32]:
-    """The image with every unknown pixel like the nearest known one."""
+    """Return the image with every unknown pixel set to the nearest known one."""
     return np.asarray(image[nearest] if nearest else image, dtype=np.float32)
 
 
 def _median_of_nine(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The median filter of 3 x 3 pixels, by a sorting network that is ten times faster."""
+    """Return the median of 3 x 3 pixels, by a sorting network that is ten times faster."""
     padded = np.pad(image, 1, mode="edge")
     low, middle, high = _sorted_three(padded[:-2], padded[1:-1], padded[2:])
     largest_low = np.maximum(np.maximum(low[:, :-2], low[:, 1:-1]), low[:, 2:])
@@ -169,7 +168,7 @@ def _median_of_nine(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def _sorted_three(
     a: NDArray[np.float32], b: NDArray[np.float32], c: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Three images as the least, the middle and the largest of every place."""
+    """Return three images as the smallest, the middle and the largest of every place."""
     low, high = np.minimum(a, b), np.maximum(a, b)
     middle = np.minimum(high, c)
     return np.minimum(low, middle), np.maximum(low, middle), np.maximum(high, c)
@@ -178,7 +177,7 @@ def _sorted_three(
 def _support(
     image: NDArray[np.float32], known: NDArray[np.bool_], least: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """At least so many pixels of the empty support, and the plane through them."""
+    """Return at least this many pixels of the empty support, and the plane through them."""
     mean, flat = _flat_places(image, known)
     while flat.sum() >= least:
         brightest = np.partition(mean[flat], least - 1)[:least]
@@ -198,7 +197,7 @@ def _support(
 def _flat_places(
     image: NDArray[np.float32], known: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Local mean, and where neither texture nor slope are more than the quietest place's."""
+    """Return the local mean, and True where texture and slope are near the lowest ones."""
     from scipy.ndimage import correlate1d, uniform_filter, uniform_filter1d
 
     weight = uniform_filter(known.astype(np.float64), _WINDOW_PX, mode="constant")
@@ -221,7 +220,7 @@ def _flat_places(
 
 
 def _plane(image: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Least-squares plane through some pixels; level along an axis they hardly extend in."""
+    """Return the least-squares plane through some pixels, level along an axis they do not span."""
     rows, columns = np.nonzero(chosen)
     level = float(np.median(image[chosen]))
     design = [np.ones(len(rows))]
@@ -245,7 +244,7 @@ def _plane(image: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.
 def _above(
     image: NDArray[np.float32], support: NDArray[np.float64] | float, flat: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], float]:
-    """Height above the support, and the support's standard deviation (robust)."""
+    """Return the height above the support, and the support's standard deviation (robust)."""
     above = np.asarray(image - support, dtype=np.float64)
     return above, float(np.median(np.abs(above[flat] - np.median(above[flat]))) / 0.6745)
 
@@ -255,7 +254,7 @@ def _stands_out(above: NDArray[np.float64], noise: float) -> NDArray[np.bool_]:
 
 
 def _check_bright_side(above: NDArray[np.float64], known: NDArray[np.bool_], even: float) -> None:
-    """Nothing but fringes and a few hot pixels is brighter than the empty support."""
+    """Raise an error if more than fringes and hot pixels is brighter than the support."""
     brighter, glaring = above[known] < -even, above[known] < -max(MAX_FRINGE, even)
     if brighter.mean() > MAX_FRINGE_SHARE or glaring.mean() > MAX_GLARE_SHARE:
         raise _nothing_empty()
@@ -274,7 +273,7 @@ def _nothing_empty() -> ValueError:
 
 
 def _without_specks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The mask without connected parts of fewer than `MIN_SPECIMEN_PX` pixels."""
+    """Return the mask without connected parts of fewer than `MIN_SPECIMEN_PX` pixels."""
     from scipy.ndimage import label
 
     parts, _ = label(mask)

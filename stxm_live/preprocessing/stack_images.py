@@ -1,4 +1,4 @@
-"""The usable images of a stack; what was computed of a frame is kept."""
+"""The usable images of a stack, with computed values kept for each frame."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stxm_live.preprocessing.images import Image, clipped, leave_out_dark_lines
 
 @dataclass(frozen=True, eq=False)
 class StackImages:
-    """The images of a stack that can be used, in ascending order of energy.
+    """The usable images of a stack, in ascending order of energy.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class StackImages:
     missing_ev : tuple of float
         Announced and selected energies without a usable image, apart from those skipped.
     skipped_ev : tuple of float
-        Announced and selected energies that the scan left out because it was sure enough.
+        Announced and selected energies that the scan left out because labels were certain enough.
     notes : tuple of str
-        What was left out, and why.
+        Notes on images that were left out, with the reason.
     """
 
     key: StackKey
@@ -41,18 +41,18 @@ class StackImages:
 
     @property
     def energies_ev(self) -> tuple[float, ...]:
-        """Of the images."""
+        """Return the energies of the images."""
         return tuple(image.energy_ev for image in self.images)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of each image."""
+        """Return rows and columns of each image."""
         ny, nx = self.images[0].intensity.shape
         return ny, nx
 
     @property
     def known_i0(self) -> tuple[float, ...] | None:
-        """The incident intensity that the scan brings along, at the energies of the images."""
+        """Return I0 from the start document of the scan, at the energies of the images."""
         if self.scan.i0_counts is None:
             return None
         known = sorted(zip(self.scan.energies_ev, self.scan.i0_counts, strict=True))
@@ -61,10 +61,10 @@ class StackImages:
 
 
 class ImageCache:
-    """The usable images of a stack that grows; what is known of a frame is kept for the next time.
+    """The usable images of a growing stack, with computed values kept for the next time.
 
-    Everything that is kept is a function of the frames alone, so that a stack gives the same
-    whether its frames were seen one by one or all at once.
+    All kept values are functions of the frames alone, so that a stack gives the same result
+    if its frames come one by one or all at once.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -72,7 +72,7 @@ class ImageCache:
         self._images: dict[Frame, Image] = {}
 
     def usable(self, stack: Stack) -> StackImages:
-        """Select the frames of a stack that the recipe asks for and that can be used.
+        """Return the frames of a stack that the recipe selects and that can be used.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class ImageCache:
         )
 
     def _problems(self) -> dict[Frame, str]:
-        """Why an image cannot be used, empty if it can; lines without beam are left out."""
+        """Return the reason why each image cannot be used, or ""."""
         levels = [image.level for image in self._images.values() if not image.problem]
         typical = float(np.median(levels or 0))
         problems = {f: image.problem or image.dimness(typical) for f, image in self._images.items()}

@@ -1,4 +1,4 @@
-"""From frames to optical density: align, find I0, take the logarithm."""
+"""Steps from frames to optical density: align, find I0, take the logarithm."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from stxm_live.preprocessing.normalization import (
 from stxm_live.preprocessing.stack_images import ImageCache, StackImages
 
 MIN_ALIGNABLE_PX = 16
-"""Images with fewer rows or columns are left where they are: there is nothing to register on."""
+"""Smallest number of rows or columns of an image that is aligned."""
 
 
 def align(images: StackImages, recipe: Recipe) -> Alignment:
     """Find the shift of every image, by the recipe's [alignment].
 
-    By cross-correlation with a reference image (the paper's section 3.1, on edges), or from the
-    recipe's file of shifts.
+    Shifts come from cross-correlation with a reference image (the paper's section 3.1, on edges),
+    or from the recipe's file of shifts.
 
     Raises
     ------
@@ -54,9 +54,9 @@ def align(images: StackImages, recipe: Recipe) -> Alignment:
 
 
 def refine(images: StackImages, alignment: Alignment, recipe: Recipe) -> Alignment:
-    """Find every shift once more, by what the other energies predict for the image.
+    """Find every shift again, from a prediction of the image by the other energies.
 
-    As it was where the recipe does not ask for it, and where its shifts come from a file.
+    The alignment is unchanged if the recipe does not ask for it, or has a file of shifts.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def move(images: StackImages, first: Alignment, final: Alignment | None = None) 
     ----------
     images : StackImages
     first : Alignment
-        Shifts as they were found first. Images moved by these are kept for the next time.
+        Shifts that were found first. Images shifted by these are kept for the next time.
     final : Alignment, optional
         Shifts to apply, if they were refined.
 
@@ -133,14 +133,14 @@ def register(
     stack : Stack
     recipe : Recipe
     refining : bool
-        Register every image once more, if the recipe says so: as the final maps are made.
+        If True, refine the shifts as for final maps, if the recipe asks for it.
     seen : ImageCache, optional
-        One that saw some of the frames before: it saves time and changes nothing.
+        Cache with some of the frames: it saves time and does not change the result.
 
     Raises
     ------
     ValueError
-        As for `align`, and if no frame is left or no I0 can be had.
+        As for `align`, and if no frame is left or no I0 is found.
     """
     aligned = align_stack(stack, recipe, refining=refining, seen=seen)
     i0 = find_i0(aligned, recipe)
@@ -149,7 +149,7 @@ def register(
 
 
 def _box(images: StackImages, recipe: Recipe) -> Box | None:
-    """Rows and columns of the recipe's sub-region."""
+    """Return rows and columns of the recipe's sub-region."""
     region_um = recipe.alignment.region_um
     if region_um is None:
         return None
@@ -158,7 +158,7 @@ def _box(images: StackImages, recipe: Recipe) -> Box | None:
     if min(rows.size, columns.size) < MIN_ALIGNABLE_PX:
         raise ValueError(
             f"the alignment region has {rows.size} x {columns.size} pixels; at least "
-            f"{MIN_ALIGNABLE_PX} along each side are needed to register on"
+            f"{MIN_ALIGNABLE_PX} along each side are needed for the alignment"
         )
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
@@ -166,7 +166,7 @@ def _box(images: StackImages, recipe: Recipe) -> Box | None:
 def _moved(
     images: Sequence[Image], shifts_px: NDArray[np.float64], *, keep: bool
 ) -> tuple[NDArray[np.float32], list[int]]:
-    """The shifted images, shape (n_energies, ny, nx), and their pixels that became dark."""
+    """Return the shifted images, (n_energies, ny, nx), and their pixels that became dark."""
     shifts = [(float(y), float(x)) for y, x in shifts_px]
     moved = in_threads(Image.moved, images, shifts)
     cube = np.stack([plane for plane, _ in moved])

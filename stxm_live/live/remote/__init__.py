@@ -1,7 +1,7 @@
-"""The analysis in a process of its own, joined to the scan by Bluesky's 0MQ; no pickle.
+"""The analysis in a process of its own, connected by Bluesky's 0MQ without pickle.
 
 In the session that scans: ``RE.subscribe(publisher("127.0.0.1:5577"))``. Results come back with
-`dispatcher`. In between stands bluesky's own proxy, or any that passes messages on.
+`dispatcher`. Bluesky's own proxy, or any that passes messages on, connects the two.
 """
 
 from stxm_live.live.remote.server import Server

@@ -1,4 +1,4 @@
-"""Which addresses are reached from this machine only."""
+"""Check that an address can be reached from this machine only."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import ipaddress
 
 
 def checked_address(address: str, *, allow_network: bool = False) -> str:
-    """The address with its protocol; refused if other machines reach it, unless that is wanted.
+    """Return the address with its protocol, if it is local or the network is allowed.
 
     Raises
     ------
     ValueError
-        If it is no address, or is open to the network without ``allow_network``.
+        If it is not an address, or is open to the network without ``allow_network``.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def checked_address(address: str, *, allow_network: bool = False) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address.
+    """Return True if only this machine can reach an address.
 
     Examples
     --------

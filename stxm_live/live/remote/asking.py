@@ -11,25 +11,25 @@ MAX_MESSAGE_BYTES = 2**20
 def answer_of(
     address: str, question: bytes, *, timeout_s: float, public_key: str | None = None
 ) -> bytes:
-    """What the process at an address answers.
+    """Return the answer of the process at an address.
 
-    Every question has a socket of its own: one that is lost holds up no later one.
+    Every question has a socket of its own, so that a lost one does not delay later ones.
 
     Parameters
     ----------
     address : str
-        With its protocol, as `checked_address` gives it.
+        Address with its protocol, from `checked_address`.
     question : bytes
     timeout_s : float
     public_key : str, optional
-        Of a process that encrypts (CURVE, 40 characters).
+        Key of a process that encrypts (CURVE, 40 characters).
 
     Raises
     ------
     TimeoutError
         If it does not answer.
     ValueError
-        If the key is none.
+        If the key is not valid.
     """
     zmq = zmq_or_hint()
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:

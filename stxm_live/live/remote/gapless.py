@@ -1,4 +1,4 @@
-"""Documents of runs without gaps: what the stream lost comes from where the runs are stored."""
+"""Documents of runs without gaps: missing ones are read from where the runs are stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger("stxm_live")
 Document = tuple[str, Mapping[str, Any]]
 
 PATIENCE_S = 60.0
-"""So long after a run's end what is missing of it is looked for."""
+"""Seconds after a run's end during which its missing documents are searched."""
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
@@ -29,7 +29,7 @@ _REMEMBERED_ENDS = 1000
 
 @dataclass
 class _Run:
-    """What has been handed on of a run."""
+    """Documents of a run that were handed on."""
 
     times: dict[str, dict[int, float]] = field(default_factory=dict)
     handed_on: set[str] = field(default_factory=set)
@@ -39,7 +39,7 @@ class _Run:
     look_s: float = 0.0
 
     def n_missing(self) -> int:
-        """Events that must be somewhere, by the numbers of the others and by the stop."""
+        """Return the number of missing events, from the numbers of the others and the stop."""
         announced = dict((self.stop or {}).get("num_events") or {})
         streams = set(self.times) | set(announced)
         return sum(self._n_missing_of(name, announced.get(name)) for name in streams)
@@ -52,20 +52,20 @@ class _Run:
 
 
 class Gapless:
-    """Hands documents on, each event once, and looks up those that are missing.
+    """Hand documents on, each event once, and look up missing ones.
 
     An event is known by its stream and ``seq_num``; one that was sent again later (a scan paused
     and rewound) is handed on again. The order between images does not matter to the analysis, so
-    nothing waits for what is missing but the ``stop``.
+    only the ``stop`` waits for missing documents.
 
     Parameters
     ----------
     deliver : callable
-        Takes ``(name, document)``.
+        Function of ``(name, document)``.
     read : callable
-        The stored documents of a run, by its uid; None if there are none, or none that are new.
+        Function from a uid to the stored documents of the run; None if there are no new ones.
     find : callable
-        The uids of runs that began and may not have ended.
+        Function that returns the uids of runs that began and may not have ended.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Gapless:
 
     @property
     def open_runs(self) -> list[str]:
-        """Runs that have begun and not ended."""
+        """Return the runs that have begun and not ended."""
         return list(self._runs)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -116,7 +116,7 @@ class Gapless:
                 self._fetch(uid)
 
     def look(self) -> None:
-        """Look for what is missing, where that is due; call this a few times a second."""
+        """Look for missing documents, where that is due; call this a few times a second."""
         now = time.monotonic()
         if self._early:
             self._join_early()
@@ -128,7 +128,7 @@ class Gapless:
             self._fetch(uid)
             n_missing = run.n_missing()
             if uid in self._runs and run.stop is not None and now - run.ended_s > PATIENCE_S:
-                logger.error("run %s: %d documents are nowhere to be found", uid[:8], n_missing)
+                logger.error("run %s: %d documents were not found", uid[:8], n_missing)
                 self._close(uid, run)
 
     def _begin(self, uid: str, doc: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ class Gapless:
         self._deliver("start", doc)
 
     def _other(self, name: str, doc: Mapping[str, Any]) -> None:
-        """A descriptor, or what tells of files."""
+        """Hand on a descriptor, or a document about files."""
         if name == "descriptor":
             uid = str(doc["run_start"])
             stream = re.sub(r"_\d+$", "", str(doc.get("name")))
@@ -193,7 +193,7 @@ class Gapless:
         self._deliver("stop", run.stop)
 
     def _fetch(self, uid: str) -> None:
-        """Hand on what is stored of a run and has not been."""
+        """Hand on stored documents of a run that were not handed on before."""
         for name, doc in self._read(uid) or ():
             self(name, doc)
         run = self._runs.get(uid)
@@ -205,7 +205,7 @@ class Gapless:
             self._early.setdefault(descriptor, []).append(("event", doc))
 
     def _join_early(self) -> None:
-        """Events came of a run whose beginning did not: it may be stored."""
+        """Look in the store for runs whose events came without a start document."""
         self.join()
         n_left = sum(map(len, self._early.values()))
         if n_left:

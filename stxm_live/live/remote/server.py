@@ -1,4 +1,4 @@
-"""The process that maps what another one measures."""
+"""The process that maps the runs of another one."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _LOOK_S = 0.1
 
 
 class Server:
-    """Maps the runs of a RunEngine in another process.
+    """Map the runs of a RunEngine in another process.
 
-    It joins the stream first, then reads what is stored of the runs under way, so that one that
-    comes late or is started anew loses nothing. Maps go out as the documents of derived runs,
+    It joins the stream first, then reads the stored documents of the runs under way, so that a
+    server that starts late or again misses nothing. Maps go out as the documents of derived runs,
     the quick ones too; the last of a run are stored in the catalogue.
 
     Parameters
@@ -39,12 +39,12 @@ class Server:
     maps : str
         Address others connect to for results.
     catalog : Path, optional
-        Folder of the catalogue in which the runs are stored. Without it what the stream loses
-        is lost.
+        Folder of the catalogue in which the runs are stored. Without it, documents that the
+        stream drops are lost.
     roots : sequence of path
         Folders from which images outside the documents may be read.
     allow_network : bool
-        Accept addresses that other machines reach.
+        Accept addresses that other machines can reach.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Server:
         self._is_stopping.set()
 
     def close(self) -> None:
-        """Finish what came, store what is made, and let go of everything."""
+        """Finish the received documents, store the results, and release everything."""
         self._receiver.close()
         self.live.close()
         self._store_ended()
@@ -112,7 +112,7 @@ class Server:
             self._ending.add(str(doc["run_start"]))
 
     def _join_ended(self) -> None:
-        """Once the catalogue is open: take up runs that ended while nobody mapped them."""
+        """Take up runs that ended without maps, once the catalogue is open."""
         if not self._joins_ended or self._stored is None:
             return
         if self._stored.wait_until_open(0.0):
@@ -140,7 +140,7 @@ class Server:
             return True
 
     def _on_maps(self, maps: PhaseMaps) -> None:
-        """On the worker's thread, which goes on to refine them."""
+        """Send maps from the worker's thread, which goes on to refine them."""
         self._sending.submit(partial(self._send, maps))
 
     def _send(self, maps: PhaseMaps) -> None:

@@ -1,4 +1,4 @@
-"""Documents over 0MQ as bluesky sends them, ``prefix name document``, without its pickle."""
+"""Documents over 0MQ in bluesky's form ``prefix name document``, but without pickle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stxm_live.live.remote.wire import MAX_MESSAGE_BYTES, from_bytes, is_pickle,
 logger = logging.getLogger("stxm_live")
 
 RAW_PREFIX = b"stxm_live"
-"""Marks what we publish from a RunEngine, beside what others send through the same proxy."""
+"""Mark of documents from our publisher, among others that pass through the same proxy."""
 
 MAPS_PREFIX = b"stxm_live_maps"
 
@@ -32,21 +32,21 @@ NAMES = frozenset(
 )
 
 MAX_WAITING = 256
-"""Documents that wait for a proxy which does not take them; what comes then is not sent."""
+"""Most documents that wait for a proxy that does not accept them; further ones are not sent."""
 
 _LINGER_MS = 2000
 
 
 class DocumentPublisher:
-    """Sends documents; never raises in a scan and never waits.
+    """Send documents; never raises in a scan and never waits.
 
     Parameters
     ----------
     address : str
-        As "127.0.0.1:5577".
+        Address such as "127.0.0.1:5577".
     prefix : bytes
     bind : bool
-        Be the one others connect to.
+        If True, others connect to this address.
     allow_network : bool
         Accept an address that other machines reach.
     """
@@ -76,18 +76,18 @@ class DocumentPublisher:
             logger.exception("a %s document could not be published", name)
 
     def close(self) -> None:
-        """Send what waits, for two seconds at most, and close."""
+        """Send waiting documents, for two seconds at most, and close."""
         self._socket.close()
         self._context.term()
 
 
 class DocumentReceiver:
-    """Takes documents that are marked with a prefix; all others are left alone.
+    """Receive documents that are marked with a prefix; others are ignored.
 
     Parameters
     ----------
     address : str
-        Where a proxy or a `DocumentPublisher` sends.
+        Address where a proxy or a `DocumentPublisher` sends.
     prefix : bytes
     allow_network : bool
     """
@@ -107,7 +107,7 @@ class DocumentReceiver:
         attach(self._socket, self.address, bind=False)
 
     def receive(self, timeout_s: float) -> tuple[str, dict[str, Any]] | None:
-        """The next document; None if there is none in time, or one that is not for us."""
+        """Return the next document; None if none comes in time, or it has another prefix."""
         if not self._socket.poll(round(1000 * timeout_s)):
             return None
         prefix, _, rest = self._socket.recv().partition(b" ")
@@ -125,7 +125,7 @@ class DocumentReceiver:
             return None
 
     def close(self) -> None:
-        """Take no more."""
+        """Close the socket."""
         self._socket.close(linger=0)
         self._context.term()
 
@@ -141,12 +141,12 @@ class DocumentReceiver:
 
 
 def publisher(address: str, *, allow_network: bool = False) -> DocumentPublisher:
-    """What a RunEngine subscribes so that `Server` hears of its runs.
+    """Return a subscriber for a RunEngine that sends its runs to a `Server`.
 
     Parameters
     ----------
     address : str
-        Where the proxy takes documents, as "127.0.0.1:5577".
+        Address where the proxy receives documents, such as "127.0.0.1:5577".
     allow_network : bool
 
     Examples
@@ -157,7 +157,7 @@ def publisher(address: str, *, allow_network: bool = False) -> DocumentPublisher
 
 
 def dispatcher(address: str, *, allow_network: bool = False) -> Any:
-    """Bluesky's `RemoteDispatcher` for the results of a `Server`, without pickle.
+    """Return Bluesky's `RemoteDispatcher` for the results of a `Server`, without pickle.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def dispatcher(address: str, *, allow_network: bool = False) -> Any:
 
 
 def attach(socket: Any, address: str, bind: bool) -> None:
-    """Bind or connect; OSError names the address that cannot be used."""
+    """Bind or connect a socket; OSError names the address that cannot be used."""
     from zmq.error import ZMQError
 
     try:
@@ -183,7 +183,7 @@ def attach(socket: Any, address: str, bind: bool) -> None:
 
 
 def zmq_or_hint() -> Any:
-    """The module zmq; ImportError says what to install."""
+    """Return the module zmq; ImportError says what to install."""
     try:
         import msgpack  # noqa: F401
         import zmq

@@ -1,4 +1,4 @@
-"""Runs as another process stores them, read while it does: its backup files, its catalogue."""
+"""Runs that another process stores, read from its backup files and its catalogue."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ logger = logging.getLogger("stxm_live")
 Document = tuple[str, dict[str, Any]]
 
 RECENT_S = 24 * 3600.0
-"""Backup files and runs older than this are not taken up by themselves."""
+"""Backup files and runs older than this are not taken up automatically."""
 
 RECENT_RUNS = 8
 
 _PAUSES_S = (0.0, 1.0, 5.0, 20.0)
-"""Before each try to store a result."""
+"""Pause in seconds before each attempt to store a result."""
 
 
 class StoredRuns:
     """The runs in a catalogue's folder.
 
-    What is being measured is read from the backup file of `RawWriter`, which has every document
-    on disk and which nobody locks. The catalogue itself, which takes seconds to open, is opened
-    on a thread, for runs that have ended and for results.
+    A run under way is read from the backup file of `RawWriter`, which has every document on disk
+    and is never locked. The catalogue itself takes seconds to open, so it is opened on a thread,
+    for runs that have ended and for results.
 
     Parameters
     ----------
     folder : Path
-        As `open_catalog` takes it.
+        Folder for `open_catalog`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -51,16 +51,16 @@ class StoredRuns:
         threading.Thread(target=self._open, name="stxm-live-catalog", daemon=True).start()
 
     def open_runs(self) -> list[str]:
-        """Recent runs without an end, or with a backup file; the oldest first."""
+        """Return recent runs without an end, or with a backup file; the oldest first."""
         unfinished = [run.uid for run in self._recent() if not run.exit_status]
         return list(dict.fromkeys([*unfinished, *_recent_backups(self._backups)]))
 
     def unmapped(self) -> list[str]:
-        """Recent runs in the catalogue that have ended without a result, the oldest first."""
+        """Return recent runs in the catalogue that ended without a result, the oldest first."""
         return [run.uid for run in self._recent() if run.exit_status and not run.has_maps]
 
     def read(self, uid: str) -> Sequence[Document] | None:
-        """The documents stored of a run; None if there are none, or none since the last time."""
+        """Return the stored documents of a run; None if there are none, or no new ones."""
         from stxm_live.io.catalog import read_backup
         from stxm_live.io.catalog.backup import backup_name
 
@@ -97,7 +97,7 @@ class StoredRuns:
         logger.error("the maps of %s are not in the catalogue; replay the run", maps.key)
 
     def wait_until_open(self, timeout_s: float | None = None) -> bool:
-        """Whether the catalogue was opened, or could not be, in time."""
+        """Wait for the catalogue; return True if it was opened, or failed, in time."""
         return self._is_open.wait(timeout_s)
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class StoredRuns:
             self._broker = None
 
     def _recent(self) -> list[RunSummary]:
-        """The last stacks in the catalogue, as far as it is open, the oldest first."""
+        """Return the last stacks in the catalogue, if it is open, the oldest first."""
         from stxm_live.io.catalog import list_runs
 
         with self._lock:
@@ -153,7 +153,7 @@ class StoredRuns:
 
 
 def _recent_backups(folder: Path) -> list[str]:
-    """Runs by the age of their backup files, the oldest first."""
+    """Return runs by the age of their backup files, the oldest first."""
     ages = []
     for path in _existing(folder):
         with suppress(FileNotFoundError):  # its run has just been stored

@@ -1,7 +1,7 @@
-"""A document as bytes and back: msgpack, arrays bit for bit, nothing that could be run.
+"""Documents as bytes in msgpack, with bit-exact arrays and nothing that can be executed.
 
 Bluesky's own 0MQ callbacks take the two functions as ``serializer`` and ``deserializer``, in the
-place of pickle, which runs whatever program a message contains.
+place of pickle, which runs any program that a message contains.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _ARRAY = 1
 """The extension type of msgpack that holds an array: [dtype, shape, bytes]."""
 
 _KINDS = frozenset("biufcSU")
-"""Of dtypes: numbers, truth values and text; no objects, no records."""
+"""Kinds of dtypes: numbers, truth values and text, without objects and records."""
 
 _MAX_NDIM = 32
 
 
 def to_bytes(doc: Any) -> bytes:
-    """A document as msgpack.
+    """Return a document as msgpack.
 
     Raises
     ------
     TypeError, OverflowError
-        If it holds what has no place there.
+        If it holds a value that cannot be sent.
 
     Examples
     --------
@@ -44,12 +44,12 @@ def to_bytes(doc: Any) -> bytes:
 
 
 def from_bytes(message: bytes) -> dict[str, Any]:
-    """The document a message holds, with arrays that may be written.
+    """Return the document in a message, with arrays that may be written.
 
     Raises
     ------
     ValueError
-        If it is too long, is a pickle, or is no document.
+        If it is too long, is a pickle, or is not a document.
     """
     import msgpack
 
@@ -67,14 +67,14 @@ def from_bytes(message: bytes) -> dict[str, Any]:
     try:
         doc = msgpack.unpackb(message, ext_hook=_decoded, strict_map_key=False)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
-        raise ValueError(f"a message that is no msgpack document ({error})") from error
+        raise ValueError(f"the message is not a msgpack document ({error})") from error
     if not isinstance(doc, dict):
-        raise ValueError(f"a message that holds {type(doc).__name__}, expected a document")
+        raise ValueError(f"the message holds {type(doc).__name__}, expected a document")
     return doc
 
 
 def is_pickle(message: bytes) -> bool:
-    """Whether bytes begin as pickles do and a document in msgpack does not."""
+    """Return True if bytes begin like a pickle, which a document in msgpack does not."""
     return len(message) > 1 and message[0] == 0x80
 
 
@@ -105,7 +105,7 @@ def _decoded(code: int, data: bytes) -> NDArray[Any]:
 
 
 def _array(dtype_name: Any, shape: Any, data: Any) -> NDArray[Any]:
-    """The array, when type, shape and number of bytes agree."""
+    """Return the array, if type, shape and number of bytes agree."""
     if not (isinstance(dtype_name, str) and isinstance(shape, list) and isinstance(data, bytes)):
         raise ValueError("an array with a dtype, shape or bytes of the wrong type")
     dtype = np.dtype(dtype_name)

@@ -1,1 +1,1 @@
-"""The images of a stack laid on one another."""
+"""Alignment of the images of a stack."""

@@ -11,29 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMOOTHING_PX = 1.25
-"""Standard deviation of the Gaussian that log images are smoothed with before correlation."""
+"""Standard deviation of the Gaussian that smooths log images before correlation."""
 
 UPSAMPLING = 20
-"""Shifts are found to 1/20 px."""
+"""Steps per pixel of the shifts that are found."""
 
 NEGLIGIBLE_PX = 0.1
-"""Shorter shifts are within the method's own noise; interpolating for them only smooths."""
+"""Shifts below this are within the method's noise; applying them would only smooth the image."""
 
 FADE_PX = 4
-"""Over as many pixels the border of a sub-region is faded out."""
+"""Pixels over which the border of a sub-region is faded out."""
 
 MOST_LIKENESS_OF_NOISE = 0.4
-"""In small images even noise is alike; whatever is more alike than this is registered."""
+"""Upper limit for the similarity of noise, which is high in small images."""
 
 
 @dataclass(frozen=True, eq=False)
 class EdgeImage:
-    """Edge strength of the smoothed -ln I, free of its mean: what the correlation compares.
+    """Edge strength of the smoothed -ln I without its mean, as used by the correlation.
 
-    The logarithm turns a change of the incident intensity into a constant, which the gradient
-    takes away, and its magnitude does not mind that domains brighten or darken from energy to
-    energy: of the image itself such a change moves the centre of mass, and with it the peak of
-    the correlation (``docs/decisions/0003-alignment.md``).
+    The logarithm turns a change of I0 into a constant, which the gradient removes. The magnitude
+    of the gradient does not change if domains brighten or darken from energy to energy; in the
+    image itself such a change moves the center of mass, and with it the peak of the correlation
+    (``docs/decisions/0003-alignment.md``).
     """
 
     pattern: NDArray[np.float32]
@@ -47,11 +47,11 @@ class EdgeImage:
         edges: bool = True,
         box: tuple[slice, slice] | None = None,
     ) -> EdgeImage:
-        """From counts of shape (ny, nx); NaN and counts <= 0 have no edges.
+        """Make an edge image from counts (ny, nx); NaN and counts <= 0 have no edges.
 
-        ``contrast`` is the standard deviation of the edge strength beyond what noise makes of
-        it: how much there is to register on. Without ``edges`` it is the smoothed -ln I itself
-        that is compared. Of a ``box`` (rows, columns) the borders are faded out.
+        ``contrast`` is the standard deviation of the edge strength beyond that of noise, a measure
+        of the structure to align. Without ``edges`` the smoothed -ln I itself is compared. The
+        borders of a ``box`` (rows, columns) are faded out.
         """
         from scipy.ndimage import (
             distance_transform_edt,
@@ -80,30 +80,30 @@ class EdgeImage:
 
     @cached_property
     def anchor_spectrum(self) -> NDArray[np.complex64]:
-        """Fourier transform, kept for the images that are laid onto this one."""
+        """Return the Fourier transform, kept for the images that are aligned to this one."""
         return self.spectrum()
 
     @cached_property
     def slope_per_px(self) -> float:
-        """Root mean square slope along y or x, relative to the pattern's own root mean square."""
+        """Return the root mean square slope along y or x, relative to that of the pattern."""
         slopes = [np.diff(self.pattern, axis=axis) for axis in (0, 1)]
         variance = sum(float(np.mean(np.square(s, dtype=np.float64))) for s in slopes) / 2
         return float(np.sqrt(variance / np.mean(np.square(self.pattern, dtype=np.float64))))
 
     def spectrum(self) -> NDArray[np.complex64]:
-        """Fourier transform."""
+        """Return the Fourier transform."""
         from scipy.fft import fftn
 
         return np.asarray(fftn(self.pattern))
 
 
 def _noise_variance(log: NDArray[np.float32], edges: bool) -> float:
-    """Variance that independent noise of the pixels gives to the edge strength.
+    """Return the variance of the edge strength from independent pixel noise.
 
     White noise of variance v leaves v / (8 pi s^4) in each component of the gradient after
     smoothing by s, and the length of such a vector varies by 2 - pi/2 of that; of the smoothed
     image itself v / (4 pi s^2) is left. The noise is taken from the median difference of
-    neighbours, in whatever unit the counts are.
+    neighbors, in the unit of the counts.
     """
     steps = np.abs(np.diff(log, axis=-1)) if log.shape[-1] > 1 else np.zeros(1)
     pixel = float(np.median(steps)) / (0.6745 * np.sqrt(2))
@@ -113,7 +113,7 @@ def _noise_variance(log: NDArray[np.float32], edges: bool) -> float:
 
 
 def _faded(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Window of ones that falls to zero over the last `FADE_PX` pixels before each border."""
+    """Return a window of ones that falls to zero over the last `FADE_PX` pixels to each border."""
     ramps = []
     for length in shape:
         depth = np.minimum(np.arange(length), np.arange(length)[::-1]) + 0.5
@@ -122,15 +122,15 @@ def _faded(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 class Match(NamedTuple):
-    """How an image is laid onto another.
+    """Shift that aligns an image to another, with its uncertainty.
 
     Parameters
     ----------
     shift_px : (float, float)
         (y, x).
     std_px : float
-        Standard deviation of the distance by which the shift is off, from how alike the two
-        are; infinite where they are no more alike than noise is.
+        Standard deviation of the error of the shift, from the similarity of the two; infinite
+        if they are no more similar than noise.
     """
 
     shift_px: tuple[float, float]
@@ -138,15 +138,15 @@ class Match(NamedTuple):
 
 
 def match(image: EdgeImage, anchor: EdgeImage) -> Match:
-    """The shift (y, x) in pixels that lays ``image`` onto ``anchor``, and how sure it is.
+    """Return the shift (y, x) in pixels that aligns ``image`` to ``anchor``, with its error.
 
     Amplitude cross-correlation, refined to 1/20 px by an upsampled Fourier transform around
     the peak [1]_; phase-only correlation is several times worse on counting noise. An image
-    without contrast is not shifted, nor one whose peak noise could have made.
+    without contrast is not shifted, nor one whose peak could be noise.
 
-    With correlation coefficient c of the two as they lie, slope k of the pattern and N
+    With correlation coefficient c of the two as they are, slope k of the pattern and N
     independent places in the image, the standard deviation along y or x is
-    sqrt(1/c^2 - 1) / (k sqrt(N)), if what differs is as irregular as noise.
+    sqrt(1/c^2 - 1) / (k sqrt(N)), if the difference is as irregular as noise.
 
     References
     ----------
@@ -175,12 +175,12 @@ def match(image: EdgeImage, anchor: EdgeImage) -> Match:
 
 
 def _likeness_of_noise(places: float) -> float:
-    """Correlation coefficient that hardly any peak between independent noise reaches."""
+    """Return a correlation coefficient that independent noise hardly ever reaches."""
     return float((np.sqrt(2 * np.log(max(places, 1))) + 2) / np.sqrt(places))
 
 
 def negligible_dropped(shift_px: tuple[float, float]) -> tuple[float, float]:
-    """The shift, or none if it is below `NEGLIGIBLE_PX`."""
+    """Return the shift, or zero if it is below `NEGLIGIBLE_PX`."""
     return (0.0, 0.0) if np.hypot(*shift_px) < NEGLIGIBLE_PX else shift_px
 
 

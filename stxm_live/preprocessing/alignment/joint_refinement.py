@@ -1,4 +1,4 @@
-"""Shifts refined jointly: every image against what the other energies predict for it."""
+"""Joint refinement of shifts: each image is compared with a prediction from the others."""
 
 from __future__ import annotations
 
@@ -12,43 +12,45 @@ from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.low_rank_model import ShiftModel, SmoothLog
 
 SIGNIFICANT = (8.0, 8.0, 2.0)
-"""Round by round, how many times the noise the variance of a component must be.
+"""Smallest variance of a component in each round, relative to the noise.
 
-Shifts that are still there look like a weak component, which would keep them. Once they are gone, a
-weak component is chemistry of a small domain, and without it the images that show it are pulled."""
+Remaining shifts look like a weak component, which would preserve them. Once they are removed, a
+weak component is the chemistry of a small domain; without it, images with this domain are
+shifted.
+"""
 
 START_PX = 0.1
-"""Standard deviation, in y and in x, that the shifts to start from are trusted with."""
+"""Standard deviation, in y and in x, of the initial shifts."""
 
 SMOOTH_PX = 0.05
-"""How far an image lies off the line through its neighbours where the drift is smooth."""
+"""Typical distance of an image from the line through its neighbors if the drift is smooth."""
 
 LOOSE = 0.9
-"""An image that stays as uncertain as this, relative to the start, has nothing of the others."""
+"""Largest uncertainty, relative to the initial one, of an image that counts as refined."""
 
 MAX_CORRECTION_PX = 2.0
-"""A longer correction is none: the linear step would not reach so far."""
+"""Longest correction; the linear step is not valid beyond it."""
 
 MIN_IMAGES = 5
-"""With fewer images the others predict nothing."""
+"""Fewest images; with fewer the others cannot predict one."""
 
 
 @dataclass(frozen=True, eq=False)
 class Refined:
-    """What the refinement found.
+    """Result of the refinement.
 
     Parameters
     ----------
     shifts_px : ndarray of shape (n_images, 2)
-        (y, x), their mean that of the shifts given; those given where ``problems`` says so.
+        (y, x), with the mean of the given shifts; the given ones for images in ``problems``.
     std_px : ndarray of shape (n_images, 2)
-        Standard deviation of each, common offset apart; from how the evidence of blocks of
-        the image scatters. NaN where an image was not refined.
+        Standard deviation of each, without the common offset, from the scatter between blocks
+        of the image. NaN where an image was not refined.
     correlation : ndarray of shape (n_images,)
-        Pearson correlation of each smoothed log image with what the energies together predict
-        for it; NaN where unknown.
+        Pearson correlation of each smoothed log image with its prediction from all energies;
+        NaN where unknown.
     problems : dict of int to str
-        For each image that keeps its shift, why.
+        Reason for each image that keeps its shift.
     """
 
     shifts_px: NDArray[np.float64]
@@ -64,7 +66,7 @@ def refine(
     smooth_drift: bool = False,
     region: NDArray[np.bool_] | None = None,
 ) -> Refined:
-    """Shifts at which few spectra times few maps explain every image.
+    """Return the shifts at which few spectra times few maps explain every image.
 
     With D(p, k) = sum_r a_r(p) s_r(k) the chemistry at the place p and the energy k, an image
     that is still displaced by d_k is D - d_k . grad D. All d_k are found at once by
@@ -77,13 +79,13 @@ def refine(
     Parameters
     ----------
     images : sequence of ndarray of shape (ny, nx)
-        Counts in the order in which they were taken, as they came; NaN where unusable.
+        Counts in the order of the scan, not aligned; NaN where unusable.
     shifts_px : ndarray of shape (n_images, 2)
-        (y, x) to start from, good to about a pixel. What the images leave open stays with them.
+        Initial (y, x), right to about a pixel. They are kept where the images give no information.
     smooth_drift : bool
-        Prefer a drift of constant velocity, as far as the shifts to start from bear it out.
+        Prefer a drift of constant velocity, as far as the initial shifts agree with it.
     region : ndarray of bool, shape (ny, nx), optional
-        Only these pixels of the moved images are compared.
+        Pixels of the shifted images to compare; all by default.
 
     References
     ----------
@@ -108,12 +110,12 @@ def refine(
             blank[used[n]] = problem
         used = [k for k in used if k not in blank]
         prior = _prior(given, used, smooth_drift)
-    why = "has too few others beside it that predict each other"
+    why = "overlaps with too few other images that predict each other"
     return replace(unchanged, problems={k: blank.get(k, why) for k in range(len(images))})
 
 
 def _among(found: Refined, used: list[int], every: Refined, blank: dict[int, str]) -> Refined:
-    """What was found of some images, placed among all of them."""
+    """Return the result for some images, extended to all images."""
     shifts, std, correlation = every.shifts_px.copy(), every.std_px.copy(), every.correlation.copy()
     shifts[used], std[used], correlation[used] = found.shifts_px, found.std_px, found.correlation
     problems = blank | {used[n]: why for n, why in found.problems.items()}
@@ -125,14 +127,16 @@ def _refined(
     prior: _Prior,
     region: NDArray[np.bool_] | None,
 ) -> Refined | None:
-    """All images refined, or a reason for those that cannot be; None if nothing can."""
+    """Return all images refined, or the reason for those that cannot be; None if none can."""
     shifts = prior.start.copy()
     correlation, misfits = np.full(len(images), np.nan), []
     for significant in SIGNIFICANT:
         model = ShiftModel.of(images, shifts, region, significant)
         if model is None:
             aside = np.hypot(*(shifts - np.median(shifts, axis=0)).T)
-            return _left_out(prior, int(aside.argmax()), "shares too little field with the others")
+            return _left_out(
+                prior, int(aside.argmax()), "has too little field in common with the others"
+            )
         correlation = model.correlation
         misfits.append(model.noise)
         step = model.step(prior.precision, prior.pull(shifts))
@@ -158,9 +162,9 @@ def _nothing(given: NDArray[np.float64]) -> Refined:
 
 
 def _prior(given: NDArray[np.float64], used: list[int], smooth_drift: bool) -> _Prior:
-    """Shifts to start from and, if it is said to be smooth, the drift.
+    """Return the prior: initial shifts and, if the drift is said to be smooth, the drift.
 
-    Bends that the shifts to start from do not bear out, at a jump, are left free.
+    The drift may jump where the initial shifts do.
     """
     start = given[used]
     precision = np.eye(len(used)) / START_PX**2
@@ -175,7 +179,7 @@ def _prior(given: NDArray[np.float64], used: list[int], smooth_drift: bool) -> _
 
 
 def _bends(times: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Matrix (n - 2, n): how far each image lies off the line through its two neighbours."""
+    """Return a matrix (n - 2, n): each image's distance from the line through its neighbors."""
     n = len(times)
     bends = np.zeros((n - 2, n))
     for k in range(n - 2):
@@ -186,7 +190,7 @@ def _bends(times: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class _Prior:
-    """What is known of the shifts before; Gaussian, y and x alike."""
+    """Gaussian prior for the shifts, the same for y and x."""
 
     start: NDArray[np.float64]
     """(n, 2)."""
@@ -200,5 +204,5 @@ class _Prior:
         return self.at_start + self.of_drift
 
     def pull(self, shifts: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Gradient (n, 2) of the prior's log density."""
+        """Return the gradient (n, 2) of the prior's log density."""
         return -(self.at_start @ (shifts - self.start) + self.of_drift @ shifts)

@@ -1,4 +1,4 @@
-"""Moved log images as few spectra times few maps, and what shifts explain of the rest."""
+"""Model of shifted log images as few spectra times few maps, with the effect of shifts."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.spline_shift import spline_coefficients, spline_moved
 
 SMOOTHING_PX = 1.0
-"""Standard deviation of the Gaussian on log images: noise between the pixels must not be fitted."""
+"""Standard deviation of the Gaussian on log images, so that pixel noise is not fitted."""
 
 MAX_RANK = 5
 """Most components of the chemistry; spectra of five phases have no more."""
 
 MAX_PIXELS = 40_000
-"""Pixels that take part, for thirteen images: those whose contrast tells most of the shifts."""
+"""Pixels in the fit for thirteen images: those with the most contrast for shifts."""
 
 _BLOCK_PX = 16
-"""Side of the blocks whose sums tell how much the score varies (correlated within, not beyond)."""
+"""Side of the blocks that give the variance of the score; blocks are taken as independent."""
 
 _Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class SmoothLog:
-    """A smoothed -ln I as a spline, and how much of it is known."""
+    """A smoothed -ln I as a spline, with the share of it that is known."""
 
     coefficients: _Float
     known: _Float | None
@@ -36,7 +36,7 @@ class SmoothLog:
 
     @classmethod
     def of(cls, counts: NDArray[np.floating]) -> SmoothLog:
-        """From counts (ny, nx); NaN and counts <= 0 are unknown."""
+        """Make a smoothed logarithm from counts (ny, nx); NaN and counts <= 0 are unknown."""
         from scipy.ndimage import gaussian_filter
 
         usable = np.isfinite(counts) & (counts > 0)
@@ -57,7 +57,7 @@ class SmoothLog:
         return cls(spline_coefficients(log), share, is_blank=bool(np.ptp(log) < 1e-6))
 
     def moved(self, shift_px: tuple[float, float]) -> tuple[_Float, _Float]:
-        """The log image (ny, nx) moved, and how much of each pixel is known (0 to 1)."""
+        """Return the shifted log image (ny, nx), and the known share of each pixel (0 to 1)."""
         log = spline_moved(self.coefficients, shift_px)
         inside = np.isfinite(log)
         known = inside.astype(np.float32)
@@ -68,10 +68,10 @@ class SmoothLog:
 
 
 def _photon(values: _Float) -> float:
-    """Step of one photon, from the variance between neighbours over the level.
+    """Return the step of one photon, from the variance between neighbors over the level.
 
-    With half a photon added the mean logarithm of Poisson counts is that of their mean but for
-    terms of the second order.
+    With half a photon added, the mean logarithm of Poisson counts is that of their mean, except
+    for terms of second order.
     """
     steps = np.abs(np.diff(values, axis=-1))
     variance = (float(np.median(steps)) / 0.6745) ** 2 / 2
@@ -88,7 +88,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class ShiftModel:
-    """The moved log images as spectra times maps, at the pixels that tell most of the shifts.
+    """Shifted log images as spectra times maps, at the pixels with the most contrast.
 
     n images, r components, p pixels.
     """
@@ -112,7 +112,7 @@ class ShiftModel:
         region: NDArray[np.bool_] | None,
         significant: float,
     ) -> ShiftModel | None:
-        """From images at their shifts; None if they share too little.
+        """Make a model from images at their shifts; None if they share too little field.
 
         Components whose variance is below ``significant`` times the noise are left out.
         """
@@ -149,7 +149,7 @@ class ShiftModel:
         )
 
     def step(self, precision: NDArray[np.float64], pull: NDArray[np.float64]) -> Step:
-        """Where the linearised problem with its prior has its optimum, from here."""
+        """Return the step to the optimum of the linearized problem with its prior."""
         n = len(self.spectra)
         root = np.sqrt(self.weights)
         whitened = self.spectra.T[:, :, None] * root  # (r, n, p)
@@ -184,10 +184,10 @@ class ShiftModel:
         )
 
     def _design(self, root: _Float) -> _Float:
-        """What a change of each unknown does to each image, (n, 2 + r + 1, p), whitened.
+        """Return the effect of each unknown on each image, (n, 2 + r + 1, p), whitened.
 
-        The unknowns of an image: shift in y and x, its value in each spectrum, a constant. The
-        image shifted by d more is the image less d . gradient.
+        The unknowns of an image are its shift in y and x, its value in each spectrum, and a
+        constant. The image shifted further by d is the image minus d . gradient.
         """
         n = len(self.spectra)
         slopes = np.einsum("kr,irp->kip", self.spectra, self.gradients, optimize=True)
@@ -202,7 +202,7 @@ class ShiftModel:
         precision: NDArray[np.float64],
         drift: NDArray[np.intp],
     ) -> NDArray[np.float64]:
-        """Standard deviations (n, 2): the scatter of blocks of the image, and the prior's."""
+        """Return standard deviations (n, 2) from the scatter of image blocks and the prior."""
         n = len(drift)
         _, block = np.unique(self.blocks, return_inverse=True)
         order = np.argsort(block, kind="stable")
@@ -226,10 +226,10 @@ def _inner(field: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _components(
     logs: _Float, significant: float
 ) -> tuple[_Float, NDArray[np.float64], float, NDArray[np.float64]]:
-    """Spectra (n, r), variances of their maps (r,), noise and weights (n,) of the images.
+    """Return spectra (n, r), variances of maps (r,), noise, and image weights (n,).
 
-    ``logs`` of shape (n, p) are free of their mean. Images weigh as their mean photons, found
-    from the logarithm; spectra are orthonormal under these weights.
+    ``logs`` of shape (n, p) have no mean. Images are weighted with their mean photons, found from
+    the logarithm; spectra are orthonormal under these weights.
     """
     n = len(logs)
     weight = np.exp(-logs).mean(axis=1, dtype=np.float64)
@@ -248,7 +248,7 @@ def _components(
 def _telling(
     gradients: _Float, spectra: _Float, field: NDArray[np.bool_], most: int
 ) -> NDArray[np.bool_]:
-    """The pixels (ny, nx) of the field with the steepest slopes, all images together."""
+    """Return the pixels (ny, nx) of the field with the steepest slopes in all images together."""
     metric = spectra.T @ spectra
     slope = np.einsum("iryx,rs,isyx->yx", gradients, metric, gradients, optimize=True)
     if field.sum() <= most:
@@ -258,7 +258,7 @@ def _telling(
 
 
 def _correlation(logs: _Float, fit: _Float) -> NDArray[np.float64]:
-    """Pearson coefficient of each image with its prediction, shape (n,)."""
+    """Return the Pearson coefficient of each image with its prediction, shape (n,)."""
     products = np.einsum("kp,kp->k", logs, fit, dtype=np.float64)
     norms = np.sqrt(
         [
@@ -271,7 +271,7 @@ def _correlation(logs: _Float, fit: _Float) -> NDArray[np.float64]:
 
 
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse of a scaled positive matrix; what nothing determines is held by a weak ridge."""
+    """Return the inverse of a scaled positive matrix, with a weak ridge for stability."""
     scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-30))
     scaled = matrix * np.outer(scale, scale)
     return np.asarray(np.linalg.inv(scaled + 1e-5 * np.eye(len(matrix))) * np.outer(scale, scale))

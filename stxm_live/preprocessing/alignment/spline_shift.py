@@ -1,4 +1,4 @@
-"""Moves an image by a fraction of a pixel, by cubic B-splines."""
+"""Shift of an image by a fraction of a pixel, by cubic B-splines."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from stxm_live.core.od_uncertainty import spline_weights
 
 
 def shifted(image: NDArray[np.floating], shift_px: tuple[float, float]) -> NDArray[np.float32]:
-    """An image moved by (y, x) pixels, NaN where it came from outside or touches a NaN.
+    """Return an image shifted by (y, x) pixels; NaN where it comes from outside or from NaN.
 
-    Cubic B-spline interpolation; Fourier shifts ring at edges.
+    The interpolation is by cubic B-splines, because Fourier shifts ring at edges.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def shifted(image: NDArray[np.floating], shift_px: tuple[float, float]) -> NDArr
 
 
 def spline_coefficients(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Coefficients (ny, nx) of the cubic B-spline through an image without NaN."""
+    """Return coefficients (ny, nx) of the cubic B-spline through an image without NaN."""
     from scipy.ndimage import spline_filter
 
     return np.asarray(spline_filter(image, order=3, output=np.float32, mode="mirror"))
@@ -43,14 +43,14 @@ def spline_coefficients(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def spline_moved(
     coefficients: NDArray[np.float32], shift_px: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """The image of these coefficients moved by (y, x) pixels, NaN outside; see `shifted`."""
+    """Return the image of these coefficients shifted by (y, x) pixels; see `shifted`."""
     return _placed(_off_grid(coefficients, shift_px), shift_px)
 
 
 def _off_grid(
     coefficients: NDArray[np.float32], shift_px: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """The fractional part of a shift."""
+    """Return the image shifted by the fractional part of a shift."""
     from scipy.ndimage import correlate1d
 
     moved = coefficients
@@ -61,7 +61,7 @@ def _off_grid(
 
 
 def _placed(moved: NDArray[np.float32], shift_px: tuple[float, float]) -> NDArray[np.float32]:
-    """The whole-pixel part of a shift; NaN where the source lies outside the image."""
+    """Return the image shifted by the whole pixels of a shift; NaN beyond the image."""
     out = np.full_like(moved, np.nan)
     target, source = [], []
     for length, shift in zip(moved.shape, shift_px, strict=True):

@@ -1,4 +1,4 @@
-"""Where each image of a stack lies: the recipe's [alignment] carried out."""
+"""Alignment of the images of a stack, as the recipe's [alignment] says."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from stxm_live.preprocessing.alignment.cross_correlation import (
 from stxm_live.preprocessing.alignment.joint_refinement import Refined, refine
 
 SIGNIFICANT_STDS = 3.0
-"""Refined shifts shorter than this many standard deviations are not applied."""
+"""Smallest refined shift that is applied, in standard deviations."""
 
 Box = tuple[slice, slice]
-"""Rows and columns that alone are compared."""
+"""Rows and columns to compare."""
 
 
 class Alignment(NamedTuple):
@@ -34,11 +34,11 @@ class Alignment(NamedTuple):
     shifts_px : ndarray of shape (n_images, 2)
         (y, x) to apply.
     std_px : ndarray of shape (n_images,)
-        Standard deviation of the distance by which each is off; NaN where unknown.
+        Standard deviation of the error of each shift; NaN where unknown.
     anchor : int
-        The image the others are laid on.
+        Index of the image to which the others are aligned.
     notes : tuple of str
-        What could not be done.
+        Notes on images that could not be aligned.
     """
 
     shifts_px: NDArray[np.float64]
@@ -48,13 +48,13 @@ class Alignment(NamedTuple):
 
     @classmethod
     def of_shifts(cls, shifts_px: ArrayLike) -> Alignment:
-        """Shifts (n_images, 2) of which no more is known; the anchor is moved least."""
+        """Make an alignment from shifts (n_images, 2) only; the anchor is moved least."""
         shifts = np.asarray(shifts_px, dtype=np.float64)
         return cls(shifts, np.full(len(shifts), np.nan), int(np.hypot(*shifts.T).argmin()))
 
     @classmethod
     def at_rest(cls, n_images: int) -> Alignment:
-        """All images where they are."""
+        """Make an alignment without shifts."""
         return cls.of_shifts(np.zeros((n_images, 2)))
 
     def check(self, n_images: int) -> None:
@@ -68,10 +68,10 @@ class Alignment(NamedTuple):
 
 
 class Pattern:
-    """What of an image is compared; each value is computed once.
+    """Picture of an image that is compared; each value is computed once.
 
-    The edges are kept of an anchor only: they are quickly found again. Where every image is an
-    anchor they are all kept.
+    The edges are kept for an anchor only, because they are quickly found again. If every image is
+    an anchor, all are kept.
     """
 
     def __init__(
@@ -85,19 +85,19 @@ class Pattern:
         self._contrast: float | None = None
 
     def edges(self) -> EdgeImage:
-        """The picture that is compared."""
+        """Return the picture that is compared."""
         if self._edges is None:
             self._edges = EdgeImage.of(self._intensity, edges=self._with_edges, box=self._box)
         return self._edges
 
     def contrast(self) -> float:
-        """How much there is to register on."""
+        """Return a measure of the structure to align."""
         if self._contrast is None:
             self._contrast = self.edges().contrast
         return self._contrast
 
     def onto(self, anchor: EdgeImage) -> Match:
-        """How this image is laid onto the one with these edges."""
+        """Return the shift that aligns this image to the one with these edges."""
         if self._anchor is not anchor:
             self._match, self._anchor = match(self.edges(), anchor), anchor
             if self._edges is not anchor and not self._keep:
@@ -108,7 +108,7 @@ class Pattern:
 def place(
     patterns: Sequence[Pattern], energies_ev: Sequence[float], options: AlignmentOptions
 ) -> Alignment:
-    """Lay all images on their reference.
+    """Align all images to their reference.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def place(
     check_shifts(shifts, energies_ev, options.max_shift_px)
     std = np.array([m.std_px for m in matches])
     notes = tuple(
-        f"image at {energy:g} eV shows too little to be registered on and was left where it is"
+        f"image at {energy:g} eV has too little contrast to be aligned and was not shifted"
         for energy, m in zip(energies_ev, matches, strict=True)
         if np.isinf(m.std_px) and len(matches) > 1
     )
@@ -142,7 +142,7 @@ def _anchor(
 
 
 def _chained(patterns: Sequence[Pattern]) -> list[Match]:
-    """Each image laid on the last one before it that could be laid, shifts added up."""
+    """Return each image aligned to the last aligned one before it, with shifts added up."""
     before, at = patterns[0].edges(), Match((0.0, 0.0), 0.0)
     found = [at]
     for pattern in patterns[1:]:
@@ -164,11 +164,11 @@ def refined(
     options: AlignmentOptions,
     box: Box | None,
 ) -> Alignment:
-    """The shifts found once more, each image against what the other energies predict.
+    """Return shifts found again, each image against the prediction from other energies.
 
-    The anchor stays where it is. Of the others, shifts are applied that are longer than
-    `SIGNIFICANT_STDS` standard deviations of the distance to it: to interpolate for less only
-    smooths.
+    The anchor is not moved. Shifts of the others are applied if they are longer than
+    `SIGNIFICANT_STDS` standard deviations of the distance to it; shorter ones would only smooth
+    the image.
 
     Raises
     ------
@@ -197,13 +197,13 @@ def refined(
 
 
 def _unrefined(found: Refined, energies_ev: Sequence[float]) -> list[str]:
-    """What the user reads of images that keep their first shift."""
+    """Return notes for the user on images that keep their first shift."""
     if len(found.problems) == len(energies_ev):
         return [
-            "the shifts could not be refined and are those found first: the field is too small, "
+            "the shifts could not be refined and are the first ones: the field is too small, "
             "or no images fit together"
         ]
     return [
-        f"image at {energies_ev[k]:g} eV {why} and keeps the shift found first"
+        f"image at {energies_ev[k]:g} eV {why} and keeps its first shift"
         for k, why in sorted(found.problems.items())
     ]

@@ -86,7 +86,7 @@ def test_an_array_that_lies_about_itself_is_no_document(parts):
     import msgpack
 
     message = msgpack.packb({"a": msgpack.ExtType(1, msgpack.packb(parts))})
-    with pytest.raises(ValueError, match="no msgpack document"):
+    with pytest.raises(ValueError, match="not a msgpack document"):
         from_bytes(message)
 
 
@@ -271,7 +271,7 @@ def test_a_run_whose_missing_images_are_nowhere_is_ended_all_the_same(monkeypatc
     with caplog.at_level(logging.ERROR, "stxm_live"):
         taken = joined([*docs[:5], *docs[6:]], Store())
     assert taken[-1][0] == "stop"
-    assert "1 documents are nowhere to be found" in caplog.text
+    assert "1 documents were not found" in caplog.text
 
 
 def test_documents_that_make_no_sense_are_left_out(caplog):

@@ -101,15 +101,15 @@ LEFT_OUT = {
 }
 
 KEPT = {
-    noise_only: "too little to be registered on",
+    noise_only: "too little contrast to be aligned",
     bright: "(saturated?",
     clipped: "(saturated?",
     dead_row: "no beam in 3 lines",
     dead_column: "60 zero or negative",
     beam_dump: "no beam in 28 lines",
-    drifted_out_along_x: "too little to be registered on",
-    drifted_out_along_y: "too little to be registered on",
-    hot_pixel: "hot pixels left out, far brighter than all around: 1",
+    drifted_out_along_x: "too little contrast to be aligned",
+    drifted_out_along_y: "too little contrast to be aligned",
+    hot_pixel: "hot pixels left out (far brighter than their neighbors): 1",
 }
 
 

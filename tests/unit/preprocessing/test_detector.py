@@ -84,7 +84,7 @@ def test_no_usable_pixel_for_the_incident_intensity_is_an_error(where):
     if where == "one dead image":
         mask[0] = True
         intensity[1, 0] = np.nan
-    with pytest.raises(ValueError, match="no usable pixel in the region that I0"):
+    with pytest.raises(ValueError, match="region for I0 has no usable pixel"):
         mean_over(intensity, mask)
 
 

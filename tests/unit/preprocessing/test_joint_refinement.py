@@ -214,7 +214,7 @@ def test_an_image_that_left_the_field_is_named_and_spoils_no_other():
     start = start_of(drift)
     start[3] += [0, 2 * NX]
     found = refine(counted(drift), start)
-    assert found.problems == {3: "shares too little field with the others"}
+    assert found.problems == {3: "has too little field in common with the others"}
     np.testing.assert_array_equal(found.shifts_px[3], start[3])
     assert rms(errors(found.shifts_px, drift, np.arange(13) != 3)) < 0.06
 

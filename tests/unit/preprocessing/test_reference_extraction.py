@@ -107,7 +107,7 @@ def test_regions_outside_or_without_specimen_are_refused_with_advice(recipe, rng
     def made(region):
         region_spectrum(stack, region, recipe, name="a", source="x.hdr@r")
 
-    with pytest.raises(ValueError, match=r"x.hdr@r: the box lies outside of the image \(x 10 to"):
+    with pytest.raises(ValueError, match=r"x.hdr@r: the box is outside the image \(x 10 to"):
         made((0.0, 1.0, 0.0, 1.0))
     with pytest.raises(ValueError, match="none of the 25 pixels of the region is specimen"):
         made((10.0, 10.4, 5.0, 4.6))
@@ -127,7 +127,7 @@ def test_spectra_on_different_grids_lose_no_point_and_no_range_is_invented():
     at_coarse = references.at(coarse[coarse >= 502])
     np.testing.assert_allclose(at_coarse[0], peak(506, coarse[coarse >= 502]), atol=1e-12)
     (note,) = made.notes
-    assert note.startswith("only 502 to 510 eV is kept, which all share: a covers 500 to 510 eV")
+    assert note.startswith("only 502 to 510 eV is kept, the common range: a covers 500 to 510 eV")
 
 
 def test_what_cannot_be_joined_is_refused_with_advice():
@@ -137,14 +137,14 @@ def test_what_cannot_be_joined_is_refused_with_advice():
     with pytest.raises(ValueError, match="phase a is given twice"):
         joined([a, b, a])
     far = spectrum("c", peak(705, ENERGIES + 200), ENERGIES + 200)
-    with pytest.raises(ValueError, match="share no range of energies: a covers 500 to 520 eV; c"):
+    with pytest.raises(ValueError, match="no common range of energies: a covers 500 to 520 eV; c"):
         joined([a, far])
 
 
 def test_proportional_spectra_are_named():
     made = joined([spectrum("a", peak(505)), spectrum("b", 3 * peak(505) + 0.1)])
     (doubt,) = doubts(made, tuple(ENERGIES), 0.005)
-    assert doubt.startswith("a and b are the same but for a factor and a constant")
+    assert doubt.startswith("a and b are equal except for a factor and a constant")
 
 
 def test_a_pair_below_the_threshold_is_named():

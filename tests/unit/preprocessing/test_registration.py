@@ -318,7 +318,7 @@ def test_an_image_of_nothing_but_noise_is_named_and_the_others_are_registered(nv
     registered = register(with_frames(drifting(drift), change), nvpf, refining=True)
     energy_ev = registered.energies_ev[4]
     told = [note for note in registered.notes if f"image at {energy_ev:g} eV" in note]
-    assert any("too little to be registered on" in note for note in told)
+    assert any("too little contrast to be aligned" in note for note in told)
     left = np.delete(registered.shifts_px + drift, 4, axis=0)
     np.testing.assert_allclose(left - np.median(left, axis=0), 0, atol=0.4)
 
