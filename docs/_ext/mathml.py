@@ -18,6 +18,6 @@ def _block(writer, node) -> None:
 
 
 def setup(app) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Register the extension with Sphinx."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     return {"parallel_read_safe": True}

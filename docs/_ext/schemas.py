@@ -36,7 +36,7 @@ def write(folder: Path) -> None:
 
 
 def recipe_tables() -> str:
-    """A section for the recipe and one for each of its tables."""
+    """Return a section for the recipe and one for each of its tables."""
     parts = [section("Top level", recipe.Recipe)]
     for name, field in recipe.Recipe.model_fields.items():
         if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
@@ -79,7 +79,7 @@ def table(model: type[BaseModel]) -> str:
 
 
 def in_words(annotation: object) -> str:
-    """A type as somebody who writes a TOML file says it."""
+    """Return a type in the words of a user who writes a TOML file."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         bounds = [limit(item) for item in arguments[1:]]
@@ -112,12 +112,12 @@ def limit(item: object) -> str:
 
 
 def limits(field: FieldInfo) -> str:
-    """The bounds of a field."""
+    """Return the bounds of a field."""
     return "".join(f", {text}" for item in field.metadata if (text := limit(item)))
 
 
 def default_of(field: FieldInfo) -> str:
-    """The default as TOML writes it."""
+    """Return the default as TOML."""
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
@@ -141,7 +141,7 @@ def command_pages(command: typing.Any, name: str, depth: int = 1) -> Iterator[st
 
 
 def help_text(command: typing.Any) -> str:
-    """The help, its examples as code."""
+    """Return the help with its examples as code."""
     text, _, example = inspect.cleandoc(command.help or "").partition("\nExample")
     example = " ".join(example.lstrip("s").lstrip(":").split())
     lines = example.split("; ") if example else []
@@ -169,13 +169,13 @@ def parameters(command: typing.Any, name: str) -> str:
 
 
 def in_usage(argument: typing.Any) -> str:
-    """An argument as the usage line writes it."""
+    """Return an argument in the form of the usage line."""
     name = argument.name.upper() + ("..." if argument.nargs == -1 else "")
     return name if argument.required else f"[{name}]"
 
 
 def shown_default(parameter: typing.Any) -> str:
-    """A default that says something, else nothing."""
+    """Return a default if it is informative, else an empty text."""
     value = parameter.default
     if parameter.required:
         return "required"

@@ -22,6 +22,6 @@ def shortened(_app, what: str, _name: str, obj: Any, _options, signature, return
 
 
 def setup(app) -> dict[str, bool]:
-    """Called by Sphinx."""
+    """Register the extension with Sphinx."""
     app.connect("autodoc-process-signature", shortened)
     return {"parallel_read_safe": True}
