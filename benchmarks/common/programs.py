@@ -48,9 +48,6 @@ PROGRAMS: dict[str, Program] = {
     "display": Program("speed.display", None),
     "resolver": Program("accuracy.resolver", "--side 256"),
     "truth": Program("accuracy.truth", "--worlds matched --photons 1000 --seeds 1"),
-    "composite_worlds": Program(
-        "accuracy.composite_worlds", "--quick --worlds 10 --parts worlds", "--parts worlds"
-    ),
     "alignment": Program(
         "accuracy.alignment",
         "--side 128 --seeds 1 --photons 1000 --no-peers --cost-sides 256",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from benchmarks.accuracy.composite.materials import NOTICEABLE_OD
 from benchmarks.accuracy.composite.sweeps import mean
 from benchmarks.accuracy.composite.tables import Table
 from benchmarks.accuracy.composite.trial import Trial
@@ -57,6 +58,17 @@ def _honesty(trials: Sequence[Trial]) -> Iterator[Figure]:
     ):
         error = 100 * mean(t.scores[DEFAULT].ece for t in those)
         yield Figure(name, error, "points", target=Target(5))
+    noticeable = [t for t in trials if t.unknown and t.unknown_od >= NOTICEABLE_OD]
+    yield Figure(
+        "pixels of an unknown phase found, where it is no mixture of the others",
+        100 * mean(t.scores[DEFAULT].found for t in noticeable),
+        "%",
+        target=Target(90),
+        larger_is_better=True,
+        note=f"in {len(noticeable)} worlds",
+    )
+    false = 100 * mean(t.scores[DEFAULT].false for t in trials)
+    yield Figure("pixels of known phases said to be unidentified", false, "%", target=Target(1))
 
 
 def _habits(trials: Sequence[Trial]) -> Iterator[Figure]:

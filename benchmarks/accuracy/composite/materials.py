@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from stxm_live import Recipe
 
@@ -21,6 +22,9 @@ FAMILY = 0.6
 
 UNKNOWN_FROM, UNKNOWN_TO = 0.02, 0.4
 """1 - PCC of the unknown phase with the reference that is nearest to it."""
+
+NOTICEABLE_OD = 0.05
+"""Deviation of the unknown phase from every mixture of the others, at an OD of one."""
 
 METALS = {"Mn": (640.0, 10.6), "Fe": (708.0, 13.1), "Co": (778.5, 15.0), "Ni": (853.0, 17.3)}
 """Place of the L3 peak in eV, and how far above it the L2 peak lies."""
@@ -52,6 +56,20 @@ class Material:
     def n_phases(self) -> int:
         """How many phases have a reference."""
         return len(self.phase_names)
+
+    @property
+    def unknown_od(self) -> float:
+        """How far the unknown phase is from all mixtures of the others, root mean square.
+
+        OD where the phases absorb up to an OD of one, after the best amounts of all of them, a
+        constant and a slope. What is a mixture of the others cannot be noticed.
+        """
+        energies = np.array(self.energies_ev)
+        seen = self.at(energies)
+        seen /= seen[:-1].max()
+        ones, ramp = np.ones_like(energies), (energies - energies.mean()) / np.ptp(energies)
+        known = np.column_stack([seen[:-1].T, ones, -ones, ramp, -ramp])
+        return float(nnls(known, seen[-1])[1] / np.sqrt(len(energies)))
 
     def at(self, energies_ev: NDArray[np.float64], width_ev: float = 0.0) -> NDArray[np.float64]:
         """Spectra (n_phases + 1, n_energies), seen by a beam wider by a Gaussian ``width_ev``."""
@@ -109,6 +127,13 @@ def own_material(rng: np.random.Generator) -> Material:
         if _is_fair(material):
             return material
     raise RuntimeError("no material whose phases can be distinguished in 500 draws")
+
+
+def material_with_noticeable_unknown(rng: np.random.Generator) -> Material:
+    """Own references of which the unknown phase is no mixture."""
+    while (material := own_material(rng)).unknown_od < NOTICEABLE_OD:
+        pass
+    return material
 
 
 def _is_fair(material: Material) -> bool:

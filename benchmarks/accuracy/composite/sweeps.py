@@ -10,7 +10,11 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.accuracy.composite.faults import Faults
-from benchmarks.accuracy.composite.materials import own_material, shipped
+from benchmarks.accuracy.composite.materials import (
+    material_with_noticeable_unknown,
+    own_material,
+    shipped,
+)
 from benchmarks.accuracy.composite.scenes import Layout
 from benchmarks.accuracy.composite.scores import Score
 from benchmarks.accuracy.composite.trial import Trial, tried_all
@@ -62,9 +66,14 @@ ROWS = (
 
 
 def world_of(faults: Faults, layout: Layout, photons: float, seed: int) -> World:
-    """A world with all phases alike: of the shipped references by an even seed, else of our own."""
-    rng = stream(seed, "material")
-    material = own_material(rng) if seed % 2 else shipped()
+    """A world with all phases alike: of the shipped references by an even seed, else of our own.
+
+    An unknown phase, where there is one, is no mixture of the others.
+    """
+    rng, own = stream(seed, "material"), own_material
+    if layout.unknown:
+        own = material_with_noticeable_unknown
+    material = own(rng) if seed % 2 else shipped()
     n = material.n_phases
     shares = np.full(n, 1 / n)
     if layout.texture == "core and shell":

@@ -19,7 +19,7 @@ class Trial:
 
     ``verdict`` is good, limited, poor, or ``no map`` with the error as its ``cause``; ``words``
     is all that the maps say: verdict and warnings. ``misplaced_px`` is the largest distance of
-    an image from where it belongs; NaN without a map.
+    an image from where it belongs; NaN without a map. ``unknown_od`` is that of the material.
     """
 
     seed: int
@@ -28,6 +28,7 @@ class Trial:
     texture: str
     faults: dict[str, float]
     unknown: float
+    unknown_od: float
     verdict: str
     cause: str
     words: str
@@ -71,6 +72,7 @@ def tried(world: World, *, every_way: bool = True) -> Trial:
         texture=layout.texture,
         faults=world.faults.named(),
         unknown=layout.unknown,
+        unknown_od=world.material.unknown_od,
         verdict=verdict,
         cause=cause,
         words=words,

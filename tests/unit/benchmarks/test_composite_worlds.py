@@ -104,6 +104,18 @@ def test_own_materials_can_be_distinguished_and_reach_beyond_their_energies(seed
     assert distance.min() > materials.NEAREST
 
 
+def test_an_unknown_phase_is_as_far_from_the_others_as_what_no_mixture_of_them_has():
+    material = materials.shipped()
+    known = material.spectra[:-1]
+    mixture = 0.3 * known[0] + 0.7 * known[3] + 0.1 + 0.01 * (material.grid_ev - 520)
+    same = replace(material, spectra=np.vstack([known, mixture]))
+    assert same.unknown_od < 1e-9
+    line = np.where(np.abs(material.grid_ev - 517.5) < 0.05, known.max(), 0.0)
+    other = replace(material, spectra=np.vstack([known, mixture + line]))
+    # one of thirteen energies is off by one; a fit of all takes a part of that away
+    assert 0.1 < other.unknown_od < 1 / np.sqrt(13)
+
+
 def test_drift_moves_the_truth_with_the_maps():
     scan = worlds.scanned(plain(faults.Faults(drift_px=1.0)))
     still = worlds.truth_on(scan, -scan.drift_px)
