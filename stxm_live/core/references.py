@@ -215,7 +215,7 @@ class ReferenceSpectra:
         od = self.at(energies_ev)
         centred = od - od.mean(axis=1, keepdims=True)
         norm = np.linalg.norm(centred, axis=1)
-        # a phase that is flat on these few energies is told apart from nothing yet
+        # a phase that is flat on these few energies is not distinguished from any other yet
         norm[np.ptp(od, axis=1) == 0] = 0.0
         unit = centred / np.where(norm > 0, norm, 1.0)[:, None]
         matrix = np.where(np.outer(norm, norm) > 0, unit @ unit.T, 1.0)

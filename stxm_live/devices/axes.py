@@ -161,7 +161,7 @@ class Stage(EpicsMotor):  # type: ignore[misc]
         switches = {"low": get(self.low_limit_switch), "high": get(self.high_limit_switch)}
         pressed = [f"on its {side} limit switch" for side, on in switches.items() if on]
         return (
-            f"{self.name}: {self.pvs.record} stands at {self.position:g} um"
+            f"{self.name}: {self.pvs.record} is at {self.position:g} um"
             f"{' ' + ' and '.join(pressed) if pressed else ''}, wanted {target_um:g} "
             f"+- {self.pvs.tolerance_um:g} um; look at the stage, or raise timeout_s (now "
             f"{self.pvs.timeout_s:g}) or tolerance_um of stages.{self.name}"

@@ -19,8 +19,8 @@ DARKER_OD = 0.12
 falls by only 8 % in a stack of an hour."""
 
 BORROWED = (
-    "specimen fills the field: I0 is what the scan brings along, as an overview measured it; a "
-    "beam that has changed since shifts every optical density by the same"
+    "specimen fills the field: I0 is that of the start document, measured in an overview; if the "
+    "beam has changed since then, every optical density is off by the same amount"
 )
 
 

@@ -185,7 +185,7 @@ def find_i0(aligned: AlignedStack, recipe: Recipe) -> I0:
     Raises
     ------
     ValueError
-        If no I0 can be had.
+        If no I0 is found.
     """
     return _find_i0(aligned, recipe, recipe.corrected_references.at(aligned.energies_ev))
 

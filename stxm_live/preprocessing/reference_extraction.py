@@ -250,8 +250,8 @@ def doubts(made: ReferenceSet, energies_ev: Sequence[float], threshold: float) -
         pair = f"{references.phase_names[i]} and {references.phase_names[j]}"
         if margins[i, j] < PROPORTIONAL:
             found.append(
-                f"{pair} are equal except for a factor and a constant on these energies: nothing "
-                "tells them apart; are they two files of one phase?"
+                f"{pair} are equal except for a factor and a constant on these energies: they "
+                "cannot be distinguished; are they two files of one phase?"
             )
         elif margins[i, j] < threshold:
             found.append(

@@ -109,19 +109,19 @@ def expect(
     rivals = (truth + rng.integers(1, n_phases, truth.size)) % n_phases
     contrast = rng.uniform(0, 1, (truth.size, 1))
     mixed = (1 + contrast) / 2 * pure + (1 - contrast) / 2 * np.eye(n_phases)[rivals]
-    told = [
-        _told(pixels, references, energies_ev, conditions, rng)
+    labeled = [
+        _labels(pixels, references, energies_ev, conditions, rng)
         for pixels in (pure * amounts[:, None], mixed * amounts[:, None])
     ]
     confusion = np.zeros((n_phases, n_phases))
-    for labels in told[0]:
-        np.add.at(confusion, (truth, labels), 1 / len(told[0]))
+    for labels in labeled[0]:
+        np.add.at(confusion, (truth, labels), 1 / len(labeled[0]))
     confusion /= confusion.sum(axis=1, keepdims=True)
-    mixed_accuracy = float(np.mean([labels == truth for labels in told[1]]))
+    mixed_accuracy = float(np.mean([labels == truth for labels in labeled[1]]))
     return Expected(float(np.diag(confusion).mean()), mixed_accuracy, confusion)
 
 
-def _told(
+def _labels(
     pixels: NDArray[np.float64],
     references: ReferenceSpectra,
     energies_ev: Sequence[float],

@@ -130,7 +130,7 @@ class DoseMap:
         Parameters
         ----------
         maps : PhaseMaps
-            Of a scan of the place.
+            Maps of a scan of the place.
         region : Region
         photons : float
             Photons per pixel and energy, relative to those of the maps.

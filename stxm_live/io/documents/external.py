@@ -189,7 +189,7 @@ def _stream_of(resource: Mapping[str, Any], roots: Roots) -> _Stream:
     if mimetype in _FILE_KINDS:
         return _FileSequence(path, str(parameters["template"]), _FILE_KINDS[mimetype], roots)
     raise ValueError(
-        f"the images lie in files of the kind {mimetype!r}, which is not read; known are "
+        f"the images are in files of the kind {mimetype!r}, which is not read; known kinds are "
         f"application/x-hdf5, {', '.join(_FILE_KINDS)}"
     )
 

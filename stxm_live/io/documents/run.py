@@ -344,10 +344,10 @@ class RunFrames:
         if is_failed:
             reason = doc.get("reason") or "no reason given"
             self._note(f"the scan ended by {doc['exit_status']} ({reason})")
-        told = {id(frame) for _, frame in done}
+        reported = {id(frame) for _, frame in done}
         for stack in self.stacks:
             changed = stack.changed_frames()
-            done += [NewFrame(stack, frame) for frame in changed if id(frame) not in told]
+            done += [NewFrame(stack, frame) for frame in changed if id(frame) not in reported]
         self._has_stopped, self._is_failed = True, is_failed
         self._count_lost(doc.get("num_events"))
         if not self._waiting:

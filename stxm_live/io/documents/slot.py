@@ -50,7 +50,7 @@ class Arrival(NamedTuple):
     """Result of adding a piece to its image."""
 
     came_again: bool
-    is_told: bool
+    is_reported: bool
 
 
 class Slot:
@@ -94,9 +94,9 @@ class Slot:
             self._readbacks_ev[piece.part] = piece.readback_ev
         if piece.monitor is not None:
             self._monitors[piece.part] = piece.monitor
-        is_told = self.is_whole and (not was_whole or piece.is_last)
-        self.changed = not is_told
-        return Arrival(n_new == 0, is_told)
+        is_reported = self.is_whole and (not was_whole or piece.is_last)
+        self.changed = not is_reported
+        return Arrival(n_new == 0, is_reported)
 
     @property
     def first_readback_ev(self) -> float | None:

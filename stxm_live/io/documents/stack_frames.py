@@ -61,7 +61,7 @@ class StackFrames:
         arrival = slot.put(piece, self._serial)
         if arrival.came_again:
             self.note(piece.image[0], f"{self._named(slot)} came again; the later one is used")
-        if not arrival.is_told:
+        if not arrival.is_reported:
             return None
         self._matched = None
         return slot.frame(self._announced_of(slot))

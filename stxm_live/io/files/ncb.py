@@ -22,7 +22,7 @@ from stxm_live.io.whole_file import whole_file
 
 
 def read_ncb(path: str | Path, *, region: str | None = None, detector: str | None = None) -> Stack:
-    """Read a stack of aXis2000; the ``.dat`` lies beside the ``.ncb``.
+    """Read a stack of aXis2000; the ``.dat`` is beside the ``.ncb``.
 
     Raises
     ------

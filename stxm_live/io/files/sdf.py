@@ -19,7 +19,7 @@ from stxm_live.io.files.sdf_scan import SDFRegion, chosen_region
 def read_sdf(
     hdr_path: str | Path, *, region: str | None = None, detector: str | None = None
 ) -> Stack:
-    """Read an image stack; the images lie beside the header.
+    """Read an image stack; the images are beside the header.
 
     Row 0 of an image is the first line of its ``.xim`` file and belongs to the first point of
     the header's QAxis. The authors' masks agree with this, and y ascends with the row for

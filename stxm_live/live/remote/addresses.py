@@ -19,7 +19,7 @@ def checked_address(address: str, *, allow_network: bool = False) -> str:
     'tcp://127.0.0.1:5578'
     >>> checked_address("0.0.0.0:5578")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: 0.0.0.0:5578 is open to the network, where anybody could send ...
+    ValueError: 0.0.0.0:5578 is open to the network, where anyone could send ...
     """
     protocol, mark, rest = address.partition("://")
     if not mark:
@@ -31,7 +31,7 @@ def checked_address(address: str, *, allow_network: bool = False) -> str:
         raise ValueError(f"{address}: expected HOST:PORT, as in 127.0.0.1:5578, or ipc://PATH")
     if not allow_network and not is_loopback(host):
         raise ValueError(
-            f"{address} is open to the network, where anybody could send and read documents; use "
+            f"{address} is open to the network, where anyone could send and read documents; use "
             "127.0.0.1, through an SSH tunnel from elsewhere, or say that the network is trusted"
         )
     return f"tcp://{host}:{port}"

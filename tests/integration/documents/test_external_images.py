@@ -263,8 +263,9 @@ def test_a_folder_that_is_none_is_refused_at_once(nvpf, tmp_path):
 
 def test_files_of_another_kind_are_named_with_those_that_are_read(tmp_path):
     docs = list(stream_run(tmp_path / "a.zarr", mimetype="application/x-zarr"))
-    assert "'application/x-zarr', which is not read; known are application/x-hdf5" in notes_of(
-        docs, [tmp_path]
+    assert (
+        "'application/x-zarr', which is not read; known kinds are application/x-hdf5"
+        in notes_of(docs, [tmp_path])
     )
     assert "known kinds are AD_HDF5" in notes_of(datum_run("AD_SPE", tmp_path), [tmp_path])
 

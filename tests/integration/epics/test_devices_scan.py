@@ -71,8 +71,8 @@ def test_every_fault_of_the_hardware_is_named_with_its_pv(tmp_path):
     assert "STXM:ENERGY:RBV reads" in told["energy stuck"][1]
     assert "wanted 530 +- 0.05 eV" in told["energy stuck"][1]
     assert told["stage stuck"][0] == "TimeoutError"
-    assert "STXM:FINE:X stands at 0 um, wanted 5 +- 0.5 um" in told["stage stuck"][1]
-    assert "STXM:FINE:X stands at 55 um on its high limit switch" in told["limit switch"][1]
+    assert "STXM:FINE:X is at 0 um, wanted 5 +- 0.5 um" in told["stage stuck"][1]
+    assert "STXM:FINE:X is at 55 um on its high limit switch" in told["limit switch"][1]
     well, badly, stands = told["stopped"]
     assert well is None
     assert badly == ["RuntimeError", "energy was stopped"]

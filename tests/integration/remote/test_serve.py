@@ -64,7 +64,7 @@ def test_a_pickle_is_refused_by_name_and_not_run(tmp_path):
             return (open, (str(tmp_path / "owned"), "w"))
 
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
-        with pytest.raises(ValueError, match=r"stxm_live\.serve\.publisher"):
+        with pytest.raises(ValueError, match=r"stxm_live\.live\.remote\.publisher"):
             from_bytes(pickle.dumps({"uid": Evil()}, protocol=protocol))
     assert not (tmp_path / "owned").exists()
 
