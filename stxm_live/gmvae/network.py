@@ -52,8 +52,8 @@ class GMVAE(keras.Model):  # type: ignore[misc]
     """Encoder, decoder and the trainable prior sum_k pi_k N(mu_k, Sigma_k), Sigma_k diagonal.
 
     The loss of a spectrum x is |x - decode(z)|^2, summed over energies, plus
-    ``beta`` * (log q(z|x) - log p(z)) for one sample z from q(z|x): the Kullback-Leibler
-    divergence to a mixture has no closed form, and one sample is an unbiased estimate of it.
+    ``beta`` * (log q(z|x) - log p(z)) for one sample z from q(z|x). The Kullback-Leibler
+    divergence to a mixture has no closed form; one sample is an unbiased estimate of it.
     log p(z) is a log-sum-exp over the components.
 
     The probabilities of the components are the mixture's responsibilities p(k|z), since the

@@ -84,9 +84,9 @@ def image_time_s(times_s: Sequence[float]) -> float | None:
     Returns
     -------
     float or None
-        The median of the times between them, of an even number the lower one of the middle two:
-        a pause, or an image that came again, counts as one long image and changes nothing. None
-        if there are not two different times.
+        The median of the times between them, or the lower one of the middle two. A pause, or an
+        image that came again, counts as one long image and has no effect. None if there are not
+        two different times.
 
     Examples
     --------

@@ -24,9 +24,9 @@ class Expectation:
 
     Notes
     -----
-    For a pixel that is of phase k with probability p and of j with q, further energies whose
-    predictions for the two differ by d standard deviations (thickness, and constant, free) make
-    the log-odds normal, of mean ln(p/q) + d^2/2 and variance d^2 if k is true. The label is wrong
+    A pixel has phase k with probability p and j with q. Let the predictions of further energies for
+    the two differ by d standard deviations (thickness, and constant, free). If k is true, these
+    energies make the log-odds normal, of mean ln(p/q) + d^2/2 and variance d^2. The label is wrong
     with probability p N(-(ln(p/q) + d^2/2)/d) + q N((ln(p/q) - d'^2/2)/d'). This is summed over all
     pairs of phases, and no pixel gets worse than it is. Where neighbors are uncertain as well, the
     same images make them more certain, which adds to the mean of the log-odds, and less to its

@@ -64,12 +64,12 @@ def choose_energies(
     Notes
     -----
     The search minimizes the sum, over ordered pairs of phases (true i, rival j) and thicknesses,
-    of the probability that counting noise makes the rival fit better when each reference is
-    fitted with a free thickness (and constant). In units of the noise a spectrum is a vector of
-    length m, the references are directions, and the nearer direction wins: with the angle t
-    between the two, what decides is normal with mean m (1 - cos t) and variance 2 (1 - cos t), to
-    which an offset of the axis with standard deviation s adds (s b)^2, b being how much of the
-    spectrum's slope lies along the difference of the two directions. Pixels that hold some of the
+    of the probability that counting noise makes the rival fit better. Each reference is fitted with
+    a free thickness (and constant). In units of the noise a spectrum is a vector of length m, the
+    references are directions, and the nearer direction wins. With the angle t between the two, the
+    deciding number is normal with mean m (1 - cos t) and variance 2 (1 - cos t). An offset of the
+    axis with standard deviation s adds (s b)^2 to the variance, where b is the part of the
+    spectrum's slope along the difference of the two directions. Pixels that hold some of the
     rival have a smaller mean; without them the sum would only ask for the thinnest or thickest
     pixel once pure ones are distinguished well. Energies are added one by one and then exchanged
     one by one until nothing improves, from two starting lists.

@@ -56,10 +56,11 @@ class Absorber:
         Notes
         -----
         Sum over the energies of ``n E (mu/rho) / A * (1 - exp(-OD)) / OD``: n photons of energy E
-        on the area A of a pixel, mu/rho the mass absorption coefficient of the pixel's phase, from
-        its reference OD, thickness and density. The first factor is the dose of the surface (C.
-        Jacobsen et al., manual of stack_analyze, eq. 2); the second its mean over the thickness
-        by the law of Beer and Lambert (Berejnov et al., J. Synchrotron Rad. 25, 833 (2018)).
+        on the area A of a pixel, and mu/rho the mass absorption coefficient of the pixel's phase.
+        It follows from its reference OD, thickness and density. The first factor is the dose of the
+        surface (C. Jacobsen et al., manual of stack_analyze, eq. 2); the second its mean over the
+        thickness by the law of Beer and Lambert (Berejnov et al., J. Synchrotron Rad. 25, 833
+        (2018)).
         """
         index = maps.final_index
         mapped = index >= 0

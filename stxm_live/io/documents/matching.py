@@ -44,9 +44,10 @@ def match_energies(
 ) -> tuple[list[float | None], float]:
     """Return the announced energy of every image, or None for an unannounced one.
 
-    An image belongs to the nearest announced energy. If some are left over, and the readbacks of
-    all images differ from the energies announced at their places in the scan by the same offset,
-    to half the smallest gap, the monochromator's calibration is off and the places are used.
+    An image belongs to the nearest announced energy. If some are left over, the
+    places in the scan may be used instead. This needs the same difference between readback and
+    announced energy in all images, to half the smallest gap: the monochromator's calibration is
+    then off.
 
     Parameters
     ----------

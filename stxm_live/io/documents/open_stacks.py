@@ -27,9 +27,9 @@ _Id = tuple[str, str, str]
 class OpenStacks:
     """Join runs of the same stack.
 
-    A stack ends when every announced energy is complete and no run of it is open, when a run of
-    it fails or is aborted, or when another stack replaces it. A replacement has other extents or
-    energies under the same id; if ids are made from metadata, it scans an energy again.
+    A stack ends when every announced energy is complete and no run of it is open. It also ends when
+    a run of it fails or is aborted, or when another stack replaces it. A replacement has other
+    extents or energies under the same id; if ids are made from metadata, it scans an energy again.
     """
 
     def __init__(self) -> None:

@@ -40,8 +40,8 @@ def read_sdf(
     Raises
     ------
     ValueError
-        Naming the file (and the line), if it is no stack or cannot be read, or naming the
-        choices, if there are several regions or channels and none is chosen.
+        If the file is not a stack or cannot be read, or if there are several regions or channels
+        and none is chosen. The message names the file and line, or the choices.
     FileNotFoundError
         If there is no header or no image.
     """

@@ -144,8 +144,8 @@ def match(image: EdgeImage, anchor: EdgeImage) -> Match:
     the peak [1]_; phase-only correlation is several times worse on counting noise. An image
     without contrast is not shifted, nor one whose peak could be noise.
 
-    With correlation coefficient c of the two as they are, slope k of the pattern and N
-    independent places in the image, the standard deviation along y or x is
+    Let c be the correlation coefficient of the two as they are, k the slope of the pattern and N
+    the number of independent places in the image. The standard deviation along y or x is then
     sqrt(1/c^2 - 1) / (k sqrt(N)), if the difference is as irregular as noise.
 
     References

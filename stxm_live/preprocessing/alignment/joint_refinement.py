@@ -70,9 +70,9 @@ def refine(
 
     With D(p, k) = sum_r a_r(p) s_r(k) the chemistry at the place p and the energy k, an image
     that is still displaced by d_k is D - d_k . grad D. All d_k are found at once by
-    Gauss-Newton with the maps a_r eliminated at every pixel (variable projection [1]_) and the
-    spectra s_r and a constant per image as further unknowns, so that a domain that changes
-    contrast is no shift. Components as weak as noise are left out, the others shrink by their
+    Gauss-Newton with the maps a_r eliminated at every pixel (variable projection [1]_). The spectra
+    s_r and a constant per image are further unknowns, so that a domain that changes contrast is not
+    taken for a shift. Components as weak as noise are left out, the others shrink by their
     signal-to-noise ratio: a free map would absorb part of the shifts. Pixels weigh as their
     photons.
 
