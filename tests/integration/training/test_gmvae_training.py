@@ -115,13 +115,9 @@ class TestTraining:
         # its references are calculated ones
         assert bundle.info.data.synthetic
 
-    @pytest.mark.parametrize("seed", range(2))
-    def test_no_seed_gives_nan_or_a_collapse(self, recipe, tmp_path, seed):
-        od, labels, _ = simulate(recipe, 4000, seed=seed)
-        options = TrainingOptions(epochs=4, seed=seed)
-        bundle = train_bundle(
-            recipe, od, out=tmp_path / "b", options=options, labels=labels, simulated=True
-        )
+    def test_neither_nan_nor_a_collapse_comes_of_it(self, recipe, small_bundle):
+        bundle = Bundle.load(small_bundle)
+        od, _, _ = simulate(recipe, 4000)
         for values in bundle.info.history.values():
             assert np.isfinite(values).all()
         assert np.isfinite(bundle.encoder().encode(od)).all()

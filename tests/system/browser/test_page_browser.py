@@ -71,12 +71,20 @@ class Opened:
         return np.asarray(Image.open(BytesIO(self.page.screenshot())).convert("RGB"))
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """Made-up maps, and a page of them."""
+    maps = made_up.maps()
+    return maps, write_page(maps, tmp_path_factory.mktemp("pages") / "page.html")
+
+
 @pytest.fixture
-def opened(browser, tmp_path):
+def opened(browser, tmp_path, plain):
     pages = []
 
     def call(maps):
-        pages.append(Opened(browser, write_page(maps, tmp_path / "page.html")))
+        path = plain[1] if maps is plain[0] else write_page(maps, tmp_path / "page.html")
+        pages.append(Opened(browser, path))
         return pages[-1]
 
     yield call
@@ -152,8 +160,8 @@ def test_the_mouse_tells_both_phases_where_the_energy_axis_is_corrected(opened):
     assert f"corrected energy axis {name}, wrong with probability 0.25" in text
 
 
-def test_the_spectrum_of_the_pixel_is_drawn_over_the_scaled_references(opened):
-    maps = made_up.maps()
+def test_the_spectrum_of_the_pixel_is_drawn_over_the_scaled_references(opened, plain):
+    maps, _ = plain
     page = opened(maps)
     row, column = some_pixels(maps)[5]
     page.hover("od", maps, row, column)
@@ -171,8 +179,8 @@ def test_the_spectrum_of_the_pixel_is_drawn_over_the_scaled_references(opened):
             np.testing.assert_allclose(scaled, factor * reference + constant, atol=0.003)
 
 
-def test_a_click_keeps_a_pixel_and_a_second_one_lets_go(opened):
-    maps = made_up.maps()
+def test_a_click_keeps_a_pixel_and_a_second_one_lets_go(opened, plain):
+    maps, _ = plain
     page = opened(maps)
     page.page.mouse.click(*page.place("phase_index", maps, 30, 40))
     page.page.wait_for_timeout(500)
@@ -182,8 +190,8 @@ def test_a_click_keeps_a_pixel_and_a_second_one_lets_go(opened):
     assert "row 20, column 50" in page.hover("phase_index", maps, 20, 50)[0]
 
 
-def test_the_slider_shows_the_image_of_another_energy(opened):
-    maps = made_up.maps()
+def test_the_slider_shows_the_image_of_another_energy(opened, plain):
+    maps, _ = plain
     page = opened(maps)
     before = page.picture()
     page.page.locator("#energy").fill("0")
@@ -193,9 +201,9 @@ def test_the_slider_shows_the_image_of_another_energy(opened):
     assert (before != after)[y : y + height, x : x + width].any(axis=-1).mean() > 0.3
 
 
-def test_nothing_is_asked_from_the_network_and_nothing_complained_of(opened):
-    page = opened(made_up.maps())
-    page.hover("phase_index", made_up.maps(), 30, 40)
+def test_nothing_is_asked_from_the_network_and_nothing_complained_of(opened, plain):
+    page = opened(plain[0])
+    page.hover("phase_index", plain[0], 30, 40)
     assert [url for url in page.requests if not url.startswith(("file:", "data:", "blob:"))] == []
     assert page.complaints == []
 

@@ -22,29 +22,24 @@ def seen(nvpf, case, photons, *, gain=2.5, seed=0, factor=1.0):
     return view, counts, factor * i0 * view.level
 
 
-@pytest.mark.parametrize("photons", [100, 1000, 10_000])
+@pytest.mark.parametrize("photons", [100, 10_000])
 @pytest.mark.parametrize("case", CLEAR)
-def test_i0_is_the_true_one_within_half_a_per_cent_and_the_noise(nvpf, case, photons):
-    _, counts, i0 = seen(nvpf, case, photons)
+def test_i0_and_specimen_are_the_true_ones_within_half_a_per_cent_and_the_noise(
+    nvpf, case, photons
+):
+    view, counts, i0 = seen(nvpf, case, photons)
     field = stack_field(np.log(counts), nvpf.reference_spectra.at(nvpf.energies_ev), nvpf)
     noise = 3 / np.sqrt(photons * field.empty.sum())
     np.testing.assert_allclose(mean_over(counts, field.empty), i0, rtol=0.005 + noise)
-
-
-@pytest.mark.parametrize("photons", [100, 1000, 10_000])
-@pytest.mark.parametrize("case", CLEAR)
-def test_the_specimen_is_the_true_one(nvpf, case, photons):
-    view, counts, _ = seen(nvpf, case, photons)
-    found = stack_field(np.log(counts), nvpf.reference_spectra.at(nvpf.energies_ev), nvpf).specimen
     known = np.isfinite(counts).all(axis=0)
-    overlap = (found & view.specimen & known).sum() / ((found | view.specimen) & known).sum()
+    both, either = field.specimen & view.specimen, field.specimen | view.specimen
+    overlap = (both & known).sum() / (either & known).sum()
     assert overlap > OVERLAP.get(case, 0.97)
 
 
-@pytest.mark.parametrize("photons", [100, 1000, 10_000])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_field_without_an_empty_place_is_an_error(nvpf, photons, seed):
-    _, counts, _ = seen(nvpf, "fills the field", photons, seed=seed)
+@pytest.mark.parametrize("photons", [100, 10_000])
+def test_a_field_without_an_empty_place_is_an_error(nvpf, photons):
+    _, counts, _ = seen(nvpf, "fills the field", photons)
     with pytest.raises(ValueError, match="nothing in the field looks empty"):
         stack_field(np.log(counts), nvpf.reference_spectra.at(nvpf.energies_ev), nvpf)
 
