@@ -41,8 +41,8 @@ class Outcome(DeviceStatus):  # type: ignore[misc]
                 error = TimeoutError(explain())
             except Exception as unread:  # noqa: BLE001  a scan would wait for ever
                 error = TimeoutError(
-                    f"{self.device.name} was not done within {seconds:g} s, and cannot be asked "
-                    f"why: {unread}"
+                    f"{self.device.name} was not done within {seconds:g} s, and the reason cannot "
+                    f"be read: {unread}"
                 )
             self.end(error)
 

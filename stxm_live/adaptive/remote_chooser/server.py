@@ -130,7 +130,7 @@ class ChoiceServer:
             if message.get("why"):
                 self._chooser.refuse(str(message["why"])[:MAX_TEXT])
         elif what != "look":
-            raise ValueError(f"a message that asks for {str(what)[:40]!r}")
+            raise ValueError(f"the message asks for {str(what)[:40]!r}, which is unknown")
         return None
 
     def _state(self) -> dict[str, Any]:

@@ -237,7 +237,7 @@ class RawWriter:
         run = self._runs.get(uid)
         if run is None:
             if name == "stop":
-                _log.warning("run %s is not stored: its start document was not seen", uid)
+                _log.warning("run %s is not stored: its start document did not arrive", uid)
             return
         self._back_up(uid, run, name, doc)
         if run.error is None:

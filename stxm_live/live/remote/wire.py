@@ -55,12 +55,12 @@ def from_bytes(message: bytes) -> dict[str, Any]:
 
     if len(message) > MAX_MESSAGE_BYTES:
         raise ValueError(
-            f"a message of {len(message) / 2**20:.0f} MiB; at most "
+            f"the message has {len(message) / 2**20:.0f} MiB; at most "
             f"{MAX_MESSAGE_BYTES / 2**20:.0f} MiB are read"
         )
     if is_pickle(message):
         raise ValueError(
-            "a pickled message, which could run any program; publish with "
+            "the message is a pickle, which could run any program; publish with "
             "stxm_live.live.remote.publisher(address), or with "
             "serializer=stxm_live.live.remote.to_bytes"
         )
@@ -100,19 +100,19 @@ def _decoded(code: int, data: bytes) -> NDArray[Any]:
         raise ValueError(f"unknown extension type {code}")
     parts = msgpack.unpackb(data)
     if not isinstance(parts, list) or len(parts) != 3:
-        raise ValueError("an array without dtype, shape and bytes")
+        raise ValueError("the message has an array without dtype, shape and bytes")
     return _array(*parts)
 
 
 def _array(dtype_name: Any, shape: Any, data: Any) -> NDArray[Any]:
     """Return the array, if type, shape and number of bytes agree."""
     if not (isinstance(dtype_name, str) and isinstance(shape, list) and isinstance(data, bytes)):
-        raise ValueError("an array with a dtype, shape or bytes of the wrong type")
+        raise ValueError("the message has an array with a dtype, shape or bytes of the wrong type")
     dtype = np.dtype(dtype_name)
     if dtype.kind not in _KINDS or dtype.shape or dtype.itemsize == 0:
-        raise ValueError(f"an array of dtype {dtype_name[:20]!r}")
+        raise ValueError(f"the message has an array of dtype {dtype_name[:20]!r}")
     if len(shape) > _MAX_NDIM or not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise ValueError("an array with an impossible shape")
+        raise ValueError("the message has an array with an impossible shape")
     if math.prod(shape) * dtype.itemsize != len(data):
-        raise ValueError(f"an array of shape {shape} in {len(data)} bytes")
+        raise ValueError(f"the message has an array of shape {shape} in {len(data)} bytes")
     return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
