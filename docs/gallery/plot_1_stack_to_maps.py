@@ -11,8 +11,8 @@ from stxm_live import Recipe, Stack, map_phases
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 # %%
-# A **synthetic** particle whose majority phase is Na2VPF, and what 2000 photons per pixel and
-# energy show of it.
+# A **synthetic** particle whose majority phase is Na2VPF, measured with 2000 photons per pixel and
+# energy.
 recipe = Recipe.load("nvpf")
 rng = np.random.default_rng(4)
 particle = make_particle((140, 140), phase_weights=STATES_OF_CHARGE["Na2VPF"], rng=rng)
@@ -20,15 +20,15 @@ od = od_cube(particle, recipe.reference_spectra, recipe.energies_ev)
 counts = rng.poisson(2000 * np.exp(-od))
 
 # %%
-# The stack and the recipe are all that a map depends on. The recipe names the references, says
-# where I0 comes from, and how ambiguous pixels are resolved.
+# A map depends only on the stack and the recipe. The recipe names the references, the source of I0,
+# and the method for ambiguous pixels.
 stack = Stack.from_arrays(counts, recipe.energies_ev, extent_um=(0.0, 4.2, 4.2, 0.0))
 maps = map_phases(stack, recipe)
 maps
 
 # %%
-# How often the maps are right can be said here, since the specimen is simulated. In this particle
-# the likelihood gains most where the correlation is ambiguous.
+# The specimen is simulated, so the share of right labels is known. In this particle the likelihood
+# gains most where the correlation is ambiguous.
 known = (maps.phase_index >= 0) & particle.specimen
 truth = particle.phase_index[known]
 for name, index in {"correlation": maps.phase_index, "resolved": maps.resolved_index}.items():

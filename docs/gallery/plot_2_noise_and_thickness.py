@@ -2,8 +2,8 @@
 Noise and thickness
 ===================
 
-How often the largest Pearson coefficient names the right phase, for pure pixels of known phase.
-Thin pixels have little contrast, thick ones few photons.
+This example measures how often the largest Pearson coefficient gives the right phase, for pure
+pixels of known phase. Thin pixels have little contrast, thick ones few photons.
 """
 
 import matplotlib.pyplot as plt
@@ -38,10 +38,10 @@ for i, n in enumerate(photons):
 
 # %%
 # The share of right labels rises steeply with the photons, and with the thickness up to 600 nm. The
-# ambiguous share (right) hardly moves where the accuracy doubles: it is no measure of quality. A
-# thin pixel gets a confident wrong label.
+# ambiguous share (right) hardly changes where the accuracy doubles, so it does not measure quality.
+# A thin pixel often gets a wrong label without being ambiguous.
 def draw(ax, values, title):
-    """One table as an image with its numbers."""
+    """Draw a table as an image with its numbers."""
     ax.imshow(values, vmin=0, vmax=1, cmap="cividis", aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         color = "white" if value < 0.6 else "black"

@@ -2,7 +2,7 @@
 Why the images are aligned by their edges
 =========================================
 
-Phase domains brighten and darken from energy to energy. That moves the centre of mass of an image,
+Phase domains brighten and darken from energy to energy. This moves the center of mass of an image,
 and with it the peak of a correlation of the images themselves. Their edges stay in place.
 """
 
@@ -23,24 +23,24 @@ od = od_cube(particle, recipe.reference_spectra, recipe.energies_ev)
 drift_px = np.cumsum(rng.normal(0, 1.5, (len(od), 2)), axis=0)
 
 # %%
-# A **synthetic** particle that wanders by a random walk, with 1000 photons per pixel and energy.
+# A **synthetic** particle that drifts in a random walk, with 1000 photons per pixel and energy.
 counts = [
     rng.poisson(1000 * np.exp(-np.nan_to_num(shifted(image, tuple(step)))))
     for image, step in zip(od, drift_px, strict=True)
 ]
 
 # %%
-# Both methods are the same cross-correlation; what they correlate differs.
+# Both methods use the same cross-correlation, but of different images.
 ANCHOR = 5
 
 
 def by_edges(image, anchor):
-    """As stxm_live does."""
+    """Return the edge strength, as stxm_live does."""
     return match(EdgeImage.of(image), EdgeImage.of(anchor)).shift_px
 
 
 def by_log_images(image, anchor):
-    """The smoothed -ln I itself."""
+    """Return the smoothed -ln I itself."""
     a, b = (gaussian_filter(-np.log(np.maximum(i, 1)), 1.25) for i in (anchor, image))
     shift, _, _ = phase_cross_correlation(
         a - a.mean(), b - b.mean(), normalization=None, upsample_factor=20
@@ -49,7 +49,7 @@ def by_log_images(image, anchor):
 
 
 def errors(method):
-    """Distance from the true position, the offset common to all images removed."""
+    """Return distances from the true position, without the offset common to all images."""
     found = np.array([method(image, counts[ANCHOR]) for image in counts])
     wrong = found + drift_px
     return np.hypot(*(wrong - np.median(wrong, axis=0)).T)
@@ -58,8 +58,8 @@ def errors(method):
 left = {"edges of -ln I": errors(by_edges), "-ln I itself": errors(by_log_images)}
 
 # %%
-# The images show what is compared at two energies: the domains swap contrast, the edges do not
-# move. Below, what is left of the drift in each image.
+# The upper images are compared at two energies: the domains swap contrast, the edges do not move.
+# The lower plot is the drift that is left in each image.
 figure, axes = plt.subplots(2, 2, figsize=(9, 8.4), layout="constrained")
 for column, k in enumerate((ANCHOR, 11)):
     edges = EdgeImage.of(counts[k]).pattern

@@ -2,8 +2,8 @@
 A wrong energy axis
 ===================
 
-References and scan rarely come from the same day. What a shift of the energy axis between them does
-to labels, and that the Pearson coefficient does not show it.
+References and scan rarely come from the same day. This example shows the effect of a shift of the
+energy axis between them on labels, and that the Pearson coefficient does not show it.
 """
 
 import matplotlib.pyplot as plt
@@ -33,8 +33,8 @@ for i, offset_ev in enumerate(offsets_ev):
     q1[i] = np.median(best.first)
 
 # %%
-# Whole phases are mislabelled from 0.2 eV on. The best coefficient Q1 (right) stays high all the
-# while: it warns of nothing. Calibrate the axis against a known peak of the same specimen.
+# Whole phases are mislabeled from 0.2 eV on. The best coefficient Q1 (right) stays high and gives
+# no warning. Calibrate the axis against a known peak of the same specimen.
 figure, (left_ax, right_ax) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
 for name, line in zip(spectra.phase_names, right.T, strict=True):
     left_ax.plot(offsets_ev, line, label=name)

@@ -2,8 +2,9 @@
 The paper's figures
 ===================
 
-Each figure of arXiv:2603.07666 that one's own data can fill, here for **synthetic** particles. For
-past runs `stxm-live figures RUN` writes them, for a model `stxm-live diagnose BUNDLE`.
+These are the figures of arXiv:2603.07666 that can be drawn from your own data, here for
+**synthetic** particles. `stxm-live figures RUN` writes them for past runs, and
+`stxm-live diagnose BUNDLE` for a model.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ bundle = Bundle.load(recipe.model)
 
 
 def scanned(state_of_charge, seed):
-    """Maps of a simulated particle with 2000 photons per pixel and energy."""
+    """Return maps of a simulated particle with 2000 photons per pixel and energy."""
     rng = np.random.default_rng(seed)
     weights = STATES_OF_CHARGE[state_of_charge]
     particle = make_particle((120, 120), phase_weights=weights, rng=rng)
@@ -40,8 +41,8 @@ plates |= {p.name: p for p in particle_plates([ParticleMaps("Na2VPF", maps), *ot
 figure_3 = plates["fig3-correlation"]
 
 # %%
-# **Fig. 4.** The same particle before and after resolution, and where its spectra lie in latent
-# space. Ambiguous spectra lie all over the clusters, not at their borders only.
+# **Fig. 4.** The same particle before and after resolution, and its spectra in latent space.
+# Ambiguous spectra are everywhere in the clusters, not only at their borders.
 figure_4 = plates["fig4-resolved"]
 
 # %%
@@ -57,14 +58,14 @@ figure_6 = plates["fig6-states-of-charge"]
 figure_s3 = plates["figS3-references"]
 
 # %%
-# **Fig. S4.** How much the references resemble each other on these energies. Where 1 - PCC is near
-# the threshold 0.005, noise makes pixels of the two phases ambiguous.
+# **Fig. S4.** Similarity of the references on these energies. If 1 - PCC is near the threshold
+# 0.005, noise makes pixels of the two phases ambiguous.
 figure_s4 = plates["figS4-reference-correlation"]
 
 # %%
-# **Fig. S6.** Clear pixels that lie nearer to another phase in latent space: suspected false
-# assignments, which the rule for ambiguous pixels never touches. Here it is the thin rim, which the
-# broad cluster of one phase attracts: a list to look at, not a correction.
+# **Fig. S6.** Clear pixels that are nearer to another phase in latent space: suspected false
+# assignments, which the rule for ambiguous pixels never changes. Here they are on the thin rim,
+# near the broad cluster of one phase. They are listed for inspection, not corrected.
 figure_s6 = plates["figS6-audit"]
 
 # %%
@@ -76,13 +77,12 @@ figure_s7 = plates["figS7-audit-latent"]
 figure_s8 = plates["figS8-strategies"]
 
 # %%
-# **Fig. S9.** What the decoder makes of the straight line from the first reference to the last:
-# spectra that pass through the phases between.
+# **Fig. S9.** Decoded spectra on the straight line from the first reference to the last; they pass
+# through the phases between.
 figure_s9 = plates["figS9-decoder-path"]
 
 # %%
-# **Fig. S10.** K-means in latent space. The groups know much of the thickness and almost nothing
-# of the phase.
+# **Fig. S10.** K-means in latent space. The groups follow the thickness, and hardly the phase.
 figure_s10 = plates["figS10-kmeans"]
 
 # %%
@@ -90,5 +90,5 @@ figure_s10 = plates["figS10-kmeans"]
 figure_s11 = plates["figS11-losses"]
 
 # %%
-# **Components of the mixture** (not in the paper): what they know of phase and of thickness.
+# **Components of the mixture** (not in the paper): their information on phase and on thickness.
 components = plates["components"]

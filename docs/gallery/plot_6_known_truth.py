@@ -2,8 +2,9 @@
 Known truth
 ===========
 
-Which phase each pixel has, as five rules say it, beside what it really is. The particle is
-**synthetic**, and its references match its spectra: a measured one is never that kind.
+The phase of each pixel by five rules is compared with the true phase. The particle is
+**synthetic**, and its references match its spectra; those of a measured particle never match so
+well.
 """
 
 import matplotlib.pyplot as plt
@@ -15,8 +16,8 @@ from stxm_live.plotting.style.palette import phase_colors
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
 # %%
-# A particle with lamellae of two pixels (thin stripes, lower right), seen by 1000 photons per pixel
-# and energy. The default map keeps most of them, with gaps: neighbours smooth.
+# A particle with lamellae of two pixels (thin stripes, lower right), with 1000 photons per pixel
+# and energy. The default map keeps most of them, with gaps, because it smooths between neighbors.
 recipe = Recipe.load("nvpf").with_changes({"energy_fit": False})  # it is known here
 rng = np.random.default_rng(4)
 particle = make_particle((150, 150), phase_weights=STATES_OF_CHARGE["Na2VPF"], rng=rng)
@@ -43,8 +44,8 @@ for name, correct in right.items():
     print(f"{name:34s} {correct.mean():.3f} {correct[maps.ambiguous[known]].mean():.3f}")
 
 # %%
-# The last picture is the probability of a wrong label that the default map comes with. It is high
-# along boundaries and at thin edges, where the labels are in fact wrong more often.
+# The last picture is the probability of a wrong label from the default map. It is high along
+# boundaries and at thin edges, where the labels are in fact wrong more often.
 colors = ListedColormap([(1, 1, 1), *phase_colors(maps.phase_names, recipe.colors)])
 rows, columns = (slice(s.min() - 2, s.max() + 3) for s in np.nonzero(particle.specimen))
 figure, axes = plt.subplots(2, 3, figsize=(10, 7), layout="constrained")
@@ -59,8 +60,8 @@ for axis in axes.flat:
     axis.set_axis_off()
 
 # %%
-# Do the probabilities keep what they promise? Pixels in classes of promised error, and how many of
-# them are wrong.
+# To check the probabilities, pixels are sorted into classes of expected error, and the share of
+# wrong labels in each is counted.
 promised = maps.wrong_probability[known]
 wrong = ~right["likelihood, neighbours (default)"]
 for low, high in ((0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.0)):

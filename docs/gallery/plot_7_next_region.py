@@ -2,8 +2,8 @@
 Where to scan next
 ==================
 
-A field of several particles in an overview of few photons, and the regions that are suggested on
-its maps. The truth is known, so that what a region brings can be compared with what was promised.
+Regions are suggested on the maps of an overview with few photons and several particles. The truth
+is known, so that the benefit of a region can be compared with its expected gain.
 """
 
 import matplotlib.pyplot as plt
@@ -27,7 +27,7 @@ extent_um = (0.03, 5.70, 0.03, 5.70)
 overview = map_phases(Stack.from_arrays(counts, recipe.energies_ev, extent_um=extent_um), recipe)
 
 # %%
-# Three zooms are to have a step of 30 nm and sixteen times the dwell.
+# Three zooms have a step of 30 nm and sixteen times the dwell.
 options = {"size_um": 1.92, "step_um": 0.03, "dwell_ms": 16, "map_dwell_ms": 1}
 regions = {
     criterion: suggest_regions(overview, 3, criterion=criterion, **options)
@@ -39,8 +39,9 @@ for criterion, found in regions.items():
 
 # %%
 # A particle that changes and one that has changed look alike in optical density. The rule of 2018
-# (dashed) goes by that, and names one place: elsewhere too little is between 0.5 and 1.5. Doubt
-# (solid) goes where labels would change. Right: where the overview's labels are wrong.
+# (dashed) uses only this, and names one place: elsewhere too few pixels are between 0.5 and 1.5.
+# The criterion "doubt" (solid) chooses places where labels would change. The right picture shows
+# the wrong labels of the overview.
 figure, axes = plt.subplots(1, 3, figsize=(13, 4.4), layout="constrained")
 labels = np.kron(overview.final_index, np.ones((coarse, coarse), dtype=np.int8))
 wrong = (labels != particle.phase_index) & particle.specimen
@@ -59,7 +60,7 @@ for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
             ax.plot([x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0], style, color=color, lw=2)
 
 # %%
-# What is promised, in pixels of the overview, and what a zoom without any wrong label would bring.
+# Expected gain, in pixels of the overview, and the gain of a zoom without any wrong label.
 for criterion, found in regions.items():
     for region in found:
         x, y = (np.rint(at / 0.03).astype(int) for at in region.positions_um)
