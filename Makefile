@@ -13,9 +13,9 @@ demo: .venv/demo.stamp
 session: .venv/demo.stamp
 	$(BIN)/ipython --ipython-dir=profiles --profile=sim
 
-# two at a time; the tests of a file share what it prepared
+# two at a time; the tests of a file share what it prepared; the long files come first
 test: .venv/dev.stamp
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

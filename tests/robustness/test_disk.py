@@ -63,10 +63,10 @@ def test_a_full_disk_ends_no_scan_is_told_at_once_and_refuses_the_next_run(
 
     def see(name, doc):
         if name == "event" and doc["seq_num"] == 3:
-            writer.flush(60)
+            writer.flush(120)
             ballast.append(fill(small_disk))
         elif name == "event" and doc["seq_num"] == 5:
-            writer.flush(60)
+            writer.flush(120)
             told_after.extend(told)
 
     seeing = RE.subscribe(see)
@@ -76,7 +76,7 @@ def test_a_full_disk_ends_no_scan_is_told_at_once_and_refuses_the_next_run(
         (uid,) = RE(stack_plan(device, particle_scan()))
         RE.unsubscribe(seeing)
         assert live.wait(uid, timeout_s=60).status == "complete"
-        writer.flush(60)
+        writer.flush(120)
         with pytest.raises(RuntimeError, match="could not be stored"):
             writer.wait(uid, 60)
         assert any("No space left on device" in text for text in told_after)
@@ -110,7 +110,7 @@ def test_with_its_backup_on_another_disk_a_run_is_stored_when_there_is_room_agai
     ballast = fill(small_disk)
     with caplog.at_level(logging.CRITICAL):
         (uid,) = RE(stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan()))
-        writer.flush(60)
+        writer.flush(120)
     with pytest.raises(RuntimeError, match="could not be stored"):
         writer.preflight()
     ballast.unlink()

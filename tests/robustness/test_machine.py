@@ -58,7 +58,7 @@ def test_a_locked_catalogue_costs_no_document_and_holds_back_the_next_run(
             writer(name, doc)
         with pytest.raises(RuntimeError, match="locked"):
             writer.wait(docs[0][1]["uid"], timeout_s=60)
-        writer.flush(60)
+        writer.flush(120)
     assert len(told) == 1
     with pytest.raises(RuntimeError, match="could not be stored"):
         writer.preflight()

@@ -161,7 +161,7 @@ def test_a_run_that_the_catalogue_refuses_is_kept_in_a_backup_file_with_a_name_o
     with caplog.at_level(logging.CRITICAL):
         for name, doc in docs:
             writer(name, doc)
-        writer.flush(60)
+        writer.flush(120)
     (kept,) = inside.iterdir()
     assert [name for name, _ in read_backup(kept)] == [name for name, _ in docs]
     assert "cannot be the name of a folder" in told[0]

@@ -17,6 +17,9 @@ from stxm_live.plotting.style.palette import GROUND, phase_colors
 
 CHROMIUM = Path("/usr/bin/chromium")
 
+PATIENCE_MS = 120_000
+"""The longest wait for what must come, on a machine that is busy with something else."""
+
 _FRAME = """name => {
     const find = (view) => {
         if (view.model.name === name && view.frame) return view;
@@ -44,7 +47,9 @@ def launch():
         pytest.skip(f"no browser at {CHROMIUM}")
     with sync_api.sync_playwright() as playwright:
         launched = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
+            executable_path=str(CHROMIUM),
+            args=["--no-sandbox", "--disable-gpu"],
+            timeout=PATIENCE_MS,
         )
         yield launched
         launched.close()
@@ -87,12 +92,13 @@ class Opened:
 
     def __init__(self, browser, url, size=(1280, 800)):
         self.page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+        self.page.set_default_timeout(PATIENCE_MS)
         self.requests, self.complaints = [], []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._on_console)
         self.page.goto(url)
-        self.page.wait_for_selector(".verdict", timeout=20_000)
+        self.page.wait_for_selector(".verdict")
 
     def _on_console(self, message):
         # a widget of Bokeh's own calls a library's option by its old default
@@ -103,7 +109,7 @@ class Opened:
         """What stands in a part of the page now; parts are found by their CSS class."""
         return self.page.locator(f".{kind} .bk-clearfix").first.inner_text()
 
-    def says(self, kind, text="", timeout_s=15.0):
+    def says(self, kind, text="", timeout_s=PATIENCE_MS / 1000):
         """What stands in a part of the page, once ``text`` does."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -132,7 +138,7 @@ class Opened:
             seen.append(picture[int(y), int(x)])
         return np.array(seen)
 
-    def wait_for_colors(self, name, maps, pixels, expected, timeout_s=10.0):
+    def wait_for_colors(self, name, maps, pixels, expected, timeout_s=PATIENCE_MS / 1000):
         """Wait until the colours are these, to within what rounding does."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -118,7 +118,7 @@ class Session:
     def put_high_limit(self, value_um):
         """Change the soft limit of the x stage, and wait until it is known here."""
         self.put("FINE:X.HLM", value_um)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while self.devices.stages["sample_x"].limits[1] != value_um:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -407,7 +407,7 @@ def suspended_through_an_outage(folder):
 
     def outage():
         session.put("FAULT", 5)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not suspender.tripped and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(0.5)

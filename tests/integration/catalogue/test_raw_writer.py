@@ -88,7 +88,7 @@ def test_the_scan_does_not_wait_for_the_catalogue(RE, broker, writer, monkeypatc
     store = RunStore.__call__
 
     def store_later(self, name, doc):
-        assert may_write.wait(30)
+        assert may_write.wait(120)
         store(self, name, doc)
 
     monkeypatch.setattr(RunStore, "__call__", store_later)
@@ -111,7 +111,7 @@ def test_a_run_that_waits_with_more_than_the_limit_is_given_up_and_the_next_one_
     store = RunStore.__call__
 
     def store_later(self, name, doc):
-        assert may_write.wait(30)
+        assert may_write.wait(120)
         store(self, name, doc)
 
     monkeypatch.setattr(RunStore, "__call__", store_later)
@@ -130,7 +130,7 @@ def test_a_run_that_waits_with_more_than_the_limit_is_given_up_and_the_next_one_
     may_write.set()
     with pytest.raises(RuntimeError, match="MiB wait to be stored; some of its images were not"):
         writer.wait(lost, 30)
-    writer.flush(30)
+    writer.flush(120)
     assert [uid for uid, _ in reported] == [lost]
     with pytest.raises(RuntimeError, match=r"backup file .* ends early"):
         RE(stack_plan(device, scan))
@@ -186,7 +186,7 @@ def test_a_failed_write_lets_the_scan_finish_is_told_and_stops_the_next_run(
     assert [stop["exit_status"] for stop in stops] == ["success"]
     with pytest.raises(RuntimeError, match="could not be stored: database or disk is full"):
         writer.wait(uid, 30)
-    writer.flush(30)
+    writer.flush(120)
     assert [(failed, type(error)) for failed, error in reported] == [(uid, DatabaseGoneError)]
     with pytest.raises(RuntimeError, match=rf"run {uid[:8]} could not be stored.*retry\(\)"):
         RE(stack_plan(device, scan))
@@ -204,7 +204,7 @@ def test_a_failed_run_can_be_stored_again_from_its_backup(
     RE.subscribe(writer)
     writer.guard(RE)
     (failed,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
-    writer.flush(30)
+    writer.flush(120)
 
     broken_catalog.set()
     writer.retry()
@@ -221,7 +221,7 @@ def test_scans_may_go_on_after_a_failure_is_acknowledged(RE, writer, broken_cata
     RE.subscribe(writer)
     writer.guard(RE)
     (failed,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
-    writer.flush(30)
+    writer.flush(120)
     broken_catalog.set()
 
     writer.acknowledge()
@@ -468,7 +468,7 @@ def test_an_error_callback_that_raises_does_not_keep_later_runs_from_being_store
         uids.append(run[0][1]["uid"])
         for pair in run:
             writer(*pair)
-        writer.flush(30)
+        writer.flush(120)
         broken_catalog.set()
     writer.wait(uids[1], 30)
     writer.close(30)
@@ -481,7 +481,7 @@ def test_what_other_subscribers_do_to_a_descriptor_is_not_stored(RE, broker, wri
     store = RunStore.__call__
 
     def store_later(self, name, doc):
-        assert may_write.wait(30)
+        assert may_write.wait(120)
         store(self, name, doc)
 
     monkeypatch.setattr(RunStore, "__call__", store_later)

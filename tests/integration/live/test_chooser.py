@@ -31,7 +31,7 @@ def show(chooser, shown):
     until(lambda: chooser.is_ready)
 
 
-def until(is_so, timeout_s=10.0):
+def until(is_so, timeout_s=120.0):
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline
@@ -218,12 +218,12 @@ def test_suggestions_still_being_made_are_dropped_when_another_stack_begins():
 
     def slow(maps, scanned):
         begun.set()
-        go_on.wait(10)
+        go_on.wait(120)
         return [FIRST]
 
     with RegionChooser(suggest=slow) as chooser:
         chooser.on_maps(maps(run="aaaa1111"))
-        assert begun.wait(10)
+        assert begun.wait(120)
         chooser.on_cube(view(0, run="bbbb2222"))
         go_on.set()
         time.sleep(0.1)
@@ -313,7 +313,7 @@ def test_asking_never_waits_for_suggestions_that_take_long():
     go_on = threading.Event()
 
     def slow(maps, scanned):
-        go_on.wait(10)
+        go_on.wait(120)
         return [FIRST]
 
     with RegionChooser(suggest=slow) as chooser:
@@ -334,7 +334,7 @@ def test_suggestions_from_overtaken_maps_are_dropped():
 
     def by_run(maps, scanned):
         seen.append(maps.key.run_uids[0])
-        go_on.wait(10)
+        go_on.wait(120)
         return [replace(FIRST, name=maps.key.run_uids[0])]
 
     with RegionChooser(suggest=by_run) as chooser:

@@ -115,7 +115,7 @@ class Session:
         return thread
 
 
-def until(is_so, timeout_s=20.0):
+def until(is_so, timeout_s=120.0):
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline
@@ -334,7 +334,7 @@ def test_when_nothing_is_left_to_suggest_it_ends_and_says_so(session, caplog):
 
 def test_an_exploration_goes_on_from_the_maps_of_its_overview(session):
     (overview,) = session.engine(session.plan(n_zooms=0))
-    maps = session.live.wait(overview, timeout_s=30)
+    maps = session.live.wait(overview, timeout_s=120)
     until(lambda: session.chooser.is_ready)
     session.chooser.take(2)
     (zoom,) = session.engine(session.plan(maps=maps, n_zooms=1))
@@ -377,7 +377,7 @@ def test_bluesky_adaptive_takes_the_regions_as_its_points(session):
         return stxm_stack(scope.camera, scope.energy, session.energies_ev, region)
 
     (uid,) = session.engine(record(OVERVIEW))
-    maps = session.live.wait(uid, timeout_s=30)
+    maps = session.live.wait(uid, timeout_s=120)
     until(lambda: session.chooser.is_ready)
     session.docs.clear()
     session.chooser.take(2)

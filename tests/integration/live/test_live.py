@@ -66,7 +66,7 @@ def sink(live):
 @pytest.mark.parametrize("stream", [image_documents, line_documents])
 def test_live_maps_are_those_of_a_replay_bit_for_bit(live, nvpf, stream):
     docs = list(stream())
-    maps = live.wait(feed(live, docs), timeout_s=30)
+    maps = live.wait(feed(live, docs), timeout_s=120)
     assert maps.status == "complete"
     assert maps.identical(map_run(docs, nvpf))
 
@@ -77,7 +77,7 @@ def test_images_and_lines_of_the_same_counts_give_the_same_maps(nvpf):
 
 def test_energies_in_any_order_give_the_same_maps(live, nvpf):
     order = [7, 0, 12, 3, 1, 2, 4, 6, 5, 11, 8, 10, 9]
-    maps = live.wait(feed(live, image_documents(order=order)), timeout_s=30)
+    maps = live.wait(feed(live, image_documents(order=order)), timeout_s=120)
     assert maps.identical(map_run(image_documents(), nvpf))
 
 
@@ -88,7 +88,7 @@ def test_without_a_background_thread_the_result_is_there_at_once(nvpf):
 
 
 def test_the_cube_grows_image_by_image_on_the_worker_thread(live, sink):
-    live.wait(feed(live, image_documents()), timeout_s=30)
+    live.wait(feed(live, image_documents()), timeout_s=120)
     assert [int(view.measured.sum()) for view in sink.cubes] == list(range(1, 14))
     assert sink.threads == {"stxm-live-worker"}
     first, last = sink.cubes[0], sink.cubes[-1]
@@ -98,7 +98,7 @@ def test_the_cube_grows_image_by_image_on_the_worker_thread(live, sink):
 
 
 def test_a_provisional_map_appears_when_the_energies_separate_the_references(live, sink, nvpf):
-    live.wait(feed(live, image_documents()), timeout_s=30)
+    live.wait(feed(live, image_documents()), timeout_s=120)
     references, threshold = nvpf.reference_spectra, nvpf.ambiguity_threshold
     for n, view in enumerate(sink.cubes, start=1):
         separates = references.smallest_separation(nvpf.energies_ev[:n]) >= threshold
@@ -114,7 +114,7 @@ def test_a_provisional_map_appears_when_the_energies_separate_the_references(liv
 def test_a_replaced_image_gives_the_maps_again_with_the_next_revision(live, sink, nvpf):
     again = list(image_events(skip=range(1, 13), change=lambda k, image: image + 40))
     docs = list(documents([*image_events(), *again], particle_scan()))
-    maps = live.wait(feed(live, docs), timeout_s=30)
+    maps = live.wait(feed(live, docs), timeout_s=120)
     assert [m.revision for m in sink.maps] == [1, 2, 3, 4]
     assert maps.revision == 4
     assert not maps.identical(sink.maps[1])
@@ -124,7 +124,7 @@ def test_a_replaced_image_gives_the_maps_again_with_the_next_revision(live, sink
 
 def test_an_aborted_scan_gives_incomplete_maps_that_name_what_is_missing(live):
     uid = feed(live, line_documents(lines=range(6 * NY + 3), exit_status="abort"))
-    maps = live.wait(uid, timeout_s=30)
+    maps = live.wait(uid, timeout_s=120)
     assert maps.status == "incomplete"
     assert maps.resolved_index is None
     assert len(maps.energies_ev) == 6
@@ -137,7 +137,7 @@ def test_an_aborted_scan_gives_incomplete_maps_that_name_what_is_missing(live):
 def test_a_scan_aborted_before_the_second_image_says_so(live, sink):
     uid = feed(live, image_documents(skip=range(1, 13)))
     with pytest.raises(ValueError, match="need at least two images"):
-        live.wait(uid, timeout_s=30)
+        live.wait(uid, timeout_s=120)
     assert live.status(uid).state == "failed"
     assert sink.errors[0][0] == uid
 
@@ -151,7 +151,7 @@ def test_an_overview_of_one_energy_is_drawn_and_is_no_failure(nvpf, caplog, back
         live.add_sink(sink)
         uid = feed(live, documents(image_events(order=[9]), scan))
         with pytest.raises(ValueError, match=r"from one energy: .* selects only 525 eV"):
-            live.wait(uid, timeout_s=30)
+            live.wait(uid, timeout_s=120)
         status = live.status(uid)
     (view,) = sink.cubes
     assert np.isfinite(view.od[0]).mean() > 0.9
@@ -175,7 +175,7 @@ def test_two_runs_in_a_row_and_two_interleaved_do_not_mix(live, nvpf):
             if k < len(docs):
                 live(*docs[k])
     for uid, docs in zip(uids, (first, second, third, fourth), strict=True):
-        maps = live.wait(uid, timeout_s=30)
+        maps = live.wait(uid, timeout_s=120)
         assert maps.key.run_uids == (uid,)
         assert maps.identical(map_run(docs, nvpf))
 
@@ -186,7 +186,7 @@ def test_under_a_run_engine_a_device_that_reuses_its_buffer_does_no_harm(live, n
     RE.subscribe(live)
     RE(stack_plan(device, particle_scan()))
     uid = next(iter(live._runs))
-    maps = live.wait(uid, timeout_s=30)
+    maps = live.wait(uid, timeout_s=120)
     assert maps.identical(map_run(image_documents(), nvpf))
 
 
@@ -202,7 +202,7 @@ def test_a_raising_sink_is_reported_and_disturbs_neither_scan_nor_maps(live, RE,
     RE.subscribe(live)
     with caplog.at_level(logging.CRITICAL, "stxm_live"):
         (uid,) = RE(stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan()))
-        maps = live.wait(uid, timeout_s=30)
+        maps = live.wait(uid, timeout_s=120)
     assert maps.status == "complete"
     assert len(heard.cubes) == 13
     assert {str(error) for _, error in heard.errors} == {"disk full"}
@@ -210,13 +210,13 @@ def test_a_raising_sink_is_reported_and_disturbs_neither_scan_nor_maps(live, RE,
 
 def test_a_slow_sink_does_not_hold_up_the_scan(live, RE):
     release = threading.Event()
-    live.add_sink(on_cube=lambda view: release.wait(20))
+    live.add_sink(on_cube=lambda view: release.wait(120))
     counts, energies_ev, _ = particle_counts()
     RE.subscribe(live)
     (uid,) = RE(stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan()))
     assert not live.status(uid).is_done  # the scan has ended, the sink still holds the worker
     release.set()
-    assert live.wait(uid, timeout_s=30).status == "complete"
+    assert live.wait(uid, timeout_s=120).status == "complete"
 
 
 def test_an_unknown_run_is_an_error_that_names_map_run(live):
@@ -240,7 +240,7 @@ def test_waiting_too_short_says_how_far_the_run_is(live):
     worker_threads = threading.Thread(target=lambda: [live(n, d) for n, d in feed_part])
     worker_threads.start()
     worker_threads.join()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while live.status(uid).n_images < 4 and time.monotonic() < deadline:
         time.sleep(0.02)
     with pytest.raises(TimeoutError, match="4 of 13 images are in, the run has not ended"):
@@ -273,7 +273,7 @@ def test_a_run_that_is_no_stack_is_ignored_and_wait_says_why(live, sink):
     docs = list(documents(image_events(), particle_scan(), md={"plan_name": "count"}))
     uid = feed(live, docs)
     with pytest.raises(ValueError, match="no stxm block"):
-        live.wait(uid, timeout_s=30)
+        live.wait(uid, timeout_s=120)
     assert not sink.errors
     assert live.status(uid).state == "ignored"
     assert live.stacks(uid) == []
@@ -284,22 +284,22 @@ def test_a_broken_block_is_told_to_the_sinks(live, sink):
     md["stxm"]["shape"] = [13, 60]
     uid = feed(live, documents(image_events(), particle_scan(), md=md))
     with pytest.raises(ValueError, match="shape"):
-        live.wait(uid, timeout_s=30)
+        live.wait(uid, timeout_s=120)
     assert sink.errors
 
 
 def test_explicit_keywords_stand_in_for_a_missing_block(nvpf):
     with LivePhaseMapper(nvpf, scan=particle_scan()) as live:
         docs = list(documents(image_events(), particle_scan(), md={"plan_name": "count"}))
-        maps = live.wait(feed(live, docs), timeout_s=30)
+        maps = live.wait(feed(live, docs), timeout_s=120)
     assert maps.identical(map_run(docs, nvpf, scan=particle_scan()))
 
 
 def test_wait_refuses_a_region_that_is_not_there(live):
     uid = feed(live, image_documents())
-    assert live.wait(uid, region="1", timeout_s=30)
+    assert live.wait(uid, region="1", timeout_s=120)
     with pytest.raises(ValueError, match="no stack of region '7'"):
-        live.wait(uid, region="7", timeout_s=30)
+        live.wait(uid, region="7", timeout_s=120)
     assert [str(key) for key in live.stacks(uid)] == [f"run {uid[:8]} region 1"]
 
 
@@ -316,7 +316,7 @@ def test_what_cannot_be_shown_is_a_problem_and_what_cannot_be_mapped_an_error(nv
         live.add_sink(recorder)
         uid = feed(live, documents(events, particle_scan()))
         with pytest.raises(ValueError, match="is outside the image"):
-            live.wait(uid, timeout_s=30)
+            live.wait(uid, timeout_s=120)
         status = live.status(uid)
     assert status.n_images == 13
     assert any("cannot be shown" in problem for problem in status.problems)
@@ -335,7 +335,7 @@ def test_a_mangled_document_never_raises(live):
     for name in ("start", "descriptor", "event", "event_page", "stop", "resource", "nonsense"):
         live(name, {})
         live(name, {"uid": None, "data": 7, "run_start": [], "descriptor": {}})
-    maps = live.wait(feed(live, image_documents()), timeout_s=30)
+    maps = live.wait(feed(live, image_documents()), timeout_s=120)
     assert maps.status == "complete"
 
 
@@ -343,9 +343,9 @@ def test_only_the_last_results_stay_in_memory(nvpf):
     with LivePhaseMapper(nvpf) as live:
         uids = [feed(live, image_documents(skip=range(2, 13))) for _ in range(10)]
         for uid in uids[-8:]:
-            live.wait(uid, timeout_s=30)
+            live.wait(uid, timeout_s=120)
         uids.append(feed(live, image_documents(skip=range(2, 13))))
-        live.wait(uids[-1], timeout_s=30)
+        live.wait(uids[-1], timeout_s=120)
         with pytest.raises(KeyError, match="no longer in memory"):
             live.wait(uids[0], timeout_s=0)
         kept = [maps.key.run_uids[0] for maps in live.results()]
@@ -373,7 +373,7 @@ def test_a_failure_is_told_once_and_maps_it_made_outdated_are_not_returned(nvpf)
         live.add_sink(on_maps=recorder.on_maps, on_error=recorder.on_error)
         uid = feed(live, documents([*image_events(), *far], particle_scan()))
         with pytest.raises(ValueError, match="image at 505 eV is shifted by"):
-            live.wait(uid, timeout_s=30)
+            live.wait(uid, timeout_s=120)
     assert len(recorder.maps) == 2  # quick and refined
     assert len(recorder.errors) == 1
 
@@ -399,7 +399,7 @@ def test_a_sink_cannot_change_what_the_maps_are_made_of(nvpf, tmp_path):
     docs = list(image_documents())
     with LivePhaseMapper(recipe) as live:
         live.add_sink(on_cube=meddle)
-        maps = live.wait(feed(live, docs), timeout_s=30)
+        maps = live.wait(feed(live, docs), timeout_s=120)
     assert len(refused) == 5 * 13
     assert maps.identical(map_run(docs, recipe))
 
@@ -413,7 +413,7 @@ def test_a_sink_that_waits_for_maps_is_refused_at_once(live):
         heard.append(view)
 
     live.add_sink(on_cube=wait)
-    live.wait(feed(live, image_documents()), timeout_s=30)
+    live.wait(feed(live, image_documents()), timeout_s=120)
     assert len(heard) == 13
 
 
@@ -430,19 +430,19 @@ def test_even_a_sink_that_ends_the_program_does_not_end_the_worker(live, caplog)
     with caplog.at_level(logging.CRITICAL, "stxm_live"):
         feed(live, image_documents())
         uid = feed(live, image_documents())
-        assert live.wait(uid, timeout_s=30).status == "complete"
+        assert live.wait(uid, timeout_s=120).status == "complete"
 
 
 def test_a_sink_on_a_thread_of_its_own_holds_up_nothing_and_skips_what_is_old(nvpf):
     release, seen = threading.Event(), Recorder()
 
     def slow(view):
-        release.wait(20)
+        release.wait(120)
         seen.on_cube(view)
 
     with LivePhaseMapper(nvpf) as live:
         live.add_sink(on_cube=slow, on_maps=seen.on_maps, own_thread=True)
-        maps = live.wait(feed(live, image_documents()), timeout_s=30)
+        maps = live.wait(feed(live, image_documents()), timeout_s=120)
         assert not seen.cubes
         release.set()
     assert 1 <= len(seen.cubes) < 13
@@ -460,7 +460,7 @@ def test_closing_during_a_run_ends_the_wait_with_the_reason(nvpf):
     closer = threading.Timer(0.3, live.close)
     closer.start()
     with pytest.raises(RuntimeError, match="closed before the run ended"):
-        live.wait(docs[0][1]["uid"], timeout_s=30)
+        live.wait(docs[0][1]["uid"], timeout_s=120)
     closer.join()
 
 
@@ -468,7 +468,7 @@ def test_runs_that_are_no_stack_do_not_push_results_out_of_memory(live):
     uid = feed(live, image_documents())
     for _ in range(12):
         feed(live, documents(image_events(), particle_scan(), md={"plan_name": "count"}))
-    assert live.wait(uid, timeout_s=30).status == "complete"
+    assert live.wait(uid, timeout_s=120).status == "complete"
 
 
 def test_an_event_that_cannot_be_read_is_a_problem_of_its_run(live, caplog):
@@ -476,7 +476,7 @@ def test_an_event_that_cannot_be_read_is_a_problem_of_its_run(live, caplog):
     del docs[4][1]["seq_num"]
     with caplog.at_level(logging.CRITICAL, "stxm_live"):
         uid = feed(live, docs)
-        assert live.wait(uid, timeout_s=30).status == "incomplete"
+        assert live.wait(uid, timeout_s=120).status == "incomplete"
     assert any("event document could not be used" in p for p in live.status(uid).problems)
 
 
@@ -492,7 +492,7 @@ def test_bad_images_do_not_disturb_the_scan_and_are_named(live, RE):
     bad[2], bad[9] = np.nan, 0
     RE.subscribe(live)
     (uid,) = RE(stack_plan(EnergyImageDevice(bad, energies_ev), particle_scan()))
-    maps = live.wait(uid, timeout_s=30)
+    maps = live.wait(uid, timeout_s=120)
     text = " ".join(maps.warnings)
     assert maps.status == "incomplete"
     assert "image at 515.6 eV has no usable pixel" in text

@@ -237,8 +237,8 @@ def test_a_lost_connection_is_told_and_the_page_comes_back_with_the_dashboard(br
     served.close()
     page.page.get_by_role("alert").get_by_text("no longer followed").wait_for()
     again = serving(urlsplit(served.url).port)
-    page.page.get_by_role("alert").wait_for(state="detached", timeout=20_000)
-    page.says("subline", "again", timeout_s=20)
+    page.page.get_by_role("alert").wait_for(state="detached")
+    page.says("subline", "again")
     page.page.close()
     again.close()
 
@@ -343,7 +343,7 @@ def test_1024_rows_and_columns_are_usable(boarded):
     assert shape == [1024, 1024]
     for row, column in some_pixels(maps, 4):
         page.page.mouse.move(*page.place("phases", maps, row, column))
-        deadline, got = time.monotonic() + 10.0, (-100, -100)
+        deadline, got = time.monotonic() + 120, (-100, -100)
         while abs(np.subtract(got, (row, column))).max() > 5:  # a quarter of a screen pixel each
             assert time.monotonic() < deadline, f"row {got[0]}, column {got[1]} is shown"
             text = page.says("pixel-text", "row ")

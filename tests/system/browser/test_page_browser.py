@@ -3,12 +3,11 @@
 import re
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 
 import made_up_maps as made_up
 import numpy as np
 import pytest
-from dashboard_page import pixel_on_screen
+from dashboard_page import PATIENCE_MS, launch, pixel_on_screen
 from made_up_maps import HOSTILE, hostile_maps
 from PIL import Image
 
@@ -17,7 +16,6 @@ from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND, SPECIMEN, phase_
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-CHROMIUM = Path("/usr/bin/chromium")
 FRAME = """name => {
     const view = [...Bokeh.index].find(view => view.model.name === name);
     const box = view.el.getBoundingClientRect();
@@ -28,15 +26,7 @@ FRAME = """name => {
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM}")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield launched
-        launched.close()
+    yield from launch()
 
 
 class Opened:
@@ -44,6 +34,7 @@ class Opened:
 
     def __init__(self, browser, path):
         self.page = browser.new_page(viewport={"width": 1640, "height": 1400})
+        self.page.set_default_timeout(PATIENCE_MS)
         self.requests, self.complaints = [], []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -52,9 +43,15 @@ class Opened:
             lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None,
         )
         self.page.goto(path.as_uri())
-        self.page.wait_for_selector("html[data-ready]", timeout=30_000)
-        # Bokeh paints with the next frame
-        self.page.wait_for_timeout(300)
+        self.page.wait_for_selector("html[data-ready]")
+        self.painted(300)
+
+    def painted(self, ms):
+        """Wait so long, and for two frames more: Bokeh paints with the next one."""
+        self.page.wait_for_timeout(ms)
+        self.page.evaluate(
+            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     def place(self, name, maps, row, column):
         """Where the middle of a pixel is on the screen while the whole field is shown."""
@@ -62,12 +59,12 @@ class Opened:
 
     def hover(self, name, maps, row, column):
         self.page.mouse.move(*self.place(name, maps, row, column))
-        self.page.wait_for_timeout(80)
+        self.painted(80)
         return self.page.inner_text("#pixel-text"), self.page.inner_text("#pixel-table")
 
     def picture(self):
         self.page.mouse.move(2, 2)
-        self.page.wait_for_timeout(200)
+        self.painted(200)
         return np.asarray(Image.open(BytesIO(self.page.screenshot())).convert("RGB"))
 
 
@@ -183,10 +180,10 @@ def test_a_click_keeps_a_pixel_and_a_second_one_lets_go(opened, plain):
     maps, _ = plain
     page = opened(maps)
     page.page.mouse.click(*page.place("phase_index", maps, 30, 40))
-    page.page.wait_for_timeout(500)
+    page.painted(500)
     assert "row 30, column 40" in page.hover("phase_index", maps, 20, 50)[0]
     page.page.mouse.click(*page.place("phase_index", maps, 30, 40))
-    page.page.wait_for_timeout(500)
+    page.painted(500)
     assert "row 20, column 50" in page.hover("phase_index", maps, 20, 50)[0]
 
 
@@ -233,7 +230,7 @@ def test_512_rows_and_columns_are_usable(opened, tmp_path):
     page.page.mouse.down()
     page.page.mouse.move(x + 0.55 * width, y + 0.55 * width, steps=4)
     page.page.mouse.up()
-    page.page.wait_for_timeout(500)
+    page.painted(500)
     picture = page.picture()
     x_start, x_end, y_start, y_end = page.page.evaluate(
         """() => ["x_range", "y_range"].flatMap(axis => {

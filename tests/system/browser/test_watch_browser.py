@@ -52,12 +52,12 @@ class Session:
         got = []
 
         def plan():
-            got.append((yield from wait_for_region(self.chooser, timeout_s=60)))
+            got.append((yield from wait_for_region(self.chooser, timeout_s=120)))
 
         thread = threading.Thread(target=self.engine, args=(plan(),), daemon=True)
         thread.start()
         yield got
-        thread.join(60)
+        thread.join(120)
         assert not thread.is_alive()
 
 
@@ -82,7 +82,7 @@ def watched(browser, tmp_path_factory):
         session = Session(engine, chooser)
         session.scan_stack()
         page = Opened(browser, url)
-        page.says("subline", "complete", timeout_s=60)
+        page.says("subline", "complete")
         yield page, session
         page.page.close()
         publish.close()
@@ -98,7 +98,7 @@ def shown(watched):
     return watched
 
 
-def until(is_so, timeout_s=20.0):
+def until(is_so, timeout_s=120.0):
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline

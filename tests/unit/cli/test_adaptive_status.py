@@ -27,7 +27,7 @@ def live_maps(recipe, docs):
     with LivePhaseMapper(recipe, background=False) as live:
         for name, doc in docs:
             live(name, doc)
-        return live.wait(docs[0][1]["uid"], timeout_s=10)
+        return live.wait(docs[0][1]["uid"], timeout_s=120)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ def held():
     release, done = threading.Event(), []
 
     def handle(item):
-        release.wait(20)
+        release.wait(120)
         done.append(item)
 
     worker = Worker(handle, limits=Limits(behind_bytes=20_000, waiting_bytes=100_000))
@@ -87,14 +87,14 @@ def test_far_behind_the_display_stands_back_and_no_image_is_lost(nvpf):
 
     def slow(view):
         seen.append(view)
-        release.wait(20)
+        release.wait(120)
 
     limits = Limits(behind_bytes=5 * 4 * 60 * 72)
     with LivePhaseMapper(nvpf, limits=limits) as live:
         live.add_sink(on_cube=slow)
         uid = feed(live, image_documents())
         release.set()
-        maps = live.wait(uid, timeout_s=30)
+        maps = live.wait(uid, timeout_s=120)
     assert maps.identical(map_run(image_documents(), nvpf))
     assert 4 <= len(seen) < 8  # the first, and those for which less than the limit waited
 
@@ -103,15 +103,15 @@ def test_too_far_behind_a_run_is_given_up_and_the_next_one_is_mapped(nvpf, caplo
     release, errors = threading.Event(), []
     limits = Limits(behind_bytes=2**20, waiting_bytes=6 * 4 * 60 * 72)
     with LivePhaseMapper(nvpf, limits=limits) as live, caplog.at_level(logging.CRITICAL):
-        live.add_sink(on_cube=lambda view: release.wait(20))
+        live.add_sink(on_cube=lambda view: release.wait(120))
         live.add_sink(on_error=lambda uid, error: errors.append((uid, str(error))))
         uid = feed(live, image_documents())
         assert live.status(uid).state == "given up"  # known before the worker gets to it
         release.set()
         with pytest.raises(RuntimeError, match=r"given up .*map_run\(catalog\[uid\], recipe\)"):
-            live.wait(uid, timeout_s=30)
+            live.wait(uid, timeout_s=120)
         again = feed(live, image_documents(skip=range(3, 13)))
-        assert live.wait(again, timeout_s=30).status == "incomplete"
+        assert live.wait(again, timeout_s=120).status == "incomplete"
     assert [u for u, _ in errors] == [uid]
 
 
@@ -130,4 +130,4 @@ def test_a_stack_that_no_memory_holds_is_refused_before_its_first_image(nvpf, ca
     with LivePhaseMapper(nvpf) as live, caplog.at_level(logging.CRITICAL):
         uid = feed(live, documents(image_events(), particle_scan(), md=md))
         with pytest.raises(ValueError, match="at most 8 GiB are mapped"):
-            live.wait(uid, timeout_s=30)
+            live.wait(uid, timeout_s=120)

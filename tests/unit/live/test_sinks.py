@@ -1,6 +1,5 @@
 import logging
 import threading
-import time
 from types import SimpleNamespace
 
 from stxm_live.core.stack import StackKey
@@ -15,28 +14,31 @@ class Hanging:
     """A sink that does not come back before `release` is set."""
 
     def __init__(self):
-        self.release, self.cubes, self.maps = threading.Event(), [], []
+        self.release, self.busy = threading.Event(), threading.Event()
+        self.cubes, self.maps = [], []
         self.sinks = Sinks()
         self.sinks.add(Callbacks(self.on_cube, self.on_maps), own_thread=True)
 
     def on_cube(self, view):
-        self.release.wait(20)
+        self.busy.set()
+        self.release.wait(120)
         self.cubes.append(view)
 
     def on_maps(self, maps):
-        self.release.wait(20)
+        self.busy.set()
+        self.release.wait(120)
         self.maps.append(maps)
 
     def let_go(self):
         self.release.set()
-        self.sinks.close(20)
+        self.sinks.close(120)
 
 
 def test_a_hanging_sink_is_shown_what_it_was_busy_with_and_the_newest_cube():
     sink = Hanging()
     views = [result("a") for _ in range(10)]
     sink.sinks.cube(views[0])
-    time.sleep(0.1)
+    assert sink.busy.wait(120)
     for view in views[1:]:
         sink.sinks.cube(view)
     sink.let_go()
@@ -46,7 +48,7 @@ def test_a_hanging_sink_is_shown_what_it_was_busy_with_and_the_newest_cube():
 def test_a_hanging_sink_gets_the_last_revision_of_every_stack():
     sink = Hanging()
     sink.sinks.maps(result("busy"))
-    time.sleep(0.1)
+    assert sink.busy.wait(120)
     for name in "abc":
         for revision in (1, 2, 3):
             sink.sinks.maps(result(name, revision))
@@ -61,7 +63,7 @@ def test_a_hanging_sink_gets_the_last_revision_of_every_stack():
 def test_what_a_hanging_sink_keeps_does_not_grow_and_what_it_misses_is_logged(caplog):
     sink = Hanging()
     sink.sinks.maps(result("busy"))
-    time.sleep(0.1)
+    assert sink.busy.wait(120)
     with caplog.at_level(logging.ERROR, "stxm_live"):
         for k in range(20):
             sink.sinks.maps(result(f"run{k}"))
