@@ -20,7 +20,7 @@ from stxm_live.core.region import Region
 from stxm_live.core.scan import StackScan
 from stxm_live.live.mapper import LivePhaseMapper
 from stxm_live.plans.choose import wait_for_region
-from stxm_live.plans.limits import check_limits, check_region
+from stxm_live.plans.limits import check_limits, check_reach
 from stxm_live.plans.maps import wait_for_maps
 from stxm_live.plans.stack import stxm_stack
 from stxm_live.plans.waiting import until
@@ -250,7 +250,7 @@ def _out_of_reach(
             dwell_ms=region.dwell_ms,
             data_field=detector.name,
         )
-        check_region(detector, scan)
+        check_reach(detector, scan)
         if y_axis is not None:
             yield from check_limits(y_axis, region.y_extent_um)
     except ValueError as error:

@@ -44,7 +44,7 @@ def check_limits(axis: Movable, positions: Iterable[float]) -> MsgGenerator[None
             raise ValueError(f"{axis.name} cannot go to {position:g}: {error}") from error
 
 
-def check_region(detector: Readable, scan: StackScan) -> None:
+def check_reach(detector: Readable, scan: StackScan) -> None:
     """Ask a detector that takes a region whether it can scan it.
 
     Raises

@@ -14,7 +14,7 @@ from bluesky.utils import MsgGenerator
 from stxm_live.core.region import Region
 from stxm_live.core.scan import StackScan
 from stxm_live.plans.beam import as_run
-from stxm_live.plans.limits import check_limits, check_region
+from stxm_live.plans.limits import check_limits, check_reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Recording:
         yield from check_limits(self.energy, self.scan.energies_ev)
         if self.y_axis is not None and self.mode == "line":
             yield from check_limits(self.y_axis, self.scan.y_extent_um)
-        check_region(self.detector, self.scan)
+        check_reach(self.detector, self.scan)
 
     def run(
         self,

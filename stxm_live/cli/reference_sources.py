@@ -12,7 +12,7 @@ from stxm_live.core.recipe_files import read_mask
 from stxm_live.io.files import read_stack
 from stxm_live.io.files.reading import stack_file
 from stxm_live.io.files.spectrum_columns import SPECTRUM_SUFFIXES, read_columns
-from stxm_live.preprocessing.reference_extraction import Box, MeasuredSpectrum, region_spectrum
+from stxm_live.preprocessing.reference_extraction import BoxUm, MeasuredSpectrum, region_spectrum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +120,7 @@ def _from_columns(source: Source) -> list[MeasuredSpectrum]:
     ]
 
 
-def _region(source: Source) -> Box | NDArray[np.bool_] | None:
+def _region(source: Source) -> BoxUm | NDArray[np.bool_] | None:
     """Return a box, a mask, or None for the whole specimen."""
     part = source.part or ""
     if part == _WHOLE:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from stxm_live.live.progress import Progress, in_words
+from stxm_live.live.progress import Progress, duration_in_words
 from stxm_live.plotting.panels.result import METHODS, SYNTHETIC
 from stxm_live.plotting.style.palette import FAINT, VERDICT
 
@@ -102,8 +102,8 @@ def time_left(so_far: Progress, silent_s: float) -> str:
     if so_far.image_s is None or so_far.left_s is None:
         return ""
     if silent_s > max(_STALLED * so_far.image_s, 10.0):
-        return f"; no new image for {in_words(silent_s)}"
-    return f", about {in_words(max(so_far.left_s - silent_s, 0.0))} left"
+        return f"; no new image for {duration_in_words(silent_s)}"
+    return f", about {duration_in_words(max(so_far.left_s - silent_s, 0.0))} left"
 
 
 def notes(scene: Scene | None, now: Snapshot) -> str:

@@ -15,7 +15,7 @@ LARGEST_OD = (0.1, 3.0)
 PHOTONS = (100.0, 30000.0)
 """Range of the incident photons per pixel and energy."""
 
-MIXED_SHARE = 0.2
+MIXED_SPECTRA_SHARE = 0.2
 """Share of spectra from a boundary between two phases."""
 
 
@@ -59,7 +59,7 @@ def _expected_od(
     """Return optical densities without noise, of one phase or of a mixture of two."""
     n_spectra, n_phases = len(phase_index), len(pure)
     other = (phase_index + rng.integers(1, n_phases, n_spectra)) % n_phases
-    mixed = rng.random(n_spectra) < MIXED_SHARE
+    mixed = rng.random(n_spectra) < MIXED_SPECTRA_SHARE
     share = np.where(mixed, rng.uniform(0.5, 1.0, n_spectra), 1.0)[:, None]
     spectra = share * pure[phase_index] + (1.0 - share) * pure[other]
     largest = np.abs(spectra).max(axis=1, keepdims=True)

@@ -97,12 +97,12 @@ def image_time_s(times_s: Sequence[float]) -> float | None:
     return float(np.sort(steps)[(len(steps) - 1) // 2]) if len(steps) else None
 
 
-def in_words(seconds: float) -> str:
+def duration_in_words(seconds: float) -> str:
     """Return a length of time in words.
 
     Examples
     --------
-    >>> [in_words(s) for s in (0.4, 8, 52, 89, 250, 3540, 5000, 100_000)]
+    >>> [duration_in_words(s) for s in (0.4, 8, 52, 89, 250, 3540, 5000, 100_000)]
     ['1 s', '8 s', '50 s', '90 s', '4 min', '59 min', '1 h 25 min', '28 h']
     """
     if seconds < 95:

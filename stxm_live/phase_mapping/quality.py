@@ -12,7 +12,7 @@ from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.phase_maps import Quality
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
-from stxm_live.phase_mapping.energy_calibration.corrected_map import departs, in_words
+from stxm_live.phase_mapping.energy_calibration.corrected_map import axis_in_words, departs
 from stxm_live.phase_mapping.residuals import Residual
 
 WRONG_LIMITED, WRONG_POOR = 0.1, 0.3
@@ -238,7 +238,7 @@ def _energy_axis(facts: Facts, recipe: Recipe) -> Quality | None:
         )
     return Quality(
         _worse_if(facts.residual is not None and facts.residual.share >= RESIDUAL_POOR),
-        in_words(axis, recipe),
+        axis_in_words(axis, recipe),
         "labels may be wrong with confidence; a second map with the axis corrected lies beside "
         "the one asked for",
         action,

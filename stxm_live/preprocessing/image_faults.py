@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 LOST_LEVEL = 0.08
 """A line this much darker than in the other images, relative to its own image, had no beam."""
 
-MIN_IMAGES = 3
+_FEWEST_IMAGES = 3
 """With fewer images a dark line cannot be distinguished from a dark specimen."""
 
 HOT_FACTOR = 3.0
@@ -106,7 +106,7 @@ def lost_lines(levels: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
     from scipy.ndimage import binary_dilation, minimum_filter1d
 
     of_image = np.array(levels)
-    if len(of_image) < MIN_IMAGES:
+    if len(of_image) < _FEWEST_IMAGES:
         return np.zeros(of_image.shape, dtype=bool)
     reach = 2 * round(_DRIFT_SHARE * of_image.shape[1]) + 1
     usual = minimum_filter1d(np.median(of_image, axis=0), reach, mode="nearest")

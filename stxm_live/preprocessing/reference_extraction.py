@@ -21,7 +21,7 @@ from stxm_live.preprocessing.normalization import (
 )
 from stxm_live.preprocessing.workflow import align_stack
 
-Box = tuple[float, float, float, float]
+BoxUm = tuple[float, float, float, float]
 """[x0, x1, y0, y1] in um."""
 
 PROPORTIONAL = 1e-6
@@ -85,7 +85,7 @@ class ReferenceSet:
 
 def region_spectrum(
     stack: Stack,
-    region: Box | NDArray[np.bool_] | None,
+    region: BoxUm | NDArray[np.bool_] | None,
     recipe: Recipe,
     *,
     name: str,
@@ -149,7 +149,7 @@ def region_spectrum(
 
 
 def _region_mask(
-    aligned: AlignedStack, region: Box | NDArray[np.bool_] | None, source: str
+    aligned: AlignedStack, region: BoxUm | NDArray[np.bool_] | None, source: str
 ) -> NDArray[np.bool_]:
     """Return the region as a mask; errors name the source."""
     shape = aligned.intensity.shape[1:]

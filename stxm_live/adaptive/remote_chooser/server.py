@@ -23,7 +23,7 @@ from stxm_live.adaptive.remote_chooser.messages import (
 )
 from stxm_live.core.region import Region
 from stxm_live.live.remote.addresses import checked_address
-from stxm_live.live.remote.asking import MAX_MESSAGE_BYTES
+from stxm_live.live.remote.asking import MAX_QUESTION_BYTES
 from stxm_live.live.remote.sockets import attach, zmq_or_hint
 from stxm_live.live.remote.wire import from_bytes, to_bytes
 
@@ -66,7 +66,7 @@ class ChoiceServer:
         self._token = token
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.REP)
-        self._socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        self._socket.set(zmq.MAXMSGSIZE, MAX_QUESTION_BYTES)
         try:
             attach(self._socket, checked, bind=True)
         except OSError:

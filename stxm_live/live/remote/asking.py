@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stxm_live.live.remote.sockets import attach, zmq_or_hint
 
-MAX_MESSAGE_BYTES = 2**20
+MAX_QUESTION_BYTES = 2**20
 """Of questions and answers; choices are short."""
 
 
@@ -34,7 +34,7 @@ def answer_of(
     zmq = zmq_or_hint()
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.set(zmq.LINGER, 0)
-        socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        socket.set(zmq.MAXMSGSIZE, MAX_QUESTION_BYTES)
         if public_key is not None:
             _encrypt(socket, public_key)
         attach(socket, address, bind=False)

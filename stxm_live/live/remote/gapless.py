@@ -12,7 +12,7 @@ from typing import Any
 
 logger = logging.getLogger("stxm_live")
 
-Document = tuple[str, Mapping[str, Any]]
+_Document = tuple[str, Mapping[str, Any]]
 
 PATIENCE_S = 60.0
 """Seconds after a run's end during which its missing documents are searched."""
@@ -71,7 +71,7 @@ class Gapless:
     def __init__(
         self,
         deliver: Callable[[str, Mapping[str, Any]], None],
-        read: Callable[[str], Iterable[Document] | None],
+        read: Callable[[str], Iterable[_Document] | None],
         find: Callable[[], Iterable[str]],
     ) -> None:
         self._deliver = deliver
@@ -79,7 +79,7 @@ class Gapless:
         self._find = find
         self._runs: dict[str, _Run] = {}
         self._stream_of: dict[str, tuple[str, str]] = {}
-        self._early: dict[str, list[Document]] = {}
+        self._early: dict[str, list[_Document]] = {}
         self._ended: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
 
     @property

@@ -14,10 +14,11 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import Limits, Worker
 from stxm_live.io.catalog.derived import failure_documents, map_documents
+from stxm_live.io.catalog.reading import Document
 from stxm_live.live.mapper import LivePhaseMapper
 from stxm_live.live.remote.gapless import Gapless
 from stxm_live.live.remote.sockets import MAPS_PREFIX, DocumentPublisher, DocumentReceiver
-from stxm_live.live.remote.stored_runs import Document, StoredRuns
+from stxm_live.live.remote.stored_runs import StoredRuns
 
 logger = logging.getLogger("stxm_live")
 

@@ -8,16 +8,17 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stxm_live.core.phase_maps import PhaseMaps
 
 if TYPE_CHECKING:
     from stxm_live.io.catalog import Broker, RunSummary
 
+from stxm_live.io.catalog.reading import Document
+
 logger = logging.getLogger("stxm_live")
 
-Document = tuple[str, dict[str, Any]]
 
 RECENT_S = 24 * 3600.0
 """Backup files and runs older than this are not taken up automatically."""

@@ -118,7 +118,11 @@ def corrected_map(
             "the specimen still agrees with no reference"
         )
         return CorrectedMap(None, notes=(*axis.notes, note))
-    notes = (in_words(axis, recipe), *axis.notes, *_differences(again, energies[~covered], recipe))
+    notes = (
+        axis_in_words(axis, recipe),
+        *axis.notes,
+        *_differences(again, energies[~covered], recipe),
+    )
     return CorrectedMap(axis, again, reference_od, notes)
 
 
@@ -134,7 +138,7 @@ def departs(axis: EnergyAxis, recipe: Recipe) -> bool:
     )
 
 
-def in_words(axis: EnergyAxis, recipe: Recipe) -> str:
+def axis_in_words(axis: EnergyAxis, recipe: Recipe) -> str:
     """Offset and width of an axis that is not the recipe's, with both readings of it."""
     return (
         "energy offset or composition between references: the spectra fit best if true energies "

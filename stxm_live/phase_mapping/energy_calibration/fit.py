@@ -19,7 +19,7 @@ from stxm_live.phase_mapping.energy_calibration.search import (
     WIDTHS_EV,
     Place,
     log_likelihood_surface,
-    refined,
+    refined_place,
 )
 from stxm_live.phase_mapping.energy_calibration.uncertainty import (
     energies_left_out,
@@ -144,7 +144,7 @@ def _most_probable(
     bounds = (float(offsets_ev[0]), float(offsets_ev[-1]))
     for steps in STEPS:
         likelihood.reweight(place.offset_ev, place.width_ev)
-        place = refined(likelihood, place, steps, bounds)
+        place = refined_place(likelihood, place, steps, bounds)
     return surface / first.od.shape[1], place
 
 

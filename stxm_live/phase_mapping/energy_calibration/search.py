@@ -43,7 +43,7 @@ def log_likelihood_surface(
     return np.asarray(surface - surface.max())
 
 
-def refined(
+def refined_place(
     likelihood: AxisLikelihood,
     start: Place,
     steps: tuple[float, float],

@@ -11,7 +11,7 @@ from stxm_live.phase_mapping.energy_calibration.search import (
     STEPS,
     WIDTHS_EV,
     Place,
-    refined,
+    refined_place,
     top,
 )
 
@@ -31,7 +31,7 @@ def mixtures_forbidden(
     """Half of what pure phases alone change in offset and width."""
     pure = likelihood.of_templates(np.eye(likelihood.references.n_phases))
     return np.asarray(
-        np.abs(np.subtract(refined(pure, place, STEPS[0], bounds_ev)[:2], place[:2])) / 2
+        np.abs(np.subtract(refined_place(pure, place, STEPS[0], bounds_ev)[:2], place[:2])) / 2
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stxm_live.live.progress import Progress, in_words
+from stxm_live.live.progress import Progress, duration_in_words
 from stxm_live.plotting.live_figure.layout import text_scale
 from stxm_live.plotting.style.lettering import PLAIN, plain, wrapped
 from stxm_live.plotting.style.palette import FAINT, INK, VERDICT
@@ -99,9 +99,10 @@ def time_left_in_words(progress: Progress, waited_s: float = 0.0) -> str:
     if progress.n_left == 0:
         return "all images received"
     if waited_s > _LATE_IMAGES * progress.image_s + 5.0:
-        return f"no image for {in_words(waited_s)}; {about} {in_words(progress.left_s)} left"
+        waited, left = duration_in_words(waited_s), duration_in_words(progress.left_s)
+        return f"no image for {waited}; {about} {left} left"
     left_s = progress.left_s - min(waited_s, progress.image_s)
-    return f"{about} {in_words(left_s)} left" if left_s > 0 else "last image is due"
+    return f"{about} {duration_in_words(left_s)} left" if left_s > 0 else "last image is due"
 
 
 def _write_progress(figure: Figure, progress: Progress) -> None:
