@@ -27,8 +27,7 @@ HEAVY = (
 
 
 def test_the_public_names_are_those_listed():
-    assert sorted(stxm_live.__all__) == sorted(stxm_live._HOMES) == dir(stxm_live)
-    assert stxm_live.__all__ == [
+    assert dir(stxm_live) == [
         "Frame",
         "LivePhaseMapper",
         "ODCube",
@@ -45,9 +44,9 @@ def test_the_public_names_are_those_listed():
     ]
 
 
-@pytest.mark.parametrize("name", stxm_live.__all__)
-def test_every_public_name_loads_and_is_documented(name):
-    assert len(getattr(stxm_live, name).__doc__.strip()) > 20
+def test_every_public_name_loads_and_is_documented():
+    for name in stxm_live.__all__:
+        assert len(getattr(stxm_live, name).__doc__.strip()) > 20, name
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

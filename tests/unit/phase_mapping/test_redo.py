@@ -12,6 +12,27 @@ def stack():
     return particle_stack()
 
 
+@pytest.fixture(scope="module")
+def maps(stack, nvpf):
+    return map_phases(stack, nvpf)
+
+
+@pytest.fixture(scope="module")
+def still(nvpf):
+    """Without alignment: an excluded anchor would move the shifts."""
+    return nvpf.with_changes({"alignment.enabled": False})
+
+
+@pytest.fixture(scope="module")
+def maps_where_they_were(stack, still):
+    return map_phases(stack, still)
+
+
+@pytest.fixture(scope="module")
+def without_524(stack, nvpf):
+    return map_phases(stack, nvpf.with_changes({"exclude_energies_ev": [524.0]}))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -22,27 +43,24 @@ def stack():
         {"resolver.method": "pearson", "ambiguity_threshold": 0.01},
     ],
 )
-def test_redone_maps_are_those_of_the_changed_recipe(stack, nvpf, changes):
-    still = nvpf.with_changes({"alignment.enabled": False})  # an excluded anchor would move shifts
+def test_redone_maps_are_those_of_the_changed_recipe(stack, still, maps_where_they_were, changes):
+    maps = maps_where_they_were
     if "i0.region" in changes:
         x0, _, y0, _ = stack.scan.extent_um
         changes = changes | {"i0.region": (x0 - 1, x0 + 0.2, y0 - 1, y0 + 0.2)}
-    maps = map_phases(stack, still)
     again = maps.redo(changes)
     assert again.differences(map_phases(stack, still.with_changes(changes))) == []
     assert again.revision == maps.revision + 1
     assert (again.differences(maps) == []) == (not changes)
 
 
-def test_redone_maps_can_be_redone_back(stack, nvpf):
-    maps = map_phases(stack, nvpf)
+def test_redone_maps_can_be_redone_back(maps):
     without = maps.redo({"exclude_energies_ev": [524.0]})
     assert len(without.energies_ev) == 12
     assert without.redo({"exclude_energies_ev": []}).identical(maps)
 
 
-def test_redoing_keeps_the_shifts(stack, nvpf):
-    maps = map_phases(stack, nvpf)
+def test_redoing_keeps_the_shifts(maps):
     again = maps.redo({"exclude_energies_ev": [maps.provenance["anchor_ev"]]})
     kept = [e in again.energies_ev for e in maps.energies_ev]
     np.testing.assert_array_equal(again.shifts_px, maps.shifts_px[kept])
@@ -58,8 +76,8 @@ def test_redoing_keeps_the_shifts(stack, nvpf):
         ({"no.such": 1}, "recipe has no table 'no'"),
     ],
 )
-def test_what_needs_the_raw_images_again_is_refused(stack, nvpf, changes, reason):
-    maps = map_phases(stack, nvpf.with_changes({"exclude_energies_ev": [524.0]}))
+def test_what_needs_the_raw_images_again_is_refused(without_524, changes, reason):
+    maps = without_524
     with pytest.raises(ValueError, match=reason):
         maps.redo(changes)
 
