@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.phase_maps import PhaseMaps
 
 console = Console(highlight=False, soft_wrap=True)
@@ -44,7 +45,10 @@ def _shares(maps: PhaseMaps) -> Table | str:
     if maps.no_phases:
         return f"{title}, {maps.no_phases}"
     resolved_by = maps.provenance.get("method") or "not resolved"
-    table = Table(title=title, title_justify="left")
+    mixtures = alternatives(maps.mixed_references)
+    caption = "\n".join(f"{phase} ({mixture})" for phase, mixture in mixtures.items())
+    table = Table(title=title, title_justify="left", caption_justify="left")
+    table.caption = escape(caption) or None
     table.add_column("phase")
     table.add_column("by correlation", justify="right")
     table.add_column(f"resolved ({resolved_by})", justify="right")

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.mixtures import ODOption, PhotonsOption, print_mixtures
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import CatalogOption
 from stxm_live.cli.training_spectra import gathered
@@ -135,10 +136,14 @@ def new(
 
 @app.command("show")
 @one_line_errors
-def show(recipe: Annotated[str, typer.Argument(help="A TOML file or a shipped name.")]) -> None:
-    """Print a recipe and check it.
+def show(
+    recipe: Annotated[str, typer.Argument(help="A TOML file or a shipped name.")],
+    photons: PhotonsOption = 1000,
+    od: ODOption = 1.0,
+) -> None:
+    """Print a recipe and check it; name the phases that mixtures of others look like.
 
-    Example: stxm-live recipe show nvpf
+    Examples: stxm-live recipe show nvpf; stxm-live recipe show nvpf --photons 4000 --od 1.4
     """
     loaded = Recipe.load(recipe)
     console.print(escape(recipe_path(recipe).read_text(encoding="utf-8")))
@@ -152,6 +157,8 @@ def show(recipe: Annotated[str, typer.Argument(help="A TOML file or a shipped na
     if references.without_pre_edge:
         named = escape(", ".join(references.without_pre_edge))
         console.print(f"[yellow]note: no absorption before the edge in {named}[/]")
+    kind_of_baseline = loaded.resolver.baseline
+    print_mixtures(references, energies, photons=photons, od=od, baseline=kind_of_baseline)
 
 
 @app.command("list")

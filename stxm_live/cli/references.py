@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.mixtures import ODOption, PhotonsOption, print_mixtures
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import CatalogOption, SettingsOption, opened, parse_settings
 from stxm_live.core.recipe import Recipe
@@ -54,6 +55,8 @@ def references(
     synthetic: Annotated[
         bool, typer.Option("--synthetic", help="Mark the spectra as calculated.")
     ] = False,
+    photons: PhotonsOption = 1000,
+    od: ODOption = 1.0,
     catalog: CatalogOption = None,
     changes: SettingsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
@@ -79,6 +82,8 @@ def references(
     _print_matrix(made.references, scan_ev, chosen.ambiguity_threshold)
     for doubt in doubts(made, scan_ev, chosen.ambiguity_threshold):
         console.print(f"[yellow]note: {escape(doubt)}[/]")
+    kind = chosen.resolver.baseline
+    print_mixtures(made.references, scan_ev, photons=photons, od=od, baseline=kind)
     written = write_references(made, out)
     picture = out.with_suffix(".png")
     write_reference_picture(
@@ -102,12 +107,8 @@ def choose_energies(
         str | None,
         typer.Option(help="A recipe instead; its own energies are compared with the chosen ones."),
     ] = None,
-    photons: Annotated[
-        float, typer.Option(help="Photons detected per pixel beside the specimen.")
-    ] = 1000,
-    od: Annotated[
-        float, typer.Option(help="Optical density of a typical pixel at its peak.")
-    ] = 1.0,
+    photons: PhotonsOption = 1000,
+    od: ODOption = 1.0,
     low: Annotated[float | None, typer.Option(help="Lowest energy to choose, in eV.")] = None,
     high: Annotated[float | None, typer.Option(help="Highest energy to choose, in eV.")] = None,
     min_step_ev: Annotated[
@@ -157,6 +158,8 @@ def choose_energies(
     console.print(table)
     setting = f"energies_ev = {[round(e, 4) for e in chosen]}"
     console.print(escape(setting))
+    kind = loaded.resolver.baseline if loaded else "auto"
+    print_mixtures(spectra, chosen, photons=photons, od=od, baseline=kind)
     if spectra.synthetic:
         console.print("[yellow]note: the reference spectra are synthetic[/]")
     console.print("note: an encoder works on the energies it was trained on: train a new one")

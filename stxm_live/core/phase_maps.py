@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.od_uncertainty import od_std, smoothing
 from stxm_live.core.stack import StackKey
 
@@ -126,6 +127,9 @@ class PhaseMaps:
         Estimates from the scan: true = nominal + offset, and the standard deviation of the
         Gaussian by which the beam is wider than that of the references. None if not
         estimated.
+    mixed_references : tuple of MixedReference
+        Mapped phases that a mixture of other phases cannot be distinguished from at the photons
+        and the OD of this scan.
     synthetic_references : bool
         True if the reference spectra are calculated.
     """
@@ -174,6 +178,7 @@ class PhaseMaps:
     energy_width_ev: float | None = None
     energy_width_std_ev: float | None = None
     energy_axis: EnergyAxis | None = field(default=None, repr=False)
+    mixed_references: tuple[MixedReference, ...] = ()
     synthetic_references: bool = False
     colors: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -290,6 +295,7 @@ class PhaseMaps:
             "region": self.key.region,
             "polarization": self.key.polarization,
             "synthetic_references": int(self.synthetic_references),
+            "mixed_references": json.dumps([asdict(one) for one in self.mixed_references]),
             "quality": str(self.quality),
             "warnings": list(self.warnings),
             "provenance": json.dumps(self.provenance, sort_keys=True),

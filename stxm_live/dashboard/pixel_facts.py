@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.mixed_reference import alternatives
 from stxm_live.plotting.panels.spectra import scaled_to
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ def _judgement(maps: PhaseMaps, row: int, column: int) -> list[str]:
         wrong = ""
         if maps.wrong_probability is not None:
             wrong = f", wrong with probability {maps.wrong_probability[row, column]:.3f}"
-        lines.append(f"<b>{names[maps.resolved_index[row, column]]}</b>{wrong}")
+        final = int(maps.resolved_index[row, column])
+        mixture = alternatives(maps.mixed_references).get(maps.phase_names[final], "")
+        beside = f" ({escape(mixture)})" if mixture else ""
+        lines.append(f"<b>{names[final]}</b>{beside}{wrong}")
     if maps.corrected_index is not None:
         lines.append(f"energy axis corrected: {names[maps.corrected_index[row, column]]}")
     k, reliability = maps.phase_index[row, column], maps.reliability[row, column]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stxm_live.core.mixed_reference import stored_mixtures
 from stxm_live.core.phase_maps import PRODUCTS, PhaseMaps, Quality
 from stxm_live.core.stack import StackKey
 
@@ -26,9 +27,7 @@ def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
     attributes = dataset.attrs
     provenance = json.loads(attributes["provenance"])
     x, y = dataset["x"].values, dataset["y"].values
-    verdict, _, rest = str(attributes["quality"]).partition(": ")
-    cause, _, rest = rest.partition("; ")
-    consequence, _, action = rest.partition(". ")
+    quality = _quality(str(attributes["quality"]))
     products: dict[str, Any] = {
         name: np.array(dataset[name].values) for name in PRODUCTS if name in dataset
     }
@@ -44,7 +43,8 @@ def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
         phase_names=tuple(map(str, dataset["phase"].values)),
         energies_ev=tuple(map(float, dataset["energy_ev"].values)),
         extent_um=(float(x[0]), float(x[-1]), float(y[0]), float(y[-1])),
-        quality=Quality(verdict, cause, consequence, action),  # type: ignore[arg-type]
+        quality=quality,
+        mixed_references=stored_mixtures(attributes),
         synthetic_references=bool(attributes["synthetic_references"]),
         colors=(provenance.get("recipe_values") or {}).get("colors") or {},
         warnings=tuple(map(str, attributes["warnings"])),
@@ -52,6 +52,16 @@ def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
         **products,
         **numbers,
     )
+
+
+def _quality(text: str) -> Quality:
+    """Return a verdict that was stored as text; a good one has nothing but its cause."""
+    verdict, _, rest = text.partition(": ")
+    if verdict == "good":
+        return Quality("good", rest, "", "")
+    cause, _, rest = rest.partition("; ")
+    consequence, _, action = rest.partition(". ")
+    return Quality(verdict, cause, consequence, action)  # type: ignore[arg-type]
 
 
 class Remake:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.phase_maps import Quality
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
@@ -89,6 +90,8 @@ class Facts:
     phase_names : tuple of str
     energies_ev : tuple of float
         Of the maps.
+    mixed_references : tuple of MixedReference
+        Mapped phases that mixtures of others cannot be distinguished from.
     """
 
     missing_ev: tuple[float, ...]
@@ -109,6 +112,7 @@ class Facts:
     residual: Residual | None = None
     phase_names: tuple[str, ...] = ()
     energies_ev: tuple[float, ...] = ()
+    mixed_references: tuple[MixedReference, ...] = ()
 
     @property
     def light(self) -> str:
@@ -133,6 +137,9 @@ def assess(facts: Facts, recipe: Recipe) -> Quality:
     ):
         if share >= MENTIONED:
             cause += f"; {100 * share:.0f} % {what}"
+    if facts.mixed_references:
+        phases = dict.fromkeys(one.phase for one in facts.mixed_references)
+        cause += f"; layers of other phases may look like {', '.join(phases)}"
     return Quality("good", cause, "", "")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.mixed_reference import MixedReference, notes_on_mixtures
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.phase_maps import PhaseMaps, Quality, Status
 from stxm_live.core.recipe import Recipe
@@ -23,7 +24,8 @@ from stxm_live.phase_mapping.assignment import (
     needs_model,
 )
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
-from stxm_live.phase_mapping.quality import Facts
+from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mapped
+from stxm_live.phase_mapping.quality import MENTIONED, Facts
 from stxm_live.phase_mapping.steps import Steps
 from stxm_live.preprocessing.i0 import specimen_in_box
 from stxm_live.preprocessing.noise import MIN_IMAGES
@@ -111,6 +113,24 @@ class Found:
         return found is None or bool(np.isfinite(found).all())
 
     @cached_property
+    def mixed_references(self) -> tuple[MixedReference, ...]:
+        """Mapped phases that mixtures of others look like at the photons and OD of the scan."""
+        if self.resolution is None:
+            return ()
+        recipe, stack = self.recipe, self.stack
+        gain = counts_per_photon(stack, recipe) or 1.0
+        references = recipe.corrected_references
+        return of_mapped(
+            references.phase_names,
+            self.spectra.references,
+            self.spectra.od,
+            stack.intensity[:, stack.mapped] * (recipe.detector.photons_per_count / gain),
+            expected_baseline(stack.energies_ev, recipe.resolver.baseline),
+            _fractions(self.resolution.index, references.n_phases),
+            least_share=MENTIONED,
+        )
+
+    @cached_property
     def facts(self) -> Facts:
         """What the verdict rests on."""
         stack, resolution = self.stack, self.resolution
@@ -129,6 +149,7 @@ class Found:
             residual=None if resolution is None else resolution.residual,
             phase_names=self.recipe.corrected_references.phase_names,
             energies_ev=stack.energies_ev,
+            mixed_references=self.mixed_references,
             i0_relative_std=float((stack.i0_std / stack.i0).max()),
             dispersion=stack.dispersion,
             unidentified_share=float(self.unidentified.mean()) if n_mapped else 0.0,
@@ -179,6 +200,7 @@ def phase_maps(
         **_resolved(found.resolution, image, references.n_phases),
         **_corrected(found.corrected, image),
         quality=quality,
+        mixed_references=found.mixed_references,
         synthetic_references=references.synthetic,
         colors=dict(found.recipe.colors),
         warnings=_warnings(found),
@@ -273,6 +295,7 @@ def _warnings(found: Found) -> tuple[str, ...]:
         )
     if recipe.corrected_references.synthetic:
         notes.append("the reference spectra are synthetic")
+    notes.extend(notes_on_mixtures(found.mixed_references))
     return tuple(notes)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from stxm_live.core.mixed_reference import alternatives, stored_mixtures
 from stxm_live.plotting.panels.result import METHODS
 from stxm_live.plotting.pictures import CORRECTED
 from stxm_live.plotting.style.palette import VERDICT
@@ -82,11 +83,13 @@ def _warnings(dataset: xarray.Dataset) -> str:
 def _fractions(dataset: xarray.Dataset) -> str:
     """Return a table with a row for each phase."""
     resolved = dataset.get("resolved_fractions")
+    mixtures = alternatives(stored_mixtures(dataset.attrs))
     rows = []
     for k, name in enumerate(dataset["phase"].values.tolist()):
+        beside = f" ({escape(mixtures[name])})" if name in mixtures else ""
         share = "" if resolved is None else _percent(resolved.values[k])
         rows.append(
-            f'<tr><td><i class="swatch phase-{k}"></i>{escape(name)}</td>'
+            f'<tr><td><i class="swatch phase-{k}"></i>{escape(name)}{beside}</td>'
             f"<td>{share}</td><td>{_percent(dataset['fractions'].values[k])}</td></tr>"
         )
     return (
