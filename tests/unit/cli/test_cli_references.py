@@ -166,3 +166,38 @@ def test_energies_that_cannot_be_chosen_are_one_line_with_advice(run, options, m
     assert code == 1
     assert text.startswith("error: ")
     assert message in text
+
+
+LINE = (
+    "Na2.4VPF is 0.41 Na3VPF + 0.59 Na2VPF within 0.02 sigma at 1000 photons and OD 1.4: a layer of"
+)
+
+
+def test_a_recipe_is_shown_with_the_phases_that_layers_of_others_look_like(run):
+    code, text = run("recipe", "show", "nvpf", "--od", 1.4)
+    assert code == 0
+    assert LINE in text
+    assert "to separate Na2.4VPF: no further energy from 500 to 560 eV is enough" in text
+    _, text = run("recipe", "show", "nvpf", "--photons", 1e7)
+    assert "no reference is within 1 sigma of a mixture of others at 1e+07 photons and OD 1" in text
+
+
+def test_chosen_energies_come_with_what_they_leave_mixed(run):
+    _, text = run("choose-energies", "--recipe", "nvpf", "--n", 5, "--fewest", 5)
+    assert "Na2.4VPF is 0.4" in text
+    assert "at 1000 photons and OD 1: a layer of one over the other looks the same" in text
+
+
+def test_references_are_made_with_a_note_on_mixtures_and_the_energy_that_separates_them(run):
+    energies = np.linspace(500, 520, 101)
+    a, c = (np.exp(-0.5 * (energies - centre) ** 2) for centre in (505, 512))
+    b = 0.3 * a + 0.7 * c + 0.5 * np.exp(-0.5 * ((energies - 518) / 0.3) ** 2)
+    table = np.column_stack([energies, 0.1 + a, 0.1 + b, 0.1 + c])
+    np.savetxt("mixed.csv", table, delimiter=",", header="energy_ev,a,b,c", comments="")
+    Path("few.toml").write_text(
+        f'name = "few"\nreferences = "mixed.csv"\nenergies_ev = {list(range(501, 517))}\n'
+    )
+    code, text = run("references", "mixed.csv", "--recipe", "few.toml")
+    assert code == 0, text
+    assert "b is 0.30 a + 0.70 c within 0.0" in text
+    assert re.search(r"to separate b: measure 518(\.\d)? eV in addition \(", text)

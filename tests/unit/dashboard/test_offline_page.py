@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 from made_up_maps import HOSTILE, hostile_maps
 
+from stxm_live.core.mixed_reference import MixedReference
+from stxm_live.core.phase_maps import Quality
 from stxm_live.dashboard import write_page
 from stxm_live.dashboard.offline_page.page import MOST_BYTES, page
 from stxm_live.dashboard.offline_page.page_data import block_means, packed, packed_spectra
+from stxm_live.dashboard.pixel_facts import _judgement
+from stxm_live.dashboard.stored_maps import maps_of
 from stxm_live.io.results import read_nexus, write_nexus
 
 
@@ -170,3 +174,28 @@ def test_a_page_of_512_rows_and_columns_full_of_specimen_stays_below_five_megaby
     )
     size = write_page(everywhere, tmp_path / "page.html").stat().st_size
     assert 0.5 * MOST_BYTES < size <= MOST_BYTES
+
+
+def test_the_table_of_phases_says_which_may_be_mixtures_of_others(tmp_path):
+    mixed = (MixedReference("Na2VPF", {"Na3VPF": 0.53, "Na1VPF": 0.47}, 0.12),)
+    maps = made_up.maps(mixed_references=mixed)
+    text = without_scripts(write_page(maps, tmp_path / "maps.html").read_text(encoding="utf-8"))
+    assert "Na2VPF (or a mixture of Na3VPF and Na1VPF)</td>" in text
+
+
+def test_a_pixel_of_such_a_phase_says_so_too():
+    mixed = (MixedReference("Na2VPF", {"Na3VPF": 0.53, "Na1VPF": 0.47}, 0.12),)
+    maps = made_up.maps(mixed_references=mixed)
+    row, column = np.argwhere(maps.resolved_index == made_up.NAMES.index("Na2VPF"))[0]
+    assert "<b>Na2VPF</b> (or a mixture of Na3VPF and Na1VPF)" in "".join(
+        _judgement(maps, row, column)
+    )
+
+
+def test_a_stored_result_keeps_its_whole_verdict_and_the_mixtures():
+    mixed = (MixedReference("Na2VPF", {"Na3VPF": 0.53, "Na1VPF": 0.47}, 0.12),)
+    quality = Quality("good", "about 700 counts per pixel; layers may look like Na2VPF", "", "")
+    maps = made_up.maps(mixed_references=mixed, quality=quality)
+    stored = maps_of(maps.to_xarray())
+    assert stored.quality == quality
+    assert stored.mixed_references == mixed

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.phase_mapping.quality import Facts, assess
 from stxm_live.phase_mapping.residuals import Residual
 
@@ -63,6 +64,16 @@ def test_each_limit_has_its_verdict_cause_consequence_and_next_step(nvpf, facts,
     assert quality.consequence
     assert quality.action.endswith(".")
     assert str(quality).startswith(f"{verdict}: {quality.cause}; {quality.consequence}. ")
+
+
+def test_a_good_verdict_names_phases_that_layers_of_others_look_like(nvpf):
+    mixed = (
+        MixedReference("Na2VPF", {"Na2.4VPF": 0.73, "Na1VPF": 0.27}, 0.06),
+        MixedReference("Na2VPF", {"Na3VPF": 0.53, "Na1VPF": 0.47}, 0.12),
+    )
+    quality = assess(replace(FINE, mixed_references=mixed), nvpf)
+    assert quality.verdict == "good"
+    assert quality.cause.endswith("wrong; layers of other phases may look like Na2VPF")
 
 
 @pytest.mark.parametrize(

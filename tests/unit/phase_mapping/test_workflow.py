@@ -443,3 +443,17 @@ def test_quick_maps_go_through_the_encoder_only_where_the_recipe_resolves_by_it(
     by_cluster = recipe.with_changes({"resolver.method": "mahalanobis"})
     quick = map_phases(stack, by_cluster, quick=True)
     np.testing.assert_array_equal(quick.resolved_index, quick.latent_index)
+
+
+def test_mapped_phases_that_layers_look_like_are_named_and_change_no_map(maps, capsys):
+    nearest = {one.phase: set(one.parts) for one in reversed(maps.mixed_references)}
+    assert nearest["Na2.4VPF"] == {"Na3VPF", "Na2VPF"}
+    assert nearest["Na2VPF"] == {"Na2.4VPF", "Na1VPF"}
+    assert any(
+        text.startswith("Na2VPF cannot be distinguished from a mixture of Na2.4VPF and Na1VPF")
+        for text in maps.warnings
+    )
+    print_result(maps)
+    assert "Na2.4VPF (or a mixture of Na3VPF and Na2VPF, or of" in capsys.readouterr().out
+    stored = json.loads(maps.to_xarray().attrs["mixed_references"])
+    assert [one["phase"] for one in stored] == [one.phase for one in maps.mixed_references]
