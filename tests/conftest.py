@@ -1,14 +1,21 @@
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from catalog_fixtures import broker  # noqa: F401
+from hypothesis import settings
 from pictures import quick_pictures  # noqa: F401
 from run_engines import a_run_engine
 from small_bundle import train_small_bundle
 
 from stxm_live.core.recipe import Recipe
+
+# the same examples each time; STXM_LIVE_FUZZ=1 draws new ones, for as long as one likes
+settings.register_profile("same", derandomize=True)
+settings.register_profile("new", print_blob=True)
+settings.load_profile("new" if os.environ.get("STXM_LIVE_FUZZ") else "same")
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 

@@ -268,10 +268,8 @@ def _claims(numbers, own):
     """Whether a spoilt event may pass for the one with this number."""
     wanted = set(own) if isinstance(own, list) else {own}
     for number in numbers:
-        if np.iscomplexobj(number):
-            continue
-        try:
-            if wanted & {int(n) for n in np.ravel(number)}:
+        try:  # a ragged list is no array, and no number
+            if not np.iscomplexobj(number) and wanted & {int(n) for n in np.ravel(number)}:
                 return True
         except (TypeError, ValueError, OverflowError):
             continue
