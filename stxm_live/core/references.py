@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stxm_live.core.number_tables import read_named_columns
+from stxm_live.core.products import product
 
 _FLAT_SHARE = 0.05
 """References that begin lower than this share of their largest value have no pre-edge."""
@@ -189,7 +190,7 @@ class ReferenceSpectra:
         # every bend of the polygon is a ramp; a ramp under a Gaussian has a closed form
         x = (wanted - self.energies_ev[1:-1, None]) / width_ev
         ramps = width_ev * (x * ndtr(x) + np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
-        return np.asarray(line + np.diff(slopes, axis=1) @ ramps)
+        return np.asarray(line + product(np.diff(slopes, axis=1), ramps))
 
     def _within(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the energies if all are inside the references' range."""

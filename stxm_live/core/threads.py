@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import cache
 from multiprocessing.pool import ThreadPool
-from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
+from typing import Any, TypeVar
 
 _R = TypeVar("_R")
 
@@ -24,38 +19,7 @@ def in_threads(function: Callable[..., _R], *arguments: Iterable[Any]) -> list[_
     calls = list(zip(*arguments, strict=False))
     if len(calls) == 1:
         return [function(*calls[0])]
-    with one_blas_thread():
-        return _pool().starmap(function, calls, chunksize=1)
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Keep linear algebra on the thread that calls it, in the whole process.
-
-    Threads of the linear algebra library use processor time while they wait. For our small
-    matrices they take twice the processor time without any gain, and five times as long when
-    called from `in_threads`.
-    """
-    if not _limiting.acquire(blocking=False):
-        yield
-        return
-    try:
-        with _libraries().limit(limits=1, user_api="blas"):
-            yield
-    finally:
-        _limiting.release()
-
-
-_limiting = Lock()
-"""Held by the one call that has limited the threads, until it releases them."""
-
-
-@cache
-def _libraries() -> ThreadpoolController:
-    """Return the linear algebra libraries loaded at the first call; a search takes milliseconds."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
+    return _pool().starmap(function, calls, chunksize=1)
 
 
 @cache

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
-from stxm_live.core.threads import one_blas_thread
 from stxm_live.live.progress import Progress
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.phase_mapping.workflow import align_images, od_stack
@@ -85,7 +84,6 @@ class ODCube:
                 value.flags.writeable = False
 
 
-@one_blas_thread()
 def cube_view(
     stack: Stack,
     latest: Frame,

@@ -274,7 +274,7 @@ class LivePhaseMapper:
         """Import and load everything that the first frame needs."""
         with suppress(BundleError):  # the maps say why there is none
             self._model = load_model(self.recipe)
-        for name in ("scipy.fft", "scipy.ndimage", "scipy.optimize", "skimage.registration"):
+        for name in ("scipy.fft", "scipy.ndimage", "scipy.optimize"):
             import_module(name)
         self._is_warm = True
 

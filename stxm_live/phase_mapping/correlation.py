@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
+
 _CHUNK = 4096
 """Pixels taken at once: their float64 copy stays in the processor's cache."""
 
@@ -80,7 +82,7 @@ def _pearson(spectra: NDArray[np.floating], unit: NDArray[np.float64]) -> NDArra
         length = np.sqrt(np.einsum("ij,ij->j", x, x))
         # rounding of the input leaves a constant spectrum with a tiny length
         constant = length <= 1e-6 * np.abs(mean)
-        coefficients = (unit @ x) / np.where(constant, np.nan, length)
+        coefficients = product(unit, x) / np.where(constant, np.nan, length)
     return np.clip(coefficients, -1.0, 1.0)
 
 

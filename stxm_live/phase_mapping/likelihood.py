@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
 from stxm_live.phase_mapping.weighted_products import Baseline, each_alone
 
 _CHUNK = 4096
@@ -160,7 +161,7 @@ def best_model_photons(
     t = found.along[best, columns] / found.square[best, columns]
     model = (r[best] * t[:, None]).T
     if len(baseline.shapes):
-        model += baseline.shapes.T @ found.coefficients(t, best)
+        model += product(baseline.shapes.T, found.coefficients(t, best))
     return np.asarray(n * np.exp(np.clip(y - model, -2.0, 2.0)))
 
 

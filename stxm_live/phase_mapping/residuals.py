@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import inner_product, product
 from stxm_live.phase_mapping.likelihood import (
     best_model_photons,
     dispersion_of,
@@ -77,7 +78,7 @@ class Residual:
         Neighbours do not make it smaller, for they share it. One that is small beside what
         separates the phases changes next to nothing.
         """
-        return self.mistaken.T.astype(np.float32) @ probability
+        return product(self.mistaken.T.astype(np.float32), probability)
 
 
 def residual_of(
@@ -200,13 +201,14 @@ def _means(
     thickness = found.along[label, columns] / found.square[label, columns]
     left = y - (scaled[label] * thickness[:, None]).T
     beside = found.coefficients(thickness, label)
-    left -= baseline.shapes.T @ beside
+    left -= product(baseline.shapes.T, beside)
     of_phase = (label == np.arange(len(references))[:, None]).astype(np.float64)
-    weight = of_phase @ expected.T
+    weight = inner_product(of_phase, expected)
     safe = np.maximum(weight, np.finfo(np.float64).tiny)
     # what a large constant costs by its prior is no misfit
     cost = (baseline.precision[:, None] * beside**2).sum(axis=0)
     best = ((found.rest - found.along**2 / found.square).min(axis=0) - cost) / noise.gain
     decided = (1 - baseline.precision[:, None] / found.pivots).sum(axis=0)
     misfit = dispersion_of(best, len(od) - 1 - float(np.median(decided)))
-    return (of_phase @ (expected * left).T) / safe, np.sqrt(noise.gain / safe), misfit
+    left_over = inner_product(of_phase, expected * left) / safe
+    return left_over, np.sqrt(noise.gain / safe), misfit

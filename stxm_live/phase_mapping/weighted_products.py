@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
+
 _SMALLEST = 1e-12
 """Share of the weights below which the square of a spectrum is rounding."""
 
@@ -122,8 +124,8 @@ class Products(NamedTuple):
         """
         i, j = _pairs(shares.shape[1])
         pairs = shares[:, i] * shares[:, j] * np.where(i == j, 1.0, 2.0)
-        along = shares @ self.along
-        return np.maximum(along, 0.0, out=along), pairs @ self.square
+        along = product(shares, self.along)
+        return np.maximum(along, 0.0, out=along), product(pairs, self.square)
 
     def coefficients(
         self, thickness: NDArray[np.float64], reference: NDArray[np.intp]
@@ -170,13 +172,13 @@ class Raw(NamedTuple):
         g, n_terms, n_phases = baseline.shapes, len(baseline.shapes), len(r)
         i, j = _pairs(n_phases) if pairs else (np.arange(n_phases),) * 2
         wy = w * y
-        along = np.concatenate([g, r]) @ wy
-        terms = (g[:, None] * g).reshape(n_terms**2, len(w)) @ w
-        couplings = (g[:, None] * r).reshape(n_terms * n_phases, len(w)) @ w
+        along = product(np.concatenate([g, r]), wy)
+        terms = product((g[:, None] * g).reshape(n_terms**2, len(w)), w)
+        couplings = product((g[:, None] * r).reshape(n_terms * n_phases, len(w)), w)
         return cls(
             terms.reshape(n_terms, n_terms, w.shape[1]),
             couplings.reshape(n_terms, n_phases, w.shape[1]),
-            (r[i] * r[j]) @ w,
+            product(r[i] * r[j], w),
             along[:n_terms],
             along[n_terms:],
             np.einsum("en,en->n", wy, y),

@@ -13,7 +13,6 @@ from typing import Any
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack
-from stxm_live.core.threads import one_blas_thread
 from stxm_live.phase_mapping.assignment import Correlated, needs_model
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap, corrected_map
 from stxm_live.phase_mapping.latent_space.model import LatentModel, model_that_fits
@@ -24,7 +23,6 @@ from stxm_live.preprocessing.stack_images import ImageCache, StackImages
 from stxm_live.preprocessing.workflow import move
 
 
-@one_blas_thread()
 def map_phases(
     stack: Stack,
     recipe: Recipe,
@@ -206,7 +204,6 @@ def _asks_for_more(recipe: Recipe, than: Recipe) -> bool:
     )
 
 
-@one_blas_thread()
 def _redone(changes: Mapping[str, Any], *, kept: _Kept, recipe: Recipe, revision: int) -> PhaseMaps:
     """See `PhaseMaps.redo`."""
     changed = recipe.with_changes(changes)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.od_uncertainty import smoothing
+from stxm_live.core.products import least_squares, product
 
 _PIXELS = 20_000
 """Pixels of the empty support for the estimate of the dispersion, evenly spread."""
@@ -40,7 +41,8 @@ def dispersion(
     Returns
     -------
     float or None
-        Median over the images; None with fewer than `MIN_IMAGES` images or `MIN_PIXELS` pixels.
+        Median over the images, at least that of rounding counts to float32; None with fewer than
+        `MIN_IMAGES` images or `MIN_PIXELS` pixels.
 
     Notes
     -----
@@ -59,12 +61,13 @@ def dispersion(
     mean = counts.mean(axis=1, keepdims=True)
     surface = _second_degree(rows / empty.shape[0], columns / empty.shape[1])
     relative = (counts / mean).T
-    relative -= surface @ np.linalg.lstsq(surface, relative, rcond=None)[0]
+    relative -= product(surface, least_squares(surface, relative))
     relative -= relative.mean(axis=1, keepdims=True)
     freedom = (1 - surface.shape[1] / n_pixels) * (1 - 1 / n_images)
     smoothed = 1.0 if shifts_px is None else smoothing(shifts_px)
     found = _variance(relative) / freedom * mean[:, 0] / smoothed
-    return max(float(np.median(found)), float(np.finfo(np.float32).tiny))
+    rounding = np.finfo(np.float32).eps ** 2 / 12 * mean[:, 0]  # float32 counts show no less
+    return float(np.median(np.maximum(found, rounding)))
 
 
 def _second_degree(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:

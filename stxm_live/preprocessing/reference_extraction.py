@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.region import box_mask
@@ -135,7 +136,7 @@ def region_spectrum(
         )
     pixels = measured.od[:, chosen].astype(np.float64)
     mean = pixels.mean(axis=1)
-    thickness = mean @ pixels / max(float(mean @ mean), np.finfo(np.float64).tiny)
+    thickness = product(mean[None], pixels)[0] / max(float(mean @ mean), np.finfo(np.float64).tiny)
     n_pixels = pixels.shape[1]
     variance = ((pixels - np.outer(mean, thickness)) ** 2).sum(axis=1) / max(n_pixels - 1, 1)
     of_i0 = measured.i0_std / measured.i0

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import least_squares
+
 NOISE_FACTOR = 4.5
 """Standard deviations of the empty support above which a pixel is specimen."""
 
@@ -136,7 +138,7 @@ def edge_jump(
     if is_flat or np.any(references @ contrast < LEAST_EDGE * strength):
         return np.where(np.isfinite(log_intensity).all(axis=0), 0.0, np.nan)
     weights = (contrast * (mean.mean() / strength)).astype(log_intensity.dtype)
-    return -np.tensordot(weights, log_intensity, axes=1)
+    return np.asarray(-np.einsum("e,eyx->yx", weights, log_intensity))
 
 
 def _nearest(known: NDArray[np.bool_]) -> tuple[NDArray[np.intp], ...]:
@@ -233,7 +235,8 @@ def _plane(image: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.
             axes.append(grid - middle)
     if not axes:
         return np.full(image.shape, level)
-    coefficients, *_ = np.linalg.lstsq(np.transpose(design), image[chosen] - level, rcond=None)
+    values = (image[chosen] - level)[:, None]
+    coefficients = least_squares(np.transpose(design), values)[:, 0]
     plane = np.full(image.shape, level + coefficients[0])
     for slope, along in zip(coefficients[1:], axes, strict=True):
         limit = MAX_SLOPE / max(image.shape)

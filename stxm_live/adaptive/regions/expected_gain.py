@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stxm_live.adaptive.mistaken_phases import mistaken, squared_distance
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.products import product
 
 _AT_AN_EDGE = 1 / 8
 """Share of a pixel that belongs to the phase beyond one of its sides.
@@ -139,8 +140,8 @@ def _apart(
     products = (references[:, None] * references).reshape(-1, n_energies).astype(np.float32)
     weight = np.exp(-od)
     weight *= photons[:, None]
-    inner = (products @ weight).reshape(n_phases, n_phases, -1)
-    along = references.astype(np.float32) @ (weight * od)
+    inner = product(products, weight).reshape(n_phases, n_phases, -1)
+    along = product(references.astype(np.float32), weight * od)
     columns = np.arange(od.shape[1])
     own = inner[best, best, columns]
     thickness = np.maximum(along[best, columns], 0) / np.maximum(own, np.float32(1e-30))

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.phase_mapping.likelihood import best_model_photons, dispersion_of
 from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed
@@ -88,13 +89,13 @@ class AxisLikelihood:
 
     def _shares_of(self, pure: NDArray[np.float64]) -> NDArray[np.float64]:
         """Templates as shares of these, each of unit length on the scan's energies."""
-        length = np.linalg.norm(self.templates @ pure, axis=1, keepdims=True)
+        length = np.linalg.norm(product(self.templates, pure), axis=1, keepdims=True)
         return np.asarray(self.templates / length)
 
     def spectra_at(self, offset_ev: float, width_ev: float) -> NDArray[np.float64]:
         """Templates of unit length, shape (n_templates, n_energies)."""
         pure = self._pure_at(offset_ev, width_ev)
-        return self._shares_of(pure) @ pure
+        return product(self._shares_of(pure), pure)
 
     def reweight(self, offset_ev: float, width_ev: float) -> None:
         """Take expected photons and dispersion from the best templates at this place."""
@@ -127,8 +128,9 @@ class AxisLikelihood:
         weight = np.exp(log_likelihood - largest)
         frequencies = self.frequencies
         for _ in range(rounds):
-            frequencies = frequencies * (weight @ (1 / (frequencies @ weight))) / weight.shape[1]
-        return frequencies, float((largest + np.log(frequencies @ weight)).sum())
+            rest = 1 / _mixed(frequencies, weight)
+            frequencies = frequencies * np.einsum("tn,n->t", weight, rest) / weight.shape[1]
+        return frequencies, float((largest + np.log(_mixed(frequencies, weight))).sum())
 
     def flat_value(self, offset_ev: float, width_ev: float) -> float:
         """As `value`, with every template as frequent as every other."""
@@ -207,6 +209,11 @@ class AxisLikelihood:
         chosen.dispersion, chosen.frequencies = self.dispersion, self.frequencies
         chosen._expected, chosen._y = self._expected[energies, spectra], self._y[energies, spectra]
         return chosen
+
+
+def _mixed(frequencies: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over the templates; by einsum, for BLAS would share it among threads."""
+    return np.asarray(np.einsum("t,tn->n", frequencies, weight))
 
 
 def thinning(n: int, most: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
 from stxm_live.phase_mapping.energy_calibration.likelihood import AxisLikelihood
 from stxm_live.phase_mapping.energy_calibration.search import (
     OFFSET_STEP_EV,
@@ -62,7 +63,7 @@ def one_composition(
     It is half the way to the offset at which another reference looks most like this composition.
     """
     references, frequencies = likelihood.references, likelihood.frequencies
-    shares = frequencies @ likelihood.templates
+    shares = product(frequencies[None], likelihood.templates)[0]
     spectra = likelihood.spectra_at(place.offset_ev, place.width_ev)
     if _spread(spectra, frequencies, references.n_phases) > _ONE_COMPOSITION:
         return 0.0, []
@@ -86,7 +87,8 @@ def _spread(spectra: NDArray[np.float64], frequencies: NDArray[np.float64], n_ph
     """Variance of the spectra over the scan, in squares of the distance of the farthest phases."""
     pure = spectra[:n_phases]
     farthest = ((pure[:, None] - pure) ** 2).sum(axis=2).max()
-    variance = frequencies @ ((spectra - frequencies @ spectra) ** 2).sum(axis=1)
+    mean = product(frequencies[None], spectra)
+    variance = frequencies @ ((spectra - mean) ** 2).sum(axis=1)
     return float(variance / farthest)
 
 
@@ -94,4 +96,5 @@ def _likeness(spectra: NDArray[np.float64], to: NDArray[np.float64]) -> NDArray[
     """Pearson coefficient of each spectrum with one."""
     centred = spectra - spectra.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(centred, axis=1)
-    return np.asarray(centred @ (to - to.mean()) / np.where(norm > 0, norm, 1.0))
+    along = product(centred, (to - to.mean())[:, None])[:, 0]
+    return np.asarray(along / np.where(norm > 0, norm, 1.0))

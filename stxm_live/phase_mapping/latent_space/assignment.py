@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
 from stxm_live.phase_mapping.latent_space.clusters import Clusters, Landmarks, Members
 
 Candidates = Literal["pair", "all"]
@@ -65,7 +66,7 @@ def squared_mahalanobis(latent: NDArray[np.floating], clusters: Clusters) -> NDA
     for k in np.flatnonzero(clusters.usable):
         # |L^-1 (z - mean)|^2 with covariance = L L^T
         whiten = np.linalg.inv(np.linalg.cholesky(clusters.covariance[k]))
-        distance[k] = (((latent - clusters.mean[k]) @ whiten.T) ** 2).sum(axis=1)
+        distance[k] = (product(latent - clusters.mean[k], whiten.T) ** 2).sum(axis=1)
     return distance
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import inner_product
+
 MEMBERS_PER_DIMENSION = 10
 """A cluster with fewer members per latent dimension has no covariance worth the name."""
 
@@ -165,7 +167,7 @@ def shrunk_covariance(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     n, dimension = points.shape
     centred = points - points.mean(axis=0)
-    sample: NDArray[np.float64] = centred.T @ centred / n
+    sample: NDArray[np.float64] = inner_product(centred.T, centred.T) / n
     sphere = np.trace(sample) / dimension * np.eye(dimension)
     distance = ((sample - sphere) ** 2).sum()
     noise = ((centred**2).sum(axis=1) ** 2).sum() / n**2 - (sample**2).sum() / n

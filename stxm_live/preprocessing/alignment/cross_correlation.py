@@ -10,11 +10,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
+
 SMOOTHING_PX = 1.25
 """Standard deviation of the Gaussian that smooths log images before correlation."""
 
 UPSAMPLING = 20
 """Steps per pixel of the shifts that are found."""
+
+_AROUND = 15
+"""So many steps of that on either side of the whole pixel."""
 
 NEGLIGIBLE_PX = 0.1
 """Shifts below this are within the method's noise; applying them would only smooth the image."""
@@ -153,25 +158,42 @@ def match(image: EdgeImage, anchor: EdgeImage) -> Match:
     .. [1] M. Guizar-Sicairos, S. T. Thurman and J. R. Fienup, "Efficient subpixel image
        registration algorithms", Optics Letters 33, 156-158 (2008).
     """
-    from skimage.registration import phase_cross_correlation
-
     if image is anchor:
         return Match((0.0, 0.0), 0.0)
     if image.contrast == 0 or anchor.contrast == 0:
         return Match((0.0, 0.0), np.inf)
-    shift, error, _ = phase_cross_correlation(
-        anchor.anchor_spectrum,
-        image.spectrum(),
-        space="fourier",
-        normalization=None,
-        upsample_factor=UPSAMPLING,
-    )
-    alike = float(np.sqrt(max(1 - error**2, 0.0)))
+    shift, alike = _peak(anchor.anchor_spectrum, image.spectrum())
     places = image.pattern.size / (4 * np.pi * SMOOTHING_PX**2)
     if alike < min(_likeness_of_noise(places), MOST_LIKENESS_OF_NOISE):
         return Match((0.0, 0.0), np.inf)
     std_px = np.sqrt(2 * max(1 / alike**2 - 1, 0) / places) / anchor.slope_per_px
-    return Match((float(shift[0]), float(shift[1])), float(std_px))
+    return Match(shift, float(std_px))
+
+
+def _peak(
+    anchor: NDArray[np.complex64], image: NDArray[np.complex64]
+) -> tuple[tuple[float, float], float]:
+    """Return the shift (y, x) at the peak of the cross-correlation, and the coefficient there.
+
+    From spectra. The result is that of scikit-image's `phase_cross_correlation` without
+    normalisation, whose products depend in the last bits on how many threads linear algebra has.
+    """
+    from scipy.fft import fftfreq, ifftn
+
+    together = anchor * image.conj()
+    shape = np.array(together.shape)
+    place = np.unravel_index(int(np.abs(ifftn(together)).argmax()), together.shape)
+    whole = np.where(place > shape // 2, place - shape, place)
+    steps = np.arange(-_AROUND, _AROUND) / UPSAMPLING
+    waves = [
+        np.exp(2j * np.pi * np.outer(start + steps, fftfreq(n))).astype(together.dtype)
+        for start, n in zip(whole, shape, strict=True)
+    ]
+    fine = np.abs(product(product(waves[0], together), waves[1].T))
+    best = np.unravel_index(int(fine.argmax()), fine.shape)
+    y, x = np.where(shape > 1, whole + steps[list(best)], 0.0)
+    power = [float(np.square(np.abs(s), dtype=np.float64).sum()) for s in (anchor, image)]
+    return (float(y), float(x)), min(float(fine[best]) / np.sqrt(power[0] * power[1]), 1.0)
 
 
 def _likeness_of_noise(places: float) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
 from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.low_rank_model import ShiftModel, SmoothLog
 
@@ -172,7 +173,7 @@ def _prior(given: NDArray[np.float64], used: list[int], smooth_drift: bool) -> _
         bends = _bends(np.asarray(used, dtype=np.float64))
         borne_out = np.hypot(*(bends @ start).T) < 4 * np.hypot(SMOOTH_PX, START_PX)
         bends = bends[borne_out]
-        precision_drift = bends.T @ bends / SMOOTH_PX**2
+        precision_drift = product(bends.T, bends) / SMOOTH_PX**2
     else:
         precision_drift = np.zeros_like(precision)
     return _Prior(start, precision, precision_drift)

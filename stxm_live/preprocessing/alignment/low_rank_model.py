@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import eigenvectors, inner_product, inverse, product
 from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.spline_shift import spline_coefficients, spline_moved
 
@@ -128,12 +129,12 @@ class ShiftModel:
         n = len(images)
         share = (variances - noise) / variances
         project = (share[:, None] * spectra.T * weight).astype(np.float32)
-        maps = np.tensordot(project, logs, axes=1)
+        maps = product(project, logs.reshape(n, -1)).reshape(-1, *field.shape)
         gradients = np.stack([np.gradient(maps, axis=axis) for axis in (1, 2)])
         chosen = _telling(gradients, spectra, field, MAX_PIXELS * 13 // n)
-        fit = spectra @ maps[:, field]
+        fit = product(spectra, maps[:, field])
         correlation = _correlation(logs[:, field], fit)
-        predicted = np.exp(-(spectra @ maps[:, chosen]))
+        predicted = np.exp(-product(spectra, maps[:, chosen]))
         predicted *= (weight / predicted.mean(axis=1, dtype=np.float64))[:, None]
         ny, nx = np.nonzero(chosen)
         return cls(
@@ -166,10 +167,10 @@ class ShiftModel:
         scale = self.noise * 4 * np.pi * SMOOTHING_PX**2  # smoothing spreads noise over pixels
         hessian = np.zeros((n_all, n_all))
         for k, block in enumerate(np.split(np.arange(n_all), n)):
-            hessian[np.ix_(block, block)] = design[k] @ design[k].T
+            hessian[np.ix_(block, block)] = inner_product(design[k], design[k])
         for component in basis:
             seen = (design * component[:, None]).reshape(n_all, -1)
-            hessian -= seen @ seen.T
+            hessian -= inner_product(seen, seen)
         hessian /= scale
         score = (design * residual[:, None] / np.float32(scale)).reshape(n_all, -1)
         drift = np.arange(n_all).reshape(n, -1)[:, :2]  # where the unknown shifts stand
@@ -177,10 +178,10 @@ class ShiftModel:
         for axis in range(2):
             hessian[np.ix_(drift[:, axis], drift[:, axis])] += precision
             total[drift[:, axis]] += pull[:, axis]
-        inverse = _inverse(hessian)[drift.ravel()]
+        of_drift = _inverse(hessian)[drift.ravel()]
         return Step(
-            (inverse @ total).reshape(n, 2),
-            self._std(inverse, score, precision, drift),
+            inner_product(of_drift, total[None]).reshape(n, 2),
+            self._std(of_drift, score, precision, drift),
         )
 
     def _design(self, root: _Float) -> _Float:
@@ -190,14 +191,14 @@ class ShiftModel:
         constant. The image shifted further by d is the image minus d . gradient.
         """
         n = len(self.spectra)
-        slopes = np.einsum("kr,irp->kip", self.spectra, self.gradients, optimize=True)
+        slopes = np.stack([product(self.spectra, g) for g in self.gradients], axis=1)
         ones = np.ones((n, 1, self.maps.shape[1]), dtype=np.float32)
         maps = np.broadcast_to(self.maps, (n, *self.maps.shape))
         return np.concatenate([slopes, maps, ones], axis=1) * root[:, None]
 
     def _std(
         self,
-        inverse: NDArray[np.float64],
+        of_drift: NDArray[np.float64],
         score: _Float,
         precision: NDArray[np.float64],
         drift: NDArray[np.intp],
@@ -208,12 +209,12 @@ class ShiftModel:
         order = np.argsort(block, kind="stable")
         starts = np.flatnonzero(np.diff(block[order], prepend=-1))
         sums = np.add.reduceat(score[:, order], starts, axis=1, dtype=np.float64)
-        spread = inverse @ sums
-        covariance = spread @ spread.T
-        by_prior = inverse[:, drift.ravel()]
-        covariance += by_prior @ np.kron(precision, np.eye(2)) @ by_prior.T
+        spread = product(of_drift, sums)
+        covariance = inner_product(spread, spread)
+        by_prior = of_drift[:, drift.ravel()]
+        covariance += product(product(by_prior, np.kron(precision, np.eye(2))), by_prior.T)
         common = np.eye(2 * n) - np.kron(np.full((n, n), 1 / n), np.eye(2))
-        covariance = common @ covariance @ common
+        covariance = product(product(common, covariance), common)
         return np.sqrt(np.diag(covariance)).reshape(n, 2)
 
 
@@ -235,8 +236,8 @@ def _components(
     weight = np.exp(-logs).mean(axis=1, dtype=np.float64)
     weight /= weight.mean()
     root = np.sqrt(weight)
-    covariance = (logs @ logs.T).astype(np.float64) / logs.shape[1]
-    variances, vectors = np.linalg.eigh(covariance * np.outer(root, root))
+    covariance = inner_product(logs, logs) / logs.shape[1]
+    variances, vectors = eigenvectors(covariance * np.outer(root, root))
     variances, vectors = variances[::-1], vectors[:, ::-1]
     most = min(MAX_RANK, n - 3)
     noise = max(float(variances[most:].mean()), 1e-12)
@@ -250,7 +251,10 @@ def _telling(
 ) -> NDArray[np.bool_]:
     """Return the pixels (ny, nx) of the field with the steepest slopes in all images together."""
     metric = spectra.T @ spectra
-    slope = np.einsum("iryx,rs,isyx->yx", gradients, metric, gradients, optimize=True)
+    slope = np.zeros(field.shape, dtype=np.float32)
+    for along in gradients:  # y, x
+        seen = product(metric, along.reshape(len(metric), -1)).reshape(along.shape)
+        slope += (seen * along).sum(axis=0)
     if field.sum() <= most:
         return field
     limit = np.partition(slope[field], -most)[-most]
@@ -274,4 +278,4 @@ def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the inverse of a scaled positive matrix, with a weak ridge for stability."""
     scale = 1 / np.sqrt(np.maximum(np.diag(matrix), 1e-30))
     scaled = matrix * np.outer(scale, scale)
-    return np.asarray(np.linalg.inv(scaled + 1e-5 * np.eye(len(matrix))) * np.outer(scale, scale))
+    return np.asarray(inverse(scaled + 1e-5 * np.eye(len(matrix))) * np.outer(scale, scale))

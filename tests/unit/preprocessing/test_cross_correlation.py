@@ -5,12 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from threadpoolctl import threadpool_info
+from scipy.fft import fftn
+from skimage.registration import phase_cross_correlation
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.cross_correlation import (
+    UPSAMPLING,
     EdgeImage,
+    _peak,
     check_shifts,
     match,
     negligible_dropped,
@@ -247,16 +250,18 @@ def test_a_missing_line_is_not_smeared_over_the_picture():
     assert np.isnan(moved[10:12]).all()
 
 
+@pytest.mark.parametrize("shape", [(60, 72), (33, 40), (1, 50), (96, 512)])
+def test_the_peak_is_that_of_scikit_image(rng, shape):
+    pattern = ndimage.gaussian_filter(rng.normal(size=shape), 1.5).astype(np.float32)
+    moved = np.roll(pattern, (3 % shape[0], -7), axis=(0, 1)) + pattern / 4
+    spectra = fftn(moved), fftn(pattern)
+    expected, error, _ = phase_cross_correlation(
+        *spectra, space="fourier", normalization=None, upsample_factor=UPSAMPLING
+    )
+    shift, alike = _peak(*spectra)
+    np.testing.assert_allclose(shift, expected, atol=1e-5)
+    np.testing.assert_allclose(alike, np.sqrt(1 - error**2), atol=1e-5)
+
+
 def test_results_of_threads_come_in_the_order_of_their_items():
     assert in_threads(lambda n: n * n, range(50)) == [n * n for n in range(50)]
-
-
-def test_threads_do_not_each_start_threads_of_linear_algebra_and_give_them_back():
-    def blas_threads(_):
-        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-
-    in_threads(blas_threads, range(2))
-    before = blas_threads(0)
-    assert before
-    assert all(set(found) == {1} for found in in_threads(blas_threads, range(8)))
-    assert blas_threads(0) == before

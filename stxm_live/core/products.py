@@ -1,0 +1,228 @@
+"""Matrix products and inverses whose bits do not depend on how many threads there are.
+
+OpenBLAS shares a large product among threads, and where it cuts the matrices decides, on most
+processors, how the last bits are rounded. How many threads it has is one number for the whole
+process, which any other library may change at any time. So nothing here is large to OpenBLAS: it
+gets pieces of fixed size that it never shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_PIECE = 250_000
+"""Multiplications in a piece. OpenBLAS shares a product from 4 * 65536 of them on."""
+
+_COMPLEX_PIECE = 60_000
+"""The same of complex numbers, shared from 65536 on."""
+
+_VECTOR_PIECE = 4_000
+"""The same with a vector, which it shares from 4 * 2304 on, or 4 * 1024 of complex numbers."""
+
+_TILE = 32
+"""Rows and columns of `inner_product` taken at once."""
+
+_SMALL = 64
+"""Rows of a matrix that LAPACK inverts on one thread; it shares from 100 on."""
+
+_UNBLOCKED = 25
+"""Rows of a matrix whose eigenvectors LAPACK finds on one thread."""
+
+_SWEEPS = 30
+"""Of Jacobi's rotations; ten are enough for a hundred rows."""
+
+
+def product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return ``a @ b`` for a short common axis.
+
+    Parameters
+    ----------
+    a : ndarray of shape (m, k)
+    b : ndarray of shape (k, n)
+
+    Returns
+    -------
+    ndarray of shape (m, n)
+
+    Examples
+    --------
+    >>> product(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]]))
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    (m, k), n = a.shape, b.shape[1]
+    if m > n:
+        return product(b.T, a.T).T
+    out = np.empty((m, n), dtype=np.result_type(a, b))
+    if m * k > _VECTOR_PIECE:  # one column would be too much
+        out[:] = inner_product(a, b.T)
+        return out
+    most = (_VECTOR_PIECE if m == 1 else _piece(out)) // max(m * k, 1)
+    for start in range(0, n, most):
+        part = slice(start, start + most)
+        np.matmul(a, b[:, part], out=out[:, part])
+    return out
+
+
+def inner_product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
+    """Return ``a @ b.T`` for a common axis that may be as long as an image has pixels.
+
+    Parameters
+    ----------
+    a : ndarray of shape (m, k)
+    b : ndarray of shape (n, k)
+
+    Returns
+    -------
+    ndarray of shape (m, n), float64 or complex128
+        Pieces in the precision of the arguments, their sum in double precision.
+
+    Examples
+    --------
+    >>> inner_product(np.ones((1, 300_000), dtype=np.float32), np.full((1, 300_000), 0.5))
+    array([[150000.]])
+    """
+    out = np.empty((len(a), len(b)), dtype=np.result_type(a, b, np.float64))
+    for top in range(0, len(a), _TILE):
+        rows = slice(top, top + _TILE)
+        for left in range(0, len(b), _TILE):
+            columns = slice(left, left + _TILE)
+            if a is b and left < top:
+                out[rows, columns] = out[columns, rows].T
+            else:
+                out[rows, columns] = _tile(a[rows], b[columns], out.dtype)
+    return out
+
+
+def _tile(a: NDArray[Any], b: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the `inner_product` of a few rows."""
+    k = a.shape[1]
+    most = _VECTOR_PIECE if min(len(a), len(b)) == 1 else _piece(a, b)
+    length = most // (len(a) * len(b))
+    n_whole = k // length
+    # of a matrix with itself numpy would ask for another product, with a limit of its own
+    b = b.copy() if np.may_share_memory(a, b) else b
+    whole = slice(0, n_whole * length)
+    pieces = np.matmul(
+        a[:, whole].reshape(len(a), n_whole, length).transpose(1, 0, 2),
+        b[:, whole].reshape(len(b), n_whole, length).transpose(1, 2, 0),
+    )
+    total = np.asarray(pieces.sum(axis=0, dtype=dtype))
+    total += a[:, whole.stop :] @ b[:, whole.stop :].T
+    return total
+
+
+def _piece(*arrays: NDArray[Any]) -> int:
+    """Return how many multiplications a piece of a product of these may have."""
+    return _COMPLEX_PIECE if any(map(np.iscomplexobj, arrays)) else _PIECE
+
+
+def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the inverse of a symmetric positive matrix of any size, shape (n, n).
+
+    Examples
+    --------
+    >>> inverse(np.diag([2.0, 4.0]))
+    array([[0.5 , 0.  ],
+           [0.  , 0.25]])
+    """
+    n = len(matrix)
+    if n <= _SMALL:
+        return np.asarray(np.linalg.inv(matrix))
+    half = n // 2
+    first, side, last = matrix[:half, :half], matrix[:half, half:], matrix[half:, half:]
+    of_first = inverse(first)
+    across = product(of_first, side)
+    of_last = inverse(last - product(side.T, across))
+    corner = -product(across, of_last)
+    return np.block([[of_first - product(corner, across.T), corner], [corner.T, of_last]])
+
+
+def eigenvectors(
+    matrix: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return eigenvalues (n,), ascending, and eigenvectors (n, n), in columns.
+
+    Of a symmetric matrix; of a large one by Jacobi's rotations [1]_, all disjoint pairs of rows at
+    once.
+
+    References
+    ----------
+    .. [1] R. P. Brent and F. T. Luk, "The solution of singular-value and symmetric eigenvalue
+       problems on multiprocessor arrays", SIAM J. Sci. Stat. Comput. 6, 69-84 (1985).
+
+    Examples
+    --------
+    >>> eigenvectors(np.diag([3.0, 2.0]))[0]
+    array([2., 3.])
+    """
+    n = len(matrix)
+    if n <= _UNBLOCKED:
+        values, vectors = np.linalg.eigh(matrix)
+        return values, vectors
+    rotated, vectors = matrix.copy(), np.eye(n)
+    least = np.finfo(np.float64).eps * np.sqrt(np.square(matrix).sum())
+    for _ in range(_SWEEPS):
+        if np.abs(rotated - np.diag(np.diag(rotated))).max() <= least:
+            break
+        for p, q in _disjoint_pairs(n):
+            _rotate(rotated, vectors, p, q)
+    order = np.argsort(np.diag(rotated), kind="stable")
+    return np.diag(rotated)[order], vectors[:, order]
+
+
+def _disjoint_pairs(n: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield all pairs of n rows, as rounds of a tournament."""
+    players = np.arange(n + n % 2)
+    half = len(players) // 2
+    for _ in range(len(players) - 1):
+        p, q = players[:half], players[half:][::-1]
+        met = (p < n) & (q < n)
+        yield p[met], q[met]
+        players = np.concatenate([players[:1], np.roll(players[1:], 1)])
+
+
+def _rotate(
+    rotated: NDArray[np.float64],
+    vectors: NDArray[np.float64],
+    p: NDArray[np.intp],
+    q: NDArray[np.intp],
+) -> None:
+    """Make the elements (p, q) zero, in place."""
+    across = rotated[p, q]
+    ratio = (rotated[q, q] - rotated[p, p]) / (2 * np.where(across == 0, 1.0, across))
+    tangent = np.where(ratio < 0, -1.0, 1.0) / (np.abs(ratio) + np.hypot(ratio, 1.0))
+    tangent = np.where(across == 0, 0.0, tangent)
+    cosine = 1 / np.hypot(tangent, 1.0)
+    sine = tangent * cosine
+    for turned in (rotated, rotated.T, vectors.T):
+        first, second = turned[p], turned[q]
+        turned[p] = cosine[:, None] * first - sine[:, None] * second
+        turned[q] = sine[:, None] * first + cosine[:, None] * second
+
+
+def least_squares(design: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the coefficients (n_columns, n) of a few columns that fit many values best.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_values, n_columns)
+        Columns that differ by less than 1e-8 of their length count as one.
+    values : ndarray of shape (n_values, n)
+
+    Examples
+    --------
+    >>> x = np.array([0.0, 1.0, 2.0])
+    >>> least_squares(np.column_stack([np.ones(3), x]), (1 + 2 * x)[:, None]).round(6)
+    array([[1.],
+           [2.]])
+    """
+    scale = np.sqrt(np.square(design).sum(axis=0))
+    unit = (design / np.where(scale > 0, scale, 1.0)).T
+    normal, right = inner_product(unit, unit), inner_product(unit, values.T)
+    found = np.linalg.lstsq(normal, right, rcond=None)[0]
+    return np.asarray(found / np.where(scale > 0, scale, 1.0)[:, None])

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+from stxm_live.core.products import eigenvectors, inner_product, inverse, least_squares, product
+
+
+def on_threads(function, *arguments):
+    """The result, which is the same on one to three threads."""
+    results = []
+    for n_threads in (1, 2, 3):
+        with threadpool_limits(n_threads, user_api="blas"):
+            results.append(np.asarray(function(*arguments)))
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])
+    return results[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+@pytest.mark.parametrize(
+    ("m", "k", "n"),
+    [
+        (5, 13, 4096),
+        (65, 13, 2048),
+        (1, 13, 70_001),
+        (70_001, 3, 3),
+        (200, 200, 200),
+        (30, 512, 90),
+        (2, 0, 3),
+    ],
+)
+def test_a_product_in_pieces_is_the_product(rng, dtype, m, k, n):
+    a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+    found = on_threads(product, a, b)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, a @ b, atol=100 * k * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (1, 40), (40, 1), (70, 33)])
+@pytest.mark.parametrize("k", [0, 3, 30_011])
+def test_a_product_along_a_long_axis_is_the_product(rng, m, n, k):
+    a, b = rng.normal(size=(m, k)), rng.normal(size=(n, k))
+    np.testing.assert_allclose(on_threads(inner_product, a, b), a @ b.T, atol=1e-9)
+
+
+def test_of_float32_the_sum_along_a_long_axis_is_float64():
+    tenths = np.full((2, 1_000_000), 0.1, dtype=np.float32)
+    expected = 1_000_000 * float(tenths[0, 0]) ** 2
+    np.testing.assert_allclose(inner_product(tenths, tenths), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 64, 65, 210])
+def test_a_matrix_times_its_inverse_is_one(rng, n):
+    factor = rng.normal(size=(n, 2 * n))
+    matrix = factor @ factor.T / n + np.eye(n)
+    np.testing.assert_allclose(on_threads(inverse, matrix) @ matrix, np.eye(n), atol=1e-10)
+
+
+@pytest.mark.parametrize("n", [1, 13, 26, 110])
+def test_eigenvectors_make_a_matrix_diagonal(rng, n):
+    factor = rng.normal(size=(n, 3))
+    matrix = factor @ factor.T + np.diag(rng.uniform(1, 2, n))
+    values, vectors = eigenvectors(matrix)
+    np.testing.assert_array_equal(on_threads(lambda: eigenvectors(matrix)[1]), vectors)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(matrix), rtol=1e-12)
+    np.testing.assert_allclose(matrix @ vectors, vectors * values, atol=1e-11 * values[-1])
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(n), atol=1e-12)
+
+
+def test_least_squares_are_those_of_lapack(rng):
+    x = rng.uniform(size=20_000)
+    design = np.column_stack([np.ones_like(x), x, x**2])
+    values = rng.normal(size=(20_000, 2))
+    expected = np.linalg.lstsq(design, values, rcond=None)[0]
+    np.testing.assert_allclose(on_threads(least_squares, design, values), expected, rtol=1e-8)
+
+
+def test_a_column_that_says_nothing_new_does_no_harm(rng):
+    x = rng.uniform(size=(500, 1))
+    design = np.column_stack([np.ones_like(x), x, 2 * x])
+    fitted = design @ least_squares(design, 3 * x)
+    np.testing.assert_allclose(fitted, 3 * x, atol=1e-9)
