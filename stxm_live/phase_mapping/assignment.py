@@ -15,10 +15,11 @@ from stxm_live.phase_mapping.latent_space.latent_map import LatentMap, latent_ma
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.likelihood import dispersion_of, fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures
-from stxm_live.phase_mapping.phase_frequencies import by_frequencies
+from stxm_live.phase_mapping.phase_frequencies import by_frequencies, mixing_of
 from stxm_live.phase_mapping.residuals import Residual, residual_of
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise, spectrum_noise
+from stxm_live.phase_mapping.tempering import tempered, trust
 from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed, unidentified
 from stxm_live.preprocessing.normalization import ODStack
 
@@ -105,11 +106,14 @@ class Probabilities:
         Probability that the pixel holds two phases.
     unidentified : ndarray of bool, shape (n_spectra,)
         No phase and no mixture of two agrees with the spectrum.
+    mixed_share : float
+        Share of the scan's spectra that hold two phases.
     """
 
     probability: NDArray[np.float32]
     mixed: NDArray[np.float32]
     unidentified: NDArray[np.bool_]
+    mixed_share: float
 
     @property
     def most_probable(self) -> NDArray[np.int8]:
@@ -167,8 +171,9 @@ def phase_probabilities(
         gain=noise.gain,
         baseline=noise.baseline,
     )
+    scan = mixing_of(fitted.hypotheses)
     if recipe.resolver.spatial == "potts":
-        assigned = potts_mixed(fitted.hypotheses, mapped)
+        assigned = potts_mixed(fitted.hypotheses, mapped, scan=scan)
     else:
         assigned = by_frequencies(fitted.hypotheses)
     in_photons = 1.0 if noise.from_support else noise.gain
@@ -178,7 +183,13 @@ def phase_probabilities(
         gain=in_photons,
         allowance=misfit_allowed(od, photons, noise.gain / in_photons),
     )
-    return Probabilities(assigned.probability, assigned.mixed, strange)
+    without_reference = float(strange.mean()) if strange.size else 0.0
+    return Probabilities(
+        tempered(assigned.probability, trust(scan.share, without_reference)),
+        assigned.mixed,
+        strange,
+        scan.share,
+    )
 
 
 @dataclass(frozen=True, eq=False)

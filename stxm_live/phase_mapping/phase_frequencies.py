@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,37 @@ _SHARE_WEIGHT = 500
 
 _EM_SPECTRA = 5_000
 """Spectra that the frequencies are estimated from, evenly spread."""
+
+_MIXING_SPECTRA, _MIXING_TOLERANCE = 3_000, 1e-3
+"""The same for `mixing_of`, and the change of a frequency at which it is known well enough."""
+
+
+class Mixing(NamedTuple):
+    """How much of a scan is mixtures of two phases.
+
+    Parameters
+    ----------
+    share : float
+        Share of the spectra that hold two phases.
+    with_other : ndarray of shape (n_phases, n_phases)
+        Chance that a spectrum mostly of the first phase also holds the second.
+    """
+
+    share: float
+    with_other: NDArray[np.float64]
+
+
+def mixing_of(hypotheses: Hypotheses) -> Mixing:
+    """Estimate from an even selection of the spectra how much of the scan is mixtures.
+
+    By expectation maximisation, as in `by_frequencies`; the place of the spectra does not count.
+    """
+    step = max(1, -(-hypotheses.log_likelihood.shape[2] // _MIXING_SPECTRA))
+    some = Hypotheses(hypotheses.log_likelihood[:, :, ::step])
+    frequency, share = _frequencies(some, tolerance=_MIXING_TOLERANCE)
+    mixed = share * _pair_weight(frequency)
+    whole = (1 - share) * frequency + mixed.sum(axis=1)
+    return Mixing(share, mixed / np.maximum(whole, 1e-300)[:, None])
 
 
 def by_frequencies(hypotheses: Hypotheses) -> Assignment:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from stxm_live.core.threads import in_threads
 from stxm_live.phase_mapping.mixtures import Assignment, Hypotheses, assignment
+from stxm_live.phase_mapping.phase_frequencies import Mixing, mixing_of
 
-STRENGTH = 0.55
+STRENGTH = 0.57
 """Log-odds that one certain neighbour gives its phase, where the spectra say something."""
 
 _IGNORANT = (0.27, 0.04)
@@ -30,9 +31,6 @@ ITERATIONS = 15
 
 MIXING = 0.3
 """Chance of being mixed for a pixel all of whose neighbours are of another phase."""
-
-_STRAY = 0.01
-"""Share of phases that are not among the neighbours in what a pixel may be mixed with."""
 
 _LARGE = 5.0
 """Strength from which on an exponential needs care."""
@@ -62,7 +60,7 @@ def strength_for(log_likelihood: NDArray[np.floating]) -> float:
     --------
     >>> nothing, all_known = np.zeros((2, 9)), np.array([[0.0] * 9, [-50.0] * 9])
     >>> round(strength_for(nothing), 2), round(strength_for(all_known), 2)
-    (0.28, 0.55)
+    (0.28, 0.57)
     """
     n_phases, n_spectra = log_likelihood.shape
     if n_phases < 2 or n_spectra == 0:
@@ -80,13 +78,15 @@ def potts_mixed(
     hypotheses: Hypotheses,
     mask: NDArray[np.bool_],
     *,
+    scan: Mixing | None = None,
     strength: float | None = None,
     mixing: float = MIXING,
     iterations: int = ITERATIONS,
 ) -> Assignment:
     """Probability of each phase where neighbours are likely to be of the same phase.
 
-    A pixel may be a mixture of its own phase and those of its neighbours.
+    A pixel may be a mixture of its own phase and those of its neighbours, and of any two as often
+    as the scan is.
 
     Parameters
     ----------
@@ -95,6 +95,8 @@ def potts_mixed(
         here, for with neighbours they erase rare phases.
     mask : ndarray of bool, shape (ny, nx)
         Where the spectra are from, in row-major order. Pixels outside count for nothing.
+    scan : Mixing, optional
+        How often pixels are mixtures wherever they are; default: that of `mixing_of`.
     strength : float, optional
         Log-odds that a certain neighbour in row or column gives its phase; one on a diagonal
         gives `DIAGONAL` of it. Default: that of `strength_for`.
@@ -114,8 +116,10 @@ def potts_mixed(
     weight * q_k, up to a constant: the mean-field equations of a Potts model, iterated from those
     without neighbours.
 
-    Inside a domain no mixture is looked for, and at a boundary only that of the phases on
-    either side: the mixtures of all phases with all others resemble pure phases too much.
+    The mixtures of all phases with all others resemble pure phases too much to be looked for
+    alike everywhere: at a boundary it is that of the phases on either side, inside a domain as
+    often as the scan as a whole holds it. So columns with one phase above another are not taken
+    for a third one whose spectrum is between them.
     """
     n_phases = hypotheses.n_phases
     if strength is None:
@@ -127,7 +131,8 @@ def potts_mixed(
     pure[:, window], pairs[:, :, window] = hypotheses.weights()
     own, mixed = pure, np.zeros_like(pure)
     if n_phases > 1 and iterations > 0:
-        own, mixed = _Sweeps(window, pure, pairs, strength, mixing).after(iterations)
+        scan = mixing_of(hypotheses) if scan is None else scan
+        own, mixed = _Sweeps(window, pure, pairs, strength, mixing, scan).after(iterations)
     return assignment(own[:, window], mixed[:, window])
 
 
@@ -144,6 +149,7 @@ class _Sweeps:
     pairs : ndarray of shape (n_phases, n_phases, ny, nx)
         Likelihoods relative to the best.
     strength, mixing : float
+    scan : Mixing
     """
 
     def __init__(
@@ -153,8 +159,15 @@ class _Sweeps:
         pairs: NDArray[np.float32],
         strength: float,
         mixing: float,
+        scan: Mixing,
     ) -> None:
-        self._pure, self._pairs, self._strength, self._mixing = pure, pairs, strength, mixing
+        with_other = scan.with_other.astype(np.float32)
+        alone = 1 - with_other.sum(axis=1)
+        self._anywhere = np.stack(
+            [np.tensordot(w, p, 1) for w, p in zip(with_other, pairs, strict=True)]
+        )
+        self._pure, self._pairs = pure * alone[:, None, None], pairs
+        self._alone, self._strength, self._mixing = alone, strength, mixing
         weight = _neighbours(_padded(window[None].astype(np.float32)))
         self._near = 1 / np.maximum(weight, np.float32(1e-6))
         n_rows = max(1, _BAND // max(1, len(pure) * pure.shape[2]))
@@ -182,8 +195,7 @@ class _Sweeps:
             own = share * np.float32(self._mixing)
             own += np.float32(1 - self._mixing)
             own *= self._pure[:, band]
-            share *= np.float32(self._mixing * (1 - _STRAY))
-            share += np.float32(self._mixing * _STRAY / len(share))
+            share *= np.float32(self._mixing)
             if self._strength > _LARGE:
                 around -= around.max(axis=0)
             around *= np.float32(self._strength)
@@ -191,6 +203,8 @@ class _Sweeps:
             mixed = self._mixed[:, band]
             for k, pairs in enumerate(self._pairs):
                 np.einsum("jyx,jyx->yx", share, pairs[:, band], out=mixed[k])
+                mixed[k] *= self._alone[k]
+            mixed += self._anywhere[:, band]
             mixed *= support
             self._own[:, band] = own = np.multiply(own, support, out=own)
             own += mixed

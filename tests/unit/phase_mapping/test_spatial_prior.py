@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from stxm_live.phase_mapping.mixtures import Hypotheses
+from stxm_live.phase_mapping.phase_frequencies import Mixing
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
 
 
@@ -10,7 +11,8 @@ def potts(log_likelihood, mask, **options):
     n_phases, n_spectra = log_likelihood.shape
     pairs = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
     pairs[np.arange(n_phases), np.arange(n_phases)] = log_likelihood
-    return potts_mixed(Hypotheses(pairs), mask, mixing=0.0, **options).probability
+    pure = Mixing(0.0, np.zeros((n_phases, n_phases)))
+    return potts_mixed(Hypotheses(pairs), mask, scan=pure, mixing=0.0, **options).probability
 
 
 def softmax(log_likelihood):
