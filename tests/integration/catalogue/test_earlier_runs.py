@@ -84,7 +84,7 @@ def test_a_stored_result_is_changed_as_the_maps_of_its_raw_run_are(history, runs
 
 def test_a_result_whose_images_are_gone_is_shown_and_it_is_said_why_it_stays_as_it_is(history):
     (stored,) = history.maps("gone-with-the-disk")
-    with pytest.raises(ValueError, match="not the images of run gone-wit; it can be compared"):
+    with pytest.raises(ValueError, match="images of run gone-wit; the result can be compared"):
         stored.redo({})
 
 
