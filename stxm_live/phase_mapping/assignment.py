@@ -23,6 +23,9 @@ from stxm_live.phase_mapping.tempering import tempered, trust
 from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed, unidentified
 from stxm_live.preprocessing.normalization import ODStack
 
+LIKE_PHOTONS = 1.5
+"""Factor on the noise of photons, or its inverse, up to which spectra scatter as photons do."""
+
 MIXED_FROM = 0.5
 """Probability of being a mixture from which a pixel is called mixed."""
 
@@ -183,7 +186,9 @@ def phase_probabilities(
         gain=in_photons,
         allowance=misfit_allowed(od, photons, noise.gain / in_photons),
     )
-    without_reference = float(strange.mean()) if strange.size else 0.0
+    # where the counter may be as noisy as that, a misfit does not show that a reference is missing
+    is_shown = noise.from_support or noise.gain < LIKE_PHOTONS
+    without_reference = float(strange.mean()) if strange.size and is_shown else 0.0
     return Probabilities(
         tempered(assigned.probability, trust(scan.share, without_reference)),
         assigned.mixed,
@@ -211,7 +216,10 @@ class Resolution:
     method : str
         What the labels are made by: the recipe's method, or what took its place.
     residual : Residual or None
-        What the references leave of the spectra; None where no empty support tells the noise.
+        What the references leave of the spectra; None where nothing shows the noise: there is no
+        empty support, and the spectra do not scatter as photons do.
+    judged : bool
+        Whether something shows the noise that residuals are judged by.
     latent : LatentMap or None
         None without a model that fits.
     model_sha256 : str or None
@@ -228,6 +236,7 @@ class Resolution:
     dispersion: float
     method: str
     residual: Residual | None = None
+    judged: bool = True
     latent: LatentMap | None = None
     model_sha256: str | None = None
     notes: tuple[str, ...] = ()
@@ -265,13 +274,14 @@ def resolve_spectra(
     )
     method, index = _labels(spectra, latent, found, recipe)
     residual = None
-    if noise.from_support:
+    judged = _noise_for_residuals(noise, stack)
+    if judged is not None:
         residual = residual_of(
             spectra.od,
             photons,
             spectra.references,
             index,
-            noise,
+            judged,
             known=~found.unidentified,
             i0_relative_std=np.nan_to_num(stack.i0_std / stack.i0),
         )
@@ -287,6 +297,7 @@ def resolve_spectra(
         dispersion=dispersion,
         method=method,
         residual=residual,
+        judged=judged is not None,
         latent=latent,
         model_sha256=None if model is None else model.bundle.sha256,
         notes=() if latent is None else latent.notes,
@@ -303,6 +314,30 @@ def _labels(
     if method in STRATEGIES and latent is not None:
         return method, latent.index
     return "likelihood", found.most_probable
+
+
+def scatters_like_photons(gain: float, stack: ODStack) -> bool:
+    """Return True if a variance over mean is that of photons, as the alignment smooths them."""
+    ratio = gain / photon_gain(stack)
+    return 1 / LIKE_PHOTONS < ratio < LIKE_PHOTONS
+
+
+def photon_gain(stack: ODStack) -> float:
+    """Return the variance over mean of photons after the smoothing by the alignment."""
+    return float(smoothing(stack.shifts_px).mean())
+
+
+def _noise_for_residuals(noise: SpectrumNoise, stack: ODStack) -> SpectrumNoise | None:
+    """Return the noise that residuals are judged by, None where nothing shows it.
+
+    Without an empty support it is that of photons, if the spectra scatter as photons do. If they
+    do not, it may be the counter or the references.
+    """
+    if noise.from_support:
+        return noise
+    if scatters_like_photons(noise.gain, stack):
+        return noise._replace(gain=min(noise.gain, photon_gain(stack)))
+    return None
 
 
 def needs_model(recipe: Recipe) -> bool:

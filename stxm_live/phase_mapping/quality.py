@@ -76,6 +76,9 @@ class Facts:
         Largest standard uncertainty of I0 over I0; NaN if unknown.
     dispersion : float or None
         Variance of the counts over that of Poisson statistics.
+    scatter : float or None
+        Variance of the spectra about the references over that of photons, where nothing shows
+        the noise that residuals are judged by.
     unidentified_share : float
         Share of the mapped specimen that no reference describes.
     largest_od : float
@@ -105,6 +108,7 @@ class Facts:
     energy_axis: EnergyAxis | None = None
     i0_relative_std: float = float("nan")
     dispersion: float | None = None
+    scatter: float | None = None
     unidentified_share: float = 0.0
     largest_od: float = float("nan")
     specimen_in_box: float = 0.0
@@ -156,6 +160,7 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
             _energy_axis,
             _unidentified,
             _misfit,
+            _unjudged,
             _noise,
             _i0,
             _field,
@@ -306,9 +311,25 @@ def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
+def _unjudged(facts: Facts, recipe: Recipe) -> Quality | None:
+    """Without an empty support only spectra that scatter as photons do show that they fit."""
+    if facts.scatter is None:
+        return None
+    return Quality(
+        "limited",
+        "no empty support shows the noise of the counts, and the spectra scatter "
+        f"{facts.scatter:.2g} times as much as photons",
+        "the counter and references that do not fit look alike, so nothing confirms the labels",
+        "Scan with empty support in the field, or give the counter's photons_per_count "
+        "([detector]).",
+    )
+
+
 def _unidentified(facts: Facts, recipe: Recipe) -> Quality | None:
     share = facts.unidentified_share
-    if share < UNIDENTIFIED_LIMITED or _energy_axis(facts, recipe) is not None:
+    if share < UNIDENTIFIED_LIMITED or facts.scatter is not None:  # then the counter may be why
+        return None
+    if _energy_axis(facts, recipe) is not None:
         return None
     return Quality(
         _worse_if(share >= UNIDENTIFIED_POOR),

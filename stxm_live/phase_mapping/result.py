@@ -22,6 +22,7 @@ from stxm_live.phase_mapping.assignment import (
     Resolution,
     counts_per_photon,
     needs_model,
+    photon_gain,
 )
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
 from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mapped
@@ -130,6 +131,13 @@ class Found:
             least_share=MENTIONED,
         )
 
+    @property
+    def _scatter(self) -> float | None:
+        """Scatter of the spectra over that of photons, where nothing shows the noise."""
+        if self.resolution is None or self.resolution.judged:
+            return None
+        return self.resolution.dispersion / photon_gain(self.stack)
+
     @cached_property
     def facts(self) -> Facts:
         """What the verdict rests on."""
@@ -152,6 +160,7 @@ class Found:
             mixed_references=self.mixed_references,
             i0_relative_std=float((stack.i0_std / stack.i0).max()),
             dispersion=stack.dispersion,
+            scatter=self._scatter,
             unidentified_share=float(self.unidentified.mean()) if n_mapped else 0.0,
             largest_od=self.largest_od,
             specimen_in_box=specimen_in_box(stack.field, self.recipe, stack.extent_um),

@@ -164,7 +164,7 @@ class _Sweeps:
         with_other = scan.with_other.astype(np.float32)
         alone = 1 - with_other.sum(axis=1)
         self._anywhere = np.stack(
-            [np.tensordot(w, p, 1) for w, p in zip(with_other, pairs, strict=True)]
+            [np.einsum("j,jyx->yx", w, p) for w, p in zip(with_other, pairs, strict=True)]
         )
         self._pure, self._pairs = pure * alone[:, None, None], pairs
         self._alone, self._strength, self._mixing = alone, strength, mixing

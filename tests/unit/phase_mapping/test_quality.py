@@ -42,6 +42,7 @@ def test_without_probabilities_the_verdict_makes_no_claim_about_labels(nvpf):
         ({"missing_ev": (515.6, 530.3)}, "poor", "energies are missing: 515.6, 530.3 eV"),
         ({"n_specimen": 0}, "poor", "no specimen in the field"),
         ({"specimen_in_box": 0.1}, "limited", "10 % of the box for I0 is specimen"),
+        ({"scatter": 3.2}, "limited", "spectra scatter 3.2 times as much as photons"),
         ({"invalid_share": 0.06}, "limited", "6 % of the specimen has no valid spectrum"),
         ({"separation": 0.0049}, "poor", "1 - PCC = 0.0049 on these energies"),
         ({"wrong_probability": wrong(0.12)}, "limited", "12 % of the labels .* 2345 counts"),

@@ -428,6 +428,23 @@ def test_an_i0_in_other_units_does_not_make_the_specimen_thin(nvpf, tmp_path):
     assert "brighter" not in str(found.quality)
 
 
+def test_without_empty_support_only_counts_that_scatter_as_photons_are_judged(nvpf, tmp_path):
+    counts, energies_ev, particle = particle_counts()
+    np.save(tmp_path / "mask.npy", particle.phase_index >= 0)
+    changes = {"i0.source": "spectrum", "specimen.mask": tmp_path / "mask.npy"}
+    verdicts = {}
+    for factor in (1, 40):
+        i0 = tmp_path / f"i0-{factor}.csv"
+        i0.write_text(f"500,{3000 * factor}\n540,{3000 * factor}\n")
+        recipe = nvpf.with_changes(changes | {"i0.spectrum": i0})
+        verdicts[factor] = map_phases(
+            Stack.from_arrays(counts * factor, energies_ev), recipe, quick=True
+        ).quality
+    assert verdicts[1].verdict == "good"
+    assert verdicts[40].verdict == "limited"
+    assert "no empty support shows the noise of the counts" in verdicts[40].cause
+
+
 def test_two_energies_do_not_tell_how_noisy_the_counts_are(nvpf):
     two = map_phases(particle_stack(), nvpf.with_changes({"energies_ev": (515.6, 517.5)}))
     assert two.resolved_index is not None
