@@ -20,6 +20,9 @@ WITHIN_SIGMA = 1.0
 _MOST_PARTS = 3
 """Mixtures of more phases than these are only looked for if no smaller one is near enough."""
 
+_ROUNDING = 1e-9
+"""Share of a vector's length that is left by rounding where all of it is projected out."""
+
 _NOT_NEARER = 2.0
 """Distance of one other phase over that of a mixture with it, from which the mixture counts."""
 
@@ -111,13 +114,16 @@ class TypicalPixel:
         """
         sharpness = self.variance[phase] ** -0.5
         n_terms = len(self.baseline.shapes)
-        rows = np.pad(self.thickness * self.references * sharpness, ((0, 0), (0, n_terms)))
-        if not n_terms:
-            return rows
+        spectra = np.pad(self.thickness * self.references * sharpness, ((0, 0), (0, n_terms)))
         known = np.diag(np.sqrt(self.baseline.precision))
         terms = np.concatenate([self.baseline.shapes * sharpness, known], axis=1)
-        directions, _ = np.linalg.qr(terms.T)
-        return np.asarray(rows - (rows @ directions) @ directions.T)
+        rows = np.concatenate([terms, spectra])
+        for k, before in enumerate(np.linalg.norm(terms, axis=1)):
+            length = np.linalg.norm(rows[k])
+            if length > _ROUNDING * before:
+                unit = rows[k] / length
+                rows[k + 1 :] -= (rows[k + 1 :] * unit).sum(axis=1, keepdims=True) * unit
+        return rows[n_terms:]
 
 
 def thickness_of(spectra: ReferenceSpectra, od: float) -> float:
