@@ -32,6 +32,9 @@ from stxm_live.preprocessing.i0 import specimen_in_box
 from stxm_live.preprocessing.noise import MIN_IMAGES
 from stxm_live.preprocessing.normalization import ODStack
 
+_TYPICAL_SPECTRA = 10_000
+"""An even selection, from which photons and OD of a typical pixel are found."""
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -121,11 +124,13 @@ class Found:
         recipe, stack = self.recipe, self.stack
         gain = counts_per_photon(stack, recipe) or 1.0
         references = recipe.corrected_references
+        some = slice(None, None, max(1, self.spectra.od.shape[1] // _TYPICAL_SPECTRA))
+        rows, columns = (place[some] for place in np.nonzero(stack.mapped))
         return of_mapped(
             references.phase_names,
             self.spectra.references,
-            self.spectra.od,
-            stack.intensity[:, stack.mapped] * (recipe.detector.photons_per_count / gain),
+            self.spectra.od[:, some],
+            stack.intensity[:, rows, columns] * (recipe.detector.photons_per_count / gain),
             expected_baseline(stack.energies_ev, recipe.resolver.baseline),
             _fractions(self.resolution.index, references.n_phases),
             least_share=MENTIONED,
