@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.recipe_files import read_mask
+from stxm_live.core.references import STD
 from stxm_live.io.files import read_stack
 from stxm_live.io.files.reading import stack_file
 from stxm_live.io.files.spectrum_columns import SPECTRUM_SUFFIXES, read_columns
@@ -103,10 +104,13 @@ def _check_stack_file(path: Path) -> None:
 
 def _from_columns(source: Source) -> list[MeasuredSpectrum]:
     columns = read_columns(source.place)
+    column = dict(zip(columns.names, columns.values, strict=True))
+    errors = {n + STD: n for n in columns.names if n + STD in columns.names}
 
     def spectrum(name: str, values: NDArray[np.float64]) -> MeasuredSpectrum:
+        std = column.get((source.part or name) + STD)
         return MeasuredSpectrum(
-            name, columns.energies_ev, values, str(source), synthetic=columns.synthetic
+            name, columns.energies_ev, values, str(source), std=std, synthetic=columns.synthetic
         )
 
     if source.name is not None or source.part is not None:
@@ -116,7 +120,8 @@ def _from_columns(source: Source) -> list[MeasuredSpectrum]:
         return [spectrum(columns.path.stem, columns.values[0])]
     return [
         replace(spectrum(name, values), source=f"{source}@{name}")
-        for name, values in zip(columns.names, columns.values, strict=True)
+        for name, values in column.items()
+        if name not in errors
     ]
 
 

@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from stxm_live.core.number_tables import read_named_columns
 from stxm_live.core.products import product
 
+STD = "_std"
+"""End of the name of a column with the standard errors of a phase."""
+
 _FLAT_SHARE = 0.05
 """References that begin lower than this share of their largest value have no pre-edge."""
 
@@ -30,12 +33,15 @@ class ReferenceSpectra:
         Optical density for any thickness; the scale has no effect on results.
     synthetic : bool
         True for calculated spectra; results made with them are always marked as such.
+    od_std : ndarray of shape (n_phases, n_energies), optional
+        Standard errors of ``od``, NaN where not known; by default the spectra count as exact.
     """
 
     phase_names: tuple[str, ...]
     energies_ev: NDArray[np.float64]
     od: NDArray[np.float64]
     synthetic: bool = False
+    od_std: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.od.shape != (len(self.phase_names), len(self.energies_ev)):
@@ -51,9 +57,22 @@ class ReferenceSpectra:
             raise ValueError("the energies of the references must ascend, each once")
         if not np.all(np.isfinite(self.od)):
             raise ValueError("the references contain a value that is not a finite number")
+        self._check_std()
         flat = [n for n, od in zip(self.phase_names, self.od, strict=True) if np.ptp(od) == 0]
         if flat:
             raise ValueError(f"reference {flat[0]} is constant, so nothing can correlate with it")
+
+    def _check_std(self) -> None:
+        """Raise an error if the standard errors are none."""
+        if self.od_std is None:
+            return
+        if self.od_std.shape != self.od.shape:
+            raise ValueError(
+                f"the standard errors of the references need the shape {self.od.shape} of their "
+                f"OD, got {self.od_std.shape}"
+            )
+        if np.any(self.od_std < 0) or np.any(np.isinf(self.od_std)):
+            raise ValueError("a standard error of the references is negative or infinite")
 
     @property
     def n_phases(self) -> int:
@@ -74,7 +93,8 @@ class ReferenceSpectra:
     def from_csv(cls, path: str | Path) -> ReferenceSpectra:
         """Read ``energy_ev,<phase>,<phase>,...``; lines that begin with ``#`` are comments.
 
-        A comment that contains the word ``synthetic`` marks the set as calculated.
+        A comment that contains the word ``synthetic`` marks the set as calculated. A column
+        ``<phase>_std`` holds the standard errors of that phase, ``nan`` where not known.
 
         Raises
         ------
@@ -85,8 +105,17 @@ class ReferenceSpectra:
         names, table, comments = read_named_columns(path, "energy_ev,<phase>,<phase>,...")
         table = table[np.argsort(table[:, 0], kind="stable")]
         synthetic = any("synthetic" in comment.lower() for comment in comments)
+        column = dict(zip(names[1:], table[:, 1:].T, strict=True))
+        if len(column) < len(names) - 1:
+            raise ValueError(f"{path}: two columns have the same name")
+        phases = tuple(
+            n for n in names[1:] if n.removesuffix(STD) == n or n.removesuffix(STD) not in column
+        )
+        od = np.array([column[n] for n in phases])
+        unknown = np.full(len(table), np.nan)
+        std = np.array([column.get(n + STD, unknown) for n in phases])
         try:
-            return cls(names[1:], table[:, 0], table[:, 1:].T.copy(), synthetic)
+            return cls(phases, table[:, 0], od, synthetic, None if np.isnan(std).all() else std)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
 
@@ -119,9 +148,15 @@ class ReferenceSpectra:
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             if self.synthetic:
                 file.write("# synthetic reference spectra\n")
+            names, columns = [*self.phase_names], [self.energies_ev, *self.od]
+            if self.od_std is not None:
+                for name, std in zip(self.phase_names, self.od_std, strict=True):
+                    if not np.isnan(std).all():
+                        names.append(name + STD)
+                        columns.append(std)
             writer = csv.writer(file)
-            writer.writerow(["energy_ev", *self.phase_names])
-            writer.writerows(np.column_stack([self.energies_ev, self.od.T]).tolist())
+            writer.writerow(["energy_ev", *names])
+            writer.writerows(np.column_stack(columns).tolist())
 
     def at(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the OD (n_phases, n_energies) at other energies, interpolated, not extrapolated.
@@ -133,6 +168,20 @@ class ReferenceSpectra:
         """
         wanted = self._within(energies_ev)
         return np.array([np.interp(wanted, self.energies_ev, od) for od in self.od])
+
+    def std_at(
+        self, energies_ev: Sequence[float] | NDArray[np.floating]
+    ) -> NDArray[np.float64] | None:
+        """Return the standard errors (n_phases, n_energies) at other energies, 0 if not known.
+
+        None where no phase has any. Between two energies they are interpolated, as of errors that
+        neighbouring energies share.
+        """
+        if self.od_std is None:
+            return None
+        wanted = self._within(energies_ev)
+        known = np.nan_to_num(self.od_std)
+        return np.array([np.interp(wanted, self.energies_ev, std) for std in known])
 
     def corrected(self, offset_ev: float, width_ev: float) -> ReferenceSpectra:
         """Return the spectra as recorded with an energy axis and resolution that are off.
@@ -169,7 +218,8 @@ class ReferenceSpectra:
             return self
         grid = _subdivided(self.energies_ev, width_ev / 2) if width_ev else self.energies_ev
         od = self.broadened_at(grid, width_ev)
-        return ReferenceSpectra(self.phase_names, grid - offset_ev, od, self.synthetic)
+        std = self.std_at(grid)
+        return ReferenceSpectra(self.phase_names, grid - offset_ev, od, self.synthetic, std)
 
     def broadened_at(
         self, energies_ev: Sequence[float] | NDArray[np.floating], width_ev: float

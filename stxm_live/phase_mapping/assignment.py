@@ -18,7 +18,11 @@ from stxm_live.phase_mapping.mixtures import fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies, mixing_of
 from stxm_live.phase_mapping.residuals import Residual, residual_of
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise, spectrum_noise
+from stxm_live.phase_mapping.spectrum_noise import (
+    SpectrumNoise,
+    spectrum_noise,
+    variance_of_references,
+)
 from stxm_live.phase_mapping.tempering import tempered, trust
 from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed, unidentified
 from stxm_live.preprocessing.normalization import ODStack
@@ -173,6 +177,7 @@ def phase_probabilities(
         dispersion=dispersion,
         gain=noise.gain,
         baseline=noise.baseline,
+        more_variance=noise.of_references,
     )
     scan = mixing_of(fitted.hypotheses)
     if recipe.resolver.spatial == "potts":
@@ -365,6 +370,7 @@ def _scatter(spectra: Correlated, photons: NDArray[np.float32], noise: SpectrumN
         spectra.references,
         baseline=noise.baseline,
         gain=noise.gain,
+        more_variance=noise.at(some).of_references,
     )
     misfit = fit.chi2.min(axis=0) / noise.gain
     degrees = len(spectra.od) - 1 - noise.baseline.n_free
@@ -388,4 +394,11 @@ def photons_and_noise(
         recipe,
         gain=counts_per_photon(stack, recipe),
     )
+    std = recipe.corrected_references.std_at(stack.energies_ev)
+    if std is not None:
+        noise = noise._replace(
+            of_references=variance_of_references(
+                spectra.od, spectra.references, std, spectra.best.first_index
+            )
+        )
     return photons, noise

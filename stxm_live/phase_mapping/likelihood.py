@@ -39,6 +39,7 @@ def fit_references(
     *,
     baseline: Baseline | None = None,
     gain: float | None = None,
+    more_variance: NDArray[np.floating] | None = None,
 ) -> Fit:
     """Fit each reference alone, with a free thickness, to every spectrum.
 
@@ -54,6 +55,8 @@ def fit_references(
     gain : float, optional
         Variance over mean of ``photons``, where the empty support tells it
         (``stxm_live.preprocessing.noise.dispersion``); estimated from the misfit where not.
+    more_variance : ndarray of shape (n_energies, n_spectra), optional
+        Of the OD, besides that of counting.
 
     Returns
     -------
@@ -76,7 +79,9 @@ def fit_references(
     baseline = baseline or Baseline.none(len(od))
     if gain is None:
         gain = counts_per_photon_of(od, photons, references, baseline)
-    chi2, log_det, known = _fit(od, photons, scaled, baseline.in_units_of(gain), gain)
+    chi2, log_det, known = _fit(
+        od, photons, scaled, baseline.in_units_of(gain), gain, more_variance
+    )
     dispersion = dispersion_of(chi2.min(axis=0), len(od) - 1 - known)
     log_likelihood = np.multiply(log_det, np.float32(-0.5), out=log_det)
     log_likelihood -= chi2 * np.float32(0.5 / dispersion)
@@ -104,6 +109,7 @@ def _fit(
     scaled: NDArray[np.float64],
     baseline: Baseline,
     gain: float,
+    more_variance: NDArray[np.floating] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """Misfit and log determinant, each (n_phases, n_spectra), in units of ``photons``.
 
@@ -116,11 +122,27 @@ def _fit(
         part = slice(start, start + _CHUNK)
         n = photons[:, part].astype(np.float64)
         expected = best_model_photons(od[:, part] - 0.5 * gain / n, n, scaled, baseline)
-        found = each_alone(od[:, part] - 0.5 * gain / expected, expected, scaled, baseline)
+        y = od[:, part] - 0.5 * gain / expected
+        if more_variance is not None:
+            expected = photons_worth(expected, more_variance[:, part], gain)
+        found = each_alone(y, expected, scaled, baseline)
         chi2[:, part] = found.rest - found.along**2 / found.square
         log_det[:, part] = np.log(found.square)
         decided[part] = (1 - baseline.precision[:, None] / found.pivots).sum(axis=0)
     return chi2, log_det, float(np.median(decided)) if decided.size else 0.0
+
+
+def photons_worth(
+    photons: NDArray[np.float64], more_variance: NDArray[np.floating], gain: float
+) -> NDArray[np.float64]:
+    """Return the photons that would scatter as much as these with another variance of the OD.
+
+    Examples
+    --------
+    >>> photons_worth(np.array([100.0]), np.array([0.01]), gain=1.0)
+    array([50.])
+    """
+    return np.asarray(photons / (1 + photons * more_variance / gain))
 
 
 def counts_per_photon_of(

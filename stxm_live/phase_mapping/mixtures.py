@@ -13,6 +13,7 @@ from stxm_live.core.threads import in_threads
 from stxm_live.phase_mapping.likelihood import (
     best_model_photons,
     of_length_one,
+    photons_worth,
     says_nothing,
 )
 from stxm_live.phase_mapping.weighted_products import Baseline, Products, products
@@ -104,6 +105,7 @@ def fit_mixtures(
     dispersion: float,
     gain: float | None = None,
     baseline: Baseline | None = None,
+    more_variance: NDArray[np.floating] | None = None,
 ) -> MixtureFit:
     """Fit each reference alone, and each two of them in proportions, to every spectrum.
 
@@ -122,6 +124,8 @@ def fit_mixtures(
         rather than that.
     baseline : Baseline, optional
         What each spectrum has besides its thickness; nothing by default.
+    more_variance : ndarray of shape (n_energies, n_spectra), optional
+        Of the OD, besides that of counting.
 
     Returns
     -------
@@ -146,7 +150,10 @@ def fit_mixtures(
         for part in parts:
             y, n = od[:, part].astype(np.float64), photons[:, part].astype(np.float64)
             expected = best_model_photons(y - 0.5 * gain / n, n, scaled, in_photons)
-            found = products(y - 0.5 * gain / expected, expected, scaled, in_photons)
+            y -= 0.5 * gain / expected
+            if more_variance is not None:
+                expected = photons_worth(expected, more_variance[:, part], gain)
+            found = products(y, expected, scaled, in_photons)
             chi2, likelihood = _likelihoods(found, composites, max(dispersion, gain))
             misfit[part] = chi2 / gain
             log_likelihood[composites.majority, composites.minority, part] = likelihood

@@ -12,6 +12,7 @@ from stxm_live.phase_mapping.likelihood import (
     best_model_photons,
     dispersion_of,
     of_length_one,
+    photons_worth,
 )
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.unidentified import KNOWN_TO, misfit_allowed
@@ -125,6 +126,7 @@ def residual_of(
         known = np.ones_like(known)
     counted = np.flatnonzero(known)[:: max(1, -(-int(known.sum()) // _SPECTRA))]
     od, photons, index = od[:, counted], photons[:, counted], index[counted]
+    noise = noise.at(counted)
     counts = np.bincount(index, minlength=n_phases)
     present = counts >= _LEAST_SHARE * len(index)
     mean, std, misfit = _means(od, photons, references, index, noise)
@@ -172,6 +174,8 @@ def _distances(
     """Of each phase from each other one in a typical pixel, in standard deviations of its noise."""
     y = np.median(od, axis=1)[:, None].astype(np.float64)
     variance = noise.gain / np.median(photons, axis=1)[:, None].astype(np.float64)
+    if noise.of_references is not None:
+        variance += np.median(noise.of_references, axis=1)[:, None]
     found = products(y, 1 / (variance + KNOWN_TO**2), of_length_one(references), noise.baseline)
     n_phases = len(references)
     gram = np.zeros((n_phases, n_phases))
@@ -196,6 +200,8 @@ def _means(
     baseline = noise.baseline.in_units_of(noise.gain)
     expected = best_model_photons(y - 0.5 * noise.gain / n, n, scaled, baseline)
     y -= 0.5 * noise.gain / expected
+    if noise.of_references is not None:
+        expected = photons_worth(expected, noise.of_references, noise.gain)
     found = each_alone(y, expected, scaled, baseline)
     columns = np.arange(len(label))
     thickness = found.along[label, columns] / found.square[label, columns]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.baseline_widths import learned_baseline
 from stxm_live.phase_mapping.likelihood import counts_per_photon_of
@@ -18,12 +19,20 @@ class SpectrumNoise(NamedTuple):
 
     ``gain`` is the variance of the photons over their mean; ``from_support`` says whether the
     empty support told it, or else the misfit of the spectra did. ``baseline`` is what each
-    spectrum has besides its phase.
+    spectrum has besides its phase. ``of_references`` is the variance of the OD that comes from the
+    references' standard errors, (n_energies, n_spectra); None if they count as exact.
     """
 
     gain: float
     from_support: bool
     baseline: Baseline
+    of_references: NDArray[np.float32] | None = None
+
+    def at(self, chosen: slice | NDArray[np.intp]) -> SpectrumNoise:
+        """Return the same of some of the spectra."""
+        if self.of_references is None:
+            return self
+        return self._replace(of_references=self.of_references[:, chosen])
 
 
 def spectrum_noise(
@@ -64,6 +73,36 @@ def spectrum_noise(
             od, photons, references, energies, gain=gain, free_constant=has_free_constant(recipe)
         )
     return SpectrumNoise(gain, known, baseline)
+
+
+def variance_of_references(
+    od: NDArray[np.floating],
+    references: NDArray[np.floating],
+    reference_std: NDArray[np.floating],
+    index: NDArray[np.integer],
+) -> NDArray[np.float32]:
+    """Return the variance of the OD that comes from the references' errors.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, n_spectra)
+    references, reference_std : ndarray of shape (n_phases, n_energies)
+    index : ndarray of shape (n_spectra,)
+        The phase whose errors count for a spectrum, as thick as the spectrum's slope along the
+        reference says, whatever its constant.
+
+    Returns
+    -------
+    ndarray of shape (n_energies, n_spectra), float32
+    """
+    variance = np.zeros(od.shape, dtype=np.float32)
+    for k, (reference, std) in enumerate(zip(references, reference_std, strict=True)):
+        centred = (reference - reference.mean()).astype(np.float32)
+        chosen = np.flatnonzero(index == k)
+        along = product(centred[None], np.ascontiguousarray(od[:, chosen], dtype=np.float32))[0]
+        thickness = np.maximum(along, 0) / np.float32(np.square(centred).sum())
+        variance[:, chosen] = np.square(std.astype(np.float32)[:, None] * thickness)
+    return variance
 
 
 def has_free_constant(recipe: Recipe) -> bool:

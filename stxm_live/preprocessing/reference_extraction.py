@@ -296,7 +296,9 @@ def _noisy(
 
 
 def write_references(made: ReferenceSet, path: Path) -> list[Path]:
-    """Write the CSV file that recipes name, and the standard errors beside it if there are any.
+    """Write the CSV file that recipes name, and the standard errors if there are any.
+
+    They are in columns ``<phase>_std`` of that file, which maps use, and in a file of their own.
 
     Returns
     -------
@@ -304,9 +306,10 @@ def write_references(made: ReferenceSet, path: Path) -> list[Path]:
         The written files: ``path``, and ``<stem>-standard-errors.csv``.
     """
     remarks = [f"{n}: {s}" for n, s in zip(made.references.phase_names, made.sources, strict=True)]
-    _write_with_remarks(made.references, remarks, path)
     if np.isnan(made.std).all():
+        _write_with_remarks(made.references, remarks, path)
         return [path]
+    _write_with_remarks(replace(made.references, od_std=made.std), remarks, path)
     errors = path.with_name(f"{path.stem}-standard-errors.csv")
     header = ",".join(["energy_ev", *made.references.phase_names])
     table = np.column_stack([made.references.energies_ev, made.std.T])

@@ -62,6 +62,13 @@ def test_references_from_a_region_of_a_stack(run, spectra, tmp_path):
     assert coefficients[2] > 0.999
     errors = np.genfromtxt("references-standard-errors.csv", delimiter=",", names=True)
     assert np.nanmax(errors["Na2VPF"]) < 0.02
+    # maps use the same errors, and made again from this file the references keep them
+    np.testing.assert_allclose(made.od_std[0], errors["Na2VPF"], rtol=1e-4)
+    code, text = run("references", "references.csv", "--out", "again.csv")
+    assert code == 0, text
+    again = ReferenceSpectra.from_csv("again.csv")
+    assert again.phase_names == made.phase_names
+    np.testing.assert_allclose(again.od_std[0], made.od_std[0])
 
 
 @pytest.mark.parametrize(
