@@ -46,6 +46,7 @@ class Recording:
         energies_ev: Sequence[float],
         region: Region,
         *,
+        check_energy_ev: float | None = None,
         y_axis: Movable | None,
         mode: Literal["image", "line"],
         monitors: Sequence[Readable],
@@ -53,9 +54,15 @@ class Recording:
         **announced: Any,
     ) -> Recording:
         """Make a recording from the arguments of a plan; ``announced`` has further scan fields."""
+        energies = [float(e) for e in energies_ev]
+        if len(set(energies)) != len(energies):
+            raise ValueError("energies_ev lists one energy twice")
+        if check_energy_ev is not None:
+            energies.append(_one_of(energies, check_energy_ev))
+            announced = _with_repeated_i0(announced, energies)
         scan = StackScan(
-            shape=(len(energies_ev), region.ny, region.nx),
-            energies_ev=tuple(float(e) for e in energies_ev),
+            shape=(len(energies), region.ny, region.nx),
+            energies_ev=tuple(energies),
             x_extent_um=region.x_extent_um,
             y_extent_um=region.y_extent_um,
             dwell_ms=region.dwell_ms,
@@ -71,8 +78,6 @@ class Recording:
         """Check, before anything moves, that arguments agree and positions are within limits."""
         if self.mode == "line" and self.y_axis is None:
             raise ValueError("line mode moves the y axis between lines; pass y_axis=")
-        if len(set(self.scan.energies_ev)) != len(self.scan.energies_ev):
-            raise ValueError("energies_ev lists one energy twice")
         yield from check_limits(self.energy, self.scan.energies_ev)
         if self.y_axis is not None and self.mode == "line":
             yield from check_limits(self.y_axis, self.scan.y_extent_um)
@@ -120,6 +125,25 @@ class Recording:
     @property
     def _readables(self) -> list[Readable | Movable]:
         return [self.detector, self.energy, *self.monitors]
+
+
+def _one_of(energies_ev: Sequence[float], check_energy_ev: float) -> float:
+    if check_energy_ev in energies_ev:
+        return float(check_energy_ev)
+    listed = ", ".join(f"{e:g}" for e in energies_ev)
+    raise ValueError(
+        f"check_energy_ev {check_energy_ev:g} eV is not among the energies of the stack, "
+        f"{listed} eV; choose one of them"
+    )
+
+
+def _with_repeated_i0(announced: dict[str, Any], energies_ev: Sequence[float]) -> dict[str, Any]:
+    """Return the fields with I0 of the last energy, which is measured again, listed again."""
+    i0_counts = announced.get("i0_counts")
+    if i0_counts is None or len(i0_counts) != len(energies_ev) - 1:
+        return announced
+    again = i0_counts[energies_ev.index(energies_ev[-1])]
+    return {**announced, "i0_counts": (*i0_counts, again)}
 
 
 def _readback_key(axis: Movable) -> str:

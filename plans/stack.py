@@ -16,6 +16,7 @@ def stxm_stack(
     energies_ev: Sequence[float],
     region: Region,
     *,
+    check_energy_ev: float | None = None,
     y_axis: Movable | None = None,
     mode: Literal["image", "line"] = "image",
     shutter: Movable | None = None,
@@ -44,6 +45,9 @@ def stxm_stack(
         Any order, each once.
     region : Region
         Extents, pixels and dwell; its name is that of the stack.
+    check_energy_ev : float, optional
+        One of the energies, which is measured once more at the end to see if the specimen changed
+        meanwhile. It shows most if it comes early in the list and if the phases differ there.
     y_axis : Movable, optional
         Needed in line mode.
     mode : {"image", "line"}
@@ -81,6 +85,7 @@ def stxm_stack(
         energy,
         energies_ev,
         region,
+        check_energy_ev=check_energy_ev,
         y_axis=y_axis,
         mode=mode,
         monitors=monitors,

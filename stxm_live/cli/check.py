@@ -189,7 +189,8 @@ def _print_stack(stack: Stack, recipe: Recipe) -> bool:
     scan, whole = stack.scan, [frame for frame in stack.frames if frame.is_whole]
     console.print(f"[bold]{escape(str(stack.key))}[/]")
     console.print(
-        f"  {len(whole)} of {scan.shape[0]} images of {scan.shape[1]} x {scan.shape[2]} pixels, "
+        f"  {len(whole) + len(stack.checks)} of {scan.shape[0]} images "
+        f"of {scan.shape[1]} x {scan.shape[2]} pixels, "
         f"{min(scan.energies_ev):g} to {max(scan.energies_ev):g} eV"
     )
     for what, energies_ev in (

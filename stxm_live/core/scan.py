@@ -30,6 +30,7 @@ class StackScan(BaseModel):
     ``shape`` is (n_energies, ny, nx). Extents are the positions of the first and the last
     pixel's centre in um, in the order they are scanned: they may descend.
     ``energy_motor`` and ``data_field`` name data keys of the events.
+    An energy that is listed again is measured again, to see if the specimen changed meanwhile.
     ``dwell_ms`` is the exposure of one pixel. ``i0_counts`` is I0 at each of the energies for that
     exposure, measured elsewhere, such as in an overview; it is for images without empty support.
 
@@ -96,6 +97,18 @@ class StackScan(BaseModel):
     def image_shape(self) -> tuple[int, int]:
         """Return (ny, nx)."""
         return self.shape[1], self.shape[2]
+
+    def n_before(self, index: int) -> int:
+        """Return how many of the images before this one are announced at its energy.
+
+        Examples
+        --------
+        >>> scan = StackScan(shape=(3, 3, 4), energies_ev=(515.6, 517.5, 515.6),
+        ...                  data_field="counts", x_extent_um=(0, 3), y_extent_um=(5, 3))
+        >>> [scan.n_before(k) for k in range(3)]
+        [0, 0, 1]
+        """
+        return self.energies_ev[:index].count(self.energies_ev[index])
 
     @property
     def extent_um(self) -> tuple[float, float, float, float]:

@@ -71,6 +71,9 @@ class Stack:
         Faults of the scan (dropped or repeated images), for ``PhaseMaps.warnings``.
     ended_early : bool
         True if a scan that may skip energies ended as planned without some of them.
+    checks : tuple of Frame
+        Complete images of energies that were announced and measured once more, in the order of
+        the scan. Maps are made from ``frames`` alone.
     """
 
     key: StackKey
@@ -79,6 +82,7 @@ class Stack:
     finished: bool = True
     notes: tuple[str, ...] = field(default=())
     ended_early: bool = False
+    checks: tuple[Frame, ...] = ()
 
     @classmethod
     def from_arrays(
@@ -93,7 +97,7 @@ class Stack:
         """Make a stack from an array of shape (n_energies, ny, nx), for files and tests.
 
         Without ``extent_um`` (first and last pixel centre in x, then in y) a pixel counts as
-        1 um.
+        1 um. Of an energy that comes again the first image is mapped, later ones are ``checks``.
         """
         data = np.asarray(intensity, dtype=np.float32)
         if data.ndim != 3 or len(data) != len(energies_ev):
@@ -103,18 +107,20 @@ class Stack:
             )
         n_energies, ny, nx = data.shape
         x0, x1, y0, y1 = extent_um or (0.0, float(nx - 1), 0.0, float(ny - 1))
-        order = np.argsort(energies_ev, kind="stable")
-        energies = [float(energies_ev[i]) for i in order]
+        given = [
+            Frame(float(e), image, float(e)) for e, image in zip(energies_ev, data, strict=True)
+        ]
+        first, repeated = first_and_repeated(given)
+        first.sort(key=lambda frame: frame.energy_ev)
         scan = StackScan(
             shape=(n_energies, ny, nx),
-            energies_ev=tuple(energies),
+            energies_ev=tuple(frame.energy_ev for frame in (*first, *repeated)),
             dwell_ms=dwell_ms,
             x_extent_um=(x0, x1),
             y_extent_um=(y0, y1),
             data_field=data_field,
         )
-        frames = tuple(Frame(e, data[i], e) for e, i in zip(energies, order, strict=True))
-        return cls(StackKey(()), scan, frames)
+        return cls(StackKey(()), scan, tuple(first), checks=tuple(repeated))
 
     @property
     def energies_ev(self) -> tuple[float, ...]:
@@ -139,6 +145,32 @@ class Stack:
     def intensity(self) -> NDArray[np.float32]:
         """Return counts of shape (n_energies, ny, nx), ascending energies."""
         return np.stack([frame.intensity for frame in self.frames])
+
+
+def first_and_repeated(frames: Iterable[Frame]) -> tuple[list[Frame], list[Frame]]:
+    """Return one frame of each energy for the maps, and the repeated ones.
+
+    Parameters
+    ----------
+    frames : iterable of Frame
+        Announced images in the order of the scan.
+
+    Returns
+    -------
+    first : list of Frame
+        The first complete image of each energy; an unfinished one if there is no other.
+    repeated : list of Frame
+        Complete images of the same energies that were measured later.
+    """
+    first: dict[float, Frame] = {}
+    repeated = []
+    for frame in frames:
+        known = first.setdefault(frame.nominal_ev, frame)
+        if not known.is_whole and frame.is_whole:
+            first[frame.nominal_ev] = frame
+        elif known is not frame and frame.is_whole:
+            repeated.append(frame)
+    return list(first.values()), repeated
 
 
 class _Keyed(Protocol):

@@ -112,7 +112,7 @@ class StackAnalysis:
         for frame in whole:
             self._look(frame, show)
         if whole:
-            self.n_images = len(self._frames.whole_energies_ev)
+            self.n_images = self._frames.n_whole
 
     def end(self) -> Iterator[PhaseMaps]:
         """Map what is not mapped yet, and release the frames, because nothing more will come."""
@@ -196,8 +196,8 @@ class StackAnalysis:
                 align_images(self._seen.usable(stack), self._recipe, self._steps)
                 return
             progress = self._pace.progress(
-                len(self._frames.whole_energies_ev),
-                len(set(self.scan.energies_ev)),
+                self._frames.n_whole,
+                self._frames.n_announced,
                 may_skip=self.scan.skipping != "no",
             )
             view = cube_view(

@@ -80,7 +80,7 @@ def match_energies(
     by_place = [float(energies_ev[image.place or 0]) for image in placed]
     offsets = np.array([i.readback_ev for i in placed], dtype=np.float64) - by_place
     tolerance = min(MAX_REACH_EV, np.diff(ascending).min() / 2) if len(ascending) > 1 else 0.0
-    if np.ptp(offsets) > tolerance or len(set(by_place)) < len(by_place):
+    if np.ptp(offsets) > tolerance or len({image.place for image in placed}) < len(placed):
         return matched, 0.0
     return list(by_place), round(float(np.median(offsets)), 3)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from stxm_live.core.scan import StackScan
-from stxm_live.core.stack import Frame, Stack, StackKey
+from stxm_live.core.stack import Frame, Stack, StackKey, first_and_repeated
 from stxm_live.io.documents.matching import match_energies, reach_ev
 from stxm_live.io.documents.slot import Piece, Slot
 
@@ -76,32 +76,42 @@ class StackFrames:
 
     @property
     def is_whole(self) -> bool:
-        """Return True if every announced energy has a complete frame."""
-        return self.whole_energies_ev.issuperset(self.scan.energies_ev)
+        """Return True if every announced image is complete, repeated energies included."""
+        return self.n_whole == self.n_announced
 
     @property
-    def whole_energies_ev(self) -> set[float]:
-        """Return the announced energies with a complete frame."""
-        whole = (self._announced_of(slot) for slot in self._unique_slots() if slot.is_whole)
-        return {energy for energy in whole if energy is not None}
+    def n_announced(self) -> int:
+        """Return the number of announced images; a scan that may skip repeats no energy."""
+        energies_ev = self.scan.energies_ev
+        return len(energies_ev if self.scan.skipping == "no" else set(energies_ev))
+
+    @property
+    def n_whole(self) -> int:
+        """Return the number of announced images that are complete."""
+        whole = (
+            (self._announced_of(s), self._n_before(s)) for s in self._unique_slots() if s.is_whole
+        )
+        return len({image for image in whole if image[0] is not None})
 
     def stack(self) -> Stack:
         """Return the frames so far; those of unfinished images are partly NaN."""
         self._matched = None
-        latest: dict[float, Slot] = {}
+        latest: dict[tuple[float, int], Slot] = {}
         others: list[Slot] = []
         for slot in sorted(self._unique_slots(), key=lambda slot: slot.serial):
             announced = self._announced_of(slot)
             if announced is None:
                 others.append(slot)
             else:
-                latest[announced] = slot
-        frames = [slot.frame(energy) for energy, slot in latest.items()]
+                latest[announced, self._n_before(slot)] = slot
+        frames, checks = first_and_repeated(
+            [slot.frame(energy) for (energy, _), slot in sorted(latest.items(), key=_in_scan)]
+        )
         frames += [slot.frame(None) for slot in others]
         frames.sort(key=lambda frame: frame.energy_ev)
         notes = (*self._notes, *self._notes_on_energies(frames))
         early = self.ended_well and self.scan.skipping != "no" and not self.is_whole
-        return Stack(self.key, self.scan, tuple(frames), self.is_whole, notes, early)
+        return Stack(self.key, self.scan, tuple(frames), self.is_whole, notes, early, tuple(checks))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -129,6 +139,8 @@ class StackFrames:
         """Return the image of the same energy that came before under another number."""
         for slot in self._unique_slots():
             known_ev = slot.first_readback_ev
+            if self._is_repeat(piece.index, slot.index):
+                continue
             if piece.readback_ev is None or known_ev is None:
                 if piece.index is not None and piece.index == slot.index:
                     return slot
@@ -137,6 +149,24 @@ class StackFrames:
             if abs(known_ev - piece.readback_ev) < reach_ev(self._ascending, nearest):
                 return slot
         return None
+
+    def _is_repeat(self, one: int | None, other: int | None) -> bool:
+        """Return True for the places of two images that are announced at the same energy."""
+        energies_ev = self.scan.energies_ev
+        return (
+            one is not None
+            and other is not None
+            and one != other
+            and max(one, other) < len(energies_ev)
+            and energies_ev[one] == energies_ev[other]
+        )
+
+    def _n_before(self, slot: Slot) -> int:
+        """Return how many images of the energy of this one were announced before it."""
+        place, energies_ev = slot.index, self.scan.energies_ev
+        if place is None or place >= len(energies_ev):
+            return 0
+        return self.scan.n_before(place) if energies_ev[place] == self._announced_of(slot) else 0
 
     def _new_slot(self, piece: Piece) -> Slot | None:
         n_energies = len(self.scan.energies_ev)
@@ -184,3 +214,9 @@ class StackFrames:
             ]
         unannounced = [frame.energy_ev for frame in frames if frame.announced_ev is None]
         return [f"{run}an image at {e:g} eV was not announced" for e in unannounced[:5]]
+
+
+def _in_scan(item: tuple[tuple[float, int], Slot]) -> tuple[int, float]:
+    """Return a key that sorts repeated images after the first ones."""
+    (energy_ev, n_before), _ = item
+    return n_before, energy_ev

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stxm_live.core.scan import StackScan
-from stxm_live.core.stack import Frame, Stack, StackKey
+from stxm_live.core.stack import Frame, Stack, StackKey, first_and_repeated
 
 
 class ScanGrid(BaseModel):
@@ -59,10 +59,10 @@ def assembled(
             f"{path}: the images have shape {images.shape}, the axes announce {shape}: "
             "(energies, y, x)"
         )
-    scan, places, notes = announced_scan(path, energies_ev, grid, ring_current_ma)
+    scan, notes = announced_scan(path, energies_ev, grid, ring_current_ma)
     frames = []
     finished = True
-    for energy_ev, k in zip(scan.energies_ev, places, strict=True):
+    for k, energy_ev in enumerate(scan.energies_ev):
         intensity, n_lines = measured_lines(images[k])
         if n_lines == 0:
             notes.append(f"{path.name}: no image of {energy_ev:g} eV")
@@ -77,9 +77,8 @@ def assembled(
             frames.append(Frame(energy_ev, intensity, energy_ev, whole, monitor))
     if not frames:
         raise ValueError(f"{path}: no image was measured; all are empty")
-    frames.sort(key=lambda frame: frame.energy_ev)
     key = StackKey((), scan.region, scan.polarization)
-    return Stack(key, scan, tuple(frames), finished, tuple(notes))
+    return stack_of_frames(key, scan, frames, notes, finished=finished)
 
 
 def announced_scan(
@@ -87,10 +86,11 @@ def announced_scan(
     energies_ev: NDArray[np.floating],
     grid: ScanGrid,
     ring_current_ma: NDArray[np.floating] | None = None,
-) -> tuple[StackScan, list[int], list[str]]:
-    """Return the scan of a list of energies, the place of each energy in it, and notes.
+) -> tuple[StackScan, list[str]]:
+    """Return the scan of a list of energies, and notes.
 
-    Adjacent energy ranges often repeat the last energy: the later image is used, as in a run.
+    Adjacent energy ranges often repeat the last energy, and some scans repeat one at the end:
+    maps use the first image of an energy, and later ones are compared with it.
     """
     energies = [float(e) for e in energies_ev]
     if len(energies) < 2:
@@ -103,16 +103,15 @@ def announced_scan(
             f"{path}: the energy axis runs from {energies[0]:g} to {energies[-1]:g}: "
             "these are not photon energies"
         )
-    places = {energy: k for k, energy in enumerate(energies)}
     notes = [
-        f"{path.name}: {energies.count(e)} images of {e:g} eV, the last one is used"
-        for e in places
+        f"{path.name}: {energies.count(e)} images of {e:g} eV, the first one is used"
+        for e in dict.fromkeys(energies)
         if energies.count(e) > 1
     ]
     try:
         scan = StackScan(
-            shape=(len(places), len(grid.y_um), len(grid.x_um)),
-            energies_ev=tuple(places),
+            shape=(len(energies), len(grid.y_um), len(grid.x_um)),
+            energies_ev=tuple(energies),
             dwell_ms=max(grid.dwell_ms, 0.0),
             x_extent_um=(grid.x_um[0], grid.x_um[-1]),
             y_extent_um=(grid.y_um[0], grid.y_um[-1]),
@@ -124,7 +123,16 @@ def announced_scan(
         )
     except ValidationError as error:
         raise ValueError(f"{path}: {error}") from error
-    return scan, list(places.values()), notes
+    return scan, notes
+
+
+def stack_of_frames(
+    key: StackKey, scan: StackScan, frames: list[Frame], notes: list[str], *, finished: bool
+) -> Stack:
+    """Return the stack of frames in the order of the scan; repeated energies are kept apart."""
+    first, repeated = first_and_repeated(frames)
+    first.sort(key=lambda frame: frame.energy_ev)
+    return Stack(key, scan, tuple(first), finished, tuple(notes), checks=tuple(repeated))
 
 
 def monitor_of(ring_current_ma: NDArray[np.floating] | None, place: int) -> float | None:

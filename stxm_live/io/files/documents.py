@@ -109,14 +109,17 @@ def _data_keys(scan: StackScan) -> dict[str, Any]:
 
 def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
     """Yield complete frames with their place in the announced list, then unannounced ones."""
-    place: dict[float | None, int] = {e: k for k, e in enumerate(stack.scan.energies_ev, start=1)}
-    beyond = len(place)
-    for frame in stack.frames:
+    places: dict[float | None, list[int]] = {}
+    for number, energy_ev in enumerate(stack.scan.energies_ev, start=1):
+        places.setdefault(energy_ev, []).append(number)
+    beyond = len(stack.scan.energies_ev)
+    for frame in (*stack.frames, *stack.checks):
         if not frame.is_whole:
             continue
-        if frame.announced_ev not in place:
+        left = places.get(frame.announced_ev)
+        if not left:
             beyond += 1
-        yield place.get(frame.announced_ev, beyond), frame
+        yield left.pop(0) if left else beyond, frame
 
 
 def _sha256(paths: list[Path]) -> str:

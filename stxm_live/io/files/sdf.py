@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.stack import Frame, Stack, StackKey
-from stxm_live.io.files.assembly import announced_scan, monitor_of
+from stxm_live.io.files.assembly import announced_scan, monitor_of, stack_of_frames
 from stxm_live.io.files.folder import check_inside
 from stxm_live.io.files.number_table import read_numbers
 from stxm_live.io.files.sdf_header import read_header
@@ -48,10 +48,10 @@ def read_sdf(
     path = Path(hdr_path)
     header = read_header(path)
     taken = chosen_region(path, header, region, detector)
-    scan, places, notes = announced_scan(path, taken.energies_ev, taken.grid, taken.ring_current_ma)
+    scan, notes = announced_scan(path, taken.energies_ev, taken.grid, taken.ring_current_ma)
     frames: list[Frame] = []
     finished = True
-    for announced_ev, index in zip(scan.energies_ev, places, strict=True):
+    for index, announced_ev in enumerate(scan.energies_ev):
         image = image_path(path, index, taken)
         if not image.exists() or image.stat().st_size == 0:
             notes.append(f"{image.name}: no image of {announced_ev:g} eV")
@@ -73,8 +73,7 @@ def read_sdf(
         raise FileNotFoundError(
             f"{image_path(path, 0, taken)}: none of the stack's images is there"
         )
-    frames.sort(key=lambda frame: frame.energy_ev)
-    return Stack(StackKey((), scan.region), scan, tuple(frames), finished, tuple(notes))
+    return stack_of_frames(StackKey((), scan.region), scan, frames, notes, finished=finished)
 
 
 def image_path(hdr_path: Path, index: int, region: SDFRegion) -> Path:

@@ -297,14 +297,56 @@ def test_a_second_stream_with_the_same_field_is_left_out_and_named():
     assert "stream 'dark' also has 'counts' and is left out" in reader.notes[0]
 
 
-def test_an_energy_announced_twice_is_taken_as_it_came_last():
+def test_an_image_of_an_energy_announced_twice_is_kept_beside_the_first():
     counts, energies_ev, _ = particle_counts()
     scan = particle_scan(shape=(14, NY, NX), energies_ev=(*energies_ev, energies_ev[0]))
     events = [*image_events(), (None, {"energy": energies_ev[0], "counts": counts[0] + 1})]
     reader, _ = read(documents(events, scan))
     stack = reader.stack()
     assert stack.finished
-    np.testing.assert_array_equal(stack.intensity()[0], counts[0] + 1)
+    assert stack.energies_ev == energies_ev
+    np.testing.assert_array_equal(stack.intensity()[0], counts[0])
+    (check,) = stack.checks
+    assert check.announced_ev == energies_ev[0]
+    np.testing.assert_array_equal(check.intensity, counts[0] + 1)
+    assert not stack.notes
+
+
+def test_an_image_sent_again_after_a_rewind_replaces_the_repeated_one_and_not_the_first():
+    counts, energies_ev, _ = particle_counts()
+    scan = particle_scan(shape=(14, NY, NX), energies_ev=(*energies_ev, energies_ev[0]))
+    again = [
+        (n, {"energy": energies_ev[0], "counts": counts[0] + k}) for n, k in ((14, 1), (14, 2))
+    ]
+    reader, _ = read(documents([*image_events(), *again], scan))
+    stack = reader.stack()
+    np.testing.assert_array_equal(stack.intensity()[0], counts[0])
+    np.testing.assert_array_equal(stack.checks[0].intensity, counts[0] + 2)
+    assert "came again" in stack.notes[0]
+
+
+def test_a_repeated_energy_is_recognized_line_by_line_and_without_a_readback():
+    counts, energies_ev, _ = particle_counts()
+    scan = particle_scan(shape=(14, NY, NX), energies_ev=(*energies_ev, energies_ev[0]))
+    lines = (
+        (k * NY + iy + 1, {"counts": image[iy]})
+        for k, image in enumerate((*counts, counts[0] + 1))
+        for iy in range(NY)
+    )
+    reader, _ = read(documents(lines, scan, fields=("counts",), shape=(NX,)))
+    stack = reader.stack()
+    assert stack.finished
+    np.testing.assert_array_equal(stack.intensity(), counts)
+    np.testing.assert_array_equal(stack.checks[0].intensity, counts[0] + 1)
+
+
+def test_a_scan_that_lacks_the_repeated_image_has_all_its_energies_but_is_not_finished():
+    _, energies_ev, _ = particle_counts()
+    scan = particle_scan(shape=(14, NY, NX), energies_ev=(*energies_ev, energies_ev[0]))
+    reader, _ = read(documents(image_events(), scan))
+    stack = reader.stack()
+    assert not stack.finished
+    assert stack.missing_ev == stack.checks == ()
 
 
 def test_notes_without_end_are_cut():

@@ -101,14 +101,15 @@ def test_of_several_detectors_one_is_to_be_chosen(tmp_path):
     assert stack.intensity()[0, 0, 0] == 1001.0
 
 
-def test_an_energy_at_the_seam_of_two_ranges_is_kept_once_and_noted(tmp_path):
+def test_an_energy_at_the_seam_of_two_ranges_is_mapped_once_and_noted(tmp_path):
     path = nx.write_cls(tmp_path / "a.hdf5", energies=np.array([700.0, 701.0, 701.0]))
 
     stack = read_stack(path)
 
     assert stack.energies_ev == (700.0, 701.0)
-    assert stack.intensity()[1, 0, 0] == 1200.0
-    assert stack.notes == ("a.hdf5: 2 images of 701 eV, the last one is used",)
+    assert stack.intensity()[1, 0, 0] == 1100.0
+    assert [check.intensity[0, 0] for check in stack.checks] == [1200.0]
+    assert stack.notes == ("a.hdf5: 2 images of 701 eV, the first one is used",)
     assert stack.finished
 
 

@@ -155,13 +155,15 @@ def test_an_image_file_that_is_still_empty_counts_as_missing(tmp_path):
     assert read_sdf(path).missing_ev == (702.0,)
 
 
-def test_an_energy_at_the_seam_of_two_ranges_is_kept_once_and_noted(tmp_path):
+def test_an_energy_at_the_seam_of_two_ranges_is_mapped_once_and_noted(tmp_path):
     stack = read_sdf(write_stack(tmp_path, energies=(700.0, 701.0, 701.0)))
 
-    assert stack.energies_ev == stack.scan.energies_ev == (700.0, 701.0)
-    assert stack.intensity()[1, 0, 0] == pixel(2, 0, 0)
+    assert stack.energies_ev == (700.0, 701.0)
+    assert stack.scan.energies_ev == (700.0, 701.0, 701.0)
+    assert stack.intensity()[1, 0, 0] == pixel(1, 0, 0)
+    assert [check.intensity[0, 0] for check in stack.checks] == [pixel(2, 0, 0)]
     assert stack.finished
-    assert stack.notes == ("demo.hdr: 2 images of 701 eV, the last one is used",)
+    assert stack.notes == ("demo.hdr: 2 images of 701 eV, the first one is used",)
 
 
 def test_of_several_regions_one_is_to_be_chosen(tmp_path):
@@ -397,3 +399,14 @@ def test_the_als_i0_spectrum_is_read_to_the_last_digit(real_folder):
 
     with h5py.File(ALS / "als_fe_l23_71214078.h5") as file:
         np.testing.assert_array_equal(np.column_stack([energies_ev, i0]), file["i0"][:])
+
+
+def test_an_energy_repeated_at_the_end_of_a_file_is_repeated_in_its_run(tmp_path):
+    from stxm_live.io.files.documents import stack_documents
+
+    stack = read_sdf(write_stack(tmp_path, energies=(700.0, 701.0, 700.0)))
+
+    events = [doc for name, doc in stack_documents(stack) if name == "event"]
+    assert [event["seq_num"] for event in events] == [1, 2, 3]
+    assert events[2]["data"]["energy"] == 700.0
+    np.testing.assert_array_equal(events[2]["data"]["counts"], stack.checks[0].intensity)
