@@ -55,6 +55,7 @@ PROGRAMS: dict[str, Program] = {
         real=True,
     ),
     "i0": Program("accuracy.i0", "--seeds 1", "--seeds 3"),
+    "damage": Program("accuracy.damage", "--quick --stacks 20 --side 64"),
     "composite": Program("accuracy.composite_worlds", "--quick --parts worlds"),
     "energy_axis": Program("accuracy.energy_axis", None, real=True),
     "energy_choice": Program("accuracy.energy_choice", None, "--side 96 --seeds 2"),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.od_uncertainty import od_std, smoothing
+from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.stack import StackKey
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ class PhaseMaps:
     mixed_references : tuple of MixedReference
         Mapped phases that a mixture of other phases cannot be distinguished from at the photons
         and the OD of this scan.
+    change : SpecimenChange or None
+        Change of the specimen between the first and the repeated image of an energy; None if no
+        energy was measured twice.
     synthetic_references : bool
         True if the reference spectra are calculated.
     """
@@ -179,6 +183,7 @@ class PhaseMaps:
     energy_width_std_ev: float | None = None
     energy_axis: EnergyAxis | None = field(default=None, repr=False)
     mixed_references: tuple[MixedReference, ...] = ()
+    change: SpecimenChange | None = None
     synthetic_references: bool = False
     colors: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -252,7 +257,8 @@ class PhaseMaps:
         Revision, warnings, dwell and provenance are not products, because a replay does not have
         the faults of the live scan.
         """
-        plain = ("status", "phase_names", "energies_ev", "extent_um", "quality", *_NUMBERS)
+        products = ("status", "phase_names", "energies_ev", "extent_um", "quality", "change")
+        plain = (*products, *_NUMBERS)
         names = [name for name in plain if getattr(self, name) != getattr(other, name)]
         return names + [
             name for name in PRODUCTS if not same_array(getattr(self, name), getattr(other, name))
@@ -304,6 +310,7 @@ class PhaseMaps:
                 for name in ("dwell_ms", *_NUMBERS)
                 if (value := getattr(self, name)) is not None
             },
+            **({} if self.change is None else self.change.attributes()),
         }
         return xarray.Dataset(variables, coordinates, attributes)
 

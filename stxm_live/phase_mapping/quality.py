@@ -13,7 +13,9 @@ from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.phase_maps import Quality
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
+from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.phase_mapping.energy_calibration.corrected_map import axis_in_words, departs
+from stxm_live.phase_mapping.repeated_energies import change_in_words
 from stxm_live.phase_mapping.residuals import Residual
 
 WRONG_LIMITED, WRONG_POOR = 0.1, 0.3
@@ -39,6 +41,9 @@ MENTIONED = 0.01
 
 RESIDUAL_POOR = 0.6
 """Residual over what separates two phases, from which labels of them mean nothing."""
+
+CHANGE_POOR = 0.3
+"""Share of the specimen that changed during the scan from which a map is poor."""
 
 THIN_OD = 0.2
 """Largest OD below which a specimen is thin."""
@@ -95,6 +100,8 @@ class Facts:
         Of the maps.
     mixed_references : tuple of MixedReference
         Mapped phases that mixtures of others cannot be distinguished from.
+    change : SpecimenChange or None
+        Change of the specimen during the scan, where an energy was measured twice.
     """
 
     missing_ev: tuple[float, ...]
@@ -117,6 +124,7 @@ class Facts:
     phase_names: tuple[str, ...] = ()
     energies_ev: tuple[float, ...] = ()
     mixed_references: tuple[MixedReference, ...] = ()
+    change: SpecimenChange | None = None
 
     @property
     def light(self) -> str:
@@ -158,6 +166,7 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
             _box,
             _separation,
             _energy_axis,
+            _change,
             _unidentified,
             _misfit,
             _unjudged,
@@ -254,6 +263,18 @@ def _energy_axis(facts: Facts, recipe: Recipe) -> Quality | None:
         "labels may be wrong with confidence; a second map with the axis corrected lies beside "
         "the one asked for",
         action,
+    )
+
+
+def _change(facts: Facts, recipe: Recipe) -> Quality | None:
+    change = facts.change
+    if change is None or not change.is_significant:
+        return None
+    return Quality(
+        _worse_if(abs(change.share) >= CHANGE_POOR),
+        change_in_words(change, facts.phase_names),
+        "labels mix both states",
+        "Reduce the dwell or the number of energies.",
     )
 
 

@@ -17,6 +17,7 @@ from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.phase_maps import PhaseMaps, Quality, Status
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
+from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.phase_mapping.assignment import (
     Correlated,
     Resolution,
@@ -27,6 +28,7 @@ from stxm_live.phase_mapping.assignment import (
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
 from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mapped
 from stxm_live.phase_mapping.quality import MENTIONED, Facts
+from stxm_live.phase_mapping.repeated_energies import change_in_words
 from stxm_live.phase_mapping.steps import Steps
 from stxm_live.preprocessing.i0 import specimen_in_box
 from stxm_live.preprocessing.noise import MIN_IMAGES
@@ -51,6 +53,8 @@ class Found:
         None where the energy axis was not looked for.
     model_note : str
         Why there is no latent map; empty if there is, or if none was asked for.
+    change : SpecimenChange or None
+        Change of the specimen during the scan; None if no energy was measured twice.
     """
 
     stack: ODStack
@@ -59,6 +63,7 @@ class Found:
     resolution: Resolution | None
     corrected: CorrectedMap | None
     model_note: str = ""
+    change: SpecimenChange | None = None
 
     @cached_property
     def counts(self) -> NDArray[np.float32]:
@@ -169,6 +174,7 @@ class Found:
             unidentified_share=float(self.unidentified.mean()) if n_mapped else 0.0,
             largest_od=self.largest_od,
             specimen_in_box=specimen_in_box(stack.field, self.recipe, stack.extent_um),
+            change=self.change,
         )
 
 
@@ -215,6 +221,7 @@ def phase_maps(
         **_corrected(found.corrected, image),
         quality=quality,
         mixed_references=found.mixed_references,
+        change=found.change,
         synthetic_references=references.synthetic,
         colors=dict(found.recipe.colors),
         warnings=_warnings(found),
@@ -290,6 +297,8 @@ def _warnings(found: Found) -> tuple[str, ...]:
             f"energies, less than twice the ambiguity threshold {recipe.ambiguity_threshold:g}: "
             "little noise makes their pixels ambiguous"
         )
+    if found.change is not None:
+        notes.append(change_in_words(found.change, facts.phase_names))
     if found.model_note:
         notes.append(found.model_note)
         if needs_model(recipe):

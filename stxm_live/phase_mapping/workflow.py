@@ -16,9 +16,11 @@ from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.assignment import Correlated, needs_model
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap, corrected_map
 from stxm_live.phase_mapping.latent_space.model import LatentModel, model_that_fits
+from stxm_live.phase_mapping.repeated_energies import change_of
 from stxm_live.phase_mapping.result import Found, phase_maps
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.preprocessing.normalization import AlignedStack, ODStack
+from stxm_live.preprocessing.repeated_images import with_repeated_images
 from stxm_live.preprocessing.stack_images import ImageCache, StackImages
 from stxm_live.preprocessing.workflow import move
 
@@ -72,6 +74,7 @@ def map_phases(
     """
     images = (seen or ImageCache(recipe)).usable(stack)
     aligned = align_images(images, recipe, steps, refine=not quick)  # section 3.1
+    aligned = with_repeated_images(aligned, images, recipe)
     return _map_aligned(aligned, recipe, _Kept(aligned, recipe, steps, model, quick), revision)
 
 
@@ -88,7 +91,8 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
         with _energy_axis_beside(spectra, stack, recipe, kept) as axis:
             resolution = steps.resolve(spectra, stack, recipe, model)  # section 3.3
         corrected = axis.result()
-    found = Found(stack, recipe, spectra, resolution, corrected, model_note=note)
+    change = change_of(stack, references, recipe)
+    found = Found(stack, recipe, spectra, resolution, corrected, model_note=note, change=change)
     quality = steps.assess(found.facts, recipe)
     remake = partial(_redone, kept=kept, recipe=recipe, revision=revision)
     return phase_maps(found, quality, steps=steps, revision=revision, remake=remake)

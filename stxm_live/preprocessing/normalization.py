@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,30 @@ from stxm_live.preprocessing.specimen import Field
 
 FLAT_OD = 1e-5
 """Smaller ranges, relative to the largest OD or 1, are rounding in float32, not a spectrum."""
+
+
+class RepeatedImage(NamedTuple):
+    """An image of an energy that was measured once more, aligned to the stack.
+
+    Parameters
+    ----------
+    first_ev : float
+        Energy of the first image at the announced energy.
+    energy_ev : float
+        Measured energy of this image.
+    intensity : ndarray of shape (ny, nx), float32
+        Counts; NaN where unusable or outside the image.
+    shift_px : (float, float)
+        (y, x) applied.
+    monitor : float or None
+        Reading of the I0 monitor.
+    """
+
+    first_ev: float
+    energy_ev: float
+    intensity: NDArray[np.float32]
+    shift_px: tuple[float, float]
+    monitor: float | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,6 +77,8 @@ class AlignedStack:
     anchor_ev : float
         Energy of the image to which the others were aligned.
     notes : tuple of str
+    repeated : tuple of RepeatedImage
+        Images of energies that were measured once more; no map is made from them.
     """
 
     key: StackKey
@@ -69,6 +95,7 @@ class AlignedStack:
     shift_quality: NDArray[np.float64]
     anchor_ev: float
     notes: tuple[str, ...]
+    repeated: tuple[RepeatedImage, ...] = ()
 
     _of_each_energy: ClassVar[tuple[str, ...]] = (
         "energies_ev",
@@ -120,6 +147,8 @@ class AlignedStack:
                 changes[name] = values[rows]
             elif values is not None:
                 changes[name] = tuple(values[k] for k in rows)
+        kept_ev = {self.energies_ev[k] for k in rows}
+        changes["repeated"] = tuple(image for image in self.repeated if image.first_ev in kept_ev)
         return replace(self, **changes)
 
 

@@ -29,7 +29,14 @@ class StackImages:
     skipped_ev : tuple of float
         Announced and selected energies that the scan left out because labels were certain enough.
     notes : tuple of str
+    <<<<<<< HEAD
         Notes on images that were left out, with the reason.
+    =======
+        What was left out, and why.
+    checks : tuple of (float, Image)
+        Usable images of energies that were measured once more, in the order of the scan, each
+        with the energy of the first image that it repeats.
+    >>>>>>> 053590b (wip)
     """
 
     key: StackKey
@@ -38,6 +45,7 @@ class StackImages:
     missing_ev: tuple[float, ...]
     skipped_ev: tuple[float, ...]
     notes: tuple[str, ...]
+    checks: tuple[tuple[float, Image], ...] = ()
 
     @property
     def energies_ev(self) -> tuple[float, ...]:
@@ -70,6 +78,7 @@ class ImageCache:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self._images: dict[Frame, Image] = {}
+        self._checks: dict[Frame, Image] = {}
 
     def usable(self, stack: Stack) -> StackImages:
         """Return the frames of a stack that the recipe selects and that can be used.
@@ -117,6 +126,23 @@ class ImageCache:
             missing_ev=tuple(sorted(missing)),
             skipped_ev=tuple(e for e in chosen if e in stack.skipped_ev),
             notes=tuple(notes),
+            checks=self._usable_checks(stack, [image.energy_ev for image in usable]),
+        )
+
+    def _usable_checks(
+        self, stack: Stack, energies_ev: list[float]
+    ) -> tuple[tuple[float, Image], ...]:
+        """Return images of energies measured once more, where the first one can be used."""
+        used = {f.nominal_ev: f.energy_ev for f in stack.frames if f.energy_ev in energies_ev}
+        self._checks = {
+            frame: self._checks.get(frame) or Image(frame, self.recipe, stack.scan.dwell_ms)
+            for frame in stack.checks
+            if frame.nominal_ev in used
+        }
+        return tuple(
+            (used[frame.nominal_ev], image)
+            for frame, image in self._checks.items()
+            if not image.problem
         )
 
     def _problems(self) -> dict[Frame, str]:
