@@ -43,7 +43,7 @@ class SaysAtOnce:
     def latest(self):
         self.asked += 1
         latest_ev = 0.0 if self.late else self._latest_ev
-        return Advice(self._uid, latest_ev, self.wanted, problem=self.problem)
+        return Advice(self._uid, latest_ev, self.wanted, error=self.problem)
 
 
 @pytest.fixture(scope="module")
