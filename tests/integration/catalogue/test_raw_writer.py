@@ -128,7 +128,9 @@ def test_a_run_that_waits_with_more_than_the_limit_is_given_up_and_the_next_one_
 
     (lost,) = RE(stack_plan(device, scan))
     may_write.set()
-    with pytest.raises(RuntimeError, match="MiB wait to be stored; some of its images were dropped"):
+    with pytest.raises(
+        RuntimeError, match="MiB wait to be stored; some of its images were dropped"
+    ):
         writer.wait(lost, 30)
     writer.flush(120)
     assert [uid for uid, _ in reported] == [lost]
