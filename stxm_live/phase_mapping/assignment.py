@@ -1,4 +1,4 @@
-"""Which phase each mapped spectrum is: by correlation, by likelihood, in latent space."""
+"""The phase of each mapped spectrum: by correlation, by likelihood, in latent space."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def correlate(
 
 @dataclass(frozen=True, eq=False)
 class Probabilities:
-    """How probable each phase is for every spectrum, by itself and by its neighbours.
+    """Probability of each phase for every spectrum, by itself and by its neighbors.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class Probabilities:
 
 
 def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of the phase probabilities (n_phases, n_spectra): 0 if one is certain, 1 if none is known.
+    """Return the entropy of probabilities (n_phases, n_spectra): 0 certain, 1 nothing known.
 
     Examples
     --------
@@ -346,7 +346,7 @@ def _noise_for_residuals(noise: SpectrumNoise, stack: ODStack) -> SpectrumNoise 
 
 
 def needs_model(recipe: Recipe) -> bool:
-    """Whether the recipe's labels are made in latent space."""
+    """Return True if the recipe's labels are made in latent space."""
     return recipe.resolver.method in STRATEGIES
 
 

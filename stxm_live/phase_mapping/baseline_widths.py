@@ -1,4 +1,4 @@
-"""How large constant and slope of a scan's spectra are, as the scan itself shows."""
+"""Sizes of constant and slope of a scan's spectra, from the scan itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def learned_baseline(
     gain: float,
     free_constant: bool = False,
 ) -> Baseline:
-    """A constant and a slope for each spectrum, as large as those of this scan are.
+    """Return a constant and a slope for each spectrum, as large as those of this scan are.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def _pearson(spectra: NDArray[np.floating], unit: NDArray[np.float64]) -> NDArra
 
 
 def best_two(correlation: NDArray[np.float32]) -> BestTwo:
-    """The largest and the second-largest coefficient of every spectrum.
+    """Return the largest and the second-largest coefficient of every spectrum.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def reliability(best: BestTwo) -> NDArray[np.float32]:
 
 
 def ambiguous(best: BestTwo, threshold: float) -> NDArray[np.bool_]:
-    """Where Q1 - Q2 < ``threshold``: strictly, as in the paper's section 3.3 and Algorithm 1.
+    """Return True if Q1 - Q2 < ``threshold``: strictly, as in section 3.3 and Algorithm 1.
 
     An invalid spectrum is not ambiguous.
     """

@@ -1,4 +1,4 @@
-"""How well each reference alone explains a spectrum, by counting statistics."""
+"""The fit of each reference alone to a spectrum, by counting statistics."""
 
 from __future__ import annotations
 
@@ -91,13 +91,13 @@ def fit_references(
 
 
 def of_length_one(references: NDArray[np.floating]) -> NDArray[np.float64]:
-    """References (n_phases, n_energies) over their length; zeros stay."""
+    """Return references (n_phases, n_energies) over their length; zeros stay."""
     length = np.linalg.norm(references, axis=1, keepdims=True)
     return np.asarray(references / np.where(length > 0, length, 1.0), dtype=np.float64)
 
 
 def says_nothing(references: NDArray[np.floating], baseline: Baseline) -> NDArray[np.bool_]:
-    """Which references are nothing but baseline, shape (n_phases,)."""
+    """Return True for references that are nothing but baseline, shape (n_phases,)."""
     if not len(baseline.shapes):
         return np.asarray(~np.any(references, axis=1))
     return np.asarray(np.ptp(references, axis=1) == 0)

@@ -34,7 +34,7 @@ _SHARES = 8
 
 @dataclass(frozen=True, eq=False)
 class Hypotheses:
-    """How well a spectrum agrees with one phase and with two in proportions.
+    """Agreement of spectra with one phase, and with two in proportions.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Hypotheses:
 
     @property
     def n_phases(self) -> int:
-        """How many pure phases there are."""
+        """Return the number of pure phases."""
         return len(self.log_likelihood)
 
     def weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -192,7 +192,7 @@ class _Composites(NamedTuple):
 
     @classmethod
     def of(cls, n_phases: int) -> _Composites:
-        """Of pure phases, and what they make in pairs."""
+        """Return those of pure phases, and of their pairs."""
         pure = np.eye(n_phases)
         nodes, node_weight = np.polynomial.legendre.leggauss(_NODES)
         shares = (nodes + 1) / 4

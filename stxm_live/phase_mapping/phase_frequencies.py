@@ -23,7 +23,7 @@ _MIXING_SPECTRA, _MIXING_TOLERANCE = 3_000, 1e-3
 
 
 class Mixing(NamedTuple):
-    """How much of a scan is mixtures of two phases.
+    """Share of a scan that is mixtures of two phases.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ _ORDER = ("poor", "limited", "good")
 
 @dataclass(frozen=True)
 class Facts:
-    """What the verdict rests on.
+    """Facts that the verdict rests on.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class Facts:
 
 
 def assess(facts: Facts, recipe: Recipe) -> Quality:
-    """The verdict: the worst finding, or good."""
+    """Return the verdict: the worst finding, or good."""
     findings = list(_findings(facts, recipe))
     if findings:
         return min(findings, key=lambda quality: _ORDER.index(quality.verdict))
@@ -303,7 +303,7 @@ def _noise(facts: Facts, recipe: Recipe) -> Quality | None:
 
 
 def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
-    """What is left beside what separates the phases; its size alone says little."""
+    """Judge the residual by what separates the phases; its size alone says little."""
     left = facts.residual
     if _energy_axis(facts, recipe) is not None:  # says why
         return None

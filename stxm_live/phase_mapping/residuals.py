@@ -1,4 +1,4 @@
-"""What the references leave of the spectra, beside what separates the phases."""
+"""Residuals of the fit, compared with what separates the phases."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _FITS_BETTER = 0.97
 """Misfit of spectra that the references describe, since the best of several is taken."""
 
 _TOWARDS_RIVALS = 1.25
-"""How much larger an error is in the direction of another phase than in others: an energy axis, a
+"""Factor by which errors are larger towards another phase than elsewhere: an energy axis, a
 crystal's orientation or damage change a spectrum much as another composition does."""
 
 HARMFUL = 0.2
@@ -40,7 +40,7 @@ HARMFUL = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Residual:
-    """What is left of the spectra of a scan after the best fit.
+    """Residuals of the spectra of a scan after the best fit.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class Residual:
 
     @property
     def is_harmful(self) -> bool:
-        """Whether an error as large may turn labels over."""
+        """Return True if an error as large may change labels."""
         return self.share >= HARMFUL
 
     def reckoned_with(self, probability: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -171,7 +171,7 @@ def _distances(
     references: NDArray[np.floating],
     noise: SpectrumNoise,
 ) -> NDArray[np.float64]:
-    """Of each phase from each other one in a typical pixel, in standard deviations of its noise."""
+    """Return the distances between phases, in standard deviations of a pixel's noise."""
     y = np.median(od, axis=1)[:, None].astype(np.float64)
     variance = noise.gain / np.median(photons, axis=1)[:, None].astype(np.float64)
     if noise.of_references is not None:

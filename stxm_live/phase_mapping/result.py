@@ -40,7 +40,7 @@ _TYPICAL_SPECTRA = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What the steps found of one stack.
+    """The results of the steps for one stack.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Found:
 
     @property
     def _axis_applies(self) -> bool:
-        """Whether the references still cover the scan with the energy axis that was found."""
+        """Return True if the references cover the scan with the energy axis that was found."""
         found = None if self.corrected is None else self.corrected.reference_od
         return found is None or bool(np.isfinite(found).all())
 
@@ -150,7 +150,7 @@ class Found:
 
     @cached_property
     def facts(self) -> Facts:
-        """What the verdict rests on."""
+        """Return the facts that the verdict rests on."""
         stack, resolution = self.stack, self.resolution
         n_specimen, n_mapped = int(stack.field.specimen.sum()), int(stack.mapped.sum())
         return Facts(
@@ -186,7 +186,7 @@ def phase_maps(
     revision: int,
     remake: Callable[[Mapping[str, Any]], PhaseMaps],
 ) -> PhaseMaps:
-    """The result: every product as an image, with warnings and provenance."""
+    """Return the result: every product as an image, with warnings and provenance."""
     stack, spectra = found.stack, found.spectra
     references = found.recipe.corrected_references
     image = partial(_image, mapped=stack.mapped)
@@ -258,7 +258,7 @@ def _resolved(
 def _corrected(
     corrected: CorrectedMap | None, image: Callable[..., NDArray[Any]]
 ) -> dict[str, Any]:
-    """What the scan says of its energy axis, by the names in `PhaseMaps`."""
+    """Return the scan's own energy axis by the names in `PhaseMaps`."""
     if corrected is None or corrected.axis is None:
         return {}
     axis, again = corrected.axis, corrected.resolution

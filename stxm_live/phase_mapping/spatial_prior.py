@@ -21,7 +21,7 @@ _ORDERS_ITSELF = 0.14
 """For each phase: from about there on neighbours make domains of nothing."""
 
 _INFORMED = 0.4
-"""How much the strength grows from spectra that say nothing to spectra that say all."""
+"""Growth of the strength from spectra without information to spectra that decide alone."""
 
 DIAGONAL = 0.7071
 """Weight of a diagonal neighbour: the inverse of its distance."""
@@ -46,7 +46,7 @@ _IMPOSSIBLE = -1000.0
 
 
 def strength_for(log_likelihood: NDArray[np.floating]) -> float:
-    """The strength at which the probabilities promise what they keep.
+    """Return the strength at which the probabilities promise what they keep.
 
     `STRENGTH`, but less where the spectra of a scan hardly tell the phases apart: neighbours that
     believe each other would turn noise into domains, the more so the fewer phases there are.

@@ -1,4 +1,4 @@
-"""What spectra of a scan differ by besides phase and thickness: counting, and their baseline."""
+"""Differences of spectra besides phase and thickness: counting noise and baseline."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def spectrum_noise(
     *,
     gain: float | None,
 ) -> SpectrumNoise:
-    """The noise that label, probability, misfit and energy axis all reckon with.
+    """Return the noise that label, probability, misfit and energy axis all use.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def variance_of_references(
 
 
 def has_free_constant(recipe: Recipe) -> bool:
-    """Whether a spectrum's constant may be anything: I0 has no scale, or the recipe says so."""
+    """Return True if a spectrum's constant has no prior: I0 has no scale, or the recipe says so."""
     if recipe.resolver.baseline == "auto":
         return recipe.i0.source in ("spectrum", "monitor")
     return recipe.resolver.baseline in ("constant", "slope")

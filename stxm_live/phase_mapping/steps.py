@@ -94,6 +94,6 @@ DEFAULT = Steps()
 
 
 def _qualified_name(function: Any) -> str:
-    """Module and name; of an object that can be called those of its class."""
+    """Return module and name; for an object that can be called those of its class."""
     named = function if hasattr(function, "__qualname__") else type(function)
     return f"{getattr(named, '__module__', None) or type(named).__module__}.{named.__qualname__}"

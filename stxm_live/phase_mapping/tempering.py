@@ -1,4 +1,4 @@
-"""How far probabilities are trusted where a scan is unlike those they were set on."""
+"""Less certainty in probabilities of a scan unlike those they were set on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ USUAL_MIXED = 0.25
 of domains many pixels wide, without faults, have 0.16 to 0.23."""
 
 _MIXED, _UNIDENTIFIED = 2.0, 2.0
-"""How much a share of mixed spectra beyond that, or of spectra without a reference, weighs."""
+"""Weight of a share of mixed spectra beyond that, or of spectra without a reference."""
 
 LEAST = 0.15
 

@@ -1,4 +1,4 @@
-"""Which spectra agree with no reference, by counting noise alone and by their neighbours."""
+"""Spectra that agree with no reference, by counting noise alone and by their neighbors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stxm_live.phase_mapping.mixtures import MixtureFit
 from stxm_live.phase_mapping.spatial_prior import neighbour_sum
 
 _FACTORS = (2.0, 3.0, 5.0, 10.0, 30.0)
-"""How much larger than noise the misfit of what no reference describes may be."""
+"""Largest misfit, relative to noise, of spectra that no reference describes."""
 
 _NEIGHBOUR = 0.6
 """Log-odds that one certain neighbour gives its own kind."""
@@ -20,7 +20,7 @@ _FEWEST = 5.0
 """Neighbours that speak against a pixel which has fewer."""
 
 _COMMON = 0.3
-"""How far the odds of a scan that is mostly unidentified count for each of its pixels."""
+"""Weight of the scan's own odds in each of its pixels, if most of it is unidentified."""
 
 _SWEEPS = 8
 
@@ -43,7 +43,7 @@ class Strangeness(NamedTuple):
 
     @classmethod
     def of(cls, misfit: NDArray[np.floating], degrees: int) -> Strangeness:
-        """The kinds for which an even selection of misfits is most probable.
+        """Return the kinds for which an even selection of misfits is most probable.
 
         Parameters
         ----------
@@ -66,12 +66,12 @@ class Strangeness(NamedTuple):
         return max(found)[1]
 
     def log_odds(self, misfit: NDArray[np.floating]) -> NDArray[np.float32]:
-        """That a misfit is of the larger kind, both kinds alike before."""
+        """Return the log odds that a misfit is of the larger kind, both kinds alike before."""
         return _log_odds(misfit, self.factor, self.degrees).astype(np.float32)
 
 
 def _log_odds(misfit: NDArray[np.floating], factor: float, degrees: int) -> NDArray[np.floating]:
-    """Of chi-squared distributions of one shape, the second wider by a factor."""
+    """Two chi-squared distributions of one shape, the second wider by a factor."""
     return np.asarray(misfit * (0.5 - 0.5 / factor) - 0.5 * degrees * np.log(factor))
 
 

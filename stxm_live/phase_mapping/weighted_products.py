@@ -19,7 +19,7 @@ _TINY = np.finfo(np.float64).tiny
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """What a spectrum has besides its phase, and how large that is expected to be.
+    """Terms that a spectrum has besides its phase, and their expected sizes.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Baseline:
 
     @classmethod
     def constant(cls, n_energies: int) -> Baseline:
-        """A constant, however large."""
+        """Return a constant of any size."""
         return cls(np.ones((1, n_energies)), np.zeros(1))
 
     @classmethod
@@ -50,7 +50,7 @@ class Baseline:
         constant_std: float = np.inf,
         slope_std: float = np.inf,
     ) -> Baseline:
-        """A constant and a slope.
+        """Return a constant and a slope.
 
         Parameters
         ----------
@@ -73,20 +73,20 @@ class Baseline:
 
     @property
     def n_free(self) -> int:
-        """How many coefficients may be anything."""
+        """Return the number of coefficients without a prior."""
         return int((self.precision == 0).sum())
 
     def in_units_of(self, gain: float) -> Baseline:
-        """The same beside weights that are photons, whose variance is ``gain`` times their mean."""
+        """Return the same for weights in photons, whose variance is ``gain`` times their mean."""
         return replace(self, precision=self.precision * gain)
 
     def stretched(self, energies_ev: NDArray[np.floating]) -> Baseline:
-        """The same terms over other energies."""
+        """Return the same terms over other energies."""
         shapes = Baseline.slope(energies_ev).shapes[: len(self.shapes)]
         return replace(self, shapes=shapes)
 
     def at(self, energies: slice | NDArray[np.bool_]) -> Baseline:
-        """The same at some of the energies."""
+        """Return the same at some of the energies."""
         return replace(self, shapes=self.shapes[:, energies])
 
 
@@ -130,7 +130,7 @@ class Products(NamedTuple):
     def coefficients(
         self, thickness: NDArray[np.float64], reference: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Of the baseline beside a thickness of one reference each, (n_terms, n_spectra)."""
+        """Return the baseline beside a thickness of one reference each, (n_terms, n_spectra)."""
         columns, found = np.arange(len(thickness)), np.empty_like(self.pivots)
         for term in reversed(range(len(found))):
             left = self.terms_along[term] - thickness * self.couplings[term, reference, columns]
@@ -152,7 +152,7 @@ class Raw(NamedTuple):
     weight: NDArray[np.float64]
 
     def copy(self) -> Raw:
-        """The same, to be overwritten."""
+        """Return a copy that may be overwritten."""
         return Raw(*(array.copy() for array in self))
 
     @classmethod
@@ -165,7 +165,7 @@ class Raw(NamedTuple):
         *,
         pairs: bool = True,
     ) -> Raw:
-        """Of spectra y with weights w, both (n_energies, n_spectra), and references r.
+        """Return the sums for spectra y, weights w, both (n_energies, n_spectra), references r.
 
         Without ``pairs`` no two references are multiplied.
         """
@@ -186,7 +186,7 @@ class Raw(NamedTuple):
         )
 
     def less_baseline(self, precision: NDArray[np.float64]) -> Products:
-        """The baseline's coefficients integrated out, one after the other; overwrites these.
+        """Integrate the baseline's coefficients out, one after the other; overwrites these.
 
         Each is normal about 0 with its precision beforehand; what remains is the product under
         the covariance of noise and baseline together.
@@ -233,7 +233,7 @@ def each_alone(
     r: NDArray[np.float64],
     baseline: Baseline,
 ) -> Products:
-    """As `products`, for references that are not mixed: their own squares only.
+    """Return `products` for references that are not mixed: their own squares only.
 
     What is negative along a reference is 0, for there is no negative thickness.
     """

@@ -159,13 +159,13 @@ def _energy_axis_beside(
 
 
 def takes_longer(recipe: Recipe) -> bool:
-    """Whether ``quick`` makes a difference."""
+    """Return True if ``quick`` makes a difference."""
     return recipe.energy_fit or (recipe.alignment.enabled and recipe.alignment.refine)
 
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    """What maps can be made again from: the aligned images, and how they were aligned."""
+    """The aligned images from which maps can be made again, and how they were aligned."""
 
     aligned: AlignedStack
     recipe: Recipe
@@ -174,14 +174,14 @@ class _Kept:
     quick: bool
 
     def model_for(self, stack: ODStack, recipe: Recipe) -> tuple[LatentModel | None, str]:
-        """The model for the latent map, or None and why, if it is to be made at all."""
+        """Return the model for the latent map, or None and the reason."""
         if self.quick and not needs_model(recipe):
             return None, ""
         at_hand = self.model if recipe.model == self.recipe.model else None
         return model_that_fits(at_hand, stack.energies_ev, recipe)
 
     def aligned_for(self, recipe: Recipe) -> AlignedStack:
-        """The same aligned images, of those energies that another recipe selects."""
+        """Return the same aligned images at the energies that another recipe selects."""
         if any(getattr(recipe, table) != getattr(self.recipe, table) for table in _ALIGNING):
             raise ValueError(
                 "redo keeps the images as they were aligned; for changes of [alignment] or "
@@ -200,7 +200,7 @@ _ALIGNING = ("alignment", "detector")
 
 
 def _asks_for_more(recipe: Recipe, than: Recipe) -> bool:
-    """Whether a recipe may select an energy that another one leaves out."""
+    """Return True if a recipe may select an energy that another one leaves out."""
     if not set(than.exclude_energies_ev) <= set(recipe.exclude_energies_ev):
         return True
     return than.energies_ev is not None and not (

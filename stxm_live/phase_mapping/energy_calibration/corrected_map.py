@@ -30,7 +30,7 @@ _STRANGE_LEFT = 0.2
 
 @dataclass(frozen=True, eq=False)
 class CorrectedMap:
-    """What the scan says of its energy axis, and what follows from it.
+    """The scan's own energy axis, and the map that follows from it.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def corrected_map(
 
 
 def departs(axis: EnergyAxis, recipe: Recipe) -> bool:
-    """Whether offset or width are not those of the recipe, beyond doubt and beyond its limits.
+    """Return True if offset or width differ significantly from those of the recipe.
 
     One at the end of what was tried is no finding: something else is amiss.
     """

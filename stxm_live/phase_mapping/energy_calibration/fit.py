@@ -154,7 +154,7 @@ def _search_range(
     around_ev: float,
     n_free: int,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], list[str]]:
-    """Which energies take part, the offsets of the first search, and what is to be said of it."""
+    """Return the energies that take part, the offsets of the first search, and notes."""
     notes = []
     low, high = references.energies_ev[0], references.energies_ev[-1]
     least = FREE_PER_SPECTRUM + 3 + n_free  # offset and width are still found without one
@@ -189,7 +189,7 @@ def _with_uncertainty(
     surface: NDArray[np.float64],
     notes: list[str],
 ) -> EnergyAxis:
-    """The estimate with every term of its uncertainty, and what is to be said of it."""
+    """Return the estimate with every term of its uncertainty, and the notes on it."""
     bounds = (float(offsets_ev[0]), float(offsets_ev[-1]))
     formal = formal_std(place, bounds)
     jackknife = energies_left_out(likelihood, place, bounds)

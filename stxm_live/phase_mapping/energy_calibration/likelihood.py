@@ -1,4 +1,4 @@
-"""How well a scan's spectra go with an energy offset and an extra width, whatever the phases."""
+"""Likelihood of an energy offset and an extra width, whatever the phases."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class AxisLikelihood:
         self._unit = np.linalg.norm(references.at(references.energies_ev), axis=1)[:, None]
 
     def _pure_at(self, offset_ev: float, width_ev: float) -> NDArray[np.float64]:
-        """References of unit length in the file, shape (n_phases, n_energies)."""
+        """Return references of unit length in the file, shape (n_phases, n_energies)."""
         shifted = self.references.broadened_at(self.energies_ev + offset_ev, width_ev)
         return np.asarray(shifted / self._unit)
 
@@ -133,7 +133,7 @@ class AxisLikelihood:
         return frequencies, float((largest + np.log(_mixed(frequencies, weight))).sum())
 
     def flat_value(self, offset_ev: float, width_ev: float) -> float:
-        """As `value`, with every template as frequent as every other."""
+        """Return `value` with every template as frequent as every other."""
         log_likelihood = self._of_templates(offset_ev, width_ev)
         largest = log_likelihood.max(axis=0)
         return float((largest + np.log(np.exp(log_likelihood - largest).mean(axis=0))).sum())
@@ -145,14 +145,14 @@ class AxisLikelihood:
     def _misfit_and_square(
         self, offset_ev: float, width_ev: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of each template and spectrum: misfit, and weighted square of the template."""
+        """Return misfit and weighted square of the template, for each template and spectrum."""
         pure = self._pure_at(offset_ev, width_ev)
         found = products(self._y, self._expected, pure, self.baseline)
         along, square = found.of_shares(self._shares_of(pure))
         return found.rest - along**2 / square, square
 
     def signal_to_noise(self, offset_ev: float, width_ev: float) -> float:
-        """How far the median spectrum's thickness is from none, in standard deviations."""
+        """Return the median spectrum's thickness in standard deviations."""
         pure = self._pure_at(offset_ev, width_ev)
         found = products(self._y, self._expected, pure, self.baseline)
         along, square = found.of_shares(self._shares_of(pure))
@@ -160,7 +160,7 @@ class AxisLikelihood:
         return float(np.sqrt(np.median(explained) / self.dispersion))
 
     def strangeness(self, offset_ev: float, width_ev: float, gain: float) -> NDArray[np.bool_]:
-        """Which spectra agree with no template there, by counting noise alone: (n_spectra,).
+        """Return True for spectra that agree with no template, by counting noise: (n_spectra,).
 
         Parameters
         ----------
@@ -175,21 +175,21 @@ class AxisLikelihood:
         return np.asarray(kinds.log_odds(misfit) > np.log((1 - kinds.share) / kinds.share))
 
     def of_spectra(self, chosen: NDArray[np.bool_]) -> AxisLikelihood:
-        """The same with some of the spectra."""
+        """Return the same with some of the spectra."""
         return self._part(slice(None), chosen)
 
     def thinned(self, n_spectra: int) -> AxisLikelihood:
-        """The same with an even selection of at most that many spectra."""
+        """Return the same with an even selection of at most that many spectra."""
         return self._part(slice(None), slice(None, None, thinning(self.od.shape[1], n_spectra)))
 
     def without_energies(self, left_out: slice) -> AxisLikelihood:
-        """The same without some energies."""
+        """Return the same without some energies."""
         kept = np.ones(len(self.energies_ev), dtype=bool)
         kept[left_out] = False
         return self._part(kept, slice(None))
 
     def of_templates(self, templates: NDArray[np.float64]) -> AxisLikelihood:
-        """The same with other templates; weights and dispersion are those of these."""
+        """Return the same with other templates; weights and dispersion are those of these."""
         other = self._part(slice(None), slice(None))
         other.templates = templates
         other.frequencies = np.full(len(templates), 1 / len(templates))
@@ -217,5 +217,5 @@ def _mixed(frequencies: NDArray[np.float64], weight: NDArray[np.float64]) -> NDA
 
 
 def thinning(n: int, most: int) -> int:
-    """The step by which an even selection of at most ``most`` of ``n`` is taken."""
+    """Return the step of an even selection of at most ``most`` of ``n``."""
     return max(1, -(-n // most))

@@ -1,4 +1,4 @@
-"""Where an energy offset and an extra width are most likely: a coarse search, then its top."""
+"""The most likely energy offset and extra width: a coarse search, then its top."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTHS_EV = (0.0, 0.15, 0.3, 0.45, 0.6)
 """Extra widths of the first search."""
 
 OFFSET_STEP_EV = 0.1
-"""Of the first search."""
+"""Offsets and widths of the first search."""
 
 STEPS = ((0.06, 0.1), (0.025, 0.05), (0.02, 0.035))
 """Stencils of the refinement in eV: offset and width, which counts alike below and above zero."""
@@ -50,7 +50,7 @@ def refined_place(
     bounds: tuple[float, float],
     most_moves: int = 8,
 ) -> Place:
-    """The top of a quadratic through a stencil that follows it."""
+    """Return the top of a quadratic through a stencil that follows it."""
     place = start
     for _ in range(most_moves):
         centre = place[:2]
@@ -67,7 +67,7 @@ def top(
     steps: tuple[float, float],
     bounds: tuple[float, float],
 ) -> Place:
-    """The top of a quadratic through nine points, at most 1.5 steps away."""
+    """Return the top of a quadratic through nine points, at most 1.5 steps away."""
     low, high = bounds
     o = float(np.clip(centre[0], low + steps[0], max(low + steps[0], high - steps[0])))
     w = centre[1]

@@ -1,4 +1,4 @@
-"""How far an energy offset and an extra width that were found may be off, and why."""
+"""Uncertainty of an energy offset and an extra width, term by term."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def mixtures_forbidden(
 
 
 def formal_std(place: Place, bounds: tuple[float, float]) -> NDArray[np.float64]:
-    """Of offset and width, from the curvature; of one that has none, the whole range."""
+    """Return those of offset and width from the curvature, or the whole range without one."""
     range_std = np.array([bounds[1] - bounds[0], WIDTHS_EV[-1]]) / np.sqrt(12)
     information = -place.hessian + np.diag(range_std**-2.0)
     if np.any(np.linalg.eigvalsh(information) <= 0):
@@ -58,7 +58,7 @@ def energies_left_out(
 def one_composition(
     likelihood: AxisLikelihood, place: Place, offsets_ev: NDArray[np.float64]
 ) -> tuple[float, list[str]]:
-    """How far off a scan of one composition may be: 0 for others, and what to say of it.
+    """Return the possible error of a scan of one composition, 0 for others, and a note.
 
     It is half the way to the offset at which another reference looks most like this composition.
     """

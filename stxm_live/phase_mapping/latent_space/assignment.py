@@ -18,7 +18,7 @@ Candidates = Literal["pair", "all"]
 CANDIDATES: tuple[Candidates, ...] = ("pair", "all")
 
 Strategy = Literal["mahalanobis", "euclidean", "knn", "centroid"]
-"""What "nearest" means; see `distance_by`."""
+"""The measure of distance; see `distance_by`."""
 
 STRATEGIES: tuple[Strategy, ...] = ("mahalanobis", "euclidean", "knn", "centroid")
 
@@ -31,7 +31,7 @@ a phase of which too little is known."""
 
 
 def distance_by(strategy: Strategy, landmarks: Landmarks) -> Distance:
-    """The distance of one of the paper's strategies.
+    """Return the distance of one of the paper's strategies.
 
     ``mahalanobis``: to the phase's cluster, in units of its own spread. ``euclidean``: to the
     projected reference. ``centroid``: to the mean of the cluster. ``knn``: 15 votes less those
@@ -100,7 +100,7 @@ def _centroids(clusters: Clusters) -> NDArray[np.float64]:
 def votes_against(
     latent: NDArray[np.floating], members: Members | None, n_phases: int
 ) -> NDArray[np.float64]:
-    """How many of the nearest labelled points are not of a phase.
+    """Return the number of the nearest labelled points that are not of a phase.
 
     Among phases with equal votes, the one with the nearest voter is less far by a part of a
     vote.

@@ -39,7 +39,7 @@ class _Part(BaseModel):
 
 
 class DataDescription(_Part):
-    """What the model was trained on; ``synthetic``: simulated spectra or calculated references."""
+    """The training set of a model; ``synthetic``: simulated spectra or calculated references."""
 
     source: Literal["simulated", "measured"]
     synthetic: bool
@@ -176,16 +176,16 @@ class Bundle:
         )
 
     def encoder(self, n_threads: int | None = None) -> Encoder:
-        """A new encoder; it belongs to this bundle's energies."""
+        """Return a new encoder for this bundle's energies."""
         return Encoder(self.encoder_model, n_threads)
 
     def decoder(self, n_threads: int | None = None) -> Network:
-        """A new decoder, from latent coordinates to optical densities."""
+        """Return a new decoder, from latent coordinates to optical densities."""
         return Network(self.decoder_model, n_threads)
 
     @property
     def landmarks(self) -> Landmarks:
-        """What a spectrum's place in latent space is compared with."""
+        """Return the clusters, points and references that latent coordinates are compared with."""
         return Landmarks(self.clusters, self.reference_latent, self.members)
 
     def check_fits(
@@ -286,7 +286,7 @@ def refuse_to_overwrite(folder: str | Path, *, force: bool) -> None:
 
 
 def training_advice(recipe: Recipe) -> str:
-    """The command that trains a bundle for a recipe, and how long it takes."""
+    """Return the command that trains a bundle for a recipe, and the time it takes."""
     name = recipe.name if recipe.name in shipped_recipes() else "RECIPE.toml"
     return (
         f"stxm-live train --recipe {name} --simulated 60000 --out bundle "
@@ -333,7 +333,7 @@ def _read_verified(path: Path, sha256: str) -> bytes:
 
 
 def _read_arrays(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays of ``clusters.npz``; nothing in it is ever unpickled."""
+    """Return the arrays of ``clusters.npz``; nothing in it is ever unpickled."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             names = (*ARRAYS, *(name for name in MEMBERS if name in stored))
@@ -345,7 +345,7 @@ def _read_arrays(path: Path, content: bytes) -> dict[str, NDArray[Any]]:
 def _energy_mismatch(
     trained: NDArray[np.float64], scanned: NDArray[np.float64], tolerance_ev: float
 ) -> str | None:
-    """The first energy that does not fit, in words."""
+    """Return the first energy that does not fit, in words."""
     for energy in trained:
         nearest = scanned[np.abs(scanned - energy).argmin()] if scanned.size else np.inf
         if abs(nearest - energy) > 0.5:

@@ -1,4 +1,4 @@
-"""What is known of the phases in latent space: clusters, labelled points, references."""
+"""The phases in latent space: clusters, labelled points, references."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_MEMBERS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Where the spectra of each phase lie in latent space.
+    """Clusters of the spectra of each phase in latent space.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Clusters:
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Which phases have enough members, at least 10 per latent dimension."""
+        """Return True for phases with enough members, at least 10 per latent dimension."""
         enough: NDArray[np.bool_] = self.counts >= MEMBERS_PER_DIMENSION * self.mean.shape[1]
         return enough
 

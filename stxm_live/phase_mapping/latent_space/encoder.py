@@ -17,7 +17,7 @@ ENDPOINT = "serve"
 
 
 def available_cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -98,7 +98,7 @@ class Encoder:
 
     @property
     def n_energies(self) -> int:
-        """How many energies a spectrum must have."""
+        """Return the number of energies that a spectrum must have."""
         return self._network.n_inputs
 
     def encode(self, spectra: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -21,7 +21,7 @@ from stxm_live.phase_mapping.latent_space.model import LatentModel
 
 @dataclass(frozen=True, eq=False)
 class LatentMap:
-    """Where the spectra lie in latent space, and what follows from that.
+    """Latent coordinates of the spectra, and the labels by them.
 
     Parameters
     ----------

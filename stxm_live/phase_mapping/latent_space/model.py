@@ -25,7 +25,7 @@ class LatentModel(NamedTuple):
 
 
 def load_model(recipe: Recipe) -> LatentModel:
-    """The recipe's model, warmed up.
+    """Return the recipe's model, warmed up.
 
     Raises
     ------
