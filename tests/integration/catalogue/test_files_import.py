@@ -95,7 +95,7 @@ def test_a_disk_that_is_full_in_mid_import_leaves_nothing_of_the_run(tmp_path, b
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (6_000_000, hard))  # an image has 9 MB
     try:
-        with pytest.raises(OSError, match=r"large\.hdf5: was read, but the catalogue cannot store"):
+        with pytest.raises(OSError, match=r"large\.hdf5 was read, but the catalogue cannot store"):
             import_stack(broker, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
