@@ -84,9 +84,10 @@ def measured_ev(docs):
 
 
 def test_it_takes_everything_that_the_ordinary_plan_takes():
-    ordinary = inspect.signature(stxm_stack).parameters
+    ordinary = dict(inspect.signature(stxm_stack).parameters)
     ours = inspect.signature(stxm_stack_adaptive).parameters
-    assert {name: ours.get(name) for name in ordinary} == dict(ordinary)
+    del ordinary["check_energy_ev"]  # a scan that may skip energies repeats none
+    assert {name: ours.get(name) for name in ordinary} == ordinary
     assert set(ours) - set(ordinary) == {"advisor", "any_order", "advice_timeout_s"}
 
 
