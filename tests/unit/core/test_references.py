@@ -77,7 +77,7 @@ def test_writing_and_reading_keeps_every_digit(tmp_path_factory, od, synthetic):
         ("", "expected a header"),
         ("energy_ev,a,b\n510,1,2\n510,2,1\n", "energies of the references must ascend, each once"),
         ("energy_ev,a,b\n510,1,nan\n511,2,1\n", "not a finite number"),
-        ("energy_ev,a,a\n510,1,2\n511,2,1\n", "two phases of different names"),
+        ("energy_ev,a,a\n510,1,2\n511,2,1\n", "two columns have the same name"),
         ("energy_ev,a,b\n510,1,2\n511,1,1\n", "reference a is constant"),
     ],
 )
