@@ -162,6 +162,8 @@ class Opened:
 
     def drag(self, name, maps, first, last):
         """Drag from a pixel to another one."""
+        # the answer to the button pressed before has to be back, or the picture is moved instead
+        self.page.wait_for_timeout(500)
         self.page.mouse.move(*self.place(name, maps, *first))
         self.page.mouse.down()
         self.page.mouse.move(*self.place(name, maps, *last), steps=5)
