@@ -29,14 +29,10 @@ class StackImages:
     skipped_ev : tuple of float
         Announced and selected energies that the scan left out because labels were certain enough.
     notes : tuple of str
-    <<<<<<< HEAD
         Notes on images that were left out, with the reason.
-    =======
-        What was left out, and why.
     checks : tuple of (float, Image)
         Usable images of energies that were measured once more, in the order of the scan, each
         with the energy of the first image that it repeats.
-    >>>>>>> 053590b (wip)
     """
 
     key: StackKey
