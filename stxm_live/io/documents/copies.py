@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+_UNCHANGING = (str, bytes, int, float, complex, np.generic, type(None))
+"""Values that need no copy."""
+
 
 def snapshot(name: str, doc: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a document that later changes to the original do not reach."""
@@ -25,11 +28,22 @@ def size_bytes(doc: Mapping[str, Any]) -> int:
 
 
 def _copy(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray) and value.dtype != object:
         return value.copy()
-    if isinstance(value, list | tuple):
-        try:
-            return np.array(value)
-        except ValueError:  # ragged
-            return deepcopy(value)
-    return value
+    if isinstance(value, _UNCHANGING):
+        return value
+    try:
+        array = np.array(value)  # a memoryview, an object with __array__, rows in a list
+    except Exception:  # noqa: BLE001  ragged, or an object of a device
+        return _deep_copy(value)
+    if array.dtype != object:
+        return array
+    return _deep_copy(array if hasattr(value, "__array__") else value)
+
+
+def _deep_copy(value: Any) -> Any:
+    """Return a copy; None for an object without one, which would be read after it changed."""
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001  an object of a device may raise anything
+        return None

@@ -1,4 +1,5 @@
 import copy
+import threading
 
 import event_model
 import numpy as np
@@ -261,6 +262,42 @@ def test_a_snapshot_survives_a_device_that_reuses_its_buffer():
     copied = snapshot("event", {"uid": "a", "data": {"counts": buffer, "energy": 1.0}})
     buffer[:] = -1
     np.testing.assert_array_equal(copied["data"]["counts"], np.arange(6.0).reshape(2, 3))
+
+
+class OfADevice:
+    """An image that is converted only when asked for, as of xarray or a detector's library."""
+
+    def __init__(self, buffer):
+        self.buffer = buffer
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.buffer, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "as_sent",
+    [
+        memoryview,
+        OfADevice,
+        lambda buffer: memoryview(buffer).cast("B").cast("d", (2, 3)),
+        lambda buffer: list(buffer),
+        lambda buffer: tuple(OfADevice(row) for row in buffer),
+        lambda buffer: np.ma.masked_array(buffer, copy=False),
+        lambda buffer: np.array([*buffer, None], dtype=object)[:2],
+    ],
+    ids=["memoryview", "object", "cast view", "rows", "tuple of objects", "masked", "object array"],
+)
+def test_an_image_that_is_no_array_is_copied_at_once(as_sent):
+    buffer = np.arange(6.0).reshape(2, 3)
+    copied = snapshot("event", {"uid": "a", "data": {"counts": as_sent(buffer), "energy": 1.0}})
+    buffer[:] = -1
+    values = np.array([np.asarray(row, dtype=float) for row in copied["data"]["counts"]])
+    np.testing.assert_array_equal(values, np.arange(6.0).reshape(2, 3))
+
+
+def test_a_snapshot_has_nothing_of_an_object_that_cannot_be_copied():
+    data = {"counts": threading.Lock(), "energy": 1.0}
+    assert snapshot("event", {"data": data})["data"] == {"counts": None, "energy": 1.0}
 
 
 def test_a_block_that_contradicts_itself_is_refused_with_its_own_field_names():
