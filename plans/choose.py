@@ -8,9 +8,12 @@ from bluesky.utils import MsgGenerator
 
 from stxm_live.adaptive.chooser import RegionChooser
 from stxm_live.core.region import Region
-from stxm_live.plans.waiting import until
+from stxm_live.plans.waiting import Asked, until
 
 logger = logging.getLogger("stxm_live")
+
+_LATE_S = 1.0
+"""For a choice that is being claimed when the time is over."""
 
 
 def wait_for_region(
@@ -24,7 +27,8 @@ def wait_for_region(
 
     An existing choice is taken at once; otherwise a warning in the log asks for one. It appears
     at the prompt without any configuration. Pausing is allowed at any moment, and the
-    time of a pause does not count.
+    time of a pause does not count. The chooser is asked on a thread of its own: whatever it does,
+    the wait ends after its time, and Ctrl-C is heard.
 
     Parameters
     ----------
@@ -40,24 +44,22 @@ def wait_for_region(
     Region or None
         None if no region was chosen and there is no default, or no such suggestion.
     """
-    claimed: list[Region | None] = []
-
-    def is_chosen() -> bool:
-        claimed.append(chooser.claim())
-        return claimed[-1] is not None
-
     chooser.question = question
-    if timeout_s > 0 and chooser.latest() is None:
-        logger.warning(
-            "%s: choose a region within %g s, with chooser.take(k), chooser.choose_box(...) or in "
-            "the dashboard; at the prompt press Ctrl-C to pause, choose, then RE.resume()",
-            *(question, timeout_s),
-        )
+    claims = Asked(chooser.claim)
     try:
-        if (yield from until(is_chosen, timeout_s)):
-            return claimed[-1]
+        if timeout_s > 0 and claims.answer() is None:
+            logger.warning(
+                "%s: choose a region within %g s, with chooser.take(k), chooser.choose_box(...) or "
+                "in the dashboard; at the prompt press Ctrl-C to pause, choose, then RE.resume()",
+                *(question, timeout_s),
+            )
+        if (yield from until(lambda: claims.answer() is not None, timeout_s)):
+            return claims.answer()
+        if (yield from until(lambda: not claims.is_waiting, _LATE_S)) and claims.answer():
+            return claims.answer()
     finally:
         chooser.question = ""
+        claims.close()
     if not isinstance(default, int):
         return default
     suggestions = chooser.suggestions

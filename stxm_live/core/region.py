@@ -60,7 +60,7 @@ class Region:
         ):
             if not np.isfinite(extent_um).all():
                 raise ValueError(f"{axis} from {extent_um[0]} to {extent_um[1]} um is not a region")
-            if n < 1:
+            if not n >= 1:
                 raise ValueError(f"n{axis} is {n}; a region has at least one pixel")
             if n > 1 and extent_um[0] == extent_um[1]:
                 raise ValueError(

@@ -180,16 +180,18 @@ class RegionChooser:
             was chosen on an earlier stack; `refused` says the same.
         """
         with self._lock:
-            try:
+            stack = stack or self.stack
+        try:
+            self._check_stack(stack)
+            check_region(region, self.limits_um, self.most_pixels)
+            self._check_dose(region)  # without the lock: a plan and the maps may want it meanwhile
+            with self._lock:
                 self._check_stack(stack)
-                check_region(region, self.limits_um, self.most_pixels)
-                self._check_dose(region)
-            except ValueError as error:
-                self.refuse(str(error))
-                raise
-            self._choice = _Choice(region, stack or self.stack)
-            self._refused = ""
-            return region
+                self._choice, self._refused = _Choice(region, stack), ""
+        except ValueError as error:
+            self.refuse(str(error))
+            raise
+        return region
 
     def choose_box(
         self,
@@ -211,20 +213,20 @@ class RegionChooser:
         ValueError
             As `choose`, or if there is nothing to take the step from.
         """
-        with self._lock:
-            try:
-                region = box_region(
-                    x_um,
-                    y_um,
-                    step_um=self._default_step_um() if step_um is None else step_um,
-                    dwell_ms=self._default_dwell_ms() if dwell_ms is None else dwell_ms,
-                    limits_um=self.limits_um,
-                    most_pixels=self.most_pixels,
-                )
-            except ValueError as error:
-                self.refuse(str(error))
-                raise
-            return self.choose(region, stack=stack)
+        stack = stack or self.stack
+        try:
+            region = box_region(
+                x_um,
+                y_um,
+                step_um=self._default_step_um() if step_um is None else step_um,
+                dwell_ms=self._default_dwell_ms() if dwell_ms is None else dwell_ms,
+                limits_um=self.limits_um,
+                most_pixels=self.most_pixels,
+            )
+        except ValueError as error:
+            self.refuse(str(error))
+            raise
+        return self.choose(region, stack=stack)
 
     def take(self, k: int, *, stack: StackKey | None = None) -> Region:
         """Choose suggestion ``k``, where 1 is the best, and return it.
@@ -235,12 +237,13 @@ class RegionChooser:
             As `choose`, or if there is no such suggestion.
         """
         with self._lock:
-            suggestions = self.suggestions
-            if not 1 <= k <= len(suggestions):
-                why = f" ({self.no_suggestions})" if self.no_suggestions else ""
-                self.refuse(f"there is no suggestion {k}; there are {len(suggestions)}{why}")
-                raise ValueError(self._refused)
-            return self.choose(suggestions[k - 1], stack=stack)
+            suggestions, stack = self.suggestions, stack or self.stack
+        if not 1 <= k <= len(suggestions):
+            why = f" ({self.no_suggestions})" if self.no_suggestions else ""
+            problem = f"there is no suggestion {k}; there are {len(suggestions)}{why}"
+            self.refuse(problem)
+            raise ValueError(problem)
+        return self.choose(suggestions[k - 1], stack=stack)
 
     def withdraw(self) -> None:
         """Delete the choice, unless a plan has claimed it already."""
@@ -254,14 +257,14 @@ class RegionChooser:
         """
         with self._lock:
             choice, self._choice = self._choice, None
-            if choice is None:
-                return None
-            try:
-                self._check_dose(choice.region)
-            except ValueError as error:
-                self.refuse(str(error))
-                return None
-            return choice.region
+        if choice is None:
+            return None
+        try:
+            self._check_dose(choice.region)
+        except ValueError as error:
+            self.refuse(str(error))
+            return None
+        return choice.region
 
     def refuse(self, message: str) -> None:
         """Report in `refused` and in the log that the choice cannot be scanned, and why."""
@@ -295,7 +298,8 @@ class RegionChooser:
     @contextmanager
     def exploring(self, maps: PhaseMaps) -> Iterator[None]:
         """Keep to the maps of the overview until the plan ends; for plans."""
-        self._count([maps])
+        if maps is not self._maps:  # those that came to `on_maps` are counted
+            self._count([maps])
         with self._lock:
             self._follow(maps)
             self._is_exploring = True
@@ -365,20 +369,21 @@ class RegionChooser:
 
     def _default_step_um(self) -> tuple[float, float]:
         """Return the step of the best suggestion, else half that of the maps or of their scan."""
-        if self.suggestions:
-            return self.suggestions[0].step_um
-        if self._maps is not None:
-            (ny, nx), (x0, x1, y0, y1) = self._maps.specimen.shape, self._maps.extent_um
-        elif self._scan is not None:
-            (ny, nx), (x0, x1, y0, y1) = self._scan.image_shape, self._scan.extent_um
+        suggestions, maps, scan = self.suggestions, self._maps, self._scan
+        if suggestions:
+            return suggestions[0].step_um
+        if maps is not None:
+            (ny, nx), (x0, x1, y0, y1) = maps.specimen.shape, maps.extent_um
+        elif scan is not None:
+            (ny, nx), (x0, x1, y0, y1) = scan.image_shape, scan.extent_um
         else:
             raise ValueError("there are no maps to take the step from; give step_um")
         return abs(x1 - x0) / max(nx - 1, 1) / 2, abs(y1 - y0) / max(ny - 1, 1) / 2
 
     def _default_dwell_ms(self) -> float:
-        if self.suggestions:
-            return self.suggestions[0].dwell_ms
-        source = self._maps or self._scan
+        suggestions, source = self.suggestions, self._maps or self._scan
+        if suggestions:
+            return suggestions[0].dwell_ms
         return (source and source.dwell_ms) or 1.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,15 @@ from stxm_live.core.region import Region
 
 MAX_REGION_PIXELS = 2**22
 """Default limit for a region: 2048 x 2048, far more than stacks usually have."""
+
+MAX_POSITION_UM = 1e9
+"""A kilometre, so that arithmetic cannot overflow; stages have limits of their own."""
+
+MIN_STEP_UM = 1e-9
+"""Smallest step, and smallest side of a box."""
+
+DWELL_MS = (1e-6, 3.6e6)
+"""Shortest and longest dwell: a nanosecond, an hour."""
 
 LimitsUm = tuple[tuple[float, float], tuple[float, float]]
 """Lowest and highest position in x, then in y."""
@@ -42,8 +52,8 @@ def box_region(
     Raises
     ------
     ValueError
-        If the box has no size, is not finite, is beyond the limits or has too many pixels; for
-        the last, the message names a step that works.
+        If the box has no size, is not finite, is beyond the limits or what a microscope can do,
+        or has too many pixels; for the last, the message names a step that works.
 
     Examples
     --------
@@ -59,10 +69,13 @@ def box_region(
             raise ValueError(f"{axis} from {ends[0]} to {ends[1]} um is not a box")
         if low == high:
             raise ValueError(f"the box has no size in {axis}: both edges are at {low:g} um")
-        if not step > 0:
-            raise ValueError(f"the step in {axis} is {step:g} um; it must be positive")
+        if not step >= MIN_STEP_UM:
+            raise ValueError(
+                f"the step in {axis} is {step:g} um; it must be positive, at least {MIN_STEP_UM:g}"
+            )
         edges.append((low, high))
     _check_extents(edges[0], edges[1], limits_um)
+    _check_dwell(dwell_ms)
     sizes = [high - low for low, high in edges]
     numbers = [size / step for size, step in zip(sizes, steps, strict=True)]
     if (numbers[0] + 1) * (numbers[1] + 1) > most_pixels:
@@ -77,7 +90,7 @@ def box_region(
 def check_region(
     region: Region, limits_um: LimitsUm | None, most_pixels: int = MAX_REGION_PIXELS
 ) -> None:
-    """Raise an error if a region has no size, is beyond the limits or has too many pixels.
+    """Raise an error if a region has no size, is beyond the limits or cannot be scanned.
 
     Raises
     ------
@@ -89,7 +102,8 @@ def check_region(
         if extent[0] == extent[1]:
             raise ValueError(f"the region has no size in {axis}: it is a line at {extent[0]:g} um")
     _check_extents(*extents, limits_um)
-    if region.nx * region.ny > most_pixels:
+    _check_dwell(region.dwell_ms)
+    if not region.nx * region.ny <= most_pixels:
         sizes = [abs(end - begin) for begin, end in extents]
         step_um = _coarser_um(sizes, max(region.step_um), most_pixels)
         raise ValueError(
@@ -101,20 +115,35 @@ def check_region(
 def _check_extents(
     x_um: tuple[float, float], y_um: tuple[float, float], limits_um: LimitsUm | None
 ) -> None:
-    if limits_um is None:
-        return
-    for axis, extent, (low, high) in zip("xy", (x_um, y_um), limits_um, strict=True):
+    widest = (-MAX_POSITION_UM, MAX_POSITION_UM)
+    for axis, extent, own in zip("xy", (x_um, y_um), limits_um or (widest, widest), strict=True):
+        low, high = max(own[0], widest[0]), min(own[1], widest[1])
         if not (low <= min(extent) and max(extent) <= high):
             raise ValueError(
                 f"{axis} from {min(extent):g} to {max(extent):g} um is beyond the limits, "
                 f"{low:g} to {high:g} um; draw a box within them"
             )
+        if abs(extent[1] - extent[0]) < MIN_STEP_UM:
+            raise ValueError(
+                f"the region has no size in {axis}: {abs(extent[1] - extent[0]):g} um is less "
+                f"than {MIN_STEP_UM:g} um"
+            )
+
+
+def _check_dwell(dwell_ms: float) -> None:
+    shortest, longest = DWELL_MS
+    if not shortest <= dwell_ms <= longest:
+        raise ValueError(
+            f"dwell_ms is {dwell_ms:g}; expected {shortest:g} to {longest:g} ms for a pixel"
+        )
 
 
 def _coarser_um(sizes_um: Sequence[float], step_um: float, most_pixels: int) -> float:
-    """Return a step of two figures, in x and y, for which a box has few enough pixels."""
+    """Return a step of two figures, in x and y, for which a box has few enough pixels.
+
+    It solves (width / step + 2) (height / step + 2) = most_pixels.
+    """
     width, height = sizes_um
-    step = max(step_um, width / most_pixels, height / most_pixels)
-    while (width / step + 2) * (height / step + 2) > most_pixels:
-        step = float(f"{1.1 * step:.2g}")
-    return step
+    half, n = width + height, max(most_pixels - 4, 1)
+    step = (half + math.sqrt(half**2 + n * width * height)) / n
+    return float(f"{1.05 * max(step_um, step):.2g}")
