@@ -6,8 +6,11 @@ catalogue library.
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from stxm_live.core.plain_text import PlainRecords
 
 if TYPE_CHECKING:
     from stxm_live.adaptive.regions import suggest_regions
@@ -53,6 +56,9 @@ __all__ = [
     "map_run",
     "suggest_regions",
 ]
+
+# names and messages in documents may hold control sequences
+logging.getLogger("stxm_live").addFilter(PlainRecords())
 
 
 def __getattr__(name: str) -> object:

@@ -9,6 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
+from stxm_live.core.plain_text import printable
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -27,7 +29,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             if os.environ.get("STXM_LIVE_DEBUG"):
                 raise
             text = error.args[0] if isinstance(error, KeyError) and error.args else error
-            typer.secho(f"error: {text}", fg=typer.colors.RED, err=True)
+            typer.secho(f"error: {printable(text)}", fg=typer.colors.RED, err=True)
             raise typer.Exit(1) from None
 
     return run

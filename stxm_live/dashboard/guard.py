@@ -4,22 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
 from bokeh.server.tornado import BokehTornado
+from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerRequest
+from tornado.iostream import IOStream
 from tornado.web import OutputTransform, RequestHandler
 from tornado.websocket import WebSocketHandler
+
+logger = logging.getLogger("stxm_live")
 
 _GOING_AWAY = 1001
 """Key for the answer to a websocket request, RFC 6455, section 7.4.1."""
 
 _OPEN_PATHS = ("/static/", "/favicon.ico")
 """Paths of the libraries' own files, which are the same everywhere and need no token."""
+
+MAX_STRANGERS = 64
+"""Connections without a token that are open at once; a page needs six while it loads."""
+
+MAX_HEADER_BYTES = 16_384
+
+MAX_BODY_BYTES = 65_536
+"""No request of the page has a body; its messages come through the websocket."""
+
+MAX_WAIT_S = 30.0
+"""Time in seconds in which a request has to arrive whole."""
+
+_FIRST_ERROR = 400
+
+_MOST_LETTERS = 100
 
 HEADERS = {
     "Cache-Control": "no-store",
@@ -88,12 +109,41 @@ class _Headers(OutputTransform):
         return status_code, headers, chunk
 
 
+class GuardedServer(HTTPServer):
+    """A server that bounds what senders without a token can take: connections, bytes, time."""
+
+    def initialize(self, tornado: GuardedTornado) -> None:  # type: ignore[override]
+        """Take the place of a constructor, as Tornado wants it."""
+        self._tornado = tornado
+        super().initialize(
+            tornado,
+            max_header_size=MAX_HEADER_BYTES,
+            max_body_size=MAX_BODY_BYTES,
+            idle_connection_timeout=MAX_WAIT_S,
+            body_timeout=MAX_WAIT_S,
+        )
+
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Serve a new connection; if too many have shown no token, the oldest of them is closed."""
+        waiting = self._tornado.strangers
+        for old in [other for other in waiting if other.closed()]:
+            del waiting[old]
+        while len(waiting) >= MAX_STRANGERS:
+            oldest = next(iter(waiting))
+            del waiting[oldest]
+            oldest.close()
+        waiting[stream] = None
+        super().handle_stream(stream, address)
+
+
 class GuardedTornado(BokehTornado):  # type: ignore[misc]
     """Bokeh's server with a guard that checks every request, for pages and websockets."""
 
     def __init__(self, applications: Any, guard: Guard, **options: Any) -> None:
         self._guard = guard
         self._browsers: dict[Any, WebSocketHandler] = {}
+        self.strangers: dict[IOStream, None] = {}
+        """Connections that have not shown the token, the oldest first."""
         super().__init__(applications, transforms=[_Headers], **options)
 
     def find_handler(self, request: HTTPServerRequest, **options: Any) -> Any:
@@ -101,6 +151,9 @@ class GuardedTornado(BokehTornado):  # type: ignore[misc]
         sentence = self._guard.refusal(request)
         if sentence is not None:
             return self.get_handler_delegate(request, _Refused, {"sentence": sentence})
+        if not request.path.startswith(_OPEN_PATHS):
+            with suppress(AttributeError, KeyError):
+                del self.strangers[request.connection.stream]  # type: ignore[union-attr]
         return super().find_handler(request, **options)
 
     def new_connection(self, protocol: Any, socket: WebSocketHandler, *more: Any) -> Any:
@@ -113,6 +166,18 @@ class GuardedTornado(BokehTornado):  # type: ignore[misc]
         """Forget the connection of a browser that has left."""
         self._browsers.pop(connection, None)
         super().client_lost(connection)
+
+    def log_request(self, handler: RequestHandler) -> None:
+        """Log a refused or failed request without its query, which holds the token."""
+        if handler.get_status() >= _FIRST_ERROR:
+            request = handler.request
+            logger.info(
+                "dashboard: %s %s from %s was answered with %d",
+                request.method,
+                request.path[:_MOST_LETTERS],
+                request.remote_ip,
+                handler.get_status(),
+            )
 
     async def hang_up(self, timeout_s: float = 1.0) -> None:
         """Close the connection of every browser, which Bokeh does not do when a server stops."""

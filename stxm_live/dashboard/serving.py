@@ -17,10 +17,9 @@ from bokeh.application.handlers import FunctionHandler
 from bokeh.document import Document
 from bokeh.server.server import BaseServer
 from bokeh.server.util import bind_sockets
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
-from stxm_live.dashboard.guard import Guard, GuardedTornado
+from stxm_live.dashboard.guard import Guard, GuardedServer, GuardedTornado
 from stxm_live.dashboard.history import CatalogHistory, History
 from stxm_live.dashboard.state import Board
 from stxm_live.dashboard.view import LOOK_MS, View
@@ -92,7 +91,7 @@ class Served:
             use_index=False,
             redirect_root=False,
         )
-        http = HTTPServer(tornado)
+        http = GuardedServer(tornado)
         http.add_sockets(self._sockets)
         server = BaseServer(self._loop, tornado, http)
         server.start()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.plain_text import cell, remark
 from stxm_live.io.results.dataset import as_dataset, final_index_name
 from stxm_live.io.whole_file import whole_file
 
@@ -65,14 +66,14 @@ def _write(path: Path, notes: Iterable[str], rows: Iterable[Row]) -> None:
     # JSON may bring half a character in a name: it is written as a question mark
     options: dict[str, Any] = {"newline": "", "encoding": "utf-8", "errors": "replace"}
     with whole_file(path) as unfinished, unfinished.open("w", **options) as file:
-        file.writelines(f"# {' '.join(line.split())}\n" for line in notes)
+        file.writelines(f"# {remark(line)}\n" for line in notes)
         csv.writer(file).writerows([_cell(value) for value in row] for row in rows)
 
 
 def _cell(value: Any) -> Any:
     """Return a cell that no spreadsheet takes for a formula; NaN and None are empty."""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        return cell(value)
     if value is None or value != value:
         return ""
     return f"{value:.7g}" if isinstance(value, float | np.floating) else value

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stxm_live.core.plain_text import cell
 from stxm_live.plotting.panels.result import SYNTHETIC
 from stxm_live.plotting.pictures import Panel, figure_of_panels, folder_for_pictures, save_png
 from stxm_live.plotting.style.layout import write_footer, write_header
@@ -81,8 +82,7 @@ def write_table(table: Table, path: Path) -> None:
 
 def _cell(value: Any) -> str:
     if isinstance(value, str):
-        # a spreadsheet would take such a cell for a formula
-        return f"'{value}" if value[:1] in ("=", "+", "-", "@") else value
+        return cell(value)
     number = value.item() if hasattr(value, "item") else value
     if isinstance(number, float):
         return "" if number != number else f"{number:.6g}"

@@ -43,8 +43,7 @@ def plain(text: object, longest: int = 200) -> str:
     >>> plain("Na2.4VPF", longest=6)
     'Na2.4…'
     """
-    line = re.sub(r"[\t\n\v\f\r]+", " ", str(text)).strip()
-    shown = "".join(c if _font_has(c) else "?" for c in line)
+    shown = "".join(c if _font_has(c) else "?" for c in " ".join(str(text).split()))
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 

@@ -1,9 +1,12 @@
 """The dashboard without a browser: who is let in, what the board keeps, what is said."""
 
+import contextlib
+import socket
 import subprocess
 import sys
 import time
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import made_up_maps as made_up
@@ -24,6 +27,7 @@ from stxm_live.core.region import Region
 from stxm_live.core.stack import StackKey
 from stxm_live.dashboard import Board, dashboard, serve
 from stxm_live.dashboard.drawing import Drawn
+from stxm_live.dashboard.guard import MAX_STRANGERS
 from stxm_live.dashboard.images import MAX_SHOWN_PIXELS, for_screen, phase_image
 from stxm_live.dashboard.layers import DOUBT_LAYERS, doubt_layer
 from stxm_live.dashboard.pixel_facts import INVITATION
@@ -87,6 +91,36 @@ def test_a_websocket_needs_the_token_too(served):
 def test_a_request_meant_for_another_host_is_refused(served):
     for host in ("elsewhere.example", "127.0.0.1:1", ""):
         assert get(served, "/?token=a-token", Host=host)[0].status == 403
+
+
+def test_a_body_that_nobody_asked_for_is_not_read(served):
+    place = urlsplit(served.url)
+    with socket.create_connection((place.hostname, place.port), timeout=60) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Length: 90000000\r\n\r\n"
+        connection.sendall(head.encode())
+        assert b"HTTP/1.1 200" not in connection.recv(100)
+        assert connection.recv(100) == b""
+
+
+def test_connections_without_a_token_take_no_descriptors_and_do_not_lock_the_user_out(served):
+    place = urlsplit(served.url)
+    n, before = 2 * MAX_STRANGERS, len(list(Path("/proc/self/fd").iterdir()))
+    with contextlib.ExitStack() as opened:
+        for _ in range(n):
+            half = socket.create_connection((place.hostname, place.port), timeout=60)
+            opened.enter_context(half)
+            half.sendall(b"GET / HTTP/1.1\r\nHost")
+        assert get(served, f"/?{place.query}")[0].status == 200
+        open_here = len(list(Path("/proc/self/fd").iterdir())) - before
+        assert open_here < n + MAX_STRANGERS + 20
+
+
+def test_the_log_names_no_token(served, caplog):
+    with caplog.at_level("DEBUG"):
+        assert get(served, "/?token=a-token", Host="elsewhere.example")[0].status == 403
+        assert get(served, "/?token=a-token&x=%1b[2J", Host="elsewhere.example")[0].status == 403
+    assert "was answered with 403" in caplog.text
+    assert "a-token" not in caplog.text
 
 
 def test_an_address_others_reach_is_refused_unless_that_is_wanted():

@@ -1,0 +1,82 @@
+"""Text from documents and files, made harmless for terminals, logs and spreadsheets."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+_FORMULA = re.compile(r"^\s*[=@+\-\uff1d\uff20\uff0b\uff0d]")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.IGNORECASE)
+_SEPARATORS = re.compile(r"([,;])")
+
+
+def printable(text: object) -> str:
+    r"""Return a text of which a terminal shows every character: no control sequences.
+
+    Control characters and those that change the direction of writing become escapes such as
+    ``\x1b``, a tab becomes a space; line ends stay.
+
+    Examples
+    --------
+    >>> print(printable("good\rpoor"))
+    good\x0dpoor
+    """
+    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in str(text))
+
+
+def one_line(text: object) -> str:
+    r"""Return a `printable` text in one line, with single spaces.
+
+    Examples
+    --------
+    >>> one_line("sample\n7")
+    'sample 7'
+    """
+    return printable(" ".join(str(text).split()))
+
+
+def _escaped(character: str) -> str:
+    if character.isspace():
+        return {"\r": "\\x0d"}.get(character, " ")
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula when it stands in a cell.
+
+    Examples
+    --------
+    >>> cell("=1+1"), cell("-0.2"), cell("Na3VPF")
+    ("'=1+1", '-0.2', 'Na3VPF')
+    """
+    text = one_line(text)
+    is_formula = _FORMULA.match(text) and not _NUMBER.fullmatch(text)
+    return f"'{text}" if is_formula else text
+
+
+def remark(text: str) -> str:
+    """Return one line of remarks, none of whose parts between commas is taken for a formula.
+
+    Examples
+    --------
+    >>> remark("shifts 0.3, -0.2 px; sample a, =cmd()")
+    "shifts 0.3, -0.2 px; sample a, '=cmd()"
+    """
+    parts = _SEPARATORS.split(one_line(text))
+    return "".join(re.sub(r"^(\s*)(\S.*)", _defused, part) for part in parts)
+
+
+def _defused(part: re.Match[str]) -> str:
+    space, text = part.groups()
+    begins_with_number = _NUMBER.fullmatch(text.split(" ", maxsplit=1)[0])
+    return f"{space}{text if begins_with_number else cell(text)}"
+
+
+class PlainRecords(logging.Filter):
+    """A filter of a logger: every message is one printable line, whatever a document holds."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Make the message of a record plain, and keep the record."""
+        record.msg, record.args = one_line(record.getMessage()), None
+        return True
