@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from stxm_live.cli import app, recipes
 from stxm_live.core import recipe, scan
-from stxm_live.core.phase_maps import PRODUCTS
+from stxm_live.core.phase_maps import PRODUCTS, UNIDENTIFIED_PRODUCTS
 from stxm_live.io.files.mapped import Mapping
 from stxm_live.phase_mapping.latent_space import bundle
 
@@ -52,10 +52,11 @@ def bundle_tables() -> str:
 
 def product_table() -> str:
     """Every array product."""
+    products = {f"unidentified_{name}": p for name, p in UNIDENTIFIED_PRODUCTS.items()}
     rows = ["| product | dimensions | units | meaning |", "| --- | --- | --- | --- |"]
     rows += [
         f"| `{name}` | {', '.join(product.dims)} | {product.units} | {product.long_name} |"
-        for name, product in PRODUCTS.items()
+        for name, product in {**PRODUCTS, **products}.items()
     ]
     return "\n".join(rows) + "\n"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.od_uncertainty import od_std, smoothing
 from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.stack import StackKey
+from stxm_live.core.unidentified_spectrum import UnidentifiedSpectrum, unidentified_spectrum
 
 if TYPE_CHECKING:
     import xarray
@@ -70,6 +72,15 @@ PRODUCTS: Mapping[str, Product] = {
     "i0_std": Product(("energy_ev",), "counts", "standard uncertainty of the incident intensity"),
 }
 """The array products of `PhaseMaps`; an index of -1 is no specimen or no data."""
+
+UNIDENTIFIED_PRODUCTS: Mapping[str, Product] = {
+    "od": Product(("energy_ev",), "1", "mean OD of the unidentified pixels"),
+    "od_std": Product(("energy_ev",), "1", "standard error of that mean"),
+    "od_scatter": Product(
+        ("energy_ev",), "1", "scatter of the unidentified pixels, their thickness aside"
+    ),
+}
+"""The arrays of `PhaseMaps.unidentified_spectrum`, stored as ``unidentified_od`` and so on."""
 
 _NUMBERS = (
     "dispersion",
@@ -230,6 +241,21 @@ class PhaseMaps:
         of_image = self.dispersion * smoothing(self.shifts_px)
         return od_std(counts, self.i0, self.i0_std, of_image)
 
+    @cached_property
+    def unidentified_spectrum(self) -> UnidentifiedSpectrum | None:
+        """Return the mean spectrum of the unidentified pixels; None if there are none."""
+        noise = None
+        if self.dispersion is not None:
+            counts = self.i0[:, None] * np.exp(-self.od[:, self.unidentified].astype(np.float64))
+            noise = self.dispersion / counts
+        return unidentified_spectrum(
+            self.od,
+            self.unidentified,
+            int((self.specimen & self.valid).sum()),
+            noise_variance=noise,
+            common_std=0.0 if self.i0_std is None else self.i0_std / self.i0,
+        )
+
     def redo(self, changes: Mapping[str, Any]) -> PhaseMaps:
         """Return new maps of the same aligned images with another recipe, in a second or two.
 
@@ -277,14 +303,20 @@ class PhaseMaps:
 
         ny, nx = self.specimen.shape
         x0, x1, y0, y1 = self.extent_um
+        values = {name: (product, getattr(self, name)) for name, product in PRODUCTS.items()}
+        if self.unidentified_spectrum is not None:
+            values |= {
+                f"unidentified_{name}": (product, getattr(self.unidentified_spectrum, name))
+                for name, product in UNIDENTIFIED_PRODUCTS.items()
+            }
         variables = {
             name: (
                 product.dims,
-                getattr(self, name),
+                array,
                 {"units": product.units, "long_name": product.long_name},
             )
-            for name, product in PRODUCTS.items()
-            if getattr(self, name) is not None
+            for name, (product, array) in values.items()
+            if array is not None
         }
         coordinates = {
             # half a character (a lone surrogate) is no text that files and tables take

@@ -23,7 +23,12 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from stxm_live.dashboard.drawing import Drawn, outline
-from stxm_live.dashboard.offline_page.page_figures import add_marks, add_scale_bar, style_plot
+from stxm_live.dashboard.offline_page.page_figures import (
+    BAND,
+    add_marks,
+    add_scale_bar,
+    style_plot,
+)
 from stxm_live.plotting.style.palette import GROUND
 from stxm_live.plotting.style.raster import FieldOfView
 
@@ -182,6 +187,8 @@ class EnergyPlot:
         nothing: dict[str, list[Any]] = {"xs": [], "ys": [], "color": [], "width": []}
         self.lines = ColumnDataSource(nothing, name=f"{name}-lines")
         self.points = ColumnDataSource({"x": [], "y": [], "color": []}, name=f"{name}-points")
+        self.band = ColumnDataSource({"x": [], "low": [], "high": []}, name=f"{name}-band")
+        self.plot.varea("x", "low", "high", source=self.band, **BAND)
         self.plot.multi_line("xs", "ys", line_color="color", line_width="width", source=self.lines)
         self.plot.scatter(
             "x", "y", fill_color="color", line_color=GROUND, size=6, source=self.points
@@ -197,11 +204,18 @@ class EnergyPlot:
         energies_ev: Sequence[float],
         curves: Sequence[tuple[NDArray[np.floating], str, float]],
         points: Sequence[tuple[NDArray[np.floating], str]],
+        band: tuple[NDArray[np.float64], ...] = (),
     ) -> None:
-        """Draw curves with colour and width, and points with colour; NaN leaves a gap."""
+        """Draw curves with colour and width, points with colour, and a band from low to high.
+
+        NaN leaves a gap.
+        """
         x = np.asarray(energies_ev, dtype=np.float64)
         _span(self.plot.x_range, x)
-        _span(self.plot.y_range, *(y for y, _, _ in curves), *(y for y, _ in points))
+        _span(self.plot.y_range, *(y for y, _, _ in curves), *(y for y, _ in points), *band)
+        self.band.data = dict(
+            zip(("x", "low", "high"), (x, *band) if band else ([],) * 3, strict=True)
+        )
         self.plot.axis.visible = bool(curves or points)
         self.lines.data = {
             "xs": [x] * len(curves),

@@ -6,11 +6,13 @@ import numpy as np
 from bokeh.models import Column, LayoutDOM, Row
 from numpy.typing import NDArray
 
+from stxm_live.core.unidentified_spectrum import UnidentifiedSpectrum
 from stxm_live.dashboard.figures import EnergyPlot
 from stxm_live.dashboard.pixel_facts import INVITATION, pixel_facts
 from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.style import html
-from stxm_live.plotting.panels.spectra import scaled_to
+from stxm_live.plotting.panels.spectra import is_common, scaled_to
+from stxm_live.plotting.style.palette import UNIDENTIFIED
 
 _X, _Y, _I0 = "#66aaee", "#ee8899", "#66cc88"
 
@@ -49,19 +51,30 @@ class PixelPanel:
         """Show the mean spectrum of the specimen, until a pixel is chosen."""
         known = np.isfinite(scene.mean_od)
         scaled = [scaled_to(reference, scene.mean_od, known) for reference in scene.reference_od]
+        strange = None if scene.maps is None else scene.maps.unidentified_spectrum
         self.below.text = "white: mean of the specimen; lines: references"
-        self._draw(scene, scene.mean_od, scaled)
+        if is_common(strange):
+            self.below.text += (
+                f"; pink: the {100 * strange.share:.0f} % not identified, ± scatter of the pixels"
+            )
+        self._draw(scene, scene.mean_od, scaled, strange if is_common(strange) else None)
 
     def _draw(
-        self, scene: Scene, od: NDArray[np.floating], scaled: list[NDArray[np.float64]]
+        self,
+        scene: Scene,
+        od: NDArray[np.floating],
+        scaled: list[NDArray[np.float64]],
+        strange: UnidentifiedSpectrum | None = None,
     ) -> None:
         colors = [f"rgb({r},{g},{b})" for r, g, b in np.rint(255 * scene.colors).astype(int)]
-        curves = [(y, color, 1.5) for y, color in zip(scaled, colors, strict=True)]
-        self.spectrum.show(
-            scene.energies_ev,
-            [*curves, (od, "white", 1.0)],
-            [(od, "white")],
-        )
+        curves: list[tuple[NDArray[np.floating], str, float]] = [
+            *((y, color, 1.5) for y, color in zip(scaled, colors, strict=True)),
+            (od, "white", 1.0),
+        ]
+        if strange is not None:
+            curves.append((strange.od, UNIDENTIFIED, 2.0))
+        band = () if strange is None else strange.band
+        self.spectrum.show(scene.energies_ev, curves, [(od, "white")], band)
 
 
 class Curves:

@@ -19,10 +19,15 @@ from stxm_live.dashboard.offline_page.page_data import (
     packed_maps,
     packed_spectra,
 )
-from stxm_live.dashboard.offline_page.page_figures import map_figures, spectrum_figure
-from stxm_live.dashboard.offline_page.page_text import page_text
+from stxm_live.dashboard.offline_page.page_figures import (
+    map_figures,
+    spectrum_figure,
+    unidentified_figure,
+)
+from stxm_live.dashboard.offline_page.page_text import page_text, unidentified_share
 from stxm_live.io.results.dataset import as_dataset
 from stxm_live.io.whole_file import whole_file
+from stxm_live.phase_mapping.quality import MENTIONED
 from stxm_live.plotting.panels.result import brightest_energy, spectrum_over
 from stxm_live.plotting.style.palette import (
     AMBIGUOUS,
@@ -80,12 +85,10 @@ def page(dataset: xarray.Dataset) -> str:
     colors = _hex(phase_colors(dataset["phase"].values.tolist(), _recipe_colors(dataset)))
     shown = _shown(dataset)
     energies = dataset["energy_ev"].values
-    library, figures_script, figures = _bokeh_parts(
-        {
-            **map_figures(shown, field),
-            "spectrum": spectrum_figure(energies.tolist(), colors),
-        }
-    )
+    plots = {**map_figures(shown, field), "spectrum": spectrum_figure(energies.tolist(), colors)}
+    if unidentified_share(dataset) >= MENTIONED:
+        plots["unidentified"] = unidentified_figure(dataset, colors)
+    library, figures_script, figures = _bokeh_parts(plots)
     arrays, maps_precision = packed_maps(dataset, MOST_BYTES // 2)
     fixed = len(library) + sum(len(data.text) for data in arrays.values()) + 60_000
     fixed += 4 * sum(

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, GROUND, INK
+from stxm_live.plotting.panels.spectra import scaled_to
+from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, GROUND, INK, UNIDENTIFIED
 from stxm_live.plotting.style.raster import FieldOfView
 
 if TYPE_CHECKING:
+    import xarray
     from bokeh.models import Range1d
     from bokeh.plotting import figure
+
+BAND: Mapping[str, Any] = {"fill_color": UNIDENTIFIED, "fill_alpha": 0.35}
+"""Colour of the band for the scatter of pixels that were not identified."""
 
 _WIDTH_PX = 300
 _HEIGHTS_PX = (100, 520)
@@ -108,19 +113,9 @@ def add_scale_bar(plot: figure, x_range: Range1d) -> None:
 def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
     """Return a figure of a pixel's spectrum over the references, from first to last energy."""
     from bokeh.models import ColumnDataSource, Range1d
-    from bokeh.plotting import figure
 
-    first, last = energies_ev[0], energies_ev[-1]
-    margin = 0.03 * abs(last - first) or 1.0
-    plot = figure(
-        name="spectrum",
-        frame_width=350,
-        frame_height=210,
-        x_range=Range1d(first - margin, last + margin),
-        y_range=Range1d(0.0, 1.0),
-        tools="box_zoom,pan,reset",
-        toolbar_location="above",
-    )
+    plot = _energy_figure("spectrum", energies_ev, 350)
+    plot.y_range = Range1d(0.0, 1.0)
     nothing: list[list[float]] = [[] for _ in colors]
     lines = ColumnDataSource(
         {"xs": nothing, "ys": nothing, "color": colors, "width": [1.5] * len(colors)},
@@ -141,13 +136,47 @@ def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
     return plot
 
 
+def unidentified_figure(dataset: xarray.Dataset, colors: list[str]) -> figure:
+    """Return a figure of the mean of the unidentified pixels over the references scaled to it."""
+    energies = dataset["energy_ev"].values
+    mean, scatter, std = (
+        dataset[f"unidentified_{n}"].values for n in ("od", "od_scatter", "od_std")
+    )
+    plot = _energy_figure("unidentified", energies.tolist(), _WIDTH_PX)
+    plot.varea(energies, mean - scatter, mean + scatter, **BAND)
+    for reference, color in zip(dataset["reference_od"].values, colors, strict=True):
+        scaled = scaled_to(reference, mean, np.isfinite(mean))
+        plot.line(energies, scaled, line_color=color, line_width=1.5)
+    plot.line(energies, mean, line_color=UNIDENTIFIED, line_width=2.5)
+    plot.segment(energies, mean - std, energies, mean + std, line_color="white", line_width=2)
+    style_plot(plot, "photon energy (eV)", "optical density")
+    return plot
+
+
+def _energy_figure(name: str, energies_ev: Sequence[float], width_px: int) -> figure:
+    """Return an empty figure from the first to the last energy."""
+    from bokeh.models import Range1d
+    from bokeh.plotting import figure
+
+    first, last = energies_ev[0], energies_ev[-1]
+    margin = 0.03 * abs(last - first) or 1.0
+    return figure(
+        name=name,
+        frame_width=width_px,
+        frame_height=210,
+        x_range=Range1d(first - margin, last + margin),
+        tools="box_zoom,pan,reset",
+        toolbar_location="above",
+    )
+
+
 def style_plot(plot: Any, x_label: str, y_label: str) -> None:
     """Set small labels, thin ticks and a dark background."""
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
     plot.background_fill_color = GROUND
     plot.border_fill_color = None
-    plot.grid.visible = plot.name == "spectrum"
+    plot.grid.visible = plot.name in ("spectrum", "unidentified")
     plot.grid.grid_line_alpha = 0.15
     plot.outline_line_color = FAINT
     plot.xaxis.axis_label, plot.yaxis.axis_label = x_label, y_label

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ def page_text(
         "quality": escape(f"Quality {attributes['quality']}"),
         "warnings": _warnings(dataset),
         "fractions": _fractions(dataset),
-        "maps": "\n".join(_map(name, dataset, figures[name]) for name in shown),
+        "maps": "\n".join(_maps(dataset, shown, figures)),
         "spectrum": figures["spectrum"],
         "precision": escape(precision),
         "provenance": _provenance(dataset),
@@ -103,6 +103,32 @@ def _fractions(dataset: xarray.Dataset) -> str:
 def _ambiguous(dataset: xarray.Dataset) -> float:
     counted = (dataset["specimen"] & dataset["valid"]).values
     return float(dataset["ambiguous"].values[counted].mean()) if counted.any() else np.nan
+
+
+def unidentified_share(dataset: xarray.Dataset) -> float:
+    """Return the share of the mapped specimen whose mean spectrum is stored as unidentified."""
+    if "unidentified_od" not in dataset:
+        return 0.0
+    counted = (dataset["specimen"] & dataset["valid"]).values
+    return float(dataset["unidentified"].values[counted].mean())
+
+
+def _maps(
+    dataset: xarray.Dataset, shown: tuple[str, ...], figures: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield a section for each map, and after the ambiguity what was not identified."""
+    for name in shown:
+        yield _map(name, dataset, figures[name])
+        if name == "ambiguous" and "unidentified" in figures:
+            yield (
+                '<section class="map" id="unidentified-panel"><h2>Not identified: '
+                f"{_percent(unidentified_share(dataset))} of the specimen</h2>"
+                "<p>pink: mean spectrum of these pixels; lines: references, scaled to it</p>"
+                f'{figures["unidentified"]}<p class="legend">Band: scatter of single pixels, '
+                "differences of thickness taken out. Where it is much wider at some energies than "
+                "at others, the pixels are of more than one substance. White: standard error of "
+                "the mean.</p></section>"
+            )
 
 
 def _percent(share: float) -> str:

@@ -31,7 +31,9 @@ def write_csv(
     spectrum; areas are from the map by correlation, in um2.
 
     ``spectra.csv`` has, for each phase, its reference (OD of the references' own thickness),
-    mean and standard deviation of the OD of its pixels in the final map;
+    mean and standard deviation of the OD of its pixels in the final map; and for the pixels that
+    were not identified, if there are any, their mean OD, its standard error, and the scatter of
+    the pixels with differences of thickness taken out;
     ``images.csv`` the shift in pixels and I0 in counts of each image; ``pixels.csv`` a row for
     each specimen pixel with a valid spectrum: position (um), counts, phases, R, coefficients,
     probabilities, OD.
@@ -118,14 +120,15 @@ def _pixel_area_um2(dataset: xarray.Dataset) -> float:
 
 def _spectra(dataset: xarray.Dataset) -> Iterable[Row]:
     names = dataset["phase"].values.tolist()
-    kinds = ("reference_od", "mean_od", "std_od")
-    yield ["energy_ev", *(f"{name} {kind}" for name in names for kind in kinds)]
-    statistics = [_mean_and_std(dataset, mask) for mask in _members(dataset)]
-    for e, energy_ev in enumerate(dataset["energy_ev"].values):
-        row: list[Any] = [energy_ev]
-        for k, (mean, std) in enumerate(statistics):
-            row += [dataset["reference_od"].values[k, e], mean[e], std[e]]
-        yield row
+    columns: dict[str, Any] = {"energy_ev": dataset["energy_ev"].values}
+    for k, (name, mask) in enumerate(zip(names, _members(dataset), strict=True)):
+        columns[f"{name} reference_od"] = dataset["reference_od"].values[k]
+        columns[f"{name} mean_od"], columns[f"{name} std_od"] = _mean_and_std(dataset, mask)
+    for column, product in _UNIDENTIFIED.items():
+        if product in dataset:
+            columns[column] = dataset[product].values
+    yield list(columns)
+    yield from zip(*columns.values(), strict=True)
 
 
 def _members(dataset: xarray.Dataset, name: str | None = None) -> Any:
@@ -146,6 +149,13 @@ def _images(dataset: xarray.Dataset) -> Iterable[Row]:
     for e, energy_ev in enumerate(dataset["energy_ev"].values):
         yield energy_ev, *dataset["shifts_px"].values[e], dataset["i0"].values[e]
 
+
+_UNIDENTIFIED = {
+    "(not identified) mean_od": "unidentified_od",
+    "(not identified) std_error_od": "unidentified_od_std",
+    "(not identified) scatter_od": "unidentified_od_scatter",
+}
+"""Columns of ``spectra.csv`` and the products they show."""
 
 _INDICES = ("phase_index", "latent_index", "resolved_index", "corrected_index")
 

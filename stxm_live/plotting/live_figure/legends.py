@@ -28,8 +28,8 @@ class PhaseStrip:
         self._phases = entries
 
     def take_last(self, _ax: Axes, entries: Entries, _title: str) -> None:
-        """Take the specimen's entry only; the phases have their colours already."""
-        self._others = entries[-1:]
+        """Take what follows the phases, which have their colours already."""
+        self._others = entries[entries.index((None, "")) + 1 :]
 
     @property
     def entries(self) -> Entries:

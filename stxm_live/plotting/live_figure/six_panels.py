@@ -238,6 +238,7 @@ def _draw_final_panels(
         maps.phase_names,
         phase_colors(maps.phase_names, maps.colors, palette=palette),
         synthetic=maps.synthetic_references,
+        unidentified=maps.unidentified_spectrum,
         legend=strip.take_last,
     )
     draw_beam(

@@ -52,6 +52,7 @@ def draw_spectra_of_maps(ax: Axes, maps: PhaseMaps, *, palette: Palette = "roma"
         maps.phase_names,
         phase_colors(maps.phase_names, maps.colors, palette=palette),
         synthetic=maps.synthetic_references,
+        unidentified=maps.unidentified_spectrum,
     )
 
 

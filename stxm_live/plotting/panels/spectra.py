@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.phase_mapping.quality import MENTIONED
 from stxm_live.plotting.style.lettering import PLAIN, DrawLegend, plain, set_titles, side_legend
-from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, heat
+from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, UNIDENTIFIED, heat
 from stxm_live.plotting.style.raster import style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
     from matplotlib.patches import Rectangle
+
+    from stxm_live.core.unidentified_spectrum import UnidentifiedSpectrum
 
 
 def draw_spectra(
@@ -29,6 +32,7 @@ def draw_spectra(
     measured: NDArray[np.bool_] | None = None,
     latest: int | None = None,
     synthetic: bool = False,
+    unidentified: UnidentifiedSpectrum | None = None,
     legend: DrawLegend = side_legend,
 ) -> None:
     """Draw the mean spectrum of the specimen over the references scaled to it.
@@ -44,6 +48,8 @@ def draw_spectra(
         The energy to mark.
     synthetic : bool
         True if the references are calculated; the legend says so.
+    unidentified : UnidentifiedSpectrum, optional
+        Drawn as measured, with a band for the scatter of its pixels, if it is common enough.
     """
     energies = np.asarray(energies_ev, dtype=np.float64)
     known = np.isfinite(mean_spectrum) & (True if measured is None else measured)
@@ -68,13 +74,32 @@ def draw_spectra(
     style_axes(ax, "photon energy (eV)", "optical density")
     ax.margins(x=0.03, y=0.06)
     ax.grid(color="white", alpha=0.12, linewidth=0.5)
-    set_titles(
-        ax,
-        "Mean spectrum of the specimen",
-        "references scaled to it (factor and constant)" if known.sum() > 1 else "",
-    )
+    others: list[tuple[Any, str]] = [(on_light(mean), "specimen")]
+    subtitle = "references scaled to it (factor and constant)" if known.sum() > 1 else ""
+    if is_common(unidentified):
+        others.append(_draw_unidentified(ax, energies, unidentified))
+        subtitle = "references scaled to it; pink band: ± scatter of the pixels"
+    set_titles(ax, "Mean spectrum of the specimen", subtitle)
     title = "synthetic references" if synthetic else "references"
-    legend(ax, [*entries, (None, ""), (on_light(mean), "specimen")], title)
+    legend(ax, [*entries, (None, ""), *others], title)
+
+
+def is_common(unidentified: UnidentifiedSpectrum | None) -> TypeGuard[UnidentifiedSpectrum]:
+    """Return True if so many pixels were not identified that pictures and verdict show them."""
+    return unidentified is not None and unidentified.share >= MENTIONED
+
+
+def _draw_unidentified(
+    ax: Axes, energies: NDArray[np.float64], unidentified: UnidentifiedSpectrum
+) -> tuple[Any, str]:
+    """Draw the mean spectrum and the scatter of its pixels, and return the legend's entry."""
+    band = ax.fill_between(
+        energies, *unidentified.band, color=UNIDENTIFIED, alpha=0.35, linewidth=0
+    )
+    (line,) = ax.plot(
+        energies, unidentified.od, color=UNIDENTIFIED, linewidth=1.6, linestyle=(0, (4, 1.5))
+    )
+    return (band, line), f"not identified, {100 * unidentified.share:.0f} %"
 
 
 def scaled_to(

@@ -199,3 +199,18 @@ def test_a_stored_result_keeps_its_whole_verdict_and_the_mixtures():
     stored = maps_of(maps.to_xarray())
     assert stored.quality == quality
     assert stored.mixed_references == mixed
+
+
+def test_what_was_not_identified_has_a_section_of_its_own_also_when_read_back(tmp_path):
+    maps = made_up.maps(shape=(20, 24))
+    unknown = maps.specimen & (np.arange(24) > 11)
+    maps = replace(maps, unidentified=unknown, dispersion=1.0)
+    share = f"Not identified: {100 * unknown.sum() / maps.specimen.sum():.1f} % of the specimen"
+    stored = read_nexus(write_nexus(maps, tmp_path / "maps.nxs"))
+    assert share in page(stored)
+    again = maps_of(stored)
+    np.testing.assert_array_equal(
+        stored["unidentified_od_scatter"].values, again.unidentified_spectrum.od_scatter
+    )
+    none = replace(maps, unidentified=np.zeros_like(unknown))
+    assert "unidentified_od" not in none.to_xarray()

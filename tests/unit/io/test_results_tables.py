@@ -42,6 +42,22 @@ def test_the_tables_hold_fractions_spectra_and_images(maps, tmp_path):
     assert len(rows_of(files[2])) == 13
 
 
+def test_what_was_not_identified_has_its_mean_and_errors_among_the_spectra(maps, tmp_path):
+    unknown = maps.specimen & (np.arange(15) > 7)
+    maps = replace(maps, unidentified=unknown, dispersion=1.0)
+    rows = rows_of(write_csv(maps, tmp_path)[1])
+    found = maps.unidentified_spectrum
+    for column, values in (
+        ("mean_od", maps.od[:, unknown].mean(axis=1)),
+        ("std_error_od", found.od_std),
+        ("scatter_od", found.od_scatter),
+    ):
+        got = [float(row[f"(not identified) {column}"]) for row in rows]
+        np.testing.assert_allclose(got, values, rtol=1e-5)
+    none = replace(maps, unidentified=np.zeros_like(unknown))
+    assert not any("identified" in c for c in rows_of(write_csv(none, tmp_path)[1])[0])
+
+
 def test_the_table_of_pixels_has_a_row_for_each_specimen_pixel(maps, tmp_path):
     rows = rows_of(write_csv(maps, tmp_path, pixels=True)[-1])
     assert len(rows) == maps.specimen.sum()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import made_up_maps as made_up
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from stxm_live.plotting.panels.maps import Sureness, draw_ambiguity, draw_od_image, draw_phase_map
+from stxm_live.plotting.panels.result import draw_spectra_of_maps
 from stxm_live.plotting.panels.spectra import draw_separability, draw_spectra, scaled_to
 from stxm_live.plotting.style.lettering import plain, side_legend, wrapped
 from stxm_live.plotting.style.palette import AMBIGUOUS, DIMMEST, GROUND, SPECIMEN, phase_colors
@@ -175,3 +178,23 @@ def test_a_phase_that_is_as_likely_wrong_as_right_is_dimmest(ax):
     wrong = np.array([[0.0, 0.25, 0.5, 0.9]])
     share = Sureness.of_probability(wrong).share
     np.testing.assert_allclose(share, [[1.0, 0.5, 0.0, 0.0]])
+
+
+def spectra_legend(ax, share):
+    maps = made_up.maps(shape=(24, 30))
+    unknown = maps.specimen & (
+        np.cumsum(maps.specimen).reshape(24, 30) <= share * maps.specimen.sum()
+    )
+    draw_spectra_of_maps(ax, replace(maps, unidentified=unknown))
+    return labels(ax)
+
+
+def test_the_mean_of_what_was_not_identified_is_drawn_with_a_band_and_its_share(ax):
+    assert spectra_legend(ax, 0.3)[-1] == "not identified, 30 %"
+    assert len(ax.collections) == 1
+    assert any("scatter" in text.get_text() for text in ax.texts)
+
+
+def test_a_few_pixels_without_a_reference_are_not_drawn_as_in_the_verdict(ax):
+    assert spectra_legend(ax, 0.009)[-1] == "specimen"
+    assert not ax.collections
