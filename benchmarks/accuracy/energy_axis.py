@@ -30,7 +30,8 @@ from stxm_live import Recipe, ReferenceSpectra, Stack
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.io.files import read_stack
-from stxm_live.phase_mapping.assignment import correlate, resolve_spectra
+from stxm_live.phase_mapping.assignment import resolve_spectra
+from stxm_live.phase_mapping.correlation import correlate
 from stxm_live.phase_mapping.energy_calibration.corrected_map import (
     CorrectedMap,
     corrected_map,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.products import product
+from stxm_live.core.recipe import Recipe
 
 _CHUNK = 4096
 """Pixels taken at once: their float64 copy stays in the processor's cache."""
@@ -127,3 +129,64 @@ def ambiguous(best: BestTwo, threshold: float) -> NDArray[np.bool_]:
     An invalid spectrum is not ambiguous.
     """
     return (best.first - best.second) < np.float32(threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class Correlated:
+    """The spectra that are mapped, one column each, and what correlation says of them.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, n_spectra), float32
+    references : ndarray of shape (n_phases, n_energies)
+    correlation : ndarray of shape (n_phases, n_spectra), float32
+        Pearson coefficients.
+    best : BestTwo
+        The two largest coefficients, arrays of shape (n_spectra,).
+    ambiguous : ndarray of bool, shape (n_spectra,)
+        The two are too close to distinguish the phases.
+    uncorrelated : ndarray of bool, shape (n_spectra,)
+        The largest is below the recipe's ``min_correlation``.
+    """
+
+    od: NDArray[np.float32]
+    references: NDArray[np.float64]
+    correlation: NDArray[np.float32]
+    best: BestTwo
+    ambiguous: NDArray[np.bool_]
+    uncorrelated: NDArray[np.bool_]
+
+    @property
+    def reliability(self) -> NDArray[np.float32]:
+        """R = 100 (Q1 - Q2), shape (n_spectra,)."""
+        return reliability(self.best)
+
+    @property
+    def pair(self) -> NDArray[np.int8]:
+        """Best and second-best phase, shape (2, n_spectra)."""
+        return np.array([self.best.first_index, self.best.second_index])
+
+
+def correlate(
+    od: NDArray[np.float32], references: NDArray[np.float64], recipe: Recipe
+) -> Correlated:
+    """Compare spectra with references: the paper's section 3.2 and Algorithm 1.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_energies, n_spectra)
+    references : ndarray of shape (n_phases, n_energies)
+    recipe : Recipe
+        Its ``ambiguity_threshold``, and ``min_correlation``; 0 is off, however badly a spectrum
+        correlates.
+    """
+    correlation = pearson(od, references)
+    best = best_two(correlation)
+    return Correlated(
+        od=od,
+        references=references,
+        correlation=correlation,
+        best=best,
+        ambiguous=ambiguous(best, recipe.ambiguity_threshold),
+        uncorrelated=np.asarray(best.first < (recipe.min_correlation or -np.inf)),
+    )

@@ -19,12 +19,12 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.phase_mapping.assignment import (
-    Correlated,
     Resolution,
     counts_per_photon,
     needs_model,
     photon_gain,
 )
+from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
 from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mapped
 from stxm_live.phase_mapping.quality import MENTIONED, Facts

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.phase_maps import Quality
 from stxm_live.core.recipe import Recipe
-from stxm_live.phase_mapping.assignment import Correlated, Resolution, correlate, resolve_spectra
+from stxm_live.phase_mapping.assignment import Resolution, resolve_spectra
+from stxm_live.phase_mapping.correlation import Correlated, correlate
 from stxm_live.phase_mapping.energy_calibration.corrected_map import find_energy_axis
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.quality import Facts, assess

@@ -13,7 +13,8 @@ from typing import Any
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack
-from stxm_live.phase_mapping.assignment import Correlated, needs_model
+from stxm_live.phase_mapping.assignment import needs_model
+from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap, corrected_map
 from stxm_live.phase_mapping.latent_space.model import LatentModel, model_that_fits
 from stxm_live.phase_mapping.repeated_energies import change_of

@@ -4,7 +4,8 @@ from particles import particle_counts
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack
-from stxm_live.phase_mapping.assignment import correlate, resolve_spectra
+from stxm_live.phase_mapping.assignment import resolve_spectra
+from stxm_live.phase_mapping.correlation import correlate
 from stxm_live.phase_mapping.energy_calibration.corrected_map import corrected_map
 from stxm_live.preprocessing.workflow import register
 from stxm_live.sim.phantom import od_cube
