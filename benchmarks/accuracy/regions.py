@@ -43,6 +43,7 @@ def main() -> None:
         overview_photons=arguments.overview,
         coarse=arguments.coarse,
         changing=arguments.changing,
+        background_od=arguments.background,
     )
     ways = {**STRATEGIES, **(OTHERS if arguments.all else {})}
     started = time.monotonic()
@@ -85,6 +86,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--coarse", type=int, default=Conditions.coarse, help="overview's step")
     parser.add_argument("--zoom", type=int, default=Conditions.zoom_px, help="pixels a side")
     parser.add_argument("--changing", type=float, default=Conditions.changing)
+    parser.add_argument("--background", type=float, default=Conditions.background_od)
     parser.add_argument("--speed", action="store_true", help="time suggestions for 512 x 512 px")
     parser.add_argument("--all", action="store_true", help="the package's other criteria as well")
     return parser.parse_args()

@@ -25,6 +25,7 @@ from stxm_live.phase_mapping.spectrum_noise import (
 )
 from stxm_live.phase_mapping.tempering import tempered, trust
 from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed, unidentified
+from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.preprocessing.normalization import ODStack
 
 LIKE_PHOTONS = 1.5
@@ -162,6 +163,8 @@ class Resolution:
     residual : Residual or None
         What the references leave of the spectra; None where nothing shows the noise: there is no
         empty support, and the spectra do not scatter as photons do.
+    baseline : Baseline or None
+        What the labels allow for in each spectrum besides its phase; None if the step does not say.
     judged : bool
         Whether something shows the noise that residuals are judged by.
     latent : LatentMap or None
@@ -180,6 +183,7 @@ class Resolution:
     dispersion: float
     method: str
     residual: Residual | None = None
+    baseline: Baseline | None = None
     judged: bool = True
     latent: LatentMap | None = None
     model_sha256: str | None = None
@@ -241,6 +245,7 @@ def resolve_spectra(
         dispersion=dispersion,
         method=method,
         residual=residual,
+        baseline=noise.baseline,
         judged=judged is not None,
         latent=latent,
         model_sha256=None if model is None else model.bundle.sha256,

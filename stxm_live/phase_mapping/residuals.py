@@ -177,10 +177,7 @@ def _distances(
     if noise.of_references is not None:
         variance += np.median(noise.of_references, axis=1)[:, None]
     found = products(y, 1 / (variance + KNOWN_TO**2), of_length_one(references), noise.baseline)
-    n_phases = len(references)
-    gram = np.zeros((n_phases, n_phases))
-    gram[np.triu_indices(n_phases)] = found.square[:, 0]
-    gram += np.triu(gram, 1).T
+    gram = found.gram()[:, :, 0]
     own = np.diag(gram)
     thickness = np.maximum(found.along[:, 0], 0) / own
     rest = np.maximum(own[:, None] - gram**2 / own, 0)

@@ -325,6 +325,7 @@ def _warnings(found: Found) -> tuple[str, ...]:
 def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
     """By what and how the maps were made."""
     resolution = found.resolution
+    baseline = None if resolution is None else resolution.baseline
     return {
         "package": "stxm_live",
         "version": version("stxm-live"),
@@ -335,6 +336,7 @@ def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
         "method": None if resolution is None else resolution.method,
         "model_sha256": None if resolution is None else resolution.model_sha256,
         "dispersion": None if resolution is None else resolution.dispersion,
+        "baseline_std": None if baseline is None else baseline.std,
         "replaced_steps": steps.replaced,
     }
 

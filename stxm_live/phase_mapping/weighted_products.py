@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import NamedTuple
@@ -71,6 +72,24 @@ class Baseline:
         precision = np.array([constant_std, slope_std], dtype=np.float64) ** -2
         return cls(np.stack([np.ones(len(energies)), straight]), precision)
 
+    @classmethod
+    def of_std(cls, energies_ev: NDArray[np.floating], std: Sequence[float | None]) -> Baseline:
+        """Return nothing, a constant, or constant and slope, as many as there are sizes.
+
+        Parameters
+        ----------
+        energies_ev : ndarray of shape (n_energies,)
+        std : sequence of float or None
+            Result of `std`.
+        """
+        sizes = np.array([np.inf if size is None else size for size in std], dtype=np.float64)
+        return cls(cls.slope(energies_ev).shapes[: len(sizes)], sizes**-2)
+
+    @property
+    def std(self) -> list[float | None]:
+        """Return the expected size of each coefficient in OD; None for one without a prior."""
+        return [float(p) ** -0.5 if p > 0 else None for p in self.precision]
+
     @property
     def n_free(self) -> int:
         """Return the number of coefficients without a prior."""
@@ -126,6 +145,13 @@ class Products(NamedTuple):
         pairs = shares[:, i] * shares[:, j] * np.where(i == j, 1.0, 2.0)
         along = product(shares, self.along)
         return np.maximum(along, 0.0, out=along), product(pairs, self.square)
+
+    def gram(self) -> NDArray[np.float64]:
+        """Return the products of every two references, shape (K, K, n_spectra)."""
+        i, j = _pairs(len(self.along))
+        gram = np.empty((len(self.along), len(self.along), self.along.shape[1]))
+        gram[i, j] = gram[j, i] = self.square
+        return gram
 
     def coefficients(
         self, thickness: NDArray[np.float64], reference: NDArray[np.intp]

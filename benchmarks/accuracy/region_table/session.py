@@ -15,7 +15,8 @@ from simulated_landscapes import Landscape, make_landscape
 
 from stxm_live import PhaseMaps, Recipe, Region, Stack, map_phases
 from stxm_live.phase_mapping.assignment import phase_probabilities
-from stxm_live.phase_mapping.likelihood import fit_references
+from stxm_live.phase_mapping.spectrum_noise import spectrum_noise
+from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.sim.phantom import od_cube
 
 STEP_UM = 0.03
@@ -31,7 +32,8 @@ class Conditions:
 
     Photons are those of the empty beam per pixel and energy. The beam is as wide as the step:
     an overview pixel shows the mean transmission of ``coarse`` x ``coarse`` fine ones.
-    ``changing`` is the chance of a particle to hold several phases.
+    ``changing`` is the chance of a particle to hold several phases. ``background_od`` is the
+    standard deviation of a constant, and of a slope from end to end, that each overview pixel has.
     """
 
     side: int = 192
@@ -41,6 +43,7 @@ class Conditions:
     zoom_px: int = 64
     n_zooms: int = 3
     changing: float = 0.5
+    background_od: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,11 @@ class Session:
         od = od_cube(landscape.particle, recipe.reference_spectra, recipe.energies_ev or ())
         c = conditions.coarse
         n = conditions.side // c
+        shapes = Baseline.slope(np.array(recipe.energies_ev)).shapes
+        sizes = np.random.default_rng([seed, 2]).standard_normal((2, n, n))
+        background = np.tensordot(shapes.T, sizes, axes=1)
+        background = np.repeat(np.repeat(background, c, axis=1), c, axis=2)
+        od += conditions.background_od * background * (landscape.particle.phase_index >= 0)
         light = np.exp(-od).reshape(len(od), n, c, n, c).mean(axis=(2, 4))
         counts = rng.poisson(conditions.overview_photons * light)
         first, last = (c - 1) / 2 * STEP_UM, (conditions.side - (c + 1) / 2) * STEP_UM
@@ -135,9 +143,10 @@ class Session:
         counts = np.maximum(rng.poisson(photons * light), 0.5).astype(np.float32)
         od = np.log(photons / counts).astype(np.float32)
         references = self.recipe.reference_spectra.at(self.energies)
-        fit = fit_references(od, counts, references, gain=1.0)
+        energies = np.array(self.energies)
+        noise = spectrum_noise(od, counts, references, energies, self.recipe, gain=1.0)
         found = phase_probabilities(
-            od, counts, references, specimen, self.recipe, fit=fit, baseline=False
+            od, counts, references, specimen, self.recipe, dispersion=1.0, noise=noise
         )
         labels[specimen] = found.most_probable
         return labels

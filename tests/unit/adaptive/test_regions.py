@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from made_up_maps import ENERGIES_EV, particle, references
 from made_up_maps import maps as made_up
-from made_up_maps import references
+from scipy.ndimage import gaussian_filter
 
-from stxm_live import Region
+from stxm_live import Region, Stack, map_phases
 from stxm_live.adaptive.regions import Absorber, DoseMap, Overhead, suggest_regions
+from stxm_live.adaptive.regions.expected_gain import Improvement, doubt_removed, separation
+from stxm_live.phase_mapping.likelihood import fit_references
+from stxm_live.phase_mapping.weighted_products import Baseline
 
 NM_OF_REFERENCE = 100
 
@@ -134,6 +138,52 @@ def test_more_photons_remove_more_doubt():
     ]
     assert gains[0] < 0.8 * gains[1]
     assert gains[2] == pytest.approx(50, rel=0.05)
+
+
+@pytest.mark.parametrize("std", [(), (None,), (0.2, 0.3)], ids=["none", "constant", "slope"])
+def test_two_phases_are_as_far_apart_as_the_likelihood_finds_them_beside_any_background(rng, std):
+    energies, reference_od = np.array(ENERGIES_EV), references()
+    shapes = Baseline.slope(energies).shapes[: len(std)]
+    sizes = np.array([0.5 if one is None else one for one in std])
+    background = (shapes.T * sizes) @ rng.standard_normal((len(std), 4000))
+    true_od = 3 * reference_od[2][:, None] + background
+    photons = rng.poisson(1000 * np.exp(-true_od)).clip(1)
+    od = np.log(1000 / photons)
+    maps = made_up(
+        shape=(1, 4000),
+        od=od[:, None].astype(np.float32),
+        dispersion=1.0,
+        provenance={"baseline_std": list(std)},
+    )
+    apart = separation(maps, np.ones((1, 4000), bool), np.full(4000, 2))
+    baseline = Baseline.of_std(energies, std)
+    fit = fit_references(od, photons, reference_od, baseline=baseline, gain=1.0)
+    for rival in (1, 3):
+        better = (fit.chi2[rival] - fit.chi2[2]).mean()
+        assert better == pytest.approx(np.mean(apart[rival] ** 2), rel=0.05)
+
+
+def test_a_further_scan_keeps_what_is_promised_where_every_spectrum_has_a_slope(nvpf):
+    recipe = nvpf.with_changes({"model": None, "alignment.enabled": False, "energy_fit": False})
+    maps, truth = mapped_with_slopes(recipe, photons=300, seed=1)
+    later, _ = mapped_with_slopes(recipe, photons=2700, seed=2)
+    assert maps.provenance["baseline_std"][0] >= 0.1  # it was noticed
+    wrong, still = ((m.resolved_index != truth) & (truth >= 0) for m in (maps, later))
+    promised = doubt_removed(maps, Improvement(photons=9))[truth >= 0].sum()
+    assert promised == pytest.approx(wrong.sum() - still.sum(), rel=0.3)
+
+
+def mapped_with_slopes(recipe, photons, seed, shape=(64, 70)):
+    """Maps of a particle with a constant and a slope of each pixel, and the true phases."""
+    rng = np.random.default_rng(0)
+    specimen, _ = particle(shape)
+    domains = [gaussian_filter(rng.standard_normal(shape), 4) for _ in range(5)]
+    truth = np.where(specimen, np.argmax(domains, axis=0), -1)
+    energies = np.array(recipe.energies_ev)
+    od = recipe.reference_spectra.at(energies)[truth].transpose(2, 0, 1) * 2.5
+    od += np.tensordot(Baseline.slope(energies).shapes.T, rng.normal(0, 0.2, (2, *shape)), 1)
+    counts = np.random.default_rng(seed).poisson(photons * np.exp(-od * specimen))
+    return map_phases(Stack.from_arrays(counts.astype(np.float32), energies), recipe), truth
 
 
 def test_the_exposure_is_that_of_the_map_unless_said_otherwise():
