@@ -45,6 +45,7 @@ PROGRAMS: dict[str, Program] = {
     "encoder": Program("speed.encoder", "--side 256"),
     "correlation": Program("speed.correlation", "--side 256 --repeats 3"),
     "figure": Program("speed.figure", "--side 256 --pairs 1 --image-s 0.5"),
+    "image_files": Program("speed.image_files", ""),
     "display": Program("speed.display", None),
     "resolver": Program("accuracy.resolver", "--side 256"),
     "truth": Program("accuracy.truth", "--worlds matched --photons 1000 --seeds 1"),

@@ -92,7 +92,7 @@ class LiveRun:
             return
         if name == "retry":
             new = frames.retry()
-            if frames.n_waiting and time.monotonic() > self._deadline_s:
+            if frames.n_waiting and time.monotonic() + frames.next_look_s > self._deadline_s:
                 new += frames.give_up()
         else:
             new = frames(name, doc)

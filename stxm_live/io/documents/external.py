@@ -9,14 +9,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.io.documents.handlers import SPECS, handlers, read_npy, read_tiff
-from stxm_live.io.documents.hdf5_images import Hdf5Images
+from stxm_live.io.documents.file_reader import FileReader, StalledError
+from stxm_live.io.documents.handlers import SPECS, handlers
 from stxm_live.io.documents.paths import Roots, path_of_uri
-
-MAX_ROWS_PER_DATUM = 1_000_000
 
 MAX_RESOURCES = 10_000
 """Most resources of one run."""
+
+_MOST = 2**53
+"""Largest number of an image."""
 
 
 class NotYetError(OSError):
@@ -42,9 +43,8 @@ class ExternalImages:
     def __init__(self, roots: Roots) -> None:
         from event_model import Filler
 
-        self._roots = roots
-        self._handlers: list[Any] = []
-        self._filler = Filler(handlers(roots, self._handlers), inplace=True, retry_intervals=[])
+        self._reader = FileReader(roots)
+        self._filler = Filler(handlers(self._reader), inplace=True, retry_intervals=[])
         self._resources: dict[str, Mapping[str, Any]] = {}
         self._streams: dict[str, _Stream] = {}
         self._n_resources = 0
@@ -63,8 +63,10 @@ class ExternalImages:
         elif name in ("resource", "datum", "datum_page"):
             self._filler(name, dict(doc))
 
-    def descriptor(self, doc: Mapping[str, Any], field: str) -> None:
-        """Remember the stream whose field is to be filled."""
+    def descriptor(self, doc: Mapping[str, Any], field: str, max_values: int) -> None:
+        """Remember the stream whose field is to be filled, and the most values of a frame."""
+        self._reader.max_values = max(max_values, self._reader.max_values)
+        self._reader.start()
         keys = {field: doc["data_keys"][field]}
         self._filler("descriptor", {**doc, "data_keys": keys})
 
@@ -83,8 +85,6 @@ class ExternalImages:
         """Yield sequence numbers and images of a stream datum; ``n_frames`` rows for each."""
         uid = str(doc["stream_resource"])
         indices, numbers = _span(doc["indices"]), _span(doc["seq_nums"])
-        if len(indices) > MAX_ROWS_PER_DATUM:
-            raise ValueError(f"a stream datum has {len(indices)} images, which is too many to read")
         if len(numbers) != len(indices):
             # before they are known, sequence numbers are 0 to 0
             numbers = range(indices.start + 1, indices.stop + 1)
@@ -109,6 +109,8 @@ class ExternalImages:
             ) from error
         except (UnresolvableForeignKeyError, DataNotAccessible, EventModelError) as error:
             cause = error.__cause__ or error
+            if isinstance(cause, StalledError):
+                raise cause from None
             raise NotYetError(str(cause)[:300]) from error
         return np.asarray(reduced["data"][field])
 
@@ -117,19 +119,14 @@ class ExternalImages:
         if uid not in self._streams:
             if uid not in self._resources:
                 raise NotYetError("the document that names the file has not arrived")
-            self._streams[uid] = _stream_of(self._resources[uid], self._roots)
+            self._streams[uid] = _stream_of(self._resources[uid], self._reader)
         return self._streams[uid].event(index, n_frames)
 
     def close(self) -> None:
         """Close all files."""
-        for stream in self._streams.values():
-            stream.close()
         self._streams.clear()
-        for handler in self._handlers:  # the filler forgets them, but does not close
-            if hasattr(handler, "close"):
-                handler.close()
-        self._handlers.clear()
         self._filler.clear_handler_cache()
+        self._reader.close()
 
 
 class _FromDatum:
@@ -153,30 +150,34 @@ class _Stream(Protocol):
 
     def event(self, index: int, n_frames: int) -> NDArray[Any]: ...
 
-    def close(self) -> None: ...
+
+class _Hdf5Rows:
+    """Rows of a dataset."""
+
+    def __init__(self, path: str, dataset: str, reader: FileReader) -> None:
+        self._path, self._dataset, self._reader = path, dataset, reader
+
+    def event(self, index: int, n_frames: int) -> NDArray[Any]:
+        return self._reader.hdf5(self._path, self._dataset, index=index, n_frames=n_frames)
 
 
 class _FileSequence:
     """One file for every image, named by a template and a number."""
 
-    def __init__(self, folder: str, template: str, suffix: str, roots: Roots) -> None:
-        self._folder, self._template, self._roots = folder, template, roots
-        self._read = read_npy if suffix == ".npy" else read_tiff
+    def __init__(self, folder: str, template: str, kind: str, reader: FileReader) -> None:
+        self._folder, self._template, self._kind = folder.rstrip("/"), template, kind
+        self._reader = reader
 
     def event(self, index: int, n_frames: int) -> NDArray[Any]:
         numbers = range(index * n_frames, (index + 1) * n_frames)
         names = (_numbered(self._template, number) for number in numbers)
-        paths = [self._roots.confined(f"{self._folder.rstrip('/')}/{name}") for name in names]
-        return np.stack([self._read(path) for path in paths])
-
-    def close(self) -> None:
-        """Do nothing: no file is kept open."""
+        return self._reader.files(self._kind, (f"{self._folder}/{name}" for name in names))
 
 
-_FILE_KINDS = {"multipart/related;type=image/tiff": ".tiff", "multipart/related;type=npy": ".npy"}
+_FILE_KINDS = {"multipart/related;type=image/tiff": "tiff", "multipart/related;type=npy": "npy"}
 
 
-def _stream_of(resource: Mapping[str, Any], roots: Roots) -> _Stream:
+def _stream_of(resource: Mapping[str, Any], reader: FileReader) -> _Stream:
     """Return a reader of the kind that a stream resource names."""
     mimetype = str(resource["mimetype"])
     parameters = resource.get("parameters") or {}
@@ -185,9 +186,9 @@ def _stream_of(resource: Mapping[str, Any], roots: Roots) -> _Stream:
         dataset = str(parameters.get("dataset") or parameters.get("path") or "")
         if not dataset:
             raise ValueError("the document that names the file does not name a dataset in it")
-        return Hdf5Images(path, dataset, roots)
+        return _Hdf5Rows(path, dataset, reader)
     if mimetype in _FILE_KINDS:
-        return _FileSequence(path, str(parameters["template"]), _FILE_KINDS[mimetype], roots)
+        return _FileSequence(path, str(parameters["template"]), _FILE_KINDS[mimetype], reader)
     raise ValueError(
         f"the images are in files of the kind {mimetype!r}, which is not read; known kinds are "
         f"application/x-hdf5, {', '.join(_FILE_KINDS)}"
@@ -205,6 +206,6 @@ def _numbered(template: str, number: int) -> str:
 
 def _span(limits: Mapping[str, Any]) -> range:
     start, stop = int(limits["start"]), int(limits["stop"])
-    if start < 0 or stop < start:
-        raise ValueError(f"a stream datum from {start} to {stop}")
+    if not 0 <= start <= stop <= _MOST:
+        raise ValueError(f"a stream datum from {start:.3g} to {stop:.3g}")
     return range(start, stop)

@@ -1,7 +1,8 @@
 """Handlers of common area-detector files, after their public specifications.
 
 Each is made with a path and the resource's keywords, and called with the datum's; it returns an
-array of shape (n_frames, ny, nx). A missing file or frame raises an OSError.
+array of shape (n_frames, ny, nx). A missing file or frame raises an OSError. The files are read in
+another process.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES, Hdf5Images
+from stxm_live.io.documents.file_reader import FileReader
+from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES, check_size
 from stxm_live.io.documents.paths import Roots
 
 MAX_FRAMES = 4096
@@ -32,21 +33,17 @@ class AreaDetectorHdf5:
         path: str,
         frame_per_point: int = 1,
         *,
-        roots: Roots,
+        reader: FileReader,
         swmr: bool = False,
         key: str = "/entry/data/data",
         **_: Any,
     ) -> None:
-        self._n_frames = _checked_frames(frame_per_point)
-        self._images = Hdf5Images(path, key, roots, swmr=swmr)
+        self._n_frames = checked_frames(frame_per_point)
+        self._read = partial(reader.hdf5, str(path), str(key), swmr=bool(swmr))
 
     def __call__(self, *, point_number: int, **_: Any) -> NDArray[Any]:
         """Return the frames of a point, shape (n_frames, ny, nx)."""
-        return self._images.event(int(point_number), self._n_frames)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._images.close()
+        return self._read(index=int(point_number), n_frames=self._n_frames)
 
 
 class AreaDetectorTiff:
@@ -59,37 +56,33 @@ class AreaDetectorTiff:
         filename: str = "",
         frame_per_point: int = 1,
         *,
-        roots: Roots,
+        reader: FileReader,
         **_: Any,
     ) -> None:
         if not _TEMPLATE.fullmatch(template):
             raise ValueError(f"file name template {template!r} is not that of a TIFF plugin")
-        self._n_frames = _checked_frames(frame_per_point)
+        self._n_frames = checked_frames(frame_per_point)
         self._name = partial(_formatted, template, str(path).rstrip("/") + "/", filename)
-        self._roots = roots
+        self._reader = reader
 
     def __call__(self, *, point_number: int, **_: Any) -> NDArray[Any]:
         """Return the frames of a point, shape (n_frames, ny, nx)."""
         first = int(point_number) * self._n_frames
-        return np.stack(
-            [
-                read_tiff(self._roots.confined(self._name(number)))
-                for number in range(first, first + self._n_frames)
-            ]
-        )
+        names = [self._name(number) for number in range(first, first + self._n_frames)]
+        return self._reader.files("tiff", names)
 
 
 class NumpySequence:
     """``NPY_SEQ``: one ``.npy`` file for every point."""
 
-    def __init__(self, path: str, *, roots: Roots, **_: Any) -> None:
+    def __init__(self, path: str, *, reader: FileReader, **_: Any) -> None:
         self._path = path
-        self._roots = roots
+        self._reader = reader
 
     def __call__(self, *, index: int, **_: Any) -> NDArray[Any]:
         """Return the frames of a point, shape (n_frames, ny, nx)."""
-        image = read_npy(self._roots.confined(f"{self._path}_{int(index)}.npy"))
-        return image[np.newaxis] if image.ndim < 3 else image
+        images = self._reader.files("npy", [f"{self._path}_{int(index)}.npy"])
+        return images if images.ndim < 4 else images[0]
 
 
 SPECS: Mapping[str, Callable[..., Any]] = {
@@ -101,53 +94,92 @@ SPECS: Mapping[str, Callable[..., Any]] = {
 """Handler for each ``spec`` of a resource."""
 
 
-def handlers(roots: Roots, made: list[Any]) -> dict[str, Callable[..., Any]]:
-    """Return handlers by ``spec``, confined to these folders; ``made`` collects the instances."""
-    return {spec: _within(roots, handler, made) for spec, handler in SPECS.items()}
+def handlers(reader: FileReader) -> dict[str, Callable[..., Any]]:
+    """Return handlers by ``spec``, which read by this reader."""
+    return {spec: _with(reader, handler) for spec, handler in SPECS.items()}
 
 
-def _within(roots: Roots, handler: Callable[..., Any], made: list[Any]) -> Callable[..., Any]:
-    """Return a handler whose roots cannot be changed by the keywords of a document."""
+def _with(reader: FileReader, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a handler whose reader cannot be changed by the keywords of a document."""
 
     def make(path: str, **keywords: Any) -> Any:
-        made.append(handler(path, **{**keywords, "roots": roots}))
-        return made[-1]
+        return handler(path, **{**keywords, "reader": reader})
 
     return make
 
 
-def read_tiff(path: Path) -> NDArray[Any]:
+def read_image(
+    kind: str, path: str, roots: Roots, max_values: int = MAX_EVENT_BYTES
+) -> NDArray[Any]:
+    """Return the image of a file of the kind ``"tiff"`` or ``"npy"``.
+
+    Raises
+    ------
+    OSError
+        If the file is not there yet, or is not complete.
+    ValueError
+        If the path leads out of the roots, is no regular file, or the image has more values.
+    """
+    with roots.opened(path) as file:
+        return _KINDS[kind](file, max_values)
+
+
+def read_tiff(file: BinaryIO, max_values: int = MAX_EVENT_BYTES) -> NDArray[Any]:
     """Return the first image of a TIFF file; an unfinished file raises an OSError."""
     import tifffile
 
+    name, too_large = _name(file), None
     try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            n_bytes = page.size * np.dtype(page.dtype).itemsize
-            image = None if n_bytes > MAX_EVENT_BYTES else np.asarray(page.asarray())
+        with tifffile.TiffFile(file) as tiff:
+            page = tiff.pages[0]
+            try:
+                check_size(name, page.shape, page.dtype, max_values)
+            except ValueError as error:
+                too_large = error
+            else:
+                return np.asarray(page.asarray(maxworkers=1))
     except (tifffile.TiffFileError, ValueError, TypeError, IndexError, KeyError) as error:
-        raise OSError(f"{path.name} is not complete ({error})") from error
-    if image is None:
-        raise ValueError(f"{path.name}: an image has more than {MAX_EVENT_BYTES} bytes")
-    return image
+        raise OSError(f"{name} is not complete ({error})") from error
+    raise too_large
 
 
-def read_npy(path: Path) -> NDArray[Any]:
+def read_npy(file: BinaryIO, max_values: int = MAX_EVENT_BYTES) -> NDArray[Any]:
     """Return the array of an ``.npy`` file; an unfinished file raises an OSError."""
+    name = _name(file)
     try:
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        version = np.lib.format.read_magic(file)
+        shape, _, dtype = _NPY_HEADERS[version](file)
+        file.seek(0)
+    except (ValueError, EOFError, KeyError) as error:
+        raise OSError(f"{name} is not complete or holds no numbers ({error})") from error
+    check_size(name, shape, dtype, max_values)
+    try:
+        return np.asarray(np.load(file, allow_pickle=False))
     except (ValueError, EOFError) as error:
-        raise OSError(f"{path.name} is not complete or holds no numbers ({error})") from error
-    if mapped.nbytes > MAX_EVENT_BYTES:
-        raise ValueError(f"{path.name}: an image has more than {MAX_EVENT_BYTES} bytes")
-    return np.array(mapped)
+        raise OSError(f"{name} is not complete or holds no numbers ({error})") from error
+
+
+def _name(file: BinaryIO) -> str:
+    return str(file.name).rpartition("/")[2]
+
+
+_NPY_HEADERS: Mapping[tuple[int, int], Callable[[BinaryIO], Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+_KINDS: Mapping[str, Callable[[BinaryIO, int], NDArray[Any]]] = {
+    "tiff": read_tiff,
+    "npy": read_npy,
+}
 
 
 def _formatted(template: str, folder: str, filename: str, number: int) -> str:
     return template % (folder, filename, number)
 
 
-def _checked_frames(value: Any) -> int:
+def checked_frames(value: Any) -> int:
+    """Return the number of frames of a point; raises ValueError if it is out of range."""
     n_frames = int(value or 1)
     if not 1 <= n_frames <= MAX_FRAMES:
         raise ValueError(f"{n_frames} frames per point; expected 1 to {MAX_FRAMES}")

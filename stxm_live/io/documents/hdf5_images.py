@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.io.documents.hdf5_sources import Hdf5Files
 from stxm_live.io.documents.paths import Roots
-
-if TYPE_CHECKING:
-    import h5py
 
 MAX_EVENT_BYTES = 2**30
 """Most bytes in the images of one event."""
@@ -37,9 +35,10 @@ class Hdf5Images:
         self._dataset = dataset
         self._roots = roots
         self._swmr = swmr
-        self._file: h5py.File | None = None
+        self._files: Hdf5Files | None = None
+        self._is_growing = False
 
-    def event(self, index: int, n_frames: int) -> NDArray[Any]:
+    def event(self, index: int, n_frames: int, max_values: int = MAX_EVENT_BYTES) -> NDArray[Any]:
         """Return the frames of one event, along the first axis.
 
         The dataset has a row for every frame, (n, ny, nx), or one for every event,
@@ -50,75 +49,77 @@ class Hdf5Images:
         OSError
             If the file or the rows are not there yet.
         ValueError
-            If the file points outside the roots, or the dataset has no images.
+            If the file points outside the roots, the dataset has no images, or an event has more
+            than ``max_values``.
         """
-        data = self._opened()
+        if self._files is None:
+            self._files = self._open()
+        try:
+            data = self._files.dataset(self._path, self._dataset)
+        except KeyError as error:
+            self._let_go()
+            raise OSError(f"{self._path.name} has no {self._dataset} yet") from error
         if self._swmr and hasattr(data, "refresh"):
             data.refresh()
         if data.ndim < 1 or not np.issubdtype(data.dtype, np.number):
             raise ValueError(f"{self._path.name}: {self._dataset} holds no images")
         if data.ndim > 3:
             n_frames = 1
-        start, stop = index * n_frames, (index + 1) * n_frames
-        if stop > len(data):
+        rows = index * n_frames, (index + 1) * n_frames
+        self._files.check(data, rows)
+        if rows[1] > len(data):
             self._let_go()
             raise OSError(
-                f"{self._path.name} has {len(data)} images, number {stop} is not there yet"
+                f"{self._path.name} has {len(data)} images, number {rows[1]} is not there yet"
             )
-        row_bytes = int(np.prod(data.shape[1:], dtype=np.int64)) * data.dtype.itemsize
-        if (stop - start) * row_bytes > MAX_EVENT_BYTES:
-            raise ValueError(f"{self._path.name}: an image has more than {MAX_EVENT_BYTES} bytes")
-        return np.asarray(data[start:stop])
+        check_size(self._path.name, (n_frames, *data.shape[1:]), data.dtype, max_values)
+        return np.asarray(data[slice(*rows)])
 
     def close(self) -> None:
         """Close the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._files is not None:
+            self._files.close()
+            self._files = None
 
-    def _opened(self) -> h5py.Dataset:
-        import h5py
-
-        if self._file is None or not self._file:
-            self._file = self._open()
-        try:
-            data = self._file[self._dataset]
-        except KeyError as error:
-            self._let_go()
-            raise OSError(f"{self._path.name} has no {self._dataset} yet") from error
-        if not isinstance(data, h5py.Dataset):
-            raise ValueError(f"{self._path.name}: {self._dataset} is not a dataset")
-        self._check_confined(data)
-        return data
-
-    def _open(self) -> h5py.File:
+    def _open(self) -> Hdf5Files:
         """Open the file, with or without SWMR as its writer requires."""
-        import h5py
-
         problem: OSError | None = None
         for swmr in (True, False) if self._swmr else (False,):
             for locking in (None, False):
+                files = Hdf5Files(self._roots, swmr=swmr, locking=locking)
                 try:
-                    return h5py.File(self._path, "r", swmr=swmr, locking=locking)
+                    files.opened(self._path)
                 except OSError as error:
                     problem = problem or error
                     if "lock" not in str(error):
                         break
+                else:
+                    self._is_growing = swmr
+                    return files
         assert problem is not None
         raise OSError(f"{self._path.name} cannot be opened yet ({problem})")
 
     def _let_go(self) -> None:
         """Close the file; without SWMR, new rows appear only when it is opened again."""
-        if self._file is not None and not self._file.swmr_mode:
+        if not self._is_growing:
             self.close()
 
-    def _check_confined(self, data: h5py.Dataset) -> None:
-        """Raise an error for links, external storage and virtual datasets to other files."""
-        others = [name for name, *_ in data.external or ()]
-        if data.is_virtual:
-            others += [source.file_name for source in data.virtual_sources()]
-        if data.file.filename != str(self._path):
-            others.append(data.file.filename)
-        for name in others:
-            if name != ".":
-                self._roots.confined(self._path.parent / str(name))
+
+def check_size(name: str, shape: tuple[int, ...], dtype: Any, max_values: int) -> None:
+    """Check the size of an event's images before they are read.
+
+    Raises
+    ------
+    ValueError
+        If there are more values than announced, or more bytes than any event may have.
+    """
+    n_values = 1
+    for n in shape:
+        n_values *= int(n)
+    if n_values > max_values:
+        raise ValueError(
+            f"{name}: an event has images of shape {shape}, more than the {max_values} values "
+            "that were announced"
+        )
+    if n_values * np.dtype(dtype).itemsize > MAX_EVENT_BYTES:
+        raise ValueError(f"{name}: an image has more than {MAX_EVENT_BYTES} bytes")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 MAX_PATH_CHARACTERS = 4096
@@ -38,6 +41,20 @@ class Roots:
             If it does not, is relative, or has parts ``..``. The message does not reveal
             whether the file exists.
         """
+        text = self.checked(path)
+        real = Path(text).resolve()
+        if not any(real.is_relative_to(folder) for folder in self.folders):
+            allowed = ", ".join(map(str, self.folders))
+            raise ValueError(
+                f"{_shown(text)} lies outside {allowed}, the folders that images may be read from"
+            )
+        return real
+
+    def checked(self, path: str | Path) -> str:
+        """Return the path as text, if its text alone does not refuse it; errors as above.
+
+        The file system is not asked: it may not answer.
+        """
         text = str(path)
         if "\0" in text or len(text) > MAX_PATH_CHARACTERS:
             raise ValueError("the path of an image file is not valid")
@@ -50,13 +67,43 @@ class Roots:
             raise ValueError(f"{_shown(text)} has parts '..', which are not followed")
         if not PurePosixPath(text).is_absolute():
             raise ValueError(f"{_shown(text)} is not an absolute path")
-        real = Path(text).resolve()
-        if not any(real.is_relative_to(folder) for folder in self.folders):
-            allowed = ", ".join(map(str, self.folders))
-            raise ValueError(
-                f"{_shown(text)} lies outside {allowed}, the folders that images may be read from"
-            )
-        return real
+        return text
+
+    def opened(self, path: str | Path) -> BinaryIO:
+        """Open a regular file within the folders for reading; nothing is waited for.
+
+        What was opened is checked, not only its name: a link may be put in its place meanwhile.
+
+        Raises
+        ------
+        OSError
+            If there is no such file.
+        ValueError
+            As for `confined`, and for a pipe, a device, a socket or a folder.
+        """
+        real = self.confined(path)
+        _check_regular(real, real.stat().st_mode)  # to open a device may already do something
+        file = open(real, "rb", opener=_open_at_once)  # noqa: SIM115  for the caller to close
+        try:
+            _check_regular(real, os.fstat(file.fileno()).st_mode)
+            found = Path(f"/proc/self/fd/{file.fileno()}")  # Linux
+            if found.is_symlink():
+                self.confined(found.readlink())
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for the other end of a pipe, and no link."""
+    more = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    return os.open(path, flags | more)
+
+
+def _check_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path.name} is not a regular file; images are read from no other")
 
 
 def path_of_uri(uri: str) -> str:

@@ -19,6 +19,7 @@ from stxm_live.io.documents.counts import (
     whole_number,
 )
 from stxm_live.io.documents.external import ExternalImages
+from stxm_live.io.documents.file_reader import ANSWER_S, StalledError
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
 from stxm_live.io.documents.stack_frames import MAX_UNANNOUNCED, StackFrames
@@ -99,6 +100,7 @@ class RunFrames:
         self._external = ExternalImages(roots or Roots())
         self._waiting: list[Waiting] = []
         self._why_waiting = ""
+        self._is_stalled = False
         self._has_stopped = self._is_failed = self._has_lost = False
         self._placed: dict[str, set[int]] = {}
         self._stream_name: str | None = None
@@ -129,15 +131,21 @@ class RunFrames:
         """Return the number of images whose file is not there yet."""
         return len(self._waiting)
 
+    @property
+    def next_look_s(self) -> float:
+        """Return the longest time in seconds that the next `retry` may take, as far as is known."""
+        return ANSWER_S if self._is_stalled else 0.0
+
     def retry(self) -> list[NewFrame]:
         """Try again to read the waiting images; stop at the first one that is not there."""
         done: list[NewFrame] = []
         while self._waiting:
-            first = self._waiting[0]
+            first, self._is_stalled = self._waiting[0], False
             try:
                 value = first.reference.read()
             except OSError as error:
                 self._why_waiting = str(error)
+                self._is_stalled = isinstance(error, StalledError)
                 break
             except Exception as error:  # noqa: BLE001  a file, or what names it, may hold anything
                 self._note(f"event {first.number}: {error}; left out", first.stream.members)
@@ -194,14 +202,18 @@ class RunFrames:
                         f"from {self._stream_name!r}"
                     )
                     return
-            stream = new_stream(base, key, keys, members, self._fields.channel)
+            try:
+                stream = new_stream(base, key, keys, members, self._fields.channel)
+            except ValueError as error:
+                self._note(f"stream {name!r}: {error}; its images are left out", members)
+                return
             if stream.kind is not None:
                 self._kinds.setdefault(base, stream.kind)
             energy, monitor = stream.energy or "", stream.monitor or ""
             self.found = {"image": key, "energy": energy, "i0": monitor}
             self._streams[doc["uid"]] = stream
             if stream.is_external:
-                self._external.descriptor(doc, key)
+                self._external.descriptor(doc, key, stream.max_values)
             return
 
     def _event(self, doc: Mapping[str, Any]) -> Iterator[NewFrame]:
@@ -229,6 +241,12 @@ class RunFrames:
         if stream is None or self._external.field_of(doc) not in (stream.key, None):
             return
         for number, reference in self._external.of_stream_datum(doc, stream.n_frames):
+            if number > stream.max_number:
+                self._note(
+                    f"image {number} and later ones are far beyond the end of the scan; left out",
+                    stream.members,
+                )
+                return
             stream.references[number] = reference
             self._pair(stream, number)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stxm_live.io.documents.announced import Announced
-from stxm_live.io.documents.counts import Counts, PieceKind, finite_number, kind_of_shape
+from stxm_live.io.documents.counts import (
+    MAX_CHANNELS,
+    Counts,
+    PieceKind,
+    finite_number,
+    kind_of_shape,
+)
 from stxm_live.io.documents.external import Reference
+from stxm_live.io.documents.handlers import checked_frames
 from stxm_live.io.documents.slot import Piece
-from stxm_live.io.documents.stack_frames import StackFrames
+from stxm_live.io.documents.stack_frames import MAX_UNANNOUNCED, StackFrames
 
 _LEAST_EV, _MOST_EV = 10.0, 1e6
 """Lowest and highest photon energy of any microscope."""
@@ -41,8 +49,25 @@ class Stream:
     is_scalar: bool
     is_external: bool
     n_frames: int
+    n_declared: int
     references: dict[int, Reference] = field(default_factory=dict)
     events: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def max_values(self) -> int:
+        """Return the most values of a frame that was announced."""
+        frames = [math.prod(member.frames.scan.image_shape) for member in self.members]
+        lines = [MAX_CHANNELS * member.frames.scan.shape[2] for member in self.members]
+        return max(*frames, *lines, self.n_declared)
+
+    @property
+    def max_number(self) -> int:
+        """Return the largest number of an event that may belong to the announced images."""
+        shapes = [member.frames.scan.shape for member in self.members]
+        n_images = sum(n for n, _, _ in shapes) + MAX_UNANNOUNCED
+        n_lines, n_columns = max(y for _, y, _ in shapes), max(x for _, _, x in shapes)
+        each = {"image": 1, "line": n_lines, "pixel": n_lines * n_columns}
+        return n_images * each[self.kind or "line"]
 
 
 class Waiting(NamedTuple):
@@ -57,7 +82,13 @@ class Waiting(NamedTuple):
 def new_stream(
     name: str, key: str, keys: Mapping[str, Any], members: list[Member], channel: int | None
 ) -> Stream:
-    """Return the stream of a descriptor with these data keys; ``key`` is that of the counts."""
+    """Return the stream of a descriptor with these data keys; ``key`` is that of the counts.
+
+    Raises
+    ------
+    ValueError
+        If it announces more frames for each event than can be added.
+    """
     scan = members[0].announced.scan
     names = (scan.energy_motor + suffix for suffix in _READBACK_SUFFIXES)
     described = keys[key]
@@ -74,7 +105,8 @@ def new_stream(
         kind="pixel" if is_scalar and not shape else kind_of_shape(shape, scan, channel),
         is_scalar=is_scalar,
         is_external=bool(external),
-        n_frames=shape[0] if is_stack else 1,
+        n_frames=checked_frames(shape[0]) if is_stack else 1,
+        n_declared=math.prod(shape),
     )
 
 

@@ -1,11 +1,14 @@
 """Images in files: read on the worker, late ones too, and from nowhere else than allowed."""
 
 import json
+import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from external_runs import datum_run, h5_file, stream_run, write_for, written_images
@@ -13,7 +16,7 @@ from shapes import image_run, small_counts
 
 from stxm_live import LivePhaseMapper, map_run
 from stxm_live.core.scan import StackScan
-from stxm_live.io.documents import Roots, RunFrames
+from stxm_live.io.documents import Roots, RunFrames, file_reader
 from stxm_live.live.replay import stack_of_run
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -277,6 +280,108 @@ def test_an_image_that_waits_for_its_event_is_not_read_before(tmp_path):
     whole = [[len(reader(name, doc)) for name, doc in docs[1:5]]]
     assert whole == [[0, 0, 0, 1]]
     reader.give_up()
+
+
+# files that do not answer, and announcements that are too large
+
+
+class Stalled:
+    """Stands for the process that reads files, while the storage does not answer."""
+
+    is_stalled = True
+
+    def __init__(self, process):
+        self._process = process
+
+    def ask(self, request, path):
+        if self.is_stalled:
+            raise file_reader.StalledError("stack.h5 did not answer within 5 s")
+        return self._process.ask(request, path)
+
+    def start(self):
+        self._process.start()
+
+    def close_files(self, owner):
+        self._process.close_files(owner)
+
+
+@pytest.fixture
+def storage(monkeypatch):
+    stalled = Stalled(file_reader._process)
+    monkeypatch.setattr(file_reader, "_process", stalled)
+    return stalled
+
+
+@pytest.mark.parametrize("spec", ["AD_HDF5", "stream"])
+def test_files_that_do_not_answer_are_told_and_the_next_run_is_mapped(
+    nvpf, plain, tmp_path, storage, spec
+):
+    options = write_for("AD_HDF5", tmp_path)
+    streamed = partial(stream_run, tmp_path / "stack.h5")
+    runs = [
+        list(streamed() if spec == "stream" else datum_run(spec, tmp_path, **options))
+        for _ in range(2)
+    ]
+    told = []
+    with LivePhaseMapper(nvpf, roots=[tmp_path], file_timeout_s=5.5) as live:
+        live.add_sink(on_error=lambda uid, error: told.append((uid, str(error))))
+        uid = feed(live, runs[0])
+        with pytest.raises(ValueError, match=r"13 images are missing .*did not answer within 5 s"):
+            live.wait(uid, timeout_s=60)
+        ((named, text),) = told
+        assert named == uid
+        assert "did not answer within 5 s" in text
+        storage.is_stalled = False
+        assert same_products(live.wait(feed(live, runs[1]), timeout_s=60), plain)
+
+
+def test_a_file_that_answers_after_a_while_loses_no_image(nvpf, plain, tmp_path, storage):
+    write_for("AD_HDF5", tmp_path)
+    docs = list(stream_run(tmp_path / "stack.h5"))
+    with LivePhaseMapper(nvpf, roots=[tmp_path], file_timeout_s=60.0) as live:
+        uid = feed(live, docs[:-1])
+        storage.is_stalled = False
+        live(*docs[-1])
+        assert same_products(live.wait(uid, timeout_s=60), plain)
+
+
+def test_a_pipe_among_the_files_is_told_and_the_next_run_is_mapped(nvpf, plain, tmp_path):
+    options = write_for("AD_TIFF", tmp_path)
+    docs = [list(datum_run("AD_TIFF", tmp_path, **options)) for _ in range(2)]
+    third = tmp_path / "xas_000003.tiff"
+    sound = third.read_bytes()
+    third.unlink()
+    os.mkfifo(third)
+    with LivePhaseMapper(nvpf, roots=[tmp_path]) as live:
+        maps = live.wait(feed(live, docs[0]), timeout_s=60)
+        assert maps.status == "incomplete"
+        assert "xas_000003.tiff is not a regular file" in " ".join(maps.warnings)
+        third.unlink()
+        third.write_bytes(sound)
+        assert same_products(live.wait(feed(live, docs[1]), timeout_s=60), plain)
+
+
+def test_an_event_of_millions_of_frames_is_refused_at_its_descriptor(tmp_path):
+    docs = list(stream_run(h5_file(tmp_path / "stack.h5", written_images())))
+    ny, nx = written_images().shape[1:]
+    docs[1][1]["data_keys"]["counts"]["shape"] = [3_000_000, ny, nx]
+    assert "3000000 frames per point; expected 1 to 4096" in notes_of(docs, [tmp_path])
+
+
+@pytest.mark.parametrize("n_rows", [13, 3_000_000])
+def test_millions_of_images_of_one_document_are_not_read(tmp_path, n_rows):
+    path = h5_file(tmp_path / "stack.h5", written_images())
+    with h5py.File(path, "a", libver="latest") as file:
+        file["/entry/data/data"].resize(n_rows, axis=0)
+    docs = [d for d in stream_run(path, events=False) if d[0] != "stream_datum"]
+    (_, datum) = next(d for d in stream_run(path, events=False) if d[0] == "stream_datum")
+    span = {"indices": {"start": 0, "stop": 3_000_000}, "seq_nums": {"start": 1, "stop": 3_000_001}}
+    resource, descriptor = docs[2][1]["uid"], docs[1][1]["uid"]
+    datum |= span | {"stream_resource": resource, "descriptor": descriptor}
+    docs.insert(3, ("stream_datum", datum))
+    stack = stack_of_run(docs, roots=[tmp_path])
+    assert len(stack.frames) == 13
+    assert "image 78 and later ones are far beyond the end of the scan" in " ".join(stack.notes)
 
 
 # golden: recorded with ophyd-async 0.21.3's simulated detector and bluesky 1.15.1

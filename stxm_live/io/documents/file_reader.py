@@ -1,0 +1,264 @@
+"""Image files read in another process, which is given up if a file does not answer.
+
+h5py holds the interpreter while HDF5 opens, reads and unpacks: on a storage that does not answer
+the RunEngine would stand still. A process can be ended, whatever it waits for.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from itertools import count
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES
+from stxm_live.io.documents.paths import Roots
+
+logger = logging.getLogger("stxm_live")
+
+START_S = 60.0
+"""Longest wait until the process has imported what it needs, from a slow disk."""
+
+ANSWER_S = 5.0
+"""Longest wait for an image."""
+
+REST_S = 7.0
+"""Time without a further attempt in a folder with a file that did not answer."""
+
+_NUMBERS = "biufc"
+
+_MAX_NAME = 4096
+"""Most characters of the name of a dataset."""
+
+
+class StalledError(OSError):
+    """A file does not answer; it may later."""
+
+
+class ReaderProcess:
+    """A process that reads image files for this one; it starts when it is needed.
+
+    Only types, shapes and bytes come back, nothing that can be executed.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._is_ready = False
+        self._resting: dict[str, float] = {}
+        self._harmful: set[str] = set()
+
+    def start(self) -> None:
+        """Start the process, if it does not run; it imports what it needs while others work."""
+        with self._lock:
+            self._start()
+
+    def ask(self, request: dict[str, Any], path: str) -> NDArray[Any]:
+        """Return the array that a request is answered with; ``path`` is the file concerned.
+
+        Raises
+        ------
+        StalledError
+            If the file does not answer, or another one in its folder did not a moment ago.
+        OSError
+            If it is not there yet.
+        ValueError
+            If it is refused, or if it ended the process.
+        """
+        folder, name = os.path.split(path)
+        with self._lock:
+            if path in self._harmful:
+                raise ValueError(f"{name} ended the process that reads files")
+            if time.monotonic() < self._resting.get(folder, -math.inf):
+                raise StalledError(f"{name} does not answer")
+            try:
+                header, data = self._exchanged(request)
+            except TimeoutError:
+                self._end()
+                self._resting[folder] = time.monotonic() + REST_S
+                logger.warning("%r did not answer within %g s; trying again", path, ANSWER_S)
+                raise StalledError(f"{name} did not answer within {ANSWER_S:g} s") from None
+            except (EOFError, OSError):
+                if self._is_ready:
+                    self._harmful.add(path)
+                self._end()
+                raise ValueError(f"{name} ended the process that reads files") from None
+        if "problem" in header:
+            kind = OSError if header["is_late"] else ValueError
+            raise kind(str(header["problem"]))
+        return _array(header, data)
+
+    def close_files(self, owner: int) -> None:
+        """Close the files that were opened for an owner."""
+        with self._lock:
+            if self._connection is not None:
+                try:
+                    self._connection.send_bytes(json.dumps({"close": owner}).encode())
+                except OSError:
+                    self._end()
+
+    def end(self) -> None:
+        """End the process."""
+        with self._lock:
+            self._end()
+
+    def _exchanged(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Send a request and return its answer; a problem has no data."""
+        connection = self._start()
+        if not self._is_ready:
+            _received(connection, START_S)
+            self._is_ready = True
+        connection.send_bytes(json.dumps(request).encode())
+        header = json.loads(_received(connection, ANSWER_S))
+        return header, b"" if "problem" in header else _received(connection, ANSWER_S)
+
+    def _start(self) -> Connection:
+        if self._connection is not None and self._process is not None:
+            if self._process.poll() is None:
+                return self._connection
+            self._end()
+        ours, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "stxm_live.io.documents.reader_process"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # of a library, with texts of the file in it
+                pass_fds=[theirs.fileno()],
+                env={**_environment(), "STXM_LIVE_READER": str(theirs.fileno())},
+                cwd="/",
+                start_new_session=True,  # Ctrl-C in a terminal is not for it
+            )
+        self._connection, self._is_ready = ours, False
+        return ours
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            try:
+                self._process.wait(0.5)
+            except subprocess.TimeoutExpired:  # waits for a disk, and ends when that answers
+                logger.warning("the process that reads files cannot be ended yet")
+        self._process = self._connection = None
+
+
+_process = ReaderProcess()
+_owners = count()
+atexit.register(lambda: _process.end())
+
+
+def _after_fork() -> None:
+    """Take a process of its own in a copy of this process."""
+    global _process
+    _process = ReaderProcess()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+class FileReader:
+    """Read the image files of a run.
+
+    Parameters
+    ----------
+    roots : Roots
+        Folders that may be read from.
+
+    Attributes
+    ----------
+    max_values : int
+        Most values of an image; more are refused before they are read.
+    """
+
+    def __init__(self, roots: Roots) -> None:
+        self.max_values = 0
+        self._roots = roots
+        self._owner = next(_owners)
+        self._is_used = False
+
+    def start(self) -> None:
+        """Start the process, so that the first image need not wait for it."""
+        if self._roots.folders:
+            _process.start()
+
+    def hdf5(
+        self, path: str, dataset: str, *, index: int, n_frames: int, swmr: bool = True
+    ) -> NDArray[Any]:
+        """Return the rows of an event.
+
+        Errors are those of `Hdf5Images.event`, and `StalledError`.
+        """
+        if len(dataset) > _MAX_NAME:
+            raise ValueError(f"the name of the dataset has {len(dataset)} characters")
+        rows = {"dataset": dataset, "index": index, "n_frames": n_frames, "swmr": swmr}
+        return self._ask(path, self.max_values * n_frames, kind="hdf5", **rows)
+
+    def files(self, kind: str, paths: Iterable[str]) -> NDArray[Any]:
+        """Return the images of files of one image each, along a new first axis.
+
+        Errors are those of `read_image`, and `StalledError`.
+        """
+        images = []
+        for path in paths:
+            images.append(self._ask(path, self.max_values, kind=kind))
+            if sum(image.nbytes for image in images) > MAX_EVENT_BYTES:
+                raise ValueError(f"an event has images of more than {MAX_EVENT_BYTES} bytes")
+        return np.stack(images)
+
+    def close(self) -> None:
+        """Close all files."""
+        if self._is_used:
+            _process.close_files(self._owner)
+
+    def _ask(self, path: str, max_values: int, **request: Any) -> NDArray[Any]:
+        checked = self._roots.checked(path)
+        self._is_used = True
+        request |= {
+            "owner": self._owner,
+            "path": checked,
+            "roots": [str(folder) for folder in self._roots.folders],
+            "max_values": max_values,
+        }
+        return _process.ask(request, checked)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of the process: our modules, one thread, none of HDF5's detours."""
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("HDF5_") or key in ("HDF5_PLUGIN_PATH", "HDF5_USE_FILE_LOCKING")
+    }
+    modules = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {**kept, **one, "PYTHONPATH": modules, "PYTHONSAFEPATH": "1"}
+
+
+def _received(connection: Connection, timeout_s: float) -> bytes:
+    if not connection.poll(timeout_s):
+        raise TimeoutError
+    return connection.recv_bytes(MAX_EVENT_BYTES)
+
+
+def _array(header: dict[str, Any], data: bytes) -> NDArray[Any]:
+    dtype = np.dtype(str(header["dtype"]))
+    if dtype.kind not in _NUMBERS:
+        raise ValueError(f"the images are of type {dtype}, expected numbers")
+    return np.frombuffer(data, dtype).reshape(header["shape"])
