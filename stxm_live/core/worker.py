@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -70,9 +71,10 @@ class Worker(Generic[_T]):
         self._queue: SimpleQueue[tuple[_T, int] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._waiting_bytes = 0
+        self._moved_s = time.monotonic()
         self._has_warned = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._name = name
+        self._thread = self._started()
 
     def submit(self, item: _T, *, n_bytes: int = 0) -> bool:
         """Put an item in the queue and return at once; False if there is no room for it.
@@ -82,6 +84,8 @@ class Worker(Generic[_T]):
         with self._lock:
             if n_bytes and self._waiting_bytes + n_bytes > self.limits.waiting_bytes:
                 return False
+            if not self._waiting_bytes:
+                self._moved_s = time.monotonic()
             self._waiting_bytes += n_bytes + ITEM_BYTES
             falls_behind = self.is_behind and not self._has_warned
             self._has_warned |= falls_behind
@@ -98,6 +102,16 @@ class Worker(Generic[_T]):
     def waiting_bytes(self) -> int:
         """Return the size of the items that were submitted and are not done."""
         return self._waiting_bytes
+
+    @property
+    def room_bytes(self) -> int:
+        """Return how much more may wait."""
+        return max(0, self.limits.waiting_bytes - self._waiting_bytes)
+
+    @property
+    def stalled_s(self) -> float:
+        """Return for how long something has waited and nothing was done, in seconds."""
+        return time.monotonic() - self._moved_s if self._waiting_bytes else 0.0
 
     @property
     def is_behind(self) -> bool:
@@ -117,12 +131,24 @@ class Worker(Generic[_T]):
         """Return True if the caller runs on this worker."""
         return threading.current_thread() is self._thread
 
+    def _started(self) -> threading.Thread:
+        thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        thread.start()
+        return thread
+
     def _run(self) -> None:
         if self._prepare is not None:
             try:
                 self._prepare()
-            except Exception:
-                logger.exception("%s could not be prepared", self._thread.name)
+            except BaseException:
+                logger.exception("%s could not be prepared", self._name)
+        while True:
+            # lack of memory may strike anywhere, and a handler of the log may raise
+            with suppress(BaseException):
+                self._handle_all()
+                return
+
+    def _handle_all(self) -> None:
         while (entry := self._queue.get()) is not None:
             if self.limits.quiet_s and self._queue.empty():
                 time.sleep(self.limits.quiet_s)
@@ -132,11 +158,16 @@ class Worker(Generic[_T]):
                 self._handle(item)
             except BaseException:
                 logger.exception("an item could not be handled")
-            del item
-            with self._lock:
-                self._waiting_bytes -= n_bytes
-                if not self._waiting_bytes:
-                    self._has_warned = False
+            finally:
+                del item
+                self._done(n_bytes)
+
+    def _done(self, n_bytes: int) -> None:
+        with self._lock:
+            self._waiting_bytes -= n_bytes
+            self._moved_s = time.monotonic()
+            if not self._waiting_bytes:
+                self._has_warned = False
 
 
 class Timers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,13 +13,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from stxm_live.core.harmless import Harmless
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plugins import PluginError
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker
-from stxm_live.io.documents import Roots, size_bytes, snapshot
+from stxm_live.io.documents import Copied, Roots, copied
 from stxm_live.live.analysis import StackStatus
 from stxm_live.live.cube import ODCube
 from stxm_live.live.run import LiveRun
@@ -104,33 +106,37 @@ class LivePhaseMapper:
         self._sinks = Sinks()
         self._changed = threading.Condition()
         self._is_closed = False
-        self._worker: Worker[tuple[str, dict[str, Any]]] | None = None
+        self._worker: Worker[tuple[str, Copied]] | None = None
         if background:
             limits = limits or Limits(quiet_s=QUIET_S)
             self._worker = Worker(self._handle, prepare=self._warm_up, limits=limits)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take a document; never raises, never waits."""
-        try:
-            if self._is_closed:
-                logger.warning("a %s document arrived after close() and was ignored", name)
+        with Harmless(f"a {name} document could not be taken"):
+            self._receive(name, doc)
+
+    def _receive(self, name: str, doc: Mapping[str, Any]) -> None:
+        if self._is_closed:
+            logger.warning("a %s document arrived after close() and was ignored", name)
+            return
+        if name == "start":
+            known = self._runs.get(str(doc["uid"]))
+            if known is not None and not known.has_stopped:
+                logger.warning("run %s began twice; the second is left out", doc["uid"])
                 return
-            if name == "start":
-                known = self._runs.get(str(doc["uid"]))
-                if known is not None and not known.has_stopped:
-                    logger.warning("run %s began twice; the second is left out", doc["uid"])
-                    return
-                self._register(str(doc["uid"]))
-            run = self._runs.of(name, doc)
-            if name == "stop" and run is not None:
-                run.delivered_by = None
-            copied = snapshot(name, doc)
-            if self._worker is None:
-                self._handle((name, copied))
-            elif not self._worker.submit((name, copied), n_bytes=size_bytes(copied)):
-                self._give_up(run, f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait")
-        except Exception:
-            logger.exception("a %s document could not be taken", name)
+            self._register(str(doc["uid"]))
+        run = self._runs.of(name, doc)
+        if name == "stop" and run is not None:
+            run.delivered_by = None
+        room_bytes = math.inf if self._worker is None else self._worker.room_bytes
+        copy = copied(name, doc, room_bytes=room_bytes)
+        if copy.left_out:
+            logger.warning("a %s document has no %s here", name, "; ".join(copy.left_out))
+        if self._worker is None:
+            self._handle((name, copy))
+        elif copy.has_no_room or not self._worker.submit((name, copy), n_bytes=copy.n_bytes):
+            self._give_up(run, f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait")
 
     def add_sink(
         self,
@@ -278,9 +284,9 @@ class LivePhaseMapper:
             import_module(name)
         self._is_warm = True
 
-    def _handle(self, item: tuple[str, dict[str, Any]]) -> None:
+    def _handle(self, item: tuple[str, Copied]) -> None:
         """Take a document on the worker's thread; errors are logged and reported."""
-        name, doc = item
+        name, doc = item[0], item[1].doc
         run = None
         try:
             run = self._runs.of(name, doc)
@@ -289,7 +295,7 @@ class LivePhaseMapper:
             elif name == "idle":
                 self._runs.end_idle(self._idle_timeout_s)
             elif run is not None:
-                self._continue(run, name, doc)
+                self._continue(run, name, item[1])
             self._tell(self._runs.end_stacks())
         except Exception as error:
             uid = "None" if run is None else run.uid
@@ -313,12 +319,12 @@ class LivePhaseMapper:
             if is_fault:
                 self._sinks.error(run.uid, error)
 
-    def _continue(self, run: LiveRun, name: str, doc: Mapping[str, Any]) -> None:
+    def _continue(self, run: LiveRun, name: str, copy: Copied) -> None:
         """Take a document of a run, and report its new results."""
         known, n_problems = run.failures, len(run.status().problems)
         is_behind = self._worker is not None and self._worker.is_behind
         show = self._sinks.cube if self._sinks.want_cubes and not is_behind else None
-        self._tell(run.take(name, doc, show, is_last=self._is_last(doc)))
+        self._tell(run.take(name, copy.doc, show, is_last=self._is_last(copy.n_bytes)))
         if name == "stop":
             self._stopped(run)
         if run.is_waiting:
@@ -344,10 +350,9 @@ class LivePhaseMapper:
         for maps in results:
             self._sinks.maps(maps)
 
-    def _is_last(self, doc: Mapping[str, Any]) -> bool:
+    def _is_last(self, n_bytes: int) -> bool:
         """Return True if no further document waits behind this one."""
-        own_bytes = size_bytes(doc) + ITEM_BYTES
-        return self._worker is None or self._worker.waiting_bytes <= own_bytes
+        return self._worker is None or self._worker.waiting_bytes <= n_bytes + ITEM_BYTES
 
     def _look_again(self, run: LiveRun) -> None:
         """Look for image files again later; without a worker the caller waits for them."""
@@ -362,5 +367,5 @@ class LivePhaseMapper:
         """Let the worker do something later, only once if requested repeatedly."""
         worker = self._worker
         if worker is not None:
-            item = (name, {"run_start": run.uid})
+            item = (name, Copied({"run_start": run.uid}, 0))
             self._timers.start(seconds, f"{name} {run.uid}", lambda: worker.submit(item))

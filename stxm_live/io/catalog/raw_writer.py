@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stxm_live.core.harmless import Harmless
 from stxm_live.core.worker import Limits, Worker
 from stxm_live.io.catalog.backup import BackupFile, backup_name
 from stxm_live.io.catalog.folder import catalog_folder
 from stxm_live.io.catalog.run_store import RunStore, restore_run
-from stxm_live.io.documents import size_bytes, snapshot
+from stxm_live.io.documents import Copied, copied
 
 if TYPE_CHECKING:
     import databroker
@@ -106,16 +107,27 @@ class RawWriter:
         )
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
-        """Copy a document and queue it; never raises for errors while storing."""
+        """Copy a document and queue it; never raises, never waits."""
+        with Harmless(f"a {name} document is not stored", partial(self._missed, name, doc)):
+            self._receive(name, doc)
+
+    def _receive(self, name: str, doc: Mapping[str, Any]) -> None:
         if self._is_closed:
             _log.error("the raw writer is closed: a %s document is not stored", name)
             return
-        # events are large and their arrays all that changes; other subscribers mutate the rest
-        copied = snapshot(name, doc)
-        if not self._worker.submit(partial(self._take, name, copied), n_bytes=size_bytes(copied)):
-            too_much = f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait to be stored"
-            without_data = {key: value for key, value in copied.items() if key != "data"}
-            self._worker.submit(partial(self._lose, name, without_data, too_much))
+        copy = copied(name, doc, room_bytes=self._worker.room_bytes)
+        take = partial(self._take, name, copy)
+        if copy.has_no_room or not self._worker.submit(take, n_bytes=copy.n_bytes):
+            waiting = f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait to be stored"
+            self._lose(name, copy.doc, RuntimeError(f"{waiting}; some of its images were dropped"))
+
+    def _missed(self, name: str, doc: Mapping[str, Any], error: BaseException) -> None:
+        self._lose(name, doc, RuntimeError(f"a {name} document could not be taken ({error!r})"))
+
+    def _lose(self, name: str, doc: Mapping[str, Any], error: Exception) -> None:
+        """Give up a run of which a document is not kept."""
+        kept = {key: doc[key] for key in ("uid", "run_start", "descriptor") if key in doc}
+        self._worker.submit(partial(self._drop, name, kept, error))
 
     def guard(self, run_engine: RunEngine) -> None:
         """Allow this RunEngine to open a run only if `preflight` finds no problem."""
@@ -230,7 +242,8 @@ class RawWriter:
             self._is_working = False
             self._changed.notify_all()
 
-    def _take(self, name: str, doc: Mapping[str, Any]) -> None:
+    def _take(self, name: str, copy: Copied) -> None:
+        doc = copy.doc
         uid = self._run_uid(name, doc)
         if name == "start":
             self._runs[uid] = _Run(RunStore(self._broker), BackupFile(self._backup_path(uid)))
@@ -240,6 +253,9 @@ class RawWriter:
                 _log.warning("run %s is not stored: its start document did not arrive", uid)
             return
         self._back_up(uid, run, name, doc)
+        if copy.left_out and run.error is None:
+            left_out = f"a {name} document is kept without {'; '.join(copy.left_out)}"
+            self._fail(uid, run, RuntimeError(left_out))
         if run.error is None:
             try:
                 run.store(name, doc)
@@ -248,13 +264,12 @@ class RawWriter:
         if name == "stop":
             self._end(uid, run)
 
-    def _lose(self, name: str, doc: Mapping[str, Any], too_much: str) -> None:
-        """Record that a document was dropped for lack of room; its run is then incomplete."""
+    def _drop(self, name: str, doc: Mapping[str, Any], error: Exception) -> None:
+        """Note that a document is not kept; its run is then incomplete."""
         uid = self._run_uid(name, doc)
         run = self._runs.get(uid)
         if run is None or (run.error is not None and run.backup is None):
             return
-        error = RuntimeError(f"{too_much}; some of its images were dropped")
         self._cut_off_backup(uid, run, error)
         if run.error is None:
             self._fail(uid, run, error)

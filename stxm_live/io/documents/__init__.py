@@ -1,7 +1,7 @@
 """Bluesky documents turned into frames; other packages need no knowledge of documents."""
 
 from stxm_live.io.documents.announced import Announced, DocumentShape, RunShape, announced
-from stxm_live.io.documents.copies import size_bytes, snapshot
+from stxm_live.io.documents.copies import Copied, copied, snapshot
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
 from stxm_live.io.documents.run import NewFrame, RunFrames
@@ -11,6 +11,7 @@ from stxm_live.io.documents.stack_frames import MAX_NOTES, StackFrames
 __all__ = [
     "MAX_NOTES",
     "Announced",
+    "Copied",
     "DocumentShape",
     "NewFrame",
     "OpenStacks",
@@ -20,6 +21,6 @@ __all__ = [
     "ScanOrder",
     "StackFrames",
     "announced",
-    "size_bytes",
+    "copied",
     "snapshot",
 ]

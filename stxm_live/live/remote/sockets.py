@@ -6,6 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from stxm_live.core.harmless import Harmless
+from stxm_live.io.documents import copied
 from stxm_live.live.remote.addresses import checked_address
 from stxm_live.live.remote.wire import MAX_MESSAGE_BYTES, from_bytes, is_pickle, to_bytes
 
@@ -70,10 +72,12 @@ class DocumentPublisher:
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Send one document."""
-        try:
-            self._socket.send(b" ".join((self._prefix, str(name).encode(), to_bytes(doc))))
-        except Exception:
-            logger.exception("a %s document could not be published", name)
+        with Harmless(f"a {name} document could not be published"):
+            copy = copied(name, doc, room_bytes=MAX_MESSAGE_BYTES)
+            if copy.left_out:
+                logger.warning("a %s document is sent without %s", name, "; ".join(copy.left_out))
+            message = b" ".join((self._prefix, str(name).encode(), to_bytes(copy.doc)))
+            self._socket.send(message)  # a publisher never waits
 
     def close(self) -> None:
         """Send waiting documents, for two seconds at most, and close."""

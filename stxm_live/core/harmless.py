@@ -1,0 +1,55 @@
+"""The rule for functions that a RunEngine calls: they never raise into the scan."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+
+logger = logging.getLogger("stxm_live")
+
+
+class Harmless:
+    """Log every error of the block under it, and let none out.
+
+    The one exception is Ctrl-C: a KeyboardInterrupt on the main thread goes on to the user's
+    program, after ``failed`` was called. A RunEngine calls its subscribers on another thread and
+    handles Ctrl-C itself.
+
+    Parameters
+    ----------
+    what : str
+        Text for the log.
+    failed : callable, optional
+        Called with the error, for instance to note that a document is lost.
+
+    Examples
+    --------
+    >>> with Harmless("a document could not be taken"):
+    ...     raise MemoryError  # doctest: +SKIP
+    """
+
+    def __init__(self, what: str, failed: Callable[[BaseException], object] | None = None) -> None:
+        self._what = what
+        self._failed = failed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is None:
+            return False
+        if self._failed is not None:
+            with suppress(BaseException):
+                self._failed(error)
+        with suppress(BaseException):  # a log's handler may raise, too
+            logger.error("%s", self._what, exc_info=error)
+        is_main = threading.current_thread() is threading.main_thread()
+        return not (is_main and isinstance(error, KeyboardInterrupt))

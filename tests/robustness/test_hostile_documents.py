@@ -1,0 +1,200 @@
+"""Whatever a RunEngine calls takes the same hostile documents: nothing raises, nothing waits."""
+
+import datetime
+import enum
+import logging
+import pathlib
+import sys
+import threading
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stxm_live import LivePhaseMapper
+from stxm_live.core.worker import Limits
+from stxm_live.io.catalog import RawWriter
+from stxm_live.io.documents import copied, copies
+from stxm_live.live.remote import publisher
+
+Pair = namedtuple("Pair", "x y")
+
+
+class Colour(enum.IntEnum):
+    RED = 3
+
+
+class Raising:
+    """Every question to it is an error."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise SystemExit(1)
+
+    def __len__(self):
+        raise MemoryError
+
+    def __iter__(self):
+        raise KeyboardInterrupt
+
+    def __deepcopy__(self, memo):
+        raise SystemExit(2)
+
+
+class Sly(dict):
+    """A dict whose own methods never end."""
+
+    def items(self):
+        while True:
+            yield "a", 1
+
+    __iter__ = keys = items
+
+
+class Huge:
+    nbytes = 10**15
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError("its size is known before it is converted")
+
+
+def itself():
+    value = []
+    value.append(value)
+    return value
+
+
+HOSTILE = {
+    "lock": threading.Lock,
+    "open file": lambda: sys.stderr,
+    "module": lambda: sys,
+    "generator": lambda: (x for x in "ab"),
+    "raises": Raising,
+    "list of objects that raise": lambda: [1, Raising()],
+    "dict that never ends": lambda: Sly(a=1),
+    "list in itself": itself,
+    "deep": lambda: __import__("functools").reduce(lambda d, _: [d], range(5000), 0),
+    "says it is huge": Huge,
+    "huge and empty": lambda: np.broadcast_to(np.float32(0), (10**5, 10**5)),
+    "one long text among many": lambda: ["x" * 20_000] + ["x"] * 20_000,
+    "many dicts": lambda: [{"a": [1], "b": [[], {}]} for _ in range(5000)],
+    "many numbers": lambda: list(range(10**5)),
+    "large integers": lambda: [2**70, -(2**90)],
+    "ragged": lambda: [[1], [2, 3], ["a"]],
+    "masked": lambda: np.ma.masked_array([1.0, 2.0], mask=[0, 1]),
+    "records": lambda: np.zeros(2, [("a", "<f4"), ("b", "O")]),
+    "objects": lambda: np.array([None, threading.Lock()], dtype=object),
+    "memoryview": lambda: memoryview(np.zeros((3, 4))),
+    "named": lambda: Pair(1, [2]),
+    "enumeration": lambda: Colour.RED,
+    "surrogate": lambda: "a\ud800b",
+    "integer keys": lambda: {1: 2, None: 3, (1, 2): 4},
+    "key of our own": lambda: {"__array__": "AAAA", "dtype": "<f4", "shape": [9]},
+    "set": lambda: {1, 2},
+    "date": lambda: datetime.datetime(2026, 1, 1),
+    "path": lambda: pathlib.Path("/data"),
+    "ordered": lambda: OrderedDict(a=[1]),
+}
+
+PLACES = {
+    "start": lambda value: ("start", {"uid": "r", "time": 0.0, "sample": value}),
+    "configuration": lambda value: (
+        "descriptor",
+        {
+            "uid": "d",
+            "run_start": "r",
+            "name": "primary",
+            "time": 0.0,
+            "data_keys": {"counts": {"source": "t", "dtype": "array", "shape": [2]}},
+            "configuration": {"det": {"data": {"odd": value}}},
+        },
+    ),
+    "event": lambda value: (
+        "event",
+        {
+            "uid": "e",
+            "descriptor": "d",
+            "seq_num": 1,
+            "time": 0.0,
+            "timestamps": {"counts": 0.0},
+            "data": {"counts": value, "energy": 1.0},
+        },
+    ),
+    "no document": lambda value: ("event", {"data": value, "descriptor": value}),
+    "stop": lambda value: ("stop", {"run_start": "r", "time": 1.0, "reason": value}),
+}
+LIMITS = Limits(waiting_bytes=8 * 2**20)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_documents_only():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copies, "MOST_PARTS", 4000)
+        yield
+
+
+@pytest.fixture(scope="module")
+def called_by_a_run_engine(tmp_path_factory, nvpf):
+    """Everything that is subscribed to a RunEngine, and a catalogue that is not there."""
+    folder = tmp_path_factory.mktemp("backup")
+    writer = RawWriter(object(), backup_folder=folder, limits=LIMITS)
+    publish = publisher("127.0.0.1:9")
+    live = LivePhaseMapper(nvpf, limits=LIMITS)
+    yield {"writer": writer, "mapper": live, "publisher": publish}
+    live.close()
+    publish.close()
+    writer.close(30)
+
+
+@pytest.mark.parametrize("who", ["writer", "mapper", "publisher"])
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_values_raise_nothing_anywhere(called_by_a_run_engine, who, what, caplog):
+    with caplog.at_level(logging.CRITICAL):
+        for document in PLACES.values():
+            called_by_a_run_engine[who](*document(HOSTILE[what]()))
+
+
+VALUES = st.recursive(
+    st.sampled_from([*HOSTILE.values()]).map(lambda make: make()) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(value=VALUES, place=st.sampled_from([*PLACES]))
+def test_a_copy_never_raises_and_keeps_what_is_beside_a_hostile_value(value, place):
+    name, doc = PLACES[place](value)
+    copy = copied(name, {**doc, "beside": [1.5, "a"]}, room_bytes=8 * 2**20)
+    assert copy.doc["beside"] == [1.5, "a"]
+    assert copy.n_bytes <= 8 * 2**20
+
+
+def test_a_log_that_raises_is_no_harm_either(called_by_a_run_engine, monkeypatch):
+    class Handler(logging.Handler):
+        def handle(self, record):
+            raise SystemExit(3)
+
+    handler = Handler()
+    logging.getLogger("stxm_live").addHandler(handler)
+    try:
+        for subscriber in called_by_a_run_engine.values():
+            subscriber("event", None)
+    finally:
+        logging.getLogger("stxm_live").removeHandler(handler)
+
+
+def test_ctrl_c_on_the_thread_of_the_users_program_goes_on_to_it(nvpf, monkeypatch, caplog):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    live = LivePhaseMapper(nvpf)
+    monkeypatch.setattr("stxm_live.live.mapper.copied", interrupted)
+    with pytest.raises(KeyboardInterrupt), caplog.at_level(logging.CRITICAL):
+        live("start", {"uid": "r"})
+    elsewhere = threading.Thread(target=live, args=("start", {"uid": "s"}))
+    elsewhere.start()
+    elsewhere.join()
+    live.close()
+    assert "could not be taken" in caplog.text
