@@ -88,15 +88,19 @@ class Queue:
         Raises
         ------
         ValueError
-            If the manager refuses it, because of an unknown plan or device or a wrong argument.
+            If the manager refuses it, because of an unknown plan or device or a wrong argument, or
+            gives an answer that is none.
         TimeoutError
             If the manager does not answer.
         """
         request = {"item": self.item(region), "user": self.user, "user_group": self.group}
         answer = self.ask("queue_item_add", request)
         if not answer.get("success"):
-            raise ValueError(f"{self.address} refuses the stack: {answer.get('msg')}")
-        return str(answer["item"]["item_uid"])
+            raise ValueError(f"{self.address} refuses the stack: {str(answer.get('msg'))[:500]}")
+        item = answer.get("item")
+        if not isinstance(item, dict) or not isinstance(item.get("item_uid"), str):
+            raise ValueError(f"{self.address} does not say under which uid it has the stack")
+        return str(item["item_uid"])
 
     def ask(self, method: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the manager's answer to one of its API's methods, such as "status".
@@ -105,6 +109,8 @@ class Queue:
         ------
         TimeoutError
             If it does not answer.
+        ValueError
+            If its answer is no JSON object.
         """
         question = json.dumps({"method": method, "params": dict(values)}).encode()
         address = checked_address(self.address, allow_network=self.allow_network)
@@ -114,5 +120,10 @@ class Queue:
             )
         except TimeoutError as error:
             raise TimeoutError(f"{error}; does the RE Manager run there?") from error
-        decoded: dict[str, Any] = json.loads(answer)
+        try:
+            decoded = json.loads(answer)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{address} gives an answer that is no JSON ({error})") from error
+        if not isinstance(decoded, dict):
+            raise ValueError(f"{address} answers {type(decoded).__name__}, expected an object")
         return decoded

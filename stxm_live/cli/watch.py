@@ -62,7 +62,10 @@ def watch(
     ] = None,
     choices_token: Annotated[
         str | None,
-        typer.Option(envvar="STXM_LIVE_CHOICES_TOKEN", help="Token of the ChoiceServer."),
+        typer.Option(
+            envvar="STXM_LIVE_CHOICES_TOKEN",
+            help="Token of the ChoiceServer; default: that of this account.",
+        ),
     ] = None,
     allow_network: Annotated[
         bool,

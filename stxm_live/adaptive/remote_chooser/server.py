@@ -1,34 +1,47 @@
 """`ChoiceServer`: receives choices of other processes, beside the RunEngine.
 
-Each request gets one answer, as msgpack over 0MQ; it says at once if a choice is refused,
-and why.
+Each question gets one answer, as msgpack over 0MQ; it says at once if a choice is refused,
+and why. Who does not hold the token completes no handshake, so that nothing of it is read.
 """
 
 from __future__ import annotations
 
-import hmac
 import logging
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict
+from contextlib import suppress
 from typing import Any
 
 from stxm_live.adaptive.chooser import RegionChooser
 from stxm_live.adaptive.remote_chooser.messages import (
-    MAX_TEXT,
-    number_or_none,
-    pair_of,
-    region_of,
-    stack_of,
+    Box,
+    Choose,
+    Question,
+    Take,
+    Withdraw,
+    plain,
+    question_of,
+    region_values,
+    regions_values,
+    stack_values,
 )
+from stxm_live.adaptive.remote_chooser.token import own_token, secret_key
 from stxm_live.core.region import Region
+from stxm_live.core.stack import StackKey
 from stxm_live.live.remote.addresses import checked_address
-from stxm_live.live.remote.asking import MAX_QUESTION_BYTES
 from stxm_live.live.remote.sockets import attach, zmq_or_hint
 from stxm_live.live.remote.wire import from_bytes, to_bytes
 
 logger = logging.getLogger("stxm_live")
 
+MAX_QUESTION_BYTES = 2**16
+"""A longer question is not read; the connection is closed."""
+
+MAX_CONNECTIONS = 32
+"""With more than these, all are closed: a flood of them would take the session's open files."""
+
+_HANDSHAKE_MS = 2000
+_BACKLOG = 8
+_WAITING = 8
 _POLL_S = 0.2
 
 
@@ -42,7 +55,8 @@ class ChoiceServer:
     address : str
         Address such as "127.0.0.1:5580"; port 0 uses any free port (see `address`).
     token : str, optional
-        Required for a choice; without one, other users of the machine could choose.
+        Shared secret, which a client must have. By default a random one in a file that only
+        this account can read, where `RemoteChooser` finds it.
     allow_network : bool
         Accept an address that other machines can reach.
 
@@ -62,11 +76,18 @@ class ChoiceServer:
     ) -> None:
         checked = checked_address(address, allow_network=allow_network)
         zmq = zmq_or_hint()
+        key = secret_key(own_token() if token is None else token)
         self._chooser = chooser
-        self._token = token
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.REP)
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.curve_server = True
+        self._socket.curve_secretkey = key
         self._socket.set(zmq.MAXMSGSIZE, MAX_QUESTION_BYTES)
+        self._socket.set(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
+        self._socket.set(zmq.BACKLOG, _BACKLOG)
+        self._socket.set_hwm(_WAITING)
+        self._connections: set[int] = set()
+        self._events = self._socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         try:
             attach(self._socket, checked, bind=True)
         except OSError:
@@ -90,60 +111,99 @@ class ChoiceServer:
 
     def _run(self) -> None:
         while not self._is_closing.is_set():
-            if self._socket.poll(round(1000 * _POLL_S)):
-                parts = self._socket.recv_multipart()
-                self._socket.send(to_bytes(self._answer(parts)))
-        self._socket.close(linger=0)
-        self._context.term()
+            try:
+                self._serve()
+            except BaseException:  # nothing that comes may end the server
+                logger.exception("%s: a message could not be answered", self.address)
+                self._is_closing.wait(_POLL_S)
+        self._context.destroy(linger=0)
 
-    def _answer(self, parts: list[bytes]) -> dict[str, Any]:
-        """Return the answer to a message; no message can end the server."""
+    def _serve(self) -> None:
+        """Answer the next question, if one comes."""
+        zmq = zmq_or_hint()
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._events, zmq.POLLIN)
+        ready = dict(poller.poll(round(1000 * _POLL_S)))
+        if self._events in ready:
+            self._count_connections()
+        if self._socket in ready:
+            *envelope, question = self._socket.recv_multipart(zmq.NOBLOCK)
+            if len(envelope) in (2, 3) and not envelope[-1]:  # peer, number if any, delimiter
+                self._socket.send_multipart([*envelope, self._answer(question)], zmq.NOBLOCK)
+
+    def _count_connections(self) -> None:
+        from zmq.utils.monitor import recv_monitor_message
+
+        zmq = zmq_or_hint()
+        while self._events.poll(0):
+            event = recv_monitor_message(self._events)
+            is_new = event["event"] == zmq.EVENT_ACCEPTED
+            (self._connections.add if is_new else self._connections.discard)(event["value"])
+        if len(self._connections) > MAX_CONNECTIONS:
+            logger.warning("%s: too many connections; all are closed", self.address)
+            self._connections.clear()
+            self._socket.unbind(self.address)
+            self._listen_again()
+
+    def _listen_again(self) -> None:
+        while not self._is_closing.is_set():
+            with suppress(OSError):
+                attach(self._socket, self.address, bind=True)
+                return
+            self._is_closing.wait(_POLL_S)
+
+    def _answer(self, question: bytes) -> bytes:
+        """Return the answer to a question, whatever it is and whatever the chooser does."""
         try:
-            message = from_bytes(b"".join(parts))
-            known = str(message.get("token") or "").encode()
-            if self._token is not None and not hmac.compare_digest(known, self._token.encode()):
-                raise ValueError("the choice has a wrong token, or none")
-            region = self._act(message)
-        except (ValueError, TypeError, OverflowError) as error:
+            chosen = self._act(question_of(from_bytes(question)))
+            return to_bytes(self._state(None if chosen is None else region_values(chosen)))
+        except ValueError as error:
             logger.warning("%s: refused: %s", self.address, error)
-            return {"refused": str(error)}
-        return {"region": None if region is None else asdict(region), **self._state()}
+            reason = str(error)
+        except BaseException as error:
+            logger.exception("%s: a question could not be answered", self.address)
+            reason = f"the session has a fault: {error!r}"
+        return to_bytes({"refused": plain(reason)})
 
-    def _act(self, message: Mapping[str, Any]) -> Region | None:
-        stack = stack_of(message.get("stack"))
-        what = message.get("do")
-        if what == "choose":
-            return self._chooser.choose(region_of(message.get("region")), stack=stack)
-        if what == "box":
-            step = message.get("step_um")
-            return self._chooser.choose_box(
-                pair_of(message.get("x_um")),
-                pair_of(message.get("y_um")),
-                step_um=pair_of(step) if isinstance(step, list) else number_or_none(step),
-                dwell_ms=number_or_none(message.get("dwell_ms")),
-                stack=stack,
-            )
-        if what == "take":
-            return self._chooser.take(int(message.get("k", 0)), stack=stack)
-        if what == "withdraw":
-            self._chooser.withdraw()
-            if message.get("why"):
-                self._chooser.refuse(str(message["why"])[:MAX_TEXT])
-        elif what != "look":
-            raise ValueError(f"the message asks for {str(what)[:40]!r}, which is unknown")
+    def _act(self, question: Question) -> Region | None:
+        match question:
+            case Choose():
+                return self._chooser.choose(question.region, stack=self._meant(question.stack))
+            case Box():
+                return self._chooser.choose_box(
+                    question.x_um,
+                    question.y_um,
+                    step_um=question.step_um,
+                    dwell_ms=question.dwell_ms,
+                    stack=self._meant(question.stack),
+                )
+            case Take():
+                return self._chooser.take(question.k, stack=self._meant(question.stack))
+            case Withdraw():
+                self._chooser.withdraw()
+                if question.why:
+                    self._chooser.refuse(question.why)
         return None
 
-    def _state(self) -> dict[str, Any]:
+    def _meant(self, stack: StackKey | None) -> StackKey | None:
+        """Return the present stack if a question names it as the answers do, with texts cut."""
+        present = self._chooser.stack
+        is_meant = present is not None and stack_values(present) == stack_values(stack)
+        return present if is_meant else stack
+
+    def _state(self, region: dict[str, Any] | None) -> dict[str, Any]:
         chooser = self._chooser
         latest = chooser.latest()
         return {
-            "latest": None if latest is None else asdict(latest),
-            "suggestions": [asdict(region) for region in chooser.suggestions],
-            "no_suggestions": chooser.no_suggestions,
-            "is_ready": chooser.is_ready,
             "refused": "",
-            "last_refused": chooser.refused,
-            "question": chooser.question,
-            "stack": None if chooser.stack is None else list(chooser.stack),
-            "scanned": [asdict(region) for region in chooser.scanned],
+            "region": region,
+            "latest": None if latest is None else region_values(latest),
+            "suggestions": regions_values(chooser.suggestions),
+            "no_suggestions": plain(chooser.no_suggestions),
+            "is_ready": chooser.is_ready,
+            "last_refused": plain(chooser.refused),
+            "question": plain(chooser.question),
+            "stack": stack_values(chooser.stack),
+            "scanned": regions_values(chooser.scanned),
         }

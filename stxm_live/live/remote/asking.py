@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stxm_live.live.remote.sockets import attach, zmq_or_hint
 
-MAX_QUESTION_BYTES = 2**20
-"""Of questions and answers; choices are short."""
+MAX_ANSWER_BYTES = 2**20
+"""A longer answer is not read."""
 
 
 def answer_of(
@@ -28,21 +28,28 @@ def answer_of(
     ------
     TimeoutError
         If it does not answer.
+    OSError
+        If no socket can be opened.
     ValueError
-        If the key is not valid.
+        If the key is not valid, or the answer has several parts.
     """
     zmq = zmq_or_hint()
-    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
-        socket.set(zmq.LINGER, 0)
-        socket.set(zmq.MAXMSGSIZE, MAX_QUESTION_BYTES)
-        if public_key is not None:
-            _encrypt(socket, public_key)
-        attach(socket, address, bind=False)
-        socket.send(question)
-        if not socket.poll(round(1000 * timeout_s)):
-            raise TimeoutError(f"{address} does not answer within {timeout_s:g} s")
-        answer: bytes = socket.recv()
-        return answer
+    try:
+        with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+            socket.set(zmq.LINGER, 0)
+            socket.set(zmq.MAXMSGSIZE, MAX_ANSWER_BYTES)
+            if public_key is not None:
+                _encrypt(socket, public_key)
+            attach(socket, address, bind=False)
+            socket.send(question)
+            if not socket.poll(round(1000 * timeout_s)):
+                raise TimeoutError(f"{address} does not answer within {timeout_s:g} s")
+            answer: bytes = socket.recv()
+            if socket.get(zmq.RCVMORE):
+                raise ValueError(f"{address} answers in several parts; expected one")
+            return answer
+    except zmq.ZMQError as error:
+        raise OSError(error.errno, f"{address} cannot be asked ({error.strerror})") from error
 
 
 def _encrypt(socket: object, public_key: str) -> None:
@@ -50,4 +57,7 @@ def _encrypt(socket: object, public_key: str) -> None:
     if len(public_key) != 40:
         raise ValueError(f"the public key has {len(public_key)} characters, expected 40")
     socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()  # type: ignore[attr-defined]
-    socket.curve_serverkey = public_key.encode("ascii")  # type: ignore[attr-defined]
+    try:
+        socket.curve_serverkey = public_key.encode("ascii")  # type: ignore[attr-defined]
+    except zmq.ZMQError as error:
+        raise ValueError("the public key holds characters that no key has") from error

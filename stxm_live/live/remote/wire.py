@@ -25,7 +25,7 @@ _MAX_NDIM = 32
 
 
 def to_bytes(doc: Any) -> bytes:
-    """Return a document as msgpack.
+    """Return a document as msgpack; half a character becomes a question mark.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def to_bytes(doc: Any) -> bytes:
     """
     import msgpack
 
-    packed: bytes = msgpack.packb(doc, default=_encoded)
+    packed: bytes = msgpack.packb(doc, default=_encoded, unicode_errors="replace")
     return packed
 
 

@@ -21,12 +21,17 @@ from stxm_live.adaptive.chooser import RegionChooser
 from stxm_live.adaptive.queueserver import Queue
 from stxm_live.adaptive.remote_chooser import ChoiceServer, RemoteChooser
 from stxm_live.core.region import Region
-from stxm_live.live.remote.wire import from_bytes, to_bytes
 
 FIRST = Region(
     (2.2, 2.8), (-1.2, -1.8), nx=31, ny=31, dwell_ms=2.0, criterion="doubt", reason="why, 6 min"
 )
 SECOND = replace(FIRST, x_extent_um=(2.8, 3.4), expected_gain=12.5, minutes=6.0)
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path, monkeypatch):
+    """A state directory of the test's own, for the token."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture
@@ -95,49 +100,6 @@ def test_a_refusal_reaches_whoever_chose(remote, chooser):
     with pytest.raises(ValueError, match="chosen on the maps of run other"):
         remote.take(1, stack=maps(run="other").key)
     assert chooser.latest() is None
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        b"",
-        b"no msgpack \xc1",
-        b"\x80\x04K\x01.",
-        to_bytes({"do": "shutdown"}),
-        to_bytes({"do": "choose", "region": {"nx": 3}}),
-        to_bytes({"do": "choose", "region": [1, 2]}),
-        to_bytes({"do": "take", "k": [1]}),
-        to_bytes({"do": "take", "k": 1, "stack": "mine"}),
-        to_bytes({"do": "box", "x_um": [0, "1"], "y_um": [0, 1]}),
-        to_bytes({"do": "box", "x_um": [0, 1], "y_um": [0, 1], "step_um": "small"}),
-        to_bytes({"do": "box", "x_um": [0, 1], "y_um": [0, 1], "dwell_ms": -1}),
-        to_bytes({"do": "choose", "region": {"x_extent_um": [0, 1], "y_extent_um": [0, 1],
-                  "nx": float("inf"), "ny": 2, "dwell_ms": 1}}),
-    ],
-)  # fmt: skip
-def test_what_is_no_choice_is_refused_and_the_server_lives(server, remote, chooser, message):
-    import zmq
-
-    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
-        socket.connect(server.address)
-        socket.send(message)
-        assert socket.poll(5000)
-        assert from_bytes(socket.recv())["refused"]
-        socket.close(linger=0)
-    assert chooser.latest() is None
-    assert remote.take(1) == FIRST
-
-
-def test_without_the_token_nothing_is_chosen(chooser):
-    with ChoiceServer(chooser, "127.0.0.1:0", token="four words of salt") as server:
-        for token in (None, "guessed"):
-            stranger = RemoteChooser(server.address, token=token)
-            with pytest.raises(ValueError, match="wrong token, or none"):
-                stranger.take(1)
-            stranger.close()
-        known = RemoteChooser(server.address, token="four words of salt")
-        assert known.take(1) == FIRST
-        known.close()
 
 
 def test_a_session_that_is_gone_is_named():

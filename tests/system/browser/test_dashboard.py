@@ -463,7 +463,7 @@ def test_what_is_taken_is_what_is_read_beside_the_button():
         assert chooser.latest() == regions[0]
 
 
-def test_a_session_that_refuses_the_token_or_is_gone_is_named(chooser):
+def test_a_session_with_another_token_or_that_is_gone_is_named(chooser):
     pytest.importorskip("zmq", reason="needs the extra stxm-live[zmq]")
     from stxm_live.adaptive.remote_chooser import ChoiceServer, RemoteChooser
 
@@ -474,11 +474,11 @@ def test_a_session_that_refuses_the_token_or_is_gone_is_named(chooser):
     view = View(board, remote)
     view.layout()
     view.tick()
-    assert "Not chosen:</b> the choice has a wrong token" in view.next.state.text
+    assert "in the session that scans, with the same token?" in view.next.state.text
     server.close()
     press(view.next.takes[0])
     assert "does not answer within 0.3 s" in view.next.state.text
-    assert "is there a ChoiceServer in the session that scans?" in view.next.state.text
+    assert "is there a ChoiceServer in the session that scans" in view.next.state.text
     assert current_scene(board.now).maps is not None
     remote.close()
 
