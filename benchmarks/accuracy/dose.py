@@ -227,7 +227,7 @@ def fixed(recipe: Recipe, n_energies: int) -> tuple[float, ...]:
     offered = ReferenceSpectra(
         references.phase_names, np.array(energies), references.at(energies), references.synthetic
     )
-    conditions = Conditions(1000.0, baseline=False)
+    conditions = Conditions(1000.0, baseline="none")
     return choose_energies(offered, n_energies, conditions, Offer(keep_ev=energies[:1]))
 
 

@@ -103,7 +103,7 @@ def lists(recipe: Recipe, photons: float) -> Iterator[tuple[str, tuple[float, ..
     for step in (0.1, 0.2, 0.5):
         chosen = choose_energies(references, 13, usual, replace(kept, min_step_ev=step))
         yield f"step {step:g}", chosen
-    no_constant = Conditions(photons, baseline=False)
+    no_constant = Conditions(photons, baseline="none")
     for n in NUMBERS:
         yield "no constant", choose_energies(references, n, no_constant, kept)
     for n in NUMBERS:

@@ -146,7 +146,8 @@ def choose_energies(
         _refuse_to_replace(out, force)
     loaded = Recipe.load(recipe) if recipe else None
     spectra = loaded.corrected_references if loaded else ReferenceSpectra.from_csv(references or "")
-    conditions = energy_cost.Conditions(photons, od, axis_error_ev)
+    kind = loaded.resolver.baseline if loaded else "auto"
+    conditions = energy_cost.Conditions(photons, od, axis_error_ev, baseline=kind)
     offer = energy_choice.Offer(low, high, _kept(keep, spectra, low), min_step_ev)
     with console.status("choosing energies"):
         chosen = energy_choice.choose_energies(spectra, n_energies, conditions, offer)
@@ -158,7 +159,6 @@ def choose_energies(
     console.print(table)
     setting = f"energies_ev = {[round(e, 4) for e in chosen]}"
     console.print(escape(setting))
-    kind = loaded.resolver.baseline if loaded else "auto"
     print_mixtures(spectra, chosen, photons=photons, od=od, baseline=kind)
     if spectra.synthetic:
         console.print("[yellow]note: the reference spectra are synthetic[/]")

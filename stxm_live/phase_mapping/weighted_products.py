@@ -211,6 +211,11 @@ class Raw(NamedTuple):
             w.sum(axis=0),
         )
 
+    @staticmethod
+    def rounding(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the square of a spectrum that is rounding, for the sum of its weights."""
+        return np.asarray(_SMALLEST * weight + _TINY)
+
     def less_baseline(self, precision: NDArray[np.float64]) -> Products:
         """Integrate the baseline's coefficients out, one after the other; overwrites these.
 
@@ -218,7 +223,7 @@ class Raw(NamedTuple):
         the covariance of noise and baseline together.
         """
         terms, couplings, square, terms_along, along, rest, weight = self
-        pivots, least = np.empty_like(terms_along), _SMALLEST * weight + _TINY
+        pivots, least = np.empty_like(terms_along), self.rounding(weight)
         for a, expected in enumerate(precision):
             pivot = pivots[a] = np.maximum(terms[a, a] + expected, least)
             share = couplings[a] / pivot

@@ -17,7 +17,6 @@ from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra, listed_ev
 from stxm_live.live.cube import ODCube
-from stxm_live.phase_mapping.spectrum_noise import has_free_constant
 from stxm_live.preprocessing.noise import dispersion
 
 _PHOTONS = 1000.0
@@ -119,7 +118,7 @@ def _separating(recipe: Recipe, selected: Sequence[float], first: float) -> Sequ
         references.at(selected),
         references.synthetic,
     )
-    conditions = Conditions(_PHOTONS, baseline=has_free_constant(recipe))
+    conditions = Conditions(_PHOTONS, baseline=recipe.resolver.baseline)
     offer = Offer(keep_ev=tuple(e for e in selected if e == first), min_step_ev=0.0)
     together = references.inseparable_pairs(selected, threshold)
     for n in range(min(recipe.adaptive.fewest, len(selected)), len(selected)):

@@ -9,9 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import product
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.phase_mapping.baseline_widths import USUAL_STD
 from stxm_live.phase_mapping.likelihood import fit_references
-from stxm_live.phase_mapping.weighted_products import Baseline
+from stxm_live.phase_mapping.mixed_references import expected_baseline
+from stxm_live.phase_mapping.weighted_products import Baseline, Raw
 
 THICKNESSES = (0.4, 0.7, 1.0, 1.3, 1.6)
 """Thicknesses that are averaged over, relative to the typical one."""
@@ -41,15 +44,15 @@ class Conditions:
     axis_error_ev : float
         Standard deviation of an unknown, uncorrected offset of the energy axis; it makes energies
         where the references are steep less useful.
-    baseline : bool
-        True if each spectrum has an unknown constant beside its unknown thickness, as for
-        Pearson's coefficient or an I0 that does not come from the same image.
+    baseline : {"auto", "none", "constant", "slope"}
+        What each spectrum has beside its unknown thickness, as the recipe's ``resolver.baseline``:
+        "auto" is a constant and a slope of the usual sizes, "constant" and "slope" of any size.
     """
 
     photons: float
     od: float = 1.0
     axis_error_ev: float = 0.1
-    baseline: bool = True
+    baseline: str = "auto"
 
     def __post_init__(self) -> None:
         for name, value in (("photons", self.photons), ("od", self.od)):
@@ -131,16 +134,23 @@ def _labels(
     """Return labels of pixels (n_pixels, n_phases), amounts of each phase, for each axis offset."""
     low, high = references.energies_ev[[0, -1]]
     offsets = np.multiply(conditions.axis_error_ev, _OFFSETS if conditions.axis_error_ev else (0,))
+    baseline = background(energies_ev, conditions)
+    # a coefficient of any size changes no label
+    sizes = rng.standard_normal((len(baseline.shapes), len(pixels)))
+    sizes *= np.array([std or 0.0 for std in baseline.std])[:, None]
+    beside = product(sizes.T, baseline.shapes)
     labels = []
     for offset in offsets:
         seen = references.at(np.clip(np.add(energies_ev, offset), low, high))
+        light = np.exp(-product(pixels, seen) - beside)
         # a pixel without a count has no OD; one count is the nearest to it
-        photons = np.maximum(rng.poisson(conditions.photons * np.exp(-(pixels @ seen))), 1).T
+        photons = np.maximum(rng.poisson(conditions.photons * light), 1).T
         fit = fit_references(
             np.log(conditions.photons / photons),
             photons,
             references.at(energies_ev),
-            baseline=Baseline.constant(len(energies_ev)) if conditions.baseline else None,
+            baseline=baseline,
+            gain=1.0,
         )
         labels.append(fit.log_likelihood.argmax(axis=0))
     return labels
@@ -163,48 +173,54 @@ def energy_terms(
     amounts: NDArray[np.float64],
     photons: float,
 ) -> NDArray[np.float64]:
-    """Return the terms that each energy adds to the error.
+    """Return the products of references that each energy adds to those of the likelihood.
 
-    The shape is (n_energies, n_phases, n_thicknesses, 4 n_phases + 2). In this order, each times
-    the photons w behind phase i: w, slope of i, every r_j, every r_j^2, every r_i r_j, and r_j
-    times the slope of i.
+    Parameters
+    ----------
+    references : ReferenceSpectra
+    energies_ev : ndarray of shape (n_energies,)
+    amounts : ndarray of shape (n_thicknesses,)
+    photons : float
+
+    Returns
+    -------
+    ndarray of shape (n_energies, n_rows, n_phases * n_thicknesses)
+        `stxm_live.phase_mapping.weighted_products.Raw` of one energy each, in one array: columns
+        are weighted by the photons behind a pixel of each phase and thickness, and the spectrum is
+        the slope of that phase, which an error of the axis adds.
     """
     low, high = references.energies_ev[[0, -1]]
     below = np.maximum(energies_ev - _SLOPE_STEP_EV, low)
     above = np.minimum(energies_ev + _SLOPE_STEP_EV, high)
-    r = references.at(energies_ev).T  # (n_energies, n_phases)
-    slope = ((references.at(above) - references.at(below)) / (above - below)).T
-    each = np.broadcast_to(r[:, None, :], (*r.shape, r.shape[1]))
-    columns = np.concatenate(
-        [
-            np.ones((*r.shape, 1)),
-            slope[:, :, None],
-            each,
-            each**2,
-            r[:, :, None] * each,
-            slope[:, :, None] * each,
-        ],
-        axis=2,
-    )
-    weight = photons * np.exp(-np.multiply.outer(r, amounts))
-    return np.asarray(weight[..., None] * columns[:, :, None, :])
+    r = references.at(energies_ev)
+    slope = (references.at(above) - references.at(below)) / (above - below)
+    weight = photons * np.exp(-r.T[:, :, None] * amounts)
+    beside, rows = Baseline.slope(energies_ev), []
+    for k, w in enumerate(weight):
+        one = slice(k, k + 1)
+        steep = np.repeat(slope[:, one].T, len(amounts), axis=1)
+        raw = Raw.of(steep, w.reshape(1, -1), r[:, one], beside.at(one))
+        rows.append(np.concatenate([part.reshape(-1, w.size) for part in raw]))
+    return np.array(rows)
 
 
 def confusion_error(
-    sums: NDArray[np.float64], amounts: NDArray[np.float64], conditions: Conditions
+    sums: NDArray[np.float64],
+    amounts: NDArray[np.float64],
+    conditions: Conditions,
 ) -> NDArray[np.float64]:
     """Return the probability that a rival fits better, summed over rivals and averaged.
 
     Parameters
     ----------
-    sums : ndarray of shape (..., n_phases, n_thicknesses, 4 n_phases + 2)
-        `energy_terms` summed over the energies.
+    sums : ndarray of shape (n_sets, n_rows, n_phases * n_thicknesses)
+        `energy_terms` summed over the energies of each set.
     amounts : ndarray of shape (n_thicknesses,)
     conditions : Conditions
 
     Returns
     -------
-    ndarray of shape (...)
+    ndarray of shape (n_sets,)
 
     Notes
     -----
@@ -214,28 +230,55 @@ def confusion_error(
     """
     from scipy.special import ndtr
 
-    n = sums.shape[-3]
-    w, slope, mean, square, product, steep = np.split(
-        sums, [1, 2, 2 + n, 2 + 2 * n, 2 + 3 * n], axis=-1
-    )
-    if conditions.baseline:  # take the weighted means away
-        w = np.where(w > 0, w, 1.0)
-        square = square - mean**2 / w
-        product = product - mean * _of_own_phase(mean) / w
-        steep = steep - mean * slope / w
+    n_sets, _, n_columns = sums.shape
+    n = n_columns // len(amounts)
+    raw = _raw(np.moveaxis(sums, 1, 0).reshape(sums.shape[1], -1), n)
+    found = raw.less_baseline(_precision(conditions))
+    every = np.arange(n_sets * n_columns)
+    own = np.tile(np.repeat(np.arange(n), len(amounts)), n_sets)
+    thickness = np.tile(amounts, n_sets * n)
+    gram = found.gram()
+    square = np.einsum("kkn->kn", gram)
     # a phase that is flat on these energies has no variance but for rounding
-    length = np.sqrt(np.where(square > 1e-12 * w, square, np.inf))
-    own_length = _of_own_phase(length)
-    gap = np.maximum(1 - product / (own_length * length), 0.0)  # 1 - cos of the angle
-    signal = np.where(np.isfinite(own_length), amounts[:, None] * own_length * gap, 0.0)
-    drift = amounts[:, None] * (_of_own_phase(steep) / own_length - steep / length)
+    length = np.sqrt(np.where(square > 2 * Raw.rounding(raw.weight), square, np.inf))
+    own_length = length[own, every]
+    gap = np.maximum(1 - gram[own, :, every].T / (own_length * length), 0.0)  # 1 - cos of the angle
+    signal = np.where(np.isfinite(own_length), thickness * own_length * gap, 0.0)
+    drift = thickness * (found.along[own, every] / own_length - found.along / length)
     spread = np.hypot(np.sqrt(2 * gap), conditions.axis_error_ev * drift)
     z = -signal / np.maximum(spread, np.finfo(np.float64).tiny)
     wrong = np.mean([ndtr(contrast * z) for contrast in CONTRASTS], axis=0)
-    rivals = ~np.eye(n, dtype=bool)[:, None, :]
-    return np.asarray((wrong * rivals).sum(axis=-1).mean(axis=(-1, -2)))
+    wrong[own, every] = 0.0
+    return np.asarray(wrong.sum(axis=0).reshape(n_sets, -1).mean(axis=1))
 
 
-def _of_own_phase(terms: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return from terms (..., n_phases, n_thicknesses, n_phases) those of i with i."""
-    return np.asarray(np.einsum("...iqi->...iq", terms)[..., None])
+def background(energies_ev: Sequence[float], conditions: Conditions) -> Baseline:
+    """Return what the likelihood expects of each spectrum before a scan shows how much it has."""
+    if conditions.baseline != "auto":
+        return expected_baseline(energies_ev, conditions.baseline)
+    constant_std, slope_std = USUAL_STD
+    energies = np.asarray(energies_ev, dtype=np.float64)
+    return Baseline.slope(energies, constant_std=constant_std, slope_std=slope_std)
+
+
+def _precision(conditions: Conditions) -> NDArray[np.float64]:
+    """Return one over the expected squares of constant and slope; infinite if there is none."""
+    expected = background((), conditions).precision
+    return np.concatenate([expected, np.full(2 - len(expected), np.inf)])
+
+
+def _raw(rows: NDArray[np.float64], n_phases: int) -> Raw:
+    """Return the products of `energy_terms` from their rows, shape (n_rows, n_columns)."""
+    pairs = n_phases * (n_phases + 1) // 2
+    shapes: tuple[tuple[int, ...], ...] = (
+        (2, 2),
+        (2, n_phases),
+        (pairs,),
+        (2,),
+        (n_phases,),
+        (),
+        (),
+    )
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    parts = np.split(rows, ends[:-1])
+    return Raw(*(p.reshape(*s, rows.shape[1]) for p, s in zip(parts, shapes, strict=True)))

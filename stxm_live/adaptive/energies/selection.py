@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.adaptive.energies.cost import Conditions, amounts_of, confusion_error, energy_terms
+from stxm_live.adaptive.energies.cost import (
+    Conditions,
+    amounts_of,
+    confusion_error,
+    energy_terms,
+)
 from stxm_live.core.references import ReferenceSpectra, listed_ev
 
 _SWEEPS = 30
@@ -106,8 +111,7 @@ def choose_fewer(
 class _Pool:
     """Energies to choose from, and the terms that each adds to the error.
 
-    ``terms`` has shape (n_energies, n_phases, n_thicknesses, n_terms): weighted by the photons
-    behind a pixel of that phase and thickness, see `energy_terms`.
+    ``terms`` has shape (n_energies, n_rows, n_columns): see `energy_terms`.
     """
 
     energies_ev: NDArray[np.float64]
@@ -179,7 +183,7 @@ class _Pool:
 
     def error(self, chosen: Sequence[int]) -> float:
         """Return the summed probability of confusion; smaller is better."""
-        return float(self._error_of(self.terms[list(chosen)].sum(axis=0)))
+        return float(self._error_of(self.terms[list(chosen)].sum(axis=0)[None])[0])
 
     def _error_of(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
         return confusion_error(sums, self.amounts, self.conditions)

@@ -27,7 +27,7 @@ def references(*spectra):
 TWO_PEAKS = references(peak(508), peak(511))
 
 
-@pytest.mark.parametrize("baseline", [False, True])
+@pytest.mark.parametrize("baseline", ["none", "slope"])
 def test_the_chosen_energies_label_as_well_as_the_best_of_all_lists(baseline):
     conditions = Conditions(300, axis_error_ev=0.0, baseline=baseline)
     spectra = references(peak(508), peak(508.8), 0.5 * peak(508) + 0.8 * peak(515))
@@ -45,7 +45,7 @@ def test_the_chosen_energies_label_as_well_as_the_best_of_all_lists(baseline):
 
 
 def test_the_expected_accuracy_of_two_phases_is_the_closed_form():
-    conditions = Conditions(2000, od=0.05, axis_error_ev=0.0, baseline=False)
+    conditions = Conditions(2000, od=0.05, axis_error_ev=0.0, baseline="none")
     energies = (504.0, 508.0, 511.0)
     r = TWO_PEAKS.at(energies)
     expected = []
@@ -59,6 +59,29 @@ def test_the_expected_accuracy_of_two_phases_is_the_closed_form():
     found = expect(TWO_PEAKS, energies, conditions, np.random.default_rng(1))
     assert found.accuracy == pytest.approx(np.mean(expected), abs=0.01)
     assert 0.7 < np.mean(expected) < 0.98
+
+
+@pytest.mark.parametrize(
+    ("baseline", "pre_edge", "post_edge"),
+    [("none", 0, 0), ("constant", 0, 1), ("auto", 0, 1), ("slope", 1, 1)],
+)
+def test_what_a_spectrum_may_have_beside_its_phase_asks_for_energies_beside_the_peaks(
+    baseline, pre_edge, post_edge
+):
+    spectra = references(peak(509, 1.5), peak(510.5, 1.5), peak(509.7, 2.0))
+    chosen = np.array(choose_energies(spectra, 5, Conditions(1000, baseline=baseline)))
+    assert (chosen < 504).sum() == pre_edge
+    assert (chosen > 515).sum() == post_edge
+
+
+def test_a_background_costs_accuracy_which_is_expected_beforehand():
+    spectra = references(peak(509, 1.5), peak(510.5, 1.5), peak(509.7, 2.0))
+    energies = (507.5, 508.0, 511.5, 512.0)
+    none, usual, slope = (
+        expect(spectra, energies, Conditions(100, baseline=b), np.random.default_rng(4)).accuracy
+        for b in ("none", "auto", "slope")
+    )
+    assert none > usual + 0.005 > slope
 
 
 def test_of_two_peaks_both_are_taken_and_the_noise_beside_them_is_not():
@@ -169,9 +192,14 @@ def test_thirteen_energies_of_a_measured_stack_keep_the_labels_of_all_123(real_f
         "specimen": {"mask": real_folder / "mask_file.msk"},
     }
     recipe = Recipe.from_values(values)
-    chosen = choose_energies(recipe.reference_spectra, 13, Conditions(900), Offer(keep_ev=(700.0,)))
+    like_correlation = Conditions(900, baseline="constant")
+    chosen = choose_energies(
+        recipe.reference_spectra, 13, like_correlation, Offer(keep_ev=(700.0,))
+    )
     few = map_phases(stack, recipe.with_changes({"energies_ev": chosen}))
     assert few.energies_ev == chosen
     full = map_phases(stack, recipe)
     same = few.phase_index[full.specimen] == full.phase_index[full.specimen]
     assert same.mean() >= 0.93  # 0.94 with thirteen chosen by eye
+    same = few.resolved_index[full.specimen] == full.resolved_index[full.specimen]
+    assert same.mean() >= 0.95
