@@ -6,7 +6,6 @@ import json
 import tomllib
 from collections.abc import Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -228,17 +227,18 @@ def list_catalog(
 
     Example: stxm-live runs --catalog runs
     """
-    from stxm_live.io.catalog import list_runs
+    from stxm_live.io.catalog import list_runs, when
 
     with opened(catalog) as broker:
         table = Table("run", "scan", "when", "energies x rows x columns", "ended", "maps")
         for run in list_runs(broker, limit=limit):
-            shape = "not a stack" if run.scan is None else " x ".join(map(str, run.scan.shape))
+            other = f"cannot be read ({run.unreadable})" if run.unreadable else "not a stack"
+            shape = other if run.scan is None else " x ".join(map(str, run.scan.shape))
             table.add_row(
-                run.uid[:8],
+                escape(run.uid[:8]),
                 "" if run.scan_id is None else str(run.scan_id),
-                f"{datetime.fromtimestamp(run.time_s):%Y-%m-%d %H:%M}",
-                shape,
+                when(run.time_s),
+                escape(shape),
                 run.exit_status or "cut off",
                 "yes" if run.has_maps else "",
             )

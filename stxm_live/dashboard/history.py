@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -66,7 +65,7 @@ class CatalogHistory:
 
     def runs(self) -> list[tuple[str, str]]:
         """Return uid and description of each run, the latest first."""
-        from stxm_live.io.catalog import list_runs
+        from stxm_live.io.catalog import list_runs, when
 
         with self._lock:
             summaries = list_runs(self._opened(), limit=MOST_RUNS)
@@ -75,11 +74,13 @@ class CatalogHistory:
             if run.scan is None or not (run.has_maps or (self._map_run and self._recipe)):
                 continue
             n, ny, nx = run.scan.shape
-            when = time.strftime("%d %b %H:%M", time.localtime(run.time_s))
             number = "" if run.scan_id is None else f", scan {run.scan_id}"
             ended = "" if run.exit_status == "success" else f", {run.exit_status or 'no end'}"
             lines.append(
-                (run.uid, f"{when}{number} ({run.uid[:8]}): {n} energies, {nx} x {ny}{ended}")
+                (
+                    run.uid,
+                    f"{when(run.time_s)}{number} ({run.uid[:8]}): {n} energies, {nx} x {ny}{ended}",
+                )
             )
         return lines
 

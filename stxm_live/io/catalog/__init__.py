@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from stxm_live.io.catalog.backup import read_backup
 from stxm_live.io.catalog.derived import derived_uids, load_maps, store_maps
 from stxm_live.io.catalog.folder import close_catalog, default_folder, open_catalog
-from stxm_live.io.catalog.listing import RunSummary, list_runs
+from stxm_live.io.catalog.listing import RunSummary, list_runs, when
 from stxm_live.io.catalog.raw_writer import RawWriter
 from stxm_live.io.catalog.run_store import delete_run, restore_run, store_documents
 
@@ -26,4 +26,5 @@ __all__ = [
     "restore_run",
     "store_documents",
     "store_maps",
+    "when",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import shutil
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -12,13 +13,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stxm_live.io.catalog.locking import prepare_tables
+from stxm_live.io.catalog.locking import prepare_tables, require_writable
+from stxm_live.io.catalog.relocation import relocate
 
 if TYPE_CHECKING:
     import databroker
 
+logger = logging.getLogger("stxm_live")
+
 _DATABASE = "catalog.db"
 _TABLES = "tables.db"
+_DATA = "data"
 
 
 def default_folder() -> Path:
@@ -37,7 +42,9 @@ def open_catalog(
     """Open the catalogue in a folder, or make it if there is none.
 
     Importing Tiled takes some seconds the first time in a process. Close the catalogue with
-    `close_catalog` when done.
+    `close_catalog` when done. The folder may have been copied or moved since it was written. If
+    it cannot be written, the catalogue is opened for reading: its tables, without the arrays, are
+    copied to a temporary folder, and every attempt to store or delete is an error.
 
     Parameters
     ----------
@@ -59,22 +66,31 @@ def open_catalog(
     FileNotFoundError
         If there is no catalogue and ``create`` is False.
     OSError
-        If the folder cannot be created or written.
+        If there is no catalogue and the folder cannot be created or written.
     """
     folder = Path(path) if path is not None else default_folder()
-    folder = folder.expanduser().absolute()
-    if not create and not (folder / _DATABASE).exists():
+    folder = folder.expanduser().resolve()
+    exists = (folder / _DATABASE).exists()
+    if not create and not exists:
         raise FileNotFoundError(f"no catalogue in {folder}; stxm-live import makes one")
-    _require_writable(folder)
-    if not (folder / _DATABASE).exists():
+    try:
+        require_writable(folder)
+    except OSError:
+        if not exists:
+            raise
+        return _open_for_reading(folder, image_roots)
+    if not exists:
         _create_database(folder)
     prepare_tables(folder / _TABLES)
+    relocate(folder / _DATABASE, data=folder / _DATA, tables=folder / _TABLES)
     return _connect(folder, image_roots)
 
 
 def close_catalog(broker: databroker.Broker) -> None:
     """End the catalogue's threads and close its files; the broker cannot be used afterwards."""
     broker.v2.context.close()
+    if broker.stxm_live_copies is not None:
+        broker.stxm_live_copies.cleanup()
 
 
 def catalog_folder(broker: databroker.Broker) -> Path | None:
@@ -83,18 +99,16 @@ def catalog_folder(broker: databroker.Broker) -> Path | None:
     return folder if isinstance(folder, Path) else None
 
 
-def _require_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise type(error)(
-            error.errno,
-            f"the catalogue's folder cannot be written ({error.strerror}); name another one, "
-            "or ask for the right to write there",
-            str(folder),
-        ) from error
+def _open_for_reading(folder: Path, image_roots: Sequence[str | Path]) -> databroker.Broker:
+    """Open a catalogue that cannot be written, through a copy of its tables."""
+    copies = tempfile.TemporaryDirectory(prefix="stxm-live-catalog-")
+    here = Path(copies.name)
+    for file in folder.glob("*.db*"):
+        shutil.copyfile(file, here / file.name)
+    prepare_tables(here / _TABLES)
+    relocate(here / _DATABASE, data=folder / _DATA, tables=here / _TABLES)
+    logger.warning("%s cannot be written: its catalogue is opened for reading only", folder)
+    return _connect(folder, image_roots, copies)
 
 
 def _create_database(folder: Path) -> None:
@@ -129,7 +143,11 @@ async def _initialise(database: Path) -> None:
         await engine.dispose()
 
 
-def _connect(folder: Path, image_roots: Sequence[str | Path]) -> databroker.Broker:
+def _connect(
+    folder: Path,
+    image_roots: Sequence[str | Path],
+    copies: tempfile.TemporaryDirectory[str] | None = None,
+) -> databroker.Broker:
     from bluesky_tiled_plugins.exporters import json_seq_exporter
     from databroker import Broker
     from tiled.catalog import from_uri
@@ -137,14 +155,15 @@ def _connect(folder: Path, image_roots: Sequence[str | Path]) -> databroker.Brok
     from tiled.media_type_registration import default_serialization_registry
     from tiled.server.app import build_app
 
+    databases = folder if copies is None else Path(copies.name)
     # it greets on stderr as a server does; here it is a library
     logging.getLogger("tiled.server.app").setLevel(logging.WARNING)
     registry = copy.deepcopy(default_serialization_registry)
     registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
     tree = from_uri(
-        folder / _DATABASE,
+        databases / _DATABASE,
         specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
-        writable_storage=[str(folder / "data"), f"sqlite:///{folder / _TABLES}"],
+        writable_storage=[str(folder / _DATA), f"sqlite:///{databases / _TABLES}"],
         readable_storage=[str(Path(root).expanduser().absolute()) for root in image_roots],
     )
     with warnings.catch_warnings():
@@ -154,4 +173,5 @@ def _connect(folder: Path, image_roots: Sequence[str | Path]) -> databroker.Brok
         context = Context.from_app(app, show_progress=False)
     broker = Broker(from_context(context))
     broker.stxm_live_folder = folder
+    broker.stxm_live_copies = copies
     return broker

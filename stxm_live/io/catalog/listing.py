@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.scan import StackScan
@@ -27,6 +28,8 @@ class RunSummary:
         "success", "abort", "fail", or "" for a run without an end.
     has_maps : bool
         True if a result is stored.
+    unreadable : str
+        Why the start document cannot be read; empty if it can, or if it describes no stack.
     """
 
     uid: str
@@ -36,6 +39,7 @@ class RunSummary:
     scan: StackScan | None
     exit_status: str
     has_maps: bool
+    unreadable: str = ""
 
 
 def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[RunSummary]:
@@ -49,7 +53,7 @@ def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[Ru
     from tiled.queries import Eq
 
     derived = broker.v2.search(Eq("purpose", "analysis")).values()
-    mapped = {uid for run in derived for uid in run.metadata["start"].get("parent_uids", ())}
+    mapped = {uid for run in derived for uid in _texts(run.metadata["start"].get("parent_uids"))}
     runs: list[RunSummary] = []
     for run in reversed(broker.v2.values()):
         start = run.metadata["start"]
@@ -57,22 +61,46 @@ def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[Ru
             continue
         if len(runs) == limit:
             break
+        scan, reason = _scan(start)
         runs.append(
             RunSummary(
                 uid=start["uid"],
                 scan_id=start.get("scan_id"),
                 time_s=start["time"],
-                plan_name=start.get("plan_name", ""),
-                scan=_scan(start),
+                plan_name=str(start.get("plan_name", "")),
+                scan=scan,
                 exit_status=(run.metadata.get("stop") or {}).get("exit_status", ""),
                 has_maps=start["uid"] in mapped,
+                unreadable=reason,
             )
         )
     return runs
 
 
-def _scan(start: Mapping[str, Any]) -> StackScan | None:
+def when(time_s: float) -> str:
+    """Return the local date and time of a run; "?" for a time that no calendar has.
+
+    Examples
+    --------
+    >>> when(1e300)
+    '?'
+    """
     try:
-        return announced(start).stacks[0].scan
+        return f"{datetime.fromtimestamp(time_s):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError, OSError, TypeError):
+        return "?"
+
+
+def _texts(value: Any) -> list[str]:
+    """Return the texts of a list that anyone may have written into a start document."""
+    return [v for v in value if isinstance(v, str)] if isinstance(value, Sequence) else []
+
+
+def _scan(start: Mapping[str, Any]) -> tuple[StackScan | None, str]:
+    """Return the first stack of a run, and why there is none although the run seems to be one."""
+    try:
+        return announced(start).stacks[0].scan, ""
     except ValueError:
-        return None
+        return None, ""
+    except Exception as error:  # noqa: BLE001  start documents come from anywhere
+        return None, f"{type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,6 +18,21 @@ def prepare_tables(path: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
+def require_writable(folder: Path) -> None:
+    """Make the folder if there is none; raise OSError if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"the catalogue's folder cannot be written ({error.strerror}); name another one, "
+            "or ask for the right to write there",
+            str(folder),
+        ) from error
+
+
 @contextmanager
 def sole_writer(folder: Path | None, timeout_s: float | None = None) -> Iterator[None]:
     """Hold off writes by other processes; does nothing for a catalogue on a server.
@@ -28,13 +44,14 @@ def sole_writer(folder: Path | None, timeout_s: float | None = None) -> Iterator
     Raises
     ------
     TimeoutError
-    If another process is still writing after ``timeout_s``, by default `TIMEOUT_S`.
+        If another process is still writing after ``timeout_s``, by default `TIMEOUT_S`.
     OSError
         If the folder cannot be written, for example because the disk is full.
     """
     if folder is None:
         yield
         return
+    require_writable(folder)
     wait_s = TIMEOUT_S if timeout_s is None else timeout_s
     with closing(
         sqlite3.connect(folder / "write.lock", timeout=wait_s, isolation_level=None)

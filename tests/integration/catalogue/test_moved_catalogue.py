@@ -1,0 +1,176 @@
+"""A catalogue that was copied, moved or mounted for reading, and odd runs in it."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from catalog_fixtures import image_scan, line_documents, stack_images
+from typer.testing import CliRunner
+
+from stxm_live.cli import app
+from stxm_live.dashboard.history import CatalogHistory
+from stxm_live.io.catalog import (
+    close_catalog,
+    delete_run,
+    list_runs,
+    open_catalog,
+    store_documents,
+)
+from stxm_live.io.catalog.reading import documents
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A closed catalogue of two runs, and their uids."""
+    folder = tmp_path_factory.mktemp("data") / "data" / "runs"  # the name of Tiled's own folder
+    with opened(folder) as broker:
+        uids = [store_documents(broker, a_run()) for _ in range(2)]
+    return folder, uids
+
+
+@contextlib.contextmanager
+def opened(folder):
+    broker = open_catalog(folder)
+    yield broker
+    close_catalog(broker)
+
+
+def a_run():
+    return line_documents(stack_images(), image_scan())
+
+
+def counts_of(broker, uid):
+    events = [doc for name, doc in documents(broker[uid]) if name == "event"]
+    return np.array([doc["data"]["counts"] for doc in events]).reshape(stack_images().shape)
+
+
+def arrays_in(folder):
+    return sorted(p.relative_to(folder) for p in (folder / "data").rglob("*") if p.is_file())
+
+
+@pytest.mark.slow
+def test_a_copy_is_read_written_and_emptied_and_the_original_stays(original, tmp_path):
+    folder, (uid, other) = original
+    before = arrays_in(folder)
+    copy = shutil.copytree(folder, tmp_path / "taken home")
+    with opened(copy) as broker:
+        np.testing.assert_array_equal(counts_of(broker, uid), stack_images())
+        delete_run(broker, uid)
+        new = store_documents(broker, a_run())
+        np.testing.assert_array_equal(counts_of(broker, new), stack_images())
+    assert arrays_in(folder) == before
+    assert not any(uid in path.parts for path in arrays_in(copy))
+    with opened(folder) as broker:
+        np.testing.assert_array_equal(counts_of(broker, uid), stack_images())
+    moved = copy.rename(tmp_path / "moved")
+    with opened(moved) as broker:
+        np.testing.assert_array_equal(counts_of(broker, other), stack_images())
+
+
+@pytest.mark.slow
+def test_arrays_that_lie_outside_the_folder_are_not_deleted(original, tmp_path, caplog):
+    folder, (uid, other) = original
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    outside = tmp_path / "outside"
+    shutil.copytree(copy / "data" / uid / "primary" / "counts", outside)
+    with contextlib.closing(sqlite3.connect(copy / "catalog.db")) as database, database:
+        database.execute(
+            "UPDATE assets SET data_uri = ? WHERE data_uri LIKE ?",
+            (f"file://localhost{copy}/data/../../outside", f"%{uid}/primary/counts"),
+        )
+    with opened(copy) as broker:
+        assert "not in this catalogue's folder" in caplog.text
+        delete_run(broker, uid)
+        np.testing.assert_array_equal(counts_of(broker, other), stack_images())
+    assert any(outside.iterdir())
+
+
+@pytest.mark.slow
+def test_a_folder_that_cannot_be_written_is_read_and_nothing_is_stored_or_deleted(original):
+    source, (uid, _) = original
+    with (
+        tempfile.TemporaryDirectory() as place,
+        not_allowed_to_write(Path(place), source) as folder,
+    ):
+        broker = open_catalog(folder)
+        np.testing.assert_array_equal(counts_of(broker, uid), stack_images())
+        for attempt in (
+            lambda: delete_run(broker, uid),
+            lambda: store_documents(broker, a_run()),
+        ):
+            with pytest.raises(OSError, match="cannot be written"):
+                attempt()
+        np.testing.assert_array_equal(counts_of(broker, uid), stack_images())
+        copies = Path(broker.stxm_live_copies.name)
+        close_catalog(broker)
+        assert not copies.exists()
+
+
+@contextlib.contextmanager
+def not_allowed_to_write(place, source):
+    """A copy of a folder, in which this process may not write, though it be root."""
+    folder = shutil.copytree(source, place / "runs")
+    place.chmod(0o755)
+    everything = [folder, *folder.rglob("*")]
+    for path in everything:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield folder
+    finally:
+        os.seteuid(before)
+        for path in everything:
+            path.chmod(0o755)
+
+
+METADATA = (
+    '{"img_idx_map": {"sp_id": 1}, "wdg_com": "[]",'
+    ' "rois": {"1": {"EV_ROIS": [], "X": {}, "Y": {}}}}'
+)
+GRID = {"shape": [2, 2, 2], "motors": ["energy", "y", "x"]}
+
+ODD = {
+    "time of no calendar": {"time": 1e300},
+    "text for a list": {"metadata": METADATA},
+    "extents of a number": {
+        "shape": [2, 2, 2],
+        "motors": ["energy", "y", "x"],
+        "extents": [1, 2, 3],
+    },
+    "a result of nothing": {"purpose": "analysis", "parent_uids": None},
+    "a result of a nest": {"purpose": "analysis", "parent_uids": [["x"]]},
+}
+
+
+@pytest.mark.slow
+def test_odd_runs_hide_no_others(tmp_path):
+    folder = tmp_path / "runs"
+    with opened(folder) as broker:
+        good = store_documents(broker, a_run())
+        for changes in ODD.values():
+            store_documents(broker, with_start(changes))
+        listed = list_runs(broker)
+        assert listed[-1].uid == good
+        assert len(listed) == 1 + sum("purpose" not in changes for changes in ODD.values())
+        assert sum(bool(run.unreadable) for run in listed) == 2
+        CatalogHistory(broker).runs()
+    shown = CliRunner().invoke(app, ["runs", "--catalog", str(folder)])
+    assert shown.exit_code == 0
+    assert good[:8] in shown.output
+    assert "cannot be read" in " ".join(shown.output.split())
+
+
+def with_start(changes):
+    for name, doc in a_run():
+        if name == "start":
+            block = {} if "motors" in changes or "metadata" in changes else {"stxm": doc["stxm"]}
+            kept = {k: v for k, v in doc.items() if k not in ("stxm", "stxm_live")}
+            doc = {**kept, **block, **changes}
+        yield name, doc
