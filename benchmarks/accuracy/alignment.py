@@ -50,7 +50,7 @@ from stxm_live import Recipe
 from stxm_live.core.stack import Stack
 from stxm_live.io.files import read_stack
 from stxm_live.preprocessing.alignment.cross_correlation import EdgeImage, Match, match
-from stxm_live.preprocessing.alignment.joint_refinement import refine
+from stxm_live.preprocessing.alignment.joint_refinement import refined_shifts
 from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.preprocessing.normalization import AlignedStack
 from stxm_live.preprocessing.workflow import align_stack
@@ -60,7 +60,7 @@ Shifts = NDArray[np.float64]
 ANCHOR = 5
 """The other methods lay the images on this one, at the white line; ours chooses for itself."""
 
-LIVE, APPLIED, REFINED = "ours: live, applied", "ours: refined, applied", "ours: refine()"
+LIVE, APPLIED, REFINED = "ours: live, applied", "ours: refined, applied", "ours: refined_shifts()"
 
 TARGETS_PX = {
     (LIVE, 1000): 0.15,
@@ -164,7 +164,7 @@ def ours(counts: NDArray[np.float32], recipe: Recipe) -> dict[str, Shifts]:
     return {
         LIVE: aligned.shifts_before_px,
         APPLIED: aligned.shifts_px,
-        REFINED: refine(list(usable), aligned.shifts_before_px).shifts_px,
+        REFINED: refined_shifts(list(usable), aligned.shifts_before_px).shifts_px,
     }
 
 
@@ -225,7 +225,7 @@ def fixed_point(folder: Path, recipe: Recipe) -> dict[str, list[float]]:
     edges = [EdgeImage.of(image) for image in images]
     anchor = edges[int(np.argmax([image.contrast for image in edges]))]
     live = np.array([match(image, anchor).shift_px for image in edges])
-    refined = refine(images, np.zeros_like(live)).shifts_px
+    refined = refined_shifts(images, np.zeros_like(live)).shifts_px
     aligned = align_stack(stack, recipe.with_changes({"energies_ev": None}), refining=True)
     pairs = {"found": (live, refined), "applied": (aligned.shifts_before_px, aligned.shifts_px)}
     return {name: [float(np.hypot(*s.T).max()) for s in pair] for name, pair in pairs.items()}
@@ -247,7 +247,7 @@ def costs(recipe: Recipe, sides: Sequence[int], console: Console) -> list[Figure
             name = f"image of {side} x {side} {what}"
             figures.append(_cost(name, 1000 * spent_s, 1000 * theirs_s, "ms", limit_ms))
         start = registered(counts, recipe).shifts_before_px
-        spent_s = spent_on(partial(refine, list(counts), start), 3)
+        spent_s = spent_on(partial(refined_shifts, list(counts), start), 3)
         name = f"{n} x {side} x {side} refined"
         figures.append(_cost(name, spent_s, n * theirs_s, "s", REFINED_S.get(side)))
     console.print(figures_table(figures, "cost, median"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_least
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.correlation import Correlated
@@ -307,7 +308,7 @@ def _scatter(spectra: Correlated, photons: NDArray[np.float32], noise: SpectrumN
 
     Those that no reference describes are left out, unless that is nearly all of them.
     """
-    some = slice(None, None, max(1, photons.shape[1] // _SCATTER_SPECTRA))
+    some = at_least(_SCATTER_SPECTRA, photons.shape[1])
     fit = fit_references(
         spectra.od[:, some],
         photons[:, some],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.phase_mapping.likelihood import best_model_photons, of_length_one
 from stxm_live.phase_mapping.weighted_products import Baseline, Raw
 
@@ -64,7 +65,7 @@ def learned_baseline(
         return Baseline.slope(
             energies_ev, constant_std=free or USUAL_STD[0], slope_std=USUAL_STD[1]
         )
-    chosen = slice(None, None, max(1, -(-od.shape[1] // _SPECTRA)))
+    chosen = at_most(_SPECTRA, od.shape[1])
     evidence = _Evidence(od[:, chosen], photons[:, chosen], references, energies_ev, gain)
     constants = (free,) if free else CONSTANT_STD
     widths = [(constant, slope) for constant in constants for slope in SLOPE_STD]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stxm_live.core.products import inner_product
 from stxm_live.core.specimen_change import Kind, SpecimenChange
 
-SIGNIFICANT: Mapping[Kind, float] = {"before": 2.6, "after": 2.6, "amount": 3.5}
+_SIGNIFICANT: Mapping[Kind, float] = {"before": 2.6, "after": 2.6, "amount": 3.5}
 """Significance from which a change is reported: together about 1 % of unchanged specimens."""
 
 BEYOND_NOISE: Mapping[Kind, float] = {"before": 0.005, "after": 0.005, "amount": 0.003}
@@ -86,7 +86,7 @@ def fitted_change(
     stds = {kind: float(np.hypot(fit.last_std, BEYOND_NOISE[kind])) for kind, fit in fits.items()}
     sigmas = {kind: fit.last / stds[kind] for kind, fit in fits.items()}
     sigmas["amount"] = abs(sigmas["amount"])
-    kind = max(sigmas, key=lambda k: sigmas[k] / SIGNIFICANT[k])
+    kind = max(sigmas, key=lambda k: sigmas[k] / _SIGNIFICANT[k])
     fit = fits[kind]
     left = difference - (fit.coefficients[: len(errors)] * fit.columns[:, : len(errors)]).sum(1)
     mean, std = _mean(left, variance, fit, np.ones(len(left), dtype=bool))
@@ -106,7 +106,7 @@ def fitted_change(
         share=fit.last,
         share_std=stds[kind],
         sigma=sigmas[kind],
-        needed_sigma=SIGNIFICANT[kind],
+        needed_sigma=_SIGNIFICANT[kind],
     )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.core.products import product
 from stxm_live.phase_mapping.weighted_products import Baseline, each_alone
 
@@ -155,7 +156,7 @@ def counts_per_photon_of(
 
     The first estimate leaves the bias of ln n out, the next ones take it as found before.
     """
-    chosen = slice(None, None, max(1, -(-od.shape[1] // _GAIN_PIXELS)))
+    chosen = at_most(_GAIN_PIXELS, od.shape[1])
     y, n, scaled = od[:, chosen], photons[:, chosen], of_length_one(references)
     gain = 0.0
     for _ in range(_GAIN_ROUNDS):

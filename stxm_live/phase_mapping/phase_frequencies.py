@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.phase_mapping.mixtures import Assignment, Hypotheses, assignment
 
 MIXED_SHARE = 0.2
@@ -42,8 +43,8 @@ def mixing_of(hypotheses: Hypotheses) -> Mixing:
 
     By expectation maximisation, as in `by_frequencies`; the place of the spectra does not count.
     """
-    step = max(1, -(-hypotheses.log_likelihood.shape[2] // _MIXING_SPECTRA))
-    some = Hypotheses(hypotheses.log_likelihood[:, :, ::step])
+    chosen = at_most(_MIXING_SPECTRA, hypotheses.log_likelihood.shape[2])
+    some = Hypotheses(hypotheses.log_likelihood[:, :, chosen])
     frequency, share = _frequencies(some, tolerance=_MIXING_TOLERANCE)
     mixed = share * _pair_weight(frequency)
     whole = (1 - share) * frequency + mixed.sum(axis=1)
@@ -58,7 +59,7 @@ def by_frequencies(hypotheses: Hypotheses) -> Assignment:
     what the pure phases explain as well.
     """
     n_spectra = hypotheses.log_likelihood.shape[2]
-    chosen = slice(None, None, max(1, -(-n_spectra // _EM_SPECTRA)))
+    chosen = at_most(_EM_SPECTRA, n_spectra)
     frequency, share = _frequencies(Hypotheses(hypotheses.log_likelihood[:, :, chosen]))
     pure, mixed = hypotheses.weights()
     pure *= ((1 - share) * frequency)[:, None].astype(np.float32)

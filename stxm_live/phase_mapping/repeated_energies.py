@@ -24,7 +24,7 @@ UNKNOWN_I0_STD = 0.1
 ENERGY_STD_EV = 0.01
 """Standard uncertainty of an energy that a monochromator returns to."""
 
-SMOOTHING_PX = 1.0
+_SMOOTHING_PX = 1.0
 """Standard deviation of the Gaussian over the other energies' images before they are labelled."""
 
 BLOCK_PX = 8
@@ -151,9 +151,9 @@ def _smooth(image: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.
     """Return a smoothed image (ny, nx) of the known pixels; others do not count."""
     from scipy.ndimage import gaussian_filter
 
-    weight = gaussian_filter(known.astype(np.float64), SMOOTHING_PX)
+    weight = gaussian_filter(known.astype(np.float64), _SMOOTHING_PX)
     filled = np.where(known, image, 0.0).astype(np.float64)
-    return np.asarray(gaussian_filter(filled, SMOOTHING_PX) / np.maximum(weight, 1e-6))
+    return np.asarray(gaussian_filter(filled, _SMOOTHING_PX) / np.maximum(weight, 1e-6))
 
 
 def _expected(

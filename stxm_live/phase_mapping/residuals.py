@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.core.products import inner_product, product
 from stxm_live.phase_mapping.likelihood import (
     best_model_photons,
@@ -124,7 +125,7 @@ def residual_of(
         return None
     if known.mean() < _LEAST_KNOWN:
         known = np.ones_like(known)
-    counted = np.flatnonzero(known)[:: max(1, -(-int(known.sum()) // _SPECTRA))]
+    counted = np.flatnonzero(known)[at_most(_SPECTRA, int(known.sum()))]
     od, photons, index = od[:, counted], photons[:, counted], index[counted]
     noise = noise.at(counted)
     counts = np.bincount(index, minlength=n_phases)

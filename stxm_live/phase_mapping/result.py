@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.even_selection import at_least
 from stxm_live.core.mixed_reference import MixedReference, notes_on_mixtures
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.phase_maps import PhaseMaps, Quality, Status
@@ -129,7 +130,7 @@ class Found:
         recipe, stack = self.recipe, self.stack
         gain = counts_per_photon(stack, recipe) or 1.0
         references = recipe.corrected_references
-        some = slice(None, None, max(1, self.spectra.od.shape[1] // _TYPICAL_SPECTRA))
+        some = at_least(_TYPICAL_SPECTRA, self.spectra.od.shape[1])
         rows, columns = (place[some] for place in np.nonzero(stack.mapped))
         return of_mapped(
             references.phase_names,

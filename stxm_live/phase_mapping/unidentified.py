@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.phase_mapping.mixtures import MixtureFit
 from stxm_live.phase_mapping.spatial_prior import neighbour_sum
 
@@ -52,7 +53,7 @@ class Strangeness(NamedTuple):
         degrees : int
             Degrees of freedom.
         """
-        some = misfit[:: max(1, -(-len(misfit) // _SPECTRA))].astype(np.float64)
+        some = misfit[at_most(_SPECTRA, len(misfit))].astype(np.float64)
         if not some.size or degrees < 1:
             return cls(_FACTORS[0], _LEAST_SHARE, degrees)
         found = []
@@ -130,6 +131,6 @@ def misfit_allowed(od: NDArray[np.floating], photons: NDArray[np.floating], gain
     """
     if not photons.size:
         return 0.0
-    some = slice(None, None, max(1, -(-photons.shape[1] // _SPECTRA)))
+    some = at_most(_SPECTRA, photons.shape[1])
     weighted = photons[:, some] * (1 + np.square(np.clip(od[:, some], 0, 3)))
     return float(KNOWN_TO**2 * weighted.mean(dtype=np.float64) / gain)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_least
+
 LOST_LEVEL = 0.08
 """A line this much darker than in the other images, relative to its own image, had no beam."""
 
@@ -34,8 +36,13 @@ def is_blank(intensity: NDArray[np.float32]) -> bool:
 
     Real counts scatter; equal values mean a detector that did not count, or one at its limit.
     """
-    low, high = np.nanpercentile(intensity.ravel()[:: max(1, intensity.size // _SAMPLES)], [5, 95])
+    low, high = np.nanpercentile(_sample(intensity), [5, 95])
     return bool(low == high)
+
+
+def _sample(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the pixels that are examined."""
+    return np.asarray(intensity.ravel()[at_least(_SAMPLES, intensity.size)])
 
 
 def hot_pixels(intensity: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -43,8 +50,7 @@ def hot_pixels(intensity: NDArray[np.float32]) -> NDArray[np.intp]:
 
     No specimen is brighter than the beam. Interpolation would spread such a pixel.
     """
-    every = max(1, intensity.size // _SAMPLES)
-    sample = intensity.ravel()[::every]
+    sample = _sample(intensity)
     bright = HOT_FACTOR * float(np.nanpercentile(sample, 99)) if np.isfinite(sample).any() else 0.0
     found = [
         (y, x)
@@ -81,8 +87,8 @@ def line_levels(intensity: NDArray[np.float32]) -> NDArray[np.float64]:
     ndarray of shape (ny,)
         About 1 where a line crosses empty support.
     """
-    every = max(1, intensity.shape[1] // _SAMPLES_PER_LINE)
-    counts = np.nan_to_num(intensity[:, ::every], nan=0.0)
+    chosen = at_least(_SAMPLES_PER_LINE, intensity.shape[1])
+    counts = np.nan_to_num(intensity[:, chosen], nan=0.0)
     bright = np.percentile(counts, _BRIGHT, axis=1)
     whole = float(np.percentile(bright, _BRIGHT))
     return np.asarray(bright / whole if whole > 0 else np.zeros_like(bright), dtype=np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.products import least_squares, product
 
@@ -50,8 +51,8 @@ def dispersion(
     support film, and a second-degree surface in each, such as slow changes of the beam.
     """
     rows, columns = np.nonzero(empty)
-    every = max(1, -(-len(rows) // _PIXELS))
-    rows, columns = rows[::every], columns[::every]
+    chosen = at_most(_PIXELS, len(rows))
+    rows, columns = rows[chosen], columns[chosen]
     counts = intensity[:, rows, columns].astype(np.float64)
     known = np.isfinite(counts).all(axis=0)
     counts, rows, columns = counts[:, known], rows[known], columns[known]

@@ -17,9 +17,7 @@ from stxm_live.preprocessing.alignment.cross_correlation import (
 from stxm_live.preprocessing.images import Image
 from stxm_live.preprocessing.normalization import AlignedStack, RepeatedImage
 from stxm_live.preprocessing.stack_images import StackImages
-
-MIN_ALIGNABLE_PX = 16
-"""Smaller images are not aligned."""
+from stxm_live.preprocessing.workflow import MIN_ALIGNABLE_PX
 
 
 class _Shift(NamedTuple):

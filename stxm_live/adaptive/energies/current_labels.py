@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.likelihood import best_model_photons, fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures
@@ -138,7 +139,7 @@ def learn(
         seen, photons, ours, dispersion=dispersion, gain=noise.gain, baseline=noise.baseline
     ).hypotheses
     assigned = potts_mixed(fitted, laid) if counting.neighbours else by_frequencies(fitted)
-    every = slice(None, None, max(1, -(-len(y) // SAMPLE)))
+    every = at_most(SAMPLE, len(y))
     thickness = _thickness(seen[:, every], photons[:, every], ours, noise)
     typical = np.where(np.isfinite(counting.i0), counting.i0, np.nanmean(counting.i0))
     transmission = np.exp(-references.T[:, :, None] * thickness)

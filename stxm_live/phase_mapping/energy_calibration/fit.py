@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import AT_THE_END_EV, EnergyAxis
+from stxm_live.core.even_selection import at_most
 from stxm_live.core.references import ReferenceSpectra, listed_ev
 from stxm_live.phase_mapping.energy_calibration.likelihood import (
     FREE_PER_SPECTRUM,
     AxisLikelihood,
     compositions,
-    thinning,
 )
 from stxm_live.phase_mapping.energy_calibration.search import (
     OFFSET_STEP_EV,
@@ -103,7 +103,7 @@ def fit_energy_axis(
         raise EnergyAxisError(
             f"{usable.sum()} whole spectra; the energy axis needs {_LEAST_SPECTRA} at least"
         )
-    chosen = np.flatnonzero(usable)[:: thinning(int(usable.sum()), _SPECTRA)]
+    chosen = np.flatnonzero(usable)[at_most(_SPECTRA, int(usable.sum()))]
     likelihood = AxisLikelihood(
         od[np.ix_(used, chosen)],
         photons[np.ix_(used, chosen)],

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.core.products import product
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.phase_mapping.likelihood import best_model_photons, dispersion_of
@@ -180,7 +181,7 @@ class AxisLikelihood:
 
     def thinned(self, n_spectra: int) -> AxisLikelihood:
         """Return the same with an even selection of at most that many spectra."""
-        return self._part(slice(None), slice(None, None, thinning(self.od.shape[1], n_spectra)))
+        return self._part(slice(None), at_most(n_spectra, self.od.shape[1]))
 
     def without_energies(self, left_out: slice) -> AxisLikelihood:
         """Return the same without some energies."""
@@ -214,8 +215,3 @@ class AxisLikelihood:
 def _mixed(frequencies: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
     """Sum over the templates; by einsum, for BLAS would share it among threads."""
     return np.asarray(np.einsum("t,tn->n", frequencies, weight))
-
-
-def thinning(n: int, most: int) -> int:
-    """Return the step of an even selection of at most ``most`` of ``n``."""
-    return max(1, -(-n // most))

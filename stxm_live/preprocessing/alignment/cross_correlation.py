@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.products import product
 
-SMOOTHING_PX = 1.25
+_SMOOTHING_PX = 1.25
 """Standard deviation of the Gaussian that smooths log images before correlation."""
 
 UPSAMPLING = 20
@@ -74,7 +74,7 @@ class EdgeImage:
             intensity = intensity[tuple(nearest)]
         log = np.log(intensity.astype(np.float32, copy=False))
         strength = gaussian_gradient_magnitude if edges else gaussian_filter
-        pattern = strength(log, SMOOTHING_PX, mode="nearest")
+        pattern = strength(log, _SMOOTHING_PX, mode="nearest")
         pattern -= pattern.mean(dtype=np.float64, where=usable).astype(np.float32)
         pattern[~usable] = 0
         variance = float(np.mean(np.square(pattern, dtype=np.float64)))
@@ -113,8 +113,8 @@ def _noise_variance(log: NDArray[np.float32], edges: bool) -> float:
     steps = np.abs(np.diff(log, axis=-1)) if log.shape[-1] > 1 else np.zeros(1)
     pixel = float(np.median(steps)) / (0.6745 * np.sqrt(2))
     if not edges:
-        return float(pixel**2 / (4 * np.pi * SMOOTHING_PX**2))
-    return float((2 - np.pi / 2) * pixel**2 / (8 * np.pi * SMOOTHING_PX**4))
+        return float(pixel**2 / (4 * np.pi * _SMOOTHING_PX**2))
+    return float((2 - np.pi / 2) * pixel**2 / (8 * np.pi * _SMOOTHING_PX**4))
 
 
 def _faded(shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -163,7 +163,7 @@ def match(image: EdgeImage, anchor: EdgeImage) -> Match:
     if image.contrast == 0 or anchor.contrast == 0:
         return Match((0.0, 0.0), np.inf)
     shift, alike = _peak(anchor.anchor_spectrum, image.spectrum())
-    places = image.pattern.size / (4 * np.pi * SMOOTHING_PX**2)
+    places = image.pattern.size / (4 * np.pi * _SMOOTHING_PX**2)
     if alike < min(_likeness_of_noise(places), MOST_LIKENESS_OF_NOISE):
         return Match((0.0, 0.0), np.inf)
     std_px = np.sqrt(2 * max(1 / alike**2 - 1, 0) / places) / anchor.slope_per_px

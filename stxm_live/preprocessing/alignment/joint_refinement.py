@@ -12,7 +12,7 @@ from stxm_live.core.products import product
 from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.low_rank_model import ShiftModel, SmoothLog
 
-SIGNIFICANT = (8.0, 8.0, 2.0)
+_SIGNIFICANT = (8.0, 8.0, 2.0)
 """Smallest variance of a component in each round, relative to the noise.
 
 Remaining shifts look like a weak component, which would preserve them. Once they are removed, a
@@ -32,7 +32,7 @@ LOOSE = 0.9
 MAX_CORRECTION_PX = 2.0
 """Longest correction; the linear step is not valid beyond it."""
 
-MIN_IMAGES = 5
+_FEWEST_IMAGES = 5
 """Fewest images; with fewer the others cannot predict one."""
 
 
@@ -60,7 +60,7 @@ class Refined:
     problems: dict[int, str]
 
 
-def refine(
+def refined_shifts(
     images: Sequence[NDArray[np.floating]],
     shifts_px: NDArray[np.float64],
     *,
@@ -95,13 +95,13 @@ def refine(
     """
     given = np.asarray(shifts_px, dtype=np.float64)
     unchanged = _nothing(given)
-    if len(images) < MIN_IMAGES:
+    if len(images) < _FEWEST_IMAGES:
         return unchanged
     smooth = in_threads(SmoothLog.of, images)
     blank = {k: "is blank" for k, image in enumerate(smooth) if image.is_blank}
     used = [k for k in range(len(images)) if k not in blank]
     prior = _prior(given, used, smooth_drift)
-    while len(used) >= MIN_IMAGES:
+    while len(used) >= _FEWEST_IMAGES:
         found = _refined([smooth[k] for k in used], prior, region)
         if found is None:
             break
@@ -131,7 +131,7 @@ def _refined(
     """Return all images refined, or the reason for those that cannot be; None if none can."""
     shifts = prior.start.copy()
     correlation, misfits = np.full(len(images), np.nan), []
-    for significant in SIGNIFICANT:
+    for significant in _SIGNIFICANT:
         model = ShiftModel.of(images, shifts, region, significant)
         if model is None:
             aside = np.hypot(*(shifts - np.median(shifts, axis=0)).T)
@@ -169,7 +169,7 @@ def _prior(given: NDArray[np.float64], used: list[int], smooth_drift: bool) -> _
     """
     start = given[used]
     precision = np.eye(len(used)) / START_PX**2
-    if smooth_drift and len(used) >= MIN_IMAGES:
+    if smooth_drift and len(used) >= _FEWEST_IMAGES:
         bends = _bends(np.asarray(used, dtype=np.float64))
         borne_out = np.hypot(*(bends @ start).T) < 4 * np.hypot(SMOOTH_PX, START_PX)
         bends = bends[borne_out]

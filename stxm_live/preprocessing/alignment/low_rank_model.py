@@ -11,7 +11,7 @@ from stxm_live.core.products import eigenvectors, inner_product, inverse, produc
 from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.spline_shift import spline_coefficients, spline_moved
 
-SMOOTHING_PX = 1.0
+_SMOOTHING_PX = 1.0
 """Standard deviation of the Gaussian on log images, so that pixel noise is not fitted."""
 
 MAX_RANK = 5
@@ -49,8 +49,8 @@ class SmoothLog:
         share = None
         if not usable.all():
             log *= usable
-            share = gaussian_filter(usable.astype(np.float32), SMOOTHING_PX, mode="nearest")
-        log = gaussian_filter(log, SMOOTHING_PX, mode="nearest")
+            share = gaussian_filter(usable.astype(np.float32), _SMOOTHING_PX, mode="nearest")
+        log = gaussian_filter(log, _SMOOTHING_PX, mode="nearest")
         if share is not None:
             log /= np.maximum(share, 1e-6)
             log[share < 1e-3] = 0
@@ -164,7 +164,7 @@ class ShiftModel:
         )
         design = self._design(root)  # (n, m, p)
         n_all = n * design.shape[1]
-        scale = self.noise * 4 * np.pi * SMOOTHING_PX**2  # smoothing spreads noise over pixels
+        scale = self.noise * 4 * np.pi * _SMOOTHING_PX**2  # smoothing spreads noise over pixels
         hessian = np.zeros((n_all, n_all))
         for k, block in enumerate(np.split(np.arange(n_all), n)):
             hessian[np.ix_(block, block)] = inner_product(design[k], design[k])

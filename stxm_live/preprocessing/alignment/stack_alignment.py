@@ -17,7 +17,7 @@ from stxm_live.preprocessing.alignment.cross_correlation import (
     match,
     negligible_dropped,
 )
-from stxm_live.preprocessing.alignment.joint_refinement import Refined, refine
+from stxm_live.preprocessing.alignment.joint_refinement import Refined, refined_shifts
 
 SIGNIFICANT_STDS = 3.0
 """Smallest refined shift that is applied, in standard deviations."""
@@ -179,7 +179,9 @@ def refined(
     if box is not None:
         region = np.zeros(images[0].shape, dtype=bool)
         region[box] = True
-    found = refine(images, alignment.shifts_px, smooth_drift=options.smooth_drift, region=region)
+    found = refined_shifts(
+        images, alignment.shifts_px, smooth_drift=options.smooth_drift, region=region
+    )
     std = np.hypot(*found.std_px.T)
     done = np.isfinite(std)
     shifts = alignment.shifts_px.copy()

@@ -5,7 +5,7 @@ import pytest
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack
-from stxm_live.preprocessing.alignment.joint_refinement import refine
+from stxm_live.preprocessing.alignment.joint_refinement import refined_shifts
 from stxm_live.preprocessing.workflow import align_stack
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle, od_cube
 
@@ -61,7 +61,7 @@ def rms(values):
 def test_what_a_first_registration_left_is_mostly_taken_back(photons, reached_px):
     drift = walk()
     start = start_of(drift)
-    found = refine(counted(drift, photons), start)
+    found = refined_shifts(counted(drift, photons), start)
     assert rms(errors(start, drift)) > 0.1
     assert rms(errors(found.shifts_px, drift)) < reached_px
     assert errors(found.shifts_px, drift).max() < 3 * reached_px
@@ -73,7 +73,7 @@ def test_the_standard_deviations_are_those_of_the_errors():
     left, std = [], []
     for seed in range(3):
         drift = walk(seed)
-        found = refine(counted(drift, seed=seed), start_of(drift, seed))
+        found = refined_shifts(counted(drift, seed=seed), start_of(drift, seed))
         error = found.shifts_px + drift
         left.append(error - error.mean(axis=0))
         std.append(found.std_px)
@@ -82,7 +82,7 @@ def test_the_standard_deviations_are_those_of_the_errors():
 
 def test_domains_that_change_contrast_are_not_mistaken_for_drift():
     still = np.zeros((13, 2))
-    found = refine(counted(still, 3000), still)
+    found = refined_shifts(counted(still, 3000), still)
     assert rms(errors(found.shifts_px, still)) < 0.04
     lengths = np.hypot(*(found.shifts_px / found.std_px).T)
     assert np.median(lengths) < 2
@@ -92,7 +92,7 @@ def test_twice_the_same_is_bit_for_bit_the_same_and_the_images_stay_as_they_were
     drift = walk()
     counts = counted(drift)
     before = counts.copy()
-    one, other = (refine(counts, start_of(drift)) for _ in range(2))
+    one, other = (refined_shifts(counts, start_of(drift)) for _ in range(2))
     np.testing.assert_array_equal(one.shifts_px, other.shifts_px)
     np.testing.assert_array_equal(one.std_px, other.std_px)
     np.testing.assert_array_equal(counts, before)
@@ -101,7 +101,7 @@ def test_twice_the_same_is_bit_for_bit_the_same_and_the_images_stay_as_they_were
 def test_the_unit_of_the_counts_does_not_matter():
     drift = walk()
     counts = counted(drift)
-    one, other = (refine(factor * counts, start_of(drift)) for factor in (1, 1e-9))
+    one, other = (refined_shifts(factor * counts, start_of(drift)) for factor in (1, 1e-9))
     np.testing.assert_allclose(one.shifts_px, other.shifts_px, atol=0.002)
 
 
@@ -122,7 +122,7 @@ def test_an_image_that_shows_nothing_keeps_its_shift_is_named_and_spoils_no_othe
     drift = walk()
     counts, start = counted(drift), start_of(drift)
     counts[4] = spoil(counts[4])
-    found = refine(counts, start)
+    found = refined_shifts(counts, start)
     assert list(found.problems) == [4]
     np.testing.assert_array_equal(found.shifts_px[4], start[4])
     assert np.isnan(found.std_px[4]).all()
@@ -155,7 +155,7 @@ def test_an_image_spoilt_in_part_spoils_no_other(spoil):
     drift = walk()
     counts, start = counted(drift), start_of(drift)
     counts[4] = spoil(counts[4])
-    found = refine(counts, start)
+    found = refined_shifts(counts, start)
     others = np.arange(13) != 4
     assert rms(errors(found.shifts_px, drift, others)) < 0.06
     assert errors(found.shifts_px, drift).max() < 0.4
@@ -167,7 +167,7 @@ def test_dead_lines_of_the_detector_do_not_hold_the_images_fast():
     counts = counted(drift)
     counts[:, 50] = np.nan
     counts[:, :, 61] = np.nan
-    found = refine(counts, start_of(drift))
+    found = refined_shifts(counts, start_of(drift))
     assert rms(errors(found.shifts_px, drift)) < 0.07
 
 
@@ -177,14 +177,14 @@ def test_a_smooth_drift_helps_where_photons_are_few():
     for seed in range(3):
         start, counts = start_of(drift, seed), counted(drift, 100, seed)
         for on, found in left.items():
-            found.append(errors(refine(counts, start, smooth_drift=on).shifts_px, drift))
+            found.append(errors(refined_shifts(counts, start, smooth_drift=on).shifts_px, drift))
     assert rms(left[True]) < 0.9 * rms(left[False])
 
 
 def test_a_jump_in_a_drift_that_is_said_to_be_smooth_is_kept():
     drift = np.outer(np.arange(13), [0.5, -0.25])
     drift[7:] += [9, 0]
-    found = refine(counted(drift), start_of(drift), smooth_drift=True)
+    found = refined_shifts(counted(drift), start_of(drift), smooth_drift=True)
     assert rms(errors(found.shifts_px, drift)) < 0.06
 
 
@@ -196,7 +196,7 @@ def test_only_the_region_is_compared():
     counts[:, :, 100:] = 3000 * rng.uniform(0.2, 1, (NY, NX - 100))
     region = np.zeros((NY, NX), dtype=bool)
     region[:, :90] = True
-    found = refine(counts, start_of(drift), region=region)
+    found = refined_shifts(counts, start_of(drift), region=region)
     assert rms(errors(found.shifts_px, drift)) < 0.08
 
 
@@ -204,7 +204,7 @@ def test_only_the_region_is_compared():
 def test_few_images_stay_where_they_are(n):
     drift = walk()
     start = start_of(drift)[:n]
-    found = refine(counted(drift)[:n], start)
+    found = refined_shifts(counted(drift)[:n], start)
     np.testing.assert_array_equal(found.shifts_px, start)
     assert np.isnan(found.std_px).all()
 
@@ -213,7 +213,7 @@ def test_an_image_that_left_the_field_is_named_and_spoils_no_other():
     drift = walk()
     start = start_of(drift)
     start[3] += [0, 2 * NX]
-    found = refine(counted(drift), start)
+    found = refined_shifts(counted(drift), start)
     assert found.problems == {3: "has too little field in common with the others"}
     np.testing.assert_array_equal(found.shifts_px[3], start[3])
     assert rms(errors(found.shifts_px, drift, np.arange(13) != 3)) < 0.06
@@ -222,7 +222,7 @@ def test_an_image_that_left_the_field_is_named_and_spoils_no_other():
 def test_images_that_share_no_field_stay_where_they_are_and_are_named():
     drift = walk()
     start = start_of(drift) + np.outer(np.arange(13) - 6, [0, NX])
-    found = refine(counted(drift), start)
+    found = refined_shifts(counted(drift), start)
     np.testing.assert_array_equal(found.shifts_px, start)
     assert len(found.problems) == 13
 
@@ -231,7 +231,7 @@ def test_a_shift_that_was_far_off_is_not_believed_nor_are_the_others_spoilt():
     drift = walk()
     start = start_of(drift)
     start[7] += [6, -5]
-    found = refine(counted(drift), start)
+    found = refined_shifts(counted(drift), start)
     others = np.arange(13) != 7
     assert rms(errors(found.shifts_px, drift, others)) < 0.06
     np.testing.assert_array_equal(found.shifts_px[7], start[7])
