@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 logger = logging.getLogger("stxm_live")
 
@@ -32,6 +34,10 @@ class Limits:
         out until it has caught up.
     waiting_bytes : int
         With more than this waiting, no further item with a size is accepted.
+    kept_bytes : int
+        Memory for runs without an end and for results, as far as it can be told from the size of
+        their images. Beyond it the oldest results are forgotten, then the oldest runs without an
+        end are given up; the newest result and the newest run are always kept.
     quiet_s : float
         Delay before the last waiting item, so that the thread that submitted it can continue
         without competition, such as a scan that moves to the next energy.
@@ -39,6 +45,7 @@ class Limits:
 
     behind_bytes: int = 32 * _MIB
     waiting_bytes: int = 1024 * _MIB
+    kept_bytes: int = 2048 * _MIB
     quiet_s: float = 0.0
 
 
@@ -168,6 +175,18 @@ class Worker(Generic[_T]):
             self._moved_s = time.monotonic()
             if not self._waiting_bytes:
                 self._has_warned = False
+
+
+def weakly(method: Callable[_P, None]) -> Callable[_P, None]:
+    """Return a method that does not keep its object alive; without the object it does nothing."""
+    reference = weakref.WeakMethod(method)
+
+    def call(*args: _P.args, **options: _P.kwargs) -> None:
+        bound = reference()
+        if bound is not None:
+            bound(*args, **options)
+
+    return call
 
 
 class Timers:

@@ -18,6 +18,9 @@ from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.phase_mapping.workflow import align_images, map_phases, takes_longer
 from stxm_live.preprocessing.stack_images import ImageCache
 
+_HELD_PER_IMAGE = 6
+"""Memory of a stack per size of its images: aligned, smoothed and mapped ones are kept as well."""
+
 State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored", "given up"]
 
 Show = Callable[[ODCube], None]
@@ -84,6 +87,12 @@ class StackAnalysis:
     def key(self) -> StackKey:
         """Return the key of the stack; it grows with every run that joins."""
         return self._key if self._frames is None else self._frames.key
+
+    @property
+    def held_bytes(self) -> int:
+        """Return about how much memory the stack takes, from the images that it has."""
+        _, ny, nx = self.scan.shape
+        return _HELD_PER_IMAGE * 4 * self.n_images * ny * nx
 
     def take(
         self,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from stxm_live.core.harmless import Harmless
 from stxm_live.core.phase_maps import PhaseMaps
@@ -19,12 +21,12 @@ from stxm_live.core.plugins import PluginError
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
-from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker
+from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker, weakly
 from stxm_live.io.documents import Copied, Roots, copied
 from stxm_live.live.analysis import StackStatus
 from stxm_live.live.cube import ODCube
 from stxm_live.live.run import LiveRun
-from stxm_live.live.runs import KEPT_UNFINISHED, LiveRuns
+from stxm_live.live.runs import LiveRuns
 from stxm_live.live.sinks import Callbacks, Sinks
 from stxm_live.phase_mapping.latent_space.bundle import BundleError
 from stxm_live.phase_mapping.latent_space.model import LatentModel, load_model
@@ -39,12 +41,16 @@ RETRY_S = 0.25
 """Seconds between searches for image files that are not there yet."""
 
 
-class Sink(Protocol):
-    """Anything with some of these methods; they are called on the worker's thread."""
+LAST_WAIT_S = 10.0
+"""Longest wait for a sink on a thread of its own when Python ends."""
 
-    def on_cube(self, view: ODCube) -> None: ...  # noqa: D102
-    def on_maps(self, maps: PhaseMaps) -> None: ...  # noqa: D102
-    def on_error(self, uid: str, error: Exception) -> None: ...  # noqa: D102
+
+def _end(worker: Worker[Any], sinks: Sinks, timers: Timers, at_exit: Callable[[], None]) -> None:
+    """End the threads of a mapper that nobody has any more."""
+    atexit.unregister(at_exit)
+    timers.cancel()
+    worker.close(0.0)
+    sinks.close(0.0)
 
 
 class LivePhaseMapper:
@@ -63,7 +69,8 @@ class LivePhaseMapper:
         If False, everything happens in the call, on the caller's thread.
     limits : Limits, optional
         Amount of data that may wait for the analysis. Above the first limit display is skipped;
-        above the second a run is given up and left to `map_run`. The scan goes on.
+        above the second a run is given up and left to `map_run`. The scan goes on. The third is
+        the memory for what is kept.
     roots : sequence of path
         Folders from which images outside the documents may be read; none by default.
     file_timeout_s : float
@@ -96,8 +103,14 @@ class LivePhaseMapper:
     ) -> None:
         recipe.read_files()  # fail here, not in the middle of a scan
         self.recipe = recipe
+        limits = limits or Limits(quiet_s=QUIET_S)
         self._runs = LiveRuns(
-            recipe, scan=scan, roots=Roots(roots), patience_s=file_timeout_s, steps=steps
+            recipe,
+            scan=scan,
+            roots=Roots(roots),
+            patience_s=file_timeout_s,
+            kept_bytes=limits.kept_bytes,
+            steps=steps,
         )
         self._idle_timeout_s = idle_timeout_s
         self._timers = Timers()
@@ -108,8 +121,13 @@ class LivePhaseMapper:
         self._is_closed = False
         self._worker: Worker[tuple[str, Copied]] | None = None
         if background:
-            limits = limits or Limits(quiet_s=QUIET_S)
-            self._worker = Worker(self._handle, prepare=self._warm_up, limits=limits)
+            # the thread must not keep the mapper alive: it ends with the last reference to it
+            self._worker = Worker(
+                weakly(self._handle), prepare=weakly(self._warm_up), limits=limits
+            )
+            at_exit = atexit.register(weakly(self._at_exit))
+            parts = (self._worker, self._sinks, self._timers, at_exit)
+            weakref.finalize(self, _end, *parts).atexit = False
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take a document; never raises, never waits."""
@@ -231,12 +249,21 @@ class LivePhaseMapper:
     ) -> None:
         self.close()
 
+    def _at_exit(self) -> None:
+        """Say what is not mapped when Python ends, and let slow sinks finish."""
+        if not self._is_closed and self._worker is not None and self._worker.waiting_bytes:
+            logger.warning(
+                "Python ends while a run is being mapped; wait for its maps before the end, "
+                "or use map_run(catalog[uid], recipe)"
+            )
+        self._sinks.close(LAST_WAIT_S)
+
     def _register(self, uid: str) -> None:
         """Register a run at its first document, before the worker handles it."""
         with self._changed:
             self._runs.register(uid)
             for old in self._runs.endless():
-                self._give_up(old, f"{KEPT_UNFINISHED} later runs have no end either")
+                self._give_up(old, "later runs have no end either, and there is no room for it")
                 old.has_stopped = True
 
     def _give_up(self, run: LiveRun | None, reason: str) -> None:

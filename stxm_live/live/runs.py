@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
+from stxm_live.core.worker import Limits
 from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames
 from stxm_live.live.analysis import StackAnalysis
 from stxm_live.live.progress import Pace
@@ -41,6 +42,8 @@ class LiveRuns:
         Folders from which images outside the documents may be read.
     patience_s : float
         Longest wait for image files after the end of a run.
+    kept_bytes : int
+        Memory that runs and results may take, see `Limits`.
     steps : Steps, optional
         As for `map_phases`.
     """
@@ -52,8 +55,10 @@ class LiveRuns:
         scan: StackScan | None = None,
         roots: Roots | None = None,
         patience_s: float = 10.0,
+        kept_bytes: int = Limits.kept_bytes,
         steps: Steps = DEFAULT,
     ) -> None:
+        self._kept_bytes = kept_bytes
         self._recipe = recipe
         self._scan = scan
         self._roots = roots or Roots()
@@ -148,8 +153,15 @@ class LiveRuns:
                 yield from stack.end()
 
     def endless(self) -> list[LiveRun]:
-        """Return the oldest runs without an end, if there are too many of them."""
-        return [run for run in self._runs.values() if not run.has_stopped][:-KEPT_UNFINISHED]
+        """Return the oldest runs without an end, if they are too many or take too much memory."""
+        unfinished = [run for run in self._runs.values() if not run.has_stopped]
+        too_many = unfinished[:-KEPT_UNFINISHED]
+        too_large: list[LiveRun] = []
+        for run in unfinished[len(too_many) : -1]:
+            if self._held_bytes([*too_many, *too_large]) <= self._kept_bytes:
+                break
+            too_large.append(run)
+        return [*too_many, *too_large]
 
     def results(self) -> list[PhaseMaps]:
         """Return the maps of each stack that has any, in the order in which the runs began."""
@@ -174,6 +186,15 @@ class LiveRuns:
                 outdated.append(run)
         for run in outdated:
             del self._runs[run.uid]
+        for run in [run for run in finished if run.stacks and run.uid in self._runs][:-1]:
+            if self._held_bytes() <= self._kept_bytes:
+                break
+            del self._runs[run.uid]
+
+    def _held_bytes(self, without: Collection[LiveRun] = ()) -> int:
+        """Return about how much memory the stacks of all runs take."""
+        runs = (run for run in self._runs.values() if run not in without)
+        return sum(s.held_bytes for s in {stack for run in runs for stack in run.stacks})
 
 
 def _check_size(scan: StackScan) -> None:

@@ -154,6 +154,9 @@ def _call(callback: Callable[..., None] | None, *arguments: Any) -> Exception | 
     except Exception as error:
         logger.exception("a sink failed")
         return error
+    except BaseException as error:  # it must not end the analysis: nobody asked for that
+        logger.exception("a sink failed")
+        return RuntimeError(f"a sink raised {error!r}")
     return None
 
 

@@ -6,6 +6,7 @@ import asyncio
 import copy
 import logging
 import shutil
+import sqlite3
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -81,8 +82,7 @@ def open_catalog(
         return _open_for_reading(folder, image_roots)
     if not exists:
         _create_database(folder)
-    prepare_tables(folder / _TABLES)
-    relocate(folder / _DATABASE, data=folder / _DATA, tables=folder / _TABLES)
+    _prepare(folder, folder)
     return _connect(folder, image_roots)
 
 
@@ -99,14 +99,25 @@ def catalog_folder(broker: databroker.Broker) -> Path | None:
     return folder if isinstance(folder, Path) else None
 
 
+def _prepare(folder: Path, databases: Path) -> None:
+    """Make the databases fit for use, wherever the folder is now."""
+    try:
+        prepare_tables(databases / _TABLES)
+        relocate(databases / _DATABASE, data=folder / _DATA, tables=databases / _TABLES)
+    except sqlite3.DatabaseError as error:
+        raise OSError(
+            f"the catalogue in {folder} is damaged ({error}): put back a copy of {_DATABASE} and "
+            f"{_TABLES}, or name another folder and restore runs from their backup files"
+        ) from error
+
+
 def _open_for_reading(folder: Path, image_roots: Sequence[str | Path]) -> databroker.Broker:
     """Open a catalogue that cannot be written, through a copy of its tables."""
     copies = tempfile.TemporaryDirectory(prefix="stxm-live-catalog-")
     here = Path(copies.name)
     for file in folder.glob("*.db*"):
         shutil.copyfile(file, here / file.name)
-    prepare_tables(here / _TABLES)
-    relocate(here / _DATABASE, data=folder / _DATA, tables=here / _TABLES)
+    _prepare(folder, here)
     logger.warning("%s cannot be written: its catalogue is opened for reading only", folder)
     return _connect(folder, image_roots, copies)
 

@@ -1,9 +1,11 @@
+import asyncio
 import gc
 import logging
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from particles import (
 )
 
 from stxm_live import LivePhaseMapper, map_run
+from stxm_live.core.worker import Limits
 from stxm_live.live.analysis import StackAnalysis
 from stxm_live.live.runs import KEPT_RESULTS
 
@@ -352,6 +355,44 @@ def test_only_the_last_results_stay_in_memory(nvpf):
         assert kept == uids[-KEPT_RESULTS:]
 
 
+def test_results_that_take_too_much_memory_are_forgotten_but_the_newest(nvpf):
+    short = {"skip": range(2, 13)}
+    two = 6 * 4 * 2 * 60 * 72 * 2  # as much as two results of two images are said to take
+    with LivePhaseMapper(nvpf, limits=Limits(kept_bytes=two)) as live:
+        for _ in range(4):
+            uid = feed(live, image_documents(**short))
+            live.wait(uid, timeout_s=120)
+        feed(live, [("start", next(iter(image_documents(**short)))[1])])
+        assert len(live.results()) == 2
+        assert live.results()[-1].key.run_uids == (uid,)
+
+
+def test_runs_without_an_end_that_take_too_much_memory_are_given_up(nvpf, caplog):
+    with (
+        LivePhaseMapper(nvpf, limits=Limits(kept_bytes=1)) as live,
+        caplog.at_level(logging.CRITICAL),
+    ):
+        uids = []
+        for _ in range(3):
+            uids.append(feed(live, list(image_documents())[:5]))
+            while live.status(uids[-1]).n_images == 0:
+                time.sleep(0.01)
+        assert [live.status(uid).state for uid in uids] == ["given up", "given up", "scanning"]
+
+
+def test_a_mapper_that_nobody_has_any_more_leaves_no_thread(nvpf):
+    live = LivePhaseMapper(nvpf)
+    live.add_sink(on_maps=print, own_thread=True)
+    live.wait(feed(live, image_documents(skip=range(2, 13))), timeout_s=120)
+    gone, threads = weakref.ref(live), [live._worker._thread, live._sinks._workers[0]._thread]
+    del live
+    gc.collect()
+    assert gone() is None
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
 def test_a_subscribed_mapper_is_not_forgotten_by_the_run_engine(nvpf, RE):
     counts, energies_ev, _ = particle_counts()
     seen = Recorder()
@@ -422,15 +463,17 @@ def test_a_sink_with_nothing_to_call_is_refused(live):
         live.add_sink([].append)
 
 
-def test_even_a_sink_that_ends_the_program_does_not_end_the_worker(live, caplog):
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+def test_even_a_sink_that_ends_the_program_does_not_end_the_maps(live, sink, caplog, error):
     def ends(_):
-        raise SystemExit(3)
+        raise error
 
     live.add_sink(on_maps=ends)
     with caplog.at_level(logging.CRITICAL, "stxm_live"):
-        feed(live, image_documents())
         uid = feed(live, image_documents())
-        assert live.wait(uid, timeout_s=120).status == "complete"
+        maps = live.wait(uid, timeout_s=120)
+    assert [m.revision for m in sink.maps] == [1, maps.revision] == [1, 2]
+    assert [(u, error.__name__ in str(e)) for u, e in sink.errors] == [(uid, True)] * 2
 
 
 def test_a_sink_on_a_thread_of_its_own_holds_up_nothing_and_skips_what_is_old(nvpf):

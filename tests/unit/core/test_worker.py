@@ -6,7 +6,7 @@ from particles import documents, image_documents, image_events, particle_scan
 
 from stxm_live import LivePhaseMapper, map_run
 from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
-from stxm_live.live.mapper import KEPT_UNFINISHED
+from stxm_live.live.runs import KEPT_UNFINISHED
 
 
 @pytest.fixture
