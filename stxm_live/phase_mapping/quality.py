@@ -62,6 +62,8 @@ class Facts:
     ----------
     missing_ev : tuple of float
         Energies that the maps lack.
+    copied_ev : tuple of float
+        Those of them with an image that is a copy of another energy's.
     separation : float
         1 - PCC of the closest pair of references on the energies used.
     wrong_probability : ndarray or None
@@ -125,6 +127,7 @@ class Facts:
     energies_ev: tuple[float, ...] = ()
     mixed_references: tuple[MixedReference, ...] = ()
     change: SpecimenChange | None = None
+    copied_ev: tuple[float, ...] = ()
 
     @property
     def light(self) -> str:
@@ -160,6 +163,7 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
     return [
         finding
         for check in (
+            _copied,
             _energies,
             _specimen,
             _negative,
@@ -176,6 +180,17 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
         )
         if (finding := check(facts, recipe)) is not None
     ]
+
+
+def _copied(facts: Facts, recipe: Recipe) -> Quality | None:
+    if not facts.copied_ev:
+        return None
+    return Quality(
+        "poor",
+        f"images repeat that of another energy, noise included: {listed_ev(facts.copied_ev)} eV",
+        "they are left out, no map is resolved, and other images may be old ones as well",
+        "Find out why the detector hands out an old image, and scan the region again.",
+    )
 
 
 def _energies(facts: Facts, recipe: Recipe) -> Quality | None:

@@ -156,6 +156,7 @@ class Found:
         n_specimen, n_mapped = int(stack.field.specimen.sum()), int(stack.mapped.sum())
         return Facts(
             missing_ev=stack.missing_ev,
+            copied_ev=stack.copied_ev,
             separation=self.recipe.corrected_references.smallest_separation(stack.energies_ev),
             wrong_probability=None if resolution is None else resolution.wrong_probability,
             median_counts=float(np.median(self.counts[stack.mapped])) if n_mapped else 0.0,

@@ -61,6 +61,8 @@ class AlignedStack:
         Announced and selected energies without a complete image, apart from those skipped.
     skipped_ev : tuple of float
         Announced and selected energies that the scan left out because labels were certain enough.
+    copied_ev : tuple of float
+        Those of ``missing_ev`` with an image that is a copy of another energy's.
     intensity : ndarray of shape (n_energies, ny, nx), float32
         Counts; NaN where unusable or outside the image.
     monitors : tuple of float or None
@@ -87,6 +89,7 @@ class AlignedStack:
     energies_ev: tuple[float, ...]
     missing_ev: tuple[float, ...]
     skipped_ev: tuple[float, ...]
+    copied_ev: tuple[float, ...] = ()
     intensity: NDArray[np.float32]
     monitors: tuple[float | None, ...]
     known_i0: tuple[float, ...] | None
@@ -129,6 +132,7 @@ class AlignedStack:
             self.at_energies(kept),
             missing_ev=tuple(e for e in self.missing_ev if e in chosen),
             skipped_ev=tuple(e for e in self.skipped_ev if e in chosen),
+            copied_ev=tuple(e for e in self.copied_ev if e in chosen),
         )
 
     def at_energies(self, kept: Sequence[int]) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
+from stxm_live.preprocessing.copied_images import CopiedImages
 from stxm_live.preprocessing.images import Image, clipped, leave_out_dark_lines
 
 
@@ -30,6 +32,8 @@ class StackImages:
         Announced and selected energies that the scan left out because labels were certain enough.
     notes : tuple of str
         Notes on images that were left out, with the reason.
+    copied_ev : tuple of float
+        Those of ``missing_ev`` with an image that is a copy of another energy's.
     checks : tuple of (float, Image)
         Usable images of energies that were measured once more, in the order of the scan, each
         with the energy of the first image that it repeats.
@@ -41,6 +45,7 @@ class StackImages:
     missing_ev: tuple[float, ...]
     skipped_ev: tuple[float, ...]
     notes: tuple[str, ...]
+    copied_ev: tuple[float, ...] = ()
     checks: tuple[tuple[float, Image], ...] = ()
 
     @property
@@ -73,6 +78,7 @@ class ImageCache:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
+        self._copied = CopiedImages()
         self._images: dict[Frame, Image] = {}
         self._checks: dict[Frame, Image] = {}
 
@@ -98,8 +104,10 @@ class ImageCache:
             notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
         dwell_ms = stack.scan.dwell_ms
         self._images = {frames[e]: self._image(frames[e], dwell_ms) for e in chosen if e in frames}
+        copied = {f: _copy_of(first, f) for f, first in self._copied.of(stack).items()}
+        copied_ev: set[float] = set()
         usable: list[Image] = []
-        for frame, problem in self._problems().items():
+        for frame, problem in self._problems(copied).items():
             image, where = self._images[frame], f"image at {frame.energy_ev:g} eV"
             if not problem:
                 notes.extend(f"{where}: {fault}" for fault in image.faults())
@@ -108,6 +116,12 @@ class ImageCache:
             notes.append(f"{where} {problem} and was left out")
             if frame.announced_ev is not None:
                 missing.add(frame.nominal_ev)
+                copied_ev.update([frame.nominal_ev] if problem == copied.get(frame) else [])
+        notes += [
+            f"repeated image at {frame.energy_ev:g} eV {copied[frame]} and was left out"
+            for frame in stack.checks
+            if frame in copied
+        ]
         notes.extend(clipped(usable))
         if not usable:
             announced = listed_ev(stack.scan.energies_ev)
@@ -122,33 +136,46 @@ class ImageCache:
             missing_ev=tuple(sorted(missing)),
             skipped_ev=tuple(e for e in chosen if e in stack.skipped_ev),
             notes=tuple(notes),
-            checks=self._usable_checks(stack, [image.energy_ev for image in usable]),
+            copied_ev=tuple(sorted(copied_ev)),
+            checks=tuple(
+                (first_ev, image)
+                for first_ev, frame, image in self._usable_checks(stack, usable)
+                if frame not in copied
+            ),
         )
 
     def _usable_checks(
-        self, stack: Stack, energies_ev: list[float]
-    ) -> tuple[tuple[float, Image], ...]:
-        """Return images of energies measured once more, where the first one can be used."""
+        self, stack: Stack, usable: list[Image]
+    ) -> Iterator[tuple[float, Frame, Image]]:
+        """Yield images of energies measured once more, where the first one can be used."""
+        energies_ev = [image.energy_ev for image in usable]
         used = {f.nominal_ev: f.energy_ev for f in stack.frames if f.energy_ev in energies_ev}
         self._checks = {
             frame: self._checks.get(frame) or Image(frame, self.recipe, stack.scan.dwell_ms)
             for frame in stack.checks
             if frame.nominal_ev in used
         }
-        return tuple(
-            (used[frame.nominal_ev], image)
-            for frame, image in self._checks.items()
-            if not image.problem
-        )
+        for frame, image in self._checks.items():
+            if not image.problem:
+                yield used[frame.nominal_ev], frame, image
 
-    def _problems(self) -> dict[Frame, str]:
+    def _problems(self, copied: Mapping[Frame, str]) -> dict[Frame, str]:
         """Return the reason why each image cannot be used, or ""."""
         levels = [image.level for image in self._images.values() if not image.problem]
         typical = float(np.median(levels or 0))
-        problems = {f: image.problem or image.dimness(typical) for f, image in self._images.items()}
+        problems = {
+            frame: image.problem or copied.get(frame, "") or image.dimness(typical)
+            for frame, image in self._images.items()
+        }
         leave_out_dark_lines([image for f, image in self._images.items() if not problems[f]])
         return {f: problem or self._images[f].lacks_most() for f, problem in problems.items()}
 
     def _image(self, frame: Frame, dwell_ms: float) -> Image:
         known = self._images.get(frame)
         return Image(frame, self.recipe, dwell_ms) if known is None else known
+
+
+def _copy_of(first: Frame, copied: Frame) -> str:
+    is_equal = np.array_equal(first.intensity, copied.intensity, equal_nan=True)
+    what = "is identical to" if is_equal else "is a multiple of"
+    return f"{what} the image at {first.energy_ev:g} eV, noise included (detector stuck?)"

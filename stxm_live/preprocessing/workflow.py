@@ -103,6 +103,7 @@ def move(images: StackImages, first: Alignment, final: Alignment | None = None) 
         energies_ev=images.energies_ev,
         missing_ev=images.missing_ev,
         skipped_ev=images.skipped_ev,
+        copied_ev=images.copied_ev,
         intensity=intensity,
         monitors=tuple(image.monitor for image in images.images),
         known_i0=images.known_i0,
