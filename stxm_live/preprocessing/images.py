@@ -26,7 +26,7 @@ MIN_LEVEL = 0.03
 
 
 class Image:
-    """Properties of one frame; every value is computed once.
+    """Properties of one complete frame; every value is computed once.
 
     The edges are kept for an anchor only, because they are quickly found again.
     """
@@ -43,9 +43,7 @@ class Image:
             dwell_ms=dwell_ms,
         )
         self.problem = ""
-        if not frame.is_whole:
-            self.problem = "is unfinished"
-        elif self.unusable.total == self.intensity.size:
+        if self.unusable.total == self.intensity.size:
             self.problem = "has no usable pixel"
         elif self.unusable.total > self.intensity.size / 2:
             self.problem = f"has hardly a usable pixel ({self.unusable})"

@@ -102,8 +102,13 @@ class ImageCache:
         lacking = listed_ev(self.recipe.not_in(chosen))
         if lacking:
             notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
-        dwell_ms = stack.scan.dwell_ms
-        self._images = {frames[e]: self._image(frames[e], dwell_ms) for e in chosen if e in frames}
+        whole = [frames[e] for e in chosen if e in frames and frames[e].is_whole]
+        notes += [
+            f"image at {frames[e].energy_ev:g} eV is unfinished and was left out"
+            for e in chosen
+            if e in frames and not frames[e].is_whole
+        ]
+        self._images = {frame: self._image(frame, stack.scan.dwell_ms) for frame in whole}
         copied = {f: _copy_of(first, f) for f, first in self._copied.of(stack).items()}
         copied_ev: set[float] = set()
         usable: list[Image] = []

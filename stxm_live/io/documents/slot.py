@@ -15,6 +15,13 @@ _STRAY_EV = 1.0
 """A readback this far from the others of its image belongs to another image: the number of its
 event is wrong."""
 
+_LEAST_SHARE = 16
+"""Of a large image with fewer than one in this many rows no counts are shown: the frame would take
+far more memory than what arrived."""
+
+_SMALL_PX = 2**20
+"""Pixels of an image that is not large."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Piece:
@@ -46,6 +53,18 @@ class Piece:
     monitor: float | None = None
 
 
+class _Row(NamedTuple):
+    """Counts of a row, NaN where none arrived, and where they did; both of shape (nx,)."""
+
+    counts: NDArray[np.float32]
+    arrived: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, nx: int) -> _Row:
+        """Return a row of nx pixels without counts."""
+        return cls(np.full(nx, np.nan, dtype=np.float32), np.zeros(nx, dtype=bool))
+
+
 class Arrival(NamedTuple):
     """Result of adding a piece to its image."""
 
@@ -54,15 +73,19 @@ class Arrival(NamedTuple):
 
 
 class Slot:
-    """The parts of one image that have arrived."""
+    """The parts of one image that have arrived.
+
+    Memory is taken for the rows that arrived, not for those that were announced.
+    """
 
     def __init__(self, shape: tuple[int, int], index: int | None) -> None:
         self.index = index
-        self.intensity: NDArray[np.float32] = np.broadcast_to(np.float32(np.nan), shape)
         self.serial = 0
         self.changed = False
-        self._arrived: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
-        self._n_missing = self._arrived.size
+        self._shape = shape
+        self._rows: dict[int, _Row] = {}
+        self._n_missing = shape[0] * shape[1]
+        self._intensity: NDArray[np.float32] | None = None
         self._readbacks_ev: dict[int, float] = {}
         self._monitors: dict[int, float] = {}
         self._frame: Frame | None = None
@@ -70,7 +93,7 @@ class Slot:
     @property
     def is_whole(self) -> bool:
         """Return True if every pixel has arrived."""
-        return self._n_missing == 0
+        return self._intensity is not None
 
     def put(self, piece: Piece, serial: int) -> Arrival:
         """Take a piece; a frame that was handed out before does not change.
@@ -79,16 +102,7 @@ class Slot:
         again is reported once, with its last piece.
         """
         was_whole = self.is_whole
-        arrived = self._arrived[piece.where]
-        n_new = arrived.size - int(np.count_nonzero(arrived))
-        if piece.counts.shape == self.intensity.shape:
-            self.intensity = piece.counts
-        else:
-            if self._frame is not None or not self.intensity.flags.writeable:
-                self.intensity = self.intensity.copy()
-            self.intensity[piece.where] = piece.counts
-        self._arrived[piece.where] = True
-        self._n_missing -= n_new
+        came_again = self._fill(piece)
         self._frame, self.changed, self.serial = None, True, serial
         if piece.readback_ev is not None:
             self._readbacks_ev[piece.part] = piece.readback_ev
@@ -96,7 +110,30 @@ class Slot:
             self._monitors[piece.part] = piece.monitor
         is_reported = self.is_whole and (not was_whole or piece.is_last)
         self.changed = not is_reported
-        return Arrival(n_new == 0, is_reported)
+        return Arrival(came_again, is_reported)
+
+    def _fill(self, piece: Piece) -> bool:
+        """Put counts where they belong; return True if all of them had come before."""
+        if piece.counts.shape == self._shape:
+            was_whole = self.is_whole
+            self._rows.clear()
+            self._intensity = piece.counts
+            return was_whole
+        if self._intensity is not None:
+            if self._frame is not None or not self._intensity.flags.writeable:
+                self._intensity = self._intensity.copy()
+            self._intensity[piece.where] = piece.counts
+            return True
+        y, columns = piece.where[0].start, piece.where[1]
+        row = self._rows.get(y) or self._rows.setdefault(y, _Row.of(self._shape[1]))
+        n_new = piece.counts.size - int(np.count_nonzero(row.arrived[columns]))
+        row.counts[columns] = piece.counts[0]
+        row.arrived[columns] = True
+        self._n_missing -= n_new
+        if not self._n_missing:
+            self._intensity = np.stack([self._rows[k].counts for k in range(self._shape[0])])
+            self._rows.clear()
+        return n_new == 0
 
     @property
     def first_readback_ev(self) -> float | None:
@@ -115,9 +152,20 @@ class Slot:
             energy_ev = announced_ev if readback_ev is None else readback_ev
             assert energy_ev is not None
             monitor = _mean(self._monitors)
-            known = Frame(energy_ev, self.intensity, announced_ev, self.is_whole, monitor)
+            intensity = self._so_far() if self._intensity is None else self._intensity
+            known = Frame(energy_ev, intensity, announced_ev, self.is_whole, monitor)
             self._frame = known
         return known
+
+    def _so_far(self) -> NDArray[np.float32]:
+        """Return the counts of an unfinished image, NaN elsewhere."""
+        few = len(self._rows) * _LEAST_SHARE < self._shape[0]
+        if few and self._shape[0] * self._shape[1] > _SMALL_PX:
+            return np.broadcast_to(np.float32(np.nan), self._shape)
+        counts = np.full(self._shape, np.nan, dtype=np.float32)
+        for y, row in self._rows.items():
+            counts[y] = row.counts
+        return counts
 
 
 def _energy_of(parts: dict[int, float]) -> float | None:

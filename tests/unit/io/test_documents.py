@@ -1,5 +1,6 @@
 import copy
 import threading
+import tracemalloc
 
 import event_model
 import numpy as np
@@ -18,6 +19,7 @@ from particles import (
 
 from stxm_live.core.scan import StackScan
 from stxm_live.io.documents import RunFrames, snapshot
+from stxm_live.io.documents.slot import Piece, Slot
 
 
 def read(stream, scan=None, **options):
@@ -262,6 +264,36 @@ def test_a_snapshot_survives_a_device_that_reuses_its_buffer():
     copied = snapshot("event", {"uid": "a", "data": {"counts": buffer, "energy": 1.0}})
     buffer[:] = -1
     np.testing.assert_array_equal(copied["data"]["counts"], np.arange(6.0).reshape(2, 3))
+
+
+@pytest.mark.parametrize("is_stacked", [False, True], ids=["while scanned", "at its end"])
+def test_memory_is_taken_for_what_came_and_not_for_what_was_announced(is_stacked):
+    n_energies, side = 13, 8192  # 3.25 GiB
+    scan = particle_scan(shape=(n_energies, side, side))
+    frames = RunFrames({"uid": "a", **scan.metadata()}).stacks[0]
+    tracemalloc.start()
+    try:
+        for k in range(n_energies):
+            where = (slice(k, k + 1), slice(7, 8))
+            counts = np.ones((1, 1), dtype=np.float32)
+            frames.put(Piece(("a", k), k, where, counts, part=k, is_last=False))
+        stack = frames.stack() if is_stacked else None
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 4 * 2**20
+    assert stack is None or [frame.is_whole for frame in stack.frames] == [False] * n_energies
+
+
+def test_an_image_of_pixels_that_come_in_any_order_is_whole_with_the_last_one(rng):
+    slot, image = Slot((5, 7), 0), rng.poisson(100, (5, 7)).astype(np.float32)
+    reports = []
+    for number in rng.permutation(35):
+        y, x = divmod(int(number), 7)
+        piece = Piece(("a", 0), 0, (slice(y, y + 1), slice(x, x + 1)), image[y : y + 1, x : x + 1])
+        reports.append(slot.put(piece, 1).is_reported)
+    assert reports == [False] * 34 + [True]
+    np.testing.assert_array_equal(slot.frame(510.0).intensity, image)
 
 
 class OfADevice:
