@@ -3,6 +3,7 @@
     python -m benchmarks.robustness.harm [--repeats 7] [--side 512]   what a paced scan loses by it
     python -m benchmarks.robustness.harm --kill   SIGKILL at each of 13 energies
     python -m benchmarks.robustness.harm --faults 20000   mutated streams, see tests/robustness
+    python -m benchmarks.robustness.harm --messages 20000 spoilt messages to each kind of socket
     python -m benchmarks.robustness.harm --images 10000   memory while so many images go through
 
 The paced scans run under a RunEngine with simulated counts, 0.5 s an image or 0.1 s a line of 150
@@ -12,6 +13,8 @@ points, without a callback and with one, in turn.
 from __future__ import annotations
 
 import argparse
+import logging
+import random
 import tempfile
 import threading
 import time
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="the median counts")
     parser.add_argument("--kill", action="store_true", help="kill the process instead")
     parser.add_argument("--faults", type=int, help="so many mutated streams instead")
+    parser.add_argument("--messages", type=int, help="so many spoilt messages to sockets instead")
     parser.add_argument(
         "--images", type=int, help="so many small images through one mapper instead"
     )
@@ -59,7 +63,9 @@ def main() -> None:
 
 
 def asked_for(arguments: argparse.Namespace) -> list[Figure]:
-    """The figures of one of the four measurements."""
+    """The figures of one of the five measurements."""
+    if arguments.messages:
+        return list(message_figures(arguments.messages, arguments.seed))
     if arguments.faults:
         return [faults_figure(arguments.faults, arguments.seed)]
     recipe = Recipe.load("nvpf")
@@ -318,6 +324,27 @@ def faults_figure(n_streams: int, seed: int) -> Figure:
         print("  ", fault[:300])
     name = f"scans disturbed, frames lost or faults not reported, of {n_streams} spoilt streams"
     return Figure(name, len(faults), target=Target(0))
+
+
+def message_figures(n_messages: int, seed: int) -> Iterator[Figure]:
+    """Spoilt messages to each socket there is; what they harmed, and what the process grew by."""
+    from growth import rss_mib
+    from messages import SOCKETS, HarmError
+
+    logging.getLogger("stxm_live").disabled = True  # it tells of every message
+    for name, send in SOCKETS.items():
+        before_mib, harm = rss_mib(), ""
+        start = time.perf_counter()
+        try:
+            send(n_messages // len(SOCKETS), random.Random(seed))
+        except HarmError as error:
+            harm = str(error)[:300]
+        yield Figure(
+            f"harm of {n_messages // len(SOCKETS)} spoilt {name}",
+            int(bool(harm)),
+            target=Target(0),
+            note=f"{harm}{rss_mib() - before_mib:+.0f} MiB, {time.perf_counter() - start:.0f} s",
+        )
 
 
 def growth_figure(recipe: Recipe, n_images: int) -> Figure:

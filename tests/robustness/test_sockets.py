@@ -24,11 +24,13 @@ from messages import (
     Impostor,
     answers_survived,
     as_json,
+    documents_survived,
     look_at,
     packed,
     questions_answered,
     queue_answers_survived,
     sealed,
+    subscriptions_survived,
 )
 
 from stxm_live.adaptive.chooser import RegionChooser
@@ -337,6 +339,15 @@ def test_a_plan_that_waits_ends_in_time_whatever_peers_do_meanwhile(server, choo
     is_over.set()
     thread.join()
     assert is_answered(server)
+
+
+def test_whatever_documents_come_the_run_between_them_comes_through(caplog):
+    caplog.set_level("CRITICAL", "stxm_live")
+    documents_survived(400, random.Random(5))
+
+
+def test_whatever_a_subscriber_sends_the_publisher_goes_on():
+    subscriptions_survived(200, random.Random(6))
 
 
 # who answers in the place of the other

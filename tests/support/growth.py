@@ -33,14 +33,18 @@ class Memory(NamedTuple):
     def now(cls, n_images: int) -> Memory:
         """After the garbage is collected."""
         gc.collect()
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
         return cls(
             n_images,
-            round(pages * _PAGE_MIB, 1),
+            round(rss_mib(), 1),
             sys.getallocatedblocks(),
             threading.active_count(),
             sum(1 for _ in Path("/proc/self/fd").iterdir()),
         )
+
+
+def rss_mib() -> float:
+    """What the process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_MIB
 
 
 def small_counts(recipe: Recipe) -> np.ndarray:

@@ -13,6 +13,7 @@ from dataclasses import asdict
 import msgpack
 import numpy as np
 import zmq
+from shapes import image_run, line_run
 from streams import HOSTILE, HUGE, WRONG, leaves_of
 
 from stxm_live.adaptive.chooser import RegionChooser
@@ -20,6 +21,9 @@ from stxm_live.adaptive.queueserver import Queue
 from stxm_live.adaptive.remote_chooser import ChoiceServer, RemoteChooser
 from stxm_live.adaptive.remote_chooser.token import public_key, secret_key
 from stxm_live.core.region import Region
+from stxm_live.live.remote import DocumentPublisher
+from stxm_live.live.remote.gapless import Gapless
+from stxm_live.live.remote.sockets import NAMES, RAW_PREFIX, DocumentReceiver
 from stxm_live.live.remote.wire import from_bytes, to_bytes
 
 TOKEN = "of the test"
@@ -235,3 +239,107 @@ def queue_answers_survived(n: int, rand: random.Random) -> None:
             with suppress(ValueError, TimeoutError):
                 if not isinstance(queue.submit(REGION), str):
                     raise HarmError("a uid that is no text")
+
+
+def as_document(doc: dict) -> bytes:
+    """As a publisher packs it, or as near as can be."""
+    try:
+        return to_bytes(doc)
+    except (TypeError, OverflowError, ValueError):
+        return packed(doc)
+
+
+class Link:
+    """A receiver that listens to whoever sends, and what it hands on."""
+
+    def __init__(self) -> None:
+        self._context = zmq.Context()
+        self._sender = self._context.socket(zmq.PUB)
+        self._sender.set_hwm(0)
+        port = self._sender.bind_to_random_port("tcp://127.0.0.1")
+        self._receiver = DocumentReceiver(f"127.0.0.1:{port}")
+        self.handed_on: list[tuple[str, dict]] = []
+        self.gapless = Gapless(
+            lambda *document: self.handed_on.append(document), lambda uid: None, lambda: ()
+        )
+        self._numbers = 0
+        while not self._answers():
+            pass
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._receiver.close()
+        self._context.destroy(linger=0)
+
+    def send(self, name: bytes, *parts: bytes) -> None:
+        """Send a document."""
+        first, *others = parts
+        self._sender.send_multipart([b" ".join((RAW_PREFIX, name, first)), *others])
+
+    def deliver(self) -> list[tuple[str, dict]]:
+        """Take all that was sent; return what was handed on."""
+        self._numbers += 1
+        uid = f"mark {self._numbers}"
+        self.send(b"stop", to_bytes({"run_start": uid}))
+        while (received := self._receiver.receive(5.0)) != ("stop", {"run_start": uid}):
+            if received is not None:
+                self.gapless(*received)
+        self.gapless.look()
+        handed_on, self.handed_on = self.handed_on, []
+        return handed_on
+
+    def _answers(self) -> bool:
+        self.send(b"stop", to_bytes({"run_start": "joined"}))
+        return self._receiver.receive(0.01) is not None
+
+
+def documents_survived(n: int, rand: random.Random) -> None:
+    """Send a receiver so many spoilt documents; a good run in between must come through whole."""
+    with Link() as link:
+        for k in range(max(1, n // 40)):
+            for name, doc in rand.choices([*image_run(), *line_run()][:40], k=40):
+                parts = [spoilt(rand, doc, as_document)] * rand.choice((1, 1, 1, 1, 4))
+                link.send(rand.choice((name, name, name, *sorted(NAMES))).encode(), *parts)
+            link.deliver()
+            run = image_run()
+            for name, doc in run:
+                link.send(name.encode(), to_bytes(doc))
+            names = [name for name, doc in link.deliver()]
+            if names != [name for name, _ in run]:
+                raise HarmError(f"after {40 * (k + 1)} documents a run came as {names}")
+
+
+def subscriptions_survived(n: int, rand: random.Random) -> None:
+    """Send a publisher of results so often what is no subscription."""
+    with zmq.Context() as context, context.socket(zmq.XSUB) as stranger:
+        publish = DocumentPublisher("127.0.0.1:0", bind=True)
+        address = publish._socket.get(zmq.LAST_ENDPOINT)
+        stranger.set(zmq.LINGER, 0)
+        stranger.connect(address)
+        for _ in range(n):
+            message = spoilt(rand, rand.choice(QUESTIONS), packed)
+            parts = [rand.choice((b"", b"\x00", b"\x01")) + message] * rand.choice((1, 1, 3))
+            stranger.send_multipart(parts)
+            publish("stop", {"run_start": "uid"})
+        with context.socket(zmq.SUB) as listener:
+            listener.set(zmq.SUBSCRIBE, b"")
+            listener.connect(address)
+            for _ in range(2000):
+                publish("stop", {"run_start": "uid"})
+                if listener.poll(5):
+                    break
+            else:
+                raise HarmError("nothing is published any more")
+        publish.close()
+
+
+SOCKETS = {
+    "questions to a ChoiceServer": questions_answered,
+    "answers to a RemoteChooser": answers_survived,
+    "answers to a Queue": queue_answers_survived,
+    "documents to serve": documents_survived,
+    "subscriptions to a publisher": subscriptions_survived,
+}
+"""What sends so many spoilt messages to each socket, and raises `HarmError`."""

@@ -24,6 +24,12 @@ _IDLE_S = 5.0
 _MAX_EARLY = 2000
 """Events that wait for their run to be found; further ones come from the store."""
 
+_MAX_RUNS = 64
+"""Most runs that have begun and not ended; the one that was silent longest is given up first."""
+
+_MAX_UID = 200
+"""Most characters of a uid, as in the catalogue."""
+
 _REMEMBERED_ENDS = 1000
 
 
@@ -37,14 +43,17 @@ class _Run:
     ended_s: float = 0.0
     pause_s: float = _FIRST_PAUSE_S
     look_s: float = 0.0
+    heard_s: float = field(default_factory=time.monotonic)
 
     def n_missing(self) -> int:
         """Return the number of missing events, from the numbers of the others and the stop."""
-        announced = dict((self.stop or {}).get("num_events") or {})
+        announced = (self.stop or {}).get("num_events")
+        if not isinstance(announced, Mapping):
+            announced = {}
         streams = set(self.times) | set(announced)
         return sum(self._n_missing_of(name, announced.get(name)) for name in streams)
 
-    def _n_missing_of(self, stream: str, announced: Any) -> int:
+    def _n_missing_of(self, stream: str, announced: object) -> int:
         numbers = self.times.get(stream, {})
         last = max(numbers, default=0)
         expected = max(last, announced) if isinstance(announced, int) else last
@@ -91,14 +100,17 @@ class Gapless:
         """Take a document from the stream; one that cannot be used is logged and left out."""
         try:
             self._take(name, doc)
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            logger.error("a %s document cannot be used (%r); left out", name, error)
+        except Exception as error:  # noqa: BLE001  a document may hold anything
+            logger.error(
+                "a %s document of run %s cannot be used (%s); left out",
+                *(name, self._run_of(doc), repr(error)[:200]),
+            )
 
     def _take(self, name: str, doc: Mapping[str, Any]) -> None:
         if name == "start":
-            self._begin(str(doc["uid"]), doc)
+            self._begin(_uid(doc["uid"]), doc)
         elif name == "stop":
-            self._end(str(doc["run_start"]), doc)
+            self._end(_uid(doc["run_start"]), doc)
         elif name == "event_page":
             from event_model import unpack_event_page
 
@@ -111,7 +123,12 @@ class Gapless:
 
     def join(self) -> None:
         """Begin with the runs that are under way."""
-        for uid in self._find():
+        try:
+            found = list(self._find())
+        except Exception:
+            logger.exception("the stored runs cannot be listed")
+            return
+        for uid in found:
             if uid not in self._ended:
                 self._fetch(uid)
 
@@ -121,34 +138,37 @@ class Gapless:
         if self._early:
             self._join_early()
         for uid, run in list(self._runs.items()):
-            if now < run.look_s:
+            if now < run.look_s or uid not in self._runs:
                 continue
             run.pause_s = min(2 * run.pause_s, _LONGEST_PAUSE_S)
             run.look_s = now + run.pause_s
             self._fetch(uid)
-            n_missing = run.n_missing()
             if uid in self._runs and run.stop is not None and now - run.ended_s > PATIENCE_S:
-                logger.error("run %s: %d documents were not found", uid[:8], n_missing)
+                logger.error("run %s: %d documents were not found", uid[:8], run.n_missing())
                 self._close(uid, run)
 
     def _begin(self, uid: str, doc: Mapping[str, Any]) -> None:
         if uid in self._runs or uid in self._ended:
             return
         self._runs[uid] = _Run(look_s=time.monotonic() + _IDLE_S)
+        if len(self._runs) > _MAX_RUNS:
+            self._give_up(min(self._runs, key=lambda known: self._runs[known].heard_s))
         self._deliver("start", doc)
 
     def _other(self, name: str, doc: Mapping[str, Any]) -> None:
         """Hand on a descriptor, or a document about files."""
         if name == "descriptor":
-            uid = str(doc["run_start"])
-            stream = re.sub(r"_\d+$", "", str(doc.get("name")))
+            uid = _uid(doc["run_start"])
+            stream = re.sub(r"_\d+$", "", str(doc.get("name"))[:_MAX_UID])
         else:
-            parent = str(doc.get("descriptor") or doc.get("resource") or doc.get("run_start"))
+            parent = _uid(doc.get("descriptor") or doc.get("resource") or doc.get("run_start"))
             uid, stream = self._stream_of.get(parent, (parent, ""))
         run = self._runs.get(uid)
-        own = str(doc.get("uid") or doc.get("datum_id") or id(doc))
+        own = doc.get("uid") or doc.get("datum_id") or str(id(doc))
+        own = _uid(own) if isinstance(own, str) else str(hash(str(own)))  # a page has a list of ids
         if run is None or own in run.handed_on:
             return
+        run.heard_s = time.monotonic()
         run.handed_on.add(own)
         self._stream_of[own] = (uid, stream)
         self._deliver(name, doc)
@@ -156,7 +176,7 @@ class Gapless:
             self(*early)
 
     def _event(self, doc: Mapping[str, Any]) -> None:
-        descriptor = str(doc["descriptor"])
+        descriptor = _uid(doc["descriptor"])
         if descriptor not in self._stream_of:
             self._keep_early(descriptor, doc)
             return
@@ -170,7 +190,7 @@ class Gapless:
             return
         is_gap = number > len(times) + 1 and number not in times
         times[number] = time_s
-        now = time.monotonic()
+        now = run.heard_s = time.monotonic()
         run.look_s = min(run.look_s, now) if is_gap else max(run.look_s, now + _IDLE_S)
         if is_gap:
             run.pause_s = _FIRST_PAUSE_S
@@ -192,10 +212,25 @@ class Gapless:
         self._stream_of = {own: of for own, of in self._stream_of.items() if of[0] != uid}
         self._deliver("stop", run.stop)
 
+    def _give_up(self, uid: str) -> None:
+        """Forget a run that has not ended, because there are too many."""
+        logger.error("run %s: given up, since more than %d runs have not ended", uid[:8], _MAX_RUNS)
+        del self._runs[uid]
+        self._stream_of = {own: of for own, of in self._stream_of.items() if of[0] != uid}
+
+    def _run_of(self, doc: Mapping[str, Any]) -> str:
+        """Return the beginning of the uid of a document's run, as far as it is known."""
+        uid = doc.get("run_start") or doc.get("uid")
+        known = self._stream_of.get(str(doc.get("descriptor"))[:_MAX_UID], (uid, ""))[0]
+        return ascii(known)[:10] if isinstance(known, str) else "without a uid"
+
     def _fetch(self, uid: str) -> None:
         """Hand on stored documents of a run that were not handed on before."""
-        for name, doc in self._read(uid) or ():
-            self(name, doc)
+        try:
+            for name, doc in self._read(uid) or ():
+                self(name, doc)
+        except Exception:
+            logger.exception("run %s: what is stored of it cannot be read", uid[:8])
         run = self._runs.get(uid)
         if run is not None and run.stop is not None and not run.n_missing():
             self._close(uid, run)
@@ -211,3 +246,10 @@ class Gapless:
         if n_left:
             logger.warning("%d events of a run that is not stored are left out", n_left)
             self._early.clear()
+
+
+def _uid(value: object) -> str:
+    """Return a uid; ValueError if it is none."""
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_UID:
+        raise ValueError(f"a uid is {ascii(value)[:40]}, expected a text")
+    return value

@@ -23,6 +23,10 @@ from stxm_live.live.remote.stored_runs import StoredRuns
 logger = logging.getLogger("stxm_live")
 
 _LOOK_S = 0.1
+_AT_ONCE = 1000
+
+_MAX_RESULTS = 16
+"""Most results whose run has not ended; they are stored at its end."""
 
 
 class Server:
@@ -81,16 +85,28 @@ class Server:
         self._is_stopping = threading.Event()
 
     def run(self) -> None:
-        """Work until `stop` is called."""
+        """Work until `stop` is called; what fails is logged, and the next document is taken."""
         self._gapless.join()
         while not self._is_stopping.is_set():
-            received = self._receiver.receive(_LOOK_S)
-            while received is not None:
-                self._gapless(*received)
-                received = self._receiver.receive(0.0)
-            self._gapless.look()
-            self._join_ended()
-            self._store_ended()
+            try:
+                self._take_some()
+                self._gapless.look()
+                self._join_ended()
+                self._store_ended()
+            except Exception:
+                logger.exception("a step of the server failed; it goes on")
+                self._is_stopping.wait(_LOOK_S)
+
+    def _take_some(self) -> None:
+        """Take what has been sent, and at most so much that the store is looked at in between."""
+        received = self._receiver.receive(_LOOK_S)
+        for _ in range(_AT_ONCE):
+            if received is None:
+                return
+            self._gapless(*received)
+            received = self._receiver.receive(0.0)
+        if received is not None:
+            self._gapless(*received)
 
     def stop(self) -> None:
         """Let `run` return; may be called on any thread and by a signal."""
@@ -146,7 +162,12 @@ class Server:
 
     def _send(self, maps: PhaseMaps) -> None:
         documents = list(map_documents(maps))
+        self._newest.pop(maps.key, None)
         self._newest[maps.key] = (maps, documents)
+        if len(self._newest) > _MAX_RESULTS:
+            first = next(iter(self._newest))
+            logger.warning("the maps of %s are not stored: its run has not ended", first)
+            del self._newest[first]
         self._publish(documents)
 
     def _on_error(self, uid: str, error: Exception) -> None:

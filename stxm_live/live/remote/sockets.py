@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,15 @@ NAMES = frozenset(
 MAX_WAITING = 256
 """Most documents that wait for a proxy that does not accept them; further ones are not sent."""
 
+MAX_WAITING_BYTES = 256 * 2**20
+"""Most bytes that wait so, in documents of more than 64 KiB."""
+
+MAX_UNREAD = 2
+"""Most messages that a receiver has and has not read; further ones wait at the proxy."""
+
 _LINGER_MS = 2000
+_HEAD_BYTES = 200
+_SUBSCRIPTION_BYTES = 2**16
 
 
 class DocumentPublisher:
@@ -68,6 +77,9 @@ class DocumentPublisher:
         self._socket = self._context.socket(zmq.PUB)
         self._socket.set(zmq.SNDHWM, MAX_WAITING)
         self._socket.set(zmq.LINGER, _LINGER_MS)
+        self._socket.set(zmq.MAXMSGSIZE, _SUBSCRIPTION_BYTES)
+        self._waiting: deque[tuple[Any, int]] = deque()
+        self._is_stalled = False
         attach(self._socket, self.address, bind)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -77,7 +89,21 @@ class DocumentPublisher:
             if copy.left_out:
                 logger.warning("a %s document is sent without %s", name, "; ".join(copy.left_out))
             message = b" ".join((self._prefix, str(name).encode(), to_bytes(copy.doc)))
-            self._socket.send(message)  # a publisher never waits
+            self._send(message)
+
+    def _send(self, message: bytes) -> None:
+        """Send a message, which a publisher does without waiting, unless too much waits."""
+        while self._waiting and self._waiting[0][0].done:
+            self._waiting.popleft()
+        n_bytes = sum(n for _, n in self._waiting) + len(message)
+        if self._waiting and n_bytes > MAX_WAITING_BYTES:
+            if not self._is_stalled:
+                logger.warning("%s does not accept documents; they are left out", self.address)
+            self._is_stalled = True
+            return
+        self._is_stalled = False
+        tracker = self._socket.send(message, copy=False, track=True)
+        self._waiting.append((tracker, len(message)))
 
     def close(self) -> None:
         """Send waiting documents, for two seconds at most, and close."""
@@ -107,6 +133,7 @@ class DocumentReceiver:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        self._socket.set(zmq.RCVHWM, MAX_UNREAD)
         self._socket.set(zmq.SUBSCRIBE, b"")
         attach(self._socket, self.address, bind=False)
 
@@ -114,26 +141,35 @@ class DocumentReceiver:
         """Return the next document; None if none comes in time, or it has another prefix."""
         if not self._socket.poll(round(1000 * timeout_s)):
             return None
-        prefix, _, rest = self._socket.recv().partition(b" ")
-        name, _, payload = rest.partition(b" ")
+        message, is_whole = self._received()
+        prefix, name, payload = _split(message)
         if prefix != self._prefix:
             self._warn_of(payload)
             return None
         try:
+            if not is_whole:
+                raise ValueError("a message of several parts")
             if name.decode("ascii", "replace") not in NAMES:
                 raise ValueError(f"a document named {name[:40]!r}")
             return name.decode("ascii"), from_bytes(payload)
-        except ValueError as error:
+        except Exception as error:  # noqa: BLE001  no message ends the program
             self.n_refused += 1
-            logger.error("%s: %s; left out", self.address, error)
+            logger.error("%s: %s; left out", self.address, str(error)[:500])
             return None
+
+    def _received(self) -> tuple[memoryview, bool]:
+        """Return a message, and whether it is all; further parts are dropped."""
+        first = part = self._socket.recv(copy=False)
+        while part.more:
+            part = self._socket.recv(copy=False)
+        return first.buffer, part is first
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close(linger=0)
         self._context.term()
 
-    def _warn_of(self, payload: bytes) -> None:
+    def _warn_of(self, payload: bytes | memoryview) -> None:
         if is_pickle(payload) and not self._has_warned:
             self._has_warned = True
             logger.warning(
@@ -142,6 +178,13 @@ class DocumentReceiver:
                 "well; the same proxy passes both on",
                 self.address,
             )
+
+
+def _split(message: memoryview) -> tuple[bytes, bytes, memoryview]:
+    """Return prefix, name and document of a message, without a copy of the last."""
+    prefix, _, rest = bytes(message[:_HEAD_BYTES]).partition(b" ")
+    name, _, _ = rest.partition(b" ")
+    return prefix, name, message[len(prefix) + len(name) + 2 :]
 
 
 def publisher(address: str, *, allow_network: bool = False) -> DocumentPublisher:

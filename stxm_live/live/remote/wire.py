@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.live.remote.message_size import check_values
+
 MAX_MESSAGE_BYTES = 512 * 2**20
 """A longer message is not read."""
 
@@ -43,13 +45,13 @@ def to_bytes(doc: Any) -> bytes:
     return packed
 
 
-def from_bytes(message: bytes) -> dict[str, Any]:
+def from_bytes(message: bytes | memoryview) -> dict[str, Any]:
     """Return the document in a message, with arrays that may be written.
 
     Raises
     ------
     ValueError
-        If it is too long, is a pickle, or is not a document.
+        If it is too long, has too many values, is a pickle, or is not a document.
     """
     import msgpack
 
@@ -64,8 +66,9 @@ def from_bytes(message: bytes) -> dict[str, Any]:
             "stxm_live.live.remote.publisher(address), or with "
             "serializer=stxm_live.live.remote.to_bytes"
         )
+    check_values(message)
     try:
-        doc = msgpack.unpackb(message, ext_hook=_decoded, strict_map_key=False)
+        doc = msgpack.unpackb(message, ext_hook=_decoded, strict_map_key=False, timestamp=1)
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise ValueError(f"the message is not a msgpack document ({error})") from error
     if not isinstance(doc, dict):
@@ -73,7 +76,7 @@ def from_bytes(message: bytes) -> dict[str, Any]:
     return doc
 
 
-def is_pickle(message: bytes) -> bool:
+def is_pickle(message: bytes | memoryview) -> bool:
     """Return True if bytes begin like a pickle, which a document in msgpack does not."""
     return len(message) > 1 and message[0] == 0x80
 
@@ -98,6 +101,7 @@ def _decoded(code: int, data: bytes) -> NDArray[Any]:
 
     if code != _ARRAY:
         raise ValueError(f"unknown extension type {code}")
+    check_values(data)
     parts = msgpack.unpackb(data)
     if not isinstance(parts, list) or len(parts) != 3:
         raise ValueError("the message has an array without dtype, shape and bytes")
