@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ logger = logging.getLogger("stxm_live")
 Document = tuple[str, dict[str, Any]]
 
 _BLOCK_BYTES = 64 * 2**20
+
+_MOST_LETTERS = 200
 
 _LONGEST_SCAN_ID = 9
 """Digits of a scan_id; a longer number is the beginning of a uid."""
@@ -91,7 +94,7 @@ def _by_scan_id(catalog: Any, text: str) -> Any:
     """Return the latest run with that scan_id, or None: a uid may consist of digits, too."""
     from tiled.queries import Eq
 
-    if not text.isdigit() or len(text) > _LONGEST_SCAN_ID:
+    if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_SCAN_ID:
         return None
     found = catalog.search(Eq("scan_id", int(text)))
     return found.values().last() if len(found) else None
@@ -141,7 +144,8 @@ def _columns(
 ) -> dict[str, list[Any]] | None:
     """Return the table of a stream; for a flyer, which has none, one row per image in its files."""
     if "internal" in stream:
-        table = stream["internal"].read()
+        with _named(f"table of {descriptor.get('name', 'a stream')}"):
+            table = stream["internal"].read()
         return {name: table[name].tolist() for name in table.columns}
     if not in_files:
         return None
@@ -173,6 +177,19 @@ def _is_readable(stream: Any, key: str, columns: dict[str, list[Any]]) -> bool:
     return True
 
 
+@contextmanager
+def _named(what: str) -> Iterator[None]:
+    """Say what is damaged; the libraries below raise errors of many kinds, with long texts."""
+    try:
+        yield
+    except Exception as error:
+        reason = (str(error).splitlines() or [repr(error)])[0][:_MOST_LETTERS]
+        raise OSError(
+            f"the {what} cannot be read from the catalogue ({reason}); put back a copy of the "
+            "catalogue's folder, or restore the run from its backup file"
+        ) from error
+
+
 def _rows_of(node: Any, rows: list[int]) -> Iterator[NDArray[Any]]:
     """Yield the arrays at these rows of a node, read in blocks of moderate size."""
     bytes_per_row = max(1, int(np.prod(node.shape[1:])) * node.dtype.itemsize)
@@ -180,7 +197,8 @@ def _rows_of(node: Any, rows: list[int]) -> Iterator[NDArray[Any]]:
     for begin in range(0, len(rows), n_rows):
         wanted = rows[begin : begin + n_rows]
         low, high = min(wanted), max(wanted) + 1
-        block = node[low:high]
+        with _named(f"array {node.item['id']!r}"):
+            block = node[low:high]
         for row in wanted:
             yield block[row - low]
 

@@ -136,6 +136,24 @@ METADATA = (
 )
 GRID = {"shape": [2, 2, 2], "motors": ["energy", "y", "x"]}
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("catalog.db", "damaged"), ("tables.db", "the table of primary cannot be read")],
+)
+def test_a_damaged_catalogue_is_an_error_in_one_line_that_says_what_to_do(
+    original, tmp_path, name, says
+):
+    folder = shutil.copytree(original[0], tmp_path / "runs")
+    (folder / name).write_bytes(b"")
+    replayed = CliRunner().invoke(app, ["replay", "-1", "--catalog", str(folder), "--no-store"])
+    assert replayed.exit_code == 1
+    assert replayed.output.count("error: ") == 1
+    assert says in replayed.output
+    assert "put back a copy" in replayed.output
+
+
 ODD = {
     "time of no calendar": {"time": 1e300},
     "text for a list": {"metadata": METADATA},
