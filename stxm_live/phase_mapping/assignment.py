@@ -8,13 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_least
+from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
 from stxm_live.phase_mapping.latent_space.latent_map import LatentMap, latent_map
 from stxm_live.phase_mapping.latent_space.model import LatentModel
+from stxm_live.phase_mapping.layers import LayeredPhase, layered_phases, shared_with_layers
 from stxm_live.phase_mapping.likelihood import dispersion_of, fit_references
+from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mapped
 from stxm_live.phase_mapping.mixtures import fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies, mixing_of
 from stxm_live.phase_mapping.residuals import Residual, residual_of
@@ -37,6 +40,9 @@ MIXED_FROM = 0.5
 
 _SCATTER_SPECTRA = 20_000
 """An even selection, from which it is seen how far spectra scatter about the references."""
+
+_TYPICAL_SPECTRA = 10_000
+"""An even selection, from which photons and OD of a typical pixel are found."""
 
 _LEAST_KNOWN = 0.1
 """Share of the spectra that some reference describes, below which nothing is left out."""
@@ -168,6 +174,10 @@ class Resolution:
         What the labels allow for in each spectrum besides its phase; None if the step does not say.
     judged : bool
         Whether something shows the noise that residuals are judged by.
+    mixed_references : tuple of MixedReference
+        Mapped phases that mixtures of others look like at the photons and OD of the scan.
+    layered : tuple of LayeredPhase
+        Those of them whose areas change gradually, as layers do.
     latent : LatentMap or None
         None without a model that fits.
     model_sha256 : str or None
@@ -186,6 +196,8 @@ class Resolution:
     residual: Residual | None = None
     baseline: Baseline | None = None
     judged: bool = True
+    mixed_references: tuple[MixedReference, ...] = ()
+    layered: tuple[LayeredPhase, ...] = ()
     latent: LatentMap | None = None
     model_sha256: str | None = None
     notes: tuple[str, ...] = ()
@@ -236,6 +248,18 @@ def resolve_spectra(
         )
     if residual is not None:
         found = replace(found, probability=residual.reckoned_with(found.probability))
+    mixed = _mixed_references(spectra, stack, recipe, index)
+    layered = layered_phases(
+        spectra.od,
+        photons,
+        spectra.references,
+        np.where(found.unidentified, np.int8(-1), index),
+        noise,
+        mapped=stack.mapped,
+        mixed=mixed,
+        phase_names=recipe.corrected_references.phase_names,
+    )
+    found = replace(found, probability=shared_with_layers(found.probability, index, layered))
     return Resolution(
         index=index,
         wrong_probability=found.of_others(index),
@@ -248,6 +272,8 @@ def resolve_spectra(
         residual=residual,
         baseline=noise.baseline,
         judged=judged is not None,
+        mixed_references=mixed,
+        layered=layered,
         latent=latent,
         model_sha256=None if model is None else model.bundle.sha256,
         notes=() if latent is None else latent.notes,
@@ -264,6 +290,23 @@ def _labels(
     if method in STRATEGIES and latent is not None:
         return method, latent.index
     return "likelihood", found.most_probable
+
+
+def _mixed_references(
+    spectra: Correlated, stack: ODStack, recipe: Recipe, index: NDArray[np.int8]
+) -> tuple[MixedReference, ...]:
+    """Return the phases of these labels that others mix to, at the scan's photons and OD."""
+    references, gain = recipe.corrected_references, counts_per_photon(stack, recipe) or 1.0
+    some = at_least(_TYPICAL_SPECTRA, spectra.od.shape[1])
+    rows, columns = (place[some] for place in np.nonzero(stack.mapped))
+    return of_mapped(
+        references.phase_names,
+        spectra.references,
+        spectra.od[:, some],
+        stack.intensity[:, rows, columns] * (recipe.detector.photons_per_count / gain),
+        expected_baseline(stack.energies_ev, recipe.resolver.baseline),
+        np.bincount(index, minlength=references.n_phases) / max(1, len(index)),
+    )
 
 
 def scatters_like_photons(gain: float, stack: ODStack) -> bool:

@@ -17,6 +17,9 @@ from stxm_live.phase_mapping.weighted_products import Baseline
 WITHIN_SIGMA = 1.0
 """Distance, in standard deviations of one pixel, up to which a mixture looks the same."""
 
+MAPPED = 0.01
+"""Share of a map from which a phase is looked at."""
+
 _MOST_PARTS = 3
 """Mixtures of more phases than these are only looked for if no smaller one is near enough."""
 
@@ -244,8 +247,6 @@ def of_mapped(
     photons: NDArray[np.floating],
     baseline: Baseline,
     shares: Iterable[float],
-    *,
-    least_share: float,
 ) -> tuple[MixedReference, ...]:
     """Return the mixed references among the phases of a map, at its own photons and OD.
 
@@ -257,9 +258,7 @@ def of_mapped(
         Optical density, and the photons behind each value: one over its variance.
     baseline : Baseline
     shares : iterable of float
-        Share of each phase in the map.
-    least_share : float
-        Phases with less than this are left out.
+        Share of each phase in the map; those below `MAPPED` are left out.
     """
     if not od.shape[1]:
         return ()
@@ -275,5 +274,5 @@ def of_mapped(
         thickness,
         baseline,
     )
-    mapped = {n for n, share in zip(phase_names, shares, strict=True) if share >= least_share}
+    mapped = {n for n, share in zip(phase_names, shares, strict=True) if share >= MAPPED}
     return tuple(one for one in mixed_references(phase_names, pixel) if one.phase in mapped)

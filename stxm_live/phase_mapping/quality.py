@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stxm_live.core.energy_axis import EnergyAxis
-from stxm_live.core.mixed_reference import MixedReference
+from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.phase_maps import Quality
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
-from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.phase_mapping.energy_calibration.corrected_map import axis_in_words, departs
+from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.repeated_energies import change_in_words
-from stxm_live.phase_mapping.residuals import Residual
 
 WRONG_LIMITED, WRONG_POOR = 0.1, 0.3
 """Mean probability of a wrong label from which a map is limited, or poor."""
@@ -42,100 +38,16 @@ MENTIONED = 0.01
 RESIDUAL_POOR = 0.6
 """Residual over what separates two phases, from which labels of them mean nothing."""
 
+LAYERED_LIMITED = 0.03
+"""Share of the specimen whose labels may as well be layers of other phases."""
+
 CHANGE_POOR = 0.3
 """Share of the specimen that changed during the scan from which a map is poor."""
 
 THIN_OD = 0.2
 """Largest OD below which a specimen is thin."""
 
-DISPERSED = 1.25
-"""Variance over mean of the counts, or its inverse, that is worth a word."""
-
 _ORDER = ("poor", "limited", "good")
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Facts that the verdict rests on.
-
-    Parameters
-    ----------
-    missing_ev : tuple of float
-        Energies that the maps lack.
-    copied_ev : tuple of float
-        Those of them with an image that is a copy of another energy's.
-    separation : float
-        1 - PCC of the closest pair of references on the energies used.
-    wrong_probability : ndarray or None
-        Of the specimen pixels.
-    median_counts : float
-        Of the specimen's pixels, each averaged over the energies.
-    misfit : float or None
-        Variance of spectra about the best reference, over the counting noise.
-    common_field : float
-        Share of the field that every image shows.
-    invalid_share : float
-        Share of the specimen without a valid spectrum.
-    n_specimen : int
-    energy_axis : EnergyAxis or None
-        What the scan says of its own energy axis, where it was looked for.
-    i0_relative_std : float
-        Largest standard uncertainty of I0 over I0; NaN if unknown.
-    dispersion : float or None
-        Variance of the counts over that of Poisson statistics.
-    scatter : float or None
-        Variance of the spectra about the references over that of photons, where nothing shows
-        the noise that residuals are judged by.
-    unidentified_share : float
-        Share of the mapped specimen that no reference describes.
-    largest_od : float
-        Median over the specimen of each pixel's largest OD; NaN if unknown, as with an I0 that
-        is not from these images and may have other units.
-    specimen_in_box : float
-        Share of the box for I0 that is specimen.
-    axis_applies : bool
-        Whether the references still cover the scan with the energy axis that was found.
-    residual : Residual or None
-        What the references leave of the spectra.
-    phase_names : tuple of str
-    energies_ev : tuple of float
-        Of the maps.
-    mixed_references : tuple of MixedReference
-        Mapped phases that mixtures of others cannot be distinguished from.
-    change : SpecimenChange or None
-        Change of the specimen during the scan, where an energy was measured twice.
-    """
-
-    missing_ev: tuple[float, ...]
-    separation: float
-    wrong_probability: NDArray[np.float32] | None
-    median_counts: float
-    misfit: float | None
-    common_field: float
-    invalid_share: float
-    n_specimen: int
-    energy_axis: EnergyAxis | None = None
-    i0_relative_std: float = float("nan")
-    dispersion: float | None = None
-    scatter: float | None = None
-    unidentified_share: float = 0.0
-    largest_od: float = float("nan")
-    specimen_in_box: float = 0.0
-    axis_applies: bool = True
-    residual: Residual | None = None
-    phase_names: tuple[str, ...] = ()
-    energies_ev: tuple[float, ...] = ()
-    mixed_references: tuple[MixedReference, ...] = ()
-    change: SpecimenChange | None = None
-    copied_ev: tuple[float, ...] = ()
-
-    @property
-    def light(self) -> str:
-        """The counts in words, and how noisy they are if not as photons."""
-        counts = f"about {self.median_counts:.0f} counts per pixel"
-        if self.dispersion is None or 1 / DISPERSED < self.dispersion < DISPERSED:
-            return counts
-        return f"{counts} (variance {self.dispersion:.2g} times the mean)"
 
 
 def assess(facts: Facts, recipe: Recipe) -> Quality:
@@ -173,6 +85,7 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
             _change,
             _unidentified,
             _misfit,
+            _layers,
             _unjudged,
             _noise,
             _i0,
@@ -298,9 +211,7 @@ def _worse_if(poor: bool) -> Literal["limited", "poor"]:
 
 
 def _noise(facts: Facts, recipe: Recipe) -> Quality | None:
-    if facts.wrong_probability is None or facts.wrong_probability.size == 0:
-        return None
-    wrong = float(facts.wrong_probability.mean())
+    wrong = facts.expected_wrong
     if wrong < WRONG_LIMITED:
         return None
     verdict: Literal["limited", "poor"] = "limited" if wrong < WRONG_POOR else "poor"
@@ -323,10 +234,8 @@ def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
     if _energy_axis(facts, recipe) is not None:  # says why
         return None
     if left is not None and left.is_harmful:
-        wrong = facts.wrong_probability
-        expected = 0.0 if wrong is None or not wrong.size else float(wrong.mean())
         return Quality(
-            _worse_if(left.share >= RESIDUAL_POOR or expected >= WRONG_POOR),
+            _worse_if(left.share >= RESIDUAL_POOR or facts.expected_wrong >= WRONG_POOR),
             f"the references leave {left.largest_od:+.3f} OD at "
             f"{facts.energies_ev[left.largest_energy]:g} eV in "
             f"{facts.phase_names[left.largest_phase]} ({left.significance:.0f} sigma), and what is "
@@ -344,6 +253,25 @@ def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
         "the noise of the counts",
         "references, energy axis or I0 may not fit, and labels may be wrong with confidence",
         "Compare the mean spectrum with the references; check the energy calibration and I0.",
+    )
+
+
+def _layers(facts: Facts, recipe: Recipe) -> Quality | None:
+    """Limit maps of phases that change as layers do; that layers may look alike is no finding."""
+    share = sum(one.share for one in facts.layered)
+    if share < LAYERED_LIMITED:
+        return None
+    clearest = max(facts.layered, key=lambda one: one.significance)
+    phase = facts.phase_names[clearest.phase]
+    names = " and ".join(facts.phase_names[one.phase] for one in facts.layered)
+    mixtures = alternatives(facts.mixed_references)[phase].removeprefix("or ")
+    return Quality(
+        _worse_if(facts.expected_wrong >= WRONG_POOR),
+        f"areas labelled {names} ({100 * share:.0f} % of the specimen) change gradually "
+        f"({clearest.significance:.0f} sigma), as layers do, and {phase} looks like {mixtures}",
+        "the phase of these labels may not be there at all, and more photons will not show it",
+        "Add an energy that separates them (stxm-live recipe show names the best), or look at the "
+        "particle from another side.",
     )
 
 

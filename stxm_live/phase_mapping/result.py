@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import EnergyAxis
-from stxm_live.core.even_selection import at_least
 from stxm_live.core.mixed_reference import MixedReference, notes_on_mixtures
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.phase_maps import PhaseMaps, Quality, Status
@@ -27,16 +26,12 @@ from stxm_live.phase_mapping.assignment import (
 )
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
-from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mapped
-from stxm_live.phase_mapping.quality import MENTIONED, Facts
+from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.repeated_energies import change_in_words
 from stxm_live.phase_mapping.steps import Steps
 from stxm_live.preprocessing.i0 import specimen_in_box
 from stxm_live.preprocessing.noise import MIN_IMAGES
 from stxm_live.preprocessing.normalization import ODStack
-
-_TYPICAL_SPECTRA = 10_000
-"""An even selection, from which photons and OD of a typical pixel are found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,25 +117,10 @@ class Found:
         found = None if self.corrected is None else self.corrected.reference_od
         return found is None or bool(np.isfinite(found).all())
 
-    @cached_property
+    @property
     def mixed_references(self) -> tuple[MixedReference, ...]:
-        """Mapped phases that mixtures of others look like at the photons and OD of the scan."""
-        if self.resolution is None:
-            return ()
-        recipe, stack = self.recipe, self.stack
-        gain = counts_per_photon(stack, recipe) or 1.0
-        references = recipe.corrected_references
-        some = at_least(_TYPICAL_SPECTRA, self.spectra.od.shape[1])
-        rows, columns = (place[some] for place in np.nonzero(stack.mapped))
-        return of_mapped(
-            references.phase_names,
-            self.spectra.references,
-            self.spectra.od[:, some],
-            stack.intensity[:, rows, columns] * (recipe.detector.photons_per_count / gain),
-            expected_baseline(stack.energies_ev, recipe.resolver.baseline),
-            _fractions(self.resolution.index, references.n_phases),
-            least_share=MENTIONED,
-        )
+        """Mapped phases that mixtures of others look like."""
+        return () if self.resolution is None else self.resolution.mixed_references
 
     @property
     def _scatter(self) -> float | None:
@@ -170,6 +150,7 @@ class Found:
             phase_names=self.recipe.corrected_references.phase_names,
             energies_ev=stack.energies_ev,
             mixed_references=self.mixed_references,
+            layered=() if resolution is None else resolution.layered,
             i0_relative_std=float((stack.i0_std / stack.i0).max()),
             dispersion=stack.dispersion,
             scatter=self._scatter,

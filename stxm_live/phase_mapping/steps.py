@@ -15,8 +15,9 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.assignment import Resolution, resolve_spectra
 from stxm_live.phase_mapping.correlation import Correlated, correlate
 from stxm_live.phase_mapping.energy_calibration.corrected_map import find_energy_axis
+from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.latent_space.model import LatentModel
-from stxm_live.phase_mapping.quality import Facts, assess
+from stxm_live.phase_mapping.quality import assess
 from stxm_live.preprocessing.alignment.stack_alignment import Alignment
 from stxm_live.preprocessing.i0 import I0
 from stxm_live.preprocessing.normalization import (

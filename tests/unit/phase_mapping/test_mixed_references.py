@@ -209,12 +209,12 @@ def test_only_phases_of_the_map_are_named_at_its_own_photons():
     od = np.repeat(references.od.mean(axis=0)[:, None], 20, axis=1).astype(np.float32)
     photons = (1000 * np.exp(-od)).astype(np.float32)
     arguments = (references.phase_names, references.od, od, photons, Baseline.slope(ENERGIES))
-    found = of_mapped(*arguments, [0.5, 0.3, 0.1, 0.1], least_share=0.01)
+    found = of_mapped(*arguments, [0.5, 0.3, 0.1, 0.1])
     assert [one.phase for one in found] == ["b"]
-    assert of_mapped(*arguments, [0.5, 0.3, 0.195, 0.005], least_share=0.01) == ()
+    assert of_mapped(*arguments, [0.5, 0.3, 0.195, 0.005]) == ()
 
 
 def test_a_map_without_spectra_names_nothing():
     none = np.empty((len(ENERGIES), 0), dtype=np.float32)
     arguments = (("a", "b"), np.array([peak(505), peak(510)]), none, none, Baseline.none(101))
-    assert of_mapped(*arguments, [np.nan, np.nan], least_share=0.01) == ()
+    assert of_mapped(*arguments, [np.nan, np.nan]) == ()

@@ -6,7 +6,9 @@ import pytest
 
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.mixed_reference import MixedReference
-from stxm_live.phase_mapping.quality import Facts, assess
+from stxm_live.phase_mapping.facts import Facts
+from stxm_live.phase_mapping.layers import LayeredPhase
+from stxm_live.phase_mapping.quality import assess
 from stxm_live.phase_mapping.residuals import Residual
 
 FINE = Facts(
@@ -75,6 +77,31 @@ def test_a_good_verdict_names_phases_that_layers_of_others_look_like(nvpf):
     quality = assess(replace(FINE, mixed_references=mixed), nvpf)
     assert quality.verdict == "good"
     assert quality.cause.endswith("wrong; layers of other phases may look like Na2VPF")
+
+
+def layered(share):
+    """Facts of a map in which Na2VPF changes as layers do."""
+    one = LayeredPhase(1, share, 34.2, 0.5, np.array([0.5, 0.0, 0.5]))
+    mixed = MixedReference("Na2VPF", {"Na3VPF": 0.53, "Na1VPF": 0.47}, 0.12)
+    names = ("Na3VPF", "Na2VPF", "Na1VPF")
+    return replace(FINE, layered=(one,), mixed_references=(mixed,), phase_names=names)
+
+
+def test_a_phase_that_changes_as_layers_do_is_never_good(nvpf):
+    quality = assess(layered(0.6), nvpf)
+    assert quality.verdict == "limited"
+    assert quality.cause == (
+        "areas labelled Na2VPF (60 % of the specimen) change gradually (34 sigma), as layers do, "
+        "and Na2VPF looks like a mixture of Na3VPF and Na1VPF"
+    )
+    assert assess(layered(0.02), nvpf).verdict == "good"
+
+
+def test_layers_are_the_cause_and_longer_dwell_is_no_advice_where_they_make_labels_wrong(nvpf):
+    quality = assess(replace(layered(0.6), wrong_probability=wrong(0.5)), nvpf)
+    assert quality.verdict == "poor"
+    assert "as layers do" in quality.cause
+    assert "Dwell" not in quality.action
 
 
 @pytest.mark.parametrize(

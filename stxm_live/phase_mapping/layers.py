@@ -1,0 +1,247 @@
+"""Phases whose areas change gradually in composition, as layers of other phases do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.mixed_reference import MixedReference, by_phase
+from stxm_live.phase_mapping.likelihood import best_model_photons, photons_worth
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
+from stxm_live.phase_mapping.weighted_products import products
+
+_NOISE_PX, _REACH_PX = 1, 3
+"""Pixels that are compared are farther apart than the first, whose noise alignment may share,
+and at most as far apart as the second, in rows and in columns."""
+
+_SIGNIFICANT = 6.0
+"""Gradual change of composition over its standard error from which it is one."""
+
+_LEAST_SPREAD = 0.03
+"""Standard deviation of the composition within an area, in parts of the way from one phase of a
+mixture to the other; less may come of a leak, of the background or of I0."""
+
+_MOST_PIXELS = 8_000
+"""Of a phase, those in the middle rows: more would say the same."""
+
+_LEAST_AREA = 100
+"""Pixels inside an area: of less than these, wrong labels of a patch look like a change."""
+
+
+_Window = tuple[slice, slice]
+
+
+@dataclass(frozen=True, eq=False)
+class LayeredPhase:
+    """A phase whose areas look like layers of others.
+
+    Parameters
+    ----------
+    phase : int
+    share : float
+        Share of the labels.
+    significance : float
+        Gradual change of composition over its standard error.
+    remaining : float
+        Share of its probability that the phase keeps.
+    others : ndarray of shape (n_phases,)
+        Where the rest of it goes; the sum is 1.
+    """
+
+    phase: int
+    share: float
+    significance: float
+    remaining: float
+    others: NDArray[np.float64]
+
+
+def layered_phases(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.float64],
+    index: NDArray[np.int8],
+    noise: SpectrumNoise,
+    *,
+    mapped: NDArray[np.bool_],
+    mixed: Sequence[MixedReference],
+    phase_names: Sequence[str],
+) -> tuple[LayeredPhase, ...]:
+    """Find the phases that mixtures of others look like, and whose composition changes gradually.
+
+    Parameters
+    ----------
+    od, photons : ndarray of shape (n_energies, n_spectra)
+    references : ndarray of shape (n_phases, n_energies)
+    index : ndarray of shape (n_spectra,)
+        Labels; -1 where no reference describes the spectrum.
+    noise : SpectrumNoise
+    mapped : ndarray of bool, shape (ny, nx)
+        Where the spectra are from, in row-major order.
+    mixed : sequence of MixedReference
+        Phases that others mix to.
+    phase_names : sequence of str
+
+    Notes
+    -----
+    A phase has one spectrum wherever it is, and its reference is wrong by the same everywhere;
+    layers change in proportion. So the amount of one part of the mixture that a spectrum has
+    beside the phase, in units of its noise and less the mean of the area, is compared between
+    pixels that are two or three apart. Their noise is independent: the mean of the products is
+    the variance of the composition, and its standard error follows from the products. Pixels
+    beside other labels do not count, for boundaries of domains are mixtures too.
+
+    A phase whose areas are too small for that counts too if the same layers look like it, for
+    the composition passes through both.
+    """
+    mixtures = {
+        phase: [one for one in found if len(one.parts) > 1]
+        for phase, found in by_phase(mixed).items()
+    }
+    significance: dict[str, float] = {}
+    too_small = set()
+    for phase, found in mixtures.items():
+        if found:
+            part, share = next(iter(found[0].parts.items()))
+            pair = [phase_names.index(phase), phase_names.index(part)]
+            other = 1 - share / sum(found[0].parts.values())
+            chosen = _middle(np.flatnonzero(index == pair[0]))
+            amount, unit = _amounts(od, photons, references[pair], chosen, noise)
+            variance, std = _gradual(amount, _area(chosen, mapped))
+            is_wide = variance > (_LEAST_SPREAD / (unit * other)) ** 2
+            if is_wide and variance > _SIGNIFICANT * std:
+                significance[phase] = variance / std
+            if np.isinf(std):
+                too_small.add(phase)
+    layers = {frozenset(one.parts) for phase in significance for one in mixtures[phase]}
+    return tuple(
+        _layered(phase, found, index, phase_names, significance.get(phase, 0.0))
+        for phase, found in mixtures.items()
+        if phase in significance
+        or (phase in too_small and any(frozenset(one.parts) in layers for one in found))
+    )
+
+
+def shared_with_layers(
+    probability: NDArray[np.float32], index: NDArray[np.int8], layered: Sequence[LayeredPhase]
+) -> NDArray[np.float32]:
+    """Return probabilities in which layers are as likely as the phase that they look like.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_phases, n_spectra)
+    index : ndarray of shape (n_spectra,)
+        Labels; they stay.
+    layered : sequence of LayeredPhase
+    """
+    if not layered:
+        return probability
+    shared = probability.copy()
+    for one in layered:
+        labelled = np.flatnonzero(index == one.phase)
+        lost = probability[one.phase, labelled] * np.float32(1 - one.remaining)
+        shared[one.phase, labelled] -= lost
+        shared[:, labelled] += one.others.astype(np.float32)[:, None] * lost
+    return shared
+
+
+def _layered(
+    phase: str,
+    mixtures: Sequence[MixedReference],
+    index: NDArray[np.int8],
+    phase_names: Sequence[str],
+    significance: float,
+) -> LayeredPhase:
+    """Share the probability of a phase: each composition that looks the same is as likely."""
+    others = np.zeros(len(phase_names))
+    for one in mixtures:
+        total = sum(one.parts.values()) * len(mixtures)
+        for name, share in one.parts.items():
+            others[phase_names.index(name)] += share / total
+    k = phase_names.index(phase)
+    return LayeredPhase(
+        phase=k,
+        share=float(np.mean(index == k)),
+        significance=significance,
+        remaining=1 / (1 + len(mixtures)),
+        others=others,
+    )
+
+
+def _amounts(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    pair: NDArray[np.float64],
+    chosen: NDArray[np.intp],
+    noise: SpectrumNoise,
+) -> tuple[NDArray[np.float64], float]:
+    """Return how much of the second phase spectra have beside the first, in units of noise.
+
+    And the unit, in parts of the thickness, of a typical spectrum.
+    """
+    y, n = od[:, chosen].astype(np.float64), photons[:, chosen].astype(np.float64)
+    baseline = noise.baseline.in_units_of(noise.gain)
+    expected = best_model_photons(y - 0.5 * noise.gain / n, n, pair[:1], baseline)
+    y -= 0.5 * noise.gain / expected
+    if noise.of_references is not None:
+        expected = photons_worth(expected, noise.of_references[:, chosen], noise.gain)
+    found = products(y, expected, pair, baseline)
+    (own, across, square), (along, along_second) = found.square, found.along
+    square = np.maximum(square - across**2 / own, np.finfo(np.float64).tiny)
+    second = (along_second - across / own * along) / square
+    thickness = np.maximum(along / own + (1 - across / own) * second, 1e-6)
+    unit = np.sqrt(noise.gain / square)
+    return second / unit, float(np.median(unit / thickness)) if len(chosen) else np.inf
+
+
+def _gradual(amount: NDArray[np.float64], area: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the variance inside connected areas that neighbors share, and its standard error."""
+    from scipy.ndimage import binary_erosion, label
+
+    inside, n_areas = label(binary_erosion(area, np.ones((3, 3))))
+    of_pixel = inside[area]
+    size = np.bincount(of_pixel, minlength=n_areas + 1)
+    mean = np.bincount(of_pixel, amount, minlength=n_areas + 1) / np.maximum(size, 1)
+    deviation, counted = np.zeros(area.shape), np.zeros(area.shape, dtype=np.bool_)
+    counted[area] = large = (of_pixel > 0) & (size[of_pixel] >= _LEAST_AREA)
+    deviation[area] = np.where(large, amount - mean[of_pixel], 0.0)
+    total, square, n_pairs = 0.0, 0.0, 0
+    for here, there in _pairs(area.shape):
+        together = deviation[here] * deviation[there]
+        total += float(together.sum())
+        square += float((together**2).sum())
+        n_pairs += int((counted[here] & counted[there]).sum())
+    if not n_pairs or not square:
+        return 0.0, np.inf
+    return total / n_pairs, float(np.sqrt(square)) / n_pairs
+
+
+def _pairs(shape: tuple[int, ...]) -> Iterator[tuple[_Window, _Window]]:
+    """Yield views of an image that lay its pixels on those that they are compared with."""
+    ny, nx = shape
+    for dy in range(_REACH_PX + 1):
+        for dx in range(-_REACH_PX, _REACH_PX + 1):
+            if max(dy, abs(dx)) > _NOISE_PX and (dy > 0 or dx > 0):
+                left, right = max(0, -dx), max(0, dx)
+                yield (
+                    (slice(0, max(0, ny - dy)), slice(left, max(left, nx - right))),
+                    (slice(dy, None), slice(right, max(right, nx - left))),
+                )
+
+
+def _middle(chosen: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the middle of many spectra, in whose rows they have all their neighbors."""
+    start = max(0, len(chosen) - _MOST_PIXELS) // 2
+    return chosen[start : start + _MOST_PIXELS]
+
+
+def _area(chosen: NDArray[np.intp], mapped: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the rows of an image that hold these of the mapped pixels, True there."""
+    pixels = np.flatnonzero(mapped)[chosen]
+    nx = mapped.shape[1]
+    first, last = (pixels[0] // nx, pixels[-1] // nx) if len(pixels) else (0, -1)
+    area = np.zeros((last - first + 1, nx), dtype=np.bool_)
+    area.flat[pixels - first * nx] = True
+    return area
