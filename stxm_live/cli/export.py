@@ -48,39 +48,44 @@ ALIGNED = (Format.nxstxm, Format.ncb)
 """Formats of aligned images instead of a result: only on request, and only from a run."""
 
 
+RunsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="uid, the beginning of one, scan_id, or -1; or a NeXus file of this command. "
+        "Repeatable."
+    ),
+]
+FormatsOption = Annotated[
+    list[Format],
+    typer.Option(
+        "--format",
+        "-f",
+        help="nexus, html (a page to send by mail), csv, tiff, all of these; or the aligned "
+        "images of a run: nxstxm (MANTiS), ncb (aXis2000). Repeatable.",
+    ),
+]
+FolderOption = Annotated[
+    Path,
+    typer.Option("--out", "-o", help="Folder; each of several results gets its own subfolder."),
+]
+OtherRecipeOption = Annotated[
+    str | None,
+    typer.Option(help="Map the run again with this recipe; default: the stored result, else nvpf."),
+]
+PixelsOption = Annotated[
+    bool, typer.Option("--pixels", help="With csv: also a table of all specimen pixels.")
+]
+
+
 @one_line_errors
 def export(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            help="uid, the beginning of one, scan_id, or -1; or a NeXus file of this command. "
-            "Repeatable."
-        ),
-    ],
-    formats: Annotated[
-        list[Format],
-        typer.Option(
-            "--format",
-            "-f",
-            help="nexus, html (a page to send by mail), csv, tiff, all of these; or the aligned "
-            "images of a run: nxstxm (MANTiS), ncb (aXis2000). Repeatable.",
-        ),
-    ] = [Format.all],  # noqa: B006  typer reads it only
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Folder; each of several results gets its own subfolder."),
-    ] = Path("export"),
+    runs: RunsArgument,
+    formats: FormatsOption = [Format.all],  # noqa: B006  typer reads it only
+    out: FolderOption = Path("export"),
     catalog: CatalogOption = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="Map the run again with this recipe; default: the stored result, else nvpf."
-        ),
-    ] = None,
+    recipe: OtherRecipeOption = None,
     changes: SettingsOption = None,
-    pixels: Annotated[
-        bool, typer.Option("--pixels", help="With csv: also a table of all specimen pixels.")
-    ] = False,
+    pixels: PixelsOption = False,
     region: RegionOption = None,
     polarization: PolarizationOption = None,
     roots: RootsOption = None,
@@ -91,13 +96,8 @@ def export(
     --format html; stxm-live export -1 --format nxstxm
     """
     sources = [_source(run) for run in runs]
-    if set(ALIGNED).intersection(formats) and any(isinstance(s, Path) for s in sources):
-        raise ValueError("nxstxm and ncb are written from a run; a NeXus file has no raw counts")
-    if (recipe or changes) and any(isinstance(source, Path) for source in sources):
-        raise ValueError(
-            "--recipe and --set apply to runs, which are mapped again; a NeXus file is exported "
-            "as it is"
-        )
+    if any(isinstance(source, Path) for source in sources):
+        _check_files(formats, mapped_again=bool(recipe or changes))
     settings, which = parse_settings(changes), Which(region, polarization, roots)
     folders = {s: out / _name(s) if len(sources) > 1 else out for s in sources}
     if not set(ALIGNED).issuperset(formats):
@@ -110,6 +110,17 @@ def export(
             for source, folder in folders.items():
                 files = write_aligned(broker, str(source), folder, formats, recipe, settings, which)
                 _print_files(source, folder, files)
+
+
+def _check_files(formats: Sequence[Format], *, mapped_again: bool) -> None:
+    """Raise ValueError for what cannot be made of a NeXus file, which has no images."""
+    if set(ALIGNED).intersection(formats):
+        raise ValueError("nxstxm and ncb are written from a run; a NeXus file has no raw counts")
+    if mapped_again:
+        raise ValueError(
+            "--recipe and --set apply to runs, which are mapped again; a NeXus file is exported "
+            "as it is"
+        )
 
 
 def _print_files(source: str | Path, folder: Path, files: Sequence[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.mixtures import ODOption, PhotonsOption, print_mixtures
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import CatalogOption
-from stxm_live.cli.training_spectra import gathered
+from stxm_live.cli.training_spectra import Gathered, gathered
 from stxm_live.core.recipe import Recipe, recipe_path, shipped_recipes
 
 if TYPE_CHECKING:
@@ -169,34 +170,43 @@ def list_recipes() -> None:
         console.print(f"{name}: {escape(str(path))}")
 
 
+TrainedRunsArgument = Annotated[
+    list[str] | None, typer.Argument(help="Runs of the catalogue to train on.")
+]
+RecipeOption = Annotated[str, typer.Option(help="A TOML file or a shipped name.")]
+BundleOption = Annotated[Path, typer.Option(help="Folder of the bundle.")]
+SimulatedOption = Annotated[
+    int | None, typer.Option(help="Number of simulated spectra, alone or in addition to runs.")
+]
+PerRunOption = Annotated[
+    int, typer.Option(help="Largest number of spectra from one run, evenly chosen.")
+]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="Fixed number of epochs (400 in the paper); default: until the loss stops falling."
+    ),
+]
+MinutesOption = Annotated[float, typer.Option(help="Time limit in minutes without --epochs.")]
+BetaOption = Annotated[float, typer.Option(help="Weight of the Kullback-Leibler divergence.")]
+ByParticleOption = Annotated[
+    bool, typer.Option("--by-particle", help="Validate on whole runs instead of pixels.")
+]
+
+
 @one_line_errors
 def train(
-    runs: Annotated[
-        list[str] | None, typer.Argument(help="Runs of the catalogue to train on.")
-    ] = None,
-    recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
-    out: Annotated[Path, typer.Option(help="Folder of the bundle.")] = Path("bundle"),
-    simulated: Annotated[
-        int | None, typer.Option(help="Number of simulated spectra, alone or in addition to runs.")
-    ] = None,
-    per_run: Annotated[
-        int, typer.Option(help="Largest number of spectra from one run, evenly chosen.")
-    ] = 20_000,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            help="Fixed number of epochs (400 in the paper); default: until the loss stops falling."
-        ),
-    ] = None,
-    max_minutes: Annotated[
-        float, typer.Option(help="Time limit in minutes without --epochs.")
-    ] = 9.0,
-    beta: Annotated[float, typer.Option(help="Weight of the Kullback-Leibler divergence.")] = 1e-5,
+    runs: TrainedRunsArgument = None,
+    recipe: RecipeOption = "nvpf",
+    out: BundleOption = Path("bundle"),
+    simulated: SimulatedOption = None,
+    per_run: PerRunOption = 20_000,
+    epochs: EpochsOption = None,
+    max_minutes: MinutesOption = 9.0,
+    beta: BetaOption = 1e-5,
     batch: Annotated[int, typer.Option(help="Batch size.")] = 128,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
-    by_particle: Annotated[
-        bool, typer.Option("--by-particle", help="Validate on whole runs instead of pixels.")
-    ] = False,
+    by_particle: ByParticleOption = False,
     catalog: CatalogOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
@@ -204,15 +214,10 @@ def train(
 
     Examples: stxm-live train --simulated 60000; stxm-live train 3f2a91 -1 --recipe lfp.toml
     """
-    from stxm_live.gmvae import TrainingOptions, train_bundle
+    from stxm_live.gmvae import TrainingOptions
     from stxm_live.phase_mapping.latent_space.bundle import refuse_to_overwrite
 
-    if not runs and not simulated:
-        raise ValueError("give runs to train on, --simulated N, or both")
-    if by_particle and (simulated or not runs):
-        raise ValueError(
-            "--by-particle works with runs only: simulated spectra belong to no particle"
-        )
+    _check_spectra(runs, simulated, by_particle=by_particle)
     refuse_to_overwrite(out, force=force)
     loaded = Recipe.load(recipe)
     options = TrainingOptions(
@@ -222,22 +227,50 @@ def train(
         loaded, runs or (), simulated=simulated or 0, per_run=per_run, seed=seed, catalog=catalog
     )
     console.print(f"training on {len(spectra.od)} spectra")
+    if not by_particle:
+        spectra = spectra._replace(groups=None)
+    scores = _trained(loaded, spectra, out, options, simulated=bool(simulated), force=force)
+    for name, value in scores.items():
+        console.print(f"  {name}: {value:.4g}")
+    console.print(f'wrote {escape(str(out))}; name it in the recipe: model = "{escape(str(out))}"')
+
+
+def _check_spectra(runs: list[str] | None, simulated: int | None, *, by_particle: bool) -> None:
+    """Raise ValueError if there is nothing to train on, or no particle to validate on."""
+    if not runs and not simulated:
+        raise ValueError("give runs to train on, --simulated N, or both")
+    if by_particle and (simulated or not runs):
+        raise ValueError(
+            "--by-particle works with runs only: simulated spectra belong to no particle"
+        )
+
+
+def _trained(
+    recipe: Recipe,
+    spectra: Gathered,
+    out: Path,
+    options: TrainingOptions,
+    *,
+    simulated: bool,
+    force: bool,
+) -> Mapping[str, float]:
+    """Train with a progress bar, write the bundle, and return its scores."""
+    from stxm_live.gmvae import train_bundle
+
     with _TrainingBar(options) as bar:
         bundle = train_bundle(
-            loaded,
+            recipe,
             spectra.od,
             out=out,
             options=options,
             progress=bar.update,
             labels=spectra.labels,
-            simulated=bool(simulated),
+            simulated=simulated,
             note=spectra.note,
-            groups=spectra.groups if by_particle else None,
+            groups=spectra.groups,
             force=force,
         )
-    for name, value in bundle.info.scores.items():
-        console.print(f"  {name}: {value:.4g}")
-    console.print(f'wrote {escape(str(out))}; name it in the recipe: model = "{escape(str(out))}"')
+    return bundle.info.scores
 
 
 class _TrainingBar:

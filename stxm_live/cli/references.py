@@ -23,43 +23,60 @@ if TYPE_CHECKING:
     from stxm_live.adaptive.energies.cost import Conditions
     from stxm_live.core.stack import Stack
     from stxm_live.io.catalog import Broker
-    from stxm_live.preprocessing.reference_extraction import MeasuredSpectrum
+    from stxm_live.preprocessing.reference_extraction import MeasuredSpectrum, ReferenceSet
 
 _SEED = 0
 """Random seed of the simulated spectra, so that the same list gives the same accuracy."""
 
+_SHOWN = 0.005
+"""Share of confused pixels from which two phases are named."""
+
+_BACKGROUND = {
+    "auto": "with constant and slope of the usual size",
+    "none": "without background",
+    "constant": "with a constant of any size",
+    "slope": "with constant and slope of any size",
+}
+"""Words for `Conditions.baseline`."""
+
+
+SourcesArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="NAME=SOURCE for each phase. A file of spectra: na3.xsp, or athena.nor@norm (a "
+        "column by name or number). A region of a stack or run: stack.hdr@x0,x1,y0,y1 in um, "
+        "stack.hdr@mask.msk, run:3f2a91@specimen.",
+        metavar="NAME=SOURCE...",
+    ),
+]
+CSVOption = Annotated[Path, typer.Option("--out", "-o", help="The CSV file; a PNG beside it.")]
+ReadingOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Recipe whose energies the phases are compared at, and whose settings read stacks."
+    ),
+]
+I0Option = Annotated[
+    Path | None, typer.Option(help="I0 spectrum of the stacks; default: their empty region.")
+]
+SyntheticOption = Annotated[
+    bool, typer.Option("--synthetic", help="Mark the spectra as calculated.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace the file.")]
+
 
 @one_line_errors
 def references(
-    sources: Annotated[
-        list[str],
-        typer.Argument(
-            help="NAME=SOURCE for each phase. A file of spectra: na3.xsp, or athena.nor@norm (a "
-            "column by name or number). A region of a stack or run: stack.hdr@x0,x1,y0,y1 in um, "
-            "stack.hdr@mask.msk, run:3f2a91@specimen.",
-            metavar="NAME=SOURCE...",
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The CSV file; a PNG beside it.")] = Path(
-        "references.csv"
-    ),
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="Recipe whose energies the phases are compared at, and whose settings read stacks."
-        ),
-    ] = None,
-    i0: Annotated[
-        Path | None, typer.Option(help="I0 spectrum of the stacks; default: their empty region.")
-    ] = None,
-    synthetic: Annotated[
-        bool, typer.Option("--synthetic", help="Mark the spectra as calculated.")
-    ] = False,
+    sources: SourcesArgument,
+    out: CSVOption = Path("references.csv"),
+    recipe: ReadingOption = None,
+    i0: I0Option = None,
+    synthetic: SyntheticOption = False,
     photons: PhotonsOption = 1000,
     od: ODOption = 1.0,
     catalog: CatalogOption = None,
     changes: SettingsOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    force: ForceOption = False,
 ) -> None:
     """Make reference spectra from stacks, runs and files, and show how different they are.
 
@@ -68,8 +85,7 @@ def references(
     Examples: stxm-live references Na3VPF=na3.xsp Na1VPF=stack.hdr@1,2,0.5,1 --out nvpf.csv;
     stxm-live references Na2VPF=run:3f2a91@1,2,0.5,1 old.csv
     """
-    from stxm_live.plotting.reference_pictures import write_reference_picture
-    from stxm_live.preprocessing.reference_extraction import doubts, joined, write_references
+    from stxm_live.preprocessing.reference_extraction import doubts, joined
 
     if out.suffix.lower() != ".csv":
         raise ValueError(f"--out {out}: references are written as CSV; let the name end in .csv")
@@ -84,61 +100,78 @@ def references(
         console.print(f"[yellow]note: {escape(doubt)}[/]")
     kind = chosen.resolver.baseline
     print_mixtures(made.references, scan_ev, photons=photons, od=od, baseline=kind)
-    written = write_references(made, out)
-    picture = out.with_suffix(".png")
+    written = _written(made, out, scan_ev, chosen)
+    console.print(f"wrote {', '.join(escape(str(path)) for path in written)}")
+
+
+def _written(made: ReferenceSet, out: Path, scan_ev: Sequence[float], recipe: Recipe) -> list[Path]:
+    """Write the references with their picture, and return the files."""
+    from stxm_live.plotting.reference_pictures import write_reference_picture
+    from stxm_live.preprocessing.reference_extraction import write_references
+
+    written, picture = write_references(made, out), out.with_suffix(".png")
     write_reference_picture(
         made.references,
         picture,
         scan_ev=scan_ev,
-        threshold=chosen.ambiguity_threshold,
+        threshold=recipe.ambiguity_threshold,
         std=made.std,
-        colors=chosen.colors,
+        colors=recipe.colors,
     )
-    console.print(f"wrote {', '.join(escape(str(path)) for path in [*written, picture])}")
+    return [*written, picture]
+
+
+NumberOption = Annotated[int, typer.Option("--n", "-n", help="Number of energies.")]
+ReferencesOption = Annotated[
+    Path | None, typer.Option("--references", "-r", help="CSV energy_ev,<phase>,...")
+]
+ComparedOption = Annotated[
+    str | None,
+    typer.Option(help="A recipe instead; its own energies are compared with the chosen ones."),
+]
+LowOption = Annotated[float | None, typer.Option(help="Lowest energy to choose, in eV.")]
+HighOption = Annotated[float | None, typer.Option(help="Highest energy to choose, in eV.")]
+StepOption = Annotated[
+    float, typer.Option("--min-step-ev", help="Smallest distance of two energies.")
+]
+AxisErrorOption = Annotated[
+    float,
+    typer.Option("--axis-error-ev", help="Uncertainty of the energy axis (standard deviation)."),
+]
+KeepOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Energies to keep, as 505,530.3; default: the lowest, for the pre-edge; none: ''."
+    ),
+]
+FewestOption = Annotated[int, typer.Option(help="Smallest number of energies in the table.")]
+SnippetOption = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Write energies_ev for a recipe (TOML).")
+]
 
 
 @one_line_errors
 def choose_energies(
-    n_energies: Annotated[int, typer.Option("--n", "-n", help="Number of energies.")] = 13,
-    references: Annotated[
-        Path | None, typer.Option("--references", "-r", help="CSV energy_ev,<phase>,...")
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="A recipe instead; its own energies are compared with the chosen ones."),
-    ] = None,
+    n_energies: NumberOption = 13,
+    references: ReferencesOption = None,
+    recipe: ComparedOption = None,
     photons: PhotonsOption = 1000,
     od: ODOption = 1.0,
-    low: Annotated[float | None, typer.Option(help="Lowest energy to choose, in eV.")] = None,
-    high: Annotated[float | None, typer.Option(help="Highest energy to choose, in eV.")] = None,
-    min_step_ev: Annotated[
-        float, typer.Option("--min-step-ev", help="Smallest distance of two energies.")
-    ] = 0.3,
-    axis_error_ev: Annotated[
-        float,
-        typer.Option(
-            "--axis-error-ev", help="Uncertainty of the energy axis (standard deviation)."
-        ),
-    ] = 0.1,
-    keep: Annotated[
-        str | None,
-        typer.Option(
-            help="Energies to keep, as 505,530.3; default: the lowest, for the pre-edge; none: ''."
-        ),
-    ] = None,
-    fewest: Annotated[int, typer.Option(help="Smallest number of energies in the table.")] = 4,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Write energies_ev for a recipe (TOML).")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    low: LowOption = None,
+    high: HighOption = None,
+    min_step_ev: StepOption = 0.3,
+    axis_error_ev: AxisErrorOption = 0.1,
+    keep: KeepOption = None,
+    fewest: FewestOption = 4,
+    out: SnippetOption = None,
+    force: ForceOption = False,
 ) -> None:
     """Choose the energies that distinguish the phases best, and show the loss with fewer.
 
     Examples: stxm-live choose-energies --recipe nvpf --photons 500;
     stxm-live choose-energies --n 8 --references nvpf.csv --low 512 --high 535 --keep 505
     """
-    from stxm_live.adaptive.energies import cost as energy_cost
-    from stxm_live.adaptive.energies import selection as energy_choice
+    from stxm_live.adaptive.energies import cost, selection
 
     if (recipe is None) == (references is None):
         raise ValueError("give either --references or --recipe")
@@ -147,25 +180,37 @@ def choose_energies(
     loaded = Recipe.load(recipe) if recipe else None
     spectra = loaded.corrected_references if loaded else ReferenceSpectra.from_csv(references or "")
     kind = loaded.resolver.baseline if loaded else "auto"
-    conditions = energy_cost.Conditions(photons, od, axis_error_ev, baseline=kind)
-    offer = energy_choice.Offer(low, high, _kept(keep, spectra, low), min_step_ev)
+    conditions = cost.Conditions(photons, od, axis_error_ev, baseline=kind)
+    offer = selection.Offer(low, high, _kept(keep, spectra, low), min_step_ev)
     with console.status("choosing energies"):
-        chosen = energy_choice.choose_energies(spectra, n_energies, conditions, offer)
-        fewer = energy_choice.choose_fewer(spectra, chosen, conditions, offer, fewest=fewest)
+        chosen = selection.choose_energies(spectra, n_energies, conditions, offer)
+        fewer = selection.choose_fewer(spectra, chosen, conditions, offer, fewest=fewest)
         rows = [("chosen", chosen), *(("fewer", energies) for energies in fewer)]
         if loaded is not None and loaded.energies_ev:
             rows.append(("recipe", loaded.energies_ev))
-        table = _cost_table(rows, spectra, conditions)
-    console.print(table)
-    setting = f"energies_ev = {[round(e, 4) for e in chosen]}"
-    console.print(escape(setting))
-    print_mixtures(spectra, chosen, photons=photons, od=od, baseline=kind)
+        console.print(_cost_table(rows, spectra, conditions))
+    _print_chosen(chosen, spectra, conditions, has_model=loaded is not None and bool(loaded.model))
+    if out is not None:
+        out.write_text(_snippet(chosen, spectra, conditions), encoding="utf-8")
+        console.print(f"wrote {escape(str(out))}")
+
+
+def _print_chosen(
+    chosen: Sequence[float], spectra: ReferenceSpectra, conditions: Conditions, *, has_model: bool
+) -> None:
+    """Print the line for a recipe, the phases that mixtures look like, and notes."""
+    console.print(escape(_setting(chosen)))
+    print_mixtures(
+        spectra,
+        chosen,
+        photons=conditions.photons,
+        od=conditions.od,
+        baseline=conditions.baseline,
+    )
     if spectra.synthetic:
         console.print("[yellow]note: the reference spectra are synthetic[/]")
-    console.print("note: an encoder works on the energies it was trained on: train a new one")
-    if out is not None:
-        out.write_text(_snippet(setting, spectra, conditions), encoding="utf-8")
-        console.print(f"wrote {escape(str(out))}")
+    if has_model:
+        console.print("note: an encoder works on the energies it was trained on: train a new one")
 
 
 def _refuse_to_replace(path: Path, force: bool) -> None:
@@ -242,7 +287,7 @@ def _cost_table(
 
     title = (
         f"expected share of correct labels, {conditions.photons:g} photons, OD {conditions.od:g}, "
-        f"axis off by {conditions.axis_error_ev:g} eV"
+        f"axis off by {conditions.axis_error_ev:g} eV, {_BACKGROUND[conditions.baseline]}"
     )
     table = Table(title=title, title_justify="left")
     for column in ("n", "pure pixels", "mixed pixels", "lost", "most confused"):
@@ -260,15 +305,19 @@ def _cost_table(
             f"{100 * found.accuracy:.1f} %",
             f"{100 * found.mixed_accuracy:.1f} %",
             "" if kind == "chosen" else f"{100 * (first - found.accuracy):.1f}",
-            escape(pair) if share > 0 else "",
+            escape(pair) if share >= _SHOWN else "",
         )
     return table
 
 
-def _snippet(setting: str, spectra: ReferenceSpectra, conditions: Conditions) -> str:
+def _setting(chosen: Sequence[float]) -> str:
+    return f"energies_ev = {[round(e, 4) for e in chosen]}"
+
+
+def _snippet(chosen: Sequence[float], spectra: ReferenceSpectra, conditions: Conditions) -> str:
     """Return lines for a recipe, with a comment on the conditions they were chosen for."""
     kind = "synthetic references" if spectra.synthetic else "references"
     return (
         f"# chosen from {kind} for {conditions.photons:g} photons, OD {conditions.od:g}, "
-        f"axis error {conditions.axis_error_ev:g} eV\n{setting}\n"
+        f"axis error {conditions.axis_error_ev:g} eV\n{_setting(chosen)}\n"
     )

@@ -75,38 +75,47 @@ class Which(NamedTuple):
         return {**self._asdict(), "roots": tuple(self.roots or ())}
 
 
+StackArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="A stack: SDF .hdr, NXstxm .hdf5, .stxm, .ncb, mapping .toml, or a plug-in's."
+    ),
+]
+ReferencesOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--references",
+        "-r",
+        help="CSV energy_ev,<phase>,...; or a file of two columns for each phase (repeat it).",
+    ),
+]
+InsteadOption = Annotated[
+    str | None, typer.Option(help="A recipe instead: a TOML file or a shipped name.")
+]
+I0Option = Annotated[
+    Path | None, typer.Option(help="I0 spectrum; default: the empty region of the images.")
+]
+MaskOption = Annotated[Path | None, typer.Option(help="Specimen mask: .msk, .npy or .png.")]
+PicturesOption = Annotated[
+    Path | None, typer.Option(help="Folder for the pictures; default: STACK-maps.")
+]
+PageOption = Annotated[
+    bool, typer.Option("--page", help="Also write maps.html, a page to send by mail.")
+]
+
+
 @one_line_errors
 def map_stack(
-    stack: Annotated[
-        Path,
-        typer.Argument(
-            help="A stack: SDF .hdr, NXstxm .hdf5, .stxm, .ncb, mapping .toml, or a plug-in's."
-        ),
-    ],
-    references: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--references",
-            "-r",
-            help="CSV energy_ev,<phase>,...; or a file of two columns for each phase (repeat it).",
-        ),
-    ] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A recipe instead: a TOML file or a shipped name.")
-    ] = None,
-    i0: Annotated[
-        Path | None, typer.Option(help="I0 spectrum; default: the empty region of the images.")
-    ] = None,
-    mask: Annotated[Path | None, typer.Option(help="Specimen mask: .msk, .npy or .png.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures; default: STACK-maps.")
-    ] = None,
+    stack: StackArgument,
+    references: ReferencesOption = None,
+    recipe: InsteadOption = None,
+    i0: I0Option = None,
+    mask: MaskOption = None,
+    out: PicturesOption = None,
     region: RegionOption = None,
     detector: DetectorOption = None,
     changes: SettingsOption = None,
-    page: Annotated[
-        bool, typer.Option("--page", help="Also write maps.html, a page to send by mail.")
-    ] = False,
+    page: PageOption = False,
 ) -> None:
     """Make maps from a file, without catalogue or recipe.
 
@@ -121,11 +130,9 @@ def map_stack(
     if (recipe is None) == (not references):
         raise ValueError("give either --references or --recipe")
     chosen = Recipe.load(recipe) if recipe else _simple_recipe(stack.stem, references or [], folder)
-    extra: dict[str, Any] = {}
+    extra: dict[str, Any] = {} if mask is None else {"specimen.mask": mask}
     if i0 is not None:
         extra |= {"i0.source": "spectrum", "i0.spectrum": i0}
-    if mask is not None:
-        extra["specimen.mask"] = mask
     chosen = chosen.with_changes(extra | parse_settings(changes))
     with console.status(f"reading {escape(str(stack))}"):
         frames = read_stack(stack, region=region, detector=detector)
@@ -160,15 +167,18 @@ def import_stacks(
             console.print(f"{escape(str(path))}: run {uid}")
 
 
+ReplayedArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="uid, the beginning of one, scan_id, or -1 (the default); several if each "
+        "energy is a separate run."
+    ),
+]
+
+
 @one_line_errors
 def replay(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="uid, the beginning of one, scan_id, or -1 (the default); several if each "
-            "energy is a separate run."
-        ),
-    ] = None,
+    runs: ReplayedArgument = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="Recipe; default: the one of the stored result, else nvpf."),
@@ -204,12 +214,7 @@ def replay(
         files = write_pictures(maps, out) if out else []
         print_result(maps, files=files)
         differing = None if stored is None else _differences(maps, stored)
-        if differing is None:
-            console.print("no stored result to compare with")
-        elif differing:
-            console.print(f"differs from the stored result in: {', '.join(differing)}")
-        else:
-            console.print("[green]identical to the stored result, bit for bit[/]")
+        console.print(_comparison(differing))
         if differing != [] and store:
             console.print(f"stored as run {store_maps(broker, maps)[:8]}")
     if verify and differing != []:
@@ -298,6 +303,15 @@ def recipe_of(name: str | None, stored: Any) -> Recipe:
     if stored is None:
         return Recipe.load("nvpf")
     return Recipe.from_values(json.loads(stored.attrs["provenance"])["recipe_values"])
+
+
+def _comparison(differing: list[str] | None) -> str:
+    """Return a line on the products that differ; None if there is nothing to compare with."""
+    if differing is None:
+        return "no stored result to compare with"
+    if differing:
+        return f"differs from the stored result in: {', '.join(differing)}"
+    return "[green]identical to the stored result, bit for bit[/]"
 
 
 def _differences(maps: PhaseMaps, stored: Any) -> list[str]:
