@@ -146,13 +146,14 @@ class Hdf5Files:
         }
         for file_name, name in sources:
             _check_name(file_name + name)
-            path = data.file.filename if file_name == "." else self._found(data.file, file_name)
+            own = Path(data.file.filename).absolute()
+            path = own if file_name == "." else self._found(data.file, file_name)
             self.check(self.dataset(path, name), depth=depth + 1)
 
     def _found(self, file: h5py.File, name: str) -> Path:
         """Return the file that HDF5 would take for this name; every place it looks is checked."""
         _check_name(name)
-        folders = dict.fromkeys((Path(file.filename).parent, Path.cwd()))
+        folders = dict.fromkeys((Path(file.filename).absolute().parent, Path.cwd()))
         places = [folder / n for n in (name, Path(name).name) for folder in folders]
         found = [self._roots.confined(place) for place in places if os.path.lexists(place)]
         if not found:

@@ -1,9 +1,51 @@
-"""Files that belong together, and the choice of one of their contents."""
+"""Files that belong together, checks before they are read, and the choice of a content."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
+
+from stxm_live.core.scan import MAX_IMAGE_PIXELS
+
+MAX_STACK_BYTES = 8 * 2**30
+"""Largest size of the images of a file in float32."""
+
+
+def check_regular(path: Path) -> Path:
+    """Return the path, or raise an error if it is a pipe, a device, a socket or a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing of this name.
+    ValueError
+        If it is not a regular file: reading others may never end.
+    """
+    if not path.is_file():
+        path.stat()
+        raise ValueError(f"{path}: not a regular file")
+    return path
+
+
+def check_size(path: Path, shape: Sequence[int]) -> None:
+    """Check the size of the images of a file before they are read.
+
+    Raises
+    ------
+    ValueError
+        If they are larger than any stack that is mapped.
+    """
+    n_bytes = 4 * math.prod(shape)
+    if math.prod(sorted(shape)[-2:]) > MAX_IMAGE_PIXELS:
+        raise ValueError(
+            f"{path}: images of shape {tuple(shape)}; at most {MAX_IMAGE_PIXELS} pixels are read"
+        )
+    if n_bytes > MAX_STACK_BYTES:
+        raise ValueError(
+            f"{path}: images of {n_bytes / 2**30:.3g} GiB (shape {tuple(shape)}); at most "
+            f"{MAX_STACK_BYTES / 2**30:g} GiB are read"
+        )
 
 
 def check_inside(path: Path, folder: Path) -> Path:

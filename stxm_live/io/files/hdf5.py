@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.io.files.folder import check_inside
+from stxm_live.io.documents.hdf5_sources import Hdf5Files
+from stxm_live.io.documents.paths import Roots
+from stxm_live.io.files.folder import check_inside, check_size
 
 
 @contextmanager
@@ -85,7 +87,9 @@ def numbers(path: Path, group: Any, name: str) -> NDArray[np.float64]:
 
 def counts(path: Path, group: Any, name: str) -> NDArray[np.float32]:
     """Return a data set as float32 of its own shape; errors as for `numbers`."""
-    return np.asarray(_dataset_of_numbers(path, group, name).astype(np.float32)[()])
+    data = _dataset_of_numbers(path, group, name)
+    check_size(path, data.shape)
+    return np.asarray(data.astype(np.float32)[()])
 
 
 def dataset_in(path: Path, group: Any, name: str) -> Any:
@@ -105,6 +109,13 @@ def dataset_in(path: Path, group: Any, name: str) -> Any:
         others.append(file)
     for other in others:
         check_inside(other, path.parent)
+    chain = Hdf5Files(Roots([path.parent]), swmr=dataset.file.swmr_mode, locking=False)
+    try:
+        chain.check(dataset)
+    except OSError as error:
+        raise ValueError(f"{path}: {dataset.name} is not complete ({error})") from error
+    finally:
+        chain.close()
     return dataset
 
 

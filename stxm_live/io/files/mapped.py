@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
-from stxm_live.io.files.folder import check_inside, chosen
+from stxm_live.io.files.folder import check_inside, check_size, chosen
 from stxm_live.io.files.hdf5 import counts, numbers, opened_hdf5
 from stxm_live.io.files.number_table import read_numbers
 
@@ -136,7 +136,9 @@ def _tiff_images(files: list[Path]) -> NDArray[np.float32]:
     images = []
     for file in files:
         try:
-            images.append(np.asarray(tifffile.imread(file), dtype=np.float32))
+            with tifffile.TiffFile(file) as tiff:
+                check_size(file, (len(files), *tiff.series[0].shape))
+                images.append(np.asarray(tiff.asarray(), dtype=np.float32))
         except (*_DAMAGED, tifffile.TiffFileError) as error:
             raise ValueError(
                 f"{file}: cannot be read; it is not a TIFF or is incomplete ({error})"

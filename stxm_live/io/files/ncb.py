@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
-from stxm_live.io.files.folder import check_inside, chosen
+from stxm_live.io.files.folder import check_inside, check_size, chosen
 from stxm_live.io.whole_file import whole_file
 
 
@@ -114,6 +114,7 @@ def _read_images(path: Path, stack: _Described) -> NDArray[np.float64]:
         raise ValueError(
             f"{path}: {n_bytes} bytes, its .dat announces {announced}: {shape} of {dtype.name}"
         )
+    check_size(path, shape)
     images = np.fromfile(path, dtype).reshape(shape).astype(np.float64)
     return images if stack.scale < 0 else images / stack.scale
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.io.files.folder import check_regular
+
 
 def read_numbers(path: Path) -> NDArray[np.float64]:
     """Read a table of numbers separated by blanks or tabs, also at the end of a line.
@@ -16,7 +18,7 @@ def read_numbers(path: Path) -> NDArray[np.float64]:
     ValueError
         If something is not a number or a line has another length; the message names the line.
     """
-    if path.stat().st_size == 0:
+    if check_regular(path).stat().st_size == 0:
         raise ValueError(f"{path}: an empty file (0 bytes)")
     try:
         table: NDArray[np.float64] = np.loadtxt(path, ndmin=2, encoding="latin-1")

@@ -94,6 +94,8 @@ def read_stack_file(
             return StackFile(own.read(path, region=region, detector=detector), own.files(path))
         except ValueError as error:
             failure = error
+        except (MemoryError, RecursionError, LookupError) as error:
+            failure = ValueError(f"{path}: cannot be read; {_damage(error)} ({error})")
     asked = _plugins_for(path.suffix)
     answer = ask(
         str(path), asked, Stack, path, region=region, detector=detector, own_failure=failure
@@ -116,6 +118,15 @@ def stack_file(path: str | Path) -> Path:
             f"{path}: cannot read {path.suffix or 'this file'}; known suffixes are {known}"
         )
     return path
+
+
+def _damage(error: Exception) -> str:
+    """Return what an error says of a file that a reader of ours stumbled over."""
+    if isinstance(error, MemoryError):
+        return "it is larger than the memory"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return "it is damaged, or of another layout"
 
 
 def is_nexus(path: Path) -> bool:

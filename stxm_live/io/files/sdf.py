@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.io.files.assembly import announced_scan, monitor_of, stack_of_frames
-from stxm_live.io.files.folder import check_inside
+from stxm_live.io.files.folder import check_inside, check_size
 from stxm_live.io.files.number_table import read_numbers
 from stxm_live.io.files.sdf_header import read_header
 from stxm_live.io.files.sdf_scan import SDFRegion, chosen_region
@@ -49,11 +49,12 @@ def read_sdf(
     header = read_header(path)
     taken = chosen_region(path, header, region, detector)
     scan, notes = announced_scan(path, taken.energies_ev, taken.grid, taken.ring_current_ma)
+    check_size(path, scan.shape)
     frames: list[Frame] = []
     finished = True
     for index, announced_ev in enumerate(scan.energies_ev):
         image = image_path(path, index, taken)
-        if not image.exists() or image.stat().st_size == 0:
+        if not image.exists() or (image.is_file() and image.stat().st_size == 0):
             notes.append(f"{image.name}: no image of {announced_ev:g} eV")
             finished = False
             continue

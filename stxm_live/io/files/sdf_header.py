@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stxm_live.io.files.folder import check_regular
+
+MAX_HEADER_BYTES = 16 * 2**20
+"""Largest header that is read."""
+
 _TOKEN = re.compile(r'"[^"]*"|[-+\w.]+|[{}()=,;]|\S')
 
 
@@ -18,6 +23,8 @@ def read_header(path: Path) -> dict[str, Any]:
     ValueError
         If the text is not of this form; the message names the file and the line.
     """
+    if check_regular(path).stat().st_size > MAX_HEADER_BYTES:
+        raise ValueError(f"{path}: a header of more than {MAX_HEADER_BYTES} bytes")
     text = path.read_text(encoding="latin-1")
     found = _Parser(path, list(_tokens(text))).assignments(end="")
     if not found:

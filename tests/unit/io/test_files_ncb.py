@@ -77,6 +77,17 @@ def test_a_garbled_description_is_named_with_its_line(tmp_path, dat, message):
         read_ncb(path)
 
 
+def test_images_larger_than_any_stack_are_refused_before_they_are_read(tmp_path):
+    dat = DAT.replace("4 3", "40000 40000")
+    path = write(tmp_path, CUBE, scale=-1.0, dat=dat)
+    with path.open("r+b") as file:
+        file.truncate(len(CUBE) * 40000**2 * 4)
+    with pytest.raises(
+        ValueError, match=r"demo\.ncb: images of shape .* at most 67108864 pixels are read"
+    ):
+        read_ncb(path)
+
+
 def test_an_ncb_without_its_dat_is_refused(tmp_path):
     path = write(tmp_path, CUBE, scale=-1.0)
     (tmp_path / "demo.dat").unlink()

@@ -1,3 +1,4 @@
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from stxm_live.core.scan import StackScan
 from stxm_live.io.files import read_sdf, read_spectrum, read_stack, stack_documents
-from stxm_live.io.files.sdf_header import read_header
+from stxm_live.io.files.sdf_header import MAX_HEADER_BYTES, read_header
 
 ALS = Path(__file__).parents[4] / "shared" / "data"
 
@@ -210,6 +211,27 @@ def test_an_image_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match=r"demo_a001\.xim: leads out of its folder"):
         read_sdf(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_an_image_that_is_no_regular_file_is_refused_and_not_waited_for(tmp_path, make):
+    path = write_stack(tmp_path)
+    (tmp_path / "demo_a001.xim").unlink()
+    make(tmp_path / "demo_a001.xim")
+    with pytest.raises(ValueError, match=r"demo_a001\.xim: not a regular file"):
+        read_sdf(path)
+
+
+def test_a_header_of_many_megabytes_is_refused_at_once(tmp_path):
+    (tmp_path / "s.hdr").write_text('"' * (MAX_HEADER_BYTES + 1))
+    with pytest.raises(ValueError, match=r"s\.hdr: a header of more than"):
+        read_stack(tmp_path / "s.hdr")
+
+
+def test_a_header_that_is_nested_too_deeply_is_named(tmp_path):
+    (tmp_path / "s.hdr").write_text("a = " + "(" * 100_000)
+    with pytest.raises(ValueError, match=r"s\.hdr: cannot be read; it is nested too deeply"):
+        read_stack(tmp_path / "s.hdr")
 
 
 def test_a_folder_with_one_stack_is_read_and_one_with_two_is_refused(tmp_path):
