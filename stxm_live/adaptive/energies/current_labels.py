@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from stxm_live.core.even_selection import at_most
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.likelihood import best_model_photons, fit_references
-from stxm_live.phase_mapping.mixtures import fit_mixtures
-from stxm_live.phase_mapping.phase_frequencies import by_frequencies
+from stxm_live.phase_mapping.mixtures import Assignment, fit_mixtures
+from stxm_live.phase_mapping.phase_frequencies import by_frequencies, mixing_of
 from stxm_live.phase_mapping.spatial_prior import DIAGONAL, STRENGTH, potts_mixed
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise, spectrum_noise
 from stxm_live.phase_mapping.weighted_products import Baseline, each_alone
@@ -75,7 +75,7 @@ class Knowledge:
     probability : ndarray of shape (n_phases, n_sample)
         Probability that a phase has the largest share of its pixel.
     mixed : ndarray of shape (n_sample,)
-        Probability that the pixel has two phases.
+        Probability that the pixel has two phases, as far as boundaries are known.
     precision : ndarray of shape (n_energies, n_phases, n_sample)
         One over the variance of the OD at each energy, for a pixel of that phase.
     thickness : ndarray of shape (n_phases, n_sample)
@@ -138,7 +138,11 @@ def learn(
     fitted = fit_mixtures(
         seen, photons, ours, dispersion=dispersion, gain=noise.gain, baseline=noise.baseline
     ).hypotheses
-    assigned = potts_mixed(fitted, laid) if counting.neighbours else by_frequencies(fitted)
+    scan = mixing_of(fitted)
+    if counting.neighbours:
+        assigned = potts_mixed(fitted, laid, scan=scan)
+    else:
+        assigned = by_frequencies(fitted)
     every = at_most(SAMPLE, len(y))
     thickness = _thickness(seen[:, every], photons[:, every], ours, noise)
     typical = np.where(np.isfinite(counting.i0), counting.i0, np.nanmean(counting.i0))
@@ -148,7 +152,7 @@ def learn(
     return Knowledge(
         wrong=float(1 - assigned.probability.max(axis=0).mean(dtype=np.float64)),
         probability=probability,
-        mixed=assigned.mixed[every].astype(np.float64),
+        mixed=_mixed(assigned, scan.share)[every],
         precision=typical[:, None, None] * transmission / dispersion,
         thickness=thickness,
         references=references,
@@ -187,6 +191,18 @@ def sampled(
         places.append(np.add(np.argwhere(part), (y, x)))
     rows, columns = np.concatenate(places).T
     return rows, columns, laid.reshape(-1, TILE_PX)
+
+
+def _mixed(assigned: Assignment, share: float) -> NDArray[np.float64]:
+    """Return the probability that a pixel has two phases, shape (n_pixels,).
+
+    Where labels are uncertain every pixel seems to lie on a boundary: the share of the scan is
+    nearer to the truth.
+    """
+    by_chance = 1 / len(assigned.probability)
+    certainty = assigned.probability.max(axis=0).mean(dtype=np.float64) - by_chance
+    certainty /= max(1 - by_chance, by_chance)
+    return np.asarray(share + certainty * (assigned.mixed.astype(np.float64) - share))
 
 
 def _response(
