@@ -7,7 +7,8 @@ from stxm_live.io.catalog.derived import derived_uids, load_maps, store_maps
 from stxm_live.io.catalog.folder import close_catalog, default_folder, open_catalog
 from stxm_live.io.catalog.listing import RunSummary, list_runs, when
 from stxm_live.io.catalog.raw_writer import RawWriter
-from stxm_live.io.catalog.run_store import delete_run, restore_run, store_documents
+from stxm_live.io.catalog.restore import restore_run
+from stxm_live.io.catalog.run_store import delete_run, store_documents
 
 if TYPE_CHECKING:
     from databroker import Broker as Broker  # for the annotations of other packages

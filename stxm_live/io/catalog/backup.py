@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
+import itertools
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
-import numpy as np
+from stxm_live.io.catalog.backup_values import decoded, decoded_version_1, encoded
 
-_ARRAY = "__array__"
+try:
+    import fcntl
+except ModuleNotFoundError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
+
+VERSION = 2
+"""Version of the files, in their first line; files of version 1 have none."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+_MOST_FILES = 1000
+"""Backup files of one run."""
 
 
 def backup_name(uid: str) -> str:
@@ -33,25 +44,47 @@ def backup_name(uid: str) -> str:
 
 
 class BackupFile:
-    """Append documents to a file as they come; each one is on disk before the next.
+    """Append documents to a new file as they come.
+
+    A program that is killed loses nothing of what was written; a machine without power keeps
+    what was synced.
 
     Parameters
     ----------
     path : Path
-        The file, created when the first document comes.
+        The file, created when the first document comes. If there is one of this name, it stays
+        and the new one gets a number: ``3f2a91bb.2.jsonl``.
+
+    Attributes
+    ----------
+    path : Path
+        The name that the file got.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
-        """Append one document."""
+        """Append one document.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        TypeError
+            If it holds a value that could not be read back.
+        """
+        line = json.dumps({"name": name, "doc": encoded(doc)}) + "\n"
         if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", encoding="utf-8")
-        self._file.write(json.dumps({"name": name, "doc": doc}, default=_encoded) + "\n")
+            self._file = self._opened()
+        self._file.write(line.encode("ascii"))
         self._file.flush()
+
+    def sync(self) -> None:
+        """Wait until the file is on the disk."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file and keep it."""
@@ -61,34 +94,78 @@ class BackupFile:
     def delete(self) -> None:
         """Close the file and remove it, because the run is stored elsewhere."""
         self.close()
-        self.path.unlink(missing_ok=True)
+        if self._file is not None:
+            self.path.unlink(missing_ok=True)
+
+    def _opened(self) -> BinaryIO:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        for number in itertools.count(2):
+            try:
+                file = self.path.open("xb")
+                break
+            except FileExistsError:
+                if number > _MOST_FILES:
+                    raise
+                uid = self.path.name.partition(".")[0]
+                self.path = self.path.with_name(f"{uid}.{number}.jsonl")
+        if fcntl is not None:
+            with suppress(OSError):  # on a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.write(json.dumps({"stxm_live_backup": VERSION}).encode("ascii") + b"\n")
+        file.flush()
+        sync_file(self.path.parent)
+        return file
+
+
+def is_being_written(path: Path) -> bool:
+    """Return True if a session, this one or another, writes to this backup file."""
+    if fcntl is None or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if os.name != "posix":  # other systems open no folder
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_backup(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the documents in a backup file, with real ndarrays.
 
     An incomplete last line is left out; it means that the program died while writing.
+
+    Raises
+    ------
+    ValueError
+        If a line cannot be read, or the file is of a later version.
     """
-    with Path(path).open(encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                pair = json.loads(line, object_hook=_decoded)
-                yield pair["name"], pair["doc"]
-
-
-def _encoded(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        array = np.asarray(value)
-        if array.dtype.hasobject:
-            return array.tolist()
-        data = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
-        return {_ARRAY: data, "dtype": array.dtype.str, "shape": array.shape}
-    raise TypeError(f"a document holds {type(value).__name__}, which JSON cannot hold")
-
-
-def _decoded(item: dict[str, Any]) -> Any:
-    if _ARRAY not in item:
-        return item
-    flat = np.frombuffer(base64.b64decode(item[_ARRAY]), dtype=item["dtype"])
-    array = flat.reshape(item["shape"]).copy()
-    return array if array.ndim else array[()]
+    version = 1
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                item = json.loads(line, object_hook=decoded_version_1 if version == 1 else None)
+                if number == 1 and "stxm_live_backup" in item:
+                    version = item["stxm_live_backup"]
+                    continue
+                doc = decoded(item["doc"]) if version == VERSION else item["doc"]
+                pair = item["name"], doc
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{path}: line {number} is damaged ({error})") from error
+            if version > VERSION:
+                raise ValueError(f"{path}: version {version}, written by a later stxm_live")
+            yield pair

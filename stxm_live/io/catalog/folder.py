@@ -9,8 +9,9 @@ import shutil
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ logger = logging.getLogger("stxm_live")
 _DATABASE = "catalog.db"
 _TABLES = "tables.db"
 _DATA = "data"
+_POLL_S = 0.05
 
 
 def default_folder() -> Path:
@@ -99,6 +101,14 @@ def catalog_folder(broker: databroker.Broker) -> Path | None:
     return folder if isinstance(folder, Path) else None
 
 
+def wait_before_closing(broker: databroker.Broker, is_done: Callable[[], bool]) -> None:
+    """Let an embedded catalogue close only when this function returns True.
+
+    Tiled closes it when the interpreter ends, before any exit function of Python is called.
+    """
+    getattr(broker, "stxm_live_waited_for", []).append(is_done)
+
+
 def _prepare(folder: Path, databases: Path) -> None:
     """Make the databases fit for use, wherever the folder is now."""
     try:
@@ -171,6 +181,7 @@ def _connect(
     logging.getLogger("tiled.server.app").setLevel(logging.WARNING)
     registry = copy.deepcopy(default_serialization_registry)
     registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
+    waited_for: list[Callable[[], bool]] = []
     tree = from_uri(
         databases / _DATABASE,
         specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
@@ -180,9 +191,17 @@ def _connect(
     with warnings.catch_warnings():
         # starlette wants httpx2 for its test client, which Tiled talks to the catalogue with
         warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
-        app = build_app(tree, serialization_registry=registry)
+        tasks = {"startup": [], "background": [], "shutdown": [partial(_until_done, waited_for)]}
+        app = build_app(tree, serialization_registry=registry, tasks=tasks)
         context = Context.from_app(app, show_progress=False)
     broker = Broker(from_context(context))
     broker.stxm_live_folder = folder
     broker.stxm_live_copies = copies
+    broker.stxm_live_waited_for = waited_for
     return broker
+
+
+async def _until_done(waited_for: list[Callable[[], bool]]) -> None:
+    """Wait for the writers; the catalogue's server still answers them."""
+    while not all(is_done() for is_done in list(waited_for)):
+        await asyncio.sleep(_POLL_S)

@@ -1,21 +1,25 @@
-"""Storage of every raw run: a RunEngine subscriber that stores on its own thread."""
+"""Storage of every raw run: a RunEngine subscriber that stores on threads of its own."""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.harmless import Harmless
-from stxm_live.core.worker import Limits, Worker
-from stxm_live.io.catalog.backup import BackupFile, backup_name
-from stxm_live.io.catalog.folder import catalog_folder
-from stxm_live.io.catalog.run_store import RunStore, restore_run
+from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
+from stxm_live.io.catalog.backup import BackupFile, backup_name, is_being_written
+from stxm_live.io.catalog.failures import Failures
+from stxm_live.io.catalog.folder import catalog_folder, wait_before_closing
+from stxm_live.io.catalog.restore import require_stored, restore_run
+from stxm_live.io.catalog.run_store import RunStore
 from stxm_live.io.documents import Copied, copied
 
 if TYPE_CHECKING:
@@ -27,24 +31,37 @@ _log = logging.getLogger(__name__)
 WAITING_BYTES = 4 * 2**30
 """Bytes that may wait to be stored; beyond this, a run is dropped so that the session can go on."""
 
+STALLED_S = 10.0
+"""Seconds without a written document after which a backup file counts as stalled."""
+
+STALLED_CATALOG_S = 60.0
+"""Seconds without a stored document after which the catalogue counts as stalled."""
+
+_AT_EXIT_S = 60.0
+
 
 @dataclass
 class _Run:
-    """One run that is being written to the catalogue."""
+    """One run that is being written."""
 
-    store: RunStore
-    backup: BackupFile | None
-    error: Exception | None = None
+    uid: str
+    backup: BackupFile
+    is_cut_off: bool = False
+    store: RunStore | None = None
+    error: BaseException | None = None
 
 
 class RawWriter:
     """Store raw runs in a catalogue without delaying the scan.
 
-    On the RunEngine's thread a document is only copied and queued. On the writer's own thread
-    it goes to a backup file first, which is removed once the run is in the catalogue, then to
-    the catalogue, one write per image. A failure is logged and reported to ``on_error`` at once;
-    the run goes on, its backup file stays, and `preflight` refuses the next run. The same happens
-    when more waits than ``limits`` allows: images beyond the limit are dropped, the scan goes on.
+    On the RunEngine's thread a document is only copied and queued. A thread appends it to the
+    run's backup file; another one stores it in the catalogue, one write per image. At the end
+    the run is read back from the catalogue, and the backup file is removed if nothing is
+    missing. A failure is logged and reported to ``on_error`` at once; the run goes on, its backup
+    file stays, and `preflight` refuses the next run. The same happens when more waits than
+    ``limits`` allows, or nothing is written for `STALLED_S`: the scan goes on.
+
+    When the interpreter ends, what was received is stored first.
 
     Parameters
     ----------
@@ -53,9 +70,9 @@ class RawWriter:
     backup_folder : path-like, optional
         Default is ``backup`` in the catalogue's folder; needed for a catalogue on a server.
     on_error : callable, optional
-        Called as ``on_error(uid, error)`` on the writer's thread.
+        Called as ``on_error(uid, error)`` on a thread of its own.
     limits : Limits, optional
-        Amount of data that may wait to be stored; by default 4 GiB.
+        Amount of data that may wait to be stored; by default 4 GiB. Each thread has half.
 
     Attributes
     ----------
@@ -73,7 +90,7 @@ class RawWriter:
         broker: databroker.Broker,
         *,
         backup_folder: str | Path | None = None,
-        on_error: Callable[[str, Exception], None] | None = None,
+        on_error: Callable[[str, BaseException], None] | None = None,
         limits: Limits | None = None,
     ) -> None:
         folder = Path(backup_folder) if backup_folder else catalog_folder(broker)
@@ -82,7 +99,8 @@ class RawWriter:
                 "a catalogue on a server needs backup_folder=, a folder on this machine"
             )
         self.backup_folder = folder if backup_folder else folder / "backup"
-        self.leftovers = sorted(self.backup_folder.glob("*.jsonl"))
+        found = sorted(self.backup_folder.glob("*.jsonl"))
+        self.leftovers = [path for path in found if not is_being_written(path)]
         if self.leftovers:
             _log.warning(
                 "%d runs of earlier sessions are only in backup files in %s; store them with "
@@ -91,43 +109,27 @@ class RawWriter:
                 self.backup_folder,
             )
         self._broker = broker
-        self._on_error = on_error
-        self._changed = threading.Condition()
-        self._ends: dict[str, Exception | None] = {}
-        self._failures: dict[str, Exception] = {}
-        self._cut_off: dict[str, Exception] = {}
+        self._failures = Failures(on_error)
         self._runs: dict[str, _Run] = {}
         self._run_of: dict[str, str] = {}
+        self._lost: set[str] = set()
         self._is_closed = False
-        self._is_working = True
+        limits = limits or Limits(waiting_bytes=WAITING_BYTES)
+        half = replace(limits, waiting_bytes=limits.waiting_bytes // 2)
         self._worker: Worker[Callable[[], None]] = Worker(
-            lambda act: act(),
-            limits=limits or Limits(waiting_bytes=WAITING_BYTES),
-            name="stxm-raw-writer",
+            lambda act: act(), limits=half, name="stxm-raw-writer"
         )
+        self._storing: Worker[Callable[[], None]] = Worker(
+            lambda act: act(), limits=half, name="stxm-raw-writer"
+        )
+        self._failures.watch(self._stalled)
+        wait_before_closing(broker, self._is_done)
+        atexit.register(self._at_exit)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Copy a document and queue it; never raises, never waits."""
         with Harmless(f"a {name} document is not stored", partial(self._missed, name, doc)):
             self._receive(name, doc)
-
-    def _receive(self, name: str, doc: Mapping[str, Any]) -> None:
-        if self._is_closed:
-            _log.error("the raw writer is closed: a %s document is not stored", name)
-            return
-        copy = copied(name, doc, room_bytes=self._worker.room_bytes)
-        take = partial(self._take, name, copy)
-        if copy.has_no_room or not self._worker.submit(take, n_bytes=copy.n_bytes):
-            waiting = f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait to be stored"
-            self._lose(name, copy.doc, RuntimeError(f"{waiting}; some of its images were dropped"))
-
-    def _missed(self, name: str, doc: Mapping[str, Any], error: BaseException) -> None:
-        self._lose(name, doc, RuntimeError(f"a {name} document could not be taken ({error!r})"))
-
-    def _lose(self, name: str, doc: Mapping[str, Any], error: Exception) -> None:
-        """Give up a run of which a document is not kept."""
-        kept = {key: doc[key] for key in ("uid", "run_start", "descriptor") if key in doc}
-        self._worker.submit(partial(self._drop, name, kept, error))
 
     def guard(self, run_engine: RunEngine) -> None:
         """Allow this RunEngine to open a run only if `preflight` finds no problem."""
@@ -145,20 +147,10 @@ class RawWriter:
             raise RuntimeError(
                 "the raw writer is closed and would not store the run; make a new RawWriter"
             )
-        with self._changed:
-            failures = dict(self._failures)
-        if failures:
-            uid, error = next(iter(failures.items()))
-            kept = (
-                f"its backup file {self._backup_path(uid)} ends early. Remove the cause and call "
-                if uid in self._cut_off
-                else f"its documents are kept in {self._backup_path(uid)}. Remove the cause and "
-                "call retry(), or call "
-            )
-            raise RuntimeError(
-                f"run {uid[:8]} could not be stored in the catalogue ({error}); {kept}"
-                "acknowledge() to go on without this run"
-            ) from error
+        self._failures.require_none()
+        _, stalled = self._stalled()
+        if stalled:
+            raise RuntimeError(f"{stalled}; wait until it goes on, or mend it")
 
     def retry(self) -> None:
         """Store the failed runs from their backup files; raises the errors that occur again.
@@ -166,30 +158,22 @@ class RawWriter:
         A run whose backup file is incomplete is not retried: `restore_run` would store it as
         aborted at that point.
         """
-        for uid in list(self._failures):
-            if uid in self._runs:
-                raise RuntimeError(f"run {uid[:8]} is not over yet; retry when it is")
-            if uid in self._cut_off:
-                raise RuntimeError(
-                    f"run {uid[:8]} is not stored: its backup file {self._backup_path(uid)} ends "
-                    f"early ({self._cut_off[uid]}). Store what it has with "
-                    "stxm_live.io.catalog.restore_run(broker, file), or call acknowledge()"
-                )
-            restore_run(self._broker, self._backup_path(uid))
-            with self._changed:
-                self._ends[uid] = None
-                self._failures.pop(uid, None)
+        for failure in self._failures.all():
+            if failure.uid in self._runs:
+                raise RuntimeError(f"run {failure.uid[:8]} is not over yet; retry when it is")
+            path = failure.whole_backup()
+            if path.exists() or not failure.is_stored:
+                restore_run(self._broker, path)
+            self._failures.mended(failure.uid)
 
     def acknowledge(self) -> None:
         """Let scans go on although runs failed; their backup files stay."""
-        with self._changed:
-            self._failures.clear()
-            self._cut_off.clear()
+        self._failures.forget()
 
     @property
     def is_idle(self) -> bool:
         """Return True if every document received so far has been processed."""
-        return self._worker.waiting_bytes == 0
+        return not (self._worker.waiting_bytes or self._storing.waiting_bytes)
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until every document received so far has been processed."""
@@ -197,7 +181,11 @@ class RawWriter:
             self.close(timeout_s)
             return
         reached = threading.Event()
-        self._worker.submit(reached.set)
+
+        def pass_on() -> None:
+            self._storing.submit(partial(self._failures.when_reported, reached.set))
+
+        self._worker.submit(pass_on)
         if not reached.wait(timeout_s):
             raise TimeoutError(f"documents are still being stored after {timeout_s} s")
 
@@ -211,124 +199,180 @@ class RawWriter:
         TimeoutError
             If it is not stored yet, or no such run was received.
         """
-
-        def is_decided() -> bool:
-            return uid in self._ends or not self._is_working
-
-        with self._changed:
-            if not self._changed.wait_for(is_decided, timeout_s):
-                raise TimeoutError(f"run {uid[:8]} is not stored after {timeout_s} s")
-            if uid not in self._ends:
-                raise RuntimeError(f"run {uid[:8]} was not over when the raw writer was closed")
-            error = self._ends[uid]
-        if error is not None:
-            raise RuntimeError(f"run {uid[:8]} could not be stored: {error}") from error
+        self._failures.wait_for_end(uid, timeout_s)
 
     def close(self, timeout_s: float | None = None) -> None:
-        """Process the queue and end the thread; may be called twice."""
+        """Process the queue and end the threads; may be called twice."""
         if not self._is_closed:
             self._is_closed = True
             self._worker.submit(self._end_unfinished)
-        if not self._worker.close(timeout_s):
-            raise TimeoutError(f"documents are still being stored after {timeout_s} s")
+        deadline_s = time.monotonic() + (timeout_s or 0)
+        for worker in (self._worker, self._storing):
+            left_s = None if timeout_s is None else max(0.0, deadline_s - time.monotonic())
+            if not worker.close(left_s):
+                raise TimeoutError(f"documents are still being stored after {timeout_s} s")
+        self._failures.close()
+        atexit.unregister(self._at_exit)
+
+    # on the thread of the RunEngine
+
+    def _receive(self, name: str, doc: Mapping[str, Any]) -> None:
+        if self._is_closed:
+            _log.error("the raw writer is closed: a %s document is not stored", name)
+            return
+        copy = copied(name, doc, room_bytes=self._worker.room_bytes)
+        uid = self._run_uid(name, doc)
+        if uid in self._lost and name not in ("start", "stop"):
+            return
+        take = partial(self._take, uid, name, copy)
+        if copy.has_no_room or not self._worker.submit(take, n_bytes=copy.n_bytes):
+            waiting = f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait to be stored"
+            self._lose(uid, RuntimeError(f"{waiting}; some of its images were dropped"))
+        if self._worker.room_bytes < self._worker.limits.waiting_bytes // 2:
+            self._failures.look()
+        if name == "stop":
+            self._lost.discard(uid)
+            self._run_of = {child: of for child, of in self._run_of.items() if of != uid}
+
+    def _missed(self, name: str, doc: Mapping[str, Any], error: BaseException) -> None:
+        uid = self._run_uid(name, doc)
+        self._lose(uid, RuntimeError(f"a {name} document could not be taken ({error!r:.200})"))
+
+    def _lose(self, uid: str, error: Exception) -> None:
+        """Give up a run of which a document is not kept."""
+        if uid not in self._lost:
+            self._lost.add(uid)
+            self._failures.add(uid, error, is_cut_off=True)
+            self._failures.ended(uid, error)
+            self._worker.submit(partial(self._cut_off, uid, error))
+
+    def _run_uid(self, name: str, doc: Mapping[str, Any]) -> str:
+        """Return the uid of a document's run; empty if it is not known."""
+        uid, run, *parents = (
+            value if isinstance(value := doc.get(key), str) else ""
+            for key in ("uid", "run_start", "descriptor", "resource")
+        )
+        if name == "start":
+            return uid
+        of = run or next((self._run_of[uid] for uid in parents if uid in self._run_of), "")
+        if name in ("descriptor", "resource", "stream_resource"):
+            self._run_of[uid] = of
+        return of
+
+    # on the thread of the backup files
+
+    def _take(self, uid: str, name: str, copy: Copied) -> None:
+        try:
+            run = self._begun(uid) if name == "start" else self._runs.get(uid)
+            if run is not None:
+                self._back_up(run, name, copy)
+                store = partial(self._store, run, name, copy.doc)
+                if run.error is None and not self._storing.submit(store, n_bytes=copy.n_bytes):
+                    waiting = f"{self._storing.waiting_bytes / 2**20:.2g} MiB wait for it"
+                    self._fail(run, RuntimeError(f"the catalogue is too slow: {waiting}"))
+            elif name == "stop":
+                _log.warning("run %s is not stored: its start document did not arrive", uid)
+        except BaseException as error:  # noqa: BLE001  the one place: the thread goes on
+            run = self._runs.get(uid)
+            if run is None:
+                self._failures.add(uid, error, is_cut_off=True)
+            else:
+                self._fail(run, error)
+        if name == "stop" and (run := self._runs.pop(uid, None)) is not None:
+            self._storing.submit(partial(self._end, run))
+
+    def _begun(self, uid: str) -> _Run | None:
+        """Return a new run; None if it began before."""
+        if uid in self._runs:
+            _log.warning("run %s began twice; the second start is left out", uid[:8])
+            return None
+        run = _Run(uid, BackupFile(self.backup_folder / backup_name(uid)))
+        self._runs[uid] = run
+        return run
+
+    def _back_up(self, run: _Run, name: str, copy: Copied) -> None:
+        if not run.is_cut_off:
+            try:
+                run.backup(name, copy.doc)
+                if name == "stop" or self._worker.waiting_bytes <= ITEM_BYTES + copy.n_bytes:
+                    run.backup.sync()  # nothing more waits
+            except BaseException as error:  # noqa: BLE001  the catalogue may still have it
+                self._cut_off(run.uid)
+                self._failures.report(run.uid, "has no backup file anymore", error)
+        if copy.left_out:
+            left_out = f"a {name} document is kept without {'; '.join(copy.left_out)}"
+            self._fail(run, RuntimeError(left_out))
+
+    def _cut_off(self, uid: str, error: Exception | None = None) -> None:
+        """Write no more to a backup file, because a document is missing in it."""
+        run = self._runs.get(uid)
+        if run is None:
+            return
+        run.is_cut_off = True
+        if error is not None:
+            self._fail(run, error)
+        with suppress(Exception):  # what is left to write finds no room either
+            run.backup.close()
 
     def _end_unfinished(self) -> None:
         """Close the backup files of runs without a stop document."""
         for uid, run in self._runs.items():
-            _log.warning("run %s has no end; its documents are in %s", uid, self._backup_path(uid))
-            if run.backup is not None:
+            _log.warning("run %s has no end; its documents are in %s", uid, run.backup.path)
+            with suppress(Exception):
                 run.backup.close()
-        with self._changed:
-            self._is_working = False
-            self._changed.notify_all()
+        self._storing.submit(self._failures.no_more)
 
-    def _take(self, name: str, copy: Copied) -> None:
-        doc = copy.doc
-        uid = self._run_uid(name, doc)
-        if name == "start":
-            self._runs[uid] = _Run(RunStore(self._broker), BackupFile(self._backup_path(uid)))
-        run = self._runs.get(uid)
-        if run is None:
-            if name == "stop":
-                _log.warning("run %s is not stored: its start document did not arrive", uid)
-            return
-        self._back_up(uid, run, name, doc)
-        if copy.left_out and run.error is None:
-            left_out = f"a {name} document is kept without {'; '.join(copy.left_out)}"
-            self._fail(uid, run, RuntimeError(left_out))
+    # on the thread of the catalogue
+
+    def _store(self, run: _Run, name: str, doc: Mapping[str, Any]) -> None:
         if run.error is None:
             try:
+                run.store = run.store or RunStore(self._broker)
                 run.store(name, doc)
-            except Exception as error:  # noqa: BLE001  the one place: a scan goes on whatever fails
-                self._fail(uid, run, error)
-        if name == "stop":
-            self._end(uid, run)
+            except BaseException as error:  # noqa: BLE001  a scan goes on whatever fails
+                self._fail(run, error)
 
-    def _drop(self, name: str, doc: Mapping[str, Any], error: Exception) -> None:
-        """Note that a document is not kept; its run is then incomplete."""
-        uid = self._run_uid(name, doc)
-        run = self._runs.get(uid)
-        if run is None or (run.error is not None and run.backup is None):
-            return
-        self._cut_off_backup(uid, run, error)
+    def _end(self, run: _Run) -> None:
+        """Read the run back, and remove its backup file if nothing is missing."""
         if run.error is None:
-            self._fail(uid, run, error)
-
-    def _fail(self, uid: str, run: _Run, error: Exception) -> None:
-        run.error = error
-        with self._changed:
-            self._failures[uid] = self._ends[uid] = error
-            self._changed.notify_all()
-        self._report(uid, "could not be stored in the catalogue", error)
-
-    def _run_uid(self, name: str, doc: Mapping[str, Any]) -> str:
-        """Return the uid of a document's run; empty if it is not known."""
-        if name == "start":
-            return str(doc.get("uid"))
-        parent = str(doc.get("descriptor") or doc.get("resource") or "")
-        uid = str(doc.get("run_start") or self._run_of.get(parent, ""))
-        if name in ("descriptor", "resource", "stream_resource"):
-            self._run_of[str(doc.get("uid"))] = uid
-        return uid
-
-    def _back_up(self, uid: str, run: _Run, name: str, doc: Mapping[str, Any]) -> None:
-        if run.backup is None:
-            return
+            try:
+                require_stored(self._broker, run.uid, run.store.sent if run.store else {})
+            except BaseException as error:  # noqa: BLE001
+                self._fail(run, error)
         try:
-            run.backup(name, doc)
-        except (OSError, TypeError, ValueError) as error:
-            self._cut_off_backup(uid, run, error)
-            self._report(uid, "has no backup file anymore", error)
+            run.backup.delete() if run.error is None else run.backup.close()
+        except BaseException as error:  # noqa: BLE001
+            self._failures.add(run.uid, error, run.backup.path, is_stored=run.error is None)
+        self._failures.ended(run.uid, run.error)
 
-    def _cut_off_backup(self, uid: str, run: _Run, error: Exception) -> None:
-        if run.backup is not None:
-            with suppress(OSError):  # what is left to write finds no room either
-                run.backup.close()
-        run.backup = None
-        self._cut_off[uid] = error
+    # on any thread
 
-    def _end(self, uid: str, run: _Run) -> None:
-        if run.backup is not None:
-            if run.error is None:
-                run.backup.delete()
-            else:
-                run.backup.close()
+    def _fail(self, run: _Run, error: BaseException) -> None:
+        """Note that a run is not stored; its backup file stays."""
         if run.error is None:
-            self._cut_off.pop(uid, None)
-        del self._runs[uid]
-        self._run_of = {child: of for child, of in self._run_of.items() if of != uid}
-        with self._changed:
-            self._ends[uid] = run.error
-            self._changed.notify_all()
+            run.error = error
+            path = run.backup.path
+            self._failures.add(run.uid, error, path, is_cut_off=run.is_cut_off)
+            self._failures.ended(run.uid, error)
 
-    def _report(self, uid: str, what: str, error: Exception) -> None:
-        _log.error("run %s %s", uid[:8], what, exc_info=error)
-        if self._on_error is None:
-            return
-        try:
-            self._on_error(uid, error)
-        except Exception:  # noqa: BLE001  not ours: the runs to come are stored nevertheless
-            _log.exception("on_error of the raw writer failed")
+    def _stalled(self) -> tuple[str, str]:
+        """Return the run under way, and why no further one may begin; empty texts otherwise."""
+        places = (
+            (self._worker, f"backup files in {self.backup_folder}", STALLED_S),
+            (self._storing, "the catalogue", STALLED_CATALOG_S),
+        )
+        for worker, where, most_s in places:
+            waiting = f"{worker.waiting_bytes / 2**20:.2g} MiB wait to be written to {where}"
+            uid = next(reversed(self._runs), "")
+            if worker.stalled_s > most_s:
+                return uid, f"{waiting}, and nothing was written for {worker.stalled_s:.0f} s"
+            if worker.waiting_bytes > worker.limits.waiting_bytes / 2:
+                return uid, f"{waiting}, more than half of what may wait"
+        return "", ""
 
-    def _backup_path(self, uid: str) -> Path:
-        return self.backup_folder / backup_name(uid)
+    def _is_done(self) -> bool:
+        return self.is_idle or self._is_closed or bool(self._stalled()[1])
+
+    def _at_exit(self) -> None:
+        with suppress(TimeoutError):
+            self.close(_AT_EXIT_S)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 
 from stxm_live.core.scan import StackScan
-from stxm_live.io.catalog.backup import read_backup
 from stxm_live.io.catalog.folder import catalog_folder
 from stxm_live.io.catalog.locking import sole_writer
 from stxm_live.io.catalog.names import check_names
+from stxm_live.io.catalog.read_back import Digests, digest
 
 if TYPE_CHECKING:
     import databroker
@@ -47,9 +46,24 @@ class RunStore:
         From `open_catalog`.
     bytes_per_write : int
         Smallest amount of announced data in one write; 0 for a run that is being measured.
+    writes : bool
+        If False, nothing is written, and only `sent` is kept.
+
+    Attributes
+    ----------
+    sent : dict
+        Checksums of the events, to be compared with those of the catalogue.
     """
 
-    def __init__(self, broker: databroker.Broker, *, bytes_per_write: int = 0) -> None:
+    def __init__(
+        self, broker: databroker.Broker, *, bytes_per_write: int = 0, writes: bool = True
+    ) -> None:
+        self.sent: Digests = {}
+        self._uid = ""
+        self._writes = writes
+        self._has_written = False
+        self._in_files: dict[str, set[str]] = {}
+        self._names: dict[str, str] = {}
         self._client = broker.v2
         self._folder = catalog_folder(broker)
         self._bytes_per_write = bytes_per_write
@@ -62,13 +76,18 @@ class RunStore:
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take the next document; errors of Tiled are passed on."""
         if name == "start":
-            check_names("uid", [str(doc["uid"])])
+            self._uid = str(doc["uid"])
+            check_names("uid", [self._uid])
             self._scan = _scan_or_none(doc)
+        if name == "descriptor" and doc["uid"] in self._descriptors:
+            return  # sent again
         if name == "descriptor":
             check_names("stream", [str(doc["name"])])
             check_names("data key", map(str, doc["data_keys"]))
             self._descriptors[doc["uid"]] = doc
             self._streams[doc["uid"]] = {}
+            keys = doc["data_keys"].items()
+            self._in_files[doc["uid"]] = {key for key, d in keys if d.get("external")}
         elif name == "event_page":
             for event in _events(doc):
                 self._event(event)
@@ -82,12 +101,16 @@ class RunStore:
 
     def _event(self, doc: Mapping[str, Any]) -> None:
         data = {k: v.item() if _is_single(v) else v for k, v in doc["data"].items()}
+        for key, value in data.items():
+            _check_array(key, value)
         kind = tuple(
             (key, value.shape, value.dtype.str)
             for key, value in sorted(data.items())
             if isinstance(value, np.ndarray)
         )
         uid = self._stream(doc["descriptor"], kind)
+        checksum = digest(data, self._in_files[doc["descriptor"]])
+        self.sent[self._names[uid], int(doc["seq_num"])] = checksum
         self._forward("event", {**doc, "data": data, "descriptor": uid})
 
     def _stream(self, uid: str, kind: _Kind) -> str:
@@ -101,11 +124,14 @@ class RunStore:
             name, kinds[kind] = descriptor["name"], uid
             if len(kinds) > 1:
                 name, kinds[kind] = f"{name}_{len(kinds)}", str(uuid4())
+            self._names[kinds[kind]] = name
             own = {"data_keys": keys, "uid": kinds[kind], "name": name}
             self._forward("descriptor", {**descriptor, **own})
         return kinds[kind]
 
     def _forward(self, name: str, doc: Mapping[str, Any]) -> None:
+        if not self._writes:
+            return
         self._held.append((name, doc))
         if self._write is None:
             n_events = self._events_per_write(name, doc)
@@ -114,7 +140,10 @@ class RunStore:
             self._write = _tiled_writer(self._client, n_events)
         # the writer validates every event, and for that spells out its arrays: 11 ms a line
         with sole_writer(self._folder), np.printoptions(threshold=0):
-            for held in self._held:
+            if not self._has_written and self._uid in self._client:
+                self._writes = False  # another writer stores it, or has stored it
+            for held in self._held if self._writes else []:
+                self._has_written = True
                 self._write(*held)
         self._held.clear()
 
@@ -153,23 +182,6 @@ def store_documents(
     return uid
 
 
-def restore_run(broker: databroker.Broker, path: str | Path) -> str:
-    """Store a run from its backup file, replace what was stored of it, and return its uid.
-
-    The file is removed afterwards. A run without an end is stored as aborted.
-    """
-    documents = list(read_backup(path))
-    if not documents or documents[0][0] != "start":
-        raise ValueError(f"{path}: not a backup of a run: it does not begin with a start document")
-    uid = str(documents[0][1]["uid"])
-    if documents[-1][0] != "stop":
-        documents.append(("stop", _stop_of_cut_off_run(documents)))
-    delete_run(broker, uid)
-    store_documents(broker, documents)
-    Path(path).unlink()
-    return uid
-
-
 def delete_run(broker: databroker.Broker, uid: str) -> None:
     """Remove a run and its arrays from the catalogue; an unknown uid is ignored.
 
@@ -179,17 +191,6 @@ def delete_run(broker: databroker.Broker, uid: str) -> None:
     if uid in broker.v2:
         with sole_writer(catalog_folder(broker)):
             broker.v2.delete_contents(uid, recursive=True, external_only=False)
-
-
-def _stop_of_cut_off_run(documents: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
-    times = [doc["time"] for name, doc in documents if name in ("start", "event")]
-    return {
-        "uid": str(uuid4()),
-        "time": times[-1],
-        "run_start": documents[0][1]["uid"],
-        "exit_status": "abort",
-        "reason": "restored from a backup file that ends before the run does",
-    }
 
 
 def _scan_or_none(start: Mapping[str, Any]) -> StackScan | None:
@@ -204,6 +205,17 @@ def _tiled_writer(client: Any, events_per_write: int) -> Any:
 
     # arrays of any length beside the table, which knows no float32
     return TiledWriter(client, batch_size=events_per_write, max_array_size=0)
+
+
+def _check_array(key: str, value: Any) -> None:
+    """Raise ValueError for arrays that Tiled stores without an error, and changed."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ValueError(f"{key!r} is a masked array, and the catalogue has no masks; fill it")
+    if isinstance(value, list | tuple):
+        raise ValueError(
+            f"{key!r} is a list that is no array, of different lengths or kinds, which the "
+            "catalogue cannot hold"
+        )
 
 
 def _is_single(value: Any) -> bool:

@@ -192,15 +192,14 @@ class _Copy:
         copies = [self._value(item, level) for item in items]
         return copies if type(items) is list else tuple(copies)
 
-    def _array(self, value: NDArray[Any], level: int) -> NDArray[Any]:
+    def _array(self, value: NDArray[Any], level: int) -> Any:
+        """Copy an array; objects come as nested lists."""
         self._count(1, value.nbytes)
         if not value.dtype.hasobject:
             return value.copy()
         if value.dtype != object:
             raise _LeftOutError("it is an array of records with objects")
-        out = np.empty(value.size, dtype=object)
-        out[:] = self._list(value.ravel().tolist(), level + 1)
-        return out.reshape(value.shape)
+        return self._value(value.tolist(), level + 1)
 
     def _other(self, value: Any, level: int) -> Any:
         """Copy values that are none of JSON's."""

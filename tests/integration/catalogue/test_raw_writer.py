@@ -13,7 +13,7 @@ from catalog_fixtures import (
 )
 
 from stxm_live.core.worker import ITEM_BYTES, Limits
-from stxm_live.io.catalog import RawWriter, read_backup, restore_run
+from stxm_live.io.catalog import RawWriter, read_backup, restore_run, store_documents
 from stxm_live.io.catalog.backup import BackupFile
 from stxm_live.io.catalog.reading import documents
 from stxm_live.io.catalog.run_store import RunStore
@@ -104,46 +104,89 @@ def test_the_scan_does_not_wait_for_the_catalogue(RE, broker, writer, monkeypatc
     np.testing.assert_array_equal(stored_images(broker, uid), images)
 
 
+@pytest.fixture
+def held(monkeypatch):
+    """Hold a function of a class until the returned event is set."""
+
+    def hold(owner, name="__call__"):
+        may_go_on, call = threading.Event(), getattr(owner, name)
+
+        def later(self, *arguments):
+            assert may_go_on.wait(120)
+            return call(self, *arguments)
+
+        monkeypatch.setattr(owner, name, later)
+        return may_go_on
+
+    return hold
+
+
+def small_limits(images):
+    return Limits(waiting_bytes=2 * (4 * ITEM_BYTES + images[0].nbytes))
+
+
 def test_a_run_that_waits_with_more_than_the_limit_is_given_up_and_the_next_one_is_stored(
-    RE, broker, monkeypatch, reported, tmp_path
+    RE, broker, held, monkeypatch, reported, tmp_path
 ):
-    may_write = threading.Event()
-    store = RunStore.__call__
-
-    def store_later(self, name, doc):
-        assert may_write.wait(120)
-        store(self, name, doc)
-
-    monkeypatch.setattr(RunStore, "__call__", store_later)
+    may_write = held(BackupFile)
     images, scan = stack_images(), image_scan()
     device = EnergyImageDevice(images, scan.energies_ev)
     writer = RawWriter(
         broker,
         backup_folder=tmp_path,
         on_error=lambda *args: reported.append(args),
-        limits=Limits(waiting_bytes=4 * ITEM_BYTES + images[0].nbytes),
+        limits=small_limits(images),
     )
     RE.subscribe(writer)
     writer.guard(RE)
 
     (lost,) = RE(stack_plan(device, scan))
+    with pytest.raises(RuntimeError, match="some of its images were dropped"):
+        RE(stack_plan(device, scan))  # told at once, while the disk is stalled
     may_write.set()
     with pytest.raises(
         RuntimeError, match="MiB wait to be stored; some of its images were dropped"
     ):
         writer.wait(lost, 30)
     writer.flush(120)
-    assert [uid for uid, _ in reported] == [lost]
+    assert {uid for uid, _ in reported} == {lost}
     with pytest.raises(RuntimeError, match=r"backup file .* ends early"):
         RE(stack_plan(device, scan))
     writer.acknowledge()
     monkeypatch.setattr(writer._worker, "limits", Limits())
+    monkeypatch.setattr(writer._storing, "limits", Limits())
     (uid,) = RE(stack_plan(device, scan))
     writer.wait(uid, 30)
     writer.close(30)
 
     np.testing.assert_array_equal(stored_images(broker, uid), images)
     assert len(list(read_backup(tmp_path / f"{lost}.jsonl"))) < len(images) + 3
+
+
+def test_a_catalogue_that_is_too_slow_leaves_a_whole_backup_that_is_stored_later(
+    RE, broker, held, reported, tmp_path
+):
+    may_write = held(RunStore)
+    images, scan = stack_images(), image_scan()
+    writer = RawWriter(
+        broker,
+        backup_folder=tmp_path,
+        on_error=lambda *args: reported.append(args),
+        limits=small_limits(images),
+    )
+    RE.subscribe(writer)
+
+    (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+    with pytest.raises(RuntimeError, match="too slow"):
+        writer.wait(uid, 30)
+    may_write.set()
+    writer.flush(120)
+    writer.retry()
+    writer.preflight()
+    writer.close(30)
+
+    np.testing.assert_array_equal(stored_images(broker, uid), images)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_start_document_may_hold_anything_under_the_name_data(RE, broker, writer):
@@ -530,3 +573,79 @@ def test_a_hostile_uid_does_not_lead_the_backup_out_of_its_folder(tmp_path):
         assert path.resolve().parent == (tmp_path / "backup").resolve()
     assert len(list(tmp_path.rglob("*.jsonl"))) == 9
     assert backup_name("3f2a91bb-77d0-4c6e") == "3f2a91bb-77d0-4c6e.jsonl"
+
+
+def test_a_run_that_the_catalogue_does_not_give_back_stays_in_its_backup(
+    RE, broker, writer, reported, monkeypatch, tmp_path
+):
+    from stxm_live.io.catalog import restore
+
+    images, scan = stack_images(), image_scan()
+    RE.subscribe(writer)
+    digests = restore.stored_digests
+    with monkeypatch.context() as patch:
+        patch.setattr(restore, "stored_digests", lambda run: dict.fromkeys(digests(run), 0))
+        (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
+        with pytest.raises(RuntimeError, match="does not give back 4 of 4 events"):
+            writer.wait(uid, 30)
+    writer.flush(30)
+    assert len(list(read_backup(tmp_path / f"{uid}.jsonl"))) == len(images) + 3
+    assert [of for of, _ in reported] == [uid]
+    writer.retry()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_writers_in_a_session_store_each_run_once_and_refuse_none(RE, broker, writer, tmp_path):
+    images, scan = stack_images(), image_scan()
+    second = RawWriter(broker, backup_folder=tmp_path)
+    RE.subscribe(writer)
+    RE.subscribe(second)
+    second.guard(RE)
+
+    uids = [
+        *RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan)),
+        *RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan)),
+    ]
+    for uid in uids:
+        writer.wait(uid, 30)
+        second.wait(uid, 30)
+        np.testing.assert_array_equal(stored_images(broker, uid), images)
+    second.close(30)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shorter_stream_never_replaces_a_stored_run(broker, writer, tmp_path):
+    images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
+    run = list(line_documents(images, scan))
+    uid = run[0][1]["uid"]
+    store_documents(broker, run)
+    for pair in [*run[:4], run[-1]]:
+        writer(*pair)
+    writer.wait(uid, 30)  # all of it is stored
+
+    path = tmp_path / "shorter.jsonl"
+    backup = BackupFile(path)
+    for name, doc in run[:4]:
+        changed = {**doc, "data": {**doc["data"], "energy": 1.0}} if name == "event" else doc
+        backup(name, changed)
+    backup.close()
+    with pytest.raises(ValueError, match="events in the catalogue that are not in the backup"):
+        restore_run(broker, path)
+
+    np.testing.assert_array_equal(stored_images(broker, uid), images.reshape(-1, 5))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_arrays_that_the_catalogue_would_change_are_refused_by_name(broker, writer, tmp_path):
+    images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
+    run = list(line_documents(images, scan))
+    uid = run[0][1]["uid"]
+    masked = np.ma.masked_array(run[2][1]["data"]["counts"], mask=[1, 0, 0, 0, 0])
+    run[2][1]["data"]["counts"] = masked
+    for pair in run:
+        writer(*pair)
+    with pytest.raises(RuntimeError, match="'counts' is a masked array"):
+        writer.wait(uid, 30)
+    writer.flush(30)
+    kept = list(read_backup(tmp_path / f"{uid}.jsonl"))[2][1]["data"]["counts"]
+    np.testing.assert_array_equal(kept.mask, masked.mask)

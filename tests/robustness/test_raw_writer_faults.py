@@ -1,0 +1,224 @@
+"""Faults in the raw writer's files and threads, with a catalogue that is only a list."""
+
+import errno
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from catalog_fixtures import image_scan, line_documents, stack_images
+
+from stxm_live.core.worker import Limits
+from stxm_live.io.catalog import RawWriter, raw_writer, read_backup, restore_run
+from stxm_live.io.catalog.backup import BackupFile, is_being_written
+
+
+@pytest.fixture
+def stored(monkeypatch):
+    """Documents by run, as they came to the catalogue."""
+    runs = {}
+
+    class ListStore:
+        def __init__(self, broker):
+            self.uid, self.sent = "", {}
+
+        def __call__(self, name, doc):
+            self.uid = self.uid or doc["uid"]
+            runs.setdefault(self.uid, []).append((name, doc))
+
+    monkeypatch.setattr(raw_writer, "RunStore", ListStore)
+    monkeypatch.setattr(raw_writer, "require_stored", lambda broker, uid, sent: None)
+    return runs
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def writer(stored, tmp_path, told):
+    made = RawWriter(object(), backup_folder=tmp_path, on_error=lambda *args: told.append(args))
+    yield made
+    made.close(30)
+
+
+def a_run():
+    return list(line_documents(stack_images(2, 3, 5), image_scan(2, 3, 5)))
+
+
+def send(writer, documents):
+    for pair in documents:
+        writer(*pair)
+    return documents[0][1]["uid"]
+
+
+def is_whole(writer, stored, uid, documents):
+    writer.wait(uid, 30)
+    return [name for name, _ in stored[uid]] == [name for name, _ in documents]
+
+
+FAULTS = {
+    "disk full": OSError(errno.ENOSPC, "No space left on device"),
+    "memory": MemoryError(),
+    "exit": SystemExit(1),
+    "recursion": RecursionError(),
+}
+PLACES = {
+    "write": (BackupFile, "__call__"),
+    "sync": (BackupFile, "sync"),
+    "close": (BackupFile, "close"),
+    "delete": (BackupFile, "delete"),
+    "name": (raw_writer, "backup_name"),
+    "store": (raw_writer, "require_stored"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_fault_of_the_writer_is_told_and_the_next_run_is_stored(
+    writer, stored, told, monkeypatch, caplog, place, fault
+):
+    call = getattr(*PLACES[place])
+
+    def fail(*arguments):
+        if place in ("close", "delete"):  # no file stays open
+            call(*arguments)
+        raise FAULTS[fault]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*PLACES[place], fail)
+        uid = send(writer, a_run())
+        writer.flush(30)
+    if place != "close":  # the file of a stored run is closed in delete, too
+        assert [of for of, _ in told] == [uid]
+    writer.acknowledge()
+    documents = a_run()
+    assert is_whole(writer, stored, send(writer, documents), documents)
+
+
+def test_a_backup_that_cannot_be_removed_is_told_until_it_is_gone(
+    writer, told, monkeypatch, tmp_path, caplog
+):
+    def refused(self, **_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refused)
+        uid = send(writer, a_run())
+        writer.wait(uid, 30)
+        writer.flush(30)
+    with pytest.raises(RuntimeError, match=r"is stored, but its backup file cannot be removed"):
+        writer.preflight()
+    (tmp_path / f"{uid}.jsonl").unlink()
+    writer.retry()
+    writer.preflight()
+
+
+def test_a_value_without_a_copy_is_told_and_the_rest_is_in_the_backup(
+    writer, told, tmp_path, caplog
+):
+    documents = a_run()
+    documents[1][1]["configuration"] = {"det": {"data": {"lock": threading.Lock(), "gain": 3}}}
+    uid = send(writer, documents)
+    writer.flush(30)
+    with pytest.raises(RuntimeError, match=r"kept without 'lock' \(a lock cannot be copied\)"):
+        writer.preflight()
+    kept = list(read_backup(tmp_path / f"{uid}.jsonl"))
+    assert len(kept) == len(documents)
+    assert kept[1][1]["configuration"]["det"]["data"] == {"lock": None, "gain": 3}
+
+
+def test_a_stalled_disk_is_told_while_it_stalls_and_refuses_the_next_run(
+    writer, stored, told, monkeypatch, caplog
+):
+    may_write, reported = threading.Event(), threading.Event()
+    write = BackupFile.__call__
+    monkeypatch.setattr(
+        BackupFile, "__call__", lambda *args: may_write.wait(60) and write(*args) and None
+    )
+    monkeypatch.setattr(raw_writer, "STALLED_S", 0.0)
+    writer._failures._on_error = lambda uid, error: reported.set()
+    documents = a_run()
+    uid = send(writer, documents)
+    assert reported.wait(30)
+    with pytest.raises(
+        RuntimeError, match=r"wait to be written to backup files in .*, and nothing"
+    ):
+        writer.preflight()
+    may_write.set()
+    assert is_whole(writer, stored, uid, documents)
+    writer.flush(30)
+    writer.preflight()
+
+
+def test_memory_on_a_stalled_disk_is_bounded(stored, tmp_path, monkeypatch, caplog):
+    may_write = threading.Event()
+    monkeypatch.setattr(BackupFile, "__call__", lambda *args: may_write.wait(60) and None)
+    limits = Limits(waiting_bytes=2**17)
+    writer = RawWriter(object(), backup_folder=tmp_path, limits=limits)
+    send(writer, list(line_documents(stack_images(13, 20, 5), image_scan(13, 20, 5))))
+    assert writer._worker.waiting_bytes < limits.waiting_bytes
+    may_write.set()
+    writer.close(30)
+
+
+def test_a_start_that_comes_twice_takes_nothing_from_the_backup(writer, stored, caplog):
+    documents = a_run()
+    send(writer, documents[:4])
+    uid = send(writer, documents[:1])
+    send(writer, documents[4:])
+    assert is_whole(writer, stored, uid, documents)
+
+
+def test_an_older_backup_is_never_written_over(writer, told, tmp_path, monkeypatch, caplog):
+    documents = a_run()
+    uid = documents[0][1]["uid"]
+    (tmp_path / f"{uid}.jsonl").write_text("of somebody else")
+    monkeypatch.setattr(raw_writer, "require_stored", lambda *_: 1 / 0)
+    send(writer, documents)
+    writer.flush(30)
+    with pytest.raises(RuntimeError, match=rf"{uid}\.2\.jsonl"):
+        writer.preflight()
+    assert (tmp_path / f"{uid}.jsonl").read_text() == "of somebody else"
+    assert len(list(read_backup(tmp_path / f"{uid}.2.jsonl"))) == len(documents)
+
+
+def test_a_backup_that_is_being_written_is_no_leftover_and_is_not_restored(writer, tmp_path):
+    uid = send(writer, a_run()[:-1])
+    writer.flush(30)
+    path = tmp_path / f"{uid}.jsonl"
+    assert is_being_written(path)
+    other = RawWriter(object(), backup_folder=tmp_path)
+    assert other.leftovers == []
+    other.close(30)
+    with pytest.raises(RuntimeError, match="a session is still writing this file"):
+        restore_run(object(), path)
+
+
+CHILD = """
+import os, signal, sys
+sys.path[:0] = sys.argv[3:]
+from test_raw_writer_faults import RawWriter, a_run, send
+writer = RawWriter(object(), backup_folder=sys.argv[1])
+documents = a_run()
+send(writer, documents[: len(documents) - 2])
+if sys.argv[2] == "kill":
+    writer._worker.submit(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    signal.pause()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["kill", "exit"])
+def test_a_program_that_ends_in_a_run_leaves_a_whole_backup(tmp_path, end):
+    subprocess.run([sys.executable, "-c", CHILD, tmp_path, end, *sys.path], check=False)
+    (path,) = tmp_path.iterdir()
+    assert not is_being_written(path)
+    expected = a_run()[:-2]
+    kept = list(read_backup(path))
+    assert [name for name, _ in kept] == [name for name, _ in expected]
+    for (_, doc), (_, wanted) in zip(kept[2:], expected[2:], strict=True):
+        np.testing.assert_array_equal(doc["data"]["counts"], wanted["data"]["counts"])
