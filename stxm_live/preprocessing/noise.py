@@ -19,6 +19,17 @@ _OUTLIERS = 5.0
 """Deviations of more than this many standard deviations are spikes, not noise."""
 
 
+def normal_std(deviations: NDArray[np.floating]) -> float:
+    """Return the standard deviation of normal deviations from zero, whatever a few of them are.
+
+    Examples
+    --------
+    >>> round(normal_std(np.array([-1.0, 0.5, 2.0, 900.0, -1.5])), 2)
+    2.22
+    """
+    return float(np.median(np.abs(deviations))) / 0.6745
+
+
 def dispersion(
     intensity: NDArray[np.floating],
     empty: NDArray[np.bool_],

@@ -14,6 +14,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.region import box_mask
 from stxm_live.core.stack import Stack
+from stxm_live.preprocessing.noise import normal_std
 from stxm_live.preprocessing.normalization import (
     AlignedStack,
     ODStack,
@@ -230,7 +231,7 @@ def with_estimated_noise(spectrum: MeasuredSpectrum) -> MeasuredSpectrum:
     share = (e[1:-1] - e[:-2]) / (e[2:] - e[:-2])
     jump = od[1:-1] - (1 - share) * od[:-2] - share * od[2:]
     jump /= np.sqrt(1 + share**2 + (1 - share) ** 2)
-    return replace(spectrum, std=np.full(od.shape, np.median(np.abs(jump)) / 0.6745))
+    return replace(spectrum, std=np.full(od.shape, normal_std(jump)))
 
 
 def doubts(made: ReferenceSet, energies_ev: Sequence[float], threshold: float) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.products import least_squares
+from stxm_live.preprocessing.noise import normal_std
 
 NOISE_FACTOR = 4.5
 """Standard deviations of the empty support above which a pixel is specimen."""
@@ -249,7 +250,7 @@ def _above(
 ) -> tuple[NDArray[np.float64], float]:
     """Return the height above the support, and the support's standard deviation (robust)."""
     above = np.asarray(image - support, dtype=np.float64)
-    return above, float(np.median(np.abs(above[flat] - np.median(above[flat]))) / 0.6745)
+    return above, normal_std(above[flat] - np.median(above[flat]))
 
 
 def _stands_out(above: NDArray[np.float64], noise: float) -> NDArray[np.bool_]:

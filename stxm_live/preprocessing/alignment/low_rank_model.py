@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stxm_live.core.products import eigenvectors, inner_product, inverse, product
 from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.spline_shift import spline_coefficients, spline_moved
+from stxm_live.preprocessing.noise import normal_std
 
 _SMOOTHING_PX = 1.0
 """Standard deviation of the Gaussian on log images, so that pixel noise is not fitted."""
@@ -74,9 +75,7 @@ def _photon(values: _Float) -> float:
     With half a photon added, the mean logarithm of Poisson counts is that of their mean, except
     for terms of second order.
     """
-    steps = np.abs(np.diff(values, axis=-1))
-    variance = (float(np.median(steps)) / 0.6745) ** 2 / 2
-    return min(variance, 1.0)
+    return min(normal_std(np.diff(values, axis=-1)) ** 2 / 2, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
