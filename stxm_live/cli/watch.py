@@ -27,50 +27,58 @@ from stxm_live.cli.stacks import (
 )
 from stxm_live.core.recipe import Recipe
 
+FinishedRunsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Finished runs to show: uid, the beginning of one, scan_id, or -1 (the "
+        "default). None with --zmq, which shows the running scan."
+    ),
+]
+ProxyOption = Annotated[
+    str | None, typer.Option("--zmq", help="Address at which the proxy sends documents.")
+]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A TOML file or a shipped name; default: the one of the run's stored result, else "
+        "nvpf."
+    ),
+]
+PortOption = Annotated[int, typer.Option(help="Port of the page; 0 for any free port.")]
+ResultsOption = Annotated[
+    str, typer.Option(help="With --zmq: address at which other programs get the maps.")
+]
+ChoicesOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --zmq: address of the session's ChoiceServer, to choose regions for it."
+    ),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="STXM_LIVE_CHOICES_TOKEN",
+        help="Token of the ChoiceServer; default: that of this account.",
+    ),
+]
+NetworkOption = Annotated[
+    bool, typer.Option("--allow-network", help="Let other machines open the page with its link.")
+]
+
 
 @one_line_errors
 def watch(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Finished runs to show: uid, the beginning of one, scan_id, or -1 (the "
-            "default). None with --zmq, which shows the running scan."
-        ),
-    ] = None,
-    zmq: Annotated[
-        str | None, typer.Option("--zmq", help="Address at which the proxy sends documents.")
-    ] = (None),
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="A TOML file or a shipped name; default: the one of the run's stored result, else "
-            "nvpf."
-        ),
-    ] = None,
+    runs: FinishedRunsArgument = None,
+    zmq: ProxyOption = None,
+    recipe: RecipeOption = None,
     catalog: CatalogOption = None,
     changes: SettingsOption = None,
     roots: RootsOption = None,
-    port: Annotated[int, typer.Option(help="Port of the page; 0 for any free port.")] = 0,
-    results: Annotated[
-        str, typer.Option(help="With --zmq: address at which other programs get the maps.")
-    ] = "127.0.0.1:0",
-    choices: Annotated[
-        str | None,
-        typer.Option(
-            help="With --zmq: address of the session's ChoiceServer, to choose regions for it."
-        ),
-    ] = None,
-    choices_token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="STXM_LIVE_CHOICES_TOKEN",
-            help="Token of the ChoiceServer; default: that of this account.",
-        ),
-    ] = None,
-    allow_network: Annotated[
-        bool,
-        typer.Option("--allow-network", help="Let other machines open the page with its link."),
-    ] = False,
+    port: PortOption = 0,
+    results: ResultsOption = "127.0.0.1:0",
+    choices: ChoicesOption = None,
+    choices_token: TokenOption = None,
+    allow_network: NetworkOption = False,
 ) -> None:
     """Show a scan in the browser while it is measured, or finished runs, until interrupted.
 
