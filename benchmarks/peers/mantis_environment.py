@@ -37,8 +37,9 @@ def peer_python(name: str, *steps: Sequence[str]) -> Path:
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     installed = folder / "installed"
     if not installed.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        venv.create(folder, clear=True)  # without a pip of its own
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+        install = [*pip, "install", "--quiet", "--no-compile"]  # most of it is never imported
         for packages in steps:
             subprocess.run([*install, *packages], check=True, timeout=600)
         installed.touch()
