@@ -19,10 +19,15 @@ microscope.camera._exposure_time_s = lambda scan: 0.0
 (uid,) = RE(stxm_stack(camera, energy, recipe.energies_ev, raster))
 maps = live.wait(uid, timeout_s=120)
 again = map_run(catalog[-1], recipe)  # stored by the time the prompt is back
+scan_id = catalog[-1].start["scan_id"]
+small = replace(field, nx=40, ny=40)
+explore_here = partial(explore, camera, energy, recipe.energies_ev, small, **explore_here.keywords)
+RE(explore_here(n_zooms=1, choice_timeout_s=0.2))
 print("RESULT", json.dumps({
-    "uid": uid, "scan_id": catalog[-1].start["scan_id"], "shape": maps.phase_index.shape,
+    "scan_id": scan_id, "last_scan_id": RE.md["scan_id"], "shape": maps.phase_index.shape,
     "status": maps.status, "differences": maps.differences(again),
-    "plans": [stxm_stack.__name__, wait_for_maps.__name__],
+    "names": [name for name in "RE live chooser stxm_stack wait_for_maps".split()
+              if name in globals()],
     "devices": [d.name for d in (energy, sample_x, sample_y, camera, line, ring_current)],
 }))
 """
@@ -51,20 +56,35 @@ def session(folder: Path, code: str = SESSION, printed: list[str] | None = None)
     return json.loads(lines[0].removeprefix("RESULT "))
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """The folder, the result and the text of a first session."""
+    folder, printed = tmp_path_factory.mktemp("sim"), []
+    result = session(folder, SESSION, printed)
+    return folder, result, printed[0]
+
+
 @pytest.mark.slow
-def test_a_session_with_the_profile_scans_maps_stores_and_replays(tmp_path):
-    first = session(tmp_path)
-    assert first["status"] == "complete"
-    assert first["shape"] == [56, 64]
-    assert first["differences"] == []
-    assert first["scan_id"] == 1
-    assert first["plans"] == ["stxm_stack", "wait_for_maps"]
+def test_a_session_with_the_profile_scans_maps_stores_and_replays(first):
+    folder, told, _ = first
+    assert told["status"] == "complete"
+    assert told["shape"] == [56, 64]
+    assert told["differences"] == []
+    assert told["scan_id"] == 1
+    assert told["names"] == ["RE", "live", "chooser", "stxm_stack", "wait_for_maps"]
     names = ["energy", "sample_x", "sample_y", "camera", "line", "ring_current"]
-    assert first["devices"] == names
-    assert (tmp_path / "runs").is_dir()
-    second = session(tmp_path)
-    assert second["scan_id"] == 2
-    assert second["uid"] != first["uid"]
+    assert told["devices"] == names
+    assert (folder / "runs").is_dir()
+
+
+@pytest.mark.slow
+def test_at_the_prompt_a_plan_that_asks_is_seen_and_the_banner_names_what_exists(first):
+    folder, _, printed = first
+    assert re.search(r"energy \d+ of 13 \(5\d\d.* eV\), .*(left|all images|last image)", printed)
+    assert "zoom 1 of 1: choose a region within 0.2 s" in printed
+    assert "no region was chosen within 0.2 s" in printed
+    for word in ("explore_here", "quit()", str(folder / "runs")):
+        assert word in printed
 
 
 EXIT = """
@@ -88,16 +108,18 @@ RunStore.__call__ = late
 for name, doc in seen:
     writer(name, {**doc, **{k: "another" + doc[k] for k in ("run_start",) if k in doc},
                   **({"uid": "another" + doc["uid"]} if name == "start" else {})})
-print("RESULT", json.dumps([seen[0][1]["uid"], len(seen)]))
+print("RESULT", json.dumps([seen[0][1]["uid"], len(seen), seen[0][1]["scan_id"]]))
 """
 
 
 @pytest.mark.slow
-def test_what_no_plan_waited_for_is_whole_in_its_backup_file_when_the_session_ends(tmp_path):
+def test_what_no_plan_waited_for_is_whole_in_its_backup_file_when_the_session_ends(first):
     from stxm_live.io.catalog import read_backup
 
-    uid, n_documents = session(tmp_path, EXIT)
-    (left,) = (tmp_path / "runs" / "backup").glob("*.jsonl")
+    folder, told, _ = first
+    uid, n_documents, scan_id = session(folder, EXIT)
+    assert scan_id == told["last_scan_id"] + 1  # it goes on counting where the first one ended
+    (left,) = (folder / "runs" / "backup").glob("*.jsonl")
     assert left.stem == f"another{uid}"
     assert len(list(read_backup(left))) == n_documents
 
@@ -148,24 +170,6 @@ print("RESULT", json.dumps([regions, refusals, page.url, maps.key.run_uids[0], s
         *("overview", "zoom 1", "zoom 2"),
     ]
     assert told[2][1] == [-0.9, 0.3]  # the box that was drawn
-
-
-@pytest.mark.slow
-def test_at_the_prompt_a_plan_that_asks_is_seen_and_the_banner_names_what_exists(tmp_path):
-    code = (
-        QUICK
-        + """
-RE(explore_here(n_zooms=1, choice_timeout_s=0.2))
-print("RESULT", json.dumps([name in globals() for name in "RE live chooser explore_here".split()]))
-"""
-    )
-    printed = []
-    assert session(tmp_path, code, printed) == [True] * 4
-    assert re.search(r"energy \d+ of 13 \(5\d\d.* eV\), .*(left|all images|last image)", printed[0])
-    assert "zoom 1 of 1: choose a region within 0.2 s" in printed[0]
-    assert "no region was chosen within 0.2 s" in printed[0]
-    for word in ("explore_here", "quit()", str(tmp_path / "runs")):
-        assert word in printed[0]
 
 
 def test_startup_files_are_short_and_only_wire():
