@@ -11,12 +11,12 @@ from particles import particle_counts, particle_scan
 
 from stxm_live.core.scan import metadata_of_stacks
 
-STEP = 2
+STEP = 3
 
 
 @cache
 def small_counts():
-    """Counts (13, 30, 36), energies in eV."""
+    """Counts (13, 20, 24), energies in eV."""
     counts, energies_ev, _ = particle_counts()
     small = np.ascontiguousarray(counts[:, ::STEP, ::STEP])
     small.flags.writeable = False
@@ -114,7 +114,7 @@ def pixel_run(again=False, snaking=(False, True, True)):
         (n + 1, {"energy": energies_ev[k], "sy": y[iy], "sx": x[ix], "apd": counts[k, iy, ix]})
         for n, (k, iy, ix) in enumerate(grid_places(counts.shape, snaking))
     ]
-    events = rewound(events, after=5000, back_to=4990) if again else events
+    events = rewound(events, after=3000, back_to=2990) if again else events
     axes = (list(energies_ev), y.tolist(), x.tolist())
     args = [
         v for name, axis in zip(("energy", "sy", "sx"), axes, strict=True) for v in (name, axis)

@@ -39,7 +39,6 @@ def same_products(one, other):
 ONE_STACK = {
     "images": shapes.image_run,
     "lines": shapes.line_run,
-    "pixels": lambda again=False: shapes.pixel_run(again, snaking=(False, False, False)),
     "pixels, snaking": shapes.pixel_run,
     "pixels, only x snaking": lambda again=False: shapes.pixel_run(
         again, snaking=(False, False, True)
@@ -53,7 +52,7 @@ STRAIGHT_OR_PAUSED = [
     for again in (False, True)
     if again == (shape == "pixels, snaking") or not shape.startswith("pixels")
 ]
-"""Grid scans have an event a pixel and take long: one of them is paused, the others are not."""
+"""Grid scans have an event a pixel and take long: one of them is paused, the other is not."""
 
 
 @pytest.mark.parametrize(("shape", "again"), STRAIGHT_OR_PAUSED)
@@ -338,7 +337,7 @@ def test_channels_that_take_turns_are_told_apart():
     docs = cls_run(2, n_channels=3)
     stack = stack_of_run(docs)
     np.testing.assert_array_equal(stack.frames[0].intensity, small_counts()[0][2])
-    assert "holds 3 values for each of 36 pixels" in " ".join(stack.notes)
+    assert "holds 3 values for each of 24 pixels" in " ".join(stack.notes)
     from stxm_live.core.recipe_options import FieldOptions
 
     second = stack_of_run(docs, fields=FieldOptions(channel=1))
