@@ -1,7 +1,7 @@
 """What a session at the microscope does, run in a process of its own: EPICS reads its environment
 once.
 
-``python epics_client.py SCENARIO FOLDER`` prints the scenario's result as JSON.
+``python epics_client.py FOLDER SCENARIO...`` prints the scenarios' results as JSON.
 """
 
 import faulthandler
@@ -32,7 +32,7 @@ NAMES = Path(__file__).parents[2] / "profiles" / "profile_stxm" / "microscope.to
 RECIPE = Recipe.load("nvpf").with_changes({"model": None})
 FIELD = simulated().field()
 STANDSTILL_S = 0.3
-HANGS_S = 180
+HANGS_S = 400
 """After so long every thread tells where it is; less than `epics_process.CLIENT_S`."""
 
 
@@ -472,7 +472,7 @@ SCENARIOS = {
 if __name__ == "__main__":
     faulthandler.dump_traceback_later(HANGS_S, exit=True)
     try:
-        outcome = SCENARIOS[sys.argv[1]](Path(sys.argv[2]))
+        outcome = {name: SCENARIOS[name](Path(sys.argv[1])) for name in sys.argv[2:]}
         sys.stdout.write(f"RESULT {json.dumps(outcome)}\n")
     except BaseException:  # noqa: BLE001  told, and then nothing is waited for
         traceback.print_exc()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CLIENT_S = 200
+CLIENT_S = 420
 
 
 def free_port():
@@ -51,8 +51,13 @@ def served(command, port, ready="ready\n"):
 
 def run_client(scenario, folder, port):
     """The result of a scenario of `epics_client`."""
+    return run_clients((scenario,), folder, port)[scenario]
+
+
+def run_clients(scenarios, folder, port):
+    """The results of scenarios of `epics_client`, one after the other, by their names."""
     done = subprocess.run(
-        [sys.executable, str(HERE / "epics_client.py"), scenario, str(folder)],
+        [sys.executable, str(HERE / "epics_client.py"), str(folder), *scenarios],
         capture_output=True,
         text=True,
         timeout=CLIENT_S,
@@ -65,8 +70,8 @@ def run_client(scenario, folder, port):
     return json.loads(lines[0].removeprefix("RESULT "))
 
 
-def run_with_ioc(scenario, folder):
-    """The result of a scenario at an IOC of its own."""
+def run_with_ioc(scenarios, folder):
+    """As `run_clients`, at an IOC of their own."""
     port = free_port()
     with served([sys.executable, str(HERE / "epics_ioc.py"), str(port)], port):
-        return run_client(scenario, folder, port)
+        return run_clients(scenarios, folder, port)

@@ -10,8 +10,15 @@ from stxm_live.core.recipe import Recipe
 pytestmark = pytest.mark.slow
 
 
-def test_thirteen_energies_are_mapped_live_as_from_the_catalogue(tmp_path):
-    told = run_with_ioc("scan_and_store", tmp_path / "runs")
+@pytest.fixture(scope="module")
+def told_of(tmp_path_factory):
+    """What four scenarios tell that leave the microscope as it was: one IOC, one client."""
+    scenarios = ("scan_and_store", "pause_and_abort", "lines_and_overview", "refusals")
+    return run_with_ioc(scenarios, tmp_path_factory.mktemp("epics") / "runs")
+
+
+def test_thirteen_energies_are_mapped_live_as_from_the_catalogue(told_of):
+    told = told_of["scan_and_store"]
     assert told["status"] == "complete"
     assert told["live_and_replayed_differ"] == []
     assert told["energies_ev"] == pytest.approx(Recipe.load("nvpf").energies_ev, abs=1e-3)
@@ -24,8 +31,8 @@ def test_thirteen_energies_are_mapped_live_as_from_the_catalogue(tmp_path):
     assert told["open_after"] is False
 
 
-def test_a_pause_closes_the_shutter_and_leaves_no_trace_and_an_abort_ends_well(tmp_path):
-    told = run_with_ioc("pause_and_abort", tmp_path)
+def test_a_pause_closes_the_shutter_and_leaves_no_trace_and_an_abort_ends_well(told_of):
+    told = told_of["pause_and_abort"]
     n_images, was_open = told["paused"]
     assert n_images in (2, 3)
     assert was_open is False
@@ -37,8 +44,8 @@ def test_a_pause_closes_the_shutter_and_leaves_no_trace_and_an_abort_ends_well(t
     assert told["dark"] == pytest.approx(3.0, abs=0.2)
 
 
-def test_lines_make_the_same_image_and_what_was_moved_goes_back(tmp_path):
-    told = run_with_ioc("lines_and_overview", tmp_path)
+def test_lines_make_the_same_image_and_what_was_moved_goes_back(told_of):
+    told = told_of["lines_and_overview"]
     assert told["lines_and_images_differ_by"] == 0
     assert told["y_um"][:6] == pytest.approx(told["y_um"][6:])
     assert told["y_um"][0] == -told["y_um"][5]
@@ -48,8 +55,8 @@ def test_lines_make_the_same_image_and_what_was_moved_goes_back(tmp_path):
     assert told["open_after"] is False
 
 
-def test_what_is_out_of_reach_is_refused_before_anything_moves(tmp_path):
-    told = run_with_ioc("refusals", tmp_path)
+def test_what_is_out_of_reach_is_refused_before_anything_moves(told_of):
+    told = told_of["refusals"]
     refused = {key: error for key, (_, error) in told["refused"].items()}
     assert refused == {
         "energy": "energy: 3000 eV is beyond the high limit, 2500 eV (STXM:ENERGY)",
@@ -62,7 +69,7 @@ def test_what_is_out_of_reach_is_refused_before_anything_moves(tmp_path):
 
 
 def test_every_fault_of_the_hardware_is_named_with_its_pv(tmp_path):
-    told = run_with_ioc("faults", tmp_path)
+    told = run_with_ioc(("faults",), tmp_path)["faults"]
     assert "STXM:IMAGE:GO did not complete within 3.88 s" in told["counter hangs"][1]
     assert told["reason"] == told["counter hangs"][1]
     assert 3.8 < told["seconds"] < 20
