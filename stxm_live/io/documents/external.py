@@ -122,6 +122,10 @@ class ExternalImages:
             self._streams[uid] = _stream_of(self._resources[uid], self._reader)
         return self._streams[uid].event(index, n_frames)
 
+    def wake(self) -> None:
+        """Attempt the next file at once, whatever did not answer before."""
+        self._reader.wake()
+
     def close(self) -> None:
         """Close all files."""
         self._streams.clear()

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import count
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -29,7 +30,7 @@ from stxm_live.io.documents.paths import Roots
 
 logger = logging.getLogger("stxm_live")
 
-START_S = 60.0
+START_S = 30.0
 """Longest wait until the process has imported what it needs, from a slow disk."""
 
 ANSWER_S = 5.0
@@ -39,6 +40,9 @@ REST_S = 7.0
 """Time without a further attempt in a folder with a file that did not answer."""
 
 _NUMBERS = "biufc"
+
+_KEPT = ("HDF5_PLUGIN_PATH", "HDF5_USE_FILE_LOCKING", "PYTHONHOME")
+"""Variables of HDF5 and Python that the process heeds as well."""
 
 _MAX_NAME = 4096
 """Most characters of the name of a dataset."""
@@ -64,7 +68,7 @@ class ReaderProcess:
 
     def start(self) -> None:
         """Start the process, if it does not run; it imports what it needs while others work."""
-        with self._lock:
+        with self._lock, suppress(OSError):  # the first image says that it does not start
             self._start()
 
     def ask(self, request: dict[str, Any], path: str) -> NDArray[Any]:
@@ -92,15 +96,24 @@ class ReaderProcess:
                 self._resting[folder] = time.monotonic() + REST_S
                 logger.warning("%r did not answer within %g s; trying again", path, ANSWER_S)
                 raise StalledError(f"{name} did not answer within {ANSWER_S:g} s") from None
-            except (EOFError, OSError):
-                if self._is_ready:
-                    self._harmful.add(path)
+            except (EOFError, OSError) as error:
+                was_ready = self._is_ready
                 self._end()
+                if not was_ready:
+                    raise ValueError(
+                        f"{name}: the process that reads files does not start ({error})"
+                    ) from None
+                self._harmful.add(path)
                 raise ValueError(f"{name} ended the process that reads files") from None
         if "problem" in header:
             kind = OSError if header["is_late"] else ValueError
             raise kind(str(header["problem"]))
         return _array(header, data)
+
+    def wake(self) -> None:
+        """Attempt the next file at once, whatever did not answer before."""
+        with self._lock:
+            self._resting.clear()
 
     def close_files(self, owner: int) -> None:
         """Close the files that were opened for an owner."""
@@ -156,6 +169,7 @@ class ReaderProcess:
             except subprocess.TimeoutExpired:  # waits for a disk, and ends when that answers
                 logger.warning("the process that reads files cannot be ended yet")
         self._process = self._connection = None
+        self._is_ready = False
 
 
 _process = ReaderProcess()
@@ -222,6 +236,10 @@ class FileReader:
                 raise ValueError(f"an event has images of more than {MAX_EVENT_BYTES} bytes")
         return np.stack(images)
 
+    def wake(self) -> None:
+        """Attempt the next file at once, whatever did not answer before."""
+        _process.wake()
+
     def close(self) -> None:
         """Close all files."""
         if self._is_used:
@@ -244,7 +262,7 @@ def _environment() -> dict[str, str]:
     kept = {
         key: value
         for key, value in os.environ.items()
-        if not key.startswith("HDF5_") or key in ("HDF5_PLUGIN_PATH", "HDF5_USE_FILE_LOCKING")
+        if not key.startswith(("HDF5_", "PYTHON")) or key in _KEPT
     }
     modules = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")

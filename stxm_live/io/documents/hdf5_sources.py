@@ -23,7 +23,7 @@ MAX_HOPS = 32
 MAX_FILES = 256
 """Most other files of one dataset."""
 
-MAX_CHUNK_BYTES = 2**30
+MAX_CHUNK_BYTES = 2**29
 """Largest chunk, which HDF5 unpacks as a whole."""
 
 _PREFIXES = ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")

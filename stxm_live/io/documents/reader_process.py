@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from stxm_live.io.documents.handlers import read_image
 from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES, Hdf5Images
+from stxm_live.io.documents.hdf5_sources import MAX_CHUNK_BYTES
 from stxm_live.io.documents.paths import Roots
 
 MAX_OPEN_FILES = 64
 
-MEMORY_BYTES = 4 * MAX_EVENT_BYTES
+MEMORY_BYTES = MAX_EVENT_BYTES + 3 * MAX_CHUNK_BYTES
 """Most memory of the process beyond that of its libraries: compressed data may unpack to more
 than any announced size."""
 

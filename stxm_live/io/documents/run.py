@@ -163,6 +163,8 @@ class RunFrames:
         n_missing, members = 0, None
         while self._waiting:
             n_missing, members = n_missing + 1, self._waiting.pop(0).stream.members
+            if self._is_stalled and n_missing == 1:  # the others may be readable
+                self._external.wake()
             done += self.retry()
         if n_missing:
             self._has_lost = True

@@ -289,17 +289,23 @@ class Stalled:
     """Stands for the process that reads files, while the storage does not answer."""
 
     is_stalled = True
+    stalled_file = ""
 
     def __init__(self, process):
         self._process = process
+        self.is_resting = False
 
     def ask(self, request, path):
-        if self.is_stalled:
+        if self.is_stalled and (self.is_resting or self.stalled_file in path):
+            self.is_resting = True
             raise file_reader.StalledError("stack.h5 did not answer within 5 s")
         return self._process.ask(request, path)
 
     def start(self):
         self._process.start()
+
+    def wake(self):
+        self.is_resting = False
 
     def close_files(self, owner):
         self._process.close_files(owner)
@@ -333,6 +339,14 @@ def test_files_that_do_not_answer_are_told_and_the_next_run_is_mapped(
         assert "did not answer within 5 s" in text
         storage.is_stalled = False
         assert same_products(live.wait(feed(live, runs[1]), timeout_s=60), plain)
+
+
+def test_of_a_sequence_with_a_file_that_never_answers_the_others_are_read(tmp_path, storage):
+    docs = list(datum_run("AD_TIFF", tmp_path, **write_for("AD_TIFF", tmp_path)))
+    storage.stalled_file = "xas_000003"
+    stack = stack_of_run(docs, roots=[tmp_path])
+    assert len(stack.frames) == 12
+    assert "1 images are missing from their files" in " ".join(stack.notes)
 
 
 def test_a_file_that_answers_after_a_while_loses_no_image(nvpf, plain, tmp_path, storage):

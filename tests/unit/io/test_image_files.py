@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 from functools import partial
@@ -318,6 +319,15 @@ def test_a_folder_that_did_not_answer_is_left_alone_for_a_while(process):
     process._resting["/data"] = time.monotonic() + 60
     with pytest.raises(StalledError, match=r"b\.h5 does not answer"):
         process.ask({}, "/data/b.h5")
+
+
+def test_a_process_that_does_not_start_is_named_with_the_first_image(
+    process, reader, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+    reader.start()
+    with pytest.raises(ValueError, match=r"a\.h5: the process that reads files does not start"):
+        reader.hdf5(str(tmp_path / "a.h5"), "data", index=0, n_frames=1)
 
 
 def test_a_file_that_ends_the_process_is_refused_from_then_on(process, reader, tmp_path):
