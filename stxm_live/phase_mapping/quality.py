@@ -295,11 +295,14 @@ def _unidentified(facts: Facts, recipe: Recipe) -> Quality | None:
         return None
     if _energy_axis(facts, recipe) is not None:
         return None
+    # labels there are wrong: if most of the wrong ones are there, more photons do not help
+    is_why = facts.expected_wrong >= WRONG_POOR and share >= facts.expected_wrong / 2
     return Quality(
-        _worse_if(share >= UNIDENTIFIED_POOR),
+        _worse_if(share >= UNIDENTIFIED_POOR or is_why),
         f"{100 * share:.0f} % of the specimen agrees with no reference",
         "labels there are only the nearest ones",
-        "Look at these pixels' spectra: a phase may lack a reference, or something else is there.",
+        'Look at the mean spectrum named "not identified": a phase may lack a reference, or '
+        "something else is there.",
     )
 
 

@@ -250,6 +250,16 @@ def test_few_pixels_without_reference_are_in_a_good_verdict(nvpf):
     assert assess(replace(FINE, unidentified_share=0.6), nvpf).verdict == "poor"
 
 
+def test_where_most_wrong_labels_lack_a_reference_the_verdict_does_not_ask_for_more_photons(nvpf):
+    facts = replace(FINE, wrong_probability=wrong(0.41), unidentified_share=0.4)
+    quality = assess(facts, nvpf)
+    assert quality.verdict == "poor"
+    assert quality.cause == "40 % of the specimen agrees with no reference"
+    assert "Dwell" not in quality.action
+    noisy = assess(replace(facts, unidentified_share=0.06), nvpf)
+    assert noisy.action == "Dwell longer, or scan with larger pixels."
+
+
 def test_of_a_thin_specimen_the_verdict_says_so(nvpf):
     quality = assess(replace(FINE, wrong_probability=wrong(0.2), largest_od=0.12), nvpf)
     assert quality.action.startswith("The specimen is thin (largest OD 0.12)")
