@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -106,27 +107,30 @@ class TypicalPixel:
         """
         from scipy.optimize import nnls
 
-        spectra = self._without_baseline(phase)
+        spectra = self._without_baseline[phase]
         shares, sigma = nnls(spectra[list(others)].T, spectra[phase])
         return shares, float(sigma)
 
-    def _without_baseline(self, phase: int) -> NDArray[np.float64]:
-        """Return the references in units of one phase's noise, the baseline projected out.
+    @cached_property
+    def _without_baseline(self) -> NDArray[np.float64]:
+        """References in units of each phase's noise, the baseline projected out.
 
-        The expected size of the baseline's coefficients counts as further values, one for each.
+        Shape (n_phases whose noise it is, n_phases, n_values); the expected size of the baseline's
+        coefficients counts as further values, one for each.
         """
-        sharpness = self.variance[phase] ** -0.5
+        sharpness = self.variance[:, None] ** -0.5
         n_terms = len(self.baseline.shapes)
-        spectra = np.pad(self.thickness * self.references * sharpness, ((0, 0), (0, n_terms)))
+        spectra = self.thickness * self.references * sharpness
         known = np.diag(np.sqrt(self.baseline.precision))
-        terms = np.concatenate([self.baseline.shapes * sharpness, known], axis=1)
-        rows = np.concatenate([terms, spectra])
-        for k, before in enumerate(np.linalg.norm(terms, axis=1)):
-            length = np.linalg.norm(rows[k])
-            if length > _ROUNDING * before:
-                unit = rows[k] / length
-                rows[k + 1 :] -= (rows[k + 1 :] * unit).sum(axis=1, keepdims=True) * unit
-        return rows[n_terms:]
+        known = np.broadcast_to(known, (len(spectra), n_terms, n_terms))
+        terms = np.concatenate([self.baseline.shapes * sharpness, known], axis=2)
+        rows = np.concatenate([terms, np.pad(spectra, ((0, 0), (0, 0), (0, n_terms)))], axis=1)
+        for k, before in enumerate(np.linalg.norm(terms, axis=2).T):
+            length = np.linalg.norm(rows[:, k], axis=1)
+            is_more = length > _ROUNDING * before
+            unit = rows[:, k : k + 1] * (is_more / np.where(is_more, length, 1.0))[:, None, None]
+            rows[:, k + 1 :] -= (rows[:, k + 1 :] * unit).sum(axis=2, keepdims=True) * unit
+        return rows[:, n_terms:]
 
 
 def thickness_of(spectra: ReferenceSpectra, od: float) -> float:
