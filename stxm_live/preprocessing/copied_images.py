@@ -84,7 +84,7 @@ def _is_copy(one: Frame, other: Frame) -> bool:
         return True
     first, second = (_spread(frame.intensity, _SAMPLES) for frame in (one, other))
     is_multiple = _alike(first, second[np.newaxis], least=_LEAST_SAMPLES)[0]
-    return bool(is_multiple) and _follows(second, first)
+    return bool(is_multiple) and (_follows(second, first) or _follows(first, second))
 
 
 def _follows(second: NDArray[np.float64], first: NDArray[np.float64]) -> bool:
@@ -105,13 +105,15 @@ def _alike(
 
     One with fewer than ``least`` pixels that can be compared is not, with none at all it may be.
     """
-    usable = (one > 0) & (others > 0) & np.isfinite(one) & np.isfinite(others)
+    usable = (one > 0) & (others > 0)
     n_usable = usable.sum(axis=1)
     ratios = np.divide(others, one, out=np.full(others.shape, np.nan), where=usable)
-    expected = _middle(ratios, usable)[:, np.newaxis] * one
+    factors = _middle(ratios, usable)
+    expected = factors[:, np.newaxis] * one
     whole = _are_whole(one) | _are_whole(others)
     bright = np.minimum(_middle(one, usable), _middle(others, usable)) >= _LEAST_COUNTS
-    rounding = np.where(whole & bright, 1.0, 0.0)[:, np.newaxis]
+    # of whichever of the two has the lower counts
+    rounding = np.where(whole & bright, np.maximum(factors, 1.0), 0.0)[:, np.newaxis]
     agree = usable & (np.abs(others - expected) <= np.maximum(rounding, _ROUNDING * expected))
     are_alike: NDArray[np.bool_] = agree.sum(axis=1) >= _ALIKE_SHARE * n_usable
     return np.asarray(are_alike & (n_usable >= least))
@@ -131,6 +133,8 @@ def _middle(values: NDArray[np.float64], usable: NDArray[np.bool_]) -> NDArray[n
 
 
 def _spread(intensity: NDArray[np.float32], n: int) -> NDArray[np.float64]:
-    """Return up to ``n`` pixels that are spread over rows and columns."""
+    """Return up to ``n`` pixels that are spread over rows and columns; NaN for infinite ones."""
     places = np.linspace(0, intensity.size - 1, min(n, intensity.size)).round().astype(int)
-    return np.asarray(intensity.ravel()[places], dtype=np.float64)
+    counts = np.asarray(intensity.ravel()[places], dtype=np.float64)
+    counts[np.isinf(counts)] = np.nan
+    return counts

@@ -38,9 +38,12 @@ AS_HANDED_OUT = {
     "scaled": lambda image: image * np.float32(1.7),
     "scaled to whole counts": lambda image: np.round(image * 1.3),
     "scaled down and cut off": lambda image: np.floor(image * 0.6),
+    "halved and cut off": lambda image: np.floor(image / 2),
+    "a tenth": lambda image: np.round(image / 10),
     "normalised to the ring current": lambda image: image / np.float32(301.7),
     "with a hot pixel": lambda image: spoilt(image, 60000),
     "with a dead pixel": lambda image: spoilt(image, 0),
+    "with an infinite pixel": lambda image: np.where(image > image.max() - 30, np.inf, image),
     "with a pixel that is not there": lambda image: spoilt(image, np.nan),
 }
 
@@ -56,6 +59,7 @@ def test_an_old_image_is_found_however_it_is_handed_out(way):
     counts = images()
     counts[7] = AS_HANDED_OUT[way](counts[3])
     assert copies(stack_of(counts)) == {7: 3}
+    assert copies(scanned(np.linspace(530, 505, 13), counts)) == {12 - 7: 12 - 3}
 
 
 def test_all_images_of_a_detector_that_stays_stuck_are_found():
