@@ -45,7 +45,7 @@ def wait_for_region(
         None if no region was chosen and there is no default, or no such suggestion.
     """
     chooser.question = question
-    claims = Asked(chooser.claim)
+    claims, suggestions = Asked(chooser.claim), Asked(lambda: chooser.suggestions)
     try:
         if timeout_s > 0 and claims.answer() is None:
             logger.warning(
@@ -57,10 +57,12 @@ def wait_for_region(
             return claims.answer()
         if (yield from until(lambda: not claims.is_waiting, _LATE_S)) and claims.answer():
             return claims.answer()
+        if not isinstance(default, int):
+            return default
+        yield from until(lambda: suggestions.answer() is not None, _LATE_S)
+        made = suggestions.answer() or []
+        return made[default - 1] if 1 <= default <= len(made) else None
     finally:
         chooser.question = ""
         claims.close()
-    if not isinstance(default, int):
-        return default
-    suggestions = chooser.suggestions
-    return suggestions[default - 1] if 1 <= default <= len(suggestions) else None
+        suggestions.close()

@@ -52,7 +52,7 @@ class Asked(Generic[_T]):
         self._has_returned.set()
         self._is_over = False
         self._problem = ""
-        self._worker: Worker[None] = Worker(self._work, name="stxm-live-asked")
+        self._worker: Worker[None] | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -63,6 +63,7 @@ class Asked(Generic[_T]):
         """Return the first answer, once there is one; waits 20 ms at most."""
         if self._answer is None and not self.is_waiting:
             self._has_returned.clear()
+            self._worker = self._worker or Worker(self._work, name="stxm-live-asked")
             self._worker.submit(None)
             self._has_returned.wait(_QUICK_S)
         return self._answer
@@ -70,7 +71,8 @@ class Asked(Generic[_T]):
     def close(self) -> None:
         """Ask no more; an answer that comes later is logged and not used."""
         self._is_over = True
-        self._worker.close(0.0)
+        if self._worker is not None:
+            self._worker.close(0.0)
 
     def _work(self, _: None) -> None:
         try:

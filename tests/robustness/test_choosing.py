@@ -122,6 +122,21 @@ def test_the_wait_for_a_chooser_that_never_answers_ends_after_its_time(stuck):
     assert stuck.question == ""
 
 
+def test_the_wait_ends_even_if_the_suggestions_never_come():
+    go_on = threading.Event()
+
+    class Mute(RegionChooser):
+        @property
+        def suggestions(self):
+            go_on.wait(60)
+            return []
+
+    with a_run_engine() as engine, Mute() as chooser:
+        engine(wait_for_region(chooser, timeout_s=0.1, default=1))
+        assert engine.state == "idle"
+        go_on.set()
+
+
 def test_the_wait_for_a_chooser_that_raises_ends_after_its_time_and_is_logged_once(caplog):
     with a_run_engine() as engine, _Raising() as chooser:
         engine(wait_for_region(chooser, timeout_s=0.3))

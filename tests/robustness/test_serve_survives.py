@@ -259,6 +259,27 @@ def test_a_publisher_keeps_few_bytes_for_someone_who_does_not_read(monkeypatch, 
     publish.close()
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seq_num", "9" * 10**7), ("time", b"x" * 10**7), ("descriptor", b"x" * 10**7)],
+)
+def test_the_log_does_not_repeat_a_value_of_any_length(filling, caplog, field, value):
+    for name, doc in DOCS[:2]:
+        filling(name, doc)
+    filling("event", EVENT | {field: value})
+    assert "cannot be used" in caplog.text
+    assert len(caplog.text) < 2000
+
+
+@pytest.mark.parametrize("spoil", [b"\xc4", b"\xdb", b"\xc0", b"\x93"])
+def test_an_array_whose_bytes_are_of_another_kind_is_refused(spoil):
+    message = bytearray(to_bytes({"a": np.zeros(70_000)}))
+    k = bytes(message).index(b"\xc6", 10)
+    message[k : k + 1] = spoil
+    with pytest.raises(ValueError, match="not a msgpack document"):
+        from_bytes(bytes(message))
+
+
 def test_half_a_character_crosses_the_wire_as_a_question_mark():
     assert from_bytes(to_bytes({"sample": "a" + chr(0xD800)})) == {"sample": "a?"}
 
@@ -270,4 +291,4 @@ def test_a_time_of_msgpack_is_a_number():
 def test_messages_of_the_library_are_within_their_own_limits():
     doc = {"data": {"counts": np.zeros((13, 64, 64)), "list": [0.5] * 100_000}}
     assert from_bytes(to_bytes(doc))["data"]["counts"].shape == (13, 64, 64)
-    assert wire.MAX_MESSAGE_BYTES == 512 * 2**20
+    assert sockets.MAX_DOCUMENT_BYTES < wire.MAX_MESSAGE_BYTES

@@ -36,6 +36,7 @@ from messages import (
 from stxm_live.adaptive.chooser import RegionChooser
 from stxm_live.adaptive.queueserver import Queue
 from stxm_live.adaptive.remote_chooser import ChoiceServer, RemoteChooser
+from stxm_live.adaptive.remote_chooser import server as choice_server
 from stxm_live.adaptive.remote_chooser.token import own_token
 from stxm_live.core.stack import StackKey
 from stxm_live.live.remote.wire import to_bytes
@@ -302,6 +303,27 @@ def test_no_fault_of_the_session_ends_the_server(server, chooser, fault, monkeyp
         "of the test" in asked(server, packed({"do": "choose", "region": REGION_VALUES}))["refused"]
     )
     monkeypatch.undo()
+    assert is_answered(server)
+
+
+@pytest.mark.parametrize("place", ["from_bytes", "question_of", "region_values", "to_bytes"])
+@pytest.mark.parametrize("fault", [MemoryError, SystemExit, OSError])
+def test_no_fault_in_its_own_code_ends_the_server(server, place, fault, monkeypatch):
+    done = threading.Event()
+    real = getattr(choice_server, place)
+
+    def raises(*values):
+        if done.is_set():
+            return real(*values)
+        done.set()
+        raise fault("of the test")
+
+    monkeypatch.setattr(choice_server, place, raises)
+    remote = RemoteChooser(server.address, token=TOKEN, timeout_s=0.5)
+    with suppress(ValueError, TimeoutError):
+        remote.choose(REGION)
+    remote.close()
+    assert done.is_set()
     assert is_answered(server)
 
 

@@ -319,7 +319,8 @@ def subscriptions_survived(n: int, rand: random.Random) -> None:
         stranger.set(zmq.LINGER, 0)
         stranger.connect(address)
         for _ in range(n):
-            message = spoilt(rand, rand.choice(QUESTIONS), packed)
+            # the sender itself ends with a fault of 0MQ if it holds a subscription of 100 kB
+            message = spoilt(rand, rand.choice(QUESTIONS), packed)[:2000]
             parts = [rand.choice((b"", b"\x00", b"\x01")) + message] * rand.choice((1, 1, 3))
             stranger.send_multipart(parts)
             publish("stop", {"run_start": "uid"})

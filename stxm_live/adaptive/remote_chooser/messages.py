@@ -205,4 +205,5 @@ def _checked(expected: TypeAdapter[_T], message: object) -> _T:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{place}: {first['msg']}".removeprefix(": ")[:MAX_TEXT]) from error
+        reason = f"{place}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")
+        raise ValueError(reason[:MAX_TEXT]) from error

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 logger = logging.getLogger("stxm_live")
@@ -185,7 +186,7 @@ class Gapless:
         if run is None:
             return
         times = run.times.setdefault(stream, {})
-        number, time_s = int(doc["seq_num"]), float(doc["time"])
+        number, time_s = int(_number(doc["seq_num"])), _number(doc["time"])
         if times.get(number, float("-inf")) >= time_s:
             return
         is_gap = number > len(times) + 1 and number not in times
@@ -250,6 +251,15 @@ class Gapless:
 
 def _uid(value: object) -> str:
     """Return a uid; ValueError if it is none."""
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_UID:
-        raise ValueError(f"a uid is {ascii(value)[:40]}, expected a text")
+    if not isinstance(value, str):
+        raise ValueError(f"a uid is a {type(value).__name__}, expected a text")
+    if not 0 < len(value) <= _MAX_UID:
+        raise ValueError(f"a uid has {len(value)} characters; expected 1 to {_MAX_UID}")
     return value
+
+
+def _number(value: object) -> float:
+    """Return a number; ValueError if it is none, without a text of any length in the message."""
+    if not isinstance(value, Real):
+        raise ValueError(f"expected a number, got {type(value).__name__}")
+    return float(value)

@@ -99,14 +99,15 @@ class Server:
 
     def _take_some(self) -> None:
         """Take what has been sent, and at most so much that the store is looked at in between."""
-        received = self._receiver.receive(_LOOK_S)
+        timeout_s = _LOOK_S
         for _ in range(_AT_ONCE):
+            received = self._receiver.receive(timeout_s)
             if received is None:
                 return
             self._gapless(*received)
-            received = self._receiver.receive(0.0)
-        if received is not None:
-            self._gapless(*received)
+            if self._is_stopping.is_set():
+                return
+            timeout_s = 0.0
 
     def stop(self) -> None:
         """Let `run` return; may be called on any thread and by a signal."""

@@ -40,12 +40,15 @@ MAX_WAITING = 256
 MAX_WAITING_BYTES = 256 * 2**20
 """Most bytes that wait so, in documents of more than 64 KiB."""
 
-MAX_UNREAD = 2
+MAX_DOCUMENT_BYTES = 192 * 2**20
+"""A longer document of a scan is not read; results may be as long as any message."""
+
+MAX_UNREAD = 1
 """Most messages that a receiver has and has not read; further ones wait at the proxy."""
 
 _LINGER_MS = 2000
 _HEAD_BYTES = 200
-_SUBSCRIPTION_BYTES = 2**16
+_SUBSCRIPTION_BYTES = 256
 
 
 class DocumentPublisher:
@@ -73,6 +76,7 @@ class DocumentPublisher:
         self.address = checked_address(address, allow_network=allow_network)
         zmq = zmq_or_hint()
         self._prefix = prefix
+        self._most_bytes = MAX_DOCUMENT_BYTES if prefix == RAW_PREFIX else MAX_MESSAGE_BYTES
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
         self._socket.set(zmq.SNDHWM, MAX_WAITING)
@@ -85,7 +89,7 @@ class DocumentPublisher:
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Send one document."""
         with Harmless(f"a {name} document could not be published"):
-            copy = copied(name, doc, room_bytes=MAX_MESSAGE_BYTES)
+            copy = copied(name, doc, room_bytes=self._most_bytes)
             if copy.left_out:
                 logger.warning("a %s document is sent without %s", name, "; ".join(copy.left_out))
             message = b" ".join((self._prefix, str(name).encode(), to_bytes(copy.doc)))
@@ -132,7 +136,7 @@ class DocumentReceiver:
         self._has_warned = False
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
-        self._socket.set(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        self._socket.set(zmq.MAXMSGSIZE, MAX_DOCUMENT_BYTES + _HEAD_BYTES)
         self._socket.set(zmq.RCVHWM, MAX_UNREAD)
         self._socket.set(zmq.SUBSCRIBE, b"")
         attach(self._socket, self.address, bind=False)

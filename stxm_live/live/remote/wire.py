@@ -25,6 +25,12 @@ _KINDS = frozenset("biufcSU")
 
 _MAX_NDIM = 32
 
+_HEAD_BYTES = 512
+"""Enough for dtype and shape of an array; its bytes are not copied with them."""
+
+_LENGTH_BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
+"""Bytes that hold the number of bytes, by the code in front of them."""
+
 
 def to_bytes(doc: Any) -> bytes:
     """Return a document as msgpack; half a character becomes a question mark.
@@ -101,17 +107,24 @@ def _decoded(code: int, data: bytes) -> NDArray[Any]:
 
     if code != _ARRAY:
         raise ValueError(f"unknown extension type {code}")
-    check_values(data)
-    parts = msgpack.unpackb(data)
-    if not isinstance(parts, list) or len(parts) != 3:
+    head = msgpack.Unpacker()
+    head.feed(data[:_HEAD_BYTES])
+    if head.read_array_header() != 3:
         raise ValueError("the message has an array without dtype, shape and bytes")
-    return _array(*parts)
+    dtype_name, shape, start = head.unpack(), head.unpack(), head.tell()
+    n_bytes = _LENGTH_BYTES.get(data[start])
+    if n_bytes is None:
+        raise ValueError("the message has an array without bytes")
+    start += 1 + n_bytes
+    if int.from_bytes(data[start - n_bytes : start], "big") != len(data) - start:
+        raise ValueError("the message has an array with more or fewer bytes than it says")
+    return _array(dtype_name, shape, memoryview(data)[start:])
 
 
-def _array(dtype_name: Any, shape: Any, data: Any) -> NDArray[Any]:
+def _array(dtype_name: Any, shape: Any, data: memoryview) -> NDArray[Any]:
     """Return the array, if type, shape and number of bytes agree."""
-    if not (isinstance(dtype_name, str) and isinstance(shape, list) and isinstance(data, bytes)):
-        raise ValueError("the message has an array with a dtype, shape or bytes of the wrong type")
+    if not (isinstance(dtype_name, str) and isinstance(shape, list)):
+        raise ValueError("the message has an array with a dtype or shape of the wrong type")
     dtype = np.dtype(dtype_name)
     if dtype.kind not in _KINDS or dtype.shape or dtype.itemsize == 0:
         raise ValueError(f"the message has an array of dtype {dtype_name[:20]!r}")
