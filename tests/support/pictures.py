@@ -19,3 +19,12 @@ def quick_pictures(monkeypatch):
             render(figure, target, **options)
 
     monkeypatch.setattr(Figure, "savefig", save)
+
+
+@pytest.fixture
+def coarse_pictures(monkeypatch):
+    """Figures are rendered with few pixels."""
+    from matplotlib.figure import Figure
+
+    render = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda *a, **options: render(*a, **options, dpi=40))

@@ -35,7 +35,7 @@ def drawn_texts(figure):
     return " | ".join(t.get_text() for t in figure.findobj(Text))
 
 
-def test_every_figure_of_a_run_is_a_picture_and_a_table(tmp_path):
+def test_every_figure_of_a_run_is_a_picture_and_a_table(tmp_path, coarse_pictures):
     maps, bundle, recipe = result()
     files = write_plates(run_plates(maps, recipe.reference_spectra, bundle), tmp_path / "f")
     names = ["fig3", "figS3", "figS4", "fig4", "figS6", "figS7", "figS8"]

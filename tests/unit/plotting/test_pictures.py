@@ -47,7 +47,9 @@ def test_every_product_has_its_picture(tmp_path, drawn):
     assert imread(tmp_path / "summary.png").std() > 0.1
 
 
-def test_maps_without_any_specimen_are_drawn_and_products_not_made_have_no_picture(tmp_path):
+def test_maps_without_any_specimen_are_drawn_and_products_not_made_have_no_picture(
+    tmp_path, coarse_pictures
+):
     nothing = np.zeros((60, 80), bool)
     maps = made_up.maps(
         specimen=nothing,
@@ -102,7 +104,7 @@ def test_every_picture_says_that_references_are_synthetic(drawn):
 def test_the_title_of_the_shares_is_of_the_whole_specimen(drawn):
     text = words(drawn["phase-map"])
     for name, share, _ in made_up.maps().summary():
-        assert f"{100 * share:.1f} %  {name}" in text.replace("\u2007", "")
+        assert f"{100 * share:.1f} % {name}" in text.replace("\u2007", "")
 
 
 def test_a_notebook_gets_a_png():
@@ -130,7 +132,9 @@ REGIONS = (
 )
 
 
-def test_regions_are_outlined_and_numbered_on_the_map_in_motor_coordinates(tmp_path):
+def test_regions_are_outlined_and_numbered_on_the_map_in_motor_coordinates(
+    tmp_path, quick_pictures
+):
     written = write_pictures(made_up.maps(), tmp_path, regions=REGIONS)
     assert written[-1].name == "next-regions.png"
     figure = pictures._regions_sheet(made_up.maps(), REGIONS, "roma")
