@@ -37,7 +37,7 @@ def test_a_training_takes_some_spectra_of_every_run_and_simulated_ones(run, monk
     assert not seen["simulated"]
 
 
-def test_the_demo_grows_maps_and_replays_identically_in_a_new_process(run):
+def test_the_demo_grows_maps_and_replays_identically_in_a_new_process(run, coarse_pictures):
     code, text = run("demo", "d", "--size", 64, "--frame-time", 0.3, "--seed", 3)
     assert code == 0, text
     assert "identical to the stored result, bit for bit" in text
@@ -50,7 +50,7 @@ def test_the_demo_grows_maps_and_replays_identically_in_a_new_process(run):
     changes = [(a != b).any(axis=-1).mean() for a, b in pairwise(pictures)]
     assert min(changes) > 0.01  # of the figure's pixels, between any two energies
     for name in ("overview", "phase-map", "resolved-map", "latent-map", "ambiguity"):
-        assert Path(f"d/pictures/{name}.png").stat().st_size > 5000
+        assert Path(f"d/pictures/{name}.png").stat().st_size > 1500
 
     code, text = run("runs", "--catalog", "d/catalog")
     assert code == 0
@@ -64,7 +64,7 @@ def test_the_demo_grows_maps_and_replays_identically_in_a_new_process(run):
 
 
 @pytest.mark.real
-def test_a_measured_stack_is_imported_replayed_and_mapped(run, real_folder, quick_pictures):
+def test_a_measured_stack_is_mapped_with_its_files(run, real_folder, quick_pictures):
     stack = real_folder / "71214078.hdr"
     files = [
         *("--references", real_folder / "oxidized.t", "--references", real_folder / "reduced.t"),
@@ -74,16 +74,6 @@ def test_a_measured_stack_is_imported_replayed_and_mapped(run, real_folder, quic
     assert code == 0, text
     assert re.search(r"oxidized │ 73\.[3-8] %", text)
     assert Path("71214078-maps/overview.png").exists()
-    code, text = run("import", stack, "--catalog", "runs")
-    assert code == 0, text
-    settings = [
-        *("--set", "i0.source=spectrum", "--set", f"i0.spectrum='{real_folder}/i0.xsp'"),
-        *("--set", f"specimen.mask='{real_folder}/mask_file.msk'"),
-    ]
-    Path("fe.toml").write_text('name = "fe"\nreferences = "71214078-maps/references.csv"\n')
-    code, text = run("replay", "-1", "--catalog", "runs", "--recipe", "fe.toml", *settings)
-    assert code == 0, text
-    assert re.search(r"oxidized │ 73\.[3-8] %", text)
 
 
 def test_references_from_a_run_of_the_catalogue(run, tmp_path):

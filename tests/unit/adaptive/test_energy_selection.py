@@ -6,11 +6,7 @@ from scipy.special import ndtr
 
 from stxm_live.adaptive.energies.cost import THICKNESSES, Conditions, Expected, expect
 from stxm_live.adaptive.energies.selection import Offer, choose_energies, choose_fewer
-from stxm_live.core.recipe import Recipe
-from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.core.references import ReferenceSpectra
-from stxm_live.io.files import read_stack
-from stxm_live.phase_mapping.workflow import map_phases
 
 GRID = np.arange(500.0, 520.05, 0.5)
 
@@ -178,28 +174,3 @@ def test_references_that_are_nowhere_positive_have_no_thickness():
     negative = ReferenceSpectra(("a", "b"), GRID, -np.array([peak(508), peak(510)]) - 1)
     with pytest.raises(ValueError, match="nowhere positive"):
         choose_energies(negative, 4, Conditions(100))
-
-
-@pytest.mark.real
-def test_thirteen_energies_of_a_measured_stack_keep_the_labels_of_all_123(real_folder, tmp_path):
-    stack = read_stack(real_folder / "71214078.hdr")
-    spectra = {n: read_two_columns(real_folder / f"{n}.t") for n in ("oxidized", "reduced")}
-    ReferenceSpectra.from_spectra(spectra).to_csv(tmp_path / "references.csv")
-    values = {
-        "name": "fe",
-        "references": tmp_path / "references.csv",
-        "i0": {"source": "spectrum", "spectrum": real_folder / "i0.xsp"},
-        "specimen": {"mask": real_folder / "mask_file.msk"},
-    }
-    recipe = Recipe.from_values(values)
-    like_correlation = Conditions(900, baseline="constant")
-    chosen = choose_energies(
-        recipe.reference_spectra, 13, like_correlation, Offer(keep_ev=(700.0,))
-    )
-    few = map_phases(stack, recipe.with_changes({"energies_ev": chosen}))
-    assert few.energies_ev == chosen
-    full = map_phases(stack, recipe)
-    same = few.phase_index[full.specimen] == full.phase_index[full.specimen]
-    assert same.mean() >= 0.93  # 0.94 with thirteen chosen by eye
-    same = few.resolved_index[full.specimen] == full.resolved_index[full.specimen]
-    assert same.mean() >= 0.95

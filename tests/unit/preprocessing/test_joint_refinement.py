@@ -284,12 +284,11 @@ def test_a_rare_phase_in_one_corner_pulls_no_image(nvpf):
     """Two per cent of the particle that brighten and darken in their own way."""
     photons, common = 30_000, (0.05, 0.3, 0.55, 0.1, 0.0)
     with_it, without = [], []
-    for seed in range(2):
-        drift = walk(200 + seed)
-        for share, left in ((0.02, with_it), (0.0, without)):
-            stack = stack_of(particle_in(96, seed, common, share), drift, photons, seed)
-            aligned = align_stack(stack, nvpf, refining=True)
-            left.append(errors(aligned.shifts_px, drift))
+    drift = walk(200)
+    for share, left in ((0.02, with_it), (0.0, without)):
+        stack = stack_of(particle_in(96, 0, common, share), drift, photons, 0)
+        aligned = align_stack(stack, nvpf, refining=True)
+        left.append(errors(aligned.shifts_px, drift))
     assert rms(with_it) < 0.04
     assert np.max(with_it) < 0.12
     assert rms(with_it) < rms(without) + 0.015

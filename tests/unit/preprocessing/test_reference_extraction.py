@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from particles import particle_counts, particle_stack
 
-from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.spectrum_columns import read_columns
@@ -262,34 +261,3 @@ def test_damaged_files_of_spectra_are_refused_by_name_and_line(tmp_path, name, t
     with pytest.raises(ValueError, match=message) as error:
         read_columns(tmp_path / name)
     assert str(tmp_path / name) in str(error.value)
-
-
-@pytest.mark.real
-def test_regions_of_a_measured_stack_are_its_end_members(real_folder):
-    from stxm_live.core.recipe_files import read_two_columns
-    from stxm_live.io.files import read_stack
-    from stxm_live.phase_mapping.workflow import map_phases
-
-    stack = read_stack(real_folder / "71214078.hdr")
-    names = ("oxidized", "reduced")
-    spectra = [
-        spectrum(n, read_two_columns(real_folder / f"{n}.t")[1], stack.energies_ev) for n in names
-    ]
-    values = {
-        "name": "fe",
-        "references": real_folder / "none.csv",
-        "i0": {"source": "spectrum", "spectrum": real_folder / "i0.xsp"},
-        "specimen": {"mask": real_folder / "mask_file.msk"},
-    }
-    recipe = Recipe.from_values(values)
-    theirs = joined(spectra).references
-    theirs.to_csv(real_folder / "none.csv")
-    maps = map_phases(stack, recipe)
-    for k, name in enumerate(names):
-        # the clearest pixels of a phase, as a user would draw them on the map
-        clear = maps.phase_index == k
-        clear &= maps.reliability >= np.percentile(maps.reliability[clear], 95)
-        found = region_spectrum(stack, clear, recipe, name=name, source="stack")
-        own, other = np.corrcoef(found.od, theirs.od[[k, 1 - k]])[0, 1:]
-        assert own > 0.97  # the specimen holds no pure pixel of the authors' reduced end member
-        assert own > other + 0.05
