@@ -63,7 +63,7 @@ def test_a_nexus_file_and_a_page_take_hostile_names_as_text(inside):
     assert "<script>alert(1)" not in page
 
 
-def test_pictures_of_a_result_and_of_a_scan_stay_in_their_folder(inside):
+def test_pictures_of_a_result_and_of_a_scan_stay_in_their_folder(inside, quick_pictures):
     write_pictures(result(WORST), inside / "pictures")
     figure = LiveFigure(inside / "live", dpi=30)
     for name in ("first", WORST, ".."):

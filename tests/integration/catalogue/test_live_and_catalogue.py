@@ -1,5 +1,7 @@
 """Live maps against those replayed from the catalogue, also after a pause."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
@@ -71,7 +73,7 @@ def test_the_simulated_microscope_maps_live_as_it_replays(recorded, broker, nvpf
             detector,
             microscope.energy,
             nvpf.energies_ev,
-            microscope.field(),
+            replace(microscope.field(), ny=24),
             y_axis=microscope.y,
             mode=mode,
         )

@@ -94,10 +94,9 @@ def test_the_command_line_maps_one_region_of_a_run_or_several_runs(broker, cls_r
     assert code == 1
     assert "left" in text
     assert "right" in text
-    for region in ("left", "right"):
-        code, text = run("replay", "--region", region, "--no-store", first)
-        assert code == 0, text
-        assert f"region {region}" in text
+    code, text = run("replay", "--region", "right", "--no-store", first)
+    assert code == 0, text
+    assert "region right" in text
     code, text = run("replay", "--set", "i0.region=[-100,100,-100,100]", *uids)
     assert code == 0, text
     assert "stored as run" in text

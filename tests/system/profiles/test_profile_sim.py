@@ -127,7 +127,10 @@ def test_what_no_plan_waited_for_is_whole_in_its_backup_file_when_the_session_en
 TUTORIAL = PROFILES.parent / "docs" / "tutorial.md"
 QUICK = """
 import json, time
+from functools import partialmethod
+from matplotlib.figure import Figure
 from stxm_live import Region
+Figure.savefig = partialmethod(Figure.savefig, dpi=40)
 starts, refusals = [], []
 def keep(name, doc):
     starts.append(doc)
