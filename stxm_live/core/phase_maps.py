@@ -326,7 +326,11 @@ class PhaseMaps:
             "x": ("x", np.linspace(x0, x1, nx), {"units": "um"}),
             "direction": ("direction", ["y", "x"]),
         }
-        attributes = {
+        return xarray.Dataset(variables, coordinates, self._attributes())
+
+    def _attributes(self) -> dict[str, Any]:
+        """Return what a dataset has besides arrays, as files and documents take it."""
+        return {
             "status": self.status,
             "revision": self.revision,
             "run_uids": list(self.key.run_uids),
@@ -344,7 +348,6 @@ class PhaseMaps:
             },
             **({} if self.change is None else self.change.attributes()),
         }
-        return xarray.Dataset(variables, coordinates, attributes)
 
     def summary(self) -> list[tuple[str, float, float | None]]:
         """Return a row per phase: name, share by correlation, share by the resolver or None."""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from stxm_live.core.unidentified_spectrum import UnidentifiedSpectrum
 
 
+_FEW = 40
+"""Energies up to which each one is marked with a dot."""
+
+
 def draw_spectra(
     ax: Axes,
     energies_ev: Sequence[float],
@@ -53,35 +57,38 @@ def draw_spectra(
     """
     energies = np.asarray(energies_ev, dtype=np.float64)
     known = np.isfinite(mean_spectrum) & (True if measured is None else measured)
-    dot = "." if energies.size <= 40 else ""
     entries: list[tuple[Any, str]] = []
     for reference, name, color in zip(reference_od, phase_names, colors, strict=True):
         scaled = scaled_to(reference, mean_spectrum, known)
-        (line,) = ax.plot(energies, scaled, color=color, linewidth=1.3, marker=dot, markersize=3)
-        entries.append((line, name))
-    (mean,) = ax.plot(
-        energies[known],
-        mean_spectrum[known],
-        color="white",
-        linewidth=1.0,
-        marker="o",
-        markersize=4.5 if energies.size <= 40 else 2.0,
-        markeredgewidth=0,
-        zorder=3,
-    )
+        dot = "." if energies.size <= _FEW else ""
+        entries.append((_curve(ax, energies, scaled, color, 1.3, marker=dot, markersize=3), name))
+    size = 4.5 if energies.size <= _FEW else 2.0
+    dots = {"marker": "o", "markersize": size, "markeredgewidth": 0, "zorder": 3}
+    mean = _curve(ax, energies[known], mean_spectrum[known], "white", 1.0, **dots)
+    entries += [(None, ""), (on_light(mean), "specimen")]
+    subtitle = "references scaled to it (factor and constant)" if known.sum() > 1 else ""
+    if is_common(unidentified):
+        entries.append(_draw_unidentified(ax, energies, unidentified))
+        subtitle = "references scaled to it; pink band: ± scatter of the pixels"
     if latest is not None:
         ax.axvline(energies[latest], color=AMBIGUOUS, linewidth=0.9, linestyle=(0, (4, 3)))
     style_axes(ax, "photon energy (eV)", "optical density")
     ax.margins(x=0.03, y=0.06)
     ax.grid(color="white", alpha=0.12, linewidth=0.5)
-    others: list[tuple[Any, str]] = [(on_light(mean), "specimen")]
-    subtitle = "references scaled to it (factor and constant)" if known.sum() > 1 else ""
-    if is_common(unidentified):
-        others.append(_draw_unidentified(ax, energies, unidentified))
-        subtitle = "references scaled to it; pink band: ± scatter of the pixels"
     set_titles(ax, "Mean spectrum of the specimen", subtitle)
-    title = "synthetic references" if synthetic else "references"
-    legend(ax, [*entries, (None, ""), *others], title)
+    legend(ax, entries, "synthetic references" if synthetic else "references")
+
+
+def _curve(
+    ax: Axes,
+    x: NDArray[np.floating],
+    y: NDArray[np.floating],
+    color: Any,
+    width: float,
+    **options: Any,
+) -> Line2D:
+    (line,) = ax.plot(x, y, color=color, linewidth=width, **options)
+    return line
 
 
 def is_common(unidentified: UnidentifiedSpectrum | None) -> TypeGuard[UnidentifiedSpectrum]:
@@ -96,9 +103,7 @@ def _draw_unidentified(
     band = ax.fill_between(
         energies, *unidentified.band, color=UNIDENTIFIED, alpha=0.35, linewidth=0
     )
-    (line,) = ax.plot(
-        energies, unidentified.od, color=UNIDENTIFIED, linewidth=1.6, linestyle=(0, (4, 1.5))
-    )
+    line = _curve(ax, energies, unidentified.od, UNIDENTIFIED, 1.6, linestyle=(0, (4, 1.5)))
     return (band, line), f"not identified, {100 * unidentified.share:.0f} %"
 
 
