@@ -43,7 +43,8 @@ def plain(text: object, longest: int = 200) -> str:
     >>> plain("Na2.4VPF", longest=6)
     'Na2.4…'
     """
-    shown = "".join(c if _font_has(c) else "?" for c in " ".join(str(text).split()))
+    line = re.sub(r"[\t\n\v\f\r]+", " ", str(text)).strip()  # two spaces stay: legends have them
+    shown = "".join(c if _font_has(c) else "?" for c in line)
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
