@@ -4,7 +4,7 @@
 maps = live.wait(uid, timeout_s=30)
 """
 
-# ruff: noqa: F401, F821, T201  names for the user and from files before this; a profile may print
+# ruff: noqa: BLE001, F401, F821, T201  names for the user, and from the files before; may print
 import atexit
 import os
 from functools import partial
@@ -20,10 +20,13 @@ catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
 writer = RawWriter(catalog)
 live = LivePhaseMapper(recipe)
 
-RE.md["scan_id"] = max((run.scan_id or 0 for run in list_runs(catalog, limit=1)), default=0)
-RE.subscribe(writer)
+RE.subscribe(writer)  # before anything that may fail: what is scanned is stored
 RE.subscribe(live)
 writer.guard(RE)
+try:
+    RE.md["scan_id"] = max((run.scan_id or 0 for run in list_runs(catalog, limit=1)), default=0)
+except Exception as error:  # an odd run of another program
+    print(f"scan_id begins at 1, because the last runs cannot be listed ({error!r})")
 live.add_sink(
     on_cube=lambda view: print(
         f"energy {view.progress.n_images} of {view.progress.n_announced} "
@@ -31,9 +34,8 @@ live.add_sink(
     )
 )
 
-# a plan ends when its runs are stored, because the catalogue closes before other exit functions
+# a plan ends when its runs are stored, so that catalog[-1] is the one that was just measured
 RE.preprocessors.append(
     partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))
 )
-atexit.register(writer.close)  # a run that no plan waited for stays in its backup file
-atexit.register(live.close)  # the last one registered is called first
+atexit.register(live.close)  # the writer stores what it has received without being asked

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from stxm_live.io.catalog import close_catalog, open_catalog
+from stxm_live.io.catalog.reading import documents
+
 PROFILES = Path(__file__).parents[3] / "profiles"
 IGNORED = shutil.ignore_patterns("*.sqlite*", "db", "log", "pid", "security")
 
@@ -113,15 +116,15 @@ print("RESULT", json.dumps([seen[0][1]["uid"], len(seen), seen[0][1]["scan_id"]]
 
 
 @pytest.mark.slow
-def test_what_no_plan_waited_for_is_whole_in_its_backup_file_when_the_session_ends(first):
-    from stxm_live.io.catalog import read_backup
-
+def test_what_no_plan_waited_for_is_stored_when_the_session_ends(first):
     folder, told, _ = first
     uid, n_documents, scan_id = session(folder, EXIT)
     assert scan_id == told["last_scan_id"] + 1  # it goes on counting where the first one ended
-    (left,) = (folder / "runs" / "backup").glob("*.jsonl")
-    assert left.stem == f"another{uid}"
-    assert len(list(read_backup(left))) == n_documents
+    assert list((folder / "runs" / "backup").iterdir()) == []
+    broker = open_catalog(folder / "runs")
+    stored = list(documents(broker.v2[f"another{uid}"]))
+    close_catalog(broker)
+    assert len(stored) == n_documents
 
 
 TUTORIAL = PROFILES.parent / "docs" / "tutorial.md"
