@@ -24,6 +24,14 @@ EPICS = ["integration/epics/test_ioc.py", "support/epics_client.py", "support/ep
 collect_ignore = [] if find_spec("caproto") else EPICS
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory):
+    """A state directory of the tests' own: the token of the account is not theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def RE():  # noqa: N802  the name it has everywhere
     with a_run_engine() as engine:

@@ -46,9 +46,8 @@ LOOK = to_bytes({"do": "look"})
 
 
 @pytest.fixture(autouse=True)
-def own_state(tmp_path, monkeypatch):
+def state(tmp_path, monkeypatch):
     """A state directory of the test's own, for the token."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr("platformdirs.user_state_path", lambda name: tmp_path / name)
     return tmp_path
 
@@ -92,9 +91,9 @@ def is_answered(server):
 # the token
 
 
-def test_the_token_is_random_and_only_its_account_can_read_it(own_state):
+def test_the_token_is_random_and_only_its_account_can_read_it(state):
     token = own_token()
-    (file,) = own_state.rglob("*token")
+    (file,) = state.rglob("*token")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
     assert len(token) >= 40
@@ -115,16 +114,16 @@ def test_programs_that_begin_at_once_agree_on_the_token():
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
-def test_a_token_that_others_can_read_is_none(own_state, mode):
-    path = own_state / "token"
+def test_a_token_that_others_can_read_is_none(state, mode):
+    path = state / "token"
     own_token(path)
     path.chmod(mode)
     with pytest.raises(PermissionError, match="can be read by one; delete it"):
         own_token(path)
 
 
-def test_a_file_without_a_token_is_named(own_state):
-    path = own_state / "token"
+def test_a_file_without_a_token_is_named(state):
+    path = state / "token"
     path.touch(mode=0o600)
     with pytest.raises(ValueError, match="holds no token"):
         own_token(path)

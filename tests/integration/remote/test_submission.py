@@ -28,12 +28,6 @@ FIRST = Region(
 SECOND = replace(FIRST, x_extent_um=(2.8, 3.4), expected_gain=12.5, minutes=6.0)
 
 
-@pytest.fixture(autouse=True)
-def own_state(tmp_path, monkeypatch):
-    """A state directory of the test's own, for the token."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
 @pytest.fixture
 def chooser():
     limits_um = ((0.0, 10.0), (-5.0, 5.0))
