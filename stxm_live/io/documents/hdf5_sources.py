@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MAX_HOPS = 32
 """Most links, or virtual datasets of virtual datasets, one after the other."""
 
-MAX_FILES = 256
-"""Most other files of one dataset."""
+MAX_FILES = 128
+"""Most files that are open at a time; more than those of the longest chain."""
 
 MAX_CHUNK_BYTES = 2**29
 """Largest chunk, which HDF5 unpacks as a whole."""
@@ -60,9 +60,10 @@ class Hdf5Files:
 
         real = self._roots.confined(path)
         if real in self._files:
+            self._files[real] = self._files.pop(real)  # the last one used is the last one closed
             return self._files[real]
-        if len(self._files) > MAX_FILES:
-            raise ValueError(f"{real.name}: the images are spread over more than {MAX_FILES} files")
+        if len(self._files) >= MAX_FILES:
+            self._files.pop(next(iter(self._files))).close()
         with self._roots.opened(real) as checked:
             file = h5py.File(real, "r", driver="sec2", **self._options)
             seen = os.fstat(checked.fileno()), os.fstat(file.id.get_vfd_handle())

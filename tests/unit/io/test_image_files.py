@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from stxm_live.io.documents import Roots, file_reader
+from stxm_live.io.documents import Roots, file_reader, hdf5_sources
 from stxm_live.io.documents.file_reader import FileReader, ReaderProcess, StalledError
 from stxm_live.io.documents.handlers import read_image
 from stxm_live.io.documents.hdf5_images import Hdf5Images
@@ -170,6 +170,20 @@ def test_a_virtual_dataset_waits_for_the_file_of_its_row_only(places):
         images.event(1, 1)
 
 
+def test_a_virtual_dataset_may_have_more_files_than_are_open_at_a_time(places, monkeypatch):
+    monkeypatch.setattr(hdf5_sources, "MAX_FILES", 3)
+    layout = h5py.VirtualLayout((6, 5, 6), dtype="f4")
+    for k in range(6):
+        plain(places["root"] / f"{k}.h5")
+        layout[k] = h5py.VirtualSource(f"{k}.h5", "data", SHAPE)[k % 4]
+    with h5py.File(places["root"] / "a.h5", "w", libver="latest") as file:
+        file.create_virtual_dataset("data", layout)
+    images = Hdf5Images(str(places["root"] / "a.h5"), "data", Roots([places["root"]]))
+    for k in (0, 1, 2, 3, 4, 5, 0):
+        np.testing.assert_array_equal(images.event(k, 1)[0], SECRET[k % 4])
+    images.close()
+
+
 def test_links_in_a_circle_end(places):
     path = linked(places["root"] / "a.h5", places["root"] / "a.h5")
     with pytest.raises(ValueError, match="more than 32 links"):
@@ -313,6 +327,18 @@ def test_a_file_that_does_not_answer_is_given_up_and_the_next_one_read(
         patient.setattr(file_reader, "ANSWER_S", 60.0)
         found = reader.hdf5(path, "data", index=1, n_frames=1)
     np.testing.assert_array_equal(found, SECRET[1:2])
+
+
+def test_a_damaged_file_that_hdf5_reads_on_and_on_is_given_up(process, reader, tmp_path):
+    damaged = bytearray((tmp_path / "a.h5").read_bytes())
+    of_the_data = damaged.rindex(b"OHDR")
+    damaged[of_the_data + 30] ^= 0xFF  # as with SWMR, HDF5 waits for the checksum to be right
+    (tmp_path / "b.h5").write_bytes(damaged)
+    with pytest.MonkeyPatch.context() as patient:
+        patient.setattr(file_reader, "ANSWER_S", 60.0)
+        reader.hdf5(str(tmp_path / "a.h5"), "data", index=0, n_frames=1)
+    with pytest.raises(StalledError, match=r"b\.h5 did not answer"):
+        reader.hdf5(str(tmp_path / "b.h5"), "data", index=0, n_frames=1)
 
 
 def test_a_folder_that_did_not_answer_is_left_alone_for_a_while(process):
