@@ -104,7 +104,7 @@ def test_every_picture_says_that_references_are_synthetic(drawn):
 def test_the_title_of_the_shares_is_of_the_whole_specimen(drawn):
     text = words(drawn["phase-map"])
     for name, share, _ in made_up.maps().summary():
-        assert f"{100 * share:.1f} % {name}" in text.replace("\u2007", "")
+        assert f"{100 * share:.1f} %  {name}" in text.replace("\u2007", "")
 
 
 def test_a_notebook_gets_a_png():
