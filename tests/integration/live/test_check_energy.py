@@ -13,7 +13,7 @@ from stxm_live.plans import stxm_stack
 from stxm_live.sim.instrument import SimulatedMicroscope
 
 CHECK_EV = 518.3
-FIELD = Region((-1.6, 1.6), (-1.6, 1.6), nx=36, ny=34, dwell_ms=2.0)
+FIELD = Region((-1.6, 1.6), (-1.6, 1.6), nx=30, ny=24, dwell_ms=2.0)
 
 
 @pytest.fixture
