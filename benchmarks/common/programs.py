@@ -68,6 +68,7 @@ PROGRAMS: dict[str, Program] = {
     "harm": Program("robustness.harm", None),
     "kill": Program("robustness.harm", None, "--kill"),
     "faults": Program("robustness.harm", None, "--faults 20000"),
+    "files": Program("robustness.files", None, "--files 20000"),
     "messages": Program("robustness.harm", None, "--messages 20000"),
     "growth": Program("robustness.harm", None, "--images 10000"),
 }

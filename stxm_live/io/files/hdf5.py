@@ -33,7 +33,9 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
     try:
         try:
             file = h5py.File(path, "r", locking=False)
-        except OSError:
+        except OSError as error:
+            if "truncated" in str(error):  # read with SWMR, its gaps are waited for by the minute
+                raise
             file = h5py.File(path, "r", swmr=True, locking=False)
         with file:
             yield file
