@@ -14,6 +14,9 @@ from stxm_live.io.documents.hdf5_sources import Hdf5Files
 from stxm_live.io.documents.paths import Roots
 from stxm_live.io.files.folder import check_inside, check_size
 
+_MOST_TEXTS = 1000
+"""Largest data set that is read as a text; a damaged size may be anything."""
+
 
 @contextmanager
 def opened_hdf5(path: Path) -> Iterator[Any]:
@@ -33,8 +36,8 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
     try:
         try:
             file = h5py.File(path, "r", locking=False)
-        except OSError as error:
-            if "truncated" in str(error):  # read with SWMR, its gaps are waited for by the minute
+        except OSError:
+            if not _is_written_with_swmr(path):  # gaps would be waited for by the minute
                 raise
             file = h5py.File(path, "r", swmr=True, locking=False)
         with file:
@@ -45,6 +48,13 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
         raise ValueError(
             f"{path}: cannot be read; the file is incomplete or damaged ({error})"
         ) from error
+
+
+def _is_written_with_swmr(path: Path) -> bool:
+    """Return True if the superblock of a file says so: version 3, third bit of the flags."""
+    with path.open("rb") as file:
+        superblock = file.read(12)
+    return superblock[8] == 3 and bool(superblock[11] & 4)
 
 
 def attribute(node: Any, name: str) -> Any:
@@ -73,7 +83,10 @@ def text(value: Any) -> str:
 
 def text_of(group: Any, name: str) -> str:
     """Return the text in a data set, scalar or of length 1; empty if there is none."""
-    return text(group[name][()]) if name in group else ""
+    node = group.get(name)
+    if node is None or not hasattr(node, "size") or (node.size or 0) > _MOST_TEXTS:
+        return ""
+    return text(node[()])
 
 
 def numbers(path: Path, group: Any, name: str) -> NDArray[np.float64]:

@@ -139,7 +139,7 @@ def _tiff_images(files: list[Path]) -> NDArray[np.float32]:
             with tifffile.TiffFile(file) as tiff:
                 check_size(file, (len(files), *tiff.series[0].shape))
                 images.append(np.asarray(tiff.asarray(), dtype=np.float32))
-        except (*_DAMAGED, tifffile.TiffFileError) as error:
+        except (*_DAMAGED, ArithmeticError, tifffile.TiffFileError) as error:
             raise ValueError(
                 f"{file}: cannot be read; it is not a TIFF or is incomplete ({error})"
             ) from error
