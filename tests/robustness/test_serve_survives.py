@@ -210,6 +210,20 @@ def test_runs_that_never_end_are_given_up_and_the_one_that_is_recorded_is_kept(
     assert "given up, since more than 5 runs have not ended" in caplog.text
 
 
+def test_a_flood_of_starts_reaches_the_analysis_no_more_and_the_next_run_does(
+    filling, handed_on, caplog
+):
+    for n in range(2000):
+        filling("start", {"uid": str(n), "time": 0.0})
+    assert len(handed_on) == gapless._MANY_RUNS
+    assert caplog.text.count("given up") == gapless._MANY_RUNS
+    check_next_run(filling, handed_on)
+    handed_on.clear()
+    filling("start", START | {"uid": "empty"})
+    filling("stop", STOP | {"run_start": "empty", "num_events": {}})
+    assert [name for name, _ in handed_on] == ["start", "stop"]
+
+
 def test_a_message_of_many_parts_is_left_out():
     with Link() as link:
         for name, doc in DOCS[:-1]:

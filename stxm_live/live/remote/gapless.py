@@ -28,6 +28,9 @@ _MAX_EARLY = 2000
 _MAX_RUNS = 64
 """Most runs that have begun and not ended; the one that was silent longest is given up first."""
 
+_MANY_RUNS = 32
+"""With more than these open, a start is handed on with the next document of its run."""
+
 _MAX_UID = 200
 """Most characters of a uid, as in the catalogue."""
 
@@ -45,6 +48,7 @@ class _Run:
     pause_s: float = _FIRST_PAUSE_S
     look_s: float = 0.0
     heard_s: float = field(default_factory=time.monotonic)
+    held_start: Mapping[str, Any] | None = None
 
     def n_missing(self) -> int:
         """Return the number of missing events, from the numbers of the others and the stop."""
@@ -154,7 +158,16 @@ class Gapless:
         self._runs[uid] = _Run(look_s=time.monotonic() + _IDLE_S)
         if len(self._runs) > _MAX_RUNS:
             self._give_up(min(self._runs, key=lambda known: self._runs[known].heard_s))
-        self._deliver("start", doc)
+        if len(self._runs) > _MANY_RUNS:
+            self._runs[uid].held_start = doc
+        else:
+            self._deliver("start", doc)
+
+    def _hand_on(self, run: _Run, name: str, doc: Mapping[str, Any]) -> None:
+        start, run.held_start = run.held_start, None
+        if start is not None:
+            self._deliver("start", start)
+        self._deliver(name, doc)
 
     def _other(self, name: str, doc: Mapping[str, Any]) -> None:
         """Hand on a descriptor, or a document about files."""
@@ -172,7 +185,7 @@ class Gapless:
         run.heard_s = time.monotonic()
         run.handed_on.add(own)
         self._stream_of[own] = (uid, stream)
-        self._deliver(name, doc)
+        self._hand_on(run, name, doc)
         for early in self._early.pop(own, ()):
             self(*early)
 
@@ -195,7 +208,7 @@ class Gapless:
         run.look_s = min(run.look_s, now) if is_gap else max(run.look_s, now + _IDLE_S)
         if is_gap:
             run.pause_s = _FIRST_PAUSE_S
-        self._deliver("event", doc)
+        self._hand_on(run, "event", doc)
 
     def _end(self, uid: str, doc: Mapping[str, Any]) -> None:
         run = self._runs.get(uid)
@@ -211,12 +224,13 @@ class Gapless:
         del self._runs[uid]
         self._ended.append(uid)
         self._stream_of = {own: of for own, of in self._stream_of.items() if of[0] != uid}
-        self._deliver("stop", run.stop)
+        self._hand_on(run, "stop", run.stop)
 
     def _give_up(self, uid: str) -> None:
         """Forget a run that has not ended, because there are too many."""
+        if self._runs.pop(uid).held_start is not None:
+            return  # nobody has heard of it
         logger.error("run %s: given up, since more than %d runs have not ended", uid[:8], _MAX_RUNS)
-        del self._runs[uid]
         self._stream_of = {own: of for own, of in self._stream_of.items() if of[0] != uid}
 
     def _run_of(self, doc: Mapping[str, Any]) -> str:
