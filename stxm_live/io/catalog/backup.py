@@ -64,6 +64,7 @@ class BackupFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: BinaryIO | None = None
+        self._is_synced = True
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Append one document.
@@ -80,10 +81,12 @@ class BackupFile:
             self._file = self._opened()
         self._file.write(line.encode("ascii"))
         self._file.flush()
+        self._is_synced = False
 
     def sync(self) -> None:
-        """Wait until the file is on the disk."""
-        if self._file is not None:
+        """Wait until the file is on the disk; it may be written to meanwhile."""
+        if self._file is not None and not (self._is_synced or self._file.closed):
+            self._is_synced = True
             os.fsync(self._file.fileno())
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.harmless import Harmless
-from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
+from stxm_live.core.worker import Limits, Worker
 from stxm_live.io.catalog.backup import BackupFile, backup_name, is_being_written
 from stxm_live.io.catalog.failures import Failures
 from stxm_live.io.catalog.folder import catalog_folder, wait_before_closing
@@ -267,7 +267,9 @@ class RawWriter:
             if run is not None:
                 self._back_up(run, name, copy)
                 store = partial(self._store, run, name, copy.doc)
-                if run.error is None and not self._storing.submit(store, n_bytes=copy.n_bytes):
+                if run.error is not None:
+                    self._storing.submit(partial(self._sync, run))
+                elif not self._storing.submit(store, n_bytes=copy.n_bytes):
                     waiting = f"{self._storing.waiting_bytes / 2**20:.2g} MiB wait for it"
                     self._fail(run, RuntimeError(f"the catalogue is too slow: {waiting}"))
             elif name == "stop":
@@ -294,11 +296,8 @@ class RawWriter:
         if not run.is_cut_off:
             try:
                 run.backup(name, copy.doc)
-                if name == "stop" or self._worker.waiting_bytes <= ITEM_BYTES + copy.n_bytes:
-                    run.backup.sync()  # nothing more waits
             except BaseException as error:  # noqa: BLE001  the catalogue may still have it
-                self._cut_off(run.uid)
-                self._failures.report(run.uid, "has no backup file anymore", error)
+                self._give_up_backup(run, error)
         if copy.left_out:
             left_out = f"a {name} document is kept without {'; '.join(copy.left_out)}"
             self._fail(run, RuntimeError(left_out))
@@ -314,6 +313,12 @@ class RawWriter:
         with suppress(Exception):  # what is left to write finds no room either
             run.backup.close()
 
+    def _give_up_backup(self, run: _Run, error: BaseException) -> None:
+        run.is_cut_off = True
+        with suppress(Exception):
+            run.backup.close()
+        self._failures.report(run.uid, "has no backup file anymore", error)
+
     def _end_unfinished(self) -> None:
         """Close the backup files of runs without a stop document."""
         for uid, run in self._runs.items():
@@ -324,7 +329,16 @@ class RawWriter:
 
     # on the thread of the catalogue
 
+    def _sync(self, run: _Run) -> None:
+        """Wait until what was written to the backup file is on the disk."""
+        if not run.is_cut_off:
+            try:
+                run.backup.sync()
+            except BaseException as error:  # noqa: BLE001
+                self._give_up_backup(run, error)
+
     def _store(self, run: _Run, name: str, doc: Mapping[str, Any]) -> None:
+        self._sync(run)  # not on the thread that writes: the next document waits for no disk
         if run.error is None:
             try:
                 run.store = run.store or RunStore(self._broker)
