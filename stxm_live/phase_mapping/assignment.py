@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_least
 from stxm_live.core.mixed_reference import MixedReference
-from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
@@ -21,19 +20,18 @@ from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mappe
 from stxm_live.phase_mapping.mixtures import fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies, mixing_of
 from stxm_live.phase_mapping.residuals import Residual, residual_of
-from stxm_live.phase_mapping.spatial_prior import potts_mixed
-from stxm_live.phase_mapping.spectrum_noise import (
-    SpectrumNoise,
-    spectrum_noise,
-    variance_of_references,
+from stxm_live.phase_mapping.scan_noise import (
+    LIKE_PHOTONS,
+    counts_per_photon,
+    noise_for_residuals,
+    photons_and_noise,
 )
+from stxm_live.phase_mapping.spatial_prior import potts_mixed
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.tempering import tempered, trust
 from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed, unidentified
 from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.preprocessing.normalization import ODStack
-
-LIKE_PHOTONS = 1.5
-"""Factor on the noise of photons, or its inverse, up to which spectra scatter as photons do."""
 
 MIXED_FROM = 0.5
 """Probability of being a mixture from which a pixel is called mixed."""
@@ -234,18 +232,8 @@ def resolve_spectra(
         noise=noise,
     )
     method, index = _labels(spectra, latent, found, recipe)
-    residual = None
-    judged = _noise_for_residuals(noise, stack)
-    if judged is not None:
-        residual = residual_of(
-            spectra.od,
-            photons,
-            spectra.references,
-            index,
-            judged,
-            known=~found.unidentified,
-            i0_relative_std=np.nan_to_num(stack.i0_std / stack.i0),
-        )
+    judged = noise_for_residuals(noise, stack)
+    residual = _residual(spectra, photons, index, found, judged, stack)
     if residual is not None:
         found = replace(found, probability=residual.reckoned_with(found.probability))
     mixed = _mixed_references(spectra, stack, recipe, index)
@@ -292,6 +280,28 @@ def _labels(
     return "likelihood", found.most_probable
 
 
+def _residual(
+    spectra: Correlated,
+    photons: NDArray[np.float32],
+    index: NDArray[np.int8],
+    found: Probabilities,
+    noise: SpectrumNoise | None,
+    stack: ODStack,
+) -> Residual | None:
+    """Return what the references leave of the spectra, None where nothing shows the noise."""
+    if noise is None:
+        return None
+    return residual_of(
+        spectra.od,
+        photons,
+        spectra.references,
+        index,
+        noise,
+        known=~found.unidentified,
+        i0_relative_std=np.nan_to_num(stack.i0_std / stack.i0),
+    )
+
+
 def _mixed_references(
     spectra: Correlated, stack: ODStack, recipe: Recipe, index: NDArray[np.int8]
 ) -> tuple[MixedReference, ...]:
@@ -309,41 +319,9 @@ def _mixed_references(
     )
 
 
-def scatters_like_photons(gain: float, stack: ODStack) -> bool:
-    """Return True if a variance over mean is that of photons, as the alignment smooths them."""
-    ratio = gain / photon_gain(stack)
-    return 1 / LIKE_PHOTONS < ratio < LIKE_PHOTONS
-
-
-def photon_gain(stack: ODStack) -> float:
-    """Return the variance over mean of photons after the smoothing by the alignment."""
-    return float(smoothing(stack.shifts_px).mean())
-
-
-def _noise_for_residuals(noise: SpectrumNoise, stack: ODStack) -> SpectrumNoise | None:
-    """Return the noise that residuals are judged by, None where nothing shows it.
-
-    Without an empty support it is that of photons, if the spectra scatter as photons do. If they
-    do not, it may be the counter or the references.
-    """
-    if noise.from_support:
-        return noise
-    if scatters_like_photons(noise.gain, stack):
-        return noise._replace(gain=min(noise.gain, photon_gain(stack)))
-    return None
-
-
 def needs_model(recipe: Recipe) -> bool:
     """Return True if the recipe's labels are made in latent space."""
     return recipe.resolver.method in STRATEGIES
-
-
-def counts_per_photon(stack: ODStack, recipe: Recipe) -> float | None:
-    """Variance over mean of the aligned counts, in photons, as the empty support shows it."""
-    if stack.dispersion is None:
-        return None
-    smoothed = float(smoothing(stack.shifts_px).mean())
-    return stack.dispersion * recipe.detector.photons_per_count * smoothed
 
 
 def _scatter(spectra: Correlated, photons: NDArray[np.float32], noise: SpectrumNoise) -> float:
@@ -367,26 +345,3 @@ def _scatter(spectra: Correlated, photons: NDArray[np.float32], noise: SpectrumN
     if known.all() or known.mean() < _LEAST_KNOWN:
         return fit.dispersion
     return noise.gain * dispersion_of(misfit[known], degrees)
-
-
-def photons_and_noise(
-    spectra: Correlated, stack: ODStack, recipe: Recipe
-) -> tuple[NDArray[np.float32], SpectrumNoise]:
-    """Photons behind each value of the spectra, and what these differ by besides their phase."""
-    photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
-    noise = spectrum_noise(
-        spectra.od,
-        photons,
-        spectra.references,
-        np.array(stack.energies_ev),
-        recipe,
-        gain=counts_per_photon(stack, recipe),
-    )
-    std = recipe.corrected_references.std_at(stack.energies_ev)
-    if std is not None:
-        noise = noise._replace(
-            of_references=variance_of_references(
-                spectra.od, spectra.references, std, spectra.best.first_index
-            )
-        )
-    return photons, noise

@@ -18,16 +18,12 @@ from stxm_live.core.phase_maps import PhaseMaps, Quality, Status
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.specimen_change import SpecimenChange
-from stxm_live.phase_mapping.assignment import (
-    Resolution,
-    counts_per_photon,
-    needs_model,
-    photon_gain,
-)
+from stxm_live.phase_mapping.assignment import Resolution, needs_model
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
 from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.repeated_energies import change_in_words
+from stxm_live.phase_mapping.scan_noise import counts_per_photon, photon_gain
 from stxm_live.phase_mapping.steps import Steps
 from stxm_live.preprocessing.i0 import specimen_in_box
 from stxm_live.preprocessing.noise import MIN_IMAGES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,43 +90,18 @@ class ImageCache:
         ValueError
             If no frame is left.
         """
-        notes = list(stack.notes)
-        frames = {
-            frame.nominal_ev: frame
-            for frame in stack.frames
-            # of energies nobody announced, those that the recipe names
-            if frame.announced_ev is not None or self.recipe.energies_ev is not None
-        }
-        chosen = self.recipe.selected({*frames, *stack.missing_ev, *stack.skipped_ev})
-        missing = set(stack.missing_ev).intersection(chosen)
-        lacking = listed_ev(self.recipe.not_in(chosen))
-        if lacking:
-            notes.append(f"the scan has no energy near {lacking} eV, which the recipe asks for")
-        whole = [frames[e] for e in chosen if e in frames and frames[e].is_whole]
-        notes += [
-            f"image at {frames[e].energy_ev:g} eV is unfinished and was left out"
-            for e in chosen
-            if e in frames and not frames[e].is_whole
-        ]
-        self._images = {frame: self._image(frame, stack.scan.dwell_ms) for frame in whole}
+        frames, chosen = self._selected(stack)
         copied = {f: _copy_of(first, f) for f, first in self._copied.of(stack).items()}
-        copied_ev: set[float] = set()
-        usable: list[Image] = []
-        for frame, problem in self._problems(copied).items():
-            image, where = self._images[frame], f"image at {frame.energy_ev:g} eV"
-            if not problem:
-                notes.extend(f"{where}: {fault}" for fault in image.faults())
-                usable.append(image)
-                continue
-            notes.append(f"{where} {problem} and was left out")
-            if frame.announced_ev is not None:
-                missing.add(frame.nominal_ev)
-                copied_ev.update([frame.nominal_ev] if problem == copied.get(frame) else [])
+        whole = [frames[e] for e in chosen if e in frames and frames[e].is_whole]
+        self._images = {frame: self._image(frame, stack.scan.dwell_ms) for frame in whole}
+        problems = self._problems(copied)
+        notes = [*stack.notes, *self._notes(frames, chosen, problems)]
         notes += [
             f"repeated image at {frame.energy_ev:g} eV {copied[frame]} and was left out"
             for frame in stack.checks
             if frame in copied
         ]
+        usable = [self._images[frame] for frame, problem in problems.items() if not problem]
         notes.extend(clipped(usable))
         if not usable:
             announced = listed_ev(stack.scan.energies_ev)
@@ -134,6 +109,9 @@ class ImageCache:
                 f"{stack.key}: there is no usable image at an energy of the recipe; "
                 f"the scan announced {announced} eV" + "".join(f"; {note}" for note in notes[:3])
             )
+        left_out = [f for f, problem in problems.items() if problem and f.announced_ev is not None]
+        missing = {*stack.missing_ev} & {*chosen} | {frame.nominal_ev for frame in left_out}
+        copies = [f.nominal_ev for f in left_out if problems[f] == copied.get(f)]
         return StackImages(
             key=stack.key,
             scan=stack.scan,
@@ -141,13 +119,45 @@ class ImageCache:
             missing_ev=tuple(sorted(missing)),
             skipped_ev=tuple(e for e in chosen if e in stack.skipped_ev),
             notes=tuple(notes),
-            copied_ev=tuple(sorted(copied_ev)),
+            copied_ev=tuple(sorted(copies)),
             checks=tuple(
                 (first_ev, image)
                 for first_ev, frame, image in self._usable_checks(stack, usable)
                 if frame not in copied
             ),
         )
+
+    def _selected(self, stack: Stack) -> tuple[dict[float, Frame], list[float]]:
+        """Return the frames by their nominal energy, and the energies that the recipe selects."""
+        frames = {
+            frame.nominal_ev: frame
+            for frame in stack.frames
+            # of energies nobody announced, those that the recipe names
+            if frame.announced_ev is not None or self.recipe.energies_ev is not None
+        }
+        chosen = self.recipe.selected({*frames, *stack.missing_ev, *stack.skipped_ev})
+        return frames, chosen
+
+    def _notes(
+        self,
+        frames: Mapping[float, Frame],
+        chosen: Sequence[float],
+        problems: Mapping[Frame, str],
+    ) -> Iterator[str]:
+        """Say what the scan lacks, what was left out and what is wrong with the images."""
+        lacking = listed_ev(self.recipe.not_in(chosen))
+        if lacking:
+            yield f"the scan has no energy near {lacking} eV, which the recipe asks for"
+        for energy_ev in chosen:
+            if energy_ev in frames and not frames[energy_ev].is_whole:
+                where = f"image at {frames[energy_ev].energy_ev:g} eV"
+                yield f"{where} is unfinished and was left out"
+        for frame, problem in problems.items():
+            where = f"image at {frame.energy_ev:g} eV"
+            if problem:
+                yield f"{where} {problem} and was left out"
+            else:
+                yield from (f"{where}: {fault}" for fault in self._images[frame].faults())
 
     def _usable_checks(
         self, stack: Stack, usable: list[Image]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
-from stxm_live.phase_mapping.assignment import Resolution, photons_and_noise, resolve_spectra
+from stxm_live.phase_mapping.assignment import Resolution, resolve_spectra
 from stxm_live.phase_mapping.correlation import Correlated, correlate
 from stxm_live.phase_mapping.energy_calibration.fit import EnergyAxisError, fit_energy_axis
+from stxm_live.phase_mapping.scan_noise import photons_and_noise
 from stxm_live.preprocessing.normalization import ODStack
 
 WIDTH_WARNING_EV = 0.1

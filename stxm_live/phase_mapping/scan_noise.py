@@ -1,0 +1,73 @@
+"""The noise of a scan's spectra: from its empty support, or as photons have it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.od_uncertainty import smoothing
+from stxm_live.core.recipe import Recipe
+from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.phase_mapping.spectrum_noise import (
+    SpectrumNoise,
+    spectrum_noise,
+    variance_of_references,
+)
+from stxm_live.preprocessing.normalization import ODStack
+
+LIKE_PHOTONS = 1.5
+"""Factor on the noise of photons, or its inverse, up to which spectra scatter as photons do."""
+
+
+def photons_and_noise(
+    spectra: Correlated, stack: ODStack, recipe: Recipe
+) -> tuple[NDArray[np.float32], SpectrumNoise]:
+    """Photons behind each value of the spectra, and what these differ by besides their phase."""
+    photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
+    noise = spectrum_noise(
+        spectra.od,
+        photons,
+        spectra.references,
+        np.array(stack.energies_ev),
+        recipe,
+        gain=counts_per_photon(stack, recipe),
+    )
+    std = recipe.corrected_references.std_at(stack.energies_ev)
+    if std is not None:
+        noise = noise._replace(
+            of_references=variance_of_references(
+                spectra.od, spectra.references, std, spectra.best.first_index
+            )
+        )
+    return photons, noise
+
+
+def counts_per_photon(stack: ODStack, recipe: Recipe) -> float | None:
+    """Variance over mean of the aligned counts, in photons, as the empty support shows it."""
+    if stack.dispersion is None:
+        return None
+    return stack.dispersion * recipe.detector.photons_per_count * photon_gain(stack)
+
+
+def noise_for_residuals(noise: SpectrumNoise, stack: ODStack) -> SpectrumNoise | None:
+    """Return the noise that residuals are judged by, None where nothing shows it.
+
+    Without an empty support it is that of photons, if the spectra scatter as photons do. If they
+    do not, it may be the counter or the references.
+    """
+    if noise.from_support:
+        return noise
+    if scatters_like_photons(noise.gain, stack):
+        return noise._replace(gain=min(noise.gain, photon_gain(stack)))
+    return None
+
+
+def scatters_like_photons(gain: float, stack: ODStack) -> bool:
+    """Return True if a variance over mean is that of photons, as the alignment smooths them."""
+    ratio = gain / photon_gain(stack)
+    return 1 / LIKE_PHOTONS < ratio < LIKE_PHOTONS
+
+
+def photon_gain(stack: ODStack) -> float:
+    """Return the variance over mean of photons after the smoothing by the alignment."""
+    return float(smoothing(stack.shifts_px).mean())
