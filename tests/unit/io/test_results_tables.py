@@ -90,10 +90,10 @@ def test_the_first_lines_tell_verdict_warnings_and_synthetic_references(maps, tm
 
 
 def test_names_cannot_become_formulas_lines_or_remarks(maps, tmp_path):
-    names = ('=HYPERLINK("http://x")', "+1", "a,b", 'q"uote', "two\nlines")
+    names = ('=HYPERLINK("http://x")', "+A1", "a,b", 'q"uote', "two\nlines")
     hostile = replace(maps, phase_names=names, warnings=("one\nphase,1,2",))
     rows = rows_of(write_csv(hostile, tmp_path)[0])
-    assert [row["phase"] for row in rows[:4]] == ['\'=HYPERLINK("http://x")', "'+1", *names[2:4]]
+    assert [row["phase"] for row in rows[:4]] == ['\'=HYPERLINK("http://x")', "'+A1", *names[2:4]]
     assert len(rows) == 6
 
 
