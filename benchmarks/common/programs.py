@@ -67,6 +67,7 @@ PROGRAMS: dict[str, Program] = {
     "mantis": Program("peers.mantis", None),
     "harm": Program("robustness.harm", None),
     "kill": Program("robustness.harm", None, "--kill"),
+    "endings": Program("robustness.endings", None),
     "faults": Program("robustness.harm", None, "--faults 20000"),
     "files": Program("robustness.files", None, "--files 20000"),
     "messages": Program("robustness.harm", None, "--messages 20000"),
