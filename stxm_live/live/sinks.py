@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.stack import StackKey
@@ -18,6 +18,14 @@ logger = logging.getLogger("stxm_live")
 
 KEPT_STACKS = 8
 """Number of stacks whose maps are kept for a sink that hangs."""
+
+
+class Sink(Protocol):
+    """Anything with some of these methods; they are called on the worker's thread."""
+
+    def on_cube(self, view: ODCube) -> None: ...  # noqa: D102
+    def on_maps(self, maps: PhaseMaps) -> None: ...  # noqa: D102
+    def on_error(self, uid: str, error: Exception) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
