@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -188,9 +189,13 @@ def delete_run(broker: databroker.Broker, uid: str) -> None:
     Files the run only refers to are left alone.
     """
     check_names("uid", [uid])
-    if uid in broker.v2:
-        with sole_writer(catalog_folder(broker)):
+    folder = catalog_folder(broker)
+    with sole_writer(folder):
+        if uid in broker.v2:
             broker.v2.delete_contents(uid, recursive=True, external_only=False)
+        # a program that was killed leaves arrays which the catalogue does not list
+        if folder is not None and (folder / "data" / uid).is_dir():
+            shutil.rmtree(folder / "data" / uid)
 
 
 def _scan_or_none(start: Mapping[str, Any]) -> StackScan | None:

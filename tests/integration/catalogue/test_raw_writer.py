@@ -1,5 +1,6 @@
 import copy
 import itertools
+import shutil
 import threading
 
 import numpy as np
@@ -13,8 +14,15 @@ from catalog_fixtures import (
 )
 
 from stxm_live.core.worker import ITEM_BYTES, Limits
-from stxm_live.io.catalog import RawWriter, read_backup, restore_run, store_documents
+from stxm_live.io.catalog import (
+    RawWriter,
+    delete_run,
+    read_backup,
+    restore_run,
+    store_documents,
+)
 from stxm_live.io.catalog.backup import BackupFile
+from stxm_live.io.catalog.folder import catalog_folder
 from stxm_live.io.catalog.reading import documents
 from stxm_live.io.catalog.run_store import RunStore
 
@@ -650,3 +658,21 @@ def test_arrays_that_the_catalogue_would_change_are_refused_by_name(broker, writ
     writer.flush(30)
     kept = list(read_backup(tmp_path / f"{uid}.jsonl"))[2][1]["data"]["counts"]
     np.testing.assert_array_equal(kept.mask, masked.mask)
+
+
+def test_arrays_that_a_killed_program_left_unlisted_are_replaced(broker, tmp_path):
+    images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
+    backup = BackupFile(tmp_path / "run.jsonl")
+    run = list(line_documents(images, scan))
+    for pair in run:
+        backup(*pair)
+    backup.close()
+    uid = store_documents(broker, run)
+    arrays = catalog_folder(broker) / "data" / uid
+    shutil.copytree(arrays, tmp_path / "kept")
+    delete_run(broker, uid)
+    shutil.copytree(tmp_path / "kept", arrays)
+
+    restore_run(broker, backup.path)
+
+    np.testing.assert_array_equal(stored_images(broker, uid), images.reshape(-1, 5))
