@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
-from stxm_live.core.stack import Frame
 from stxm_live.io.documents.announced import announced
 from stxm_live.io.documents.counts import (
     Counts,
@@ -22,9 +21,10 @@ from stxm_live.io.documents.external import ExternalImages
 from stxm_live.io.documents.file_reader import ANSWER_S, StalledError
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
-from stxm_live.io.documents.stack_frames import MAX_UNANNOUNCED, StackFrames
+from stxm_live.io.documents.stack_frames import MAX_UNANNOUNCED
 from stxm_live.io.documents.streams import (
     Member,
+    NewFrame,
     Stream,
     Waiting,
     data_key,
@@ -38,13 +38,6 @@ MAX_WAITING_IMAGES = 100_000
 """Most images of a run that may wait for their file or their event."""
 
 _EXTERNAL = ("resource", "datum", "datum_page", "stream_resource", "stream_datum")
-
-
-class NewFrame(NamedTuple):
-    """A frame that became complete, or complete again, and its stack."""
-
-    stack: StackFrames
-    frame: Frame
 
 
 class RunFrames:
@@ -110,13 +103,11 @@ class RunFrames:
         """Take a document; return the frames that it made complete, or complete again."""
         if name == "descriptor":
             self._descriptor(doc)
-        elif name == "event":
-            return [*self._event(doc), *self.retry()]
-        elif name == "event_page":
+        elif name in ("event", "event_page"):
             from event_model import unpack_event_page
 
-            events = [frame for event in unpack_event_page(doc) for frame in self._event(event)]
-            return [*events, *self.retry()]
+            events = [doc] if name == "event" else unpack_event_page(doc)
+            return [*(frame for event in events for frame in self._event(event)), *self.retry()]
         elif name in _EXTERNAL:
             self._external.take(name, doc)
             if name == "stream_datum":

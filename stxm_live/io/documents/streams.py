@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stxm_live.core.stack import Frame
 from stxm_live.io.documents.announced import Announced
 from stxm_live.io.documents.counts import (
     MAX_CHANNELS,
@@ -27,6 +28,13 @@ _LEAST_EV, _MOST_EV = 10.0, 1e6
 """Lowest and highest photon energy of any microscope."""
 
 _READBACK_SUFFIXES = ("", "_readback", "_user_readback", "_rbv")
+
+
+class NewFrame(NamedTuple):
+    """A frame that became complete, or complete again, and its stack."""
+
+    stack: StackFrames
+    frame: Frame
 
 
 class Member(NamedTuple):
