@@ -4,7 +4,7 @@
 maps = live.wait(uid, timeout_s=30)
 """
 
-# ruff: noqa: BLE001, F401, F821, T201  names for the user, and from the files before; may print
+# ruff: noqa: F401, F821, T201  names for the user, and from the files before; may print
 import atexit
 import os
 from functools import partial
@@ -12,7 +12,7 @@ from functools import partial
 import bluesky.preprocessors as bpp
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.io.catalog import RawWriter, list_runs, open_catalog
+from stxm_live.io.catalog import RawWriter, last_scan_id, open_catalog
 from stxm_live.plans import stxm_stack, wait_for_maps, wait_until_stored
 from stxm_live.plotting.live_figure.header import time_left_in_words
 
@@ -23,10 +23,7 @@ live = LivePhaseMapper(recipe)
 RE.subscribe(writer)  # before anything that may fail: what is scanned is stored
 RE.subscribe(live)
 writer.guard(RE)
-try:
-    RE.md["scan_id"] = max((run.scan_id or 0 for run in list_runs(catalog, limit=1)), default=0)
-except Exception as error:  # an odd run of another program
-    print(f"scan_id begins at 1, because the last runs cannot be listed ({error!r})")
+RE.md["scan_id"] = last_scan_id(catalog)
 live.add_sink(
     on_cube=lambda view: print(
         f"energy {view.progress.n_images} of {view.progress.n_announced} "

@@ -9,7 +9,7 @@
 maps = live.wait(uid, timeout_s=30)
 """
 
-# ruff: noqa: BLE001, F401, F821, T201  names for the user, and from the files before; may print
+# ruff: noqa: F401, F821  names for the user, and from the files before; may print
 import atexit
 import os
 from functools import partial
@@ -17,7 +17,7 @@ from functools import partial
 import bluesky.preprocessors as bpp
 
 from stxm_live import LivePhaseMapper, Recipe, Region, map_run
-from stxm_live.io.catalog import RawWriter, list_runs, open_catalog
+from stxm_live.io.catalog import RawWriter, last_scan_id, open_catalog
 from stxm_live.plans import stxm_overview, stxm_stack, wait_for_maps, wait_until_stored
 from stxm_live.plans.remote import stxm_overview_remote, stxm_stack_remote  # for a queue server
 from stxm_live.plotting import LiveFigure
@@ -32,10 +32,7 @@ live.add_sink(figure, own_thread=True)
 RE.subscribe(writer)  # before anything that may fail: what is scanned is stored
 RE.subscribe(live)
 writer.guard(RE)
-try:
-    RE.md["scan_id"] = max((run.scan_id or 0 for run in list_runs(catalog, limit=1)), default=0)
-except Exception as error:  # an odd run of another program
-    print(f"scan_id begins at 1, because the last runs cannot be listed ({error!r})")
+RE.md["scan_id"] = last_scan_id(catalog)
 
 # a plan ends when its runs are stored, so that catalog[-1] is the one that was just measured
 RE.preprocessors.append(

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("stxm_live")
 
 _LOOK_S = 1.0
 """Seconds between two looks whether the storage is stalled."""
@@ -205,10 +205,10 @@ class Failures:
 
     def _report(self, uid: str, what: str, error: BaseException) -> None:
         with suppress(BaseException):
-            _log.error("run %s %s", uid[:8], what, exc_info=error)
+            logger.error("run %s %s", uid[:8], what, exc_info=error)
         if self._on_error is None:
             return
         try:
             self._on_error(uid, error)
-        except BaseException:  # noqa: BLE001  not ours: the runs to come are reported, too
-            _log.exception("on_error of the raw writer failed")
+        except BaseException:
+            logger.exception("on_error of the raw writer failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,8 @@ from stxm_live.io.documents.announced import announced
 
 if TYPE_CHECKING:
     import databroker
+
+logger = logging.getLogger("stxm_live")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,15 @@ def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[Ru
             )
         )
     return runs
+
+
+def last_scan_id(broker: databroker.Broker) -> int:
+    """Return the number of the latest run; 0 if it has none, or if it cannot be read."""
+    try:
+        return max((int(run.scan_id or 0) for run in list_runs(broker, limit=1)), default=0)
+    except Exception as error:  # noqa: BLE001  a scan must not depend on the run of another program
+        logger.warning("scan_id begins at 1, because the last run cannot be read (%r)", error)
+        return 0
 
 
 def when(time_s: float) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import databroker
     from bluesky import RunEngine
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("stxm_live")
 
 WAITING_BYTES = 4 * 2**30
 """Bytes that may wait to be stored; beyond this, a run is dropped so that the session can go on."""
@@ -102,7 +102,7 @@ class RawWriter:
         found = sorted(self.backup_folder.glob("*.jsonl"))
         self.leftovers = [path for path in found if not is_being_written(path)]
         if self.leftovers:
-            _log.warning(
+            logger.warning(
                 "%d runs of earlier sessions are only in backup files in %s; store them with "
                 "stxm_live.io.catalog.restore_run(broker, file)",
                 len(self.leftovers),
@@ -218,7 +218,7 @@ class RawWriter:
 
     def _receive(self, name: str, doc: Mapping[str, Any]) -> None:
         if self._is_closed:
-            _log.error("the raw writer is closed: a %s document is not stored", name)
+            logger.error("the raw writer is closed: a %s document is not stored", name)
             return
         copy = copied(name, doc, room_bytes=self._worker.room_bytes)
         uid = self._run_uid(name, doc)
@@ -273,7 +273,7 @@ class RawWriter:
                     waiting = f"{self._storing.waiting_bytes / 2**20:.2g} MiB wait for it"
                     self._fail(run, RuntimeError(f"the catalogue is too slow: {waiting}"))
             elif name == "stop":
-                _log.warning("run %s is not stored: its start document did not arrive", uid)
+                logger.warning("run %s is not stored: its start document did not arrive", uid)
         except BaseException as error:  # noqa: BLE001  the one place: the thread goes on
             run = self._runs.get(uid)
             if run is None:
@@ -286,7 +286,7 @@ class RawWriter:
     def _begun(self, uid: str) -> _Run | None:
         """Return a new run; None if it began before."""
         if uid in self._runs:
-            _log.warning("run %s began twice; the second start is left out", uid[:8])
+            logger.warning("run %s began twice; the second start is left out", uid[:8])
             return None
         run = _Run(uid, BackupFile(self.backup_folder / backup_name(uid)))
         self._runs[uid] = run
@@ -322,7 +322,7 @@ class RawWriter:
     def _end_unfinished(self) -> None:
         """Close the backup files of runs without a stop document."""
         for uid, run in self._runs.items():
-            _log.warning("run %s has no end; its documents are in %s", uid, run.backup.path)
+            logger.warning("run %s has no end; its documents are in %s", uid, run.backup.path)
             with suppress(Exception):
                 run.backup.close()
         self._storing.submit(self._failures.no_more)

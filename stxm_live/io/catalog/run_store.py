@@ -15,6 +15,7 @@ from stxm_live.io.catalog.folder import catalog_folder
 from stxm_live.io.catalog.locking import sole_writer
 from stxm_live.io.catalog.names import check_names
 from stxm_live.io.catalog.read_back import Digests, digest
+from stxm_live.io.documents.copies import as_array
 
 if TYPE_CHECKING:
     import databroker
@@ -101,7 +102,7 @@ class RunStore:
             self._forward(name, doc)
 
     def _event(self, doc: Mapping[str, Any]) -> None:
-        data = {k: v.item() if _is_single(v) else v for k, v in doc["data"].items()}
+        data = {k: v.item() if _is_single(v) else as_array(v) for k, v in doc["data"].items()}
         for key, value in data.items():
             _check_array(key, value)
         kind = tuple(

@@ -136,7 +136,7 @@ class _Copy:
                     out[key] = self.fields(value, level=1)
                 else:
                     copy = self._value(value, level)
-                    out[key] = _as_array(copy) if is_reading else copy
+                    out[key] = as_array(copy) if is_reading else copy
             except (_LeftOutError, MemoryError, RecursionError) as error:
                 out[key] = None
                 self._left_out(key, error)
@@ -262,7 +262,7 @@ class _Copy:
         self.left_out.append(f"{str(key)[:60]!r} ({error})")
 
 
-def _as_array(value: Any) -> Any:
+def as_array(value: Any) -> Any:
     """Return lists of numbers, of texts or of arrays as an array, if they are rectangular."""
     if not isinstance(value, list | tuple) or _shape(value) is None:
         return value
