@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.phase_maps import Quality
 from stxm_live.core.recipe import Recipe
@@ -25,6 +26,13 @@ COMMON_FIELD_LIMITED = 0.8
 
 I0_LIMITED = 0.01
 """Relative uncertainty of I0, the same as one of 0.01 in every optical density."""
+
+ADVISED_SIGMA = 6.0
+"""Standard errors of offset or width beyond which it is advised to map again: with several faults
+at once, a smaller one made one map better and the next one worse."""
+
+WIDEST_EV = 0.5
+"""Extra width beyond which it is not the beam's: a phase without a reference looks so, too."""
 
 BOX_LIMITED = 0.02
 """Share of the box for I0 that may look like specimen."""
@@ -174,7 +182,12 @@ def _energy_axis(facts: Facts, recipe: Recipe) -> Quality | None:
     axis = facts.energy_axis
     if axis is None or not departs(axis, recipe):
         return None
-    if facts.axis_applies:
+    if facts.axis_applies and not _is_sure(axis, recipe):
+        action = (
+            "Look at the curves (energy-axis) and at the second map; calibrate the monochromator "
+            "before you trust either."
+        )
+    elif facts.axis_applies:
         action = (
             "Look at the curves (energy-axis), calibrate the monochromator, or map again with "
             f"--set energy_offset_ev={axis.offset_ev:.2f} "
@@ -191,6 +204,16 @@ def _energy_axis(facts: Facts, recipe: Recipe) -> Quality | None:
         "labels may be wrong with confidence; a second map with the axis corrected lies beside "
         "the one asked for",
         action,
+    )
+
+
+def _is_sure(axis: EnergyAxis, recipe: Recipe) -> bool:
+    """Return True if offset or width are not likely to be made of other faults of the scan."""
+    offset_ev = abs(axis.offset_ev - recipe.energy_offset_ev)
+    wider_ev = abs(axis.width_ev - recipe.energy_width_ev)
+    return wider_ev < WIDEST_EV and (
+        offset_ev > ADVISED_SIGMA * axis.offset_std_ev
+        or wider_ev > ADVISED_SIGMA * axis.width_std_ev
     )
 
 

@@ -43,11 +43,16 @@ def _finite_or_none(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _both_ways(value: object) -> object:
+    """Return the step in x and y that a single number stands for."""
+    return (value, value) if isinstance(value, int | float) else value
+
+
 _Text = Annotated[str, AfterValidator(lambda text: plain(text))]
 _Um = Annotated[float, Field(strict=True, ge=-MAX_POSITION_UM, le=MAX_POSITION_UM)]
 _Ends = Annotated[tuple[_Um, _Um], Strict(False)]
 _StepUm = Annotated[float, Field(strict=True, ge=MIN_STEP_UM, le=MAX_POSITION_UM)]
-_Steps = Annotated[tuple[_StepUm, _StepUm], Strict(False)]
+_Steps = Annotated[tuple[_StepUm, _StepUm], Strict(False), BeforeValidator(_both_ways)]
 _Pixels = Annotated[int, Field(ge=1, le=_MAX_PIXELS)]
 _DwellMs = Annotated[float, Field(ge=DWELL_MS[0], le=DWELL_MS[1])]
 _Estimate = Annotated[float | None, BeforeValidator(_finite_or_none)]
@@ -113,7 +118,7 @@ class Box(_Message):
     do: Literal["box"]
     x_um: _Ends
     y_um: _Ends
-    step_um: _StepUm | _Steps | None = None
+    step_um: _Steps | None = None
     dwell_ms: _DwellMs | None = None
     stack: _Stack | None = None
 

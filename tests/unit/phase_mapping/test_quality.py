@@ -196,6 +196,20 @@ def test_an_axis_at_the_end_of_what_was_tried_is_no_finding(nvpf):
     assert assess(replace(FINE, energy_axis=axis(0.79)), nvpf).verdict == "good"
 
 
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"offset_ev": 0.2, "offset_std_ev": 0.05, "width_std_ev": 0.05},
+        {"width_ev": 0.2, "width_std_ev": 0.05},
+        {"offset_ev": -0.3, "width_ev": 0.8},
+    ],
+)
+def test_an_axis_that_other_faults_may_have_made_is_named_but_not_applied(nvpf, found):
+    quality = assess(replace(FINE, energy_axis=axis(**found)), nvpf)
+    assert quality.cause.startswith("energy offset or composition between references")
+    assert "--set" not in quality.action
+
+
 def test_no_change_is_advised_that_cannot_be_applied(nvpf):
     facts = replace(FINE, energy_axis=axis(0.3), axis_applies=False)
     quality = assess(facts, nvpf)
