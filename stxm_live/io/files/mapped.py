@@ -18,7 +18,6 @@ A TIFF file with a page for each energy, or a list of files::
 
 from __future__ import annotations
 
-import struct
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -35,8 +34,6 @@ from stxm_live.io.files.number_table import read_numbers
 
 _Axis = Literal["energy", "y", "x"]
 _TIFF = (".tif", ".tiff")
-_DAMAGED = (OSError, ValueError, LookupError, TypeError, struct.error)
-"""Errors that tifffile raises for an incomplete file; its own error is a ValueError."""
 
 
 class Mapping(BaseModel):
@@ -139,9 +136,9 @@ def _tiff_images(files: list[Path]) -> NDArray[np.float32]:
             with tifffile.TiffFile(file) as tiff:
                 check_size(file, (len(files), *tiff.series[0].shape))
                 images.append(np.asarray(tiff.asarray(), dtype=np.float32))
-        except (*_DAMAGED, ArithmeticError, tifffile.TiffFileError) as error:
+        except Exception as error:  # tifffile has errors of any kind for a damaged file
             raise ValueError(
-                f"{file}: cannot be read; it is not a TIFF or is incomplete ({error})"
+                f"{file}: cannot be read; it is not a TIFF or is incomplete ({error!r:.200})"
             ) from error
     if len({image.shape for image in images}) > 1:
         shapes = ", ".join(f"{f.name} {i.shape}" for f, i in zip(files, images, strict=True))

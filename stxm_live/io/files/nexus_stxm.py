@@ -75,7 +75,8 @@ def nexus_entries(file: Any) -> list[str]:
     import h5py
 
     found = []
-    for name in sorted(file, key=lambda name: (len(name), name)):
+    names = [name for name in file if isinstance(name, str)]  # damaged ones are bytes
+    for name in sorted(names, key=lambda name: (len(name), name)):
         entry = file.get(name)
         if not isinstance(entry, h5py.Group):
             continue
@@ -92,7 +93,8 @@ def detectors_of(entry: Any) -> list[str]:
     return [
         name
         for name in entry
-        if isinstance(entry.get(name), h5py.Group)
+        if isinstance(name, str)
+        and isinstance(entry.get(name), h5py.Group)
         and {"sample_x", "sample_y"} <= set(entry[name])
         and signal_name(entry[name]) in entry[name]
         and name not in ("binned_values", "requested_values")
