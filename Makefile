@@ -13,11 +13,10 @@ demo: .venv/demo.stamp
 session: .venv/demo.stamp
 	$(BIN)/ipython --ipython-dir=profiles --profile=sim
 
-# three at a time on two cores, because some wait for a browser or a device; the tests of a file
-# share what it prepared; the long files come first. Hypothesis draws the same examples each time,
-# and new ones with STXM_LIVE_FUZZ=1
+# two at a time; the tests of a file share what it prepared; the long files come first.
+# Hypothesis draws the same examples each time, and new ones with STXM_LIVE_FUZZ=1
 test: .venv/dev.stamp
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
