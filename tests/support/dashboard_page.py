@@ -124,8 +124,12 @@ class Opened:
         return pixel_on_screen(self.page.evaluate(_FRAME, name), maps, row, column)
 
     def hover(self, name, maps, row, column):
-        self.page.mouse.move(*self.place(name, maps, row, column))
-        self.says("pixel-text", f"row {row}, column {column}")
+        wanted = f"row {row}, column {column}"
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while wanted not in self.text("pixel-text") and time.monotonic() < deadline:
+            self.page.mouse.move(*self.place(name, maps, row, column))  # the page may still settle
+            self.page.wait_for_timeout(100)
+        self.says("pixel-text", wanted)
         return self.text("pixel-text"), self.text("pixel-table")
 
     def colors(self, name, maps, pixels):
