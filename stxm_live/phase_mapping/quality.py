@@ -199,7 +199,11 @@ def _energy_axis(facts: Facts, recipe: Recipe) -> Quality | None:
             "the references no longer cover all energies of the scan."
         )
     return Quality(
-        _worse_if(facts.residual is not None and facts.residual.share >= RESIDUAL_POOR),
+        # then it stands before the noise, which is not why these labels are expected wrong
+        _worse_if(
+            (facts.residual is not None and facts.residual.share >= RESIDUAL_POOR)
+            or (facts.expected_wrong >= WRONG_POOR and _is_sure(axis, recipe))
+        ),
         axis_in_words(axis, recipe),
         "labels may be wrong with confidence; a second map with the axis corrected lies beside "
         "the one asked for",

@@ -210,6 +210,18 @@ def test_an_axis_that_other_faults_may_have_made_is_named_but_not_applied(nvpf, 
     assert "--set" not in quality.action
 
 
+def test_labels_that_an_axis_makes_wrong_are_not_blamed_on_the_dwell(nvpf):
+    facts = replace(
+        FINE,
+        energy_axis=axis(0.2),
+        wrong_probability=np.full_like(FINE.wrong_probability, 0.4),
+    )
+    quality = assess(facts, nvpf)
+    assert quality.verdict == "poor"
+    assert quality.cause.startswith("energy offset or composition between references")
+    assert "--set energy_offset_ev=0.20" in quality.action
+
+
 def test_no_change_is_advised_that_cannot_be_applied(nvpf):
     facts = replace(FINE, energy_axis=axis(0.3), axis_applies=False)
     quality = assess(facts, nvpf)
