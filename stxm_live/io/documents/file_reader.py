@@ -6,20 +6,13 @@ the RunEngine would stand still. A process can be ended, whatever it waits for.
 
 from __future__ import annotations
 
-import atexit
-import json
 import logging
 import math
 import os
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import count
-from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +20,9 @@ from numpy.typing import NDArray
 
 from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES
 from stxm_live.io.documents.paths import Roots
+from stxm_live.io.other_process import OtherProcess
 
 logger = logging.getLogger("stxm_live")
-
-START_S = 30.0
-"""Longest wait until the process has imported what it needs, from a slow disk."""
 
 ANSWER_S = 5.0
 """Longest wait for an image."""
@@ -40,9 +31,6 @@ REST_S = 7.0
 """Time without a further attempt in a folder with a file that did not answer."""
 
 _NUMBERS = "biufc"
-
-_KEPT = ("HDF5_PLUGIN_PATH", "HDF5_USE_FILE_LOCKING", "PYTHONHOME")
-"""Variables of HDF5 and Python that the process heeds as well."""
 
 _MAX_NAME = 4096
 """Most characters of the name of a dataset."""
@@ -59,17 +47,19 @@ class ReaderProcess:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
-        self._is_ready = False
+        self._process = OtherProcess("stxm_live.io.documents.reader_process")
         self._resting: dict[str, float] = {}
         self._harmful: set[str] = set()
 
+    @property
+    def pid(self) -> int | None:
+        """Return the number of the process; None if there is none."""
+        return self._process.pid
+
     def start(self) -> None:
         """Start the process, if it does not run; it imports what it needs while others work."""
-        with self._lock, suppress(OSError):  # the first image says that it does not start
-            self._start()
+        with self._process.lock, suppress(OSError):  # the first image says that it does not start
+            self._process.start()
 
     def ask(self, request: dict[str, Any], path: str) -> NDArray[Any]:
         """Return the array that a request is answered with; ``path`` is the file concerned.
@@ -84,7 +74,7 @@ class ReaderProcess:
             If it is refused, or if it ended the process.
         """
         folder, name = os.path.split(path)
-        with self._lock:
+        with self._process.lock:
             if path in self._harmful:
                 raise ValueError(f"{name} ended the process that reads files")
             if time.monotonic() < self._resting.get(folder, -math.inf):
@@ -92,13 +82,13 @@ class ReaderProcess:
             try:
                 header, data = self._exchanged(request)
             except TimeoutError:
-                self._end()
+                self._process.end()
                 self._resting[folder] = time.monotonic() + REST_S
                 logger.warning("%r did not answer within %g s; trying again", path, ANSWER_S)
                 raise StalledError(f"{name} did not answer within {ANSWER_S:g} s") from None
             except (EOFError, OSError) as error:
-                was_ready = self._is_ready
-                self._end()
+                was_ready = self._process.is_ready
+                self._process.end()
                 if not was_ready:
                     raise ValueError(
                         f"{name}: the process that reads files does not start ({error})"
@@ -112,79 +102,32 @@ class ReaderProcess:
 
     def wake(self) -> None:
         """Attempt the next file at once, whatever did not answer before."""
-        with self._lock:
+        with self._process.lock:
             self._resting.clear()
 
     def close_files(self, owner: int) -> None:
         """Close the files that were opened for an owner."""
-        with self._lock:
-            if self._connection is not None:
-                try:
-                    self._connection.send_bytes(json.dumps({"close": owner}).encode())
-                except OSError:
-                    self._end()
+        with self._process.lock:
+            try:
+                self._process.tell({"close": owner})
+            except OSError:
+                self._process.end()
 
     def end(self) -> None:
         """End the process."""
-        with self._lock:
-            self._end()
+        with self._process.lock:
+            self._process.end()
 
     def _exchanged(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Send a request and return its answer; a problem has no data."""
-        connection = self._start()
-        if not self._is_ready:
-            _received(connection, START_S)
-            self._is_ready = True
-        connection.send_bytes(json.dumps(request).encode())
-        header = json.loads(_received(connection, ANSWER_S))
-        return header, b"" if "problem" in header else _received(connection, ANSWER_S)
-
-    def _start(self) -> Connection:
-        if self._connection is not None and self._process is not None:
-            if self._process.poll() is None:
-                return self._connection
-            self._end()
-        ours, theirs = Pipe()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "stxm_live.io.documents.reader_process"],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # of a library, with texts of the file in it
-                pass_fds=[theirs.fileno()],
-                env={**_environment(), "STXM_LIVE_READER": str(theirs.fileno())},
-                cwd="/",
-                start_new_session=True,  # Ctrl-C in a terminal is not for it
-            )
-        self._connection, self._is_ready = ours, False
-        return ours
-
-    def _end(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-            try:
-                self._process.wait(0.5)
-            except subprocess.TimeoutExpired:  # waits for a disk, and ends when that answers
-                logger.warning("the process that reads files cannot be ended yet")
-        self._process = self._connection = None
-        self._is_ready = False
+        header = self._process.asked(request, ANSWER_S)
+        if "problem" in header:
+            return header, b""
+        return header, self._process.answering(ANSWER_S).recv_bytes(MAX_EVENT_BYTES)
 
 
 _process = ReaderProcess()
 _owners = count()
-atexit.register(lambda: _process.end())
-
-
-def _after_fork() -> None:
-    """Take a process of its own in a copy of this process."""
-    global _process
-    _process = ReaderProcess()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 class FileReader:
@@ -255,24 +198,6 @@ class FileReader:
             "max_values": max_values,
         }
         return _process.ask(request, checked)
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of the process: our modules, one thread, none of HDF5's detours."""
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("HDF5_", "PYTHON")) or key in _KEPT
-    }
-    modules = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
-    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**kept, **one, "PYTHONPATH": modules, "PYTHONSAFEPATH": "1"}
-
-
-def _received(connection: Connection, timeout_s: float) -> bytes:
-    if not connection.poll(timeout_s):
-        raise TimeoutError
-    return connection.recv_bytes(MAX_EVENT_BYTES)
 
 
 def _array(header: dict[str, Any], data: bytes) -> NDArray[Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -19,6 +17,7 @@ from stxm_live.io.documents.handlers import read_image
 from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES, Hdf5Images
 from stxm_live.io.documents.hdf5_sources import MAX_CHUNK_BYTES
 from stxm_live.io.documents.paths import Roots
+from stxm_live.io.other_process import connection_of_this_process, limit_memory
 
 MAX_OPEN_FILES = 64
 
@@ -31,13 +30,13 @@ _Key = tuple[Any, ...]
 
 def main() -> None:
     """Answer requests until the other process ends."""
-    connection = Connection(int(os.environ["STXM_LIVE_READER"]))
+    connection = connection_of_this_process()
     with suppress(ImportError):  # filters of compressed files, for as long as they are installed
         import hdf5plugin  # noqa: F401
     import h5py  # noqa: F401
     import tifffile  # noqa: F401
 
-    _limit_memory()
+    limit_memory(MEMORY_BYTES)
     connection.send_bytes(b"ready")
     images: dict[_Key, Hdf5Images] = {}
     with suppress(EOFError, ConnectionError):
@@ -79,19 +78,6 @@ def _read(request: dict[str, Any], images: dict[_Key, Hdf5Images]) -> NDArray[An
             images.pop(next(iter(images))).close()
         images[key] = Hdf5Images(path, dataset, roots, swmr=swmr)
     return images[key].event(request["index"], request["n_frames"], max_values)
-
-
-def _limit_memory() -> None:
-    """Limit the memory of this process, where the system can."""
-    if not sys.platform.startswith("linux"):
-        return
-    import resource
-
-    n_pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = n_pages * resource.getpagesize() + MEMORY_BYTES
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 if __name__ == "__main__":

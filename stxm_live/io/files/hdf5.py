@@ -18,6 +18,10 @@ _MOST_TEXTS = 1000
 """Largest data set that is read as a text; a damaged size may be anything."""
 
 
+def with_other_files(n_bytes: int) -> None:
+    """Take note that so many bytes of other files are read; a process with limits counts them."""
+
+
 @contextmanager
 def opened_hdf5(path: Path) -> Iterator[Any]:
     """Open an ``h5py.File`` for reading, also one that is still being written with SWMR.
@@ -131,6 +135,8 @@ def dataset_in(path: Path, group: Any, name: str) -> Any:
         raise ValueError(f"{path}: {dataset.name} is not complete ({error})") from error
     finally:
         chain.close()
+    if others:
+        with_other_files(sum(other.stat().st_size for other in others if other.is_file()))
     return dataset
 
 

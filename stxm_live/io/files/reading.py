@@ -11,6 +11,7 @@ from stxm_live.core.stack import Stack
 from stxm_live.io.files.mapped import mapped_files, read_mapped
 from stxm_live.io.files.ncb import ncb_files, read_ncb
 from stxm_live.io.files.nexus_stxm import read_nexus_stxm
+from stxm_live.io.files.reading_apart import read_apart, stack_of_parts
 from stxm_live.io.files.sdf import read_sdf, sdf_files
 
 
@@ -34,11 +35,13 @@ class _Kind(NamedTuple):
 
     read: Callable[..., Stack]
     files: Callable[[Path], list[Path]] = _alone
+    is_apart: bool = False
+    """True if a library parses it that may never come back."""
 
 
-_NEXUS = _Kind(read_nexus_stxm)
+_NEXUS = _Kind(read_nexus_stxm, is_apart=True)
 _KINDS = {
-    ".toml": _Kind(read_mapped, mapped_files),
+    ".toml": _Kind(read_mapped, mapped_files, is_apart=True),
     ".ncb": _Kind(read_ncb, ncb_files),
     ".hdr": _Kind(read_sdf, sdf_files),
     **dict.fromkeys((".h5", ".hdf", ".hdf5", ".nxs", ".stxm"), _NEXUS),
@@ -76,6 +79,11 @@ def read_stack(
     ValueError
         If no reader knows the suffix, or the file is wrong; a `PluginError` if the plug-in that
         should read it fails.
+    TimeoutError
+        If an HDF5 or TIFF file is not read in time; these are read in another process, because a
+        damaged one may keep its library busy for ever.
+    OSError
+        If such a file ends that process.
     """
     return read_stack_file(path, region=region, detector=detector).stack
 
@@ -91,7 +99,11 @@ def read_stack_file(
     own, failure = _KINDS.get(path.suffix.lower()), None
     if own is not None:
         try:
-            return StackFile(own.read(path, region=region, detector=detector), own.files(path))
+            files = own.files(path)
+            if own.is_apart:
+                parts = read_apart("stack", path, files, region=region, detector=detector)
+                return StackFile(stack_of_parts(parts), files)
+            return StackFile(own.read(path, region=region, detector=detector), files)
         except ValueError as error:
             failure = error
         except (MemoryError, RecursionError, LookupError) as error:
@@ -103,6 +115,11 @@ def read_stack_file(
     if answer is None:
         raise ValueError(f"{path}: not recognised by {', '.join(map(str, asked))}")
     return StackFile(answer.value, [path])
+
+
+def read_here(path: Path, *, region: str | None = None, detector: str | None = None) -> Stack:
+    """Read a stack in this process with the reader of its suffix, which must be one of ours."""
+    return _KINDS[path.suffix.lower()].read(path, region=region, detector=detector)
 
 
 def stack_file(path: str | Path) -> Path:

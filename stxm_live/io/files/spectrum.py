@@ -13,6 +13,7 @@ from stxm_live.io.files.hdf5 import numbers, opened_hdf5, text_of
 from stxm_live.io.files.nexus_axes import energies_of
 from stxm_live.io.files.nexus_stxm import detectors_of, energy_name, nexus_entries, signal_name
 from stxm_live.io.files.reading import is_nexus
+from stxm_live.io.files.reading_apart import read_apart
 from stxm_live.io.files.sdf_header import read_header
 
 _Spectrum = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -45,7 +46,9 @@ def read_spectrum(
     """
     path = Path(path)
     if is_nexus(path):
-        return _nexus_spectrum(path, region, detector)
+        parts = read_apart("spectrum", path, [path], region=region, detector=detector)
+        energies_ev, values = parts.arrays
+        return energies_ev, values
     if path.suffix.lower() == ".hdr":
         return read_two_columns(_xsp_of(path, region))
     return read_two_columns(path)
@@ -62,7 +65,8 @@ def _xsp_of(path: Path, region: str | None) -> Path:
     return check_inside(path.with_name(f"{path.stem}_{index}.xsp"), path.parent)
 
 
-def _nexus_spectrum(path: Path, region: str | None, detector: str | None) -> _Spectrum:
+def nexus_spectrum(path: Path, *, region: str | None, detector: str | None) -> _Spectrum:
+    """Read a point scan of an NXstxm file in this process; see `read_spectrum`."""
     with opened_hdf5(path) as file:
         entry = file[chosen(path, "region", nexus_entries(file), region)]
         data = entry[chosen(path, "detector", detectors_of(entry), detector)]

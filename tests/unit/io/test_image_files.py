@@ -319,7 +319,7 @@ def test_a_file_that_does_not_answer_is_given_up_and_the_next_one_read(
     with pytest.MonkeyPatch.context() as patient:
         patient.setattr(file_reader, "ANSWER_S", 60.0)
         reader.hdf5(path, "data", index=0, n_frames=1)
-    os.kill(process._process.pid, signal.SIGSTOP)  # as a disk that does not answer
+    os.kill(process.pid, signal.SIGSTOP)  # as a disk that does not answer
     with pytest.raises(StalledError, match=r"a\.h5 did not answer within 0\.2 s"):
         reader.hdf5(path, "data", index=0, n_frames=1)
     assert "a.h5' did not answer" in caplog.text
@@ -361,7 +361,7 @@ def test_a_file_that_ends_the_process_is_refused_from_then_on(process, reader, t
     with pytest.MonkeyPatch.context() as patient:
         patient.setattr(file_reader, "ANSWER_S", 60.0)
         reader.hdf5(path, "data", index=0, n_frames=1)
-        pid = process._process.pid
+        pid = process.pid
         threading.Timer(0.2, os.kill, [pid, signal.SIGKILL]).start()
         os.kill(pid, signal.SIGSTOP)
         for _ in range(2):
