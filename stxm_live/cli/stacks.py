@@ -51,6 +51,13 @@ DetectorOption = Annotated[
     str | None,
     typer.Option(help="Detector, if a file has several; without it the error lists them."),
 ]
+QuantityOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What the numbers are: counts, rate, transmission, od or yield; by default what the "
+        "file says."
+    ),
+]
 
 
 class Which(NamedTuple):
@@ -114,6 +121,7 @@ def map_stack(
     out: PicturesOption = None,
     region: RegionOption = None,
     detector: DetectorOption = None,
+    quantity: QuantityOption = None,
     changes: SettingsOption = None,
     page: PageOption = False,
 ) -> None:
@@ -135,7 +143,7 @@ def map_stack(
         extra |= {"i0.source": "spectrum", "i0.spectrum": i0}
     chosen = chosen.with_changes(extra | parse_settings(changes))
     with console.status(f"reading {escape(str(stack))}"):
-        frames = read_stack(stack, region=region, detector=detector)
+        frames = read_stack(stack, region=region, detector=detector, quantity=quantity)
     with console.status("mapping"):
         maps = map_phases(frames, chosen)
         files = write_pictures(maps, folder)
@@ -150,6 +158,7 @@ def import_stacks(
     catalog: CatalogOption = None,
     region: RegionOption = None,
     detector: DetectorOption = None,
+    quantity: QuantityOption = None,
 ) -> None:
     """Import stacks from files into the catalogue, as runs that can be replayed.
 
@@ -163,7 +172,9 @@ def import_stacks(
     with opened(catalog, create=True) as broker:
         for path in files:
             with console.status(f"importing {escape(str(path))}"):
-                uid = import_stack(broker, path, region=region, detector=detector)
+                uid = import_stack(
+                    broker, path, region=region, detector=detector, quantity=quantity
+                )
             console.print(f"{escape(str(path))}: run {uid}")
 
 

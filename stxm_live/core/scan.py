@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from stxm_live.core.quantity import Quantity
+
 CONTRACT_VERSION = 1
 """Version of the ``stxm`` block as the ALS defines it; accepted and emitted unchanged."""
 
@@ -68,6 +70,7 @@ class StackScan(BaseModel):
     stack_id: str | None = None
     energy_index: int | None = Field(default=None, ge=0)
     skipping: Skipping = "no"
+    quantity: Quantity | None = None
 
     @model_validator(mode="after")
     def _shape_is_consistent(self) -> StackScan:
@@ -183,6 +186,7 @@ _OWN = (
     "stack_id",
     "energy_index",
     "skipping",
+    "quantity",
 )
 """Fields of our own block."""
 

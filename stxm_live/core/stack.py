@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.quantity import Quantity
 from stxm_live.core.scan import StackScan
 
 
@@ -93,11 +94,13 @@ class Stack:
         extent_um: tuple[float, float, float, float] | None = None,
         dwell_ms: float = 0.0,
         data_field: str = "counts",
+        quantity: Quantity | None = None,
     ) -> Stack:
         """Make a stack from an array of shape (n_energies, ny, nx), for files and tests.
 
         Without ``extent_um`` (first and last pixel centre in x, then in y) a pixel counts as
         1 um. Of an energy that comes again the first image is mapped, later ones are ``checks``.
+        ``quantity`` says what the numbers are, if they are no counts; see `StackScan`.
         """
         data = np.asarray(intensity, dtype=np.float32)
         if data.ndim != 3 or len(data) != len(energies_ev):
@@ -119,6 +122,7 @@ class Stack:
             x_extent_um=(x0, x1),
             y_extent_um=(y0, y1),
             data_field=data_field,
+            quantity=quantity,
         )
         return cls(StackKey(()), scan, tuple(first), checks=tuple(repeated))
 

@@ -52,7 +52,7 @@ def pixel_facts(scene: Scene, row: int, column: int) -> PixelFacts:
         lines.append("no valid spectrum")
     else:
         lines += _judgement(maps, row, column)
-    if maps is not None:
+    if maps is not None and maps.provenance.get("quantity", "counts") == "counts":
         lines.append(f"{maps.counts[row, column]:.0f} counts per energy")
     is_mapped = maps is not None and scene.specimen[row, column] and maps.valid[row, column]
     table = _table(scene, maps, row, column) if maps is not None and is_mapped else ""

@@ -236,7 +236,7 @@ def resolve_spectra(
     residual = _residual(spectra, photons, index, found, judged, stack)
     if residual is not None:
         found = replace(found, probability=residual.reckoned_with(found.probability))
-    mixed = _mixed_references(spectra, stack, recipe, index)
+    mixed = _mixed_references(spectra, stack, recipe, index, noise)
     layered = layered_phases(
         spectra.od,
         photons,
@@ -303,10 +303,16 @@ def _residual(
 
 
 def _mixed_references(
-    spectra: Correlated, stack: ODStack, recipe: Recipe, index: NDArray[np.int8]
+    spectra: Correlated,
+    stack: ODStack,
+    recipe: Recipe,
+    index: NDArray[np.int8],
+    noise: SpectrumNoise,
 ) -> tuple[MixedReference, ...]:
     """Return the phases of these labels that others mix to, at the scan's photons and OD."""
-    references, gain = recipe.corrected_references, counts_per_photon(stack, recipe) or 1.0
+    references, gain = recipe.corrected_references, counts_per_photon(stack, recipe)
+    if gain is None:
+        gain = 1.0 if stack.quantity == "counts" else noise.gain
     some = at_least(_TYPICAL_SPECTRA, spectra.od.shape[1])
     rows, columns = (place[some] for place in np.nonzero(stack.mapped))
     return of_mapped(

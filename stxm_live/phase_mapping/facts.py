@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.mixed_reference import MixedReference
+from stxm_live.core.quantity import Quantity
 from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.phase_mapping.layers import LayeredPhase
 from stxm_live.phase_mapping.residuals import Residual
@@ -25,6 +26,8 @@ class Facts:
     ----------
     missing_ev : tuple of float
         Energies that the maps lack.
+    quantity : Quantity
+        What the stack recorded.
     copied_ev : tuple of float
         Those of them with an image that is a copy of another energy's.
     separation : float
@@ -94,6 +97,7 @@ class Facts:
     layered: tuple[LayeredPhase, ...] = ()
     change: SpecimenChange | None = None
     copied_ev: tuple[float, ...] = ()
+    quantity: Quantity = "counts"
 
     @property
     def expected_wrong(self) -> float:
@@ -104,6 +108,11 @@ class Facts:
     @property
     def light(self) -> str:
         """The counts in words, and how noisy they are if not as photons."""
+        if self.quantity != "counts":
+            if self.dispersion is None:
+                return "an unknown noise of the images"
+            photons = self.median_counts / self.dispersion
+            return f"a noise as of about {photons:.0f} photons per pixel"
         counts = f"about {self.median_counts:.0f} counts per pixel"
         if self.dispersion is None or 1 / DISPERSED < self.dispersion < DISPERSED:
             return counts

@@ -306,6 +306,13 @@ def _unjudged(facts: Facts, recipe: Recipe) -> Quality | None:
     """Without an empty support only spectra that scatter as photons do show that they fit."""
     if facts.scatter is None:
         return None
+    if facts.quantity != "counts":
+        return Quality(
+            "limited",
+            f"nothing shows the noise of the images, which are no counts ({facts.quantity})",
+            "noise and references that do not fit look alike, so nothing confirms the labels",
+            "Map the counts instead, with empty support in the field.",
+        )
     return Quality(
         "limited",
         "no empty support shows the noise of the counts, and the spectra scatter "

@@ -148,7 +148,8 @@ class Found:
             mixed_references=self.mixed_references,
             layered=() if resolution is None else resolution.layered,
             i0_relative_std=float((stack.i0_std / stack.i0).max()),
-            dispersion=stack.dispersion,
+            dispersion=stack.dispersion if stack.quantity == "counts" else self.dispersion,
+            quantity=stack.quantity,
             scatter=self._scatter,
             unidentified_share=float(self.unidentified.mean()) if n_mapped else 0.0,
             largest_od=self.largest_od,
@@ -317,6 +318,7 @@ def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
         "dispersion": None if resolution is None else resolution.dispersion,
         "baseline_std": None if baseline is None else baseline.std,
         "replaced_steps": steps.replaced,
+        "quantity": found.stack.quantity,
     }
 
 

@@ -63,7 +63,12 @@ def noise_for_residuals(noise: SpectrumNoise, stack: ODStack) -> SpectrumNoise |
 
 
 def scatters_like_photons(gain: float, stack: ODStack) -> bool:
-    """Return True if a variance over mean is that of photons, as the alignment smooths them."""
+    """Return True if a variance over mean is that of photons, as the alignment smooths them.
+
+    Images that are no counts have another scale, on which it would be by accident.
+    """
+    if stack.quantity != "counts":
+        return False
     ratio = gain / photon_gain(stack)
     return 1 / LIKE_PHOTONS < ratio < LIKE_PHOTONS
 

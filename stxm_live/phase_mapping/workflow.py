@@ -193,6 +193,11 @@ class _Kept:
                 "redo has the aligned images only; for energies that the recipe left out before "
                 "use map_run(run, recipe)"
             )
+        if self.aligned.quantity == "yield" and recipe.i0 != self.recipe.i0:
+            raise ValueError(
+                "redo keeps the yield as it was divided by I0; for changes of [i0] use "
+                "map_run(run, recipe)"
+            )
         return self.aligned.selected(recipe)
 
 

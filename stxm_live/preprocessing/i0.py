@@ -114,17 +114,46 @@ def i0_of_images(
     else:
         region = field.empty
     # beside a mask drawn by hand may be anything, unless the empty support was looked for
-    is_empty = source in ("region", "empty-region") or recipe.specimen_mask is None
+    is_empty = _looks_for_support(recipe) or recipe.specimen_mask is None
     scatter = dispersion(intensity, region, shifts_px) if is_empty else None
-    if source == "spectrum" and recipe.i0_spectrum is not None:
-        i0 = _from_spectrum(*recipe.i0_spectrum, energies_ev, recipe)
-    elif source == "monitor":
-        i0 = _from_monitor(monitors, energies_ev)
-    else:
+    i0 = measured_i0(recipe, energies_ev, monitors)
+    if i0 is None:
         i0 = mean_over(intensity, region)
         std = _std_of_mean(intensity[:, region], i0, scatter, 1 / recipe.detector.photons_per_count)
         return I0(i0, std, scatter, field)
     return I0(i0, np.zeros_like(i0), scatter, field)
+
+
+def i0_of_one(
+    intensity: NDArray[np.float32],
+    field: Field,
+    recipe: Recipe,
+    shifts_px: NDArray[np.float64] | None = None,
+) -> I0:
+    """Return I0 of images that were divided by it already: 1, with the noise of the support."""
+    drawn = recipe.specimen_mask is not None and not _looks_for_support(recipe)
+    scatter = None if drawn else dispersion(intensity, field.empty, shifts_px)
+    return I0(np.ones(len(intensity)), np.zeros(len(intensity)), scatter, field)
+
+
+def _looks_for_support(recipe: Recipe) -> bool:
+    """Return True if empty support is looked for beside a mask that was drawn by hand."""
+    return recipe.i0.source in ("region", "empty-region")
+
+
+def measured_i0(
+    recipe: Recipe, energies_ev: Sequence[float], monitors: Sequence[float | None]
+) -> NDArray[np.float64] | None:
+    """Return I0 of every image from a spectrum or a monitor; None if the recipe names neither.
+
+    Raises
+    ------
+    ValueError
+        If it does not cover the energies or is not positive there.
+    """
+    if recipe.i0.source == "spectrum" and recipe.i0_spectrum is not None:
+        return _from_spectrum(*recipe.i0_spectrum, energies_ev, recipe)
+    return _from_monitor(monitors, energies_ev) if recipe.i0.source == "monitor" else None
 
 
 def borrowed_i0(

@@ -10,10 +10,19 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.quantity import Quantity
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack, StackKey
 from stxm_live.core.threads import in_threads
-from stxm_live.preprocessing.i0 import I0, borrowed_i0, i0_of_images, stack_field
+from stxm_live.preprocessing.i0 import (
+    I0,
+    borrowed_i0,
+    i0_of_images,
+    i0_of_one,
+    mean_over,
+    stack_field,
+)
+from stxm_live.preprocessing.quantity import KNOWN_I0
 from stxm_live.preprocessing.specimen import Field
 
 FLAT_OD = 1e-5
@@ -81,6 +90,8 @@ class AlignedStack:
     notes : tuple of str
     repeated : tuple of RepeatedImage
         Images of energies that were measured once more; no map is made from them.
+    quantity : Quantity
+        What the stack recorded. ``intensity`` of an optical density or a yield is exp(-OD).
     """
 
     key: StackKey
@@ -99,6 +110,7 @@ class AlignedStack:
     anchor_ev: float
     notes: tuple[str, ...]
     repeated: tuple[RepeatedImage, ...] = ()
+    quantity: Quantity = "counts"
 
     _of_each_energy: ClassVar[tuple[str, ...]] = (
         "energies_ev",
@@ -231,7 +243,17 @@ def find_i0_without_references(aligned: AlignedStack, recipe: Recipe) -> I0:
 def _find_i0(aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None) -> I0:
     log = np.empty_like(aligned.intensity)
     in_threads(np.log, aligned.intensity, log)
-    field = stack_field(log, references, recipe, may_be_full=aligned.known_i0 is not None)
+    quantity, known_i0 = aligned.quantity, aligned.known_i0
+    may_be_full = known_i0 is not None or quantity in (*KNOWN_I0, "yield")
+    field = stack_field(log, references, recipe, may_be_full=may_be_full)
+    if quantity in KNOWN_I0:  # a support of some OD is none
+        absolute = borrowed_i0(log, field, [1.0] * len(log))
+        field = field if absolute is None else absolute.field
+    if quantity in KNOWN_I0 or (quantity == "yield" and not field.empty.any()):
+        return i0_of_one(aligned.intensity, field, recipe, aligned.shifts_px)
+    if quantity == "yield":  # its noise grows with it: the support does not show it
+        i0 = mean_over(aligned.intensity, field.empty)
+        return I0(i0, np.zeros_like(i0), None, field)
     if aligned.known_i0 is not None and recipe.i0.source == "empty-region":
         borrowed = borrowed_i0(log, field, aligned.known_i0)
         if borrowed is not None:
@@ -299,5 +321,6 @@ def aligned_stack(stack: Stack, registered: ODStack) -> Stack:
         registered.energies_ev,
         extent_um=stack.scan.extent_um,
         dwell_ms=stack.scan.dwell_ms,
+        quantity="transmission" if registered.quantity in ("od", "yield") else stack.scan.quantity,
     )
     return Stack(stack.key, moved.scan, moved.frames, stack.finished, stack.notes)

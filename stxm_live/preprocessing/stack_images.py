@@ -13,6 +13,7 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.preprocessing.copied_images import CopiedImages
 from stxm_live.preprocessing.images import Image, clipped, leave_out_dark_lines
+from stxm_live.preprocessing.quantity import as_intensity
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,7 @@ class ImageCache:
         ValueError
             If no frame is left.
         """
+        stack = as_intensity(stack, self.recipe)
         frames, chosen = self._selected(stack)
         copied = {f: _copy_of(first, f) for f, first in self._copied.of(stack).items()}
         whole = [frames[e] for e in chosen if e in frames and frames[e].is_whole]

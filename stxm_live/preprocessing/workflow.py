@@ -112,6 +112,7 @@ def move(images: StackImages, first: Alignment, final: Alignment | None = None) 
         shift_quality=applied.std_px,
         anchor_ev=images.energies_ev[applied.anchor],
         notes=(*images.notes, *applied.notes, *dark),
+        quantity=images.scan.quantity or "counts",
     )
 
 

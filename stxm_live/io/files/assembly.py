@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stxm_live.core.quantity import Quantity
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey, first_and_repeated
 
 
 class ScanGrid(BaseModel):
-    """Grid and settings of the images of a file; positions are pixel centers in um."""
+    """Grid and settings of the images of a file; positions are pixel centers in um.
+
+    ``quantity`` is None where the file does not say what its numbers are.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,6 +27,7 @@ class ScanGrid(BaseModel):
     region: str = "1"
     n_regions: int = 1
     polarization: str = ""
+    quantity: Quantity | None = None
 
 
 def assembled(
@@ -119,6 +124,7 @@ def announced_scan(
             region=grid.region,
             n_regions=grid.n_regions,
             polarization=grid.polarization,
+            quantity=grid.quantity,
             i0_field=None if ring_current_ma is None else "ring_current",
         )
     except ValidationError as error:

@@ -62,13 +62,14 @@ def import_stack(
     *,
     region: str | None = None,
     detector: str | None = None,
+    quantity: str | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> str:
     """Store a stack from a file in the catalogue and return the run's uid.
 
     The start document names the file, the SHA-256 of all files read, and the detector if one
     was chosen. If anything fails, nothing of the run is kept. ``region`` and ``detector`` are
-    needed where the file has several; see `read_stack`.
+    needed where the file has several, ``quantity`` where nothing says it; see `read_stack`.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def import_stack(
         If the file cannot be read (see `read_stack`) or the catalogue's disk is full.
     """
     path = Path(path)
-    stack, files = read_stack_file(path, region=region, detector=detector)
+    stack, files = read_stack_file(path, region=region, detector=detector, quantity=quantity)
     source = {"source_file": path.name, "source_sha256": _sha256(files)}
     if detector is not None:
         source["source_detector"] = detector
@@ -99,7 +100,7 @@ def _data_keys(scan: StackScan) -> dict[str, Any]:
             "dtype": "array",
             "dtype_numpy": "<f4",
             "shape": list(scan.image_shape),
-            "units": "counts",
+            "units": scan.quantity or "counts",
         },
     }
     if scan.i0_field is not None:

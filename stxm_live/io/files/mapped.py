@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
 
+from stxm_live.core.quantity import Quantity
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import check_inside, check_size, chosen
@@ -42,7 +43,8 @@ class Mapping(BaseModel):
     ``file`` is an HDF5 file, a TIFF file with a page for each energy, or a list of TIFF files,
     one for each energy. ``data`` is the HDF5 data set of the counts, ``axes`` the order of its
     dimensions. ``energies`` is a list in eV, an HDF5 data set, or a text file with energies in
-    its first column. ``pixel_size_um`` is one number or [x, y].
+    its first column. ``pixel_size_um`` is one number or [x, y]. ``quantity`` says what the numbers
+    are, where they are not counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +56,7 @@ class Mapping(BaseModel):
     energy_unit: Literal["eV", "keV"] = "eV"
     pixel_size_um: PositiveFloat | tuple[PositiveFloat, PositiveFloat]
     dwell_ms: Annotated[float, Field(ge=0)] = 0.0
+    quantity: Quantity | None = None
 
     @field_validator("axes")
     @classmethod
@@ -97,6 +100,7 @@ def read_mapped(
         x_um=tuple(np.arange(images.shape[2]) * x_size),
         y_um=tuple(np.arange(images.shape[1]) * y_size),
         dwell_ms=mapping.dwell_ms,
+        quantity=mapping.quantity,
     )
     return assembled(path, images, energies_ev, grid)
 

@@ -52,7 +52,7 @@ def _write_entry(entry: Any, stack: Stack, title: str) -> None:
     data.attrs["signal"] = "data"
     data.attrs["axes"] = np.array(["energy", "sample_y", "sample_x"], dtype="S")
     _texts(data, stxm_scan_type="sample image stack")
-    _numbers(data, "data", intensity, "counts")
+    _numbers(data, "data", intensity, stack.scan.quantity or "counts")
     for place, (name, values, unit) in enumerate(
         (("energy", energies_ev, "eV"), ("sample_y", y, "um"), ("sample_x", x, "um"))
     ):

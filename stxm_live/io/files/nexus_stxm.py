@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.quantity import Quantity
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import chosen
 from stxm_live.io.files.hdf5 import attribute, counts, numbers, opened_hdf5, text_of
 from stxm_live.io.files.nexus_axes import axis_places, count_time_ms, energies_of, positions_um
+from stxm_live.io.files.quantity import quantity_of
 from stxm_live.io.files.scan_type import check_is_stack
 from stxm_live.io.files.stxm_versions import version_of, with_requested_positions
 
@@ -55,14 +57,19 @@ def read_nexus_stxm(
             )
         name = chosen(path, "region", entries, region)
         detectors = detectors_of(file[name])
-        data = file[name][chosen(path, "detector", detectors, detector)]
+        counter = chosen(path, "detector", detectors, detector)
+        data = file[name][counter]
         check_is_stack(path, text_of(data, "stxm_scan_type"), where=f", {name}")
         images, grid = _images(path, file[name], data)
         energies_ev = energies_of(path, data, energy_name(path, data))
         current = _ring_current(path, file[name], len(energies_ev))
         n_regions = len(entries)
         grid = grid.model_copy(
-            update={"region": name if n_regions > 1 else "1", "n_regions": n_regions}
+            update={
+                "region": name if n_regions > 1 else "1",
+                "n_regions": n_regions,
+                "quantity": _quantity(data, counter),
+            }
         )
     return assembled(path, images, energies_ev, grid, current)
 
@@ -126,6 +133,12 @@ def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float32], Sca
         x_um = positions_um(path, data, "sample_x", images.shape[2])
         y_um = positions_um(path, data, "sample_y", images.shape[1])
     return images, ScanGrid(x_um=tuple(x_um), y_um=tuple(y_um), dwell_ms=dwell_ms)
+
+
+def _quantity(data: Any, counter: str) -> Quantity | None:
+    """Return what the counts are by their unit or the detector's name."""
+    unit = attribute(data[signal_name(data)], "units") if signal_name(data) in data else None
+    return quantity_of(unit if isinstance(unit, str) else "", counter)
 
 
 def _ring_current(path: Path, entry: Any, n_energies: int) -> NDArray[np.float64] | None:

@@ -11,6 +11,7 @@ from stxm_live.core.stack import Stack
 from stxm_live.io.files.mapped import mapped_files, read_mapped
 from stxm_live.io.files.ncb import ncb_files, read_ncb
 from stxm_live.io.files.nexus_stxm import read_nexus_stxm
+from stxm_live.io.files.quantity import with_quantity
 from stxm_live.io.files.reading_apart import read_apart, stack_of_parts
 from stxm_live.io.files.sdf import read_sdf, sdf_files
 
@@ -59,7 +60,11 @@ class StackFile(NamedTuple):
 
 
 def read_stack(
-    path: str | Path, *, region: str | None = None, detector: str | None = None
+    path: str | Path,
+    *,
+    region: str | None = None,
+    detector: str | None = None,
+    quantity: str | None = None,
 ) -> Stack:
     """Read a stack from a file; the suffix decides on the reader.
 
@@ -71,6 +76,8 @@ def read_stack(
         The file, or a folder with the file of one stack.
     region, detector : str, optional
         Choice in a file of several; without it, the error names them.
+    quantity : {"counts", "rate", "transmission", "od", "yield"}, optional
+        What the numbers are; by default what the file or the numbers say.
 
     Raises
     ------
@@ -85,17 +92,26 @@ def read_stack(
     OSError
         If such a file ends that process.
     """
-    return read_stack_file(path, region=region, detector=detector).stack
+    return read_stack_file(path, region=region, detector=detector, quantity=quantity).stack
 
 
 def read_stack_file(
-    path: str | Path, *, region: str | None = None, detector: str | None = None
+    path: str | Path,
+    *,
+    region: str | None = None,
+    detector: str | None = None,
+    quantity: str | None = None,
 ) -> StackFile:
     """Read a stack and name its files; for a plug-in, only the file it was given.
 
     Arguments and errors are those of `read_stack`.
     """
     path = stack_file(path)
+    found = _read_file(path, region, detector)
+    return found._replace(stack=with_quantity(path, found.stack, quantity))
+
+
+def _read_file(path: Path, region: str | None, detector: str | None) -> StackFile:
     own, failure = _KINDS.get(path.suffix.lower()), None
     if own is not None:
         try:

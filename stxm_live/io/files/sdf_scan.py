@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stxm_live.io.files.assembly import ScanGrid
 from stxm_live.io.files.folder import chosen
+from stxm_live.io.files.quantity import quantity_of
 from stxm_live.io.files.scan_type import check_is_stack
 
 _STACKS = ("Image Stack", "Multi-Region Image Stack")
@@ -71,6 +72,7 @@ def chosen_region(
         dwell_ms=float(np.nan_to_num(_number(definition.get("Dwell")))),
         region=name,
         n_regions=len(regions),
+        quantity=quantity_of(_channel_unit(definition, letter), channels[letter]),
     )
     current = np.array([_number(n.get("StorageRingCurrent")) for n in noted])
     return SDFRegion(
@@ -88,6 +90,13 @@ def channel_names(definition: Mapping[str, Any]) -> list[str]:
     channels = _list(definition.get("Channels")) or [{}]
     names = [str(c.get("Name", "")) if isinstance(c, dict) else str(c) for c in channels]
     return [name or f"channel {k + 1}" for k, name in enumerate(names)]
+
+
+def _channel_unit(definition: Mapping[str, Any], channel: int) -> str:
+    """Return the unit of a channel; empty if the header gives none."""
+    channels = _list(definition.get("Channels"))
+    found = channels[channel] if channel < len(channels) else None
+    return str(found.get("Unit", "")) if isinstance(found, dict) else ""
 
 
 def _check_energy_axis(
