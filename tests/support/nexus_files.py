@@ -48,6 +48,7 @@ def write_cls(path, *, cube=CUBE, energies=ENERGIES, scan_type=b"SAMPLE IMAGE ST
             data["count_time"] = np.full(len(energies), 0.001)
             data["energy"], data["sample_y"], data["sample_x"] = energies, Y_UM, X_UM
             data["energy"].attrs["units"] = "eV"
+            data["count_time"].attrs["units"] = "s"
             data["sample_x"].attrs["units"] = "um"
     return path
 
@@ -64,6 +65,7 @@ def write_pollux(path, *, old_axes=False, photon_energy=False):
         data["data"] = CUBE.transpose(1, 2, 0)
         data["count_time"] = np.array([0.01])
         data[energy], data["sample_y"], data["sample_x"] = ENERGIES, Y_UM, X_UM
+        data[energy].attrs["units"], data["count_time"].attrs["units"] = "eV", "s"
         latin_1(data["sample_x"], "units", b"\xb5m")
         latin_1(data["sample_y"], "units", b"\xb5m", says_utf_8=False)
         data["sample_x"][2] = np.nan
@@ -72,6 +74,52 @@ def write_pollux(path, *, old_axes=False, photon_energy=False):
                 data[name].attrs["axis"] = place
         else:
             data.attrs["axes"] = np.array(["sample_y", "sample_x", energy], dtype="S")
+    return path
+
+
+def write_pollux_2017(path, *, monitors=("control", "energy")):
+    """Pixelator 1.3: µm in UTF-8 bytes, and NXmonitor groups with the same axes as the counts."""
+    with h5py.File(path, "w") as file:
+        entry = group(file, "entry1", "NXentry")
+        entry.create_dataset("definition", data=[b"NXstxm"])
+        for name in (*monitors, "counter0"):
+            data = group(entry, name, "NXdata" if name == "counter0" else "NXmonitor")
+            data.attrs["axes"] = np.array(["energy", "sample_y", "sample_x"], dtype="S")
+            data.attrs["signal"] = np.bytes_("data")
+            data["data"] = CUBE if name == "counter0" else np.full(CUBE.shape, 401.0)
+            data["data"].attrs["units"] = np.bytes_(" ")
+            data["energy"], data["sample_y"], data["sample_x"] = ENERGIES, Y_UM, X_UM
+            data["energy"].attrs["units"] = np.bytes_("eV")
+            for axis in ("sample_x", "sample_y"):
+                data[axis].attrs["units"] = np.bytes_("\u03bcm".encode())
+        data["count_time"] = np.full(3, 0.01)
+        data["count_time"].attrs["units"] = np.bytes_("s")
+        data.create_dataset("stxm_scan_type", data=[b"sample image stack"])
+    return path
+
+
+def write_hermes(path, *, counter="Counter0", beamline=b"Hermes"):
+    """HERMES and SoftiMAX: the names of NXstxm without a definition, a unit or an attribute."""
+    with h5py.File(path, "w") as file:
+        data = file.create_group(f"entry1/{counter}")
+        data["data"] = CUBE
+        data["energy"], data["sample_y"], data["sample_x"] = ENERGIES, Y_UM, X_UM
+        file["entry1/collection/beamline"] = [beamline]
+    return path
+
+
+def write_i08(path):
+    """Diamond I08: an early definition, positions in mm, no unit anywhere."""
+    with h5py.File(path, "w") as file:
+        entry = group(file, "entry1", "NXentry")
+        entry.create_dataset("definition", data=[b"NXstxm"])
+        data = group(entry, "Counter1", "NXdata")
+        data["scan_type"] = [b"Sample"]
+        data["data"], data["count_time"] = CUBE, np.full(3, 0.01)
+        axes = {"photon_energy": ENERGIES, "sample_y": Y_UM / 1e4, "sample_x": X_UM / 1e4}
+        for place, (name, values) in enumerate(axes.items(), start=1):
+            data[name] = values  # 0.1 um pixels in mm
+            data[name].attrs["axis"] = place
     return path
 
 

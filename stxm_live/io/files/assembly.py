@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,7 @@ def assembled(
     energies_ev: NDArray[np.floating],
     grid: ScanGrid,
     ring_current_ma: NDArray[np.floating] | None = None,
+    notes: Sequence[str] = (),
 ) -> Stack:
     """Return the stack of an array of images.
 
@@ -51,6 +54,8 @@ def assembled(
     grid : ScanGrid
     ring_current_ma : ndarray of shape (n_energies,), optional
         Monitor of each frame; NaN where unknown.
+    notes : sequence of str
+        Notes of the reader.
 
     Raises
     ------
@@ -64,22 +69,24 @@ def assembled(
             f"{path}: the images have shape {images.shape}, the axes announce {shape}: "
             "(energies, y, x)"
         )
-    scan, notes = announced_scan(path, energies_ev, grid, ring_current_ma)
+    scan, of_scan = announced_scan(path, energies_ev, grid, ring_current_ma)
+    notes = [*notes, *of_scan]
+    lines = [measured_lines(image) for image in images]
+    last = max((k for k, found in enumerate(lines) if found.n), default=-1)
     frames = []
-    finished = True
-    for k, energy_ev in enumerate(scan.energies_ev):
-        intensity, n_lines = measured_lines(images[k])
-        if n_lines == 0:
+    for k, (energy_ev, found) in enumerate(zip(scan.energies_ev, lines, strict=True)):
+        if not found.n:
             notes.append(f"{path.name}: no image of {energy_ev:g} eV")
-        elif n_lines < shape[1]:
+            continue
+        if found.n < shape[1]:
             notes.append(
-                f"{path.name}: {n_lines} of {shape[1]} lines of the image at {energy_ev:g} eV"
+                f"{path.name}: {found.n} of {shape[1]} lines of the image at {energy_ev:g} eV"
             )
-        finished &= n_lines == shape[1]
-        if n_lines:
-            whole = n_lines == shape[1]
-            monitor = monitor_of(ring_current_ma, k)
-            frames.append(Frame(energy_ev, intensity, energy_ev, whole, monitor))
+        # lines that were lost on the way do not make an image unfinished
+        is_whole = found.reaches_end or k < last
+        monitor = monitor_of(ring_current_ma, k)
+        frames.append(Frame(energy_ev, found.intensity, energy_ev, is_whole, monitor))
+    finished = len(frames) == shape[0] and all(frame.is_whole for frame in frames)
     if not frames:
         raise ValueError(f"{path}: no image was measured; all are empty")
     key = StackKey((), scan.region, scan.polarization)
@@ -148,11 +155,19 @@ def monitor_of(ring_current_ma: NDArray[np.floating] | None, place: int) -> floa
     return float(ring_current_ma[place])
 
 
-def measured_lines(image: NDArray[np.floating]) -> tuple[NDArray[np.float32], int]:
-    """Return an image with NaN in lines that were not measured, and the number measured."""
+class MeasuredLines(NamedTuple):
+    """An image with NaN in lines that were not measured, and the number of the others."""
+
+    intensity: NDArray[np.float32]
+    n: int
+    reaches_end: bool
+
+
+def measured_lines(image: NDArray[np.floating]) -> MeasuredLines:
+    """Return an image with NaN in its last lines if they hold zeros and NaN only."""
     has_counts = (np.nan_to_num(image) != 0).any(axis=1)
     n_lines = int(np.flatnonzero(has_counts)[-1]) + 1 if has_counts.any() else 0
     intensity = np.array(image, dtype=np.float32)
     intensity[n_lines:] = np.nan
     n_missing = int(np.isnan(intensity[:n_lines]).all(axis=1).sum())
-    return intensity, n_lines - n_missing
+    return MeasuredLines(intensity, n_lines - n_missing, n_lines == len(image))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,14 @@ def attribute(node: Any, name: str) -> Any:
 
 
 def text(value: Any) -> str:
-    """Return a text from h5py's bytes, str, or array with one of them."""
+    """Return a text from h5py's bytes, str, or array with one of them; UTF-8, else latin-1."""
     if isinstance(value, np.ndarray):
         value = value.ravel()[0] if value.size else ""
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    return str(value).encode("utf-8", "surrogateescape").decode("latin-1")
+    raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def text_of(group: Any, name: str) -> str:
@@ -101,14 +103,14 @@ def numbers(path: Path, group: Any, name: str) -> NDArray[np.float64]:
     ValueError
         If it is missing, does not hold numbers, or is in a file outside this one's folder.
     """
-    return np.asarray(_dataset_of_numbers(path, group, name)[()], dtype=np.float64)
+    return np.asarray(_values(path, _dataset_of_numbers(path, group, name)), dtype=np.float64)
 
 
 def counts(path: Path, group: Any, name: str) -> NDArray[np.float32]:
     """Return a data set as float32 of its own shape; errors as for `numbers`."""
     data = _dataset_of_numbers(path, group, name)
     check_size(path, data.shape)
-    return np.asarray(data.astype(np.float32)[()])
+    return np.asarray(_values(path, data.astype(np.float32), of=data))
 
 
 def dataset_in(path: Path, group: Any, name: str) -> Any:
@@ -145,3 +147,54 @@ def _dataset_of_numbers(path: Path, group: Any, name: str) -> Any:
     if dataset.dtype.kind not in "fiub":
         raise ValueError(f"{path}: {dataset.name} holds {dataset.dtype}, expected numbers")
     return dataset
+
+
+_FILTERS = {
+    307: "bzip2",
+    32001: "blosc",
+    32004: "lz4",
+    32008: "bitshuffle",
+    32013: "zfp",
+    32015: "zstd",
+    32017: "sz",
+    32026: "blosc2",
+}
+"""Names of compression filters that HDF5 itself does not have."""
+
+
+def _values(path: Path, readable: Any, of: Any = None) -> Any:
+    """Read a data set, with the filters of hdf5plugin if HDF5 itself lacks one.
+
+    Raises
+    ------
+    ValueError
+        If it is compressed with a filter that is not installed; the message names it.
+    """
+    dataset = readable if of is None else of
+    try:
+        return readable[()]
+    except OSError:
+        if not missing_filters(dataset):
+            raise
+    with suppress(ImportError):
+        import hdf5plugin  # noqa: F401  registers its filters
+    missing = missing_filters(dataset)
+    if missing:
+        raise ValueError(
+            f"{path}: {dataset.name} is compressed with {', '.join(missing)}, which is not "
+            "installed; pip install hdf5plugin"
+        )
+    return readable[()]
+
+
+def missing_filters(dataset: Any) -> list[str]:
+    """Return the compression filters of a data set that are not available."""
+    from h5py import h5z
+
+    settings = dataset.id.get_create_plist()
+    numbers = [settings.get_filter(k)[0] for k in range(settings.get_nfilters())]
+    return [
+        f"filter {n} ({_FILTERS[n]})" if n in _FILTERS else f"filter {n}"
+        for n in numbers
+        if not h5z.filter_avail(n)
+    ]

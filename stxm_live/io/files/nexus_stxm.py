@@ -12,13 +12,23 @@ from stxm_live.core.quantity import Quantity
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import chosen
-from stxm_live.io.files.hdf5 import attribute, counts, numbers, opened_hdf5, text_of
+from stxm_live.io.files.hdf5 import (
+    attribute,
+    counts,
+    dataset_in,
+    numbers,
+    opened_hdf5,
+    text_of,
+)
 from stxm_live.io.files.nexus_axes import axis_places, count_time_ms, energies_of, positions_um
 from stxm_live.io.files.quantity import quantity_of
 from stxm_live.io.files.scan_type import check_is_stack
 from stxm_live.io.files.stxm_versions import version_of, with_requested_positions
 
 _ENERGY_NAMES = ("energy", "photon_energy")
+
+_MOST_LISTED = 12
+"""Data sets of an unknown file that are listed."""
 
 
 def read_nexus_stxm(
@@ -47,37 +57,34 @@ def read_nexus_stxm(
         If the file is incomplete or not NXstxm, if there are several regions or detectors and
         none is chosen, or if it is a line, point or focus scan; the message names the file.
     """
-    path = Path(path)
+    path, notes = Path(path), []
     with opened_hdf5(path) as file:
         entries = nexus_entries(file)
         if not entries:
-            raise ValueError(
-                f"{path}: no entry with the definition NXstxm; for any other HDF5 file write a "
-                "mapping file (.toml) that names its data sets, and read that"
-            )
+            raise ValueError(f"{path}: {no_stack(file)}")
         name = chosen(path, "region", entries, region)
-        detectors = detectors_of(file[name])
-        counter = chosen(path, "detector", detectors, detector)
+        counter = chosen(path, "detector", detectors_of(file[name]), detector)
         data = file[name][counter]
-        check_is_stack(path, text_of(data, "stxm_scan_type"), where=f", {name}")
-        images, grid = _images(path, file[name], data)
-        energies_ev = energies_of(path, data, energy_name(path, data))
-        current = _ring_current(path, file[name], len(energies_ev))
-        n_regions = len(entries)
-        grid = grid.model_copy(
-            update={
-                "region": name if n_regions > 1 else "1",
-                "n_regions": n_regions,
-                "quantity": _quantity(data, counter),
-            }
-        )
-    return assembled(path, images, energies_ev, grid, current)
+        check_is_stack(path, scan_type_of(data), where=f", {name}")
+        if not text_of(file[name], "definition").strip():
+            notes.append(f"{path.name}: no definition; read as NXstxm, by the names of its data")
+        images, grid = _images(path, file[name], data, notes)
+        default = "" if version_of(file[name]) is None else "eV"
+        energies_ev = energies_of(path, data, energy_name(path, data), notes, default)
+        current = _ring_current(path, file[name], len(energies_ev), notes)
+        changes = {
+            "region": name if len(entries) > 1 else "1",
+            "n_regions": len(entries),
+            "quantity": _quantity(data, counter),
+        }
+    return assembled(path, images, energies_ev, grid.model_copy(update=changes), current, notes)
 
 
 def nexus_entries(file: Any) -> list[str]:
     """Return the names of the NXstxm groups, in order of their number.
 
-    The definition is a text or an array of one text; early pystxmcontrol writes its version there.
+    The definition is a text or an array of one text; early pystxmcontrol writes its version there,
+    HERMES and SoftiMAX write none: there a group with energies, positions and counts counts.
     """
     import h5py
 
@@ -88,13 +95,17 @@ def nexus_entries(file: Any) -> list[str]:
         if not isinstance(entry, h5py.Group):
             continue
         definition = text_of(entry, "definition").strip().lower()
-        if definition == "nxstxm" or (version_of(entry) is not None and "counter0" in entry):
+        is_pystxm = version_of(entry) is not None and "counter0" in entry
+        if definition == "nxstxm" or is_pystxm or (not definition and detectors_of(entry)):
             found.append(name)
     return found
 
 
 def detectors_of(entry: Any) -> list[str]:
-    """Return the names of an entry's groups that hold counts with their axes."""
+    """Return the names of an entry's groups that hold counts with their axes.
+
+    Monitors, such as the ring current, are none.
+    """
     import h5py
 
     return [
@@ -102,10 +113,17 @@ def detectors_of(entry: Any) -> list[str]:
         for name in entry
         if isinstance(name, str)
         and isinstance(entry.get(name), h5py.Group)
+        and attribute(entry[name], "NX_class") != "NXmonitor"
         and {"sample_x", "sample_y"} <= set(entry[name])
+        and not {*_ENERGY_NAMES}.isdisjoint(entry[name])
         and signal_name(entry[name]) in entry[name]
-        and name not in ("binned_values", "requested_values")
+        and name not in ("binned_values", "requested_values", "control")
     ]
+
+
+def scan_type_of(data: Any) -> str:
+    """Return the type of a scan; empty if it is not in the file."""
+    return text_of(data, "stxm_scan_type") or text_of(data, "scan_type")
 
 
 def energy_name(path: Path, data: Any) -> str:
@@ -116,23 +134,33 @@ def energy_name(path: Path, data: Any) -> str:
     raise ValueError(f"{path}: {data.name} has neither energy nor photon_energy")
 
 
-def _images(path: Path, entry: Any, data: Any) -> tuple[NDArray[np.float32], ScanGrid]:
+def _images(
+    path: Path, entry: Any, data: Any, notes: list[str]
+) -> tuple[NDArray[np.float32], ScanGrid]:
     """Return counts (n_energies, ny, nx), with the grid and settings of the scan."""
-    dwell_ms = count_time_ms(path, entry, data)
+    dwell_ms = count_time_ms(path, entry, data, notes)
     requested = with_requested_positions(path, entry, data)
     if requested is not None:
         images, x_um, y_um = requested
     else:
-        energy = energy_name(path, data)
-        images = counts(path, data, signal_name(data))
-        if images.ndim == 2:
-            images = images[np.newaxis]
-        else:
-            places = axis_places(path, data, (energy, "sample_y", "sample_x"))
-            images = images.transpose(places)
-        x_um = positions_um(path, data, "sample_x", images.shape[2])
-        y_um = positions_um(path, data, "sample_y", images.shape[1])
+        images = _counts(path, data)
+        default = "" if version_of(entry) is None else "um"
+        y_um, x_um = positions_um(path, data, images.shape[1:], notes, default=default)
     return images, ScanGrid(x_um=tuple(x_um), y_um=tuple(y_um), dwell_ms=dwell_ms)
+
+
+def _counts(path: Path, data: Any) -> NDArray[np.float32]:
+    """Return counts (n_energies, ny, nx) of a stack, or of a single image."""
+    energy = energy_name(path, data)
+    images, n_energies = counts(path, data, signal_name(data)), data[energy].size
+    if images.ndim == 2 and n_energies == 1:
+        return images[np.newaxis]
+    if images.ndim != 3:
+        raise ValueError(
+            f"{path}: {data.name} has counts of shape {images.shape} for {n_energies} energies, "
+            "expected (energies, y, x)"
+        )
+    return images.transpose(axis_places(path, data, (energy, "sample_y", "sample_x"), images.shape))
 
 
 def _quantity(data: Any, counter: str) -> Quantity | None:
@@ -141,14 +169,20 @@ def _quantity(data: Any, counter: str) -> Quantity | None:
     return quantity_of(unit if isinstance(unit, str) else "", counter)
 
 
-def _ring_current(path: Path, entry: Any, n_energies: int) -> NDArray[np.float64] | None:
+def _ring_current(
+    path: Path, entry: Any, n_energies: int, notes: list[str]
+) -> NDArray[np.float64] | None:
     """Return the mean ring current of each image, shape (n_energies,), or None."""
     where = next((n for n in ("control", "instrument/control") if f"{n}/data" in entry), None)
-    if where is None or entry[where]["data"].dtype.kind not in "fiu":
+    if where is None or dataset_in(path, entry, f"{where}/data").dtype.kind not in "fiu":
         return None
     values = numbers(path, entry[where], "data")
     if values.size == 0 or values.size % n_energies:
-        raise ValueError(f"{path}: control has {values.size} values for {n_energies} energies")
+        notes.append(
+            f"{path.name}: the ring current is not used: {values.size} values for {n_energies} "
+            "energies"
+        )
+        return None
     if values.ndim == 3 and n_energies in values.shape:
         values = np.moveaxis(values, values.shape.index(n_energies), 0)
     per_image = values.reshape(n_energies, -1)
@@ -156,6 +190,24 @@ def _ring_current(path: Path, entry: Any, n_energies: int) -> NDArray[np.float64
     total = np.where(known, per_image, 0.0).sum(axis=1)
     count = known.sum(axis=1)
     return np.asarray(np.divide(total, count, out=np.full(n_energies, np.nan), where=count > 0))
+
+
+def no_stack(file: Any) -> str:
+    """Return why an HDF5 file is none of ours, with the data sets that it has."""
+    import h5py
+
+    found: list[str] = []
+
+    def look(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset) and node.ndim in (1, 2, 3) and len(found) < _MOST_LISTED:
+            found.append(f"/{name} {node.shape}")
+
+    file.visititems(look)
+    listed = f"; it has {', '.join(found)}" if found else ""
+    return (
+        "no stack of a known layout (NXstxm, pystxmcontrol, Data Exchange); write a mapping file "
+        f"(.toml) that names its data sets, and read that{listed}"
+    )
 
 
 def signal_name(data: Any) -> str:

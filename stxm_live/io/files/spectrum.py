@@ -9,9 +9,15 @@ from numpy.typing import NDArray
 
 from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.io.files.folder import check_inside, chosen
-from stxm_live.io.files.hdf5 import numbers, opened_hdf5, text_of
+from stxm_live.io.files.hdf5 import numbers, opened_hdf5
 from stxm_live.io.files.nexus_axes import energies_of
-from stxm_live.io.files.nexus_stxm import detectors_of, energy_name, nexus_entries, signal_name
+from stxm_live.io.files.nexus_stxm import (
+    detectors_of,
+    energy_name,
+    nexus_entries,
+    scan_type_of,
+    signal_name,
+)
 from stxm_live.io.files.reading import is_nexus
 from stxm_live.io.files.reading_apart import read_apart
 from stxm_live.io.files.sdf_header import read_header
@@ -70,7 +76,7 @@ def nexus_spectrum(path: Path, *, region: str | None, detector: str | None) -> _
     with opened_hdf5(path) as file:
         entry = file[chosen(path, "region", nexus_entries(file), region)]
         data = entry[chosen(path, "detector", detectors_of(entry), detector)]
-        scan_type = text_of(data, "stxm_scan_type")
+        scan_type = scan_type_of(data)
         if "point" not in scan_type.lower():
             raise ValueError(f"{path}: {scan_type!r}, expected a point scan")
         energies_ev = energies_of(path, data, energy_name(path, data))

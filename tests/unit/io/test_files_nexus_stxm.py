@@ -14,6 +14,7 @@ from stxm_live.io.files import read_nexus_stxm, read_spectrum, read_stack
     [
         (nx.write_cls, 1.0),
         (nx.write_pollux, 10.0),
+        (nx.write_pollux_2017, 10.0),
         (lambda path: nx.write_pollux(path, old_axes=True), 10.0),
         (lambda path: nx.write_pollux(path, photon_energy=True), 10.0),
         (lambda path: nx.write_pollux(path, photon_energy=True, old_axes=True), 10.0),
@@ -179,7 +180,7 @@ def test_a_unit_nobody_knows_is_refused_and_kev_are_understood(tmp_path):
 
     with h5py.File(path, "a") as file:
         file["entry0/counter0/energy"].attrs["units"] = "furlong"
-    with pytest.raises(ValueError, match=r"energy is in 'furlong'; known units are ev, kev"):
+    with pytest.raises(ValueError, match=r"energy is in 'furlong'; known units are eV, keV"):
         read_stack(path)
 
 
@@ -187,7 +188,7 @@ def test_any_other_hdf5_file_is_refused_with_what_to_do(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["counts"] = nx.CUBE
 
-    with pytest.raises(ValueError, match=r"no entry with the definition NXstxm.*mapping file"):
+    with pytest.raises(ValueError, match=r"no stack of a known.*mapping.*/counts \(3, 3, 4\)"):
         read_stack(tmp_path / "a.h5")
 
 
@@ -303,14 +304,14 @@ def test_a_file_whose_writer_never_closed_it_can_be_read(tmp_path):
     assert len(read_stack(path).frames) == 3
 
 
-def test_a_line_that_is_missing_in_the_middle_leaves_the_image_unfinished(tmp_path):
+def test_a_line_that_was_lost_on_the_way_is_nan_in_an_image_that_is_whole(tmp_path):
     cube = nx.CUBE.copy()
     cube[0, 1] = np.nan
 
     stack = read_stack(nx.write_cls(tmp_path / "a.hdf5", cube=cube))
 
-    assert not stack.finished
-    assert stack.missing_ev == (700.0,)
+    assert stack.finished
+    assert stack.missing_ev == ()
     assert stack.notes == ("a.hdf5: 2 of 3 lines of the image at 700 eV",)
     np.testing.assert_array_equal(stack.intensity(), cube.astype(np.float32))
 
@@ -322,3 +323,139 @@ def test_descending_energies_give_ascending_frames(tmp_path):
     assert stack.scan.energies_ev == tuple(nx.ENERGIES[::-1])
     np.testing.assert_array_equal(stack.intensity(), nx.CUBE[::-1])
     assert [frame.monitor for frame in stack.frames] == [248.0, 249.0, 250.0]
+
+
+def test_monitors_are_no_detectors_and_the_ring_current_is_that_of_each_image(tmp_path):
+    stack = read_stack(nx.write_pollux_2017(tmp_path / "a.hdf5"))
+    assert [frame.monitor for frame in stack.frames] == [401.0] * 3
+
+
+@pytest.mark.parametrize("values", [np.array([300.0]), np.arange(7.0)])
+def test_a_ring_current_that_is_not_of_each_image_is_left_out_with_a_note(tmp_path, values):
+    path = nx.write_pollux_2017(tmp_path / "a.hdf5", monitors=())
+    with h5py.File(path, "a") as file:
+        file["entry1/control/data"] = values
+    stack = read_stack(path)
+    assert stack.scan.i0_field is None
+    assert stack.notes == (
+        f"a.hdf5: the ring current is not used: {len(values)} values for 3 energies",
+    )
+
+
+@pytest.mark.parametrize("counter", ["Counter0", "counter0"])
+def test_a_file_without_definition_is_read_by_its_names_and_says_so(tmp_path, counter):
+    stack = read_stack(nx.write_hermes(tmp_path / "a.hdf5", counter=counter))
+
+    np.testing.assert_array_equal(stack.intensity(), nx.CUBE.astype(np.float32))
+    assert stack.scan.extent_um == pytest.approx((-2.0, -0.5, 10.0, 12.0))
+    assert stack.notes == (
+        "a.hdf5: no definition; read as NXstxm, by the names of its data",
+        "a.hdf5: the positions sample_y and sample_x are without unit; taken as um (pixels of "
+        "1 um)",
+        "a.hdf5: the energies have no unit; taken as eV",
+    )
+
+
+def test_a_file_of_another_definition_is_not_read_by_its_names(tmp_path):
+    path = nx.write_hermes(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        file["entry1/definition"] = "NXptycho"
+    with pytest.raises(ValueError, match="no stack of a known layout"):
+        read_stack(path)
+
+
+def test_positions_without_unit_are_in_the_one_that_makes_possible_pixels(tmp_path):
+    stack = read_stack(nx.write_i08(tmp_path / "a.nxs"))
+    assert stack.scan.extent_um == pytest.approx((-0.2, -0.05, 1.0, 1.2))
+    assert any("taken as mm (pixels of 100 nm)" in note for note in stack.notes)
+
+
+@pytest.mark.parametrize(
+    ("unit", "x_um"),
+    [
+        *((unit, -2.0) for unit in ("µm", "micron", "Micrometers", "micrometre", "[um]")),
+        *((unit, -2000.0) for unit in ("mm", "millimeter")),
+        *((unit, -0.002) for unit in ("nm", "nanometre")),
+        *((unit, -2.0) for unit in (b"\xb5m", b"\xce\xbcm", b"\xc2\xb5m", b"\xe6m")),
+    ],
+)
+def test_units_are_known_in_all_their_spellings(tmp_path, unit, x_um):
+    path = nx.write_cls(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        file["entry0/counter0/sample_x"].attrs["units"] = (
+            np.bytes_(unit) if isinstance(unit, bytes) else unit
+        )
+        file["entry0/counter0/energy"].attrs["units"] = "electronvolt"
+        file["entry0/counter0/count_time"].attrs["units"] = "msec"
+    stack = read_stack(path)
+    assert stack.scan.x_extent_um[0] == pytest.approx(x_um)
+    assert stack.scan.dwell_ms == 0.001
+
+
+def test_optional_values_in_strange_units_are_said_and_do_not_refuse_a_stack(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        file["entry0/counter0/sample_x"].attrs["units"] = "steps"
+        file["entry0/counter0/count_time"].attrs["units"] = "clicks"
+        file["entry0/counter0/sample_y"][...] = 4.0
+    stack = read_stack(path)
+    assert stack.scan.extent_um == (-2.0, -0.5, 0.0, 2.0)
+    assert stack.scan.dwell_ms == 0
+    assert [note.removeprefix("a.hdf5: ") for note in stack.notes] == [
+        "count_time is in 'clicks', which is no time; it is not used",
+        "the positions sample_y are no raster; a pixel is 1 um",
+        "the positions sample_x are in 'steps', which is no length; taken as um (pixels of 500 nm)",
+    ]
+
+
+def test_pixels_that_no_microscope_has_are_said(tmp_path):
+    path = nx.write_cls(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        file["entry0/counter0/sample_x"].attrs["units"] = "m"
+    assert any("pixels of 500 mm are not those" in note for note in read_stack(path).notes)
+
+
+def test_an_order_of_axes_that_nothing_says_is_found_from_their_lengths(tmp_path):
+    cube = nx.CUBE[:2]
+    path = nx.write_hermes(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        data = file["entry1/Counter0"]
+        del data["data"], data["energy"]
+        data["data"], data["energy"] = cube.transpose(2, 1, 0), nx.ENERGIES[:2]
+    np.testing.assert_array_equal(read_stack(path).intensity(), cube.astype(np.float32))
+
+    with h5py.File(path, "a") as file:
+        data = file["entry1/Counter0"]
+        del data["data"]
+        data["data"] = np.ones((2, 3, 5))
+    with pytest.raises(
+        ValueError, match=r"shape \(2, 3, 5\), but energy 2, sample_y 3, sample_x 4"
+    ):
+        read_stack(path)
+
+
+def test_a_compression_filter_that_is_missing_is_named(tmp_path):
+    path = nx.write_hermes(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        data = file["entry1/Counter0"]
+        del data["data"]
+        settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        settings.set_chunk((3, 3, 4))
+        settings.set_filter(32099, h5py.h5z.FLAG_OPTIONAL)
+        space = h5py.h5s.create_simple((3, 3, 4))
+        made = h5py.h5d.create(data.id, b"data", h5py.h5t.IEEE_F64LE, space, settings)
+        made.write_direct_chunk((0, 0, 0), nx.CUBE.tobytes(), 0)
+    with pytest.raises(
+        ValueError, match=r"Counter0/data .* filter 32099, .* pip install hdf5plugin"
+    ):
+        read_stack(path)
+
+
+def test_a_file_with_a_filter_of_hdf5plugin_is_read(tmp_path):
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    path = nx.write_hermes(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        data = file["entry1/Counter0"]
+        del data["data"]
+        data.create_dataset("data", data=nx.CUBE, **hdf5plugin.Bitshuffle())
+    np.testing.assert_array_equal(read_stack(path).intensity(), nx.CUBE.astype(np.float32))
