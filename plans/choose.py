@@ -45,6 +45,10 @@ def wait_for_region(
         None if no region was chosen and there is no default, or no such suggestion.
     """
     chooser.question = question
+
+    def say_left(left_s: float) -> None:
+        chooser.question_left_s = left_s
+
     claims, suggestions = Asked(chooser.claim), Asked(lambda: chooser.suggestions)
     try:
         if timeout_s > 0 and claims.answer() is None:
@@ -53,7 +57,7 @@ def wait_for_region(
                 "in the dashboard; at the prompt press Ctrl-C to pause, choose, then RE.resume()",
                 *(question, timeout_s),
             )
-        if (yield from until(lambda: claims.answer() is not None, timeout_s)):
+        if (yield from until(lambda: claims.answer() is not None, timeout_s, say_left)):
             return claims.answer()
         if (yield from until(lambda: not claims.is_waiting, _LATE_S)) and claims.answer():
             return claims.answer()

@@ -21,15 +21,20 @@ _POLL_S = 0.1
 _QUICK_S = 0.02
 
 
-def until(is_so: Callable[[], bool], timeout_s: float) -> MsgGenerator[bool]:
+def until(
+    is_so: Callable[[], bool],
+    timeout_s: float,
+    say_left: Callable[[float], None] = lambda left_s: None,
+) -> MsgGenerator[bool]:
     """Wait until a condition is met, or for the time; return True if it is met.
 
     Pausing is allowed at any moment. The time of a pause does not count, and a resumed plan does
-    not start its wait again.
+    not start its wait again. ``say_left`` is called with the time in seconds that is left.
     """
-    for _ in range(math.ceil(timeout_s / _POLL_S)):
+    for poll in range(math.ceil(timeout_s / _POLL_S)):
         if is_so():
             return True
+        say_left(timeout_s - poll * _POLL_S)
         yield from bps.checkpoint()
         yield from bps.sleep(_POLL_S)
     return is_so()

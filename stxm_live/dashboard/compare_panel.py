@@ -14,7 +14,7 @@ from stxm_live.dashboard.images import for_screen
 from stxm_live.dashboard.layers import phase_layer
 from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.state import Board, Result
-from stxm_live.dashboard.style import button, html, select
+from stxm_live.dashboard.style import WRAPPED, button, html, select
 
 NOTHING = "nothing"
 
@@ -55,20 +55,28 @@ class ComparePanel:
         self._results: tuple[Result, ...] = ()
         self._listed: list[tuple[str, str]] = []
         self._new_list: list[tuple[str, str]] | None = None
-        self.choice = select([("0", NOTHING)], lambda _: self._choose(), "compare-with", width=290)
+        self.choice = select([("0", NOTHING)], lambda _: self._choose(), "compare-with", width=260)
         self.legend, self.meaning = html("", "legend", min_height=34), html("", "meaning")
         self.title = html("", "compared", height=40)
-        self.runs = MultiSelect(options=[], size=5, width=420, name="runs")
+        self.runs = MultiSelect(options=[], size=6, sizing_mode="stretch_width", name="runs")
 
     def layout(self) -> LayoutDOM:
         """Return the choice and the list of earlier runs."""
-        beside = Row(html("Show beside the maps:", margin=(9, 4)), self.choice)
+        beside = Row(html("Show beside the maps:", margin=(9, 4)), self.choice, styles=WRAPPED)
         if self._history is None:
-            return Column(beside, html(_NO_CATALOG, "small", width=420))
+            words = html(_NO_CATALOG, "small", sizing_mode="stretch_width")
+            return Column(beside, words, sizing_mode="stretch_width")
         buttons = Row(
-            button("List earlier runs", self._list_runs), button("Open the chosen run", self._open)
+            button("List earlier runs", self._list_runs),
+            button("Open the chosen run", self._open),
+            styles=WRAPPED,
         )
-        return Column(beside, self.runs, buttons)
+        return Column(beside, self.runs, buttons, sizing_mode="stretch_width")
+
+    @property
+    def plot(self) -> Any:
+        """Return the figure of the other result."""
+        return self.figure.plot
 
     def column(self) -> LayoutDOM:
         """Return the other result, which takes the place of a map."""

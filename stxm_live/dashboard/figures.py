@@ -29,8 +29,11 @@ from stxm_live.dashboard.offline_page.page_figures import (
     add_scale_bar,
     style_plot,
 )
-from stxm_live.plotting.style.palette import GROUND
+from stxm_live.plotting.style.palette import FAINT, GROUND, INK
 from stxm_live.plotting.style.raster import FieldOfView
+
+PALE_INK = "#dfe3e8"
+"""Colour of texts on a dark page."""
 
 _POINTER_MS = 40
 """Shortest time in ms between two reports of the mouse position."""
@@ -170,15 +173,16 @@ class EnergyPlot:
     Parameters
     ----------
     name, label : str
-    size_px : (int, int)
-        Width and height of the frame.
+    height_px : int
+        Height with its axis; the width is that of the page's part.
     """
 
-    def __init__(self, name: str, label: str, size_px: tuple[int, int]) -> None:
+    def __init__(self, name: str, label: str, height_px: int) -> None:
         self.plot = figure(
             name=name,
-            frame_width=size_px[0],
-            frame_height=size_px[1],
+            height=height_px,
+            sizing_mode="stretch_width",
+            min_border_right=12,
             x_range=Range1d(0, 1),
             y_range=Range1d(0, 1),
             toolbar_location=None,
@@ -228,6 +232,18 @@ class EnergyPlot:
             "y": np.concatenate([np.asarray(y, np.float64) for y, _ in points]) if points else [],
             "color": [color for y, color in points for _ in y],
         }
+
+
+def recolor(plot: figure, *, is_dark: bool) -> None:
+    """Draw the axes of a plot for a light or a dark page."""
+    for axis in plot.axis:
+        axis.update(
+            axis_label_text_color=PALE_INK if is_dark else INK,
+            major_label_text_color=PALE_INK if is_dark else INK,
+            **dict.fromkeys(
+                ("axis_line_color", "major_tick_line_color", "minor_tick_line_color"), FAINT
+            ),
+        )
 
 
 def _span(shown: Range1d, *values: NDArray[np.floating]) -> None:

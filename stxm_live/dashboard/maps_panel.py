@@ -17,6 +17,7 @@ from bokeh.models import (
     Row,
     Slider,
 )
+from bokeh.plotting import figure
 
 from stxm_live.dashboard.drawing import Drawn, empty_boxes
 from stxm_live.dashboard.figures import MapFigure, Pointer, show_whole
@@ -30,7 +31,7 @@ from stxm_live.dashboard.layers import (
     phase_layer,
 )
 from stxm_live.dashboard.scene import Scene
-from stxm_live.dashboard.style import button, html, select
+from stxm_live.dashboard.style import WRAPPED, button, html, select
 
 PLACES = ("od", "phases", "doubt")
 
@@ -79,7 +80,7 @@ class MapsPanel:
         for each in self.figures.values():
             each.on_tap(self._on_tap)
         self.legends = {name: html("", "legend", min_height=34) for name in PLACES}
-        self.meanings = {name: html("", "meaning", height=17) for name in PLACES}
+        self.meanings = {name: html("", "meaning", min_height=34) for name in PLACES}
 
     def _make_choices(self) -> None:
         self.energy = Slider(
@@ -100,17 +101,17 @@ class MapsPanel:
         """Return the buttons for dragging, and for showing the whole field."""
         drag = RadioButtonGroup(labels=list(_DRAGS), active=0, name="drag")
         kinds = [
-            [getattr(figure, kind) for figure in self.figures.values()]
+            [getattr(each, kind) for each in self.figures.values()]
             for kind in ("zoom", "pan", "select", "lasso")
         ]
         drag.js_on_change("active", CustomJS(args={"tools": kinds}, code=_ACTIVATE))
         whole = button("Whole field", self._show_whole)
         clear = button("Remove drawing", self.drawn.clear)
         words = html("Dragging on a map:", "small", margin=(9, 4))
-        return Row(words, drag, whole, clear)
+        return Row(words, drag, whole, clear, styles=WRAPPED)
 
-    def layout(self) -> LayoutDOM:
-        """Return the maps in a row; the last one shows the uncertainty."""
+    def columns_of_maps(self) -> dict[str, LayoutDOM]:
+        """Return the maps by name, each with its choice above it and its legend below."""
         above: dict[str, LayoutDOM] = {
             "od": Row(self.energy, self.follow, height=44),
             "phases": Row(self.phases, height=44),
@@ -120,14 +121,14 @@ class MapsPanel:
             name: Column(
                 above[name],
                 self.meanings[name],
-                figure.plot,
+                each.plot,
                 self.legends[name],
                 css_classes=["map", f"map-{name}"],
             )
-            for name, figure in self.figures.items()
+            for name, each in self.figures.items()
         }
         self._fit_widths()
-        return Row(*self.columns.values())
+        return dict(self.columns)
 
     def fit(self, frame_px: int) -> None:
         """Fit the maps to the size of the window."""
@@ -137,6 +138,11 @@ class MapsPanel:
         self._fit_widths()
         if self.scene is not None:
             self._place(self.scene)
+
+    @property
+    def plots(self) -> list[figure]:
+        """Return the three figures."""
+        return [each.plot for each in self.figures.values()]
 
     @property
     def column_px(self) -> int:
@@ -174,8 +180,8 @@ class MapsPanel:
             self._on_pixel(scene, *self._pinned)
 
     def _place(self, scene: Scene) -> None:
-        for figure in self.figures.values():
-            figure.place(scene.field, self.frame_px)
+        for each in self.figures.values():
+            each.place(scene.field, self.frame_px)
 
     def _show_whole(self) -> None:
         if self.scene is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
-from bokeh.models import Column, LayoutDOM, Row
+from bokeh.models import Column, LayoutDOM
+from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from stxm_live.core.unidentified_spectrum import UnidentifiedSpectrum
@@ -21,10 +24,11 @@ class PixelPanel:
     """Text, spectrum and table of one pixel."""
 
     def __init__(self) -> None:
-        self.text = html(INVITATION, "pixel-text", width=290, height=112)
-        self.table = html("", "pixel-table", width=290)
-        self.below = html("", "small")
-        self.spectrum = EnergyPlot("spectrum", "optical density", (235, 150))
+        wide = {"sizing_mode": "stretch_width"}
+        self.text = html(INVITATION, "pixel-text", min_height=112, **wide)
+        self.table = html("", "pixel-table", **wide)
+        self.below = html("", "small", **wide)
+        self.spectrum = EnergyPlot("spectrum", "optical density", 215)
 
     def layout(self) -> LayoutDOM:
         """Return the panel."""
@@ -34,7 +38,13 @@ class PixelPanel:
             self.spectrum.plot,
             self.below,
             self.table,
+            sizing_mode="stretch_width",
         )
+
+    @property
+    def plot(self) -> figure:
+        """Return the figure of the spectrum."""
+        return self.spectrum.plot
 
     def show(self, scene: Scene, row: int, column: int) -> None:
         """Show a pixel."""
@@ -81,22 +91,25 @@ class Curves:
     """Drift and incident intensity over the energies."""
 
     def __init__(self) -> None:
-        size_px = (195, 118)
-        self.drift = EnergyPlot("drift", "shift (pixel)", size_px)
-        self.i0 = EnergyPlot("i0", "counts", size_px)
+        self.drift = EnergyPlot("drift", "shift (pixel)", 170)
+        self.i0 = EnergyPlot("i0", "counts", 170)
 
     def layout(self) -> LayoutDOM:
-        """Return the plots in a row."""
+        """Return the plots, one below the other."""
         titles = (
             f'Drift in <span style="color:{_X}">x</span> and <span style="color:{_Y}">y</span>',
             '<span title="counts without specimen, at each energy">Incident intensity I0</span>',
         )
-        return Row(
-            *(
-                Column(html(f"<h3>{title}</h3>"), each.plot, width=258)
-                for title, each in zip(titles, (self.drift, self.i0), strict=True)
-            )
+        headed = (
+            (html(f"<h3>{title}</h3>"), each.plot)
+            for title, each in zip(titles, (self.drift, self.i0), strict=True)
         )
+        return Column(*chain.from_iterable(headed), sizing_mode="stretch_width")
+
+    @property
+    def plots(self) -> list[figure]:
+        """Return the two figures."""
+        return [self.drift.plot, self.i0.plot]
 
     def show(self, scene: Scene) -> None:
         """Draw drift and I0 of the energies measured so far."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stxm_live.dashboard.drawing import Drawn
 from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.state import MASK, Board
-from stxm_live.dashboard.style import button, html
+from stxm_live.dashboard.style import WRAPPED, button, html
 
 _NOTHING_DRAWN = "Draw a box or an outline on a map first (choose it under “Dragging on a map”)."
 
@@ -39,13 +39,14 @@ class ChangesPanel:
         )
         self.offset = Spinner(value=0.0, step=0.05, low=-5, high=5, width=90, name="offset")
         self.whole = Checkbox(label="include pixels without specimen", active=False)
-        self.words = html("", "small", width=430, height=34)
+        self.words = html("", "small", min_height=34, sizing_mode="stretch_width")
 
     def layout(self) -> LayoutDOM:
         """Return the panel."""
         of_drawing = Row(
             button("I0 from the drawn box", self._take_i0),
             button("Map only the drawn area", self._take_mask),
+            styles=WRAPPED,
         )
         energies = Row(
             self.left_out,
@@ -54,13 +55,15 @@ class ChangesPanel:
                 margin=(9, 2),
             ),
             self.offset,
+            styles=WRAPPED,
         )
         make = Row(
             button("Make new maps", self.make, kind="primary"),
             button("Start over", self.reset),
             self.whole,
+            styles=WRAPPED,
         )
-        return Column(of_drawing, energies, self.words, make)
+        return Column(of_drawing, energies, self.words, make, sizing_mode="stretch_width")
 
     def show(self, scene: Scene) -> None:
         """Offer the energies of a scene."""

@@ -10,7 +10,7 @@ from bokeh.models import Checkbox, Column, ColumnDataSource, LayoutDOM, Row, Spi
 
 from stxm_live.dashboard.drawing import Drawn
 from stxm_live.dashboard.scene import Scene
-from stxm_live.dashboard.style import button, html
+from stxm_live.dashboard.style import WRAPPED, button, html
 from stxm_live.dashboard.suggestions_panel import SHOWN, rectangles, suggestion
 
 if TYPE_CHECKING:
@@ -40,16 +40,17 @@ class NextRegionPanel:
         self._known: Any = None
         self._error = ""
         self._suggestions: tuple[Region, ...] = ()
-        self.state = html("", "chosen", width=330, min_height=36)
-        self.box = html(_DRAW, "small", width=430)
+        wide = {"sizing_mode": "stretch_width"}
+        self.state = html("", "chosen", min_height=36, **wide)
+        self.box = html(_DRAW, "small", **wide)
         self.step_nm = Spinner(value=None, low=0.1, step=1, width=72, placeholder="auto")
         self.dwell_ms = Spinner(value=None, low=0.01, step=0.5, width=72, placeholder="auto")
-        self.lines = [html("", "suggestion", width=350) for _ in range(SHOWN)]
+        self.lines = [html("", "suggestion", **wide) for _ in range(SHOWN)]
         self.choose = button("Scan the drawn box next", self._choose_box, kind="primary")
         self.takes = [button(f"Take {k}", self._taker(k)) for k in range(1, SHOWN + 1)]
         self.outlined = Checkbox(label="outline on the maps", active=True, name="outlined")
         self.outlined.on_change("active", lambda attr, old, new: self.look())
-        self.no_more = html("", "small", width=430)
+        self.no_more = html("", "small", **wide)
         for take in self.takes:
             take.visible = False
         for name in ("left", "right", "bottom", "top", "visible"):
@@ -66,21 +67,26 @@ class NextRegionPanel:
             self.step_nm,
             html('<span title="exposure of one pixel">dwell (ms)</span>', margin=(9, 0)),
             self.dwell_ms,
+            styles=WRAPPED,
         )
         rows = [
-            Row(take, line, height=38) for take, line in zip(self.takes, self.lines, strict=True)
+            Row(take, line, sizing_mode="stretch_width")
+            for take, line in zip(self.takes, self.lines, strict=True)
         ]
         return Column(
-            Row(self.state, button("Withdraw", self._withdraw)),
+            Row(self.state, button("Withdraw", self._withdraw), sizing_mode="stretch_width"),
             options,
             self.box,
             self.outlined,
             self.no_more,
             *rows,
+            sizing_mode="stretch_width",
         )
 
     def show(self, scene: Scene) -> None:
-        """Use this scene for choices from now on."""
+        """Use this scene for choices from now on; what was refused on another one is over."""
+        if self._scene is not None and self._scene.key != scene.key:
+            self._error = ""
         self._scene = scene
 
     def look(self) -> None:
@@ -108,6 +114,18 @@ class NextRegionPanel:
         self.no_more.update(text=why, visible=bool(why))
         outlined = suggestions if self.outlined.active else ()
         self._boxes.data = rectangles(choice, outlined) if has_map else rectangles(None, ())
+
+    @property
+    def calls(self) -> str:
+        """Return a sentence that calls for a choice while a plan waits; else nothing. Escaped."""
+        question = self._chooser.question
+        if not question or self._chooser.latest() is not None:
+            return ""
+        left = minutes_and_seconds(self._chooser.question_left_s)
+        return (
+            f"<b>Waiting for your choice, {left} left:</b> {escape(question)}. "
+            "Draw a box or take a suggestion below."
+        )
 
     def _in_words(self, choice: Region | None) -> str:
         error = self._error or self._chooser.refused
@@ -174,6 +192,18 @@ class NextRegionPanel:
             f"drawn: x {x0:.3f} to {x1:.3f}, y {y0:.3f} to {y1:.3f} µm "
             f"({x1 - x0:.3g} x {y1 - y0:.3g} µm), not chosen yet"
         )
+
+
+def minutes_and_seconds(seconds: float) -> str:
+    """Return a time that is left, to the second.
+
+    Examples
+    --------
+    >>> minutes_and_seconds(580.2), minutes_and_seconds(48)
+    ('9 min 40 s', '48 s')
+    """
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def region_text(region: Region) -> str:

@@ -27,6 +27,7 @@ from stxm_live.live.remote.addresses import is_loopback
 
 if TYPE_CHECKING:
     import panel
+    from bluesky import RunEngine
 
     from stxm_live.adaptive.chooser import RegionChooser
     from stxm_live.io.catalog import Broker
@@ -117,6 +118,7 @@ def serve(
     *,
     chooser: RegionChooser | None = None,
     suggesting: RegionChooser | None = None,
+    run_engine: RunEngine | None = None,
     port: int = 0,
     token: str | None = None,
     catalog: str | Path | Broker | History | None = None,
@@ -133,6 +135,8 @@ def serve(
         Receives the regions chosen in the page; without one, no region can be chosen.
     suggesting : RegionChooser, optional
         Used without a ``chooser``: its suggestions are shown but cannot be taken.
+    run_engine : bluesky.RunEngine, optional
+        Of this process; the page then says when it is paused.
     port : int
         0 for any free port.
     token : str, optional
@@ -173,7 +177,7 @@ def serve(
     host = socket.gethostname() if address in ("", "0.0.0.0", "::") else address
     host = f"[{host}]" if ":" in host else host
     return Served(
-        lambda doc: View(board, chooser, history, suggesting).open_in(doc, "stxm_live"),
+        lambda doc: View(board, chooser, history, suggesting, run_engine).open_in(doc, "stxm_live"),
         f"http://{host}:{bound}/?token={quote(token)}",
         sockets,
         guard,
@@ -185,6 +189,7 @@ def dashboard(
     live: LivePhaseMapper | Board,
     *,
     chooser: RegionChooser | None = None,
+    run_engine: RunEngine | None = None,
     catalog: str | Path | Broker | History | None = None,
 ) -> panel.viewable.Viewable:
     """Return the dashboard as a Panel object, for your own Panel application.
@@ -194,7 +199,7 @@ def dashboard(
     """
     import panel
 
-    view = View(_board_of(live), chooser, _history_of(catalog))
+    view = View(_board_of(live), chooser, _history_of(catalog), run_engine=run_engine)
     pane = panel.pane.Bokeh(view.layout(), sizing_mode="stretch_width")
     view.draw()
     panel.state.add_periodic_callback(view.tick, LOOK_MS)

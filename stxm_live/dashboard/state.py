@@ -123,11 +123,13 @@ class Board:
     _is_closed: bool = False
 
     def on_cube(self, view: ODCube) -> None:
-        """Keep the newest image."""
+        """Keep the newest image; a note about an earlier stack goes with its successor's first."""
         if self._is_closed:
             return
         with self._lock:
             now = self.now
+            if now.view is None or now.view.key != view.key:
+                self._next(note="")
             has_maps = now.newest is not None and now.newest.maps.key == view.key
             self._next(view=view, came_s=time.monotonic(), is_scanning=not has_maps)
 

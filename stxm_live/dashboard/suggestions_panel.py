@@ -40,14 +40,14 @@ class SuggestionsPanel:
         self._suggesting, self._boxes = suggesting, boxes
         self._scene: Scene | None = None
         self._known: Any = None
-        self.state = html(_ONLY_SHOWN, "chosen", width=430)
-        self.lines = html("", "suggestion", width=430)
+        self.state = html(_ONLY_SHOWN, "chosen", sizing_mode="stretch_width")
+        self.lines = html("", "suggestion", sizing_mode="stretch_width")
         self.outlined = Checkbox(label="outline on the maps", active=True, name="outlined")
         self.outlined.on_change("active", lambda attr, old, new: self.look())
 
     def layout(self) -> LayoutDOM:
         """Return the panel."""
-        return Column(self.state, self.outlined, self.lines)
+        return Column(self.state, self.outlined, self.lines, sizing_mode="stretch_width")
 
     def show(self, scene: Scene) -> None:
         """Show suggestions for this scene from now on."""

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from bokeh.core.properties import Any as AnyValue
-from bokeh.core.properties import List
 from bokeh.document import Document
-from bokeh.events import ConnectionLost, DocumentReady
-from bokeh.model import DataModel
-from bokeh.models import Column, CustomJS, LayoutDOM, Row, TabPanel, Tabs
+from bokeh.models import Column, LayoutDOM, Row, TabPanel, Tabs
 
 from stxm_live.dashboard.compare_panel import ComparePanel, listed, offer
-from stxm_live.dashboard.figures import MapFigure
+from stxm_live.dashboard.figures import recolor
 from stxm_live.dashboard.history import History
 from stxm_live.dashboard.maps_panel import MapsPanel
+from stxm_live.dashboard.page_layout import (
+    Browser,
+    frame_width_px,
+    open_page,
+    style_widgets,
+)
 from stxm_live.dashboard.pixel_panel import Curves, PixelPanel
 from stxm_live.dashboard.recompute_panel import ChangesPanel
 from stxm_live.dashboard.region_panel import NextRegionPanel
+from stxm_live.dashboard.scan_state import elsewhere, headline, progress
 from stxm_live.dashboard.scene import Scene, current_scene
 from stxm_live.dashboard.state import Board, Result, Snapshot
-from stxm_live.dashboard.style import html, select
+from stxm_live.dashboard.style import button, html, select
 from stxm_live.dashboard.suggestions_panel import SuggestionsPanel
-from stxm_live.dashboard.text import headline, notes, progress, subline
+from stxm_live.dashboard.text import notes, subline
 
 if TYPE_CHECKING:
+    from bluesky import RunEngine
+
     from stxm_live.adaptive.chooser import RegionChooser
 
 LOOK_MS = 100
@@ -33,44 +39,7 @@ LOOK_MS = 100
 
 FOLLOW = "the newest"
 
-_SIDE_PX = 320
-_REST_PX = 470
-"""Height in px of everything but the frames of the maps."""
-
-_TELL_SIZE = """
-const tell = () => { size.of = [window.innerWidth, window.innerHeight]; };
-let timer = null;
-window.addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(tell, 250); });
-tell();
-"""
-
-LOST = (
-    "Connection lost: this page is no longer updated. The scan does not depend on it. The page "
-    "reloads when the dashboard answers again; if the dashboard was restarted, open its new link."
-)
-
-_SAY_LOST = """
-const note = document.createElement("p");
-note.id = "lost";
-note.setAttribute("role", "alert");
-note.style.cssText = "position:sticky;top:0;z-index:1000;margin:0;padding:8px 14px;"
-  + "font:600 16px system-ui,'DejaVu Sans',sans-serif;color:#fff;background:#b3202a";
-note.textContent = said;
-document.body.prepend(note);
-const look = async () => {
-  const signal = AbortSignal.timeout(5000);
-  const answer = await fetch(window.location.href, {cache: "no-store", signal}).catch(() => null);
-  if (answer !== null && answer.ok) window.location.reload();
-  else setTimeout(look, 2000);
-};
-setTimeout(look, 1000);
-"""
-
-
-class WindowSize(DataModel):  # type: ignore[misc]
-    """Width and height of the browser's window in px."""
-
-    of = List(AnyValue, default=[])
+TITLE_CALLS = "● Your choice is wanted"
 
 
 class View:
@@ -84,6 +53,8 @@ class View:
     history : History, optional
     suggesting : RegionChooser, optional
         Used without a chooser: its suggestions are shown, to look at only.
+    run_engine : bluesky.RunEngine, optional
+        Of this process; the page then says when it is paused.
     """
 
     def __init__(
@@ -92,11 +63,14 @@ class View:
         chooser: RegionChooser | None = None,
         history: History | None = None,
         suggesting: RegionChooser | None = None,
+        run_engine: RunEngine | None = None,
     ) -> None:
         self.board = board
         self.scene: Scene | None = None
         self._now: Snapshot | None = None
         self._looked: tuple[Scene, int, int] | None = None
+        self._doc: Document | None = None
+        self._run_engine, self._paused_since = run_engine, ""
         self.pixel, self.curves = PixelPanel(), Curves()
         self.maps = MapsPanel(self._on_pixel)
         self.changes = ChangesPanel(board, self.maps.drawn, self._want)
@@ -107,47 +81,75 @@ class View:
         elif suggesting is not None:
             self.next = SuggestionsPanel(suggesting, self.maps.boxes)
         self._wanted = 0
-        self.size = WindowSize()
-        self.size.on_change("of", self._on_size)
+        self.browser = Browser()
+        self.browser.on_change("of", self._on_browser)
         # the browser knows a model only if something that is shown refers to it
-        self.maps.figures["od"].plot.tags = [self.size]
-        wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
-        self.headline = html("", "verdict", **wide)
-        self.subline = html("", "subline", margin=(6, 6), **wide)
-        self.bar = html("", "progress", width=400, margin=(6, 6))
-        self.said = html("", "said", visible=False, **wide)
-        self.notes = html("", "notes", width=_SIDE_PX - 12)
-        self.show = select([("0", FOLLOW)], lambda _: self.draw(), "show", width=260)
+        self.maps.figures["od"].plot.tags = [self.browser]
+        self._make_texts()
 
-    def layout(self) -> LayoutDOM:
-        """Return the page."""
-        self._row = self.maps.layout()
+    def _make_texts(self) -> None:
+        wide: dict[str, Any] = {"sizing_mode": "stretch_width"}
+        self.ask = html("", "ask", visible=False, **wide)
+        self.headline = html("", "verdict", **wide)
+        self.subline = html("", "subline", **wide)
+        self.bar = html("", "progress")
+        self.elsewhere = html("", "elsewhere", **wide)
+        self.said = html("", "said", visible=False, **wide)
+        self.notes = html("", "notes", **wide)
+        self.show = select([("0", FOLLOW)], lambda _: self.draw(), "show", width=240)
+
+    def parts(self) -> dict[str, LayoutDOM]:
+        """Return the parts of the page by name; they can be placed once."""
+        maps = self.maps.columns_of_maps()
         self._other = self.compare.column()
+        self._third = Column(maps["doubt"])
         self._fit(250)
         tabs = [(self.next.title, self.next.layout())] if self.next is not None else []
         tabs += [
             ("Change the maps", self.changes.layout()),
             ("Earlier runs", self.compare.layout()),
         ]
-        below = Row(self.curves.layout(), Tabs(tabs=[TabPanel(title=t, child=c) for t, c in tabs]))
-        right = Column(self.pixel.layout(), html("<h3>Warnings</h3>"), self.notes, width=_SIDE_PX)
-        show = html("Show", "small", margin=(9, 2, 0, 14))
+        follow = button("Show the newest", self._follow)
+        self._beside = Row(self.elsewhere, follow, visible=False, sizing_mode="stretch_width")
+        parts: dict[str, LayoutDOM] = {
+            "ask": self.ask,
+            "verdict": self.headline,
+            "progress": self.bar,
+            "subline": self.subline,
+            "choice": Row(html("Show", "small", margin=(9, 2)), self.show),
+            "elsewhere": self._beside,
+            "said": self.said,
+            "tools": self.maps.tools(),
+            "od": maps["od"],
+            "phases": maps["phases"],
+            "third": self._third,
+            "pixel": self.pixel.layout(),
+            "notes": Column(html("<h3>Warnings</h3>"), self.notes, sizing_mode="stretch_width"),
+            "tabs": Tabs(
+                tabs=[TabPanel(title=t, child=c) for t, c in tabs], sizing_mode="stretch_width"
+            ),
+            "curves": self.curves.layout(),
+        }
+        style_widgets(parts)
+        return parts
+
+    def layout(self) -> LayoutDOM:
+        """Return all parts as one object, for a page of somebody else's."""
+        parts = self.parts()
+        maps = Row(*(parts.pop(name) for name in ("od", "phases", "third")))
+        side = Column(parts.pop("pixel"), parts.pop("notes"), width=330)
+        below = Row(parts.pop("tabs"), parts.pop("curves"), sizing_mode="stretch_width")
+        main = Column(parts.pop("tools"), maps, below, sizing_mode="stretch_width")
         return Column(
-            self.headline,
-            Row(self.bar, self.subline, show, self.show, sizing_mode="stretch_width"),
-            self.said,
-            Row(Column(self.maps.tools(), self._row, below), right),
+            *parts.values(),
+            Row(main, side, sizing_mode="stretch_width"),
             sizing_mode="stretch_width",
         )
 
     def open_in(self, doc: Document, title: str) -> None:
         """Show the page in a browser's document."""
-        doc.add_root(self.layout())
-        doc.title = title
-        doc.js_on_event(DocumentReady, CustomJS(args={"size": self.size}, code=_TELL_SIZE))
-        doc.js_on_event(ConnectionLost, CustomJS(args={"said": LOST}, code=_SAY_LOST))
-        # Bokeh's own message is small, and its reconnection fails for lack of arrays
-        doc.config.update(notify_connection_status=False, reconnect_session=False)
+        open_page(doc, self.parts(), self.browser, title)
+        self._doc, self._title = doc, title
         doc.add_periodic_callback(self.tick, LOOK_MS)
         doc.add_periodic_callback(self.tick_slowly, 1000)
         self.tick()
@@ -163,6 +165,7 @@ class View:
     def tick_slowly(self) -> None:
         """Update the times."""
         self._write(self.board.now)
+        self._call()
 
     def draw(self) -> None:
         """Draw everything again."""
@@ -195,16 +198,35 @@ class View:
             self._on_pixel(scene, row, column)
 
     def _write(self, now: Snapshot) -> None:
-        text, color = headline(self.scene, now)
-        self.headline.text = f'<p style="border-color:{color};color:{color}">{text}</p>'
+        self._look_for_pause()
+        text, kind = headline(self.scene, now, self._paused_since)
+        self.headline.text = f'<p class="{kind}">{text}</p>'
         self.subline.text = subline(self.scene)
-        share, words = progress(now)
+        share, words = progress(self.scene, now, self._paused_since)
         self.bar.text = (
             f'<span class="track"><i style="width:{100 * share:.0f}%"></i></span>{escape(words)}'
         )
+        other = elsewhere(self.scene, now)
+        self.elsewhere.text, self._beside.visible = f"<p>{other}</p>", bool(other)
         said = f"{now.working} …" if now.working else now.note
         self.said.update(text=f"<p>{escape(said)}</p>" if said else "", visible=bool(said))
         self.notes.text = notes(self.scene, now)
+
+    def _look_for_pause(self) -> None:
+        is_paused = self._run_engine is not None and self._run_engine.state == "paused"
+        if is_paused != bool(self._paused_since):
+            self._paused_since = time.strftime("%H:%M") if is_paused else ""
+
+    def _call(self) -> None:
+        """Say on top, and in the title of the browser's tab, that a plan waits for a choice."""
+        calls = self.next.calls if isinstance(self.next, NextRegionPanel) else ""
+        self.ask.update(text=f"<p>{calls}</p>" if calls else "", visible=bool(calls))
+        if self._doc is not None:
+            flash = calls and self._doc.title == self._title
+            self._doc.title = TITLE_CALLS if flash else self._title
+
+    def _follow(self) -> None:
+        self.show.value = "0"
 
     def _offer(self, results: tuple[Result, ...]) -> None:
         self.compare.offer(results)
@@ -218,19 +240,19 @@ class View:
 
     def _place_maps(self) -> None:
         """Show another result in place of the map of uncertainty."""
-        columns = self.maps.columns
-        last = columns["doubt"] if self.compare.scene is None else self._other
-        self._row.children = [columns["od"], columns["phases"], last]
+        is_alone = self.compare.scene is None
+        self._third.children = [self.maps.columns["doubt"] if is_alone else self._other]
 
     def _on_pixel(self, scene: Scene, row: int, column: int) -> None:
         self._looked = scene, row, column
         self.pixel.show(scene, row, column)
 
-    def _on_size(self, attr: str, old: list[Any], new: list[Any]) -> None:
-        if len(new) == 2:
-            width, height = float(new[0]), float(new[1])
-            beside = (width - _SIDE_PX - 30) / 3 - MapFigure.BESIDE_PX
-            self._fit(int(min(max(min(beside, height - _REST_PX), 200), 640)))
+    def _on_browser(self, attr: str, old: list[Any], new: list[Any]) -> None:
+        if len(new) != 3:
+            return
+        self._fit(frame_width_px(float(new[0]), float(new[1])))
+        for plot in (*self.maps.plots, *self.curves.plots, self.pixel.plot, self.compare.plot):
+            recolor(plot, is_dark=bool(new[2]))
 
     def _fit(self, frame_px: int) -> None:
         self.maps.fit(frame_px)

@@ -40,6 +40,48 @@ _FRAME = """name => {
 }"""
 
 
+_FAULTS_OF_TEXTS = """() => {
+    const texts = [];
+    const gather = (node) => {
+        if (node.nodeType === Node.TEXT_NODE) {
+            if (node.textContent.trim() === "") return;
+            const range = document.createRange();
+            range.selectNodeContents(node);
+            for (const box of range.getClientRects())
+                if (box.width > 1 && box.height > 1)
+                    texts.push([node.textContent.trim().slice(0, 60), box, node.parentElement]);
+            return;
+        }
+        if (node.nodeType !== Node.ELEMENT_NODE && node.nodeType !== Node.DOCUMENT_FRAGMENT_NODE)
+            return;
+        if (node.nodeType === Node.ELEMENT_NODE) {
+            if (["SCRIPT", "STYLE", "OPTION", "CANVAS"].includes(node.tagName)) return;
+            const style = getComputedStyle(node);
+            if (style.display === "none" || style.visibility === "hidden") return;
+            if (node.shadowRoot) gather(node.shadowRoot);
+        }
+        for (const child of node.childNodes) gather(child);
+    };
+    gather(document.body);
+    const faults = [];
+    texts.forEach(([one, a, parent], k) => {
+        for (const [other, b, otherParent] of texts.slice(k + 1)) {
+            const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+            const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+            if (parent !== otherParent && wide > 2 && high > 3)
+                faults.push(`${one} | lies over | ${other}`);
+        }
+        if (a.left < -1 || a.right > window.innerWidth + 1) faults.push(`${one} | is cut`);
+        const style = getComputedStyle(parent);
+        if (style.overflowX === "hidden" && parent.scrollWidth > parent.clientWidth + 1)
+            faults.push(`${one} | is cut by its box`);
+    });
+    if (document.documentElement.scrollWidth > window.innerWidth + 1)
+        faults.push(`the page is ${document.documentElement.scrollWidth} px wide`);
+    return faults;
+}"""
+
+
 def launch():
     """A browser, to be used as a generator fixture."""
     sync_api = pytest.importorskip("playwright.sync_api")
@@ -118,6 +160,16 @@ class Opened:
                 return said
             assert time.monotonic() < deadline, f"{kind} says {said!r}, not {text!r}"
             self.page.wait_for_timeout(50)
+
+    def look(self, width, height, scheme="light"):
+        """Give the window another size, and the page the colours of a scheme."""
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.wait_for_timeout(700)  # the page reports its size after 200 ms
+
+    def faults_of_texts(self):
+        """Texts that lie over one another, or are cut."""
+        return self.page.evaluate(_FAULTS_OF_TEXTS)
 
     def place(self, name, maps, row, column):
         """Where the middle of a pixel is on the screen while the whole field is shown."""

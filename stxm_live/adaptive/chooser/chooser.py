@@ -71,6 +71,8 @@ class RegionChooser:
     ----------
     question : str
         Purpose of the choice that a plan waits for; empty if none waits.
+    question_left_s : float
+        Time in seconds that the plan still waits; a pause of the plan does not count.
 
     Examples
     --------
@@ -104,6 +106,7 @@ class RegionChooser:
         self.limits_um = limits_um
         self.most_pixels = most_pixels
         self.question = ""
+        self.question_left_s = 0.0
         self._lock = threading.RLock()
         self._choice: _Choice | None = None
         self._refused = ""

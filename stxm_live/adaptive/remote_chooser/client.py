@@ -111,6 +111,11 @@ class RemoteChooser:
         return self._state.question
 
     @property
+    def question_left_s(self) -> float:
+        """Return the time in seconds that the plan still waits."""
+        return self._state.question_left_s
+
+    @property
     def stack(self) -> StackKey | None:
         """Return the stack that suggestions come from."""
         own = self._own_if_needed

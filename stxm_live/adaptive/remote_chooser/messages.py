@@ -152,6 +152,7 @@ class Answer(_Message):
     is_ready: bool = False
     last_refused: _Text = ""
     question: _Text = ""
+    question_left_s: float = Field(default=0.0, ge=0)
     stack: _Stack | None = None
     scanned: _Regions = ()
 

@@ -204,6 +204,7 @@ class ChoiceServer:
             "is_ready": chooser.is_ready,
             "last_refused": plain(chooser.refused),
             "question": plain(chooser.question),
+            "question_left_s": float(chooser.question_left_s),
             "stack": stack_values(chooser.stack),
             "scanned": regions_values(chooser.scanned),
         }

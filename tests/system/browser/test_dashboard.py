@@ -32,10 +32,11 @@ from stxm_live.dashboard.images import MAX_SHOWN_PIXELS, for_screen, phase_image
 from stxm_live.dashboard.layers import DOUBT_LAYERS, doubt_layer
 from stxm_live.dashboard.pixel_facts import INVITATION
 from stxm_live.dashboard.recompute_panel import pixels_inside
+from stxm_live.dashboard.scan_state import headline
 from stxm_live.dashboard.scene import Scene, current_scene
 from stxm_live.dashboard.state import KEPT
 from stxm_live.dashboard.stored_maps import Remake, maps_of
-from stxm_live.dashboard.text import headline, notes
+from stxm_live.dashboard.text import notes
 from stxm_live.dashboard.view import View
 from stxm_live.plotting.style.palette import GROUND
 from stxm_live.plotting.style.raster import field_of_view
@@ -183,8 +184,8 @@ class Finished:
 def test_a_dashboard_that_is_opened_late_shows_the_newest_result():
     pytest.importorskip("panel")
     first, second = made_up.maps(run="first"), made_up.maps(run="second")
-    page = str(dashboard(Finished(first, second)).object.children[1].children[1].text)
-    assert "second" in page
+    (page,) = dashboard(Finished(first, second)).object.select({"css_classes": ["subline"]})
+    assert "second" in page.text
     board = Board()
     board.on_maps(second)
     board.begin_with([first, second])
@@ -592,4 +593,5 @@ def test_the_page_is_there_as_a_panel_object_too():
     board.on_maps(made_up.maps())
     pane = dashboard(board)
     assert isinstance(pane, panel.viewable.Viewable)
-    assert "Limited" in str(pane.object.children[0].text)
+    (verdict,) = pane.object.select({"css_classes": ["verdict"]})
+    assert "Limited" in verdict.text

@@ -1,0 +1,169 @@
+"""The dashboard in the states of an evening, at three widths, light and dark: what it says, and
+that no text lies over another one or is cut."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import made_up_maps as made_up
+import pytest
+from dashboard_page import Opened, launch
+
+pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
+
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.core.region import Region
+from stxm_live.dashboard import Board, serve
+from stxm_live.live.progress import Progress
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+SIZES = ((390, 844), (1280, 800), (1920, 1080))
+LOOKS = [(*size, scheme) for size in SIZES for scheme in ("light", "dark")]
+QUICK_LOOKS = [(390, 844, "light"), (1280, 800, "dark")]
+
+
+def suggest(maps, scanned):
+    """Five regions with long reasons."""
+    reason = "boundary Na2.4VPF/Na2VPF, 32 % ambiguous, 0.41 um2"
+    x0, y0 = maps.extent_um[0], maps.extent_um[2]
+    return [
+        Region(
+            (x0 + 0.1 * k, x0 + 0.1 * k + 0.4),
+            (y0, y0 - 0.4),
+            nx=60,
+            ny=60,
+            criterion="ambiguous",
+            reason=reason,
+            expected_gain=52.0,
+            minutes=14.0,
+            dose_mgy=1.3,
+        )
+        for k in range(1, 6)
+    ]
+
+
+@pytest.fixture(scope="module")
+def evening():
+    """A page, and what it shows: board, chooser and RunEngine are moved on by the tests."""
+    board, engine = Board(), SimpleNamespace(state="idle")
+    with RegionChooser(suggest=suggest) as chooser:
+        served = serve(board, chooser=chooser, run_engine=engine)
+        for browser in launch():
+            page = Opened(browser, served.url)
+            yield page, board, chooser, engine
+            page.page.close()
+        served.close()
+
+
+def check(page, state, looks=QUICK_LOOKS):
+    """Look at a state at all sizes; keep pictures if the environment names a folder."""
+    folder = os.environ.get("STXM_LIVE_SCREENSHOTS")
+    for width, height, scheme in looks:
+        page.look(width, height, scheme)
+        if folder:
+            path = Path(folder) / f"{state}-{width}-{scheme}.png"
+            page.page.screenshot(path=str(path), full_page=True)
+        assert page.faults_of_texts() == [], (state, width, scheme)
+    page.look(1280, 800)
+
+
+def test_an_empty_page_waits_for_a_stack(evening):
+    page, *_ = evening
+    page.says("verdict", "Waiting for the first image")
+    check(page, "empty", LOOKS)
+
+
+@pytest.mark.parametrize("n", [1, 7, 12])
+def test_a_scan_says_how_far_it_is(evening, n):
+    page, board, *_ = evening
+    board.on_cube(made_up.view(n - 1, run="first"))
+    page.says("verdict", f"energy {n} of 13")
+    page.says("progress", f"{n} of 13 energies, about")
+    check(page, f"scan{n}", LOOKS if n == 7 else QUICK_LOOKS)
+
+
+def test_a_paused_scan_promises_no_time(evening):
+    page, _, _, engine = evening
+    engine.state = "paused"
+    said = page.says("verdict", "Paused since")
+    assert "RE.resume()" in said
+    assert "left" not in page.says("progress", "12 of 13")
+    check(page, "paused")
+    engine.state = "running"
+    page.says("verdict", "Scanning")
+
+
+def test_a_scan_without_new_images_says_so(evening):
+    page, board, *_ = evening
+    board.now = replace(board.now, came_s=board.now.came_s - 3600)
+    page.says("verdict", "No new image for 1 h")
+    page.says("progress", "no new image")
+    check(page, "silent")
+
+
+def test_maps_have_their_verdict_and_the_time_at_which_they_were_made(evening):
+    page, board, chooser, engine = evening
+    engine.state = "idle"
+    maps = made_up.maps(run="first")
+    board.on_maps(maps)
+    chooser.on_maps(maps)
+    page.says("verdict", maps.quality.cause)
+    page.says("progress", "finished, mapped at")
+    page.says("suggestion", "boundary")
+    check(page, "finished", LOOKS)
+
+
+def test_a_plan_that_waits_for_a_choice_calls_on_top_and_in_the_title(evening):
+    page, _, chooser, _ = evening
+    chooser.question, chooser.question_left_s = "the next region of sample B", 580.0
+    assert "9 min 40 s left" in page.says("ask", "Waiting for your choice")
+    page.page.wait_for_function("document.title.includes('Your choice')")
+    check(page, "waiting", LOOKS)
+    chooser.question = ""
+    page.page.wait_for_selector(".ask", state="hidden")
+    page.page.wait_for_function("document.title === 'stxm_live'")
+
+
+def test_an_older_result_is_not_taken_for_the_scan_that_is_running(evening):
+    page, board, *_ = evening
+    page.choose("show", "1")
+    board.on_cube(made_up.view(3, run="second", progress=Progress(4, 13, 30.0)))
+    said = page.says("elsewhere", "Being scanned now")
+    assert "second" in said
+    assert "4 of 13 energies" in said
+    page.says("progress", "finished, mapped at")
+    page.says("subline", "first")
+    check(page, "pinned")
+    page.press("Show the newest")
+    page.says("verdict", "energy 4 of 13")
+    page.says("progress", "4 of 13 energies")
+
+
+def test_a_failed_analysis_is_told_and_is_over_with_the_next_stack(evening):
+    page, board, *_ = evening
+    board.on_error("second", ValueError("no I0 was found: no empty part in the field"))
+    assert "The scan goes on" in page.says("verdict", "no I0 was found")
+    board.say(note="Not done (making new maps): the box holds no pixel")
+    page.says("said", "the box holds no pixel")
+    check(page, "failed")
+    board.on_cube(made_up.view(1, run="third"))
+    page.says("verdict", "energy 2 of 13")
+    page.page.get_by_text("the box holds no pixel").wait_for(state="hidden")
+
+
+def test_maps_of_an_aborted_scan_are_called_incomplete(evening):
+    page, board, *_ = evening
+    board.on_maps(made_up.maps(run="third", status="incomplete", resolved_index=None))
+    page.says("verdict", "map of an incomplete scan")
+    page.says("subline", "incomplete")
+    check(page, "aborted")
+
+
+def test_the_switch_turns_the_page_dark(evening):
+    page, *_ = evening
+    color = "getComputedStyle(document.body).backgroundColor"
+    before = page.page.evaluate(color)
+    page.page.get_by_title("light or dark page").click()
+    assert page.page.evaluate(color) != before
