@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from stxm_live.cli import app, recipes
 from stxm_live.core import recipe, scan
-from stxm_live.core.phase_maps import PRODUCTS, UNIDENTIFIED_PRODUCTS
+from stxm_live.core.map_products import PRODUCTS, UNIDENTIFIED_PRODUCTS
 from stxm_live.io.files.mapped import Mapping
 from stxm_live.phase_mapping.latent_space import bundle
 

@@ -82,7 +82,8 @@ def _of_run(broker: object, run: str, recipe: Recipe, per_run: int) -> NDArray[n
     from stxm_live.live.replay import map_run
 
     maps = map_run(find_run(broker, run), recipe)
-    pixels = np.flatnonzero(maps.specimen & maps.valid)
+    whole = np.isfinite(maps.od).all(axis=0)
+    pixels = np.flatnonzero(maps.specimen & maps.valid & whole)
     chosen = evenly(pixels, per_run)
     taken = f"{len(chosen)} of " if len(chosen) < len(pixels) else ""
     console.print(f"run {run}: {taken}{len(pixels)} spectra")

@@ -1,4 +1,4 @@
-"""`PhaseMaps`: every product of one stack, with one table of names, dimensions and units."""
+"""`PhaseMaps`: every product of one stack."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.map_products import PRODUCTS, UNIDENTIFIED_PRODUCTS
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.od_uncertainty import od_std, smoothing
 from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.stack import StackKey
+from stxm_live.core.twins import Twins, labels, merged_shares
 from stxm_live.core.unidentified_spectrum import UnidentifiedSpectrum, unidentified_spectrum
 
 if TYPE_CHECKING:
@@ -24,63 +26,6 @@ if TYPE_CHECKING:
 
 Status = Literal["complete", "incomplete", "stopped-early"]
 
-
-class Product(NamedTuple):
-    """Long name, dimensions and unit of an array product."""
-
-    dims: tuple[str, ...]
-    units: str
-    long_name: str
-
-
-PRODUCTS: Mapping[str, Product] = {
-    "od": Product(("energy_ev", "y", "x"), "1", "optical density ln(I0/I)"),
-    "counts": Product(("y", "x"), "counts", "mean counts per energy"),
-    "specimen": Product(("y", "x"), "", "specimen mask"),
-    "valid": Product(("y", "x"), "", "a finite, not constant spectrum at every energy"),
-    "correlation": Product(("phase", "y", "x"), "1", "Pearson coefficient with each reference"),
-    "phase_index": Product(("y", "x"), "", "phase of the largest coefficient"),
-    "reliability": Product(("y", "x"), "1", "R = 100 (Q1 - Q2)"),
-    "ambiguous": Product(("y", "x"), "", "Q1 - Q2 below the threshold"),
-    "ambiguous_pair": Product(("rank", "y", "x"), "", "best and second-best phase"),
-    "latent": Product(("y", "x", "latent_axis"), "1", "encoder output z_mean"),
-    "latent_index": Product(("y", "x"), "", "ambiguous pixels assigned in latent space (paper)"),
-    "contradicted": Product(("y", "x"), "", "clear by correlation, contradicted in latent space"),
-    "probability": Product(("phase", "y", "x"), "1", "posterior probability of each phase"),
-    "resolved_index": Product(("y", "x"), "", "phase by the recipe's resolver"),
-    "wrong_probability": Product(("y", "x"), "1", "probability that the resolved phase is wrong"),
-    "entropy": Product(("y", "x"), "1", "entropy of the probabilities, 1 where nothing is known"),
-    "unidentified": Product(("y", "x"), "", "no reference fits"),
-    "mixed": Product(("y", "x"), "", "two phases in one pixel"),
-    "corrected_index": Product(("y", "x"), "", "resolved phase with the energy axis corrected"),
-    "corrected_probability": Product(
-        ("phase", "y", "x"), "1", "probability of each phase with the energy axis corrected"
-    ),
-    "corrected_wrong_probability": Product(
-        ("y", "x"), "1", "probability that the corrected phase is wrong"
-    ),
-    "fractions": Product(("phase",), "1", "share of the specimen by phase_index"),
-    "resolved_fractions": Product(("phase",), "1", "share of the specimen by resolved_index"),
-    "reference_od": Product(("phase", "energy_ev"), "1", "reference spectra at these energies"),
-    "corrected_reference_od": Product(
-        ("phase", "energy_ev"), "1", "reference spectra with the energy axis corrected"
-    ),
-    "shifts_px": Product(("energy_ev", "direction"), "pixel", "shift applied to each image"),
-    "shifts_before_px": Product(("energy_ev", "direction"), "pixel", "shift before refinement"),
-    "shift_quality": Product(("energy_ev",), "pixel", "standard uncertainty of each shift"),
-    "i0": Product(("energy_ev",), "counts", "incident intensity"),
-    "i0_std": Product(("energy_ev",), "counts", "standard uncertainty of the incident intensity"),
-}
-"""The array products of `PhaseMaps`; an index of -1 is no specimen or no data."""
-
-UNIDENTIFIED_PRODUCTS: Mapping[str, Product] = {
-    "od": Product(("energy_ev",), "1", "mean OD of the unidentified pixels"),
-    "od_std": Product(("energy_ev",), "1", "standard error of that mean"),
-    "od_scatter": Product(
-        ("energy_ev",), "1", "scatter of the unidentified pixels, their thickness aside"
-    ),
-}
-"""The arrays of `PhaseMaps.unidentified_spectrum`, stored as ``unidentified_od`` and so on."""
 
 _NUMBERS = (
     "dispersion",
@@ -145,6 +90,9 @@ class PhaseMaps:
     change : SpecimenChange or None
         Change of the specimen between the first and the repeated image of an energy; None if no
         energy was measured twice.
+    twins : tuple of tuple of str
+        Groups of phases that these energies do not distinguish. In pictures and texts each has one
+        label and one share; the arrays keep the phases apart.
     synthetic_references : bool
         True if the reference spectra are calculated.
     """
@@ -195,6 +143,7 @@ class PhaseMaps:
     energy_axis: EnergyAxis | None = field(default=None, repr=False)
     mixed_references: tuple[MixedReference, ...] = ()
     change: SpecimenChange | None = None
+    twins: Twins = ()
     synthetic_references: bool = False
     colors: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -214,9 +163,10 @@ class PhaseMaps:
 
     @property
     def no_phases(self) -> str:
-        """Return the reason why no pixel has a phase, so that all shares are NaN; else ""."""
+        """Return the reason why no share of a phase means anything; else ""."""
         if (self.phase_index >= 0).any():
-            return ""
+            distinguished = labels(self.phase_names, self.twins)
+            return "" if len(distinguished) > 1 else "these energies distinguish no phases"
         return "no valid spectrum in the specimen" if self.specimen.any() else "no specimen"
 
     @property
@@ -338,6 +288,7 @@ class PhaseMaps:
             "polarization": self.key.polarization,
             "synthetic_references": int(self.synthetic_references),
             "mixed_references": json.dumps([asdict(one) for one in self.mixed_references]),
+            "twins": json.dumps(self.twins),
             "quality": str(self.quality),
             "warnings": list(self.warnings),
             "provenance": json.dumps(self.provenance, sort_keys=True),
@@ -350,11 +301,18 @@ class PhaseMaps:
         }
 
     def summary(self) -> list[tuple[str, float, float | None]]:
-        """Return a row per phase: name, share by correlation, share by the resolver or None."""
-        resolved = self.resolved_fractions
+        """Return a row per label: name, share by correlation, share by the resolver or None.
+
+        The phases of `twins` have one row together.
+        """
+        shares, resolved = (
+            None if found is None else merged_shares(found, self.phase_names, self.twins).tolist()
+            for found in (self.fractions, self.resolved_fractions)
+        )
+        assert shares is not None
         return [
-            (name, float(self.fractions[k]), None if resolved is None else float(resolved[k]))
-            for k, name in enumerate(self.phase_names)
+            (name, shares[k], None if resolved is None else resolved[k])
+            for k, name in labels(self.phase_names, self.twins).items()
         ]
 
     def __repr__(self) -> str:

@@ -54,6 +54,8 @@ def unidentified_spectrum(
 ) -> UnidentifiedSpectrum | None:
     """Return the mean spectrum of unidentified pixels; None if there are none.
 
+    Pixels that lack an energy do not count.
+
     Parameters
     ----------
     od : ndarray of shape (n_energies, ny, nx)
@@ -73,7 +75,8 @@ def unidentified_spectrum(
     of the mean, as in a sample of clusters. The error is at least that of independent pixels and
     that of counting noise, for a few squares may agree by chance.
     """
-    rows, columns = np.nonzero(unidentified)
+    whole = np.isfinite(od[:, unidentified]).all(axis=0)
+    rows, columns = (places[whole] for places in np.nonzero(unidentified))
     n = len(rows)
     if not n:
         return None
@@ -86,13 +89,13 @@ def unidentified_spectrum(
     pixels = np.square(each).sum(axis=1) / (n - 1) if n > 1 else np.full(len(each), np.nan)
     variances = [pixels / n, _by_tiles(each, rows, columns)]
     if noise_variance is not None:
-        variances.append(noise_variance.sum(axis=1, dtype=np.float64) / n**2)
+        variances.append(noise_variance[:, whole].sum(axis=1, dtype=np.float64) / n**2)
     return UnidentifiedSpectrum(
         od=mean,
         od_std=np.sqrt(np.fmax.reduce(variances) + np.square(common_std)),
         od_scatter=np.sqrt(pixels),
         n_pixels=n,
-        share=n / n_mapped,
+        share=len(whole) / n_mapped,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.twins import labels, merged_index
 from stxm_live.dashboard.images import (
     Rgba,
     ambiguity_image,
@@ -77,14 +78,17 @@ def phase_layer(scene: Scene, name: str) -> Layer:
         legend = swatches([(SPECIMEN, "specimen")])
         wanted = "no corrected map: the energy axis agrees with the recipe"
         if scene.maps is None:
-            wanted = "shown once the energies distinguish all phases"
+            wanted = "shown once the energies distinguish phases"
         return Layer(specimen_image(scene.specimen), legend, wanted)
+    index = merged_index(index, scene.phase_names, scene.twins)
     counts = np.bincount(index[index >= 0].ravel(), minlength=len(scene.phase_names))
     shares = 100 * counts / max(1, counts.sum())
     colors = _hex(scene.colors)
+    shown = labels(scene.phase_names, scene.twins)
     entries = [
-        (color, f"{name} {share:.1f} %")
-        for color, name, share in zip(colors, scene.phase_names, shares, strict=True)
+        # all of the specimen is of one of them: a share would say nothing
+        (colors[k], f"{label} {shares[k]:.1f} %" if len(shown) > 1 else label)
+        for k, label in shown.items()
     ]
     meanings = {
         "final": method(scene),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.mixed_reference import alternatives
+from stxm_live.core.twins import label_of
 from stxm_live.plotting.panels.spectra import scaled_to
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def _judgement(maps: PhaseMaps, row: int, column: int) -> list[str]:
         final = int(maps.resolved_index[row, column])
         mixture = alternatives(maps.mixed_references).get(maps.phase_names[final], "")
         beside = f" ({escape(mixture)})" if mixture else ""
-        lines.append(f"<b>{names[final]}</b>{beside}{wrong}")
+        name = escape(label_of(maps.phase_names, maps.twins, final))
+        lines.append(f"<b>{name}</b>{beside}{wrong}")
     if maps.corrected_index is not None:
         lines.append(f"energy axis corrected: {names[maps.corrected_index[row, column]]}")
     k, reliability = maps.phase_index[row, column], maps.reliability[row, column]

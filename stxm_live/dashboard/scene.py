@@ -16,6 +16,7 @@ from stxm_live.plotting.style.raster import Extent, FieldOfView, field_of_view
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
     from stxm_live.core.stack import StackKey
+    from stxm_live.core.twins import Twins
     from stxm_live.dashboard.state import Result, Snapshot
     from stxm_live.live.cube import ODCube
 
@@ -114,6 +115,12 @@ class Scene:
     def maps(self) -> PhaseMaps | None:
         """The maps, if it is finished."""
         return None if self.result is None else self.result.maps
+
+    @property
+    def twins(self) -> Twins:
+        """Phases that are not distinguished, or not yet."""
+        shown = self.view if self.maps is None else self.maps
+        return () if shown is None else shown.twins
 
     @cached_property
     def field(self) -> FieldOfView:

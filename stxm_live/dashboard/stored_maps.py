@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stxm_live.core.map_products import PRODUCTS
 from stxm_live.core.mixed_reference import stored_mixtures
-from stxm_live.core.phase_maps import PRODUCTS, PhaseMaps, Quality
+from stxm_live.core.phase_maps import PhaseMaps, Quality
 from stxm_live.core.stack import StackKey
+from stxm_live.core.twins import stored_twins
 
 if TYPE_CHECKING:
     import xarray
@@ -45,6 +47,7 @@ def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
         extent_um=(float(x[0]), float(x[-1]), float(y[0]), float(y[-1])),
         quality=quality,
         mixed_references=stored_mixtures(attributes),
+        twins=stored_twins(attributes),
         synthetic_references=bool(attributes["synthetic_references"]),
         colors=(provenance.get("recipe_values") or {}).get("colors") or {},
         warnings=tuple(map(str, attributes["warnings"])),

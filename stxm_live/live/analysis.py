@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from stxm_live.core.phase_maps import PhaseMaps
@@ -200,6 +200,7 @@ class StackAnalysis:
         assert self._frames is not None
         assert self._seen is not None
         stack = self._frames.stack()
+        stack = replace(stack, frames=tuple(f for f in stack.frames if f.is_whole))
         try:
             if show is None:
                 align_images(self._seen.usable(stack), self._recipe, self._steps)

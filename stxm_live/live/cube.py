@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.measured_mean import measured_mean
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
+from stxm_live.core.twins import Twins, labels, representatives, twins_of
 from stxm_live.live.progress import Progress
+from stxm_live.phase_mapping.correlation import ambiguous, best_two
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.phase_mapping.workflow import align_images, od_stack
+from stxm_live.preprocessing.gaps import gaps_of
 from stxm_live.preprocessing.normalization import ODStack
 from stxm_live.preprocessing.stack_images import ImageCache
 
@@ -43,8 +47,11 @@ class ODCube:
     reference_od : ndarray of shape (n_phases, n_energies)
     inseparable : tuple of (str, str)
         Pairs of phases that the energies so far cannot distinguish.
+    twins : tuple of tuple of str
+        The groups that these pairs make; a group has one label in the provisional map.
     provisional_index : ndarray of int8, shape (ny, nx), or None
-        Phase of the largest coefficient; None until the energies so far separate all references.
+        Phase of the largest coefficient, the first of its group where the energies so far cannot
+        distinguish it; None as long as they distinguish nothing.
     provisional_ambiguous : ndarray of bool, shape (ny, nx), or None
         True where the two largest coefficients so far are too close; None if the index is None.
     shifts_px : ndarray of shape (n_energies, 2)
@@ -70,6 +77,7 @@ class ODCube:
     colors: dict[str, str]
     synthetic_references: bool
     inseparable: tuple[tuple[str, str], ...] = ()
+    twins: Twins = ()
     provisional_index: NDArray[np.int8] | None = None
     provisional_ambiguous: NDArray[np.bool_] | None = None
     shifts_px: NDArray[np.float64] | None = None
@@ -128,12 +136,15 @@ def cube_view(
     axis = _Axis.of(stack, registered, energies_ev)
     so_far = [energies_ev[k] for k in axis.places]
     pairs = references.inseparable_pairs(so_far, recipe.ambiguity_threshold)
+    twins = twins_of(references.phase_names, pairs)
     specimen = registered.field.specimen
-    whole = specimen & np.isfinite(registered.od).all(axis=0)
+    gaps = gaps_of(registered.od, registered.shifts_px)
+    whole = specimen & (np.isfinite(registered.od).all(axis=0) | gaps)
     spectra = registered.od[:, whole]
-    index, is_ambiguous = (
-        (None, None) if pairs else _provisional(registered, whole, spectra, recipe, steps)
-    )
+    index, is_ambiguous = None, None
+    if len(labels(references.phase_names, twins)) > 1:
+        first = representatives(references.phase_names, twins)
+        index, is_ambiguous = _provisional(registered, whole, spectra, first, recipe, steps)
     return ODCube(
         key=stack.key,
         scan=stack.scan,
@@ -142,18 +153,19 @@ def cube_view(
         latest=energies_ev.index(latest.announced_ev),
         od=axis.spread(registered.od),
         specimen=specimen.copy(),
-        mean_spectrum=axis.spread(_means(spectra)),
+        mean_spectrum=axis.spread(measured_mean(spectra)),
         reference_od=reference_od,
         phase_names=references.phase_names,
         colors=dict(recipe.colors),
         synthetic_references=references.synthetic,
         inseparable=tuple(pairs),
+        twins=twins,
         provisional_index=index,
         provisional_ambiguous=is_ambiguous,
         shifts_px=axis.spread(registered.shifts_px),
         i0=axis.spread(registered.i0),
         i0_std=axis.spread(registered.i0_std),
-        mean_counts=axis.spread(_means(registered.intensity[:, whole])),
+        mean_counts=axis.spread(measured_mean(registered.intensity[:, whole])),
         progress=progress,
     )
 
@@ -185,23 +197,25 @@ def _provisional(
     registered: ODStack,
     whole: NDArray[np.bool_],
     spectra: NDArray[np.float32],
+    representative: NDArray[np.int8],
     recipe: Recipe,
     steps: Steps,
 ) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
-    """Return the phase of the largest coefficient so far, -1 beside specimen, and ambiguity."""
+    """Return the phase of the largest coefficient so far, -1 beside specimen, and ambiguity.
+
+    Of phases that have one ``representative`` the largest coefficient counts.
+    """
     varies = registered.valid[whole]
     mapped = whole & registered.valid
     references = recipe.corrected_references.at(registered.energies_ev)
     found = steps.correlate(spectra if varies.all() else spectra[:, varies], references, recipe)
     index = np.full(mapped.shape, -1, dtype=np.int8)
-    index[mapped] = found.best.first_index
     close = np.zeros(mapped.shape, dtype=bool)
-    close[mapped] = found.ambiguous
+    index[mapped], close[mapped] = found.best.first_index, found.ambiguous
+    groups = np.unique(representative)
+    if len(groups) < len(representative):
+        of_group = [found.correlation[representative == k].max(axis=0) for k in groups]
+        best = best_two(np.stack(of_group))
+        index[mapped] = groups[best.first_index]
+        close[mapped] = ambiguous(best, recipe.ambiguity_threshold)
     return index, close
-
-
-def _means(inside: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the mean of each row (n_images, n_pixels); NaN if there are no pixels."""
-    if inside.shape[1] == 0:
-        return np.full(len(inside), np.nan)
-    return np.asarray(inside.mean(axis=1, dtype=np.float64))

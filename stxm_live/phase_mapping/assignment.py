@@ -15,7 +15,7 @@ from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
 from stxm_live.phase_mapping.latent_space.latent_map import LatentMap, latent_map
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.layers import LayeredPhase, layered_phases, shared_with_layers
-from stxm_live.phase_mapping.likelihood import dispersion_of, fit_references
+from stxm_live.phase_mapping.likelihood import dispersion_of, fit_references, n_measured
 from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mapped
 from stxm_live.phase_mapping.mixtures import fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import by_frequencies, mixing_of
@@ -221,7 +221,9 @@ def resolve_spectra(
     dispersion = _scatter(spectra, photons, noise)
     latent = None
     if model is not None:
-        latent = latent_map(spectra.od, spectra.best, spectra.ambiguous, model, recipe.resolver)
+        # the encoder knows whole spectra only; of the others it makes NaN
+        whole = np.where(photons > 0, spectra.od, np.float32(np.nan))
+        latent = latent_map(whole, spectra.best, spectra.ambiguous, model, recipe.resolver)
     found = phase_probabilities(
         spectra.od,
         photons,
@@ -276,7 +278,8 @@ def _labels(
     if method == "pearson":
         return method, spectra.best.first_index
     if method in STRATEGIES and latent is not None:
-        return method, latent.index
+        encoded = np.isfinite(latent.latent).all(axis=1)
+        return method, np.where(encoded, latent.index, found.most_probable)
     return "likelihood", found.most_probable
 
 
@@ -315,11 +318,12 @@ def _mixed_references(
         gain = 1.0 if stack.quantity == "counts" else noise.gain
     some = at_least(_TYPICAL_SPECTRA, spectra.od.shape[1])
     rows, columns = (place[some] for place in np.nonzero(stack.mapped))
+    counts = np.nan_to_num(stack.intensity[:, rows, columns])
     return of_mapped(
         references.phase_names,
         spectra.references,
         spectra.od[:, some],
-        stack.intensity[:, rows, columns] * (recipe.detector.photons_per_count / gain),
+        counts * (recipe.detector.photons_per_count / gain),
         expected_baseline(stack.energies_ev, recipe.resolver.baseline),
         np.bincount(index, minlength=references.n_phases) / max(1, len(index)),
     )
@@ -345,9 +349,10 @@ def _scatter(spectra: Correlated, photons: NDArray[np.float32], noise: SpectrumN
         more_variance=noise.at(some).of_references,
     )
     misfit = fit.chi2.min(axis=0) / noise.gain
-    degrees = len(spectra.od) - 1 - noise.baseline.n_free
+    degrees = n_measured(photons[:, some]) - 1 - noise.baseline.n_free
     kinds = Strangeness.of(misfit, degrees)
     known = kinds.log_odds(misfit) < np.log((1 - kinds.share) / kinds.share)
     if known.all() or known.mean() < _LEAST_KNOWN:
         return fit.dispersion
-    return noise.gain * dispersion_of(misfit[known], degrees)
+    counted = degrees[known] if isinstance(degrees, np.ndarray) else degrees
+    return noise.gain * dispersion_of(misfit[known], counted)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_most
-from stxm_live.phase_mapping.likelihood import best_model_photons, of_length_one
+from stxm_live.phase_mapping.likelihood import best_model_photons, of_length_one, unbiased
 from stxm_live.phase_mapping.weighted_products import Baseline, Raw
 
 CONSTANT_STD = (0.01, 0.03, 0.1, 0.3, 1.0)
@@ -86,8 +86,8 @@ class _Evidence:
     ) -> None:
         scaled, free = of_length_one(references), Baseline.slope(energies_ev)
         y, n = od.astype(np.float64), photons.astype(np.float64)
-        expected = best_model_photons(y - 0.5 * gain / n, n, scaled, free)
-        self._raw = Raw.of(y - 0.5 * gain / expected, expected / gain, scaled, free)
+        expected = best_model_photons(unbiased(y, n, gain), n, scaled, free)
+        self._raw = Raw.of(unbiased(y, expected, gain), expected / gain, scaled, free)
         self._shares, self._log_weight = _templates(len(scaled))
 
     def __call__(self, widths: tuple[float, float]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,16 +30,16 @@ def pearson(spectra: NDArray[np.floating], references: NDArray[np.floating]) -> 
     Parameters
     ----------
     spectra : ndarray of shape (n_energies, n_spectra)
-        Optical density. Sums are taken in float64.
+        Optical density; NaN where not measured. Sums are taken in float64.
     references : ndarray of shape (n_phases, n_energies)
         Optical density of each phase at the same energies.
 
     Returns
     -------
     ndarray of shape (n_phases, n_spectra), float32
-        Between -1 and 1; NaN where a spectrum is constant or contains a value that is not
-        finite: such a spectrum is invalid, not ambiguous. 0 for a reference that is constant
-        on these energies: nothing correlates with it.
+        Between -1 and 1, on the energies that a spectrum has; NaN where it is constant or has
+        fewer than two: such a spectrum is invalid, not ambiguous. 0 for a reference that is
+        constant on these energies: nothing correlates with it.
 
     Raises
     ------
@@ -72,6 +72,10 @@ def pearson(spectra: NDArray[np.floating], references: NDArray[np.floating]) -> 
     for start in range(0, n_spectra, _CHUNK):
         part = slice(start, start + _CHUNK)
         out[:, part] = _pearson(spectra[:, part], centred)
+    known = ~np.isnan(spectra)
+    if not known.all():
+        some = np.flatnonzero((known.sum(axis=0) >= 2) & ~known.all(axis=0))
+        out[:, some] = _pearson_of_some(spectra[:, some], known[:, some], references)
     return out
 
 
@@ -86,6 +90,28 @@ def _pearson(spectra: NDArray[np.floating], unit: NDArray[np.float64]) -> NDArra
         constant = length <= 1e-6 * np.abs(mean)
         coefficients = product(unit, x) / np.where(constant, np.nan, length)
     return np.clip(coefficients, -1.0, 1.0)
+
+
+def _pearson_of_some(
+    spectra: NDArray[np.floating],
+    known: NDArray[np.bool_],
+    references: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """Coefficients of spectra that lack energies, each on those that it has."""
+    count = known.sum(axis=0)
+    r = references - references.mean(axis=1, keepdims=True, dtype=np.float64)
+    weight, x = known.astype(np.float64), np.where(known, spectra, 0.0).astype(np.float64)
+    mean = x.sum(axis=0) / count
+    x = np.where(known, x - mean, 0.0)
+    of_reference = product(r, weight) / count
+    square = product(r * r, weight) - count * of_reference**2
+    # what rounding leaves of a reference that is constant on a spectrum's energies is nothing
+    flat = square <= 1e-12 * np.square(r).sum(axis=1, keepdims=True)
+    length = np.sqrt(np.einsum("ij,ij->j", x, x))
+    constant = length <= 1e-6 * np.abs(mean)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        along = product(r, x) / np.sqrt(np.where(flat, np.inf, square))
+        return np.clip(along / np.where(constant, np.nan, length), -1.0, 1.0)
 
 
 def best_two(correlation: NDArray[np.float32]) -> BestTwo:
@@ -138,6 +164,7 @@ class Correlated:
     Parameters
     ----------
     od : ndarray of shape (n_energies, n_spectra), float32
+        NaN where not measured; see `without_gaps`.
     references : ndarray of shape (n_phases, n_energies)
     correlation : ndarray of shape (n_phases, n_spectra), float32
         Pearson coefficients.
@@ -155,6 +182,27 @@ class Correlated:
     best: BestTwo
     ambiguous: NDArray[np.bool_]
     uncorrelated: NDArray[np.bool_]
+
+    def without_gaps(self) -> Correlated:
+        """Return the same with the gaps of spectra filled by their best reference.
+
+        So every spectrum can be compared with every reference at all energies. What was filled
+        has no photons, and so no weight in labels and probabilities.
+        """
+        known = ~np.isnan(self.od)
+        if known.all():
+            return self
+        some = np.flatnonzero(~known.all(axis=0))
+        known, count = known[:, some], np.maximum(known[:, some].sum(axis=0), 1)
+        reference = self.references[np.maximum(self.best.first_index[some], 0)].T
+        y = np.where(known, self.od[:, some], 0.0).astype(np.float64)
+        mean, of_reference = y.sum(axis=0) / count, (reference * known).sum(axis=0) / count
+        centred = np.where(known, reference - of_reference, 0.0)
+        square = np.square(centred).sum(axis=0)
+        thickness = (centred * y).sum(axis=0) / np.where(square > 0, square, 1.0)
+        filled = self.od.copy()
+        filled[:, some] = np.where(known, y, mean + thickness * (reference - of_reference))
+        return replace(self, od=filled)
 
     @property
     def reliability(self) -> NDArray[np.float32]:

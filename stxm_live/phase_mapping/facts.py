@@ -11,6 +11,7 @@ from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.quantity import Quantity
 from stxm_live.core.specimen_change import SpecimenChange
+from stxm_live.core.twins import Twins
 from stxm_live.phase_mapping.layers import LayeredPhase
 from stxm_live.phase_mapping.residuals import Residual
 
@@ -70,6 +71,8 @@ class Facts:
         Mapped phases that mixtures of others cannot be distinguished from.
     layered : tuple of LayeredPhase
         Those of them whose areas change gradually, as layers do.
+    twins : tuple of tuple of str
+        Phases that the map does not distinguish.
     change : SpecimenChange or None
         Change of the specimen during the scan, where an energy was measured twice.
     """
@@ -98,6 +101,7 @@ class Facts:
     change: SpecimenChange | None = None
     copied_ev: tuple[float, ...] = ()
     quantity: Quantity = "counts"
+    twins: Twins = ()
 
     @property
     def expected_wrong(self) -> float:

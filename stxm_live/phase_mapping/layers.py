@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.mixed_reference import MixedReference, by_phase
-from stxm_live.phase_mapping.likelihood import best_model_photons, photons_worth
+from stxm_live.phase_mapping.likelihood import best_model_photons, photons_worth, unbiased
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import products
 
@@ -183,8 +183,8 @@ def _amounts(
     """
     y, n = od[:, chosen].astype(np.float64), photons[:, chosen].astype(np.float64)
     baseline = noise.baseline.in_units_of(noise.gain)
-    expected = best_model_photons(y - 0.5 * noise.gain / n, n, pair[:1], baseline)
-    y -= 0.5 * noise.gain / expected
+    expected = best_model_photons(unbiased(y, n, noise.gain), n, pair[:1], baseline)
+    y = unbiased(y, expected, noise.gain)
     if noise.of_references is not None:
         expected = photons_worth(expected, noise.of_references[:, chosen], noise.gain)
     found = products(y, expected, pair, baseline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,8 @@ def fit_references(
     od : ndarray of shape (n_energies, n_spectra)
         Optical density, finite.
     photons : ndarray of shape (n_energies, n_spectra)
-        Detected photons behind each value; gain/photons is the variance of the OD.
+        Detected photons behind each value; gain/photons is the variance of the OD. 0 where a
+        spectrum was not measured: whatever OD stands there does not count.
     references : ndarray of shape (n_phases, n_energies)
     baseline : Baseline, optional
         What each spectrum has besides its thickness; nothing by default.
@@ -83,7 +84,8 @@ def fit_references(
     chi2, log_det, known = _fit(
         od, photons, scaled, baseline.in_units_of(gain), gain, more_variance
     )
-    dispersion = dispersion_of(chi2.min(axis=0), len(od) - 1 - known)
+    degrees = n_measured(photons) - 1 - known
+    dispersion = dispersion_of(chi2.min(axis=0), degrees, otherwise=gain)
     log_likelihood = np.multiply(log_det, np.float32(-0.5), out=log_det)
     log_likelihood -= chi2 * np.float32(0.5 / dispersion)
     # a reference that is flat at these energies says nothing, and no spectrum is told to be it
@@ -122,8 +124,8 @@ def _fit(
     for start in range(0, od.shape[1], _CHUNK):
         part = slice(start, start + _CHUNK)
         n = photons[:, part].astype(np.float64)
-        expected = best_model_photons(od[:, part] - 0.5 * gain / n, n, scaled, baseline)
-        y = od[:, part] - 0.5 * gain / expected
+        expected = best_model_photons(unbiased(od[:, part], n, gain), n, scaled, baseline)
+        y = unbiased(od[:, part], expected, gain)
         if more_variance is not None:
             expected = photons_worth(expected, more_variance[:, part], gain)
         found = each_alone(y, expected, scaled, baseline)
@@ -131,6 +133,42 @@ def _fit(
         log_det[:, part] = np.log(found.square)
         decided[part] = (1 - baseline.precision[:, None] / found.pivots).sum(axis=0)
     return chi2, log_det, float(np.median(decided)) if decided.size else 0.0
+
+
+def unbiased(
+    od: NDArray[np.floating], photons: NDArray[np.float64], gain: float
+) -> NDArray[np.float64]:
+    """Return optical densities less what the logarithm of a mean of so many photons is too low.
+
+    Where there are no photons the optical density stays, for it has no weight.
+
+    Examples
+    --------
+    >>> unbiased(np.array([1.0, 1.0]), np.array([100.0, 0.0]), gain=1.0)
+    array([0.995, 1.   ])
+    """
+    excess = np.zeros_like(photons)
+    return np.asarray(od - np.divide(0.5 * gain, photons, out=excess, where=photons > 0))
+
+
+def n_measured(photons: NDArray[np.floating]) -> int | NDArray[np.intp]:
+    """Return how many energies each spectrum has; one number if it is all of them.
+
+    Examples
+    --------
+    >>> n_measured(np.ones((3, 2))), n_measured(np.array([[1.0, 1.0], [0.0, 1.0]]))
+    (3, array([1, 2]))
+    """
+    found = np.count_nonzero(photons, axis=0)
+    return len(photons) if np.all(found == len(photons)) else np.asarray(found)
+
+
+def typical_photons(photons: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the median of each energy's photons, (n_energies,), where they were measured."""
+    if photons.all():
+        return np.asarray(np.median(photons, axis=1))
+    each = [energy[energy > 0] for energy in photons]
+    return np.array([np.median(energy) if energy.size else 1e-9 for energy in each])
 
 
 def photons_worth(
@@ -161,7 +199,7 @@ def counts_per_photon_of(
     gain = 0.0
     for _ in range(_GAIN_ROUNDS):
         chi2, _, known = _fit(y, n, scaled, baseline.in_units_of(gain), gain)
-        gain = dispersion_of(chi2.min(axis=0), len(od) - 1 - known)
+        gain = dispersion_of(chi2.min(axis=0), n_measured(n) - 1 - known)
     return gain
 
 
@@ -188,9 +226,33 @@ def best_model_photons(
     return np.asarray(n * np.exp(np.clip(y - model, -2.0, 2.0)))
 
 
-def dispersion_of(chi2: NDArray[np.floating], degrees: float) -> float:
-    """Median misfit over the median of chi-squared with that many degrees of freedom."""
-    if chi2.size == 0 or degrees <= 0:
-        return 1.0
-    expected = degrees * (1 - 2 / (9 * degrees)) ** 3
-    return max(float(np.median(chi2)) / max(expected, 0.05), float(np.finfo(np.float32).tiny))
+def dispersion_of(
+    chi2: NDArray[np.floating],
+    degrees: float | NDArray[np.floating],
+    *,
+    otherwise: float = 1.0,
+) -> float:
+    """Median misfit over the median of chi-squared with that many degrees of freedom.
+
+    Parameters
+    ----------
+    chi2 : ndarray of shape (n_spectra,)
+    degrees : float or ndarray of shape (n_spectra,)
+        A number for each spectrum where some lack energies.
+    otherwise : float
+        Result if no spectrum has a degree of freedom: then its misfit says nothing.
+    """
+    if isinstance(degrees, np.ndarray):
+        some = degrees >= 1
+        most = float(degrees.max(initial=0))
+        chi2 = chi2[some] * (_middle(max(most, 1.0)) / _middle(degrees[some]))
+        degrees = most
+    if chi2.size == 0 or degrees < 1:
+        return otherwise
+    ratio = float(np.median(chi2)) / float(_middle(degrees))
+    return max(ratio, float(np.finfo(np.float32).tiny))
+
+
+def _middle(degrees: Any) -> Any:
+    """Return the median of chi-squared with these degrees of freedom."""
+    return degrees * (1 - 2 / (9 * degrees)) ** 3

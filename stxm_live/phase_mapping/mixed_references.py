@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.phase_mapping.baseline_widths import FEWEST_ENERGIES, USUAL_STD
+from stxm_live.phase_mapping.likelihood import typical_photons
 from stxm_live.phase_mapping.weighted_products import Baseline
 
 WITHIN_SIGMA = 1.0
@@ -267,7 +268,7 @@ def of_mapped(
     if not od.shape[1]:
         return ()
     typical_od = np.median(od, axis=1).astype(np.float64)
-    variance = 1 / np.maximum(np.median(photons, axis=1).astype(np.float64), 1e-9)
+    variance = 1 / np.maximum(typical_photons(photons).astype(np.float64), 1e-9)
     mean = references.mean(axis=0) - references.mean()
     thickness = float((mean * typical_od).sum() / max((mean * mean).sum(), 1e-300))
     if not 0 < thickness < np.inf:

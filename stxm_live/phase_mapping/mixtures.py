@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from stxm_live.core.threads import in_threads
 from stxm_live.phase_mapping.likelihood import (
     best_model_photons,
+    n_measured,
     of_length_one,
     photons_worth,
     says_nothing,
+    unbiased,
 )
 from stxm_live.phase_mapping.weighted_products import Baseline, Products, products
 
@@ -89,12 +91,12 @@ class MixtureFit(NamedTuple):
     """`Hypotheses`, and the misfit of the best of them.
 
     ``misfit`` has shape (n_spectra,): chi-squared in units of the counting noise, to be compared
-    with ``degrees`` degrees of freedom.
+    with ``degrees`` degrees of freedom, a number for each spectrum where some lack energies.
     """
 
     hypotheses: Hypotheses
     misfit: NDArray[np.float32]
-    degrees: int
+    degrees: int | NDArray[np.intp]
 
 
 def fit_mixtures(
@@ -114,7 +116,7 @@ def fit_mixtures(
     od : ndarray of shape (n_energies, n_spectra)
         Optical density, finite.
     photons : ndarray of shape (n_energies, n_spectra)
-        Counts behind each value.
+        Counts behind each value; 0 where a spectrum was not measured.
     references : ndarray of shape (n_phases, n_energies)
     dispersion : float
         Variance of the counts over their mean, as `fit_references` finds it: how far spectra
@@ -149,8 +151,8 @@ def fit_mixtures(
     def fit(parts: Iterable[slice]) -> None:
         for part in parts:
             y, n = od[:, part].astype(np.float64), photons[:, part].astype(np.float64)
-            expected = best_model_photons(y - 0.5 * gain / n, n, scaled, in_photons)
-            y -= 0.5 * gain / expected
+            expected = best_model_photons(unbiased(y, n, gain), n, scaled, in_photons)
+            y = unbiased(y, expected, gain)
             if more_variance is not None:
                 expected = photons_worth(expected, more_variance[:, part], gain)
             found = products(y, expected, scaled, in_photons)
@@ -162,7 +164,8 @@ def fit_mixtures(
     in_threads(fit, [parts[k::_SHARES] for k in range(min(_SHARES, len(parts)))])
     flat = says_nothing(references, baseline)
     log_likelihood[flat] = log_likelihood[:, flat] = -np.inf
-    return MixtureFit(Hypotheses(log_likelihood), misfit, len(od) - 1 - baseline.n_free)
+    degrees = n_measured(photons) - 1 - baseline.n_free
+    return MixtureFit(Hypotheses(log_likelihood), misfit, degrees)
 
 
 def _likelihoods(

@@ -109,7 +109,7 @@ def _copied(facts: Facts, recipe: Recipe) -> Quality | None:
     return Quality(
         "poor",
         f"images repeat that of another energy, noise included: {listed_ev(facts.copied_ev)} eV",
-        "they are left out, no map is resolved, and other images may be old ones as well",
+        "they are left out, and other images may be old ones as well",
         "Find out why the detector hands out an old image, and scan the region again.",
     )
 
@@ -119,9 +119,14 @@ def _energies(facts: Facts, recipe: Recipe) -> Quality | None:
         return None
     listed = listed_ev(facts.missing_ev)
     return Quality(
-        "poor",
+        _worse_if(facts.expected_wrong >= WRONG_POOR),
         f"energies are missing: {listed} eV",
-        "phases that differ there cannot be told apart, and no map is resolved",
+        f"the map is made from the other {len(facts.energies_ev)}, which "
+        + (
+            f"do not distinguish {'; '.join(' and '.join(group) for group in facts.twins)}"
+            if facts.twins
+            else "distinguish the phases less well"
+        ),
         "Scan the region again, or exclude these energies in the recipe.",
     )
 
@@ -167,7 +172,7 @@ def _box(facts: Facts, recipe: Recipe) -> Quality | None:
 
 
 def _separation(facts: Facts, recipe: Recipe) -> Quality | None:
-    if facts.separation >= recipe.ambiguity_threshold:
+    if facts.separation >= recipe.ambiguity_threshold or facts.missing_ev:
         return None
     return Quality(
         "poor",

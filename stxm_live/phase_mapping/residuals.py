@@ -12,8 +12,11 @@ from stxm_live.core.products import inner_product, product
 from stxm_live.phase_mapping.likelihood import (
     best_model_photons,
     dispersion_of,
+    n_measured,
     of_length_one,
     photons_worth,
+    typical_photons,
+    unbiased,
 )
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.unidentified import KNOWN_TO, misfit_allowed
@@ -174,7 +177,7 @@ def _distances(
 ) -> NDArray[np.float64]:
     """Return the distances between phases, in standard deviations of a pixel's noise."""
     y = np.median(od, axis=1)[:, None].astype(np.float64)
-    variance = noise.gain / np.median(photons, axis=1)[:, None].astype(np.float64)
+    variance = noise.gain / typical_photons(photons)[:, None].astype(np.float64)
     if noise.of_references is not None:
         variance += np.median(noise.of_references, axis=1)[:, None]
     found = products(y, 1 / (variance + KNOWN_TO**2), of_length_one(references), noise.baseline)
@@ -196,8 +199,8 @@ def _means(
     y, n = od.astype(np.float64), photons.astype(np.float64)
     label, scaled = index.astype(np.intp), of_length_one(references)
     baseline = noise.baseline.in_units_of(noise.gain)
-    expected = best_model_photons(y - 0.5 * noise.gain / n, n, scaled, baseline)
-    y -= 0.5 * noise.gain / expected
+    expected = best_model_photons(unbiased(y, n, noise.gain), n, scaled, baseline)
+    y = unbiased(y, expected, noise.gain)
     if noise.of_references is not None:
         expected = photons_worth(expected, noise.of_references, noise.gain)
     found = each_alone(y, expected, scaled, baseline)
@@ -213,6 +216,6 @@ def _means(
     cost = (baseline.precision[:, None] * beside**2).sum(axis=0)
     best = ((found.rest - found.along**2 / found.square).min(axis=0) - cost) / noise.gain
     decided = (1 - baseline.precision[:, None] / found.pivots).sum(axis=0)
-    misfit = dispersion_of(best, len(od) - 1 - float(np.median(decided)))
+    misfit = dispersion_of(best, n_measured(n) - 1 - float(np.median(decided)))
     left_over = inner_product(of_phase, expected * left) / safe
     return left_over, np.sqrt(noise.gain / safe), misfit

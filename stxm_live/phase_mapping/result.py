@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -18,8 +18,10 @@ from stxm_live.core.phase_maps import PhaseMaps, Quality, Status
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.specimen_change import SpecimenChange
+from stxm_live.core.twins import Twins
 from stxm_live.phase_mapping.assignment import Resolution, needs_model
 from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.phase_mapping.distinguished import SAME, undistinguished
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
 from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.repeated_energies import change_in_words
@@ -40,7 +42,7 @@ class Found:
     recipe : Recipe
     spectra : Correlated
     resolution : Resolution or None
-        None for an incomplete stack.
+        None if nothing was resolved.
     corrected : CorrectedMap or None
         None where the energy axis was not looked for.
     model_note : str
@@ -59,8 +61,12 @@ class Found:
 
     @cached_property
     def counts(self) -> NDArray[np.float32]:
-        """Mean over the energies, shape (ny, nx)."""
-        return np.asarray(self.stack.intensity.mean(axis=0, dtype=np.float64), dtype=np.float32)
+        """Mean over the energies of each pixel, shape (ny, nx)."""
+        mean = self.stack.intensity.mean(axis=0, dtype=np.float64)
+        gaps = self.stack.valid & np.isnan(mean)
+        if gaps.any():
+            mean[gaps] = np.nanmean(self.stack.intensity[:, gaps], axis=0, dtype=np.float64)
+        return np.asarray(mean, dtype=np.float32)
 
     @property
     def unidentified(self) -> NDArray[np.bool_]:
@@ -118,6 +124,20 @@ class Found:
         """Mapped phases that mixtures of others look like."""
         return () if self.resolution is None else self.resolution.mixed_references
 
+    @cached_property
+    def twins(self) -> Twins:
+        """Phases that the map does not distinguish: equal ones, or any that lack energies."""
+        found, recipe = self.resolution, self.recipe
+        if found is None:
+            return ()
+        return undistinguished(
+            found.index,
+            found.probability,
+            recipe.corrected_references,
+            self.stack.energies_ev,
+            recipe.ambiguity_threshold if self.stack.missing_ev else SAME,
+        )
+
     @property
     def _scatter(self) -> float | None:
         """Scatter of the spectra over that of photons, where nothing shows the noise."""
@@ -146,6 +166,7 @@ class Found:
             phase_names=self.recipe.corrected_references.phase_names,
             energies_ev=stack.energies_ev,
             mixed_references=self.mixed_references,
+            twins=self.twins,
             layered=() if resolution is None else resolution.layered,
             i0_relative_std=float((stack.i0_std / stack.i0).max()),
             dispersion=stack.dispersion if stack.quantity == "counts" else self.dispersion,
@@ -201,6 +222,7 @@ def phase_maps(
         **_corrected(found.corrected, image),
         quality=quality,
         mixed_references=found.mixed_references,
+        twins=found.twins,
         change=found.change,
         synthetic_references=references.synthetic,
         colors=dict(found.recipe.colors),
@@ -262,15 +284,7 @@ def _corrected(
 def _warnings(found: Found) -> tuple[str, ...]:
     """Everything that is to be said beside the verdict."""
     stack, facts, recipe = found.stack, found.facts, found.recipe
-    notes = list(stack.notes)
-    if facts.missing_ev:
-        listed = listed_ev(facts.missing_ev)
-        notes.append(f"the scan lacks {listed} eV: phases are provisional, nothing is resolved")
-    if stack.skipped_ev:
-        notes.append(
-            f"the scan ended early: {listed_ev(stack.skipped_ev)} eV were skipped, "
-            f"{len(stack.energies_ev)} energies were measured"
-        )
+    notes = [*stack.notes, *_made_from(found)]
     if facts.separation < 2 * recipe.ambiguity_threshold:
         notes.append(
             f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these "
@@ -302,6 +316,28 @@ def _warnings(found: Found) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _made_from(found: Found) -> Iterator[str]:
+    """Say which energies the maps lack, everywhere or in some pixels, and what that means."""
+    stack, n_energies = found.stack, len(found.stack.energies_ev)
+    if stack.missing_ev:
+        listed = listed_ev(stack.missing_ev)
+        yield f"the scan lacks {listed} eV: the maps are made from the other {n_energies} energies"
+    if stack.skipped_ev:
+        yield (
+            f"the scan ended early: {listed_ev(stack.skipped_ev)} eV were skipped, "
+            f"{n_energies} energies were measured"
+        )
+    lacking = n_energies - stack.n_measured
+    if lacking.any():
+        share, most = 100 * np.count_nonzero(lacking) / len(lacking), int(lacking.max())
+        yield (
+            f"{share:.1f} % of the specimen's pixels lack up to {most} of {n_energies} energies; "
+            "their labels are made from the others"
+        )
+    for group in found.twins:
+        yield f"these energies do not distinguish {' and '.join(group)}: one label for all"
+
+
 def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
     """By what and how the maps were made."""
     resolution = found.resolution
@@ -323,7 +359,7 @@ def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
 
 
 def _status(stack: ODStack) -> Status:
-    if stack.missing_ev:
+    if stack.missing_ev or stack.unfinished_ev:
         return "incomplete"
     return "stopped-early" if stack.skipped_ev else "complete"
 

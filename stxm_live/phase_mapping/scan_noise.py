@@ -22,8 +22,12 @@ LIKE_PHOTONS = 1.5
 def photons_and_noise(
     spectra: Correlated, stack: ODStack, recipe: Recipe
 ) -> tuple[NDArray[np.float32], SpectrumNoise]:
-    """Photons behind each value of the spectra, and what these differ by besides their phase."""
+    """Photons behind each value of the spectra, and what these differ by besides their phase.
+
+    0 photons where an image lacks a pixel.
+    """
     photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
+    photons[np.isnan(photons)] = 0
     noise = spectrum_noise(
         spectra.od,
         photons,

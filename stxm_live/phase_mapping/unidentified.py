@@ -40,40 +40,48 @@ class Strangeness(NamedTuple):
 
     factor: float
     share: float
-    degrees: int
+    degrees: int | NDArray[np.intp]
 
     @classmethod
-    def of(cls, misfit: NDArray[np.floating], degrees: int) -> Strangeness:
+    def of(cls, misfit: NDArray[np.floating], degrees: int | NDArray[np.intp]) -> Strangeness:
         """Return the kinds for which an even selection of misfits is most probable.
 
         Parameters
         ----------
         misfit : ndarray of shape (n_spectra,)
             Chi-squared in units of the counting noise.
-        degrees : int
-            Degrees of freedom.
+        degrees : int or ndarray of shape (n_spectra,)
+            Degrees of freedom; below 1 a misfit says nothing.
         """
-        some = misfit[at_most(_SPECTRA, len(misfit))].astype(np.float64)
-        if not some.size or degrees < 1:
+        chosen = at_most(_SPECTRA, len(misfit))
+        some = misfit[chosen].astype(np.float64)
+        if not some.size or np.all(degrees < 1):
             return cls(_FACTORS[0], _LEAST_SHARE, degrees)
+        own = degrees[chosen] if isinstance(degrees, np.ndarray) else degrees
         found = []
         for factor in _FACTORS:
-            ratio, share = np.exp(np.minimum(_log_odds(some, factor, degrees), 500)), 0.05
+            ratio, share = np.exp(np.minimum(_log_odds(some, factor, own), 500)), 0.05
             for _ in range(20):
                 each = share * ratio / (1 - share + share * ratio)
                 share = float(np.clip(each.mean(), _LEAST_SHARE, 1 - _LEAST_SHARE))
             value = float(np.log(1 - share + share * ratio).sum())
-            found.append((value, cls(factor, share, degrees)))
-        return max(found)[1]
+            found.append((value, factor, share))
+        return cls(*max(found)[1:], degrees)
 
     def log_odds(self, misfit: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the log odds that a misfit is of the larger kind, both kinds alike before."""
         return _log_odds(misfit, self.factor, self.degrees).astype(np.float32)
 
 
-def _log_odds(misfit: NDArray[np.floating], factor: float, degrees: int) -> NDArray[np.floating]:
-    """Two chi-squared distributions of one shape, the second wider by a factor."""
-    return np.asarray(misfit * (0.5 - 0.5 / factor) - 0.5 * degrees * np.log(factor))
+def _log_odds(
+    misfit: NDArray[np.floating], factor: float, degrees: int | NDArray[np.intp]
+) -> NDArray[np.floating]:
+    """Two chi-squared distributions of one shape, the second wider by a factor.
+
+    A misfit of no degree of freedom is rounding, and says nothing.
+    """
+    odds = misfit * (0.5 - 0.5 / factor) - 0.5 * degrees * np.log(factor)
+    return np.asarray(np.where(degrees < 1, 0.0, odds) if np.any(degrees < 1) else odds)
 
 
 def unidentified(
@@ -133,4 +141,5 @@ def misfit_allowed(od: NDArray[np.floating], photons: NDArray[np.floating], gain
         return 0.0
     some = at_most(_SPECTRA, photons.shape[1])
     weighted = photons[:, some] * (1 + np.square(np.clip(od[:, some], 0, 3)))
-    return float(KNOWN_TO**2 * weighted.mean(dtype=np.float64) / gain)
+    measured = np.count_nonzero(photons[:, some]) / weighted.size
+    return float(KNOWN_TO**2 * weighted.mean(dtype=np.float64) / gain / max(measured, 1e-9))

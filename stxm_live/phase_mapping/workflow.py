@@ -46,9 +46,10 @@ def map_phases(
     Parameters
     ----------
     stack : Stack
-        Frames the recipe does not select, and unfinished ones, are left out. With an announced
-        energy missing the result is ``incomplete`` and no map is resolved; one that the scan
-        skipped because it was sure enough makes it ``stopped-early``.
+        Frames the recipe does not select, and those of which less than half was recorded, are
+        left out. With an announced energy missing or unfinished the result is ``incomplete``: its
+        maps are made from what there is. One that the scan skipped because it was sure enough
+        makes it ``stopped-early``.
     recipe : Recipe
     steps : Steps, optional
         Functions to take in place of the default ones.
@@ -85,13 +86,11 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
     steps = kept.steps
     stack = od_stack(aligned, recipe, steps)  # equation 3
     references = recipe.corrected_references.at(stack.energies_ev)
-    spectra = steps.correlate(stack.spectra, references, recipe)  # section 3.2
-    resolution, corrected, note = None, None, ""
-    if not stack.missing_ev:
-        model, note = kept.model_for(stack, recipe)
-        with _energy_axis_beside(spectra, stack, recipe, kept) as axis:
-            resolution = steps.resolve(spectra, stack, recipe, model)  # section 3.3
-        corrected = axis.result()
+    spectra = steps.correlate(stack.spectra, references, recipe).without_gaps()  # section 3.2
+    model, note = kept.model_for(stack, recipe)
+    with _energy_axis_beside(spectra, stack, recipe, kept) as axis:
+        resolution = steps.resolve(spectra, stack, recipe, model)  # section 3.3
+    corrected = axis.result()
     change = change_of(stack, references, recipe)
     found = Found(stack, recipe, spectra, resolution, corrected, model_note=note, change=change)
     quality = steps.assess(found.facts, recipe)

@@ -275,6 +275,7 @@ def _draw_index(
         title=title,
         subtitle=subtitle,
         fractions=shares_in_legend(maps, fractions),
+        twins=maps.twins,
     )
 
 

@@ -14,6 +14,7 @@ from stxm_live.core.quantity import Quantity
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack, StackKey
 from stxm_live.core.threads import in_threads
+from stxm_live.preprocessing.gaps import filled_for_specimen, gaps_of, measured_range
 from stxm_live.preprocessing.i0 import (
     I0,
     borrowed_i0,
@@ -65,13 +66,15 @@ class AlignedStack:
     dwell_ms : float or None
         Exposure of a pixel; None if the scan does not give it.
     energies_ev : tuple of float
-        Energies that the recipe selects and that have a complete image; ascending.
+        Energies that the recipe selects and that have a usable image; ascending.
     missing_ev : tuple of float
-        Announced and selected energies without a complete image, apart from those skipped.
+        Announced and selected energies without a usable image, apart from those skipped.
     skipped_ev : tuple of float
         Announced and selected energies that the scan left out because labels were certain enough.
     copied_ev : tuple of float
         Those of ``missing_ev`` with an image that is a copy of another energy's.
+    unfinished_ev : tuple of float
+        Announced energies whose image lacks lines.
     intensity : ndarray of shape (n_energies, ny, nx), float32
         Counts; NaN where unusable or outside the image.
     monitors : tuple of float or None
@@ -101,6 +104,7 @@ class AlignedStack:
     missing_ev: tuple[float, ...]
     skipped_ev: tuple[float, ...]
     copied_ev: tuple[float, ...] = ()
+    unfinished_ev: tuple[float, ...] = ()
     intensity: NDArray[np.float32]
     monitors: tuple[float | None, ...]
     known_i0: tuple[float, ...] | None
@@ -145,6 +149,7 @@ class AlignedStack:
             missing_ev=tuple(e for e in self.missing_ev if e in chosen),
             skipped_ev=tuple(e for e in self.skipped_ev if e in chosen),
             copied_ev=tuple(e for e in self.copied_ev if e in chosen),
+            unfinished_ev=tuple(e for e in self.unfinished_ev if e in chosen),
         )
 
     def at_energies(self, kept: Sequence[int]) -> Self:
@@ -178,7 +183,7 @@ class ODStack(AlignedStack):
     field : Field
         Specimen and empty support.
     valid : ndarray of bool, shape (ny, nx)
-        True where every energy has an OD and the spectrum is not constant.
+        True in the common field where at least two energies have an OD that is not constant.
     i0, i0_std : ndarray of shape (n_energies,)
         I0 and its standard uncertainty, common to all pixels of an image.
     dispersion : float or None
@@ -207,7 +212,7 @@ class ODStack(AlignedStack):
             **values | {"notes": (*aligned.notes, *i0.notes)},
             od=od,
             field=i0.field,
-            valid=_has_spectrum(od),
+            valid=_has_spectrum(od, aligned.shifts_px),
             i0=i0.i0,
             i0_std=i0.std,
             dispersion=i0.dispersion,
@@ -219,8 +224,16 @@ class ODStack(AlignedStack):
         return self.field.specimen & self.valid
 
     @property
+    def n_measured(self) -> NDArray[np.intp]:
+        """Return how many energies each mapped pixel has, shape (n_spectra,)."""
+        return np.asarray(np.isfinite(self.spectra).sum(axis=0))
+
+    @property
     def spectra(self) -> NDArray[np.float32]:
-        """Return the optical density of the mapped pixels, shape (n_energies, n_spectra)."""
+        """Return the optical density of the mapped pixels, shape (n_energies, n_spectra).
+
+        NaN where an image lacks the pixel, as in a lost line.
+        """
         return self.od[:, self.mapped]
 
 
@@ -243,6 +256,7 @@ def find_i0_without_references(aligned: AlignedStack, recipe: Recipe) -> I0:
 def _find_i0(aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None) -> I0:
     log = np.empty_like(aligned.intensity)
     in_threads(np.log, aligned.intensity, log)
+    log = filled_for_specimen(log, aligned.shifts_px)
     quantity, known_i0 = aligned.quantity, aligned.known_i0
     may_be_full = known_i0 is not None or quantity in (*KNOWN_I0, "yield")
     field = stack_field(log, references, recipe, may_be_full=may_be_full)
@@ -298,9 +312,9 @@ def optical_density(
     return np.subtract(log_i0, log, out=log)
 
 
-def _has_spectrum(od: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return True where every energy has an OD and the spectrum is not constant, (ny, nx)."""
-    low, high = od.min(axis=0), od.max(axis=0)
+def _has_spectrum(od: NDArray[np.float32], shifts_px: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return True in the common field where two energies or more differ, (ny, nx)."""
+    low, high = measured_range(od, gaps_of(od, shifts_px))
     largest = np.maximum(np.maximum(high, -low), 1)
     return np.asarray(np.isfinite(high - low) & (high - low > FLAT_OD * largest))
 

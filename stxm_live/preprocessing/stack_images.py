@@ -15,6 +15,9 @@ from stxm_live.preprocessing.copied_images import CopiedImages
 from stxm_live.preprocessing.images import Image, clipped, leave_out_dark_lines
 from stxm_live.preprocessing.quantity import as_intensity
 
+_RECORDED = 0.5
+"""Share of an unfinished image from which it is used; with less it can hardly be aligned."""
+
 
 @dataclass(frozen=True, eq=False)
 class StackImages:
@@ -38,6 +41,8 @@ class StackImages:
     checks : tuple of (float, Image)
         Usable images of energies that were measured once more, in the order of the scan, each
         with the energy of the first image that it repeats.
+    unfinished_ev : tuple of float
+        Announced energies of images that lack lines, but were recorded for the most part.
     """
 
     key: StackKey
@@ -48,6 +53,7 @@ class StackImages:
     notes: tuple[str, ...]
     copied_ev: tuple[float, ...] = ()
     checks: tuple[tuple[float, Image], ...] = ()
+    unfinished_ev: tuple[float, ...] = ()
 
     @property
     def energies_ev(self) -> tuple[float, ...]:
@@ -94,8 +100,8 @@ class ImageCache:
         stack = as_intensity(stack, self.recipe)
         frames, chosen = self._selected(stack)
         copied = {f: _copy_of(first, f) for f, first in self._copied.of(stack).items()}
-        whole = [frames[e] for e in chosen if e in frames and frames[e].is_whole]
-        self._images = {frame: self._image(frame, stack.scan.dwell_ms) for frame in whole}
+        recorded = [frames[e] for e in chosen if e in frames and _is_recorded(frames[e])]
+        self._images = {frame: self._image(frame, stack.scan.dwell_ms) for frame in recorded}
         problems = self._problems(copied)
         notes = [*stack.notes, *self._notes(frames, chosen, problems)]
         notes += [
@@ -112,13 +118,14 @@ class ImageCache:
                 f"the scan announced {announced} eV" + "".join(f"; {note}" for note in notes[:3])
             )
         left_out = [f for f, problem in problems.items() if problem and f.announced_ev is not None]
+        unfinished = {f.nominal_ev for f, p in problems.items() if not p and not f.is_whole}
         missing = {*stack.missing_ev} & {*chosen} | {frame.nominal_ev for frame in left_out}
         copies = [f.nominal_ev for f in left_out if problems[f] == copied.get(f)]
         return StackImages(
             key=stack.key,
             scan=stack.scan,
             images=tuple(usable),
-            missing_ev=tuple(sorted(missing)),
+            missing_ev=tuple(sorted(missing - unfinished)),
             skipped_ev=tuple(e for e in chosen if e in stack.skipped_ev),
             notes=tuple(notes),
             copied_ev=tuple(sorted(copies)),
@@ -127,6 +134,7 @@ class ImageCache:
                 for first_ev, frame, image in self._usable_checks(stack, usable)
                 if frame not in copied
             ),
+            unfinished_ev=tuple(sorted(unfinished)),
         )
 
     def _selected(self, stack: Stack) -> tuple[dict[float, Frame], list[float]]:
@@ -152,8 +160,9 @@ class ImageCache:
             yield f"the scan has no energy near {lacking} eV, which the recipe asks for"
         for energy_ev in chosen:
             if energy_ev in frames and not frames[energy_ev].is_whole:
-                where = f"image at {frames[energy_ev].energy_ev:g} eV"
-                yield f"{where} is unfinished and was left out"
+                where = f"image at {frames[energy_ev].energy_ev:g} eV is unfinished"
+                used = _is_recorded(frames[energy_ev])
+                yield f"{where}; what was recorded is used" if used else f"{where} and was left out"
         for frame, problem in problems.items():
             where = f"image at {frame.energy_ev:g} eV"
             if problem:
@@ -190,6 +199,11 @@ class ImageCache:
     def _image(self, frame: Frame, dwell_ms: float) -> Image:
         known = self._images.get(frame)
         return Image(frame, self.recipe, dwell_ms) if known is None else known
+
+
+def _is_recorded(frame: Frame) -> bool:
+    """Return True for complete images, and for unfinished ones of which most was recorded."""
+    return frame.is_whole or bool(np.isfinite(frame.intensity).mean() > _RECORDED)
 
 
 def _copy_of(first: Frame, copied: Frame) -> str:

@@ -104,6 +104,7 @@ def move(images: StackImages, first: Alignment, final: Alignment | None = None) 
         missing_ev=images.missing_ev,
         skipped_ev=images.skipped_ev,
         copied_ev=images.copied_ev,
+        unfinished_ev=images.unfinished_ev,
         intensity=intensity,
         monitors=tuple(image.monitor for image in images.images),
         known_i0=images.known_i0,

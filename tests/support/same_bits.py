@@ -21,7 +21,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from stxm_live import LivePhaseMapper, Recipe, map_phases, map_run
-from stxm_live.core.phase_maps import PRODUCTS
+from stxm_live.core.map_products import PRODUCTS
 
 RECIPE = Recipe.load("nvpf").with_changes({"model": None})
 

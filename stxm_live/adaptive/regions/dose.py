@@ -69,7 +69,7 @@ class Absorber:
         fluence_ev_um2 = photons * np.array(maps.energies_ev) / raster.pixel_um2
         per_cm = np.maximum(maps.reference_od, 0) / (self.reference_nm * 1e-7)
         surface = fluence_ev_um2 * per_cm / self.density_g_cm3 * _MGY_PER_EV_CM2_PER_UM2_G
-        od = np.maximum(maps.od[:, mapped], np.float32(1e-6))
+        od = np.fmax(maps.od[:, mapped], np.float32(1e-6))  # NaN where an image lacks a pixel
         shaded = -np.expm1(-od) / od
         dose = np.zeros(mapped.shape, dtype=np.float32)
         dose[mapped] = np.einsum("ne,en->n", surface.astype(np.float32)[index[mapped]], shaded)

@@ -154,7 +154,9 @@ def _apart(
 ) -> NDArray[np.float64]:
     """Return the result of `separation` for one group of pixels."""
     y = od.astype(np.float64)
-    found = products(y, i0[:, None] * np.exp(-y), references, baseline)
+    known = np.isfinite(y)  # what an image lacks has no weight
+    y[~known] = 0.0
+    found = products(y, known * i0[:, None] * np.exp(-y), references, baseline)
     gram, columns = found.gram(), np.arange(len(best))
     own = gram[best, best, columns]
     thickness = np.maximum(found.along[best, columns], 0) / np.maximum(own, _TINY)

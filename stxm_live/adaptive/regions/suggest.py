@@ -18,6 +18,7 @@ from stxm_live.adaptive.regions.dose import DoseMap
 from stxm_live.adaptive.regions.expected_gain import doubt_removed
 from stxm_live.adaptive.regions.od_rule import od_centres
 from stxm_live.adaptive.regions.request import MotorLimits, Overhead, Request, Scanned
+from stxm_live.core.measured_mean import measured_mean
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.region import Region
 
@@ -211,4 +212,4 @@ class _Answer:
 def strongest_image(maps: PhaseMaps) -> int:
     """Return the index of the energy at which the specimen absorbs most."""
     mapped = maps.final_index >= 0
-    return int(maps.od[:, mapped].mean(axis=1).argmax())
+    return int(measured_mean(maps.od[:, mapped]).argmax())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stxm_live.core.mixed_reference import alternatives, stored_mixtures
+from stxm_live.core.twins import labels, merged_shares, stored_twins
 from stxm_live.plotting.panels.result import METHODS
 from stxm_live.plotting.pictures import CORRECTED
 from stxm_live.plotting.style.palette import VERDICT
@@ -81,16 +82,22 @@ def _warnings(dataset: xarray.Dataset) -> str:
 
 
 def _fractions(dataset: xarray.Dataset) -> str:
-    """Return a table with a row for each phase."""
+    """Return a table with a row for each phase that is distinguished."""
     resolved = dataset.get("resolved_fractions")
     mixtures = alternatives(stored_mixtures(dataset.attrs))
     rows = []
-    for k, name in enumerate(dataset["phase"].values.tolist()):
+    names, twins = dataset["phase"].values.tolist(), stored_twins(dataset.attrs)
+    by_correlation = merged_shares(dataset["fractions"].values, names, twins)
+    by_resolver = None if resolved is None else merged_shares(resolved.values, names, twins)
+    shown = labels(names, twins)
+    if len(shown) == 1:  # all of the specimen is of one of them: a share would say nothing
+        return f"<p>{escape(next(iter(shown.values())))}</p>"
+    for k, name in shown.items():
         beside = f" ({escape(mixtures[name])})" if name in mixtures else ""
-        share = "" if resolved is None else _percent(resolved.values[k])
+        share = "" if by_resolver is None else _percent(by_resolver[k])
         rows.append(
             f'<tr><td><i class="swatch phase-{k}"></i>{escape(name)}{beside}</td>'
-            f"<td>{share}</td><td>{_percent(dataset['fractions'].values[k])}</td></tr>"
+            f"<td>{share}</td><td>{_percent(by_correlation[k])}</td></tr>"
         )
     return (
         "<table><tr><th>phase</th><th>resolved</th><th>by correlation</th></tr>"

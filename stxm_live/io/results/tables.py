@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stxm_live.core.measured_mean import measured_mean
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plain_text import cell, remark
 from stxm_live.io.results.dataset import as_dataset, final_index_name
@@ -141,7 +142,8 @@ def _mean_and_std(dataset: xarray.Dataset, mask: Any) -> tuple[Any, Any]:
     if not mask.any():
         return (np.full(dataset.sizes["energy_ev"], np.nan),) * 2
     od = dataset["od"].values[:, mask].astype(np.float64)
-    return od.mean(axis=1), od.std(axis=1)
+    mean = measured_mean(od)
+    return mean, np.sqrt(measured_mean(np.square(od - mean[:, None])))
 
 
 def _images(dataset: xarray.Dataset) -> Iterable[Row]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.measured_mean import measured_mean
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.live.progress import Progress
@@ -126,6 +127,7 @@ def _draw_growing_maps(
             title=title,
             subtitle=f"{int(view.measured.sum())} of {len(view.energies_ev)} energies; "
             "the final map may differ",
+            twins=view.twins,
             legend=strip.take,
         )
     if view.provisional_ambiguous is None:
@@ -292,7 +294,7 @@ def _mean_counts(maps: PhaseMaps) -> NDArray[np.float64]:
     counted = maps.specimen & maps.valid
     if not counted.any():
         return np.full(len(maps.energies_ev), np.nan)
-    transmitted = np.exp(-maps.od[:, counted]).mean(axis=1, dtype=np.float64)
+    transmitted = measured_mean(np.exp(-maps.od[:, counted]))
     return np.asarray(maps.i0 * transmitted)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.measured_mean import measured_mean
 from stxm_live.plotting.panels.spectra import scaled_to
 from stxm_live.plotting.style.lettering import DrawLegend, plain, set_titles, side_legend
 from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, Palette, heat, phase_colors
@@ -116,7 +117,7 @@ def draw_phase_spectrum(
     color: NDArray[np.float64],
 ) -> None:
     """Draw a phase's mean spectrum over its reference, as used and with the axis corrected."""
-    mean = maps.od[:, inside].mean(axis=1, dtype=np.float64)
+    mean = measured_mean(maps.od[:, inside])
     everywhere = np.ones(len(mean), dtype=bool)
     (used,) = ax.plot(
         maps.energies_ev,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.twins import Twins, labels, merged_index, merged_shares
 from stxm_live.plotting.style.lettering import DrawLegend, set_titles, side_legend
 from stxm_live.plotting.style.palette import (
     AMBIGUOUS,
@@ -110,6 +111,7 @@ def draw_phase_map(
     subtitle: str = "",
     fractions: NDArray[np.float64] | None = None,
     sureness: Sureness | None = None,
+    twins: Twins = (),
     legend: DrawLegend = side_legend,
 ) -> None:
     """Draw each pixel in the colour of its phase; with ``sureness``, unsure pixels are dimmer.
@@ -122,14 +124,17 @@ def draw_phase_map(
     fractions : ndarray of shape (n_phases,), optional
         Shares for the legend, 0 to 1; counted from ``index`` if not given.
     sureness : Sureness, optional
+    twins : tuple of tuple of str
+        Phases that have one colour and one label, since they are not distinguished.
     legend : callable
         Draws the legend.
     """
+    index = merged_index(np.asarray(index, dtype=np.int8), phase_names, twins)
     shown = index >= 0
     rgb = np.empty((*index.shape, 3), dtype=np.float32)
     rgb[:] = _rgb(GROUND)
     rgb[shown] = colors[index[shown]]
-    entries = _phase_entries(index, phase_names, colors, fractions)
+    entries = _phase_entries(index, phase_names, colors, fractions, twins)
     if sureness is not None and shown.any():
         share = np.nan_to_num(sureness.share[shown])
         rgb[shown] *= (DIMMEST + (1.0 - DIMMEST) * share)[:, None]
@@ -148,15 +153,16 @@ def _phase_entries(
     phase_names: Sequence[str],
     colors: NDArray[np.float64],
     fractions: NDArray[np.float64] | None,
+    twins: Twins,
 ) -> list[tuple[Any, str]]:
     """Return the legend entries with shares, digits aligned."""
     if fractions is None:
         counts = np.bincount(index[index >= 0].ravel(), minlength=len(phase_names))
         fractions = counts / max(1, counts.sum())
-    return [
-        (patch(color), f"{_percent(share)}  {name}")
-        for color, share, name in zip(colors, fractions, phase_names, strict=True)
-    ]
+    shares, shown = merged_shares(fractions, phase_names, twins), labels(phase_names, twins)
+    if len(shown) == 1:  # all of the specimen is of one of them, which says nothing
+        return [(patch(colors[k]), name) for k, name in shown.items()]
+    return [(patch(colors[k]), f"{_percent(shares[k])}  {name}") for k, name in shown.items()]
 
 
 def _percent(share: float) -> str:

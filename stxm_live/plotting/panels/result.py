@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.measured_mean import measured_mean
 from stxm_live.plotting.panels.maps import (
     Sureness,
     draw_ambiguity,
@@ -80,6 +81,7 @@ def draw_final_map(
         subtitle=f"{method_in_words(maps)}; brightness: {meaning}",
         fractions=shares_in_legend(maps, maps.resolved_fractions if resolved else maps.fractions),
         sureness=sureness,
+        twins=maps.twins,
         legend=legend,
     )
 
@@ -118,9 +120,7 @@ def mean_spectrum(maps: PhaseMaps) -> NDArray[np.float64]:
 
 def spectrum_over(od: NDArray[np.floating], pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the mean OD of chosen pixels at each energy, (n_energies,); NaN without any."""
-    if not pixels.any():
-        return np.full(len(od), np.nan)
-    return np.asarray(od[:, pixels].mean(axis=1, dtype=np.float64))
+    return measured_mean(od[:, pixels])
 
 
 def brightest_energy(mean_od: NDArray[np.float64]) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.measured_mean import measured_mean
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.phase_mapping.latent_space.assignment import MARGIN, contradicted, distance_by
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
@@ -253,7 +254,7 @@ def _draw_commonest(ax: Axes, maps: PhaseMaps, result: Audit) -> None:
     """Draw the largest group's mean spectrum over its own reference and the other one."""
     own, other = np.unravel_index(int(result.counts.argmax()), result.counts.shape)
     group = (result.suspected_index == other) & (maps.phase_index == own)
-    mean = maps.od[:, group].mean(axis=1, dtype=np.float64)
+    mean = measured_mean(maps.od[:, group])
     known = np.isfinite(mean)
     entries: list[tuple[Any, str]] = []
     for k, word in ((own, "correlation"), (other, "nearest cluster")):

@@ -100,13 +100,19 @@ def test_the_cube_grows_image_by_image_on_the_worker_thread(live, sink):
     assert not last.od.flags.writeable
 
 
-def test_a_provisional_map_appears_when_the_energies_separate_the_references(live, sink, nvpf):
+def test_a_provisional_map_appears_when_the_energies_separate_some_references(live, sink, nvpf):
     live.wait(feed(live, image_documents()), timeout_s=120)
     references, threshold = nvpf.reference_spectra, nvpf.ambiguity_threshold
     for n, view in enumerate(sink.cubes, start=1):
         separates = references.smallest_separation(nvpf.energies_ev[:n]) >= threshold
-        assert (view.provisional_index is not None) == separates
+        assert (view.provisional_index is not None) == (view.twins != (view.phase_names,))
         assert bool(view.inseparable) != separates
+        assert bool(view.twins) != separates
+        for group in view.twins if view.provisional_index is not None else ():
+            others = [nvpf.reference_spectra.phase_names.index(name) for name in group[1:]]
+            assert not np.isin(view.provisional_index, others).any()
+    assert sink.cubes[1].provisional_index is None
+    assert sink.cubes[5].provisional_index is not None
     final = sink.maps[0].phase_index
     shown = sink.cubes[-1].provisional_index
     both = (final >= 0) & (shown >= 0)
@@ -129,7 +135,7 @@ def test_an_aborted_scan_gives_incomplete_maps_that_name_what_is_missing(live):
     uid = feed(live, line_documents(lines=range(6 * NY + 3), exit_status="abort"))
     maps = live.wait(uid, timeout_s=120)
     assert maps.status == "incomplete"
-    assert maps.resolved_index is None
+    assert maps.resolved_index is not None
     assert len(maps.energies_ev) == 6
     text = " ".join(maps.warnings)
     assert "519.2" in text

@@ -29,7 +29,7 @@ from stxm_live.dashboard import Board, dashboard, serve
 from stxm_live.dashboard.drawing import Drawn
 from stxm_live.dashboard.guard import MAX_STRANGERS
 from stxm_live.dashboard.images import MAX_SHOWN_PIXELS, for_screen, phase_image
-from stxm_live.dashboard.layers import DOUBT_LAYERS, doubt_layer
+from stxm_live.dashboard.layers import DOUBT_LAYERS, doubt_layer, phase_layer
 from stxm_live.dashboard.pixel_facts import INVITATION
 from stxm_live.dashboard.recompute_panel import pixels_inside
 from stxm_live.dashboard.scan_state import headline
@@ -384,23 +384,20 @@ def empty_field(k, shape):
     return np.random.default_rng(k).poisson(3000, shape).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    ("docs", "headline", "why"),
-    [
-        (
-            image_documents(change=lambda k, image: empty_field(k, image.shape)),
-            "no specimen in the field",
-            "no region to suggest",
-        ),
-        (
-            documents(list(image_events())[:5], particle_scan(), exit_status="abort"),
-            "energies are missing: 518.3",
-            "are incomplete",
-        ),
-    ],
-    ids=["no specimen", "incomplete"],
-)
-def test_maps_that_suggest_nothing_say_why_and_a_box_can_be_chosen_on_them(docs, headline, why):
+def test_a_stack_that_was_aborted_is_shown_and_its_legend_claims_no_phase_for_all():
+    docs = documents(list(image_events())[:2], particle_scan(), exit_status="abort")
+    view, live, chooser = followed(docs)
+    with live, chooser:
+        view.tick()
+        assert "energies are missing: 515.6" in view.headline.text
+        legend = phase_layer(view.scene, "final").legend
+        assert "Na3VPF or Na2.4VPF or Na2VPF" in legend
+        assert "100" not in legend
+
+
+def test_maps_that_suggest_nothing_say_why_and_a_box_can_be_chosen_on_them():
+    headline, why = "no specimen in the field", "no region to suggest"
+    docs = image_documents(change=lambda k, image: empty_field(k, image.shape))
     view, live, chooser = followed(docs)
     with live, chooser:
         wait_for_suggestions(chooser)

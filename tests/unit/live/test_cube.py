@@ -40,7 +40,9 @@ def test_the_mean_counts_are_those_of_the_specimen_behind_the_beam(told):
 
 def test_ambiguity_so_far_becomes_that_of_the_maps(told):
     views, maps = told
-    assert views[3].provisional_ambiguous is None
+    assert views[1].provisional_ambiguous is None
+    assert views[3].twins
+    assert views[3].provisional_ambiguous.mean() < 1
     np.testing.assert_array_equal(views[-1].provisional_ambiguous, maps.ambiguous)
 
 

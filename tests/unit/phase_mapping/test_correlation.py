@@ -88,7 +88,20 @@ def test_rounding_in_float32_makes_no_spectrum_of_a_constant(value):
     assert np.isnan(pearson(spectra, some_spectra(0)[1])).all()
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_spectrum_is_compared_on_the_energies_that_it_has():
+    spectra, references = some_spectra(0)
+    expected = pearson(spectra, references)
+    spectra[[0, 3], 7] = np.nan
+    spectra[1:, 9] = np.nan
+    q = pearson(spectra, references)
+    kept = np.isfinite(spectra[:, 7])
+    alone = pearson(spectra[kept][:, [7]], references[:, kept])
+    np.testing.assert_allclose(q[:, [7]], alone, atol=1e-6)
+    assert np.isnan(q[:, 9]).all()  # one energy says nothing
+    np.testing.assert_array_equal(np.delete(q, [7, 9], axis=1), np.delete(expected, [7, 9], axis=1))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
 def test_a_spectrum_with_a_value_that_is_no_number_is_invalid_alone(value):
     spectra, references = some_spectra(0)
     expected = pearson(spectra, references)

@@ -41,7 +41,7 @@ def test_without_probabilities_the_verdict_makes_no_claim_about_labels(nvpf):
 @pytest.mark.parametrize(
     ("facts", "verdict", "cause"),
     [
-        ({"missing_ev": (515.6, 530.3)}, "poor", "energies are missing: 515.6, 530.3 eV"),
+        ({"missing_ev": (515.6, 530.3)}, "limited", "energies are missing: 515.6, 530.3 eV"),
         ({"n_specimen": 0}, "poor", "no specimen in the field"),
         ({"specimen_in_box": 0.1}, "limited", "10 % of the box for I0 is specimen"),
         ({"scatter": 3.2}, "limited", "spectra scatter 3.2 times as much as photons"),

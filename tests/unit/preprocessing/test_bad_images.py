@@ -176,15 +176,14 @@ def test_an_image_saturated_by_the_recipes_limit_is_left_out_by_name(recipe, whi
 
 
 @pytest.mark.parametrize("which", SPOILT[::2])
-def test_a_hot_pixel_costs_its_surroundings_and_no_more(recipe, which):
-    """A spline through it would swing over many pixels around."""
+def test_a_hot_pixel_costs_no_label(recipe, which):
+    """A spline through it would swing over many pixels around; the other energies label them."""
     drift = drift_of(which)
     maps = map_phases(drifting(hot_pixel, which)[0], recipe)
     whole = map_phases(drifting(None, which)[0], recipe)
-    place = np.array([30, 36]) + maps.shifts_px[which]
-    differ = np.argwhere((maps.phase_index >= 0) != (whole.phase_index >= 0))
-    assert len(differ) < 60
-    assert np.abs(differ - place).max() < 6
+    assert np.isnan(maps.od[which][maps.specimen & maps.valid]).any()
+    lost = (maps.phase_index < 0) & (whole.phase_index >= 0)
+    assert lost.sum() < 3
     left = maps.shifts_px + drift
     assert np.hypot(*(left[which] - np.median(left, axis=0))) < 0.15
 

@@ -50,7 +50,9 @@ def test_lines_without_beam_are_left_out_of_their_image_and_named(nvpf, maps, k,
     expected = f"image at {energy_ev:g} eV: no beam in"
     assert any(w.startswith(expected) for w in hurt.warnings) or left == 0
     assert hurt.status == "complete"
-    assert not hurt.valid[20:39].any()
+    assert hurt.valid[20:39, 20:50].all()
+    assert np.isnan(hurt.od[k, 20:39]).all()
+    assert (hurt.resolved_index >= 0).sum() > 0.99 * (maps.resolved_index >= 0).sum()
     assert np.abs(hurt.shifts_px - maps.shifts_px).max() < 0.5
     np.testing.assert_allclose(hurt.i0, maps.i0, rtol=0.01)
     rest = hurt.valid.copy()
