@@ -78,7 +78,7 @@ def spectra_of(
     if source.run is not None:
         stack: Stack | None = stack_of_run(source.run)
     elif Path(source.place).suffix.lower() in SPECTRUM_SUFFIXES:
-        return _from_columns(source)
+        return columns_of(source)
     else:
         _check_stack_file(Path(source.place))
         stack = None
@@ -102,7 +102,8 @@ def _check_stack_file(path: Path) -> None:
         raise ValueError(f"{error}; spectra: {', '.join(SPECTRUM_SUFFIXES)}") from None
 
 
-def _from_columns(source: Source) -> list[MeasuredSpectrum]:
+def columns_of(source: Source) -> list[MeasuredSpectrum]:
+    """Return the spectra of a text file: the part, the only one, or all of several columns."""
     columns = read_columns(source.place)
     column = dict(zip(columns.names, columns.values, strict=True))
     errors = {n + STD: n for n in columns.names if n + STD in columns.names}

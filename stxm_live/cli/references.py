@@ -57,7 +57,11 @@ ReadingOption = Annotated[
     ),
 ]
 I0Option = Annotated[
-    Path | None, typer.Option(help="I0 spectrum of the stacks; default: their empty region.")
+    str | None,
+    typer.Option(
+        help="I0 of the stacks: a spectrum, a point scan or a stack of an empty field; default: "
+        "their empty region."
+    ),
 ]
 SyntheticOption = Annotated[
     bool, typer.Option("--synthetic", help="Mark the spectra as calculated.")
@@ -219,12 +223,14 @@ def _refuse_to_replace(path: Path, force: bool) -> None:
 
 
 def _reading_recipe(
-    name: str | None, i0: Path | None, changes: list[str] | None, out: Path
+    name: str | None, i0: str | None, changes: list[str] | None, out: Path
 ) -> Recipe:
     """Return the recipe for reading stacks; by default all energies and default settings."""
+    from stxm_live.cli.map_inputs import i0_file
+
     blank = {"name": "references", "references": out.absolute()}
     chosen = Recipe.load(name) if name else Recipe.from_values(blank)
-    extra = {} if i0 is None else {"i0.source": "spectrum", "i0.spectrum": i0.absolute()}
+    extra = {} if i0 is None else {"i0.source": "spectrum", "i0.spectrum": i0_file(i0, out.parent)}
     return chosen.with_changes(extra | parse_settings(changes))
 
 

@@ -17,8 +17,6 @@ from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console, print_result
 from stxm_live.core.phase_maps import same_array
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.recipe_files import read_two_columns
-from stxm_live.core.references import ReferenceSpectra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,18 +87,23 @@ StackArgument = Annotated[
     ),
 ]
 ReferencesOption = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
         "--references",
         "-r",
-        help="CSV energy_ev,<phase>,...; or a file of two columns for each phase (repeat it).",
+        help="CSV energy_ev,<phase>,...; or a file for each phase (repeat it), as FILE, "
+        "FILE@COLUMN or NAME=FILE@COLUMN.",
     ),
 ]
 InsteadOption = Annotated[
     str | None, typer.Option(help="A recipe instead: a TOML file or a shipped name.")
 ]
 I0Option = Annotated[
-    Path | None, typer.Option(help="I0 spectrum; default: the empty region of the images.")
+    str | None,
+    typer.Option(
+        help="I0: a spectrum (FILE or FILE@COLUMN), a point scan or a stack of an empty field; "
+        "default: the empty region of the images."
+    ),
 ]
 MaskOption = Annotated[Path | None, typer.Option(help="Specimen mask: .msk, .npy or .png.")]
 PicturesOption = Annotated[
@@ -129,6 +132,7 @@ def map_stack(
 
     Example: stxm-live map particle.hdr --references nvpf.csv
     """
+    from stxm_live.cli.map_inputs import i0_file, recipe_of_references
     from stxm_live.dashboard import write_page
     from stxm_live.io.files import read_stack
     from stxm_live.phase_mapping.workflow import map_phases
@@ -137,10 +141,14 @@ def map_stack(
     folder = out or Path(f"{stack.stem}-maps")
     if (recipe is None) == (not references):
         raise ValueError("give either --references or --recipe")
-    chosen = Recipe.load(recipe) if recipe else _simple_recipe(stack.stem, references or [], folder)
+    chosen = (
+        Recipe.load(recipe)
+        if recipe
+        else recipe_of_references(stack.stem, references or [], folder)
+    )
     extra: dict[str, Any] = {} if mask is None else {"specimen.mask": mask}
     if i0 is not None:
-        extra |= {"i0.source": "spectrum", "i0.spectrum": i0}
+        extra |= {"i0.source": "spectrum", "i0.spectrum": i0_file(i0, folder)}
     chosen = chosen.with_changes(extra | parse_settings(changes))
     with console.status(f"reading {escape(str(stack))}"):
         frames = read_stack(stack, region=region, detector=detector, quantity=quantity)
@@ -292,19 +300,6 @@ def parse_settings(settings: Sequence[str] | None) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             changes[name.strip()] = value.strip()
     return changes
-
-
-def _simple_recipe(name: str, references: Sequence[Path], folder: Path) -> Recipe:
-    """Return a recipe of references only; separate spectra are joined in a CSV in the folder."""
-    if len(references) == 1:
-        return Recipe.from_values({"name": name, "references": references[0].absolute()})
-    joined = ReferenceSpectra.from_spectra(
-        {path.stem: read_two_columns(path) for path in references}
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "references.csv"
-    joined.to_csv(path)
-    return Recipe.from_values({"name": name, "references": path.absolute()})
 
 
 def recipe_of(name: str | None, stored: Any) -> Recipe:

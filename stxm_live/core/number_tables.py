@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.text_files import read_text, with_decimal_points
+
 COMMENT = ("#", "%", "*", ";", "!")
 """Characters that begin a header line in the programs of the field."""
 
@@ -15,8 +17,8 @@ COMMENT = ("#", "%", "*", ";", "!")
 def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     """Read columns of numbers, the first of them energies in eV.
 
-    Blanks, tabs, commas or semicolons separate. Lines before the first number, and those that
-    begin with one of `COMMENT`, are a header.
+    Blanks, tabs, commas or semicolons separate; commas are decimal where others do. Lines before
+    the first number, and those that begin with one of `COMMENT`, are a header.
 
     Returns
     -------
@@ -33,7 +35,8 @@ def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     """
     header: list[str] = []
     rows: list[list[float]] = []
-    for number, line in enumerate(path.read_text("latin-1").splitlines(), start=1):
+    text = with_decimal_points(path, read_text(path))
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         row = None if line.lstrip().startswith(COMMENT) else _numbers(line)
@@ -61,6 +64,8 @@ def read_named_columns(
 ) -> tuple[tuple[str, ...], NDArray[np.float64], list[str]]:
     """Read a CSV file: a line of column names, lines of numbers, comments that begin with ``#``.
 
+    Commas separate, or semicolons or tabs beside which commas are decimal.
+
     Parameters
     ----------
     path : Path
@@ -80,12 +85,12 @@ def read_named_columns(
     """
     comments: list[str] = []
     rows: list[tuple[int, list[str]]] = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if row and row[0].lstrip().startswith("#"):
-                comments.append(",".join(row))
-            elif any(cell.strip() for cell in row):
-                rows.append((number, [cell.strip() for cell in row]))
+    lines = with_decimal_points(path, read_text(path)).splitlines()
+    for number, row in enumerate(csv.reader(lines, delimiter=_separator(lines)), start=1):
+        if row and row[0].lstrip().startswith("#"):
+            comments.append(",".join(row))
+        elif any(cell.strip() for cell in row):
+            rows.append((number, [cell.strip() for cell in row]))
     names = tuple(rows[0][1]) if rows else ()
     if len(rows) < 2 or len(names) < 3 or _numbers(names[0]):
         raise ValueError(f"{path}: expected a header {expected} and lines of numbers")
@@ -98,6 +103,12 @@ def read_named_columns(
             )
         table[k] = np.ravel(values)
     return names, table, comments
+
+
+def _separator(lines: list[str]) -> str:
+    """Return the sign that separates the column names: a semicolon, a tab, or else a comma."""
+    names = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
+    return next((sign for sign in ";\t" if sign in names), ",")
 
 
 def _numbers(line: str) -> list[float] | None:

@@ -80,7 +80,12 @@ def read_two_columns(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.
     Raises
     ------
     ValueError
-        If a line is wrong; the message names the file and the line.
+        If a line is wrong, or there are more columns; the message names the file.
     """
     _, table = read_table(Path(path))
+    if table.shape[1] > 2:
+        raise ValueError(
+            f"{path}: has {table.shape[1] - 1} columns beside the energy; add @NAME or @NUMBER on "
+            "the command line, or keep the two that are meant in a file of their own"
+        )
     return table[:, 0], table[:, 1]

@@ -16,6 +16,12 @@ from stxm_live.core.products import product
 STD = "_std"
 """End of the name of a column with the standard errors of a phase."""
 
+BEYOND_EV = 0.05 + 1e-9
+"""Distance from the end of the references up to which their last value is taken."""
+
+_LONG_TABLE, _AT_ONCE, _REACH = 2000, 256, 9.0
+"""Rows from which only those near the wanted energies count; energies at once; reach in widths."""
+
 _FLAT_SHARE = 0.05
 """References that begin lower than this share of their largest value have no pre-edge."""
 
@@ -159,7 +165,9 @@ class ReferenceSpectra:
             writer.writerows(np.column_stack(columns).tolist())
 
     def at(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the OD (n_phases, n_energies) at other energies, interpolated, not extrapolated.
+        """Return the OD (n_phases, n_energies) at other energies, interpolated.
+
+        Up to `BEYOND_EV` outside the range the OD is that of the end.
 
         Raises
         ------
@@ -232,21 +240,25 @@ class ReferenceSpectra:
         """
         if width_ev == 0:
             return self.at(energies_ev)
-        from scipy.special import ndtr
-
         wanted = self._within(energies_ev)
-        slopes = np.diff(self.od, axis=1) / np.diff(self.energies_ev)
-        line = self.od[:, :1] + slopes[:, :1] * (wanted - self.energies_ev[0])
-        # every bend of the polygon is a ramp; a ramp under a Gaussian has a closed form
-        x = (wanted - self.energies_ev[1:-1, None]) / width_ev
-        ramps = width_ev * (x * ndtr(x) + np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
-        return np.asarray(line + product(np.diff(slopes, axis=1), ramps))
+        if len(self.energies_ev) <= _LONG_TABLE:
+            return _broadened(self.energies_ev, self.od, wanted, width_ev)
+        broadened = np.empty((self.n_phases, len(wanted)))
+        order = np.argsort(wanted, kind="stable")
+        for some in np.array_split(order, len(order) // _AT_ONCE + 1):
+            reach_ev = wanted[some[[0, -1]]] + width_ev * np.array([-_REACH, _REACH])
+            first, last = np.searchsorted(self.energies_ev, reach_ev)
+            near = slice(max(first - 2, 0), last + 2)
+            broadened[:, some] = _broadened(
+                self.energies_ev[near], self.od[:, near], wanted[some], width_ev
+            )
+        return broadened
 
     def _within(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the energies if all are inside the references' range."""
+        """Return the energies if all are inside the references' range, or hardly outside."""
         wanted = np.asarray(energies_ev, dtype=np.float64)
         low, high = self.energies_ev[0], self.energies_ev[-1]
-        outside = wanted[(wanted < low) | (wanted > high)]
+        outside = wanted[(wanted < low - BEYOND_EV) | (wanted > high + BEYOND_EV)]
         if outside.size:
             listed = listed_ev(outside)
             raise ValueError(
@@ -254,7 +266,12 @@ class ReferenceSpectra:
                 "exclude these energies in the recipe (exclude_energies_ev) "
                 "or extend the references"
             )
-        return wanted
+        return np.clip(wanted, low, high)
+
+    def beyond(self, energies_ev: Iterable[float]) -> list[float]:
+        """Return the energies that are outside the references' range."""
+        low, high = self.energies_ev[0], self.energies_ev[-1]
+        return [e for e in energies_ev if not low <= e <= high]
 
     def correlation(self, energies_ev: Sequence[float]) -> NDArray[np.float64]:
         """Return Pearson coefficients of shape (n_phases, n_phases) on these energies.
@@ -288,6 +305,23 @@ class ReferenceSpectra:
         """Return 1 - PCC of the closest pair on these energies."""
         matrix = self.correlation(energies_ev)
         return float((1.0 - matrix[np.triu_indices(self.n_phases, 1)]).min())
+
+
+def _broadened(
+    energies_ev: NDArray[np.float64],
+    od: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    width_ev: float,
+) -> NDArray[np.float64]:
+    """Return the OD (n_phases, n_wanted) of a table after a Gaussian; see `broadened_at`."""
+    from scipy.special import ndtr
+
+    slopes = np.diff(od, axis=1) / np.diff(energies_ev)
+    line = od[:, :1] + slopes[:, :1] * (wanted - energies_ev[0])
+    # every bend of the polygon is a ramp; a ramp under a Gaussian has a closed form
+    x = (wanted - energies_ev[1:-1, None]) / width_ev
+    ramps = width_ev * (x * ndtr(x) + np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
+    return np.asarray(line + product(np.diff(slopes, axis=1), ramps))
 
 
 def _subdivided(energies_ev: NDArray[np.float64], longest_ev: float) -> NDArray[np.float64]:

@@ -299,6 +299,14 @@ def _warnings(found: Found) -> tuple[str, ...]:
             notes.append(f"the map is resolved by likelihood instead of {recipe.resolver.method}")
     for step in (found.resolution, found.corrected):
         notes.extend(() if step is None else step.notes)
+    notes.extend(_on_references(found))
+    notes.extend(notes_on_mixtures(found.mixed_references))
+    return tuple(notes)
+
+
+def _on_references(found: Found) -> list[str]:
+    """Return notes on references that lack something."""
+    stack, recipe, notes = found.stack, found.recipe, list[str]()
     low = recipe.reference_spectra.without_pre_edge
     if low:
         consequence = (
@@ -310,10 +318,14 @@ def _warnings(found: Found) -> tuple[str, ...]:
             f"no absorption before the edge in {', '.join(low)}, as if it was subtracted: "
             f"{consequence}"
         )
+    beyond = recipe.corrected_references.beyond(stack.energies_ev)
+    if beyond:
+        notes.append(
+            f"the references end before {listed_ev(beyond)} eV; their last values are taken there"
+        )
     if recipe.corrected_references.synthetic:
         notes.append("the reference spectra are synthetic")
-    notes.extend(notes_on_mixtures(found.mixed_references))
-    return tuple(notes)
+    return notes
 
 
 def _made_from(found: Found) -> Iterator[str]:

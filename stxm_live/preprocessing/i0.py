@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.references import listed_ev
+from stxm_live.core.references import BEYOND_EV, listed_ev
 from stxm_live.core.region import box_mask
 from stxm_live.preprocessing.noise import dispersion
 from stxm_live.preprocessing.specimen import MIN_OD_STEP, Field, edge_jump, find_specimen
@@ -249,7 +249,8 @@ def _from_spectrum(
     energies_ev: Sequence[float],
     recipe: Recipe,
 ) -> NDArray[np.float64]:
-    outside = [e for e in energies_ev if not known_ev[0] <= e <= known_ev[-1]]
+    low, high = known_ev[0] - BEYOND_EV, known_ev[-1] + BEYOND_EV
+    outside = [e for e in energies_ev if not low <= e <= high]
     if outside:
         raise ValueError(
             f"the I0 spectrum {recipe.i0.spectrum} covers {known_ev[0]:g} to {known_ev[-1]:g} eV, "

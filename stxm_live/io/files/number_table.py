@@ -36,7 +36,8 @@ def _first_fault(path: Path) -> str:
             try:
                 float(cell)
             except ValueError:
-                return f"{path}, line {number}: {cell!r} is not a number"
+                comma = " (a decimal comma? write decimal points)" if "," in cell else ""
+                return f"{path}, line {number}: {cell!r} is not a number{comma}"
         n_columns = n_columns or len(cells)
         if cells and len(cells) != n_columns:
             return f"{path}, line {number}: {len(cells)} numbers, the lines above have {n_columns}"

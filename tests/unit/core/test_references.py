@@ -176,7 +176,10 @@ def test_references_that_are_flat_so_far_are_not_told_apart_yet(level):
     [
         "515.6\t1.25\t\n517.5\t2.5\t\n",
         "energy, i0\n517.5,2.5\n515.6,1.25\n",
-        "% written by a beamline\n* 1 2\n# 3 4\nPhoton energy  I0\n515.6  1.25 8\n\n517.5  2.5 9",
+        "% written by a beamline\n* 1 2\n# 3 4\nPhoton energy  I0\n515.6  1.25\n\n517.5  2.5",
+        "515,6\t1,25\n517,5\t2,5\n",
+        "515,6;1,25\n517,5;2,5\n",
+        "Energie;I0\n515,60 ; 1,250\n517,50 ; 2,500\n",
     ],
 )
 def test_a_spectrum_of_two_columns_is_read_from_the_fields_usual_files(tmp_path, text):
@@ -195,6 +198,10 @@ def test_a_spectrum_of_two_columns_is_read_from_the_fields_usual_files(tmp_path,
         ("515 1\n515 2\n", "515 eV is listed twice"),
         ("only words\n", "no columns of numbers"),
         ("515 1\n", "no columns of numbers"),
+        ("515 1 2\n516 1 3\n", "has 2 columns beside the energy"),
+        ("515.5\t1,250\n516.5\t1,300\n", "'1,250' may have a decimal comma"),
+        ("515,5,1,25\n516,5,1,30\n", "has 3 columns beside the energy"),
+        ("\0\1\2\3\4\5\6", "not a text file"),
     ],
 )
 def test_a_faulty_spectrum_is_refused_with_its_name_and_the_place(tmp_path, text, problem):
@@ -257,3 +264,27 @@ def test_a_width_far_below_the_steps_of_the_references_costs_nothing_and_changes
     narrow = spectra.corrected(0, 1e-12)
     assert narrow.od.shape[1] <= 10 * spectra.od.shape[1]
     np.testing.assert_allclose(narrow.at(spectra.energies_ev), spectra.od, atol=1e-9)
+
+
+def test_the_references_last_values_hold_a_little_beyond_their_ends(nvpf):
+    spectra = nvpf.reference_spectra
+    low, high = spectra.energies_ev[[0, -1]]
+
+    at_end = spectra.at([low - 0.05, high + 0.05])
+
+    np.testing.assert_array_equal(at_end, spectra.od[:, [0, -1]])
+    assert spectra.beyond([low - 0.05, high]) == [low - 0.05]
+    with pytest.raises(ValueError, match="references cover"):
+        spectra.at([high + 0.06])
+
+
+def test_a_long_table_is_broadened_as_a_short_one():
+    energies = np.arange(500.0, 560.0, 0.02)
+    od = np.array([np.sin(energies), np.cos(energies / 3)])
+    near = (energies > 520) & (energies < 540)
+    wanted = np.array([531.0, 527.5, 530.01])
+
+    of_all = ReferenceSpectra(("a", "b"), energies, od).broadened_at(wanted, 0.3)
+    of_some = ReferenceSpectra(("a", "b"), energies[near], od[:, near]).broadened_at(wanted, 0.3)
+
+    np.testing.assert_allclose(of_all, of_some, atol=1e-12)
