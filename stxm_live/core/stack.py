@@ -75,6 +75,8 @@ class Stack:
     checks : tuple of Frame
         Complete images of energies that were announced and measured once more, in the order of
         the scan. Maps are made from ``frames`` alone.
+    refusal : str
+        Contradiction in the run because of which there are no frames and no maps; else empty.
     """
 
     key: StackKey
@@ -84,6 +86,7 @@ class Stack:
     notes: tuple[str, ...] = field(default=())
     ended_early: bool = False
     checks: tuple[Frame, ...] = ()
+    refusal: str = ""
 
     @classmethod
     def from_arrays(

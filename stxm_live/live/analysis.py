@@ -113,6 +113,10 @@ class StackAnalysis:
         """
         if self._frames is None:
             return
+        if self._frames.refusal:
+            self.error = self.error or ValueError(self._frames.refusal)
+            self._has_new = False
+            return
         self._has_new |= bool(whole)
         self._pace.came([frame.announced_ev for frame in whole], time_s)
         is_first = self.maps is None and self.error is None

@@ -95,8 +95,10 @@ class ImageCache:
         Raises
         ------
         ValueError
-            If no frame is left.
+            If no frame is left, or if the run contradicts itself.
         """
+        if stack.refusal:
+            raise ValueError(stack.refusal)
         stack = as_intensity(stack, self.recipe)
         frames, chosen = self._selected(stack)
         copied = {f: _copy_of(first, f) for f, first in self._copied.of(stack).items()}

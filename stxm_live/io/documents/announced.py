@@ -11,7 +11,9 @@ from stxm_live.core.plugins import ask, plugins
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan, scans_of_start
 from stxm_live.io.documents.cls import cls_stack, is_cls
+from stxm_live.io.documents.counts import PieceKind
 from stxm_live.io.documents.grid import grid_stack, is_grid
+from stxm_live.io.documents.run_axes import run_order
 from stxm_live.io.documents.scan_order import ScanOrder
 
 
@@ -30,6 +32,8 @@ class Announced:
         Identical in all runs of the stack; None if the stack is one run.
     repeats_begin_anew : bool
         True if an energy that the stack already has begins a new stack, because ids repeat.
+    kind : "image", "line", "pixel" or None
+        Content of each event, if the motors that the run steps say so.
     """
 
     scan: StackScan
@@ -37,6 +41,7 @@ class Announced:
     first_index: int = 0
     stack_id: str | None = None
     repeats_begin_anew: bool = False
+    kind: PieceKind | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,9 @@ def _of_grid(start: Mapping[str, Any], fields: FieldOptions) -> RunShape | None:
     if not is_grid(start):
         return None
     grid = grid_stack(start, fields)
-    return RunShape(f"{grid.plan_name} of Bluesky", (Announced(grid.scan, grid.order),))
+    return RunShape(
+        f"{grid.plan_name} of Bluesky", (Announced(grid.scan, grid.order, kind="pixel"),)
+    )
 
 
 OWN_SHAPES: Mapping[str, Callable[[Mapping[str, Any], FieldOptions], RunShape | None]] = {
@@ -141,14 +148,9 @@ def _of_plugin(start: Mapping[str, Any], fields: FieldOptions, own_failure: Valu
 
 
 def _of_block(scan: StackScan, start: Mapping[str, Any]) -> Announced:
-    order = ScanOrder(scan.shape, snaking=(False, False, scan.snake))
-    if is_grid(start) and tuple(start.get("shape", ())) == scan.shape:
-        snaking = tuple(bool(s) for s in start.get("snaking", ())) or order.snaking
-        if len(snaking) == len(order.snaking):
-            each = (snaking[0], snaking[1], snaking[2])
-            order = ScanOrder(scan.shape, snaking=each, runs_on=True)
-    whole = scan.model_copy(update={"energy_index": None})
-    return Announced(whole, order, scan.energy_index or 0, scan.stack_id)
+    own = run_order(start, scan)
+    whole = own.scan.model_copy(update={"energy_index": None})
+    return Announced(whole, own.order, scan.energy_index or 0, scan.stack_id, kind=own.kind)
 
 
 def _with_fields(scan: StackScan, fields: FieldOptions) -> StackScan:

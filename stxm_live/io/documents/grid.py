@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ def is_grid(start: Mapping[str, Any]) -> bool:
         and isinstance(motors, Sequence)
         and not isinstance(motors, str)
         and len(shape) == len(motors) == 3
-        and all(isinstance(n, int) and n > 0 for n in shape)
+        and all(isinstance(n, Integral) and int(n) > 0 for n in shape)
     )
 
 
@@ -55,14 +56,14 @@ def grid_stack(start: Mapping[str, Any], fields: FieldOptions) -> GridStack:
     motors = [str(name) for name in start["motors"]]
     energy = _energy_axis(run, motors, fields)
     y, x = _spatial_axes(motors, energy, fields)
-    steps = _steps(start)
+    steps = plan_steps(start)
     if steps is None:
         raise ValueError(
             f"run {run}: the start document of {start.get('plan_name')!r} does not list the "
             "positions of its motors; pass scan=StackScan(...)"
         )
     shape = tuple(int(n) for n in start["shape"])
-    snaking = _snaking(start, motors)
+    snaking = plan_snaking(start, motors)
     by_axis = {energy: 0, y: 1, x: 2}
     detectors = [str(name) for name in start.get("detectors", ())]
     try:
@@ -86,11 +87,26 @@ def grid_stack(start: Mapping[str, Any], fields: FieldOptions) -> GridStack:
     return GridStack(str(start.get("plan_name", "grid scan")), scan, order)
 
 
+def _is_list(value: Any) -> bool:
+    is_sequence = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+    return is_sequence and np.ndim(value) == 1
+
+
+def energy_named(motor: str) -> bool:
+    """Return True if the name of a motor says that it is the photon energy."""
+    return bool(_ENERGY_NAME.search(motor))
+
+
+def y_named(motor: str) -> bool:
+    """Return True if the name of a motor says that it moves along y."""
+    return bool(_Y_NAME.search(motor))
+
+
 def _energy_axis(run: str, motors: Sequence[str], fields: FieldOptions) -> int:
     if fields.energy is not None:
         named = [k for k, name in enumerate(motors) if name == fields.energy]
     else:
-        named = [k for k, name in enumerate(motors) if _ENERGY_NAME.search(name)]
+        named = [k for k, name in enumerate(motors) if energy_named(name)]
     if len(named) == 1:
         return named[0]
     raise ValueError(
@@ -104,24 +120,33 @@ def _spatial_axes(motors: Sequence[str], energy: int, fields: FieldOptions) -> t
     if fields.y is not None or fields.x is not None:
         swapped = motors[slow] == fields.x or motors[fast] == fields.y
     else:
-        swapped = bool(_Y_NAME.search(motors[fast])) and not _Y_NAME.search(motors[slow])
+        swapped = y_named(motors[fast]) and not y_named(motors[slow])
     return (fast, slow) if swapped else (slow, fast)
 
 
-def _steps(start: Mapping[str, Any]) -> list[Sequence[float]] | None:
-    """Return the positions along every axis, as listed or spread evenly over the extents."""
-    shape = [int(n) for n in start["shape"]]
+def plan_steps(start: Mapping[str, Any]) -> list[Sequence[float]] | None:
+    """Return the positions along every axis, as listed or spread evenly over the extents.
+
+    None if the plan's arguments do not give them for the whole ``shape``.
+    """
+    shape = list(start["shape"])
+    if not all(isinstance(n, Integral) for n in shape):
+        return None
     pattern = start.get("plan_pattern_args")
     arguments = pattern.get("args", ()) if isinstance(pattern, Mapping) else ()
-    lists = [a for a in arguments if isinstance(a, Sequence) and not isinstance(a, str)]
+    lists: list[Sequence[float]] = [
+        list(a) for a in arguments if isinstance(a, Sequence | np.ndarray) and _is_list(a)
+    ]
     if [len(a) for a in lists] == shape:
         return lists
     numbers = [a for a in arguments if isinstance(a, int | float) and not isinstance(a, bool)]
-    if len(numbers) == 9 and [int(n) for n in numbers[2::3]] == shape:
+    if len(numbers) == 3 * len(shape) and [int(n) for n in numbers[2::3]] == shape:
         ends = list(zip(numbers[::3], numbers[1::3], strict=True))
+    elif len(shape) == 1 and len(numbers) == 2 and not lists:
+        ends = [(numbers[0], numbers[1])]  # of scan: first, last
     else:
         extents = start.get("extents")
-        if not isinstance(extents, Sequence) or len(extents) != 3 or lists:
+        if not isinstance(extents, Sequence) or len(extents) != len(shape) or lists:
             return None
         ends = [(float(first), float(last)) for first, last in extents]
     if max(shape) > MAX_ENERGIES:
@@ -129,16 +154,16 @@ def _steps(start: Mapping[str, Any]) -> list[Sequence[float]] | None:
     return [np.linspace(*end, n).tolist() for end, n in zip(ends, shape, strict=True)]
 
 
-def _snaking(start: Mapping[str, Any], motors: Sequence[str]) -> list[bool]:
+def plan_snaking(start: Mapping[str, Any], motors: Sequence[str]) -> list[bool]:
     """Return True for each axis that snakes, from a list or from the plan's arguments."""
     listed = start.get("snaking")
-    if isinstance(listed, Sequence) and len(listed) == 3:
+    if isinstance(listed, Sequence) and len(listed) == len(motors):
         return [bool(value) for value in listed]
     pattern = start.get("plan_pattern_args")
     spelt = start.get("snake_axes")
     if spelt is None and isinstance(pattern, Mapping):
         spelt = pattern.get("snake_axes")
     if spelt in (True, "True"):
-        return [False, True, True]
+        return [k > 0 for k in range(len(motors))]
     names = re.findall(r"name='([^']*)'", str(spelt or ""))
     return [k > 0 and motor in names for k, motor in enumerate(motors)]

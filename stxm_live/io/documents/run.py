@@ -4,34 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
 from stxm_live.io.documents.announced import announced
+from stxm_live.io.documents.backgrounds import background_of
 from stxm_live.io.documents.counts import (
-    Counts,
-    PieceKind,
-    finite_number,
-    read_counts,
     whole_number,
 )
 from stxm_live.io.documents.external import ExternalImages
 from stxm_live.io.documents.file_reader import ANSWER_S, StalledError
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
-from stxm_live.io.documents.stack_frames import MAX_UNANNOUNCED
+from stxm_live.io.documents.placing import Placing
+from stxm_live.io.documents.stream_choice import StreamChoice
 from stxm_live.io.documents.streams import (
     Member,
     NewFrame,
     Stream,
     Waiting,
     data_key,
-    energy_ev,
     new_stream,
-    piece_of,
-    word,
+    note_on_energy,
 )
 
 MAX_WAITING_IMAGES = 100_000
@@ -89,14 +84,13 @@ class RunFrames:
         self.stacks = [member.frames for member in self._members]
         self.found: dict[str, str] = {}
         self._streams: dict[str, Stream] = {}
-        self._kinds: dict[str, PieceKind] = {}
         self._external = ExternalImages(roots or Roots())
         self._waiting: list[Waiting] = []
         self._why_waiting = ""
         self._is_stalled = False
         self._has_stopped = self._is_failed = self._has_lost = False
-        self._placed: dict[str, set[int]] = {}
-        self._stream_name: str | None = None
+        self._placing = Placing(self.uid, self._fields.channel)
+        self._choice = StreamChoice()
         self._seen_fields: set[str] = set()
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> list[NewFrame]:
@@ -143,7 +137,7 @@ class RunFrames:
                 self._waiting.pop(0)
                 continue
             self._waiting.pop(0)
-            done.extend(self._place(first.stream, first.number, first.data, value))
+            done.extend(self._placing.put(first.stream, first.number, first.data, value))
         if self._has_stopped and not self._waiting:
             self._end(is_failed=self._is_failed)
         return done
@@ -166,6 +160,8 @@ class RunFrames:
         return done
 
     def _note(self, text: str, members: Iterable[Member] | None = None) -> None:
+        if not text:
+            return
         for member in members or self._members:
             member.frames.note(self.uid, text)
 
@@ -186,28 +182,45 @@ class RunFrames:
             if key is None:
                 continue
             members = [m for m in candidates if m.announced.scan.data_field == wanted]
-            if not own:
-                # a catalogue keeps events of another shape or type in a stream "primary_2"
-                self._stream_name = self._stream_name or base
-                if base != self._stream_name:
-                    self._note(
-                        f"stream {name!r} also has {key!r} and is left out; the stack is taken "
-                        f"from {self._stream_name!r}"
-                    )
-                    return
+            background = None if own else background_of(base)
+            if not own and background is None and not self._is_chosen(base, key):
+                return
             try:
-                stream = new_stream(base, key, keys, members, self._fields.channel)
+                stream = new_stream(base, key, doc, members, self._fields.channel)
             except ValueError as error:
                 self._note(f"stream {name!r}: {error}; its images are left out", members)
                 return
-            if stream.kind is not None:
-                self._kinds.setdefault(base, stream.kind)
-            energy, monitor = stream.energy or "", stream.monitor or ""
-            self.found = {"image": key, "energy": energy, "i0": monitor}
+            stream.background = background
             self._streams[doc["uid"]] = stream
             if stream.is_external:
                 self._external.descriptor(doc, key, stream.max_values)
+            if background is not None:
+                return
+            if stream.kind is not None:
+                self._placing.kinds.setdefault(base, stream.kind)
+            self.found = {
+                "image": key,
+                "energy": stream.energy.name if stream.energy else "",
+                "i0": stream.monitor or "",
+            }
+            self._note(note_on_energy(stream, keys), members)
             return
+
+    def _is_chosen(self, base: str, key: str) -> bool:
+        """Return True if the stack is taken from this stream."""
+        left_out = self._choice.take(base)
+        if left_out is not None:
+            self._note(
+                f"stream {left_out!r} also has {key!r} and is left out; the stack is taken from "
+                f"{self._choice.name!r}"
+            )
+        if left_out not in (None, base):  # what has come is none of the stack
+            self._streams = {d: s for d, s in self._streams.items() if s.name != left_out}
+            self._waiting = [w for w in self._waiting if w.stream.name != left_out]
+            self._placing.kinds.pop(str(left_out), None)
+            for stack in self.stacks:
+                stack.forget(self.uid)
+        return base == self._choice.name
 
     def _event(self, doc: Mapping[str, Any]) -> Iterator[NewFrame]:
         stream = self._streams.get(str(doc.get("descriptor")))
@@ -227,7 +240,7 @@ class RunFrames:
             reference = self._external.of_datum(doc, stream.key)
             self._wait(Waiting(stream, number, data, reference))
         else:
-            yield from self._place(stream, number, data, data[stream.key])
+            yield from self._placing.put(stream, number, data, data[stream.key])
 
     def _stream_datum(self, doc: Mapping[str, Any]) -> None:
         stream = self._streams.get(str(doc.get("descriptor")))
@@ -253,94 +266,6 @@ class RunFrames:
         if len(self._waiting) < MAX_WAITING_IMAGES:
             self._waiting.append(waiting)
 
-    def _place(
-        self, stream: Stream, number: int, data: Mapping[str, Any], value: Any
-    ) -> Iterator[NewFrame]:
-        """Put the counts of an event where they belong and yield the frames this completes."""
-        readback = energy_ev(data.get(stream.energy or ""))
-        member = self._member_of(stream, number, data)
-        if member is None:
-            return
-        scan = member.announced.scan
-        where = f"event {number}" + (f" at {readback:g} eV" if readback is not None else "")
-        try:
-            counts = read_counts(
-                value,
-                scan,
-                stream.key,
-                is_scalar=stream.is_scalar,
-                channel=self._fields.channel,
-            )
-        except ValueError as error:
-            self._note(f"{where}: {error}; left out", [member])
-            return
-        if counts.note:
-            self._note(counts.note, [member])
-        monitor = finite_number(data.get(stream.monitor or ""))
-        if not self._is_in_place(stream, member, where, counts, readback):
-            return
-        piece = piece_of(stream, self.uid, member.announced, number - 1, counts)
-        if counts.kind != "image" and piece.image[1] >= scan.shape[0] + MAX_UNANNOUNCED:
-            # its energy may name an image, but not its row
-            self._note(f"{where}: its number is far beyond the end of the scan; left out", [member])
-            return
-        if scan.skipping != "no":
-            self._placed.setdefault(stream.name, set()).add(number)
-        frame = member.frames.put(replace(piece, readback_ev=readback, monitor=monitor))
-        if frame is not None:
-            yield NewFrame(member.frames, frame)
-
-    def _is_in_place(
-        self, stream: Stream, member: Member, where: str, counts: Counts, readback: float | None
-    ) -> bool:
-        """Return True if counts are of the kind their stream carries; else add a note.
-
-        The first descriptor to say so fixes the kind, or else the first event that can be read:
-        an image that was cut to a row must not be taken for a line of another image. A stored run
-        has events of another shape in a stream "primary_2", which is the same stream.
-        """
-        n_stacks = len(stream.members)
-        if n_stacks > 1 and (counts.kind != "image" or readback is None):
-            self._note(
-                f"{n_stacks} stacks share stream {stream.name!r}: give each a stream of its own, "
-                "or send one event per image with the energy in it; left out",
-                stream.members,
-            )
-            return False
-        if n_stacks > 1:
-            return True
-        kind = self._kinds.setdefault(stream.name, counts.kind)
-        if kind != counts.kind:
-            self._note(
-                f"{where}: {stream.key!r} holds one {counts.kind}, the stream one {kind} per "
-                "event; left out",
-                [member],
-            )
-        return kind == counts.kind
-
-    def _member_of(self, stream: Stream, number: int, data: Mapping[str, Any]) -> Member | None:
-        """Return the stack that an event belongs to, by its region and polarization."""
-        if len(stream.members) == 1:
-            return stream.members[0]
-        scan = stream.members[0].announced.scan
-        region = word(data.get(scan.region_field or ""))
-        polarization = word(data.get(scan.polarization_field or ""))
-        found = [
-            member
-            for member in stream.members
-            if (region is None or region == word(member.announced.scan.region))
-            and (polarization is None or polarization == word(member.announced.scan.polarization))
-        ]
-        if len(found) == 1:
-            return found[0]
-        said = f"region {region!r}, polarization {polarization!r}"
-        self._note(
-            f"event {number} does not say which of {len(stream.members)} stacks it belongs to "
-            f"({said}); left out",
-            stream.members,
-        )
-        return None
-
     def _stop(self, doc: Mapping[str, Any]) -> list[NewFrame]:
         done = self.retry()
         done += self._flush_without_events()
@@ -351,6 +276,16 @@ class RunFrames:
                 self._note(
                     f"no stream has the field {wanted!r}; the streams have: {fields}", [member]
                 )
+        for stream in self._streams.values():
+            self._placing.end(stream)
+        scan = self._members[0].announced.scan
+        better = self._choice.better(doc.get("num_events"), scan.shape[0])
+        if better is not None and not self.stacks[0].is_whole:
+            self._placing.refuse(
+                f"the images were taken from stream {self._choice.name!r}, but {better!r} has as "
+                'many as were announced; name it in the stxm_live block: "stream"',
+                self._members,
+            )
         is_failed = str(doc.get("exit_status", "success")) != "success"
         if is_failed:
             reason = doc.get("reason") or "no reason given"
@@ -372,7 +307,7 @@ class RunFrames:
         """
         announced = n_events if isinstance(n_events, Mapping) else {}
         waiting = [waiting.stream.name for waiting in self._waiting]
-        for name, numbers in self._placed.items():
+        for name, numbers in self._placing.numbers.items():
             n_sent = announced.get(name)
             n_lost = (n_sent if isinstance(n_sent, int) else 0) - len(numbers) - waiting.count(name)
             if n_lost > 0:

@@ -41,6 +41,8 @@ class Piece:
     is_last : bool
         True if the scan of an image ends with it.
     readback_ev, monitor : float or None
+    is_backwards : bool
+        True if it is a line that was scanned, and came, in the other direction.
     """
 
     image: tuple[str, int]
@@ -51,6 +53,7 @@ class Piece:
     is_last: bool = True
     readback_ev: float | None = None
     monitor: float | None = None
+    is_backwards: bool = False
 
 
 class _Row(NamedTuple):

@@ -31,6 +31,8 @@ class StackFrames:
     ----------
     ended_well : bool
         True if the scan ended with success and no measured image is missing.
+    refusal : str
+        Contradiction in the run because of which no map may be made; else empty.
     """
 
     def __init__(self, scan: StackScan) -> None:
@@ -38,6 +40,7 @@ class StackFrames:
         self.run_uids: list[str] = []
         self.is_closed = False
         self.ended_well = False
+        self.refusal = ""
         self._notes: list[str] = []
         self._ascending = np.unique(np.asarray(scan.energies_ev, dtype=np.float64))
         self._slots: dict[tuple[str, int], Slot] = {}
@@ -52,6 +55,8 @@ class StackFrames:
 
     def put(self, piece: Piece) -> Frame | None:
         """Take a piece; return the frame that it made complete, or complete again."""
+        if self.refusal:
+            return None
         if self.scan.skipping != "no":  # the number of an image does not tell its energy
             piece = replace(piece, index=None)
         slot = self._slot(piece)
@@ -111,7 +116,16 @@ class StackFrames:
         frames.sort(key=lambda frame: frame.energy_ev)
         notes = (*self._notes, *self._notes_on_energies(frames))
         early = self.ended_well and self.scan.skipping != "no" and not self.is_whole
-        return Stack(self.key, self.scan, tuple(frames), self.is_whole, notes, early, tuple(checks))
+        return Stack(
+            self.key,
+            self.scan,
+            tuple(frames),
+            self.is_whole,
+            notes,
+            early,
+            tuple(checks),
+            self.refusal,
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -125,6 +139,18 @@ class StackFrames:
             self._notes.append(f"run {run[:8]}: further notes are left out")
         elif len(self._notes) < MAX_NOTES and note not in self._notes:
             self._notes.append(note)
+
+    def refuse(self, run: str, reason: str) -> None:
+        """Release the images, because a map of them would be wrong; the first reason is kept."""
+        if not self.refusal:
+            self.refusal = f"run {run[:8]}: {reason}"
+            self._slots.clear()
+            self._matched = None
+
+    def forget(self, run: str) -> None:
+        """Release the images of a run, because they are none of the stack."""
+        self._slots = {image: slot for image, slot in self._slots.items() if image[0] != run}
+        self._matched = None
 
     def _slot(self, piece: Piece) -> Slot | None:
         """Return the image a piece belongs to, by its number or else by its energy."""

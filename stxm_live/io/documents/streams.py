@@ -12,22 +12,19 @@ import numpy as np
 
 from stxm_live.core.stack import Frame
 from stxm_live.io.documents.announced import Announced
+from stxm_live.io.documents.backgrounds import Background
 from stxm_live.io.documents.counts import (
     MAX_CHANNELS,
     Counts,
     PieceKind,
-    finite_number,
     kind_of_shape,
 )
+from stxm_live.io.documents.energy_readback import EnergyKey, energy_key
 from stxm_live.io.documents.external import Reference
 from stxm_live.io.documents.handlers import checked_frames
+from stxm_live.io.documents.positions import Positions
 from stxm_live.io.documents.slot import Piece
 from stxm_live.io.documents.stack_frames import MAX_UNANNOUNCED, StackFrames
-
-_LEAST_EV, _MOST_EV = 10.0, 1e6
-"""Lowest and highest photon energy of any microscope."""
-
-_READBACK_SUFFIXES = ("", "_readback", "_user_readback", "_rbv")
 
 
 class NewFrame(NamedTuple):
@@ -50,7 +47,7 @@ class Stream:
 
     name: str
     key: str
-    energy: str | None
+    energy: EnergyKey | None
     monitor: str | None
     members: list[Member]
     kind: PieceKind | None
@@ -60,6 +57,8 @@ class Stream:
     n_declared: int
     references: dict[int, Reference] = field(default_factory=dict)
     events: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    positions: Positions | None = None
+    background: Background | None = None
 
     @property
     def max_values(self) -> int:
@@ -88,17 +87,16 @@ class Waiting(NamedTuple):
 
 
 def new_stream(
-    name: str, key: str, keys: Mapping[str, Any], members: list[Member], channel: int | None
+    name: str, key: str, descriptor: Mapping[str, Any], members: list[Member], channel: int | None
 ) -> Stream:
-    """Return the stream of a descriptor with these data keys; ``key`` is that of the counts.
+    """Return the stream of a descriptor; ``key`` is the data key of the counts.
 
     Raises
     ------
     ValueError
         If it announces more frames for each event than can be added.
     """
-    scan = members[0].announced.scan
-    names = (scan.energy_motor + suffix for suffix in _READBACK_SUFFIXES)
+    scan, keys = members[0].announced.scan, descriptor["data_keys"]
     described = keys[key]
     shape = [int(n) for n in described.get("shape") or ()]
     external = described.get("external")
@@ -107,7 +105,7 @@ def new_stream(
     return Stream(
         name=name,
         key=key,
-        energy=next((n for n in names if n in keys), None),
+        energy=energy_key(scan.energy_motor, descriptor),
         monitor=scan.i0_field if scan.i0_field in keys else None,
         members=members,
         kind="pixel" if is_scalar and not shape else kind_of_shape(shape, scan, channel),
@@ -115,13 +113,36 @@ def new_stream(
         is_external=bool(external),
         n_frames=checked_frames(shape[0]) if is_stack else 1,
         n_declared=math.prod(shape),
+        positions=Positions(scan, keys) if len(members) == 1 else None,
     )
+
+
+def note_on_energy(stream: Stream, keys: Mapping[str, Any]) -> str:
+    """Return a note if energies are not read from the energy motor but could be, else ""."""
+    announced, energy = stream.members[0].announced, stream.energy
+    motor = announced.scan.energy_motor
+    if announced.stack_id is not None or announced.scan.shape[0] == 1:
+        return ""
+    if energy is not None and energy.is_guessed:
+        return (
+            f"no readback of {motor!r} was found; the energy is read from {energy.name!r}, the "
+            f"only data key in {energy.unit}"
+        )
+    positions = stream.positions.keys if stream.positions is not None else ()
+    known = {stream.key, stream.monitor, *positions}
+    numbers = [k for k, d in keys.items() if d.get("dtype") in ("number", "integer")]
+    if energy is None and (stream.kind == "image" or set(numbers) - known):
+        return (
+            f"no readback of {motor!r} was found; images are assigned to the announced energies "
+            f"by their order; the data keys are: {', '.join(sorted(keys))}"
+        )
+    return ""
 
 
 def piece_of(stream: Stream, run: str, announced: Announced, number: int, counts: Counts) -> Piece:
     """Return the place of counts in the stack, by their number in the scan; 0 is the first."""
     order, values = announced.order, counts.values
-    everything = slice(None)
+    everything, backwards = slice(None), False
     if counts.kind == "image":
         energy, where, part, is_last = number, (everything, everything), 0, True
     elif counts.kind == "line":
@@ -134,7 +155,7 @@ def piece_of(stream: Stream, run: str, announced: Announced, number: int, counts
         part, values = row * order.shape[2] + column, values.reshape(1, 1)
         is_last = order.ends_image_with_pixel(number)
     index = None if len(stream.members) > 1 else announced.first_index + energy
-    return Piece((run, energy), index, where, values, part, is_last)
+    return Piece((run, energy), index, where, values, part, is_last, is_backwards=bool(backwards))
 
 
 def data_key(wanted: str, descriptor: Mapping[str, Any]) -> str | None:
@@ -151,12 +172,6 @@ def data_key(wanted: str, descriptor: Mapping[str, Any]) -> str | None:
         k for k in keys if re.match(re.escape(wanted) + r"\W|" + re.escape(wanted) + "_", k)
     )
     return next(iter([*hinted, *of_device, *named]), None)
-
-
-def energy_ev(value: Any) -> float | None:
-    """Return a readback if it can be a photon energy, else None."""
-    number = finite_number(value)
-    return number if number is not None and _LEAST_EV < number < _MOST_EV else None
 
 
 def word(value: Any) -> str | None:

@@ -207,7 +207,7 @@ def test_more_images_than_announced_without_energies_are_left_out():
     events = [(None, {"counts": image}) for image in [*counts, counts[0]]]
     reader, _ = read(documents(events, particle_scan(), fields=("counts",)))
     assert_holds_the_particle(reader)
-    assert "image 14 came without an energy, 13 were announced" in reader.notes[0]
+    assert "image 14 came without an energy, 13 were announced" in reader.notes[1]
 
 
 def test_an_aborted_line_scan_keeps_what_came_and_names_what_is_missing():
@@ -358,12 +358,12 @@ def test_without_a_monitor_there_is_no_reading():
 def test_a_second_stream_with_the_same_field_is_left_out_and_named():
     counts = particle_counts()[0]
     stream = list(image_documents())
-    descriptor = dict(stream[1][1], uid="dark-descriptor", name="dark")
-    dark = dict(stream[2][1], descriptor="dark-descriptor", uid="dark-event")
-    dark["data"] = {"counts": counts[0] * 0}
-    reader, _ = read([*stream[:-1], ("descriptor", descriptor), ("event", dark), stream[-1]])
+    descriptor = dict(stream[1][1], uid="other-descriptor", name="snapshot")
+    other = dict(stream[2][1], descriptor="other-descriptor", uid="other-event")
+    other["data"] = {"counts": counts[0] * 0}
+    reader, _ = read([*stream[:-1], ("descriptor", descriptor), ("event", other), stream[-1]])
     assert_holds_the_particle(reader)
-    assert "stream 'dark' also has 'counts' and is left out" in reader.notes[0]
+    assert "stream 'snapshot' also has 'counts' and is left out" in reader.notes[0]
 
 
 def test_an_image_of_an_energy_announced_twice_is_kept_beside_the_first():
