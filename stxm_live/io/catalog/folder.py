@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,10 @@ def open_catalog(
         If there is no catalogue and ``create`` is False.
     OSError
         If there is no catalogue and the folder cannot be created or written.
+    ImportError
+        If the packages of the extra ``catalog`` are not installed.
     """
+    _require_packages()
     folder = Path(path) if path is not None else default_folder()
     folder = folder.expanduser().resolve()
     exists = (folder / _DATABASE).exists()
@@ -87,6 +91,16 @@ def open_catalog(
         _create_database(folder)
     _prepare(folder, folder)
     return _connect(folder, image_roots)
+
+
+def _require_packages() -> None:
+    """Raise an ImportError that says what to install if there is no Tiled for a catalogue."""
+    if find_spec("tiled") is None or find_spec("bluesky_tiled_plugins") is None:
+        raise ImportError(
+            "a catalogue in a folder needs Tiled and databroker 2; "
+            'pip install "stxm-live[catalog]". '
+            "Where databroker 1 has to stay, map_run takes its headers without this"
+        )
 
 
 def close_catalog(broker: databroker.Broker) -> None:

@@ -53,7 +53,7 @@ def documents(run: Any) -> Iterator[Document]:
         return
     try:
         stored = run.v2.v3
-    except NotImplementedError:  # in MongoDB: no nodes to read from
+    except (AttributeError, NotImplementedError):  # databroker 1, or MongoDB: no nodes to read from
         yield from run.documents()
         return
     yield "start", _plain(stored.metadata["start"])
