@@ -17,19 +17,15 @@ from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.layers import LayeredPhase, layered_phases, shared_with_layers
 from stxm_live.phase_mapping.likelihood import dispersion_of, fit_references, n_measured
 from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mapped
-from stxm_live.phase_mapping.mixtures import fit_mixtures
-from stxm_live.phase_mapping.phase_frequencies import by_frequencies, mixing_of
+from stxm_live.phase_mapping.probabilities import Probabilities, phase_probabilities
 from stxm_live.phase_mapping.residuals import Residual, residual_of
 from stxm_live.phase_mapping.scan_noise import (
-    LIKE_PHOTONS,
     counts_per_photon,
     noise_for_residuals,
     photons_and_noise,
 )
-from stxm_live.phase_mapping.spatial_prior import potts_mixed
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
-from stxm_live.phase_mapping.tempering import tempered, trust
-from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed, unidentified
+from stxm_live.phase_mapping.unidentified import Strangeness
 from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.preprocessing.normalization import ODStack
 
@@ -46,38 +42,6 @@ _LEAST_KNOWN = 0.1
 """Share of the spectra that some reference describes, below which nothing is left out."""
 
 
-@dataclass(frozen=True, eq=False)
-class Probabilities:
-    """Probability of each phase for every spectrum, by itself and by its neighbors.
-
-    Parameters
-    ----------
-    probability : ndarray of shape (n_phases, n_spectra), float32
-        That a phase is the commonest of its pixel.
-    mixed : ndarray of shape (n_spectra,), float32
-        Probability that the pixel holds two phases.
-    unidentified : ndarray of bool, shape (n_spectra,)
-        No phase and no mixture of two agrees with the spectrum.
-    mixed_share : float
-        Share of the scan's spectra that hold two phases.
-    """
-
-    probability: NDArray[np.float32]
-    mixed: NDArray[np.float32]
-    unidentified: NDArray[np.bool_]
-    mixed_share: float
-
-    @property
-    def most_probable(self) -> NDArray[np.int8]:
-        """Index of the most probable phase, shape (n_spectra,)."""
-        return np.asarray(self.probability.argmax(axis=0), dtype=np.int8)
-
-    def of_others(self, index: NDArray[np.int8]) -> NDArray[np.float32]:
-        """Probability that these labels are wrong, shape (n_spectra,)."""
-        right = np.take_along_axis(self.probability, index[None].astype(np.intp), axis=0)[0]
-        return np.asarray(np.float32(1) - right)
-
-
 def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the entropy of probabilities (n_phases, n_spectra): 0 certain, 1 nothing known.
 
@@ -89,62 +53,6 @@ def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
     log = np.log(np.maximum(probability, np.float32(1e-30)))
     total = -(probability * log).sum(axis=0, dtype=np.float64) / np.log(len(probability))
     return np.asarray(np.maximum(total, 0), dtype=np.float32)
-
-
-def phase_probabilities(
-    od: NDArray[np.float32],
-    photons: NDArray[np.float32],
-    references: NDArray[np.float64],
-    mapped: NDArray[np.bool_],
-    recipe: Recipe,
-    *,
-    dispersion: float,
-    noise: SpectrumNoise,
-) -> Probabilities:
-    """Probabilities by counting statistics, as the recipe's resolver asks for them.
-
-    Parameters
-    ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-    references : ndarray of shape (n_phases, n_energies)
-    mapped : ndarray of bool, shape (ny, nx)
-        Where the spectra are from.
-    recipe : Recipe
-        Its ``resolver.spatial`` says whether neighbours count.
-    dispersion : float
-        How far spectra scatter about the references, as `fit_references` finds it.
-    noise : SpectrumNoise
-    """
-    fitted = fit_mixtures(
-        od,
-        photons,
-        references,
-        dispersion=dispersion,
-        gain=noise.gain,
-        baseline=noise.baseline,
-        more_variance=noise.of_references,
-    )
-    scan = mixing_of(fitted.hypotheses)
-    if recipe.resolver.spatial == "potts":
-        assigned = potts_mixed(fitted.hypotheses, mapped, scan=scan)
-    else:
-        assigned = by_frequencies(fitted.hypotheses)
-    in_photons = 1.0 if noise.from_support else noise.gain
-    strange = unidentified(
-        fitted,
-        mapped,
-        gain=in_photons,
-        allowance=misfit_allowed(od, photons, noise.gain / in_photons),
-    )
-    # where the counter may be as noisy as that, a misfit does not show that a reference is missing
-    is_shown = noise.from_support or noise.gain < LIKE_PHOTONS
-    without_reference = float(strange.mean()) if strange.size and is_shown else 0.0
-    return Probabilities(
-        tempered(assigned.probability, trust(scan.share, without_reference)),
-        assigned.mixed,
-        strange,
-        scan.share,
-    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from simulated_landscapes import Landscape, make_landscape
 
 from stxm_live import PhaseMaps, Recipe, Region, Stack, map_phases
-from stxm_live.phase_mapping.assignment import phase_probabilities
+from stxm_live.phase_mapping.probabilities import phase_probabilities
 from stxm_live.phase_mapping.spectrum_noise import spectrum_noise
 from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.sim.phantom import od_cube

@@ -1,0 +1,91 @@
+"""The spectrum of a phase without a reference, from the spectra that agree with none."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.phase_mapping.weighted_products import Baseline
+
+FEWEST, LEAST_SHARE = 15, 0.01
+"""Number and share of spectra that agree with no reference, from which their mean is one."""
+
+NO_MIXTURE = 0.08
+"""Distance of that mean from every mixture of the references, over its contrast, from which it is
+a phase of its own; other errors of a scan leave a twentieth at most."""
+
+MORE_THAN_OTHERS = 1.5
+"""The same distance over that of the mean of all other spectra, from which it is one: where
+references fit badly, what misfits most is not another phase."""
+
+MOST = 0.5
+"""Share of spectra that agree with no reference, above which the others are no measure."""
+
+SURE = 0.8
+"""Probability of the missing phase from which a pixel has none of the others."""
+
+
+def missing_reference(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.floating],
+    strange: NDArray[np.bool_],
+    baseline: Baseline,
+) -> NDArray[np.float64] | None:
+    """Return the mean spectrum of what agrees with no reference, if it is a phase of its own.
+
+    Parameters
+    ----------
+    od, photons : ndarray of shape (n_energies, n_spectra)
+        Optical density, and the photons behind each value; 0 where not measured.
+    references : ndarray of shape (n_phases, n_energies)
+    strange : ndarray of bool, shape (n_spectra,)
+        Spectra that agree with no reference.
+    baseline : Baseline
+        What each spectrum has besides its phase.
+
+    Returns
+    -------
+    ndarray of shape (n_energies,), or None
+        None where the spectra are few, where an energy was not measured in any of them, or where
+        their mean is a mixture of the references with some background, nearly so or about as the
+        mean of all others is: then other errors than a missing reference are the reason.
+
+    Notes
+    -----
+    One pixel of few photons hardly shows that it agrees with no reference: its misfit counts all
+    energies alike. With the mean of those that do as one more reference it is compared along one
+    direction only.
+    """
+    if strange.sum() < max(FEWEST, LEAST_SHARE * strange.size):
+        return None
+    if not photons[:, strange].any(axis=1).all():
+        return None
+    mean = _mean(od, photons, strange)
+    away = _away(mean, references, baseline)
+    if away < NO_MIXTURE:
+        return None
+    if strange.mean() < MOST:
+        others = _mean(od, photons, ~strange)
+        if away < MORE_THAN_OTHERS * _away(others, references, baseline):
+            return None
+    return mean
+
+
+def _mean(
+    od: NDArray[np.floating], photons: NDArray[np.floating], chosen: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the mean spectrum of some, by photons; 0 at energies that none of them has."""
+    weight = photons[:, chosen].astype(np.float64)
+    total = weight.sum(axis=1)
+    weighted = (weight * od[:, chosen]).sum(axis=1)
+    return np.asarray(np.divide(weighted, total, out=np.zeros_like(total), where=total > 0))
+
+
+def _away(mean: NDArray[np.float64], references: NDArray[np.floating], baseline: Baseline) -> float:
+    """Return the distance from all mixtures of the references with background, over contrast."""
+    from scipy.optimize import nnls
+
+    parts = np.concatenate([references, baseline.shapes, -baseline.shapes])
+    left = float(nnls(parts.T, mean)[1]) / float(np.sqrt(len(mean)))
+    return left / max(float(mean.std()), float(np.finfo(np.float64).tiny))
