@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stxm_live.cli import figures, recipes, references, stacks
+from stxm_live.cli import figures, importing, recipes, references, stacks
 from stxm_live.cli.check import check
 from stxm_live.cli.demo import demo
 from stxm_live.cli.export import export
@@ -26,7 +26,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(ioc)
 app.command("map")(stacks.map_stack)
-app.command("import")(stacks.import_stacks)
+app.command("import")(importing.import_stacks)
 # -1 is a run, not an option
 app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)
 app.command("runs")(stacks.list_catalog)

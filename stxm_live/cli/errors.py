@@ -25,6 +25,8 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **options: P.kwargs) -> R:
         try:
             return command(*args, **options)
+        except typer.Exit:  # a RuntimeError
+            raise
         except EXPECTED as error:
             if os.environ.get("STXM_LIVE_DEBUG"):
                 raise

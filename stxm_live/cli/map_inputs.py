@@ -49,6 +49,29 @@ _UNEVEN = 0.3
 """Spread of the mean image of a stack, relative to its median, from which it is not empty."""
 
 
+def files_of(arguments: Sequence[str]) -> list[Path]:
+    """Return the files of a command's arguments; a pattern stands for all that match it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or none matches; the message names the argument.
+    """
+    files: list[Path] = []
+    for argument in arguments:
+        path = Path(argument)
+        if path.exists():
+            files.append(path)
+            continue
+        folder = Path(path.anchor or ".")
+        is_pattern = any(sign in argument for sign in "*?[")
+        found = sorted(folder.glob(str(path.relative_to(path.anchor)))) if is_pattern else []
+        if not found:
+            raise FileNotFoundError(f"{argument}: no such file")
+        files += found
+    return list(dict.fromkeys(files))
+
+
 def recipe_of_references(name: str, references: Sequence[str], folder: Path) -> Recipe:
     """Return a recipe of references only; spectra of other files are joined in the folder.
 

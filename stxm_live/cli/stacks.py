@@ -81,9 +81,12 @@ class Which(NamedTuple):
 
 
 StackArgument = Annotated[
-    Path,
+    list[str],
     typer.Argument(
-        help="A stack: SDF .hdr, NXstxm .hdf5, .stxm, .ncb, mapping .toml, or a plug-in's."
+        help="A stack: SDF .hdr, NXstxm or Data Exchange .hdf5, .stxm, .ncb, .tif, mapping .toml, "
+        "or a plug-in's. Several files, or a pattern such as 'e*.h5', are joined: the images of "
+        "one energy or more in each.",
+        metavar="STACK...",
     ),
 ]
 ReferencesOption = Annotated[
@@ -130,60 +133,34 @@ def map_stack(
 ) -> None:
     """Make maps from a file, without catalogue or recipe.
 
-    Example: stxm-live map particle.hdr --references nvpf.csv
+    Examples: stxm-live map particle.hdr --references nvpf.csv; stxm-live map pre.hdr peak.hdr
+    --references nvpf.csv
     """
-    from stxm_live.cli.map_inputs import i0_file, recipe_of_references
+    from stxm_live.cli.map_inputs import files_of, i0_file, recipe_of_references
     from stxm_live.dashboard import write_page
     from stxm_live.io.files import read_stack
     from stxm_live.phase_mapping.workflow import map_phases
     from stxm_live.plotting import write_pictures
 
-    folder = out or Path(f"{stack.stem}-maps")
+    paths = files_of(stack)
+    name = paths[0].stem
+    folder = out or Path(f"{name}-maps")
     if (recipe is None) == (not references):
         raise ValueError("give either --references or --recipe")
-    chosen = (
-        Recipe.load(recipe)
-        if recipe
-        else recipe_of_references(stack.stem, references or [], folder)
-    )
+    chosen = Recipe.load(recipe) if recipe else recipe_of_references(name, references or [], folder)
     extra: dict[str, Any] = {} if mask is None else {"specimen.mask": mask}
     if i0 is not None:
         extra |= {"i0.source": "spectrum", "i0.spectrum": i0_file(i0, folder)}
     chosen = chosen.with_changes(extra | parse_settings(changes))
-    with console.status(f"reading {escape(str(stack))}"):
-        frames = read_stack(stack, region=region, detector=detector, quantity=quantity)
+    with console.status(f"reading {escape(', '.join(map(str, paths)))}"):
+        source = paths[0] if len(paths) == 1 else paths
+        frames = read_stack(source, region=region, detector=detector, quantity=quantity)
     with console.status("mapping"):
         maps = map_phases(frames, chosen)
         files = write_pictures(maps, folder)
         if page:
             files.append(write_page(maps, folder / "maps.html"))
     print_result(maps, files=files)
-
-
-@one_line_errors
-def import_stacks(
-    files: Annotated[list[Path], typer.Argument(help="Stacks, as for the command map.")],
-    catalog: CatalogOption = None,
-    region: RegionOption = None,
-    detector: DetectorOption = None,
-    quantity: QuantityOption = None,
-) -> None:
-    """Import stacks from files into the catalogue, as runs that can be replayed.
-
-    Example: stxm-live import 71214078.hdr --catalog runs
-    """
-    from stxm_live.io.files import import_stack
-
-    for path in files:
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: no such file")
-    with opened(catalog, create=True) as broker:
-        for path in files:
-            with console.status(f"importing {escape(str(path))}"):
-                uid = import_stack(
-                    broker, path, region=region, detector=detector, quantity=quantity
-                )
-            console.print(f"{escape(str(path))}: run {uid}")
 
 
 ReplayedArgument = Annotated[

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 from stxm_live.io.catalog.backup import read_backup
 from stxm_live.io.catalog.derived import derived_uids, load_maps, store_maps
 from stxm_live.io.catalog.folder import close_catalog, default_folder, open_catalog
-from stxm_live.io.catalog.listing import RunSummary, last_scan_id, list_runs, when
+from stxm_live.io.catalog.listing import (
+    RunSummary,
+    last_scan_id,
+    list_runs,
+    start_documents,
+    when,
+)
 from stxm_live.io.catalog.raw_writer import RawWriter
 from stxm_live.io.catalog.restore import restore_run
 from stxm_live.io.catalog.run_store import delete_run, store_documents
@@ -26,6 +32,7 @@ __all__ = [
     "open_catalog",
     "read_backup",
     "restore_run",
+    "start_documents",
     "store_documents",
     "store_maps",
     "when",

@@ -11,7 +11,9 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +88,8 @@ def open_catalog(
     except OSError:
         if not exists:
             raise
-        return _open_for_reading(folder, image_roots)
+        return _open_for_reading(_plain(folder), image_roots)
+    folder = _plain(folder)
     if not exists:
         _create_database(folder)
     _prepare(folder, folder)
@@ -101,6 +104,21 @@ def _require_packages() -> None:
             'pip install "stxm-live[catalog]". '
             "Where databroker 1 has to stay, map_run takes its headers without this"
         )
+
+
+def _plain(folder: Path) -> Path:
+    """Return a folder, or a link to it without the signs that Tiled takes for parts of a URI."""
+    if not any(sign in str(folder) for sign in "#?%"):
+        return folder
+    from platformdirs import user_cache_path
+
+    name = sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    link = user_cache_path("stxm_live") / "catalogues" / name
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        with suppress(FileExistsError):  # another process was first
+            link.symlink_to(folder)
+    return link
 
 
 def close_catalog(broker: databroker.Broker) -> None:

@@ -80,6 +80,13 @@ def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[Ru
     return runs
 
 
+def start_documents(broker: databroker.Broker, name: str, value: str) -> list[dict[str, Any]]:
+    """Return the start documents in which a text has this value."""
+    from tiled.queries import Eq
+
+    return [dict(run.metadata["start"]) for run in broker.v2.search(Eq(name, value)).values()]
+
+
 def last_scan_id(broker: databroker.Broker) -> int:
     """Return the number of the latest run; 0 if it has none, or if it cannot be read."""
     try:

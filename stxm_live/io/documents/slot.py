@@ -156,7 +156,9 @@ class Slot:
             assert energy_ev is not None
             monitor = _mean(self._monitors)
             intensity = self._so_far() if self._intensity is None else self._intensity
-            known = Frame(energy_ev, intensity, announced_ev, self.is_whole, monitor)
+            # a run that was imported from a file has NaN in lines that were never scanned
+            is_whole = self.is_whole and not np.isnan(intensity[-1]).all()
+            known = Frame(energy_ev, intensity, announced_ev, is_whole, monitor)
             self._frame = known
         return known
 

@@ -14,6 +14,9 @@ from stxm_live.core.quantity import Quantity
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey, first_and_repeated
 
+LEAST_EV, LARGEST_EV = 20.0, 200_000.0
+"""Photon energies of X-ray microscopes."""
+
 
 class ScanGrid(BaseModel):
     """Grid and settings of the images of a file; positions are pixel centers in um.
@@ -72,7 +75,6 @@ def assembled(
     scan, of_scan = announced_scan(path, energies_ev, grid, ring_current_ma)
     notes = [*notes, *of_scan]
     lines = [measured_lines(image) for image in images]
-    last = max((k for k, found in enumerate(lines) if found.n), default=-1)
     frames = []
     for k, (energy_ev, found) in enumerate(zip(scan.energies_ev, lines, strict=True)):
         if not found.n:
@@ -82,10 +84,9 @@ def assembled(
             notes.append(
                 f"{path.name}: {found.n} of {shape[1]} lines of the image at {energy_ev:g} eV"
             )
-        # lines that were lost on the way do not make an image unfinished
-        is_whole = found.reaches_end or k < last
         monitor = monitor_of(ring_current_ma, k)
-        frames.append(Frame(energy_ev, found.intensity, energy_ev, is_whole, monitor))
+        # lines that were lost on the way do not make an image unfinished
+        frames.append(Frame(energy_ev, found.intensity, energy_ev, found.reaches_end, monitor))
     finished = len(frames) == shape[0] and all(frame.is_whole for frame in frames)
     if not frames:
         raise ValueError(f"{path}: no image was measured; all are empty")
@@ -105,15 +106,13 @@ def announced_scan(
     maps use the first image of an energy, and later ones are compared with it.
     """
     energies = [float(e) for e in energies_ev]
-    if len(energies) < 2:
-        raise ValueError(
-            f"{path}: a single image, at {', '.join(f'{e:g}' for e in energies)} eV; "
-            "a stack has two energies or more"
-        )
-    if not all(np.isfinite(e) and e > 0 for e in energies):
+    if not energies:
+        raise ValueError(f"{path}: there are no energies")
+    if not all(LEAST_EV <= e <= LARGEST_EV for e in energies):
+        hint = " in eV; are they keV?" if 0 < min(energies) < LEAST_EV else ""
         raise ValueError(
             f"{path}: the energy axis runs from {energies[0]:g} to {energies[-1]:g}: "
-            "these are not photon energies"
+            f"these are not photon energies{hint}"
         )
     notes = [
         f"{path.name}: {energies.count(e)} images of {e:g} eV, the first one is used"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack
-from stxm_live.io.catalog import store_documents
+from stxm_live.io.catalog import start_documents, store_documents
 from stxm_live.io.files.reading import read_stack_file
 
 if TYPE_CHECKING:
@@ -22,9 +22,8 @@ def stack_documents(
     """Yield the documents of a run that recorded this stack, one event per image.
 
     Sequence numbers are places in the announced list of energies, so that a missing image
-    leaves a gap. An unfinished image is left out like a missing one, since an event cannot say
-    which lines are missing. The run of an unfinished stack ends with ``exit_status`` "abort" and
-    the stack's notes as the reason.
+    leaves a gap. Lines that are missing are NaN. The run of an unfinished stack ends with
+    ``exit_status`` "abort" and the stack's notes as the reason.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ def stack_documents(
 
 def import_stack(
     broker: Broker,
-    path: str | Path,
+    path: str | Path | Sequence[Path],
     *,
     region: str | None = None,
     detector: str | None = None,
@@ -76,18 +75,58 @@ def import_stack(
     ValueError, OSError
         If the file cannot be read (see `read_stack`) or the catalogue's disk is full.
     """
-    path = Path(path)
+    return import_new(
+        broker, path, region=region, detector=detector, quantity=quantity, md=md, again=True
+    ).uid
+
+
+class Imported(NamedTuple):
+    """Run of a file, and False if it was there before."""
+
+    uid: str
+    is_new: bool
+
+
+def import_new(
+    broker: Broker,
+    path: str | Path | Sequence[Path],
+    *,
+    region: str | None = None,
+    detector: str | None = None,
+    quantity: str | None = None,
+    md: Mapping[str, Any] | None = None,
+    again: bool = False,
+) -> Imported:
+    """Store a stack from a file, or from the files of its images, unless it is there already.
+
+    The same content counts as the same stack, whatever its name, if the same region, detector and
+    quantity were taken. With ``again`` it is stored in any case. Errors are those of
+    `import_stack`.
+    """
     stack, files = read_stack_file(path, region=region, detector=detector, quantity=quantity)
-    source = {"source_file": path.name, "source_sha256": _sha256(files)}
+    names = [Path(p).name for p in ([path] if isinstance(path, str | Path) else path)]
+    source = {"source_file": ", ".join(names), "source_sha256": _sha256(files)}
     if detector is not None:
         source["source_detector"] = detector
+    if not again:
+        for start in start_documents(broker, "source_sha256", source["source_sha256"]):
+            same = start.get("source_detector") == detector
+            if same and _own(start) == _own(stack.scan.metadata()):
+                return Imported(str(start["uid"]), is_new=False)
     documents = stack_documents(stack, md={**source, **(md or {})})
     try:
-        return store_documents(broker, documents)
+        return Imported(store_documents(broker, documents), is_new=True)
     except OSError as error:
         raise OSError(
-            f"{path} was read, but the catalogue cannot store it and kept nothing of it: {error}"
+            f"{source['source_file']} was read, but the catalogue cannot store it and kept nothing "
+            f"of it: {error}"
         ) from error
+
+
+def _own(start: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return region and quantity of a start document."""
+    block = start.get("stxm_live") or {}
+    return block.get("region"), block.get("quantity")
 
 
 def _data_keys(scan: StackScan) -> dict[str, Any]:
@@ -109,14 +148,12 @@ def _data_keys(scan: StackScan) -> dict[str, Any]:
 
 
 def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
-    """Yield complete frames with their place in the announced list, then unannounced ones."""
+    """Yield frames with their place in the announced list, then unannounced ones."""
     places: dict[float | None, list[int]] = {}
     for number, energy_ev in enumerate(stack.scan.energies_ev, start=1):
         places.setdefault(energy_ev, []).append(number)
     beyond = len(stack.scan.energies_ev)
     for frame in (*stack.frames, *stack.checks):
-        if not frame.is_whole:
-            continue
         left = places.get(frame.announced_ev)
         if not left:
             beyond += 1

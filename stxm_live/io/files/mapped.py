@@ -14,11 +14,16 @@ A TIFF file with a page for each energy, or a list of files::
     energies = [505.0, 513.2]
     pixel_size_um = [0.05, 0.04]
     dwell_ms = 2.0
+
+Files that are read without a mapping, each with the images of one energy or more::
+
+    file = ["pre.hdr", "peak.hdr"]
 """
 
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,23 +33,25 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationErro
 
 from stxm_live.core.quantity import Quantity
 from stxm_live.core.stack import Stack
+from stxm_live.core.text_files import read_text
 from stxm_live.io.files.assembly import ScanGrid, assembled
-from stxm_live.io.files.folder import check_inside, check_size, chosen
+from stxm_live.io.files.folder import check_inside, chosen
 from stxm_live.io.files.hdf5 import counts, numbers, opened_hdf5
-from stxm_live.io.files.number_table import read_numbers
+from stxm_live.io.files.joined import joined
+from stxm_live.io.files.number_table import read_energies
+from stxm_live.io.files.tiff import TIFF, tiff_images
 
 _Axis = Literal["energy", "y", "x"]
-_TIFF = (".tif", ".tiff")
 
 
 class Mapping(BaseModel):
     """Description of a plain file; paths are relative to the mapping file's folder.
 
-    ``file`` is an HDF5 file, a TIFF file with a page for each energy, or a list of TIFF files,
-    one for each energy. ``data`` is the HDF5 data set of the counts, ``axes`` the order of its
-    dimensions. ``energies`` is a list in eV, an HDF5 data set, or a text file with energies in
-    its first column. ``pixel_size_um`` is one number or [x, y]. ``quantity`` says what the numbers
-    are, where they are not counts.
+    ``file`` is an HDF5 file, a TIFF file with a page for each energy, or a list of files, one for
+    each energy. ``data`` is the HDF5 data set of the counts, ``axes`` the order of its dimensions.
+    ``energies`` is a list in eV, an HDF5 data set, or a text file with energies in its first
+    column. ``pixel_size_um`` is one number or [x, y]. ``quantity`` says what the numbers are, where
+    they are not counts. Files that are read without a mapping need ``file`` only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,9 +59,9 @@ class Mapping(BaseModel):
     file: str | Annotated[tuple[str, ...], Field(min_length=1)]
     data: str = ""
     axes: tuple[_Axis, _Axis, _Axis] = ("energy", "y", "x")
-    energies: tuple[float, ...] | str
+    energies: tuple[float, ...] | str = ()
     energy_unit: Literal["eV", "keV"] = "eV"
-    pixel_size_um: PositiveFloat | tuple[PositiveFloat, PositiveFloat]
+    pixel_size_um: PositiveFloat | tuple[PositiveFloat, PositiveFloat] | None = None
     dwell_ms: Annotated[float, Field(ge=0)] = 0.0
     quantity: Quantity | None = None
 
@@ -86,16 +93,21 @@ def read_mapped(
     for file in (first, *others):
         if not file.is_file():
             raise FileNotFoundError(f"{path}: file: {file} is not there")
-    if first.suffix.lower() in _TIFF:
-        images = _tiff_images([first, *others])
+    if not mapping.data and first.suffix.lower() not in TIFF:
+        return _of_readable(path, mapping, [first, *others])
+    for field in ("energies", "pixel_size_um"):
+        if not getattr(mapping, field):
+            raise ValueError(f"{path}: {field}: Field required")
+    if first.suffix.lower() in TIFF:
+        images = tiff_images([first, *others])
     else:
-        images = _hdf5_images(path, mapping, first)
+        images = _hdf5_images(mapping, [first, *others])
     if images.ndim != 3:
         raise ValueError(f"{path}: the counts have shape {images.shape}, expected {mapping.axes}")
     images = images.transpose([mapping.axes.index(axis) for axis in ("energy", "y", "x")])
     energies_ev = _energies(path, mapping, first) * (1e3 if mapping.energy_unit == "keV" else 1.0)
     size = mapping.pixel_size_um
-    x_size, y_size = size if isinstance(size, tuple) else (size, size)
+    x_size, y_size = size if isinstance(size, tuple) else (size or 1.0, size or 1.0)
     grid = ScanGrid(
         x_um=tuple(np.arange(images.shape[2]) * x_size),
         y_um=tuple(np.arange(images.shape[1]) * y_size),
@@ -108,7 +120,7 @@ def read_mapped(
 def read_mapping(path: Path) -> Mapping:
     """Read the mapping in a TOML file."""
     try:
-        return Mapping(**tomllib.loads(path.read_text(encoding="utf-8")))
+        return Mapping(**tomllib.loads(read_text(path)))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from error
     except ValidationError as error:
@@ -123,30 +135,41 @@ def mapped_files(path: Path) -> list[Path]:
     return [path, *(check_inside(path.parent / name, path.parent) for name in names)]
 
 
-def _hdf5_images(path: Path, mapping: Mapping, file: Path) -> NDArray[np.float32]:
-    if not mapping.data:
-        raise ValueError(f"{path}: data: name the data set of the counts in {file.name}")
-    with opened_hdf5(file) as opened:
-        return counts(file, opened, mapping.data)
+def _of_readable(path: Path, mapping: Mapping, files: list[Path]) -> Stack:
+    """Return the stack of files that have readers of their own."""
+    from stxm_live.io.files.reading import has_reader, read_here
+
+    unread = [f for f in files if f.suffix.lower() == ".toml" or not has_reader(f)]
+    if unread:
+        raise ValueError(f"{path}: data: name the data set of the counts in {unread[0].name}")
+    given = mapping.model_fields_set - {"file", "quantity"}
+    if given:
+        raise ValueError(
+            f"{path}: data: name the data set of the counts in {files[0].name}; or remove "
+            f"{', '.join(sorted(given))}, if it is read without a mapping"
+        )
+    try:
+        stack = joined(files, [read_here(file) for file in files])
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: {error}; of an HDF5 file in another layout name the data set of the counts "
+            "(data)"
+        ) from error
+    scan = stack.scan.model_copy(update={"quantity": mapping.quantity or stack.scan.quantity})
+    return replace(stack, scan=scan)
 
 
-def _tiff_images(files: list[Path]) -> NDArray[np.float32]:
-    """Return the pages of a file, or one image of each file."""
-    import tifffile
-
+def _hdf5_images(mapping: Mapping, files: list[Path]) -> NDArray[np.float32]:
+    """Return the data set of a file, or one image of each file."""
     images = []
     for file in files:
-        try:
-            with tifffile.TiffFile(file) as tiff:
-                check_size(file, (len(files), *tiff.series[0].shape))
-                images.append(np.asarray(tiff.asarray(), dtype=np.float32))
-        except Exception as error:  # tifffile has errors of any kind for a damaged file
-            raise ValueError(
-                f"{file}: cannot be read; it is not a TIFF or is incomplete ({error!r:.200})"
-            ) from error
-    if len({image.shape for image in images}) > 1:
+        with opened_hdf5(file) as opened:
+            images.append(counts(file, opened, mapping.data))
+    if len(images) > 1 and any(
+        image.ndim != 2 or image.shape != images[0].shape for image in images
+    ):
         shapes = ", ".join(f"{f.name} {i.shape}" for f, i in zip(files, images, strict=True))
-        raise ValueError(f"{files[0].parent}: the images have different shapes: {shapes}")
+        raise ValueError(f"{files[0].parent}: expected images of one shape (y, x): {shapes}")
     return images[0] if len(images) == 1 else np.stack(images)
 
 
@@ -156,8 +179,8 @@ def _energies(path: Path, mapping: Mapping, file: Path) -> NDArray[np.float64]:
         return np.array(mapping.energies)
     beside = path.parent / mapping.energies
     if not mapping.energies.startswith("/") and beside.is_file():
-        return read_numbers(check_inside(beside, path.parent))[:, 0]
-    if file.suffix.lower() in _TIFF:
+        return read_energies(check_inside(beside, path.parent))
+    if file.suffix.lower() in TIFF:
         raise ValueError(f"{path}: energies: there is no file {beside}")
     with opened_hdf5(file) as opened:
         return numbers(file, opened, mapping.energies).ravel()

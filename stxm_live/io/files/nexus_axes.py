@@ -126,13 +126,21 @@ def _along(
     if values.size == 1:
         return np.full(n_points, values.ravel()[0])
     if values.shape == shape and values.ndim == 2:
-        return np.asarray(np.nanmedian(values, axis=1 - axis))
+        return _line_of(values, axis)
     if values.ndim != 1 or len(values) != n_points:
         raise ValueError(
             f"{path}: {data.name}/{name} has shape {values.shape}, the counts have {n_points} "
             "points"
         )
     return values
+
+
+def _line_of(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Return the positions along an axis from those of each pixel; NaN if these do not agree."""
+    line = np.asarray(np.nanmedian(values, axis=1 - axis))
+    step = np.abs(np.median(np.diff(line))) if len(line) > 1 else np.inf
+    apart = np.nanmedian(np.abs(values - np.expand_dims(line, 1 - axis)))
+    return line if apart <= step / 2 else np.full(len(line), np.nan)
 
 
 def _raster(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -144,7 +152,7 @@ def _raster(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
         slope, start = np.polyfit(known, values[known], 1)
         values = np.asarray(start + slope * np.arange(len(values)))
     way = np.sign(values[-1] - values[0])
-    is_raster = len(values) == 1 or (way and np.mean(np.sign(np.diff(values)) == way) > 0.5)
+    is_raster = len(values) == 1 or (way and np.mean(np.sign(np.diff(values)) == way) > 0.9)
     return values if is_raster else None
 
 

@@ -27,9 +27,6 @@ from stxm_live.io.files.stxm_versions import version_of, with_requested_position
 
 _ENERGY_NAMES = ("energy", "photon_energy")
 
-_MOST_LISTED = 12
-"""Data sets of an unknown file that are listed."""
-
 
 def read_nexus_stxm(
     path: str | Path, *, region: str | None = None, detector: str | None = None
@@ -61,7 +58,7 @@ def read_nexus_stxm(
     with opened_hdf5(path) as file:
         entries = nexus_entries(file)
         if not entries:
-            raise ValueError(f"{path}: {no_stack(file)}")
+            raise ValueError(f"{path}: no entry with the definition NXstxm")
         name = chosen(path, "region", entries, region)
         counter = chosen(path, "detector", detectors_of(file[name]), detector)
         data = file[name][counter]
@@ -190,24 +187,6 @@ def _ring_current(
     total = np.where(known, per_image, 0.0).sum(axis=1)
     count = known.sum(axis=1)
     return np.asarray(np.divide(total, count, out=np.full(n_energies, np.nan), where=count > 0))
-
-
-def no_stack(file: Any) -> str:
-    """Return why an HDF5 file is none of ours, with the data sets that it has."""
-    import h5py
-
-    found: list[str] = []
-
-    def look(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and node.ndim in (1, 2, 3) and len(found) < _MOST_LISTED:
-            found.append(f"/{name} {node.shape}")
-
-    file.visititems(look)
-    listed = f"; it has {', '.join(found)}" if found else ""
-    return (
-        "no stack of a known layout (NXstxm, pystxmcontrol, Data Exchange); write a mapping file "
-        f"(.toml) that names its data sets, and read that{listed}"
-    )
 
 
 def signal_name(data: Any) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.number_tables import COMMENT
+from stxm_live.core.text_files import read_text, with_decimal_points
 from stxm_live.io.files.folder import check_regular
 
 
@@ -25,6 +28,30 @@ def read_numbers(path: Path) -> NDArray[np.float64]:
     except ValueError:
         raise ValueError(_first_fault(path)) from None
     return table
+
+
+def read_energies(path: Path) -> NDArray[np.float64]:
+    """Read the first number of each line; lines that begin with ``# % * ; !`` are comments.
+
+    Raises
+    ------
+    ValueError
+        If a line does not begin with a number; the message names the line.
+    """
+    text = with_decimal_points(path, read_text(check_regular(path)))
+    energies: list[float] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith(COMMENT):
+            continue
+        word = re.split(r"[\s,;]+", line.strip())[0]
+        try:
+            energies.append(float(word))
+        except ValueError:
+            if energies:
+                raise ValueError(f"{path}, line {number}: {word!r} is not a number") from None
+    if not energies:
+        raise ValueError(f"{path}: there are no energies")
+    return np.array(energies)
 
 
 def _first_fault(path: Path) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from stxm_live.core.plugins import Plugin, ask, plugins
 from stxm_live.core.stack import Stack
+from stxm_live.io.files.hdf5_stack import PTYCHOGRAPHY, read_hdf5
+from stxm_live.io.files.joined import joined
 from stxm_live.io.files.mapped import mapped_files, read_mapped
 from stxm_live.io.files.ncb import ncb_files, read_ncb
-from stxm_live.io.files.nexus_stxm import read_nexus_stxm
 from stxm_live.io.files.quantity import with_quantity
 from stxm_live.io.files.reading_apart import read_apart, stack_of_parts
 from stxm_live.io.files.sdf import read_sdf, sdf_files
+from stxm_live.io.files.tiff import TIFF, read_tiff, tiff_files
 
 
 class Reader(Protocol):
@@ -40,13 +42,17 @@ class _Kind(NamedTuple):
     """True if a library parses it that may never come back."""
 
 
-_NEXUS = _Kind(read_nexus_stxm, is_apart=True)
+_NEXUS = _Kind(read_hdf5, is_apart=True)
 _KINDS = {
     ".toml": _Kind(read_mapped, mapped_files, is_apart=True),
     ".ncb": _Kind(read_ncb, ncb_files),
     ".hdr": _Kind(read_sdf, sdf_files),
     **dict.fromkeys((".h5", ".hdf", ".hdf5", ".nxs", ".stxm"), _NEXUS),
+    **dict.fromkeys(TIFF, _Kind(read_tiff, tiff_files, is_apart=True)),
 }
+
+_REFUSED = {".cxi": PTYCHOGRAPHY, ".xim": "an image of an SDF stack; open its header (.hdr)"}
+"""Files that are not read, and why."""
 
 OWN_SUFFIXES = tuple(sorted(_KINDS))
 """Suffixes of the files that are read without a plug-in."""
@@ -60,7 +66,7 @@ class StackFile(NamedTuple):
 
 
 def read_stack(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     region: str | None = None,
     detector: str | None = None,
@@ -72,8 +78,9 @@ def read_stack(
 
     Parameters
     ----------
-    path : path-like
-        The file, or a folder with the file of one stack.
+    path : path-like, or sequence of them
+        The file, or a folder with the file of one stack. Several files are joined: each has the
+        image of one energy, or of several.
     region, detector : str, optional
         Choice in a file of several; without it, the error names them.
     quantity : {"counts", "rate", "transmission", "od", "yield"}, optional
@@ -96,7 +103,7 @@ def read_stack(
 
 
 def read_stack_file(
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     region: str | None = None,
     detector: str | None = None,
@@ -106,6 +113,34 @@ def read_stack_file(
 
     Arguments and errors are those of `read_stack`.
     """
+    if not isinstance(path, str | Path):
+        paths = [Path(one) for one in path]
+        found = [_read_images(one, region, detector, quantity) for one in paths]
+        stack = joined(paths, [one.stack for one in found])
+        _check_is_stack(", ".join(map(str, paths)), stack)
+        return StackFile(stack, [file for one in found for file in one.files])
+    one = _read_images(Path(path), region, detector, quantity)
+    _check_is_stack(str(path), one.stack)
+    return one
+
+
+def _check_is_stack(name: str, stack: Stack) -> None:
+    """Raise an error if there is one energy only."""
+    energies_ev = stack.scan.energies_ev
+    if len(set(energies_ev)) > 1:
+        return
+    n = len(energies_ev)
+    what = "a single image, at" if n == 1 else f"{n} images, all at"
+    raise ValueError(
+        f"{name}: {what} {energies_ev[0]:g} eV; a stack has two energies or more: give the files "
+        "of the others too (stxm-live map A B ..., import --join A B ...)"
+    )
+
+
+def _read_images(
+    path: Path, region: str | None, detector: str | None, quantity: str | None
+) -> StackFile:
+    """Read a file of one image or more."""
     path = stack_file(path)
     found = _read_file(path, region, detector)
     return found._replace(stack=with_quantity(path, found.stack, quantity))
@@ -138,6 +173,11 @@ def read_here(path: Path, *, region: str | None = None, detector: str | None = N
     return _KINDS[path.suffix.lower()].read(path, region=region, detector=detector)
 
 
+def has_reader(path: Path) -> bool:
+    """Return True if one of our readers is for files of this suffix."""
+    return path.suffix.lower() in _KINDS
+
+
 def stack_file(path: str | Path) -> Path:
     """Return the file that a reader is given; errors as for `read_stack`."""
     path = Path(path)
@@ -145,6 +185,8 @@ def stack_file(path: str | Path) -> Path:
         return _only_stack(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
+    if path.suffix.lower() in _REFUSED and not _plugins_for(path.suffix):
+        raise ValueError(f"{path}: {_REFUSED[path.suffix.lower()]}")
     if path.suffix.lower() not in _KINDS and not _plugins_for(path.suffix):
         known = ", ".join([*OWN_SUFFIXES, *map(str, plugins("reader").values())])
         raise ValueError(
@@ -171,7 +213,8 @@ def _only_stack(folder: Path) -> Path:
     """Return the only stack of a folder; a mapping file takes precedence over data files."""
     files = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     found = [p for p in files if p.suffix.lower() == ".toml"]
-    found = found or [p for p in files if p.suffix.lower() in _KINDS]
+    found = found or [p for p in files if p.suffix.lower() in _KINDS.keys() - set(TIFF)]
+    found = found or [p for p in files if p.suffix.lower() in TIFF]
     found = found or [p for p in files if p.is_file() and _plugins_for(p.suffix)]
     if not found:
         raise FileNotFoundError(f"{folder}: no stack in this folder")

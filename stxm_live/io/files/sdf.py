@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from glob import escape
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def read_sdf(
     header = read_header(path)
     taken = chosen_region(path, header, region, detector)
     scan, notes = announced_scan(path, taken.energies_ev, taken.grid, taken.ring_current_ma)
+    notes = [*taken.notes, *notes]
     check_size(path, scan.shape)
     frames: list[Frame] = []
     finished = True
@@ -79,13 +81,18 @@ def read_sdf(
 
 def image_path(hdr_path: Path, index: int, region: SDFRegion) -> Path:
     """Return the path of the image of the stack's ``index``-th energy."""
+    if region.is_single:
+        single = hdr_path.with_name(f"{hdr_path.stem}_{region.letter}{region.suffix}.xim")
+        if single.exists():
+            return single
     return hdr_path.with_name(f"{hdr_path.stem}_{region.letter}{index:03d}{region.suffix}.xim")
 
 
 def sdf_files(hdr_path: Path) -> list[Path]:
     """Return the header and the existing images, in order, of all regions and channels."""
-    images = hdr_path.parent.glob(f"{escape(hdr_path.stem)}_[a-z][0-9][0-9][0-9]*.xim")
-    return [hdr_path, *sorted(images)]
+    images = hdr_path.parent.glob(f"{escape(hdr_path.stem)}_[a-z]*.xim")
+    named = re.compile(re.escape(hdr_path.stem) + r"_[a-z]\d*\.xim")
+    return [hdr_path, *sorted(image for image in images if named.fullmatch(image.name))]
 
 
 def _read_image(path: Path, shape: tuple[int, int]) -> tuple[NDArray[np.float32], int]:

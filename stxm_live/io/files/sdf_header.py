@@ -26,6 +26,10 @@ def read_header(path: Path) -> dict[str, Any]:
     if check_regular(path).stat().st_size > MAX_HEADER_BYTES:
         raise ValueError(f"{path}: a header of more than {MAX_HEADER_BYTES} bytes")
     text = path.read_text(encoding="latin-1")
+    if text.lstrip().startswith("ENVI"):
+        raise ValueError(
+            f"{path}: a header of ENVI, not of an SDF stack; export the images as TIFF"
+        )
     found = _Parser(path, list(_tokens(text))).assignments(end="")
     if not found:
         raise ValueError(f"{path}: an empty header")

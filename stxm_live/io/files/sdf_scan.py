@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.io.files.assembly import ScanGrid
+from stxm_live.io.files.assembly import LEAST_EV, ScanGrid
 from stxm_live.io.files.folder import chosen
 from stxm_live.io.files.quantity import quantity_of
 from stxm_live.io.files.scan_type import check_is_stack
+from stxm_live.io.files.units import impossible_pixels, length_factor, normal
 
 _STACKS = ("Image Stack", "Multi-Region Image Stack")
+_IMAGES = ("Image", "Multi-Region Image")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,9 @@ class SDFRegion:
         Letter of the channel in the names of the image files.
     suffix : str
         Suffix of the region in the names of the image files.
+    is_single : bool
+        True for a single image, whose file has no number.
+    notes : tuple of str
     """
 
     grid: ScanGrid
@@ -43,6 +48,8 @@ class SDFRegion:
     ring_current_ma: NDArray[np.float64] | None
     letter: str
     suffix: str
+    is_single: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def chosen_region(
@@ -53,8 +60,9 @@ def chosen_region(
     if not isinstance(definition, dict):
         raise ValueError(f"{path}: no ScanDefinition; is it an SDF header?")
     check_is_stack(path, str(definition.get("Type", "")))
-    if definition.get("Flags") not in _STACKS:
-        raise ValueError(f"{path}: {definition.get('Flags')!r}, expected one of {list(_STACKS)}")
+    flags, known = definition.get("Flags"), [*_STACKS, *_IMAGES]
+    if flags not in known:
+        raise ValueError(f"{path}: {flags!r}, expected one of {known}")
     regions = _list(definition.get("Regions"))
     if not regions:
         raise ValueError(f"{path}: the ScanDefinition has no Regions")
@@ -62,18 +70,23 @@ def chosen_region(
     index = int(name) - 1
     channels = channel_names(definition)
     letter = channels.index(chosen(path, "detector", channels, channel))
-    energies_ev = _points(path, definition, "StackAxis")
+    notes: list[str] = []
+    energies_ev = _energies(path, header, is_single=flags in _IMAGES)
     noted = [_noted(header, k, index) for k in range(len(energies_ev))]
     noted_ev = np.array([_number(n.get("Energy")) for n in noted])
-    _check_energy_axis(path, header, energies_ev, noted_ev)
+    noted_ev = np.where(noted_ev < LEAST_EV, 1e3 * noted_ev, noted_ev)  # in keV
+    if "StackAxis" in definition:
+        _check_energy_axis(path, header, energies_ev, noted_ev)
     grid = ScanGrid(
-        x_um=tuple(_points(path, regions[index], "PAxis")),
-        y_um=tuple(_points(path, regions[index], "QAxis")),
+        x_um=tuple(_positions_um(path, regions[index], "PAxis", notes)),
+        y_um=tuple(_positions_um(path, regions[index], "QAxis", notes)),
         dwell_ms=float(np.nan_to_num(_number(definition.get("Dwell")))),
         region=name,
         n_regions=len(regions),
         quantity=quantity_of(_channel_unit(definition, letter), channels[letter]),
     )
+    odd = impossible_pixels(np.array(grid.x_um), np.array(grid.y_um))
+    notes += [f"{path.name}: {odd}"] if odd else []
     current = np.array([_number(n.get("StorageRingCurrent")) for n in noted])
     return SDFRegion(
         grid=grid,
@@ -82,6 +95,8 @@ def chosen_region(
         ring_current_ma=current if np.isfinite(current).any() else None,
         letter=chr(ord("a") + letter),
         suffix="" if len(regions) == 1 else str(index),
+        is_single=flags in _IMAGES,
+        notes=tuple(notes),
     )
 
 
@@ -90,6 +105,37 @@ def channel_names(definition: Mapping[str, Any]) -> list[str]:
     channels = _list(definition.get("Channels")) or [{}]
     names = [str(c.get("Name", "")) if isinstance(c, dict) else str(c) for c in channels]
     return [name or f"channel {k + 1}" for k, name in enumerate(names)]
+
+
+def _energies(path: Path, header: Mapping[str, Any], *, is_single: bool) -> NDArray[np.float64]:
+    """Return the energies of a stack in eV, or the one at which a single image was taken."""
+    definition = header["ScanDefinition"]
+    axis = definition.get("StackAxis")
+    if not is_single or (isinstance(axis, dict) and len(_list(axis.get("Points"))) == 1):
+        values = _points(path, definition, "StackAxis")
+        unit = str(axis.get("Unit", "")) if isinstance(axis, dict) else ""
+        return values * (1e3 if normal(unit) == "kev" else 1.0)
+    for place, name in (("Image000_0", "Energy"), ("Energy", "LastPosition")):
+        noted = header.get(place)
+        energy_ev = _number(noted.get(name)) if isinstance(noted, dict) else float("nan")
+        if energy_ev > 0:
+            return np.array([energy_ev])
+    raise ValueError(f"{path}: a single image, and the header does not say at which energy")
+
+
+def _positions_um(path: Path, region: Any, name: str, notes: list[str]) -> NDArray[np.float64]:
+    """Return the positions of an axis in um; what is taken where no unit says it is noted."""
+    values = _points(path, region, name)
+    unit = str(region[name].get("Unit", ""))
+    factor, taken = length_factor(unit, values)
+    if factor is None:
+        factor, taken = length_factor("", values)
+        taken = f"in {unit!r}, which is no length; taken as {taken}"
+    elif taken:
+        taken = f"without unit; taken as {taken}"
+    if taken:
+        notes.append(f"{path.name}: the positions {name} are {taken}")
+    return values * (factor or 1.0)
 
 
 def _channel_unit(definition: Mapping[str, Any], channel: int) -> str:

@@ -6,10 +6,13 @@ import resource
 import nexus_files as nx
 import numpy as np
 import pytest
+import sdf_files
+import two_phases as two
 from particles import write_sdf
 from typer.testing import CliRunner
 
 from stxm_live.cli import app
+from stxm_live.core.phase_maps import same_array
 from stxm_live.core.stack import Stack
 from stxm_live.io.catalog.reading import documents
 from stxm_live.io.files import (
@@ -20,6 +23,7 @@ from stxm_live.io.files import (
     write_nexus_stxm,
 )
 from stxm_live.live.replay import stack_of_run
+from stxm_live.phase_mapping.workflow import map_phases
 
 
 def test_the_documents_of_a_file_carry_its_ring_current_back_to_the_frames(tmp_path):
@@ -113,3 +117,63 @@ def test_the_command_map_names_the_regions_to_choose_from(tmp_path, monkeypatch)
 
     assert done.exit_code == 1
     assert "has 2 regions; choose one with region=: entry0, entry1" in done.output
+
+
+def _with_nan_lines(images):
+    images[3, 9:11] = np.nan
+    return images
+
+
+def _cut_short(images):
+    images[-1, 15:] = np.nan
+    return images
+
+
+@pytest.mark.parametrize(
+    ("images", "quantity"),
+    [
+        (two.counts(), None),
+        (_with_nan_lines(two.counts()), None),
+        (_cut_short(two.counts()), None),
+        (two.measured_od(), "od"),
+        (two.measured_yield(), "yield"),
+        (two.counts() / 4.0, "rate"),
+    ],
+)
+def test_a_file_and_its_run_give_the_same_maps(tmp_path, images, quantity):
+    path = tmp_path / "s.hdf5"
+    write_nexus_stxm(path, Stack.from_arrays(images, two.ENERGIES, quantity=quantity))
+    recipe = two.recipe(tmp_path)
+    stack = read_stack(path)
+
+    of_file = map_phases(stack, recipe)
+    of_run = map_phases(stack_of_run(stack_documents(stack)), recipe)
+
+    assert of_file.status == of_run.status
+    for name in ("od", "phase_index", "resolved_index", "wrong_probability", "valid"):
+        assert same_array(getattr(of_file, name), getattr(of_run, name)), name
+    assert str(of_file.quality) == str(of_run.quality)
+
+
+@pytest.mark.slow
+def test_an_import_of_many_goes_on_after_what_is_no_stack(tmp_path, run):
+    images = two.counts()
+    sdf_files.write_sdf(tmp_path / "a.hdr", images, two.ENERGIES)
+    sdf_files.write_sdf(tmp_path / "b.hdr", images, two.ENERGIES, scan_type="NEXAFS Line Scan")
+    for name, k in (("c1", 2), ("c2", 4)):
+        sdf_files.write_sdf(
+            tmp_path / f"{name}.hdr", images[k : k + 1], two.ENERGIES[k : k + 1], flags="Image"
+        )
+
+    code, text = run("import", "?.hdr", "c1.hdr", "--catalog", "sub/../ru#ns?")
+    assert code == 1
+    assert "a.hdr │ run " in text
+    assert "b.hdr │ skipped: 'NEXAFS Line Scan' is a line scan" in text
+    assert "c1.hdr │ skipped: a single image, at 709.2 eV" in text
+
+    code, text = run("import", "a.hdr", "--catalog", "ru#ns?")
+    assert (code, "already there as run" in text) == (0, True)
+    code, text = run("import", "--join", "c1.hdr", "c2.hdr", "--catalog", "ru#ns?")
+    assert (code, "c1.hdr, c2.hdr: run " in text) == (0, True)
+    code, text = run("runs", "--catalog", "ru#ns?")
+    assert text.count("│ success │") == 2

@@ -57,3 +57,10 @@ def test_max_iv_records_a_rate_at_the_energies_that_it_noted():
     stack = read_stack(FOLDER / "max_iv.hdr")
     assert stack.scan.quantity == "rate"
     assert stack.energies_ev == (698.0, 718.0)
+
+
+def test_ssrf_is_read_as_data_exchange_with_the_pixel_size_that_it_gives():
+    stack = read_stack(FOLDER / "SF20221202061732_DEx.hdf5")
+    assert stack.scan.shape == (2, 200, 201)
+    assert stack.energies_ev == (703.0, 704.0)
+    assert stack.scan.extent_um == pytest.approx((0.0, 100.0, 0.0, 99.5))

@@ -1,0 +1,107 @@
+"""Images in TIFF files: pages of one file, or one file for each energy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.stack import Stack
+from stxm_live.io.files.assembly import ScanGrid, assembled
+from stxm_live.io.files.folder import check_inside, check_size, chosen
+from stxm_live.io.files.number_table import read_energies
+
+TIFF = (".tif", ".tiff")
+_ENERGIES = (".txt", ".csv", ".dat")
+
+
+def read_tiff(path: str | Path, *, region: str | None = None, detector: str | None = None) -> Stack:
+    """Read a TIFF of one page for each energy, as MANTiS does: the energies are in NAME.txt.
+
+    Raises
+    ------
+    ValueError
+        If there is no such text file, or the numbers of pages and energies differ.
+    """
+    path = Path(path)
+    chosen(path, "region", ["1"], region)
+    chosen(path, "detector", ["counts"], detector)
+    beside = energies_beside(path)
+    if beside is None:
+        raise ValueError(
+            f"{path}: a TIFF says nothing of its energies; write them into {path.stem}.txt beside "
+            "it, or write a mapping file (.toml) with energies and pixel size"
+        )
+    images = tiff_images([path])
+    if images.ndim == 2:
+        images = images[np.newaxis]
+    energies_ev = read_energies(check_inside(beside, path.parent))
+    if len(energies_ev) != len(images):
+        raise ValueError(
+            f"{path}: {len(images)} pages, but {beside.name} has {len(energies_ev)} energies"
+        )
+    ny, nx = images.shape[1:]
+    grid = ScanGrid(x_um=tuple(np.arange(nx) * 1.0), y_um=tuple(np.arange(ny) * 1.0))
+    note = f"{path.name}: no pixel size; a pixel is taken as 1 um"
+    return assembled(path, images, energies_ev, grid, notes=[note])
+
+
+def energies_beside(path: Path) -> Path | None:
+    """Return the text file of the same name with the energies, if there is one."""
+    return next((p for s in _ENERGIES if (p := path.with_suffix(s)).is_file()), None)
+
+
+def tiff_files(path: Path) -> list[Path]:
+    """Return the TIFF and the file of its energies."""
+    beside = energies_beside(path)
+    return [path] if beside is None else [path, beside]
+
+
+def tiff_images(files: Sequence[Path]) -> NDArray[np.float32]:
+    """Return the pages of a file, or one image of each file, shape (n, ny, nx) or (ny, nx).
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged, holds colours, or its images have different shapes.
+    """
+    import tifffile
+
+    images = []
+    for file in files:
+        try:
+            with tifffile.TiffFile(file) as tiff:
+                images.append(_pages(file, tiff, len(files)))
+        except _WrongContentError:
+            raise
+        except Exception as error:  # tifffile has errors of any kind for a damaged file
+            raise ValueError(
+                f"{file}: cannot be read; it is not a TIFF or is incomplete ({error!r:.200})"
+            ) from error
+    if len({image.shape for image in images}) > 1:
+        shapes = ", ".join(f"{f.name} {i.shape}" for f, i in zip(files, images, strict=True))
+        raise ValueError(f"{files[0].parent}: the images have different shapes: {shapes}")
+    return images[0] if len(images) == 1 else np.stack(images)
+
+
+class _WrongContentError(ValueError):
+    """An error that says what is wrong with the content of a file."""
+
+
+def _pages(file: Path, tiff: Any, n_files: int) -> NDArray[np.float32]:
+    """Return all pages of an open TIFF, also if each was written as an image of its own."""
+    first, shapes = tiff.series[0], [series.shape for series in tiff.series]
+    if first.axes.endswith("S") and first.dtype == np.uint8:
+        raise _WrongContentError(f"{file}: a picture in colours, not counts")
+    if len(shapes) == 1 or first.ndim > 2:
+        check_size(file, (n_files, *first.shape))
+        return np.asarray(first.asarray(), dtype=np.float32)
+    if len(set(shapes)) > 1:
+        raise _WrongContentError(
+            f"{file}: its pages have different shapes: {', '.join(map(str, shapes[:5]))}"
+        )
+    check_size(file, (len(shapes), *first.shape))
+    return np.stack([np.asarray(s.asarray(), dtype=np.float32) for s in tiff.series])
