@@ -152,7 +152,9 @@ def _checked(
             report.keys |= {key: _described(d) for key, d in doc.get("data_keys", {}).items()}
         if frames is not None and name != "start":
             frames(name, snapshot(name, doc))
-    if frames is not None:
+    if frames is not None and frames.why_no_stack is not None:
+        report.error = str(frames.why_no_stack)
+    elif frames is not None:
         frames.give_up()
         stacks |= dict.fromkeys(frames.stacks)
         report.shape, report.found = frames.shape, frames.found
@@ -201,6 +203,9 @@ def _print_stack(stack: Stack, recipe: Recipe) -> bool:
             console.print(f"  {what}: {_listed(energies_ev)} eV")
     for note in stack.notes:
         console.print(f"  [dim]note: {escape(note)}[/]")
+    if stack.refusal:
+        console.print(f"  [red]cannot be mapped:[/] {escape(stack.refusal)}")
+        return False
     used = recipe.selected(frame.nominal_ev for frame in whole)
     if len(used) < 2:
         console.print(

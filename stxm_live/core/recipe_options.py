@@ -144,7 +144,8 @@ class FieldOptions(Options):
 
     ``image`` holds the counts; ``channel`` (0 is the first) selects one of several counters whose
     readings alternate in it; ``i0`` is a monitor; ``energy``, ``x`` and ``y`` are motors or data
-    keys. Values given here take precedence over the start document.
+    keys. Values given here take precedence over the start document. ``pixel_size_um`` is used for
+    runs that say nothing of the size of their images.
     """
 
     image: str | None = None
@@ -153,6 +154,7 @@ class FieldOptions(Options):
     x: str | None = None
     y: str | None = None
     i0: str | None = None
+    pixel_size_um: PositiveFloat | None = None
 
 
 class AdaptiveOptions(Options):

@@ -9,6 +9,7 @@ from typing import Literal
 
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
+from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.io.documents import StackFrames
 from stxm_live.live.cube import ODCube, cube_view
@@ -66,7 +67,7 @@ class StackAnalysis:
         pace: Pace,
         steps: Steps = DEFAULT,
     ) -> None:
-        self.scan = frames.scan
+        self._scan = frames.scan
         self.maps: PhaseMaps | None = None
         self.error: Exception | None = None
         self.no_phases = ""
@@ -87,6 +88,11 @@ class StackAnalysis:
     def key(self) -> StackKey:
         """Return the key of the stack; it grows with every run that joins."""
         return self._key if self._frames is None else self._frames.key
+
+    @property
+    def scan(self) -> StackScan:
+        """Return the scan, which grows if energies are not known before they are measured."""
+        return self._scan if self._frames is None else self._frames.scan
 
     @property
     def held_bytes(self) -> int:
@@ -134,7 +140,7 @@ class StackAnalysis:
         if self._has_new or (self.maps is None and self.error is None):
             yield from self._map()
         self.problems.extend(self._frames.notes)
-        self._key = self._frames.key
+        self._key, self._scan = self._frames.key, self._frames.scan
         self._frames = self._seen = None
         self.is_done = True
 

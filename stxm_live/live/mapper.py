@@ -22,7 +22,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker, weakly
-from stxm_live.io.documents import Copied, Roots, copied
+from stxm_live.io.documents import Copied, NoStackError, Roots, copied
 from stxm_live.live.analysis import StackStatus
 from stxm_live.live.cube import ODCube
 from stxm_live.live.run import LiveRun
@@ -64,7 +64,8 @@ class LivePhaseMapper:
     ----------
     recipe : Recipe
     scan : StackScan, optional
-        Description of the runs, for start documents without an ``stxm`` block.
+        Description of the runs, for start documents without an ``stxm`` block. Runs without its
+        counts, such as alignment scans, are left alone.
     background : bool
         If False, everything happens in the call, on the caller's thread.
     limits : Limits, optional
@@ -116,6 +117,7 @@ class LivePhaseMapper:
         self._timers = Timers()
         self._model: LatentModel | None = None
         self._is_warm = False
+        self._said: set[str] = set()
         self._sinks = Sinks()
         self._changed = threading.Condition()
         self._is_closed = False
@@ -370,8 +372,18 @@ class LivePhaseMapper:
         error = run.status().error
         if run.is_given_up and error is not None:
             self._sinks.error(run.uid, error)
+        if run.status().state == "ignored":
+            self._say_why_not(run, error)
         if not run.is_done and not run.is_waiting:
             self._later(self._idle_timeout_s, "idle", run)
+
+    def _say_why_not(self, run: LiveRun, error: Exception | None) -> None:
+        """Log why a run is not mapped; as a warning, once, if it looks like a stack."""
+        is_alike = isinstance(error, NoStackError) and error.is_alike
+        reason = str(error).partition(": ")[2]
+        is_news = is_alike and reason not in self._said
+        self._said.add(reason if is_news else "")
+        logger.log(logging.WARNING if is_news else logging.INFO, "not mapped: %s", error)
 
     def _tell(self, results: Iterable[PhaseMaps]) -> None:
         for maps in results:

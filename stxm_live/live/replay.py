@@ -105,13 +105,15 @@ def stacks_of_runs(
                 frames = RunFrames(
                     copied, scan, fields=fields, roots=folders, open_stacks=open_stacks
                 )
-                found |= dict.fromkeys(frames.stacks)
             elif frames is None:
                 raise ValueError(f"the first document is a {name}, expected a start document")
             else:
                 frames(name, snapshot(name, doc))
         if frames is not None:
+            if frames.why_no_stack is not None:
+                raise frames.why_no_stack
             _read_late_files(frames, patience_s)
+            found |= dict.fromkeys(frames.stacks)
     if not found:
         raise ValueError("the run has no documents")
     return [frames.stack() for frames in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,8 @@ from stxm_live.core.stack import the_one
 from stxm_live.io.documents import RunFrames
 from stxm_live.live.analysis import Show, StackAnalysis, StackStatus, State
 from stxm_live.live.progress import time_of
+
+Analyze = Callable[[RunFrames], Sequence[StackAnalysis]]
 
 
 class LiveRun:
@@ -49,17 +51,16 @@ class LiveRun:
         self._patience_s = 0.0
         self._deadline_s = math.inf
         self._event_s = math.nan
+        self._analyze: Analyze | None = None
 
-    def begin(
-        self, frames: RunFrames, stacks: Sequence[StackAnalysis], *, patience_s: float
-    ) -> None:
+    def begin(self, frames: RunFrames, analyze: Analyze, *, patience_s: float) -> None:
         """Start the analysis of the run, unless it was given up before.
 
         Parameters
         ----------
         frames : RunFrames
-        stacks : sequence of StackAnalysis
-            In the order of ``frames.stacks``.
+        analyze : function
+            Return the analyses of ``frames.stacks``; it is called as soon as there are any.
         patience_s : float
             Longest wait for image files after the end of the run.
         """
@@ -67,8 +68,27 @@ class LiveRun:
             if self.is_given_up:
                 return
             self._patience_s = patience_s
-            self._frames = frames
-            self.stacks = tuple(stacks)
+            self._frames, self._analyze = frames, analyze
+        self._begin_stacks(frames)
+
+    def _begin_stacks(self, frames: RunFrames) -> tuple[StackAnalysis, ...]:
+        """Return the stacks, which are begun as soon as the run's documents describe them.
+
+        A run that is none, and one that is too large, is ignored.
+        """
+        if self._analyze is None or self.stacks:
+            return self.stacks
+        stacks: tuple[StackAnalysis, ...] = ()
+        try:
+            stacks = tuple(self._analyze(frames))
+        except ValueError as error:
+            self._frames = None
+            self.ignore(error)
+        if frames.is_closed and frames.why_no_stack is not None:
+            self.ignore(frames.why_no_stack)
+        with self._lock:
+            self.stacks = () if self.is_given_up else stacks
+        return stacks
 
     def ignore(self, error: Exception) -> None:
         """Ignore the run, because it is not a stack."""
@@ -86,7 +106,7 @@ class LiveRun:
         self, name: str, doc: Mapping[str, Any], show: Show | None, *, is_last: bool = True
     ) -> Iterator[PhaseMaps]:
         """Take a document, or another look for files ("retry"); yield new maps."""
-        frames, stacks = self._frames, self.stacks  # it may be given up meanwhile
+        frames = self._frames  # it may be given up meanwhile
         if frames is None:
             self.has_stopped |= name == "stop"
             return
@@ -96,12 +116,13 @@ class LiveRun:
                 new += frames.give_up()
         else:
             new = frames(name, doc)
+        stacks = self._begin_stacks(frames)
         if name == "stop":
             self.has_stopped = True
             self._deadline_s = time.monotonic() + self._patience_s
         if name in ("event", "event_page"):
             self._event_s = time_of(doc)
-        for stack_frames, stack in zip(frames.stacks, stacks, strict=True):
+        for stack_frames, stack in zip(frames.stacks, stacks, strict=False):
             whole = [frame for of, frame in new if of is stack_frames]
             yield from stack.take(whole, show, is_last=is_last, time_s=self._event_s)
             if stack_frames.is_closed:

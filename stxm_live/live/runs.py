@@ -119,7 +119,7 @@ class LiveRuns:
         Raises
         ------
         ValueError
-            If the run cannot be read as a stack.
+            If the run cannot be read as a stack. Some are known as one by their descriptors only.
         """
         frames = RunFrames(
             start,
@@ -128,18 +128,23 @@ class LiveRuns:
             roots=self._roots,
             open_stacks=self._open_stacks,
         )
-        stacks = []
-        for stack_frames in frames.stacks:
-            stack = self._joined.get(stack_frames)
-            stack = stack or StackAnalysis(
-                stack_frames, self._recipe, model, Pace(start), self._steps
-            )
-            if self._open_stacks.is_open(stack_frames):
-                self._joined[stack_frames] = stack
-            stacks.append(stack)
-        for stack in stacks:
-            _check_size(stack.scan)
-        self[str(start["uid"])].begin(frames, stacks, patience_s=self._patience_s)
+
+        def analyze(frames: RunFrames) -> list[StackAnalysis]:
+            for stack_frames in frames.stacks:
+                _check_size(stack_frames.scan)
+            return [self._analysis(f, model, Pace(start)) for f in frames.stacks]
+
+        self[str(start["uid"])].begin(frames, analyze, patience_s=self._patience_s)
+
+    def _analysis(
+        self, frames: StackFrames, model: LatentModel | None, pace: Pace
+    ) -> StackAnalysis:
+        """Return the analysis of a stack, which further runs may join."""
+        stack = self._joined.get(frames)
+        stack = stack or StackAnalysis(frames, self._recipe, model, pace, self._steps)
+        if self._open_stacks.is_open(frames):
+            self._joined[frames] = stack
+        return stack
 
     def end_idle(self, idle_s: float) -> None:
         """End stacks that no run has joined for this time."""

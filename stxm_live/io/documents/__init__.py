@@ -4,6 +4,7 @@ from stxm_live.io.documents.announced import Announced, DocumentShape, RunShape,
 from stxm_live.io.documents.copies import Copied, copied, snapshot
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
+from stxm_live.io.documents.plan_energies import NoStackError
 from stxm_live.io.documents.run import RunFrames
 from stxm_live.io.documents.scan_order import ScanOrder
 from stxm_live.io.documents.stack_frames import MAX_NOTES, StackFrames
@@ -15,6 +16,7 @@ __all__ = [
     "Copied",
     "DocumentShape",
     "NewFrame",
+    "NoStackError",
     "OpenStacks",
     "Roots",
     "RunFrames",

@@ -34,6 +34,8 @@ class Announced:
         True if an energy that the stack already has begins a new stack, because ids repeat.
     kind : "image", "line", "pixel" or None
         Content of each event, if the motors that the run steps say so.
+    grows : bool
+        True if the energies are not known before they are measured.
     """
 
     scan: StackScan
@@ -42,14 +44,19 @@ class Announced:
     stack_id: str | None = None
     repeats_begin_anew: bool = False
     kind: PieceKind | None = None
+    grows: bool = False
 
 
 @dataclass(frozen=True)
 class RunShape:
-    """The stacks that a run announces, and a description of the form of its start document."""
+    """The stacks that a run announces, and a description of the form of its start document.
+
+    ``needs_units`` if its positions are in the units of the motors, which descriptors give.
+    """
 
     name: str
     stacks: tuple[Announced, ...]
+    needs_units: bool = False
 
 
 class DocumentShape(Protocol):
@@ -60,6 +67,10 @@ class DocumentShape(Protocol):
 
         It may raise ValueError if a start document of its kind contradicts itself.
         """
+
+
+class UndescribedError(ValueError):
+    """A start document alone does not describe a stack."""
 
 
 def announced(
@@ -81,9 +92,11 @@ def announced(
 
     Raises
     ------
+    UndescribedError
+        If nothing describes a stack.
     ValueError
-        If nothing describes a stack, or if the start document contradicts itself; a
-        `PluginError` if the plug-in that should read it fails.
+        If the start document contradicts itself; a `PluginError` if the plug-in that should read
+        it fails.
     """
     fields = fields or FieldOptions()
     if scan is not None and "stxm" not in start:
@@ -96,7 +109,8 @@ def announced(
         # says what is missing
         return RunShape("stxm block", (_of_block(StackScan.from_start(start), start),))
     except ValueError as error:
-        return _of_plugin(start, fields, error)
+        own = error if "stxm" in start or is_cls(start) else UndescribedError(str(error))
+        return _of_plugin(start, fields, own)
 
 
 def _in_block(start: Mapping[str, Any], fields: FieldOptions) -> RunShape | None:

@@ -64,14 +64,14 @@ class EnergyReadings:
         self._n_possible = self._n_impossible = 0
 
     def read(
-        self, key: EnergyKey | None, data: Mapping[str, Any], announced_ev: Sequence[float]
+        self, key: EnergyKey | None, data: Mapping[str, Any], announced_ev: Sequence[float] | None
     ) -> Reading:
-        """Return the energy of an event with these data."""
+        """Return the energy of an event with these data; None are announced by a growing stack."""
         number = None if key is None else finite_number(data.get(key.name))
         if key is None or number is None:
             return Reading()
         energy_ev = number * (unit_in_ev(key.unit) or 1.0)
-        low, high = min(announced_ev), max(announced_ev)
+        low, high = min(announced_ev or (_LEAST_EV,)), max(announced_ev or (_MOST_EV,))
         if max(low / _REACH, _LEAST_EV) < energy_ev < min(high * _REACH, _MOST_EV):
             self._n_possible += 1
             return Reading(energy_ev)

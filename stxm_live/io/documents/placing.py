@@ -69,6 +69,8 @@ class Placing:
             # its energy may name an image, but not its row
             self._note(f"{where}: its number is far beyond the end of the scan; left out", [member])
             return
+        if member.frames.grows and readback is not None:
+            member.frames.add_energy(readback)
         if scan.skipping != "no":
             self.numbers.setdefault(stream.name, set()).add(number)
         monitor = finite_number(data.get(stream.monitor or ""))
@@ -156,7 +158,8 @@ class Placing:
     ) -> float | None:
         """Return the energy of an event in eV; None if there is none that is possible."""
         readings = self._readings.setdefault(member.frames, EnergyReadings())
-        reading = readings.read(stream.energy, data, member.announced.scan.energies_ev)
+        announced_ev = None if member.announced.grows else member.announced.scan.energies_ev
+        reading = readings.read(stream.energy, data, announced_ev)
         if reading.is_refusal:
             self.refuse(reading.problem, [member])
         elif reading.problem:

@@ -8,7 +8,7 @@ from typing import Any
 
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
-from stxm_live.io.documents.announced import announced
+from stxm_live.io.documents.announced import RunShape, UndescribedError, announced
 from stxm_live.io.documents.backgrounds import background_of
 from stxm_live.io.documents.counts import (
     whole_number,
@@ -18,6 +18,8 @@ from stxm_live.io.documents.file_reader import ANSWER_S, StalledError
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
 from stxm_live.io.documents.placing import Placing
+from stxm_live.io.documents.plan_energies import NoStackError
+from stxm_live.io.documents.stack_frames import StackFrames
 from stxm_live.io.documents.stream_choice import StreamChoice
 from stxm_live.io.documents.streams import (
     Member,
@@ -28,11 +30,31 @@ from stxm_live.io.documents.streams import (
     new_stream,
     note_on_energy,
 )
+from stxm_live.io.documents.undescribed import Undescribed
 
 MAX_WAITING_IMAGES = 100_000
 """Most images of a run that may wait for their file or their event."""
 
 _EXTERNAL = ("resource", "datum", "datum_page", "stream_resource", "stream_datum")
+
+
+def _of_start(
+    start: Mapping[str, Any], by_hand: StackScan | None, fields: FieldOptions
+) -> tuple[RunShape | None, str]:
+    """Return the stacks that a start document describes, or the reason why it does not.
+
+    A description by hand needs a stream with its counts, and a grid the units of its motors.
+    """
+    try:
+        shape = announced(start, by_hand, fields)
+    except UndescribedError as error:
+        return None, str(error)
+    except ValueError as error:
+        if by_hand is None:
+            raise
+        return None, str(error)
+    needs_descriptor = by_hand is not None or shape.needs_units
+    return None if needs_descriptor else shape, "no stream has the counts of a stack"
 
 
 class RunFrames:
@@ -54,6 +76,7 @@ class RunFrames:
     Attributes
     ----------
     stacks : list of StackFrames
+        Empty until a descriptor or an event describes them, if the start document does not.
     shape : str
         Form of the start document, in words.
     is_closed : bool
@@ -62,7 +85,7 @@ class RunFrames:
     Raises
     ------
     ValueError
-        If neither the start document nor ``scan`` describes a stack.
+        If the start document contradicts itself.
     """
 
     def __init__(
@@ -77,11 +100,17 @@ class RunFrames:
         self.uid = str(start["uid"])
         self.is_closed = False
         self._fields = fields or FieldOptions()
-        shape = announced(start, scan, self._fields)
-        self.shape = shape.name
         self._open_stacks = open_stacks or OpenStacks()
-        self._members = [Member(a, self._open_stacks.join(self.uid, a)) for a in shape.stacks]
-        self.stacks = [member.frames for member in self._members]
+        self.shape = ""
+        self._members: list[Member] = []
+        self.stacks: list[StackFrames] = []
+        self._undescribed: Undescribed | None = None
+        by_hand = scan if "stxm" not in start else None
+        shape, reason = _of_start(start, by_hand, self._fields)
+        if shape is None:
+            self._undescribed = Undescribed(start, by_hand, self._fields, reason)
+        else:
+            self._begin(shape)
         self.found: dict[str, str] = {}
         self._streams: dict[str, Stream] = {}
         self._external = ExternalImages(roots or Roots())
@@ -93,8 +122,43 @@ class RunFrames:
         self._choice = StreamChoice()
         self._seen_fields: set[str] = set()
 
+    def _begin(self, shape: RunShape) -> None:
+        self.shape = shape.name
+        self._members = [Member(a, self._open_stacks.join(self.uid, a)) for a in shape.stacks]
+        self.stacks = [member.frames for member in self._members]
+        for member in self._members:
+            member.frames.grows = member.announced.grows
+
+    @property
+    def why_no_stack(self) -> NoStackError | None:
+        """Return the reason why no stack is known of the run, or None if one is."""
+        run = self._undescribed
+        return None if run is None else NoStackError(run.reason, is_alike=run.is_alike)
+
+    def _look(self, name: str, doc: Mapping[str, Any]) -> list[NewFrame]:
+        """Look for a stack in a run that its start document does not describe."""
+        assert self._undescribed is not None
+        docs = [(name, doc)]
+        if name == "event_page":
+            from event_model import unpack_event_page
+
+            docs = [("event", event) for event in unpack_event_page(doc)]
+        for k, one in enumerate(docs):
+            shape = self._undescribed.take(*one)
+            if shape is not None:
+                before = self._undescribed
+                self._undescribed = None
+                self._begin(shape)
+                self._note(before.note)
+                todo = [*before.documents, *docs[k + 1 :]]
+                return [frame for kept in todo for frame in self(*kept)]
+        self.is_closed = self._has_stopped = name == "stop"
+        return []
+
     def __call__(self, name: str, doc: Mapping[str, Any]) -> list[NewFrame]:
         """Take a document; return the frames that it made complete, or complete again."""
+        if self._undescribed is not None:
+            return self._look(name, doc)
         if name == "descriptor":
             self._descriptor(doc)
         elif name in ("event", "event_page"):
@@ -331,5 +395,6 @@ class RunFrames:
         self.is_closed = True
         self._external.close()
         for stack in self.stacks:
+            stack.grows = False
             stack.ended_well = not (is_failed or self._has_lost)
             self._open_stacks.leave(self.uid, stack, is_failed=is_failed)

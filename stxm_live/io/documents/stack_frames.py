@@ -15,6 +15,9 @@ from stxm_live.io.documents.slot import Piece, Slot
 MAX_NOTES = 20
 """Most notes of one stack."""
 
+SAME_ENERGY_EV = 0.01
+"""Images of a stack that grows are of the same energy if their readbacks differ by less."""
+
 MAX_UNANNOUNCED = 64
 """Most unannounced images that are kept."""
 
@@ -33,6 +36,8 @@ class StackFrames:
         True if the scan ended with success and no measured image is missing.
     refusal : str
         Contradiction in the run because of which no map may be made; else empty.
+    grows : bool
+        True while energies are added as they are measured; the stack is not whole before its end.
     """
 
     def __init__(self, scan: StackScan) -> None:
@@ -41,6 +46,7 @@ class StackFrames:
         self.is_closed = False
         self.ended_well = False
         self.refusal = ""
+        self.grows = False
         self._notes: list[str] = []
         self._ascending = np.unique(np.asarray(scan.energies_ev, dtype=np.float64))
         self._slots: dict[tuple[str, int], Slot] = {}
@@ -82,7 +88,7 @@ class StackFrames:
     @property
     def is_whole(self) -> bool:
         """Return True if every announced image is complete, repeated energies included."""
-        return self.n_whole == self.n_announced
+        return not self.grows and self.n_whole == self.n_announced
 
     @property
     def n_announced(self) -> int:
@@ -139,6 +145,16 @@ class StackFrames:
             self._notes.append(f"run {run[:8]}: further notes are left out")
         elif len(self._notes) < MAX_NOTES and note not in self._notes:
             self._notes.append(note)
+
+    def add_energy(self, energy_ev: float) -> None:
+        """Announce an energy of a stack that grows, unless it is known."""
+        known = self.scan.energies_ev
+        if min(abs(energy_ev - e) for e in known) > SAME_ENERGY_EV:
+            shape = (len(known) + 1, *self.scan.image_shape)
+            changes = {"energies_ev": (*known, energy_ev), "shape": shape}
+            self.scan = self.scan.model_copy(update=changes)
+            self._ascending = np.unique(np.asarray(self.scan.energies_ev, dtype=np.float64))
+            self._matched = None
 
     def refuse(self, run: str, reason: str) -> None:
         """Release the images, because a map of them would be wrong; the first reason is kept."""

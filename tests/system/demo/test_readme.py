@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from catalog_fixtures import EnergyImageDevice, stack_plan
-from particles import particle_counts, particle_scan, write_sdf
+from bluesky.plans import list_scan
+from ophyd.sim import DirectImage, SynAxis
+from particles import particle_counts, write_sdf
 from typer.testing import CliRunner
 
 from stxm_live.cli import app
@@ -37,15 +38,22 @@ def test_the_commands_work_on_a_stack_and_references_of_these_names(
     assert (tmp_path / "stack-maps" / "overview.png").exists()
 
 
-def test_the_session_works_with_a_run_engine_and_a_plan(RE, tmp_path, monkeypatch):
+def test_the_session_works_with_a_plain_list_scan_and_ophyd_s_simulated_camera(
+    RE, tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     counts, energies_ev, _ = particle_counts()
+    energy = SynAxis(name="energy", value=energies_ev[0])
+    camera = DirectImage(
+        name="camera",
+        func=lambda: counts[int(np.argmin(abs(np.array(energies_ev) - energy.position)))],
+    )
     session, watched = [text for kind, text in BLOCKS if kind == "python"]
-    plan = stack_plan(EnergyImageDevice(counts, energies_ev), particle_scan())
-    names = {"RE": RE, "my_stack_plan": lambda: plan}
+    names = {"RE": RE, "list_scan": list_scan, "camera": camera, "energy": energy}
     exec(session, names)
+    maps = names["live"].wait(names["uid"], timeout_s=60)
     exec(watched, names)
     names["page"].close()
     names["live"].close()
-    assert names["maps"].status == "complete"
-    assert np.isfinite(names["maps"].reliability[names["maps"].phase_index >= 0]).all()
+    assert maps.status == "complete"
+    assert np.isfinite(maps.reliability[maps.phase_index >= 0]).all()

@@ -147,7 +147,7 @@ def test_without_an_energy_in_its_events_nobody_knows_what_was_skipped(recipe, f
     stack = stack_of_run(docs)
     assert len(stack.frames) == (9 if field == "energy" else 0)
     if field == "other":
-        assert "image 2 came without an energy, 13 were announced; left out" in stack.notes[1]
+        assert "image 2 came without an energy, 13 were announced; left out" in stack.notes[2]
 
 
 def test_the_start_document_says_that_energies_may_be_skipped():
