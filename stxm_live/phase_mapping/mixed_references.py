@@ -265,19 +265,39 @@ def of_mapped(
     shares : iterable of float
         Share of each phase in the map; those below `MAPPED` are left out.
     """
-    if not od.shape[1]:
+    pixel = typical_pixel(references, od, photons, baseline)
+    if pixel is None:
         return ()
+    mapped = {n for n, share in zip(phase_names, shares, strict=True) if share >= MAPPED}
+    return tuple(one for one in mixed_references(phase_names, pixel) if one.phase in mapped)
+
+
+def typical_pixel(
+    references: NDArray[np.floating],
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    baseline: Baseline,
+) -> TypicalPixel | None:
+    """Return a pixel of median photons and OD; None without spectra, or where none absorbs.
+
+    Parameters
+    ----------
+    references : ndarray of shape (n_phases, n_energies)
+    od, photons : ndarray of shape (n_energies, n_spectra)
+        Optical density, and the photons behind each value: one over its variance.
+    baseline : Baseline
+    """
+    if not od.shape[1]:
+        return None
     typical_od = np.median(od, axis=1).astype(np.float64)
     variance = 1 / np.maximum(typical_photons(photons).astype(np.float64), 1e-9)
     mean = references.mean(axis=0) - references.mean()
     thickness = float((mean * typical_od).sum() / max((mean * mean).sum(), 1e-300))
     if not 0 < thickness < np.inf:
-        return ()
-    pixel = TypicalPixel(
+        return None
+    return TypicalPixel(
         np.asarray(references, dtype=np.float64),
         np.broadcast_to(variance, references.shape),
         thickness,
         baseline,
     )
-    mapped = {n for n, share in zip(phase_names, shares, strict=True) if share >= MAPPED}
-    return tuple(one for one in mixed_references(phase_names, pixel) if one.phase in mapped)

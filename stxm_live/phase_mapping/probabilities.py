@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.missing_reference import SURE, missing_reference
+from stxm_live.phase_mapping.mixed_references import TypicalPixel, typical_pixel
 from stxm_live.phase_mapping.mixtures import Assignment, Hypotheses, fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import Mixing, by_frequencies, mixing_of
 from stxm_live.phase_mapping.scan_noise import LIKE_PHOTONS
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
-from stxm_live.phase_mapping.tempering import tempered, trust
+from stxm_live.phase_mapping.tempering import tempered, trust_in
 from stxm_live.phase_mapping.unidentified import misfit_allowed, unidentified
+
+_TYPICAL_SPECTRA = 10_000
+"""An even selection, from which photons and OD of a typical pixel are found."""
 
 _LEAST_LEFT = np.float32(1e-6)
 """Probability of all phases together, below which rounding would decide between them."""
@@ -108,13 +113,20 @@ def phase_probabilities(
     missing = None
     if is_shown:
         missing = missing_reference(od, photons, references, strange, noise.baseline)
-    if missing is None:
-        without_reference = float(strange.mean()) if strange.size and is_shown else 0.0
-        probability = tempered(assigned.probability, trust(scan.share, without_reference))
-        return Probabilities(probability, assigned.mixed, strange, scan.share)
-    hypotheses = fit(np.vstack([references, missing])).hypotheses
-    beside = _assigned(hypotheses, mapped, recipe, mixing_of(hypotheses))
-    return _without(beside, assigned, strange, scan)
+    without_reference = float(strange.mean()) if strange.size and is_shown else 0.0
+    found = Probabilities(assigned.probability, assigned.mixed, strange, scan.share)
+    if missing is not None:
+        hypotheses = fit(np.vstack([references, missing])).hypotheses
+        beside = _assigned(hypotheses, mapped, recipe, mixing_of(hypotheses))
+        found, without_reference = _without(beside, found), 0.0
+    power = trust_in(
+        found.most_probable,
+        mapped,
+        _typical_pixel(od, photons, references, noise),
+        mixed_share=scan.share,
+        unidentified_share=without_reference,
+    )
+    return replace(found, probability=tempered(found.probability, power))
 
 
 def _assigned(
@@ -126,9 +138,7 @@ def _assigned(
     return by_frequencies(hypotheses)
 
 
-def _without(
-    beside: Assignment, assigned: Assignment, strange: NDArray[np.bool_], scan: Mixing
-) -> Probabilities:
+def _without(beside: Assignment, found: Probabilities) -> Probabilities:
     """Return the probabilities of the phases, from those beside a missing one, the last.
 
     Where that is certain, those of the fit without it.
@@ -136,11 +146,17 @@ def _without(
     known, missing = beside.probability[:-1], beside.probability[-1]
     total = known.sum(axis=0)
     left = total > _LEAST_LEFT
-    known = np.where(left, known / np.where(left, total, 1), assigned.probability)
-    return Probabilities(
-        tempered(known, trust(scan.share, 0.0)),
-        beside.mixed,
-        strange | (missing > SURE),
-        scan.share,
-        missing,
-    )
+    known = np.where(left, known / np.where(left, total, 1), found.probability)
+    strange = found.unidentified | (missing > SURE)
+    return Probabilities(known, beside.mixed, strange, found.mixed_share, missing)
+
+
+def _typical_pixel(
+    od: NDArray[np.float32],
+    photons: NDArray[np.float32],
+    references: NDArray[np.float64],
+    noise: SpectrumNoise,
+) -> TypicalPixel | None:
+    """Return a pixel of median photons and OD, from an even selection."""
+    some = at_most(_TYPICAL_SPECTRA, od.shape[1])
+    return typical_pixel(references, od[:, some], photons[:, some] / noise.gain, noise.baseline)

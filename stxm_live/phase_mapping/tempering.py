@@ -5,17 +5,29 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.phase_mapping.mixed_references import TypicalPixel
+from stxm_live.phase_mapping.spatial_prior import neighbour_sum
+
 USUAL_MIXED = 0.25
 """Share of mixed spectra up to which neighbours are as good witnesses as their number says; scans
 of domains many pixels wide, without faults, have 0.16 to 0.23."""
 
-_MIXED, _UNIDENTIFIED = 2.0, 2.0
-"""Weight of a share of mixed spectra beyond that, or of spectra without a reference."""
+_ANYWHERE, _ALIKE, _BORDERS = 0.5, 4.0, 1.0
+"""Weight of a share of mixed spectra beyond that: always, where mixtures look like phases, and
+where neighbors have different labels."""
+
+_UNIDENTIFIED = 2.0
+"""Weight of a share of spectra without a reference."""
+
+_FADES_SIGMA = 2.0
+"""Distance of a phase from mixtures of others at which it is a third as likely to be one."""
 
 LEAST = 0.15
 
 
-def trust(mixed_share: float, unidentified_share: float) -> float:
+def trust(
+    mixed_share: float, unidentified_share: float, *, alike: float = 0.0, borders: float = 0.0
+) -> float:
     """Power to which the probabilities of a scan are raised so that they keep what they promise.
 
     Parameters
@@ -24,6 +36,10 @@ def trust(mixed_share: float, unidentified_share: float) -> float:
         Share of the spectra that hold two phases, as the scan shows it.
     unidentified_share : float
         Share of the spectra that agree with no reference.
+    alike : float
+        Share of the labels that mixtures of other phases look like (`share_alike`).
+    borders : float
+        Share of the neighbors that have different labels (`share_of_borders`).
 
     Returns
     -------
@@ -34,16 +50,72 @@ def trust(mixed_share: float, unidentified_share: float) -> float:
     -----
     Labels do not change. Mixtures beyond what the borders of domains make come of grains as fine
     as a pixel, of phases above one another, or of references that do not quite fit: neighbours
-    then share an error and do not make it smaller. Where part of the specimen has no reference,
-    some of what seems to agree with one has none either.
+    then share an error and do not make it smaller. That matters where a mixture may pass for a
+    phase, or where the commonest phase of a pixel is another one in the next. Where part of the
+    specimen has no reference, some of what seems to agree with one has none either.
 
     Examples
     --------
-    >>> trust(0.2, 0.0), round(trust(0.5, 0.0), 2), round(trust(0.2, 0.3), 2)
-    (1.0, 0.61, 0.55)
+    >>> trust(0.2, 0.0, alike=0.9), round(trust(0.2, 0.3), 2)
+    (1.0, 0.55)
+    >>> round(trust(0.5, 0.0), 2), round(trust(0.5, 0.0, alike=0.5, borders=0.3), 2)
+    (0.88, 0.5)
     """
-    unusual = _MIXED * max(0.0, mixed_share - USUAL_MIXED) + _UNIDENTIFIED * unidentified_share
+    weight = _ANYWHERE + _ALIKE * alike + _BORDERS * borders
+    unusual = weight * max(0.0, mixed_share - USUAL_MIXED) + _UNIDENTIFIED * unidentified_share
     return float(max(np.exp(-unusual), LEAST))
+
+
+def trust_in(
+    index: NDArray[np.int8],
+    mapped: NDArray[np.bool_],
+    pixel: TypicalPixel | None,
+    *,
+    mixed_share: float,
+    unidentified_share: float,
+) -> float:
+    """Return `trust` for labels of a map.
+
+    Parameters
+    ----------
+    index : ndarray of shape (n_spectra,)
+        Labels.
+    mapped : ndarray of bool, shape (ny, nx)
+        Where they are from, in row-major order.
+    pixel : TypicalPixel or None
+        Of the scan; None if it has none that absorbs.
+    mixed_share, unidentified_share : float
+    """
+    alike = borders = 0.0
+    if mixed_share > USUAL_MIXED and pixel is not None:
+        alike, borders = share_alike(index, pixel), share_of_borders(index, mapped)
+    return trust(mixed_share, unidentified_share, alike=alike, borders=borders)
+
+
+def share_alike(index: NDArray[np.int8], pixel: TypicalPixel) -> float:
+    """Share of labels whose phase mixtures of others look like.
+
+    Each phase counts by its distance from the nearest mixture of all others: 1 for one that is a
+    mixture, a third at a distance of `_FADES_SIGMA`. Two digits, so that rounding changes no bit.
+    """
+    n_phases = len(pixel.references)
+    phases = range(n_phases)
+    away = [pixel.distance(k, [j for j in phases if j != k])[1] for k in phases]
+    share = np.bincount(index, minlength=n_phases) / max(1, len(index))
+    return round(float((share * np.exp(-np.array(away) / _FADES_SIGMA)).sum()), 2)
+
+
+def share_of_borders(index: NDArray[np.int8], mapped: NDArray[np.bool_]) -> float:
+    """Share of neighboring pixels that have different labels."""
+    label = np.full(mapped.shape, -1, dtype=np.int8)
+    label[mapped] = index
+    alike = sum(
+        float((neighbour_sum(one[None])[0] * one).sum(dtype=np.float64))
+        for one in ((label == k).astype(np.float32) for k in np.unique(index))
+    )
+    inside = mapped.astype(np.float32)
+    pairs = float((neighbour_sum(inside[None])[0] * inside).sum(dtype=np.float64))
+    return 1 - alike / pairs if pairs else 0.0
 
 
 def tempered(probability: NDArray[np.float32], power: float) -> NDArray[np.float32]:
