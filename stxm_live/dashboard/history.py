@@ -117,6 +117,13 @@ class CatalogHistory:
             return stored
         return replace(stored, remake=Remake(stored, partial(self._from_raw, stored)))
 
+    def store(self, maps: PhaseMaps) -> str:
+        """Store a result in the catalogue, and return its uid."""
+        from stxm_live.io.catalog import store_maps
+
+        with self._lock:
+            return store_maps(self._opened(), maps)
+
     def close(self) -> None:
         """Close the catalogue, if this object opened it."""
         from stxm_live.io.catalog import close_catalog

@@ -22,7 +22,7 @@ from tornado.ioloop import IOLoop
 from stxm_live.dashboard.guard import Guard, GuardedServer, GuardedTornado
 from stxm_live.dashboard.history import CatalogHistory, History
 from stxm_live.dashboard.state import Board
-from stxm_live.dashboard.view import LOOK_MS, View
+from stxm_live.dashboard.view import EXPORTS, LOOK_MS, View
 from stxm_live.live.remote.addresses import is_loopback
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def serve(
     port: int = 0,
     token: str | None = None,
     catalog: str | Path | Broker | History | None = None,
+    folder: str | Path = EXPORTS,
     address: str = "127.0.0.1",
     allow_network: bool = False,
 ) -> Served:
@@ -142,7 +143,9 @@ def serve(
     token : str, optional
         Part of the link; by default a random one.
     catalog : path, databroker.Broker or History, optional
-        Catalogue whose earlier runs are listed.
+        Catalogue whose earlier runs are listed, and in which maps can be stored.
+    folder : path
+        Exports are written into new folders in this one.
     address : str
         Address of this machine. One that other machines can reach needs ``allow_network``.
     allow_network : bool
@@ -177,7 +180,9 @@ def serve(
     host = socket.gethostname() if address in ("", "0.0.0.0", "::") else address
     host = f"[{host}]" if ":" in host else host
     return Served(
-        lambda doc: View(board, chooser, history, suggesting, run_engine).open_in(doc, "stxm_live"),
+        lambda doc: View(board, chooser, history, suggesting, run_engine, folder).open_in(
+            doc, "stxm_live"
+        ),
         f"http://{host}:{bound}/?token={quote(token)}",
         sockets,
         guard,

@@ -188,14 +188,14 @@ class Board:
 
         self.do(make, f"making new maps: {title}")
 
-    def do(self, act: Callable[[], None], what: str) -> None:
-        """Run something slow on a thread; an error is shown as a sentence."""
+    def do(self, act: Callable[[], str | None], what: str) -> None:
+        """Run something slow on a thread; the text it returns, or its error, is shown."""
 
         def run() -> None:
             note = ""
             self.say(working=what)
             try:
-                act()
+                note = act() or ""
             except Exception as error:  # noqa: BLE001  shown in the page; the scan goes on
                 logger.info("%s: %r", what, error)
                 note = f"Not done ({what}): {str(error)[:MOST_LETTERS] or repr(error)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bokeh.document import Document
@@ -12,6 +13,7 @@ from bokeh.models import Column, LayoutDOM, Row, TabPanel, Tabs
 from stxm_live.dashboard.compare_panel import ComparePanel, listed, offer
 from stxm_live.dashboard.figures import recolor
 from stxm_live.dashboard.history import History
+from stxm_live.dashboard.keep_panel import KeepPanel
 from stxm_live.dashboard.maps_panel import MapsPanel
 from stxm_live.dashboard.page_layout import (
     Browser,
@@ -39,6 +41,9 @@ LOOK_MS = 100
 
 FOLLOW = "the newest"
 
+EXPORTS = "stxm-live-exports"
+"""Folder of exports, in the folder where the session was started."""
+
 TITLE_CALLS = "● Your choice is wanted"
 
 
@@ -55,6 +60,8 @@ class View:
         Used without a chooser: its suggestions are shown, to look at only.
     run_engine : bluesky.RunEngine, optional
         Of this process; the page then says when it is paused.
+    folder : path
+        Parent of the folders of exports.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class View:
         history: History | None = None,
         suggesting: RegionChooser | None = None,
         run_engine: RunEngine | None = None,
+        folder: str | Path = EXPORTS,
     ) -> None:
         self.board = board
         self.scene: Scene | None = None
@@ -74,6 +82,7 @@ class View:
         self.pixel, self.curves = PixelPanel(), Curves()
         self.maps = MapsPanel(self._on_pixel)
         self.changes = ChangesPanel(board, self.maps.drawn, self._want)
+        self.keep = KeepPanel(board, history, folder)
         self.compare = ComparePanel(board, history, self._on_pixel, self._place_maps)
         self.next: NextRegionPanel | SuggestionsPanel | None = None
         if chooser is not None:
@@ -108,6 +117,7 @@ class View:
         tabs += [
             ("Change the maps", self.changes.layout()),
             ("Earlier runs", self.compare.layout()),
+            (self.keep.title, self.keep.layout()),
         ]
         follow = button("Show the newest", self._follow)
         self._beside = Row(self.elsewhere, follow, visible=False, sizing_mode="stretch_width")
@@ -180,6 +190,7 @@ class View:
         self._look_again(before, self.scene)
         self.maps.show(self.scene)
         self.changes.show(self.scene)
+        self.keep.show(self.scene)
         if self.next is not None:
             self.next.show(self.scene)
         self.curves.show(self.scene)
