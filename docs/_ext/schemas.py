@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from stxm_live.cli import app, recipes
 from stxm_live.core import recipe, scan
+from stxm_live.core.amounts import AMOUNT_PRODUCTS
 from stxm_live.core.map_products import PRODUCTS, UNIDENTIFIED_PRODUCTS
 from stxm_live.io.files.mapped import Mapping
 from stxm_live.phase_mapping.latent_space import bundle
@@ -56,7 +57,7 @@ def product_table() -> str:
     rows = ["| product | dimensions | units | meaning |", "| --- | --- | --- | --- |"]
     rows += [
         f"| `{name}` | {', '.join(product.dims)} | {product.units} | {product.long_name} |"
-        for name, product in {**PRODUCTS, **products}.items()
+        for name, product in {**PRODUCTS, **products, **AMOUNT_PRODUCTS}.items()
     ]
     return "\n".join(rows) + "\n"
 

@@ -84,6 +84,13 @@ source = "empty-region"
 # Mask of the specimen pixels: a .msk, .npy or .png file; found from the images if left out.
 # mask = "mask.png"
 
+[phases]
+# A number for each phase and its meaning: maps then have its mean over the composition.
+# value = {{ "phase A" = 3.0, "phase B" = 2.0 }}
+# quantity = "x in NaxV2(PO4)2F3"
+# Thickness that the references' OD belongs to; thicknesses are multiples of it if left out.
+# reference_nm = 100.0
+
 [resolver]
 # "likelihood" (counting statistics, mixtures of two phases), "mahalanobis" (the paper: nearest
 # cluster in latent space, for ambiguous pixels), "euclidean", "centroid" or "knn" (the paper's

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.amounts import Amounts
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.map_products import PRODUCTS, UNIDENTIFIED_PRODUCTS
 from stxm_live.core.mixed_reference import MixedReference
@@ -149,6 +150,7 @@ class PhaseMaps:
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     remake: Callable[[Mapping[str, Any]], PhaseMaps] | None = field(default=None, repr=False)
+    find_amounts: Callable[[], Amounts | None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in PRODUCTS:
@@ -206,6 +208,30 @@ class PhaseMaps:
             common_std=0.0 if self.i0_std is None else self.i0_std / self.i0,
         )
 
+    @cached_property
+    def amounts(self) -> Amounts | None:
+        """Return composition, thickness and values with their uncertainties; None if not known.
+
+        They are computed when they are first asked for, which takes about a second for 512 x 512
+        pixels.
+        """
+        return None if self.find_amounts is None else self.find_amounts()
+
+    @property
+    def composition(self) -> NDArray[np.float32] | None:
+        """Return the share of each phase in each pixel, (n_phases, ny, nx); see `Amounts`."""
+        return None if self.amounts is None else self.amounts.composition
+
+    @property
+    def composition_std(self) -> NDArray[np.float32] | None:
+        """Return the standard uncertainty of `composition`."""
+        return None if self.amounts is None else self.amounts.composition_std
+
+    @property
+    def thickness(self) -> NDArray[np.float32] | None:
+        """Return the thickness of each pixel, (ny, nx), in ``amounts.unit``."""
+        return None if self.amounts is None else self.amounts.thickness
+
     def redo(self, changes: Mapping[str, Any]) -> PhaseMaps:
         """Return new maps of the same aligned images with another recipe, in a second or two.
 
@@ -259,7 +285,7 @@ class PhaseMaps:
                 f"unidentified_{name}": (product, getattr(self.unidentified_spectrum, name))
                 for name, product in UNIDENTIFIED_PRODUCTS.items()
             }
-        variables = {
+        variables: dict[str, Any] = {
             name: (
                 product.dims,
                 array,
@@ -268,6 +294,8 @@ class PhaseMaps:
             for name, (product, array) in values.items()
             if array is not None
         }
+        if self.amounts is not None:
+            variables |= self.amounts.variables()
         coordinates = {
             # half a character (a lone surrogate) is no text that files and tables take
             "phase": ("phase", [n.encode("utf-8", "replace").decode() for n in self.phase_names]),
@@ -289,6 +317,7 @@ class PhaseMaps:
             "synthetic_references": int(self.synthetic_references),
             "mixed_references": json.dumps([asdict(one) for one in self.mixed_references]),
             "twins": json.dumps(self.twins),
+            "quantity": "" if self.amounts is None else self.amounts.quantity,
             "quality": str(self.quality),
             "warnings": list(self.warnings),
             "provenance": json.dumps(self.provenance, sort_keys=True),

@@ -142,6 +142,19 @@ def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.block([[of_first - product(corner, across.T), corner], [corner.T, of_last]])
 
 
+def small_inverses(matrices: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the inverse of each of many small matrices, shape (n_matrices, n, n).
+
+    Examples
+    --------
+    >>> small_inverses(np.array([[[2.0]], [[4.0]]])).ravel()
+    array([0.5 , 0.25])
+    """
+    if matrices.shape[-1] > _SMALL:
+        return np.array([inverse(matrix) for matrix in matrices])
+    return np.asarray(np.linalg.inv(matrices))
+
+
 def eigenvectors(
     matrix: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -23,6 +23,7 @@ from stxm_live.core.recipe_options import (
     FieldOptions,
     I0Options,
     Options,
+    PhaseOptions,
     ResolverOptions,
     SpecimenOptions,
     beside_the_recipe,
@@ -76,6 +77,7 @@ class Recipe(Options):
     i0: I0Options = I0Options()
     alignment: AlignmentOptions = AlignmentOptions()
     specimen: SpecimenOptions = SpecimenOptions()
+    phases: PhaseOptions = PhaseOptions()
     resolver: ResolverOptions = ResolverOptions()
     detector: DetectorOptions = DetectorOptions()
     fields: FieldOptions = FieldOptions()
@@ -214,6 +216,7 @@ class Recipe(Options):
         files = ("reference_spectra", "i0_spectrum", "specimen_mask", "shift_table")
         for content in (*files, "fingerprint"):
             getattr(self, content)
+        self.phases.in_order(self.reference_spectra.phase_names)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -223,6 +226,8 @@ class Recipe(Options):
         """
         digest = hashlib.sha256()
         others = {"references", "model", "spectrum", "mask", "shifts", "adaptive"}
+        if self.phases == PhaseOptions():  # recipes of before have no such table
+            others.add("phases")
         digest.update(repr(_without(self.model_dump(mode="json"), others)).encode())
         files = (self.references, self.i0.spectrum, self.specimen.mask, self.alignment.shifts)
         for path in files:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -92,6 +95,39 @@ class SpecimenOptions(Options):
     mask: Path | None = None
 
     _relative = field_validator("mask")(beside_the_recipe)
+
+
+class PhaseOptions(Options):
+    """Numbers of the phases, for amounts.
+
+    ``value`` gives each phase a number, such as its sodium content, and ``quantity`` says what it
+    is; the value of a pixel is the mean over its composition. ``reference_nm`` is the thickness
+    that the references' optical density belongs to; without it thicknesses are in multiples of
+    the references'.
+    """
+
+    value: dict[str, float] = Field(default_factory=dict)
+    quantity: str = ""
+    reference_nm: PositiveFloat | None = None
+
+    def in_order(self, phase_names: Sequence[str]) -> NDArray[np.float64] | None:
+        """Return the values in the order of the phases, shape (n_phases,); None without any.
+
+        Raises
+        ------
+        ValueError
+            If only some phases have a value, or if one names no phase.
+        """
+        if not self.value:
+            return None
+        missing = [name for name in phase_names if name not in self.value]
+        unknown = [name for name in self.value if name not in phase_names]
+        if missing or unknown:
+            wrong = f"lacks {', '.join(missing)}" if missing else f"names {', '.join(unknown)}"
+            raise ValueError(
+                f"[phases] value {wrong}; it needs one number for each of {', '.join(phase_names)}"
+            )
+        return np.array([self.value[name] for name in phase_names])
 
 
 class ResolverOptions(Options):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stxm_live.core.amounts import Amounts
 from stxm_live.core.map_products import PRODUCTS
 from stxm_live.core.mixed_reference import stored_mixtures
 from stxm_live.core.phase_maps import PhaseMaps, Quality
@@ -52,6 +54,7 @@ def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
         colors=(provenance.get("recipe_values") or {}).get("colors") or {},
         warnings=tuple(map(str, attributes["warnings"])),
         provenance=provenance,
+        find_amounts=partial(Amounts.stored, dataset),
         **products,
         **numbers,
     )

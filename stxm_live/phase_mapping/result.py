@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.amounts import Amounts
 from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.mixed_reference import MixedReference, notes_on_mixtures
 from stxm_live.core.od_uncertainty import smoothing
@@ -19,6 +20,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.twins import Twins
+from stxm_live.phase_mapping.amounts import amounts_of
 from stxm_live.phase_mapping.assignment import Resolution, needs_model
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.distinguished import SAME, undistinguished
@@ -138,6 +140,11 @@ class Found:
             recipe.ambiguity_threshold if self.stack.missing_ev else SAME,
         )
 
+    def amounts(self) -> Amounts:
+        """Return composition, thickness and values of pixels, particles and specimen."""
+        assert self.resolution is not None
+        return amounts_of(self.spectra, self.stack, self.resolution, self.recipe)
+
     @property
     def _scatter(self) -> float | None:
         """Scatter of the spectra over that of photons, where nothing shows the noise."""
@@ -229,6 +236,7 @@ def phase_maps(
         warnings=_warnings(found),
         provenance=_provenance(found, steps),
         remake=remake,
+        find_amounts=None if found.resolution is None else found.amounts,
     )
 
 

@@ -83,6 +83,7 @@ def map_phases(
 def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: int) -> PhaseMaps:
     """Take the road from the aligned images on, as `PhaseMaps.redo` does again."""
     _check_enough(aligned)
+    recipe.phases.in_order(recipe.corrected_references.phase_names)
     steps = kept.steps
     stack = od_stack(aligned, recipe, steps)  # equation 3
     references = recipe.corrected_references.at(stack.energies_ev)

@@ -13,6 +13,7 @@ import numpy as np
 from stxm_live.core.measured_mean import measured_mean
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plain_text import cell, remark
+from stxm_live.io.results.amount_table import amount_rows
 from stxm_live.io.results.dataset import as_dataset, final_index_name
 from stxm_live.io.whole_file import whole_file
 
@@ -25,7 +26,7 @@ Row = Sequence[Any]
 def write_csv(
     maps: PhaseMaps | xarray.Dataset, folder: str | Path, *, pixels: bool = False
 ) -> list[Path]:
-    """Write ``fractions.csv``, ``spectra.csv``, ``images.csv`` and, if asked, ``pixels.csv``.
+    """Write ``fractions.csv``, ``spectra.csv``, ``images.csv``, ``amounts.csv``, ``pixels.csv``.
 
     Lines that begin with ``#`` say what the result is, its verdict and its warnings. A value
     that is not known is an empty field. Shares are 0 to 1, of the specimen pixels with a valid
@@ -35,9 +36,10 @@ def write_csv(
     mean and standard deviation of the OD of its pixels in the final map; and for the pixels that
     were not identified, if there are any, their mean OD, its standard error, and the scatter of
     the pixels with differences of thickness taken out;
-    ``images.csv`` the shift in pixels and I0 in counts of each image; ``pixels.csv`` a row for
-    each specimen pixel with a valid spectrum: position (um), counts, phases, R, coefficients,
-    probabilities, OD.
+    ``images.csv`` the shift in pixels and I0 in counts of each image; ``amounts.csv`` thickness,
+    value and shares of specimen and particles with their standard uncertainties, where the map is
+    resolved. ``pixels.csv``, if asked, has a row for each specimen pixel with a valid spectrum:
+    position (um), counts, phases, R, coefficients, probabilities, thickness, value and shares, OD.
 
     Parameters
     ----------
@@ -55,6 +57,8 @@ def write_csv(
     """
     dataset = as_dataset(maps)
     tables = {"fractions": _fractions, "spectra": _spectra, "images": _images}
+    if "composition" in dataset:
+        tables["amounts"] = amount_rows
     if pixels:
         tables["pixels"] = _pixels
     written = []
@@ -159,14 +163,19 @@ _UNIDENTIFIED = {
 }
 """Columns of ``spectra.csv`` and the products they show."""
 
+_OF_A_PIXEL = (
+    *("counts", "reliability", "wrong_probability"),
+    *("thickness", "thickness_std", "value", "value_std"),
+)
+_OF_EACH_PHASE = ("correlation", "probability", "composition", "composition_std")
 _INDICES = ("phase_index", "latent_index", "resolved_index", "corrected_index")
 
 
 def _pixels(dataset: xarray.Dataset) -> Iterable[Row]:
     phases = dataset["phase"].values.tolist()
-    flat = [n for n in ("counts", "reliability", "wrong_probability") if n in dataset]
+    flat = [n for n in _OF_A_PIXEL if n in dataset]
     indices = [name for name in _INDICES if name in dataset]
-    stacks = [n for n in ("correlation", "probability") if n in dataset]
+    stacks = [n for n in _OF_EACH_PHASE if n in dataset]
     yield [
         *("row", "column", "y_um", "x_um", *flat, "ambiguous", *indices),
         *(f"{name} {phase}" for name in stacks for phase in phases),

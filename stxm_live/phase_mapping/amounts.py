@@ -1,0 +1,134 @@
+"""`Amounts` of a map: pixels, particles and the whole specimen."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.amounts import Amounts
+from stxm_live.core.recipe import Recipe
+from stxm_live.phase_mapping.area_amounts import area_amounts
+from stxm_live.phase_mapping.assignment import Resolution
+from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.phase_mapping.pixel_amounts import pixel_amounts
+from stxm_live.phase_mapping.scan_noise import photon_gain, photons_and_noise
+from stxm_live.preprocessing.normalization import ODStack
+
+LEAST_PARTICLE_PX = 12
+"""Smaller connected areas of the specimen are no particles of their own."""
+
+MOST_PARTICLES = 30
+"""The largest ones; of more the specimen as a whole says enough."""
+
+_TOGETHER = 26.0
+"""Neighboring pixels whose labels are wrong together, on average."""
+
+
+def amounts_of(
+    spectra: Correlated, stack: ODStack, resolution: Resolution, recipe: Recipe
+) -> Amounts:
+    """Return how much of each phase a map's pixels, particles and specimen hold.
+
+    Parameters
+    ----------
+    spectra : Correlated
+        Of the mapped pixels, without gaps.
+    stack : ODStack
+    resolution : Resolution
+        Its probabilities give the shares by pixels, its dispersion the scatter of the spectra.
+    recipe : Recipe
+        Its ``[phases]`` has values of the phases and the thickness of the references.
+    """
+    references = recipe.corrected_references
+    photons, noise = photons_and_noise(spectra, stack, recipe)
+    values = recipe.phases.in_order(references.phase_names)
+    per_unit = spectra.references / (recipe.phases.reference_nm or 1.0)
+    options: dict[str, Any] = {"dispersion": resolution.dispersion, "values": values}
+    pixels = pixel_amounts(spectra.od, photons, per_unit, noise, **options)
+    particle = _particles(stack.mapped)
+    numbers = np.arange(1, particle.max(initial=0) + 1)
+    std = references.std_at(stack.energies_ev)
+    areas = area_amounts(
+        spectra.od,
+        photons,
+        per_unit,
+        noise,
+        np.concatenate([np.ones((1, len(particle)), dtype=bool), particle == numbers[:, None]]),
+        smoothing=photon_gain(stack),
+        common_std=np.nan_to_num(stack.i0_std / stack.i0),
+        reference_std=None if std is None else std / (recipe.phases.reference_nm or 1.0),
+        **options,
+    )
+    image = partial(_image, mapped=stack.mapped)
+    share, share_std = expected_shares(resolution.probability)
+    volume, volume_std = expected_shares(resolution.probability, pixels.thickness)
+    return Amounts(
+        composition=image(pixels.share),
+        composition_std=image(pixels.share_std),
+        thickness=image(pixels.thickness),
+        thickness_std=image(pixels.thickness_std),
+        value=None if pixels.value is None else image(pixels.value),
+        value_std=None if pixels.value_std is None else image(pixels.value_std),
+        particle_number=image(np.where(particle > 0, particle, -1).astype(np.int8)),
+        pixel_share=share,
+        pixel_share_std=share_std,
+        volume_share=volume,
+        volume_share_std=volume_std,
+        area_pixels=areas.pixels,
+        area_thickness=areas.thickness,
+        area_thickness_std=areas.thickness_std,
+        area_composition=areas.share,
+        area_composition_std=areas.share_std,
+        area_value=areas.value,
+        area_value_std=areas.value_std,
+        quantity=recipe.phases.quantity,
+        unit="references" if recipe.phases.reference_nm is None else "nm",
+    )
+
+
+def expected_shares(
+    probability: NDArray[np.floating], weight: NDArray[np.floating] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the expected share of each phase, and its standard uncertainty.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_phases, n_spectra)
+        Where one label is wrong its neighbors often are too, so that fewer are independent.
+    weight : ndarray of shape (n_spectra,), optional
+        Thickness, for shares by volume; pixels count alike without it.
+
+    Examples
+    --------
+    >>> share, std = expected_shares(np.array([[0.9] * 400, [0.1] * 400]))
+    >>> share.round(2), std.round(3)
+    (array([0.9, 0.1]), array([0.076, 0.076]))
+    """
+    p = probability.astype(np.float64)
+    w = np.ones(p.shape[1]) if weight is None else weight.astype(np.float64)
+    total = max(float(w.sum()), np.finfo(np.float64).tiny)
+    variance = _TOGETHER * (w**2 * p * (1 - p)).sum(axis=1)
+    return (w * p).sum(axis=1) / total, np.sqrt(variance) / total
+
+
+def _particles(mapped: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the particle of each mapped pixel, the largest is 1; 0 for specks."""
+    from scipy.ndimage import label
+
+    found = label(mapped, np.ones((3, 3)))[0][mapped]
+    size = np.bincount(found)
+    order = np.argsort(-size, kind="stable")
+    large = [k for k in order if size[k] >= LEAST_PARTICLE_PX][:MOST_PARTICLES]
+    number = np.zeros(len(size), dtype=np.intp)
+    number[large] = np.arange(1, len(large) + 1)
+    return np.asarray(number[found])
+
+
+def _image(values: NDArray[Any], mapped: NDArray[np.bool_]) -> NDArray[Any]:
+    nothing = np.nan if values.dtype.kind == "f" else -1
+    image = np.full((*values.shape[:-1], *mapped.shape), nothing, dtype=values.dtype)
+    image[..., mapped] = values
+    return image

@@ -1,0 +1,227 @@
+"""Composition and thickness of whole areas, from the sum of their spectra's evidence."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.products import inner_product, inverse, product, small_inverses
+from stxm_live.phase_mapping.likelihood import (
+    best_model_photons,
+    n_measured,
+    photons_worth,
+    typical_photons,
+    unbiased,
+)
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
+from stxm_live.phase_mapping.weighted_products import products
+
+_CHUNK = 4096
+
+_WIDEST = 1e4
+"""Standard deviation of an amount before the scan, in typical thicknesses: nothing is known."""
+
+_CHAINS, _SWEEPS, _FIRST = 32, 150, 50
+"""Samples of an area's composition; the first sweeps do not count."""
+
+
+class AreaAmounts(NamedTuple):
+    """Means and standard uncertainties of areas.
+
+    ``pixels``, ``thickness``, ``thickness_std``, ``value`` and ``value_std`` have shape
+    (n_areas,), ``share`` and ``share_std`` (n_areas, n_phases).
+    """
+
+    pixels: NDArray[np.int64]
+    thickness: NDArray[np.float64]
+    thickness_std: NDArray[np.float64]
+    share: NDArray[np.float64]
+    share_std: NDArray[np.float64]
+    value: NDArray[np.float64] | None
+    value_std: NDArray[np.float64] | None
+
+
+def area_amounts(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.float64],
+    noise: SpectrumNoise,
+    areas: NDArray[np.bool_],
+    *,
+    dispersion: float,
+    smoothing: float = 1.0,
+    common_std: NDArray[np.float64] | None = None,
+    reference_std: NDArray[np.float64] | None = None,
+    values: NDArray[np.float64] | None = None,
+) -> AreaAmounts:
+    """Return how much of each reference whole areas hold.
+
+    Parameters
+    ----------
+    od, photons : ndarray of shape (n_energies, n_spectra)
+        0 photons where a spectrum was not measured.
+    references : ndarray of shape (n_phases, n_energies)
+    noise : SpectrumNoise
+    areas : ndarray of bool, shape (n_areas, n_spectra)
+    dispersion : float
+        How far spectra scatter about the references.
+    smoothing : float
+        Factor on a pixel's variance from moving the images. The mean of many pixels is no surer by
+        it, for neighbors then share their noise.
+    common_std : ndarray of shape (n_energies,), optional
+        Error of the OD that all pixels of an image share, that of I0.
+    reference_std : ndarray of shape (n_phases, n_energies), optional
+        Errors of the references, which all pixels share too.
+    values : ndarray of shape (n_phases,), optional
+
+    Notes
+    -----
+    Every spectrum is fitted with all references at once, with either sign. Such amounts are
+    uncertain, but they are not biased, so that their sum is the area's whatever its pixels
+    are: pure, mixed or in layers. Only the sum must not be negative. The result is the most
+    probable one; the uncertainty is that of its normal distribution where all amounts are
+    positive, by samples along the principal axes, about that result.
+    """
+    amounts, covariance = _of_pixels(od, photons, references, noise, areas, dispersion)
+    covariance /= smoothing
+    pixels = areas.sum(axis=1)
+    mean = amounts / np.maximum(pixels, 1)[:, None]
+    covariance /= (np.maximum(pixels, 1) ** 2)[:, None, None]
+    operator = _common_operator(photons, references, noise)
+    for k, each in enumerate(mean):
+        variance = np.zeros(references.shape[1])
+        if common_std is not None:
+            variance += common_std**2
+        if reference_std is not None:
+            thick = np.maximum(each, 0)
+            thick *= max(each.sum(), 0) / max(thick.sum(), 1e-12)
+            variance += np.square(thick[:, None] * reference_std).sum(axis=0)
+        covariance[k] += product(operator * variance, operator.T)
+    best, samples = _positive(mean, covariance)
+    thickness, thickness_std = _best_and_std(best.sum(axis=1), samples.sum(axis=2))
+    share, shares = _shares(best), _shares(samples)
+    value = value_std = None
+    if values is not None:
+        best_value, of_samples = (share * values).sum(axis=1), (shares * values).sum(axis=2)
+        value, value_std = _best_and_std(best_value, of_samples)
+    return AreaAmounts(
+        pixels, thickness, thickness_std, *_best_and_std(share, shares), value, value_std
+    )
+
+
+def _shares(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
+    total = np.maximum(amounts.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
+    return np.asarray(amounts / total)
+
+
+def _best_and_std(
+    best: NDArray[np.float64], samples: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the best value and the deviation of the samples (n_areas, n_samples, ...) from it."""
+    return best, np.hypot(samples.std(axis=1), samples.mean(axis=1) - best)
+
+
+def _of_pixels(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.float64],
+    noise: SpectrumNoise,
+    areas: NDArray[np.bool_],
+    dispersion: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return sums over areas of the amounts (n_areas, n_phases), and their covariance."""
+    n_phases, scale = len(references), max(dispersion, noise.gain)
+    in_photons = noise.baseline.in_units_of(noise.gain)
+    members, known = areas.astype(np.float64), np.zeros(len(areas))
+    total = np.zeros((len(areas), n_phases))
+    covariance = np.zeros((len(areas), n_phases**2))
+    whole = np.broadcast_to(n_measured(photons) == len(photons), od.shape[1])
+    for start in range(0, od.shape[1], _CHUNK):
+        part = np.arange(start, min(start + _CHUNK, od.shape[1]))
+        part = part[whole[part]] if whole.any() else part
+        n, y = photons[:, part].astype(np.float64), od[:, part].astype(np.float64)
+        expected = best_model_photons(unbiased(y, n, noise.gain), n, references, in_photons)
+        y = unbiased(y, expected, noise.gain)
+        if noise.of_references is not None:
+            expected = photons_worth(expected, noise.of_references[:, part], noise.gain)
+        found = products(y, expected, references, in_photons)
+        inverses = _inverses(np.moveaxis(found.gram(), 2, 0), found.along)
+        each = np.einsum("nij,jn->in", inverses, found.along)
+        total += inner_product(members[:, part], each)
+        flat = inverses.reshape(len(part), -1).T
+        covariance += inner_product(members[:, part], np.ascontiguousarray(flat))
+        known += members[:, part].sum(axis=1)
+    # the pixels that lack energies are as the others of their area
+    more = members.sum(axis=1) / np.maximum(known, 1)
+    total *= more[:, None]
+    covariance *= scale * (more**2)[:, None]
+    return total, covariance.reshape(len(areas), n_phases, n_phases)
+
+
+def _inverses(gram: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the inverses (n, n_phases, n_phases), also of references that are alike."""
+    diagonal = np.einsum("nii->ni", gram)
+    thickness = np.maximum((along.T / diagonal).max(axis=1), 1e-3)
+    gram = gram.copy()
+    np.einsum("nii->ni", gram)[:] += (1 / (_WIDEST * thickness) ** 2)[:, None]
+    return small_inverses(gram)
+
+
+def _common_operator(
+    photons: NDArray[np.floating], references: NDArray[np.float64], noise: SpectrumNoise
+) -> NDArray[np.float64]:
+    """Return by how much an OD at one energy changes the amounts, (n_phases, n_energies)."""
+    n_energies = references.shape[1]
+    typical = np.maximum(typical_photons(photons).astype(np.float64), 1e-9)
+    weight = np.repeat(typical[:, None], n_energies, axis=1)
+    in_photons = noise.baseline.in_units_of(noise.gain)
+    found = products(np.eye(n_energies), weight, references, in_photons)
+    gram = found.gram()[:, :, 0]
+    gram += np.diag(np.diag(gram)) * 1e-9
+    return product(inverse(gram), found.along)
+
+
+def _positive(
+    mean: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the most probable amounts (n_areas, n_phases) that are not negative, and samples.
+
+    Samples have shape (n_areas, n_samples, n_phases).
+    """
+    from scipy.optimize import nnls
+    from scipy.special import ndtr, ndtri
+
+    rng, least = np.random.default_rng(0), 1e-9
+    best, axes, to_axes = [], [], []
+    for m, c in zip(mean, covariance, strict=True):
+        values, vectors = np.linalg.eigh(c)
+        root = np.sqrt(np.maximum(values, 1e-14 * max(values[-1], 1e-30)))
+        whitening = (vectors / root).T
+        best.append(nnls(whitening, product(whitening, m[:, None])[:, 0])[0])
+        axes.append(vectors * root)
+        to_axes.append(whitening)
+    found, axis, inverse_axis = np.array(best), np.array(axes), np.array(to_axes)
+    start = found + least * np.maximum(found.sum(axis=1, keepdims=True), 1e-6)
+    amounts = np.repeat(start[:, None], _CHAINS, axis=1)
+    place = np.einsum("akj,acj->ack", inverse_axis, amounts - mean[:, None])
+    kept = []
+    for sweep in range(_SWEEPS):
+        for d in range(mean.shape[1]):
+            along = axis[:, None, :, d]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                reach = -amounts / along
+            low = np.where(along > 0, reach, -np.inf).max(axis=2) + place[:, :, d]
+            high = np.where(along < 0, reach, np.inf).min(axis=2) + place[:, :, d]
+            first, last = ndtr(low), ndtr(high)
+            drawn = ndtri(first + rng.random(first.shape) * (last - first))
+            # far in a tail the two are the same number: the nearest end is where it is likely
+            drawn = np.where(np.isfinite(drawn) & (last > first), drawn, np.clip(0.0, low, high))
+            drawn = np.clip(drawn, np.minimum(low, high), np.maximum(low, high))
+            amounts = amounts + along * (drawn - place[:, :, d])[:, :, None]
+            np.maximum(amounts, 0.0, out=amounts)
+            place[:, :, d] = drawn
+        if sweep >= _FIRST:
+            kept.append(amounts)
+    return found, np.concatenate(kept, axis=1)

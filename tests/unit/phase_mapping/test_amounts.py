@@ -1,0 +1,253 @@
+"""Composition, thickness and values, with intervals that hold what they say."""
+
+import csv
+
+import made_up_maps as made_up
+import numpy as np
+import pytest
+from particles import particle_counts, particle_stack
+
+from stxm_live import Recipe, map_phases
+from stxm_live.core.amounts import AMOUNT_PRODUCTS, Amounts
+from stxm_live.dashboard.stored_maps import maps_of
+from stxm_live.io.results import read_nexus, write_csv, write_nexus
+from stxm_live.phase_mapping.amounts import expected_shares
+from stxm_live.phase_mapping.area_amounts import area_amounts
+from stxm_live.phase_mapping.pixel_amounts import pixel_amounts
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
+from stxm_live.phase_mapping.weighted_products import Baseline
+
+SODIUM = {"Na3VPF": 3.0, "Na2.4VPF": 2.4, "Na2VPF": 2.0, "Na1VPF": 1.0, "Na1-yVPF": 0.5}
+VALUES = np.array(list(SODIUM.values()))
+QUANTITY = "x in NaxV2(PO4)2F3"
+PHOTONS = 4000.0
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    changes = {"alignment.enabled": False, "energy_fit": False, "model": None}
+    amounts = {"value": SODIUM, "quantity": QUANTITY, "reference_nm": 100.0}
+    return Recipe.load("nvpf").with_changes(
+        changes | {f"phases.{name}": value for name, value in amounts.items()}
+    )
+
+
+@pytest.fixture(scope="module")
+def maps(recipe):
+    return map_phases(particle_stack(), recipe)
+
+
+def spectra(recipe, kind, n=1500, seed=0):
+    """OD and photons of pixels whose composition (n_phases, n) and thickness (n,) are known."""
+    rng = np.random.default_rng(seed)
+    thickness = rng.uniform(0.6, 2.2, n)
+    composition = np.zeros((5, n))
+    columns = np.arange(n)
+    if kind == "domains":
+        composition[rng.integers(0, 5, n), columns] = 1
+    elif kind == "core and shell":
+        composition[0] = rng.uniform(0, 1, n)
+        composition[3] = 1 - composition[0]
+    else:
+        x = rng.uniform(0.7, 2.9, n)
+        above = 4 - np.searchsorted(VALUES[::-1], x)
+        share = (x - VALUES[above + 1]) / (VALUES[above] - VALUES[above + 1])
+        composition[above, columns], composition[above + 1, columns] = share, 1 - share
+    references = recipe.corrected_references.at(recipe.energies_ev)
+    counts = rng.poisson(PHOTONS * np.exp(-references.T @ (composition * thickness)))
+    noise = SpectrumNoise(
+        1.0, True, Baseline.slope(np.array(recipe.energies_ev), constant_std=0.01, slope_std=0.005)
+    )
+    return (
+        -np.log(counts / PHOTONS),
+        counts.astype(float),
+        references,
+        noise,
+        composition,
+        thickness,
+    )
+
+
+@pytest.mark.parametrize("kind", ["domains", "core and shell", "solid solution"])
+def test_the_value_of_a_pixel_is_within_its_interval_as_often_as_it_says(recipe, kind):
+    od, photons, references, noise, composition, thickness = spectra(recipe, kind)
+    found = pixel_amounts(od, photons, references, noise, dispersion=1.0, values=VALUES)
+    off = np.abs(found.value - VALUES @ composition) / found.value_std
+    assert 0.62 < np.mean(off < 1) < 0.80
+    assert 0.92 < np.mean(off < 1.96) < 0.99
+    assert np.sqrt(np.mean(np.square(found.value - VALUES @ composition))) < 0.21
+    np.testing.assert_allclose(found.share.sum(axis=0), 1, atol=1e-5)
+    assert found.share.min() >= 0
+    assert found.thickness.mean() == pytest.approx(thickness.mean(), rel=0.01)
+    thick = np.abs(found.thickness - thickness) / found.thickness_std
+    assert np.mean(thick < 1.96) > 0.93
+
+
+@pytest.mark.parametrize("kind", ["domains", "core and shell", "solid solution"])
+def test_the_mean_value_of_an_area_is_that_of_its_volume(recipe, kind):
+    off, std, thin = [], [], []
+    for seed in range(4):
+        od, photons, references, noise, composition, thickness = spectra(recipe, kind, seed=seed)
+        areas = np.array([np.ones(1500, bool), np.arange(1500) < 500])
+        found = area_amounts(od, photons, references, noise, areas, dispersion=1.0, values=VALUES)
+        for k, area in enumerate(areas):
+            volume = composition[:, area] @ thickness[area]
+            off.append(found.value[k] - VALUES @ volume / volume.sum())
+            std.append(found.value_std[k])
+            thin.append(found.thickness[k] / thickness[area].mean() - 1)
+            assert (np.abs(found.share[k] - volume / volume.sum()) < 4 * found.share_std[k]).all()
+    assert np.abs(np.mean(off)) < 0.02
+    assert np.abs(off).max() < 0.05
+    assert np.mean(np.abs(off) < np.multiply(1.96, std)) >= 0.75
+    assert np.abs(thin).max() < 0.01
+
+
+def test_compositions_that_look_the_same_have_intervals_as_wide(recipe):
+    """Na2VPF is a mixture of others within the noise of one pixel, and of an area too."""
+    od, photons, references, noise, _, _ = spectra(recipe, "domains")
+    found = pixel_amounts(od, photons, references, noise, dispersion=1.0)
+    assert np.median(found.share_std[2]) > 0.1
+    area = np.ones((1, 1500), dtype=bool)
+    whole = area_amounts(od, photons, references, noise, area, dispersion=1.0)
+    assert whole.share_std[0, 2] > 3 * whole.share_std[0, 4]
+    assert found.value is None
+    assert whole.value is None
+
+
+def test_references_with_equal_spectra_share_and_the_interval_says_so(recipe):
+    od, photons, references, noise, composition, _ = spectra(recipe, "domains")
+    equal = references[[0, 1, 2, 3, 3]]
+    found = pixel_amounts(od, photons, equal, noise, dispersion=1.0)
+    third = composition[3] == 1
+    np.testing.assert_allclose(found.share[3, third], found.share[4, third], atol=1e-4)
+    assert found.share_std[3, third].mean() > 0.2
+    areas = np.ones((1, 1500), dtype=bool)
+    whole = area_amounts(od, photons, equal, noise, areas, dispersion=1.0)
+    assert np.isfinite(whole.share_std).all()
+    assert whole.share_std[0, 3:].min() > 0.05
+
+
+def test_errors_that_all_pixels_share_do_not_become_less_with_their_number(recipe):
+    od, photons, references, noise, *_ = spectra(recipe, "solid solution")
+    areas = np.ones((1, 1500), dtype=bool)
+    options = {"dispersion": 1.0, "values": VALUES}
+    alone = area_amounts(od, photons, references, noise, areas, **options)
+    i0 = np.full(13, 0.01)
+    shared = area_amounts(od, photons, references, noise, areas, common_std=i0, **options)
+    errors = area_amounts(
+        od, photons, references, noise, areas, reference_std=0.02 * references, **options
+    )
+    assert shared.value_std[0] > 2 * alone.value_std[0]
+    assert errors.value_std[0] > 2 * alone.value_std[0]
+
+
+def test_pixels_that_lack_energies_have_amounts_that_are_less_sure(recipe):
+    od, photons, references, noise, composition, _ = spectra(recipe, "solid solution")
+    photons[[2, 5, 8, 11], :700] = 0
+    found = pixel_amounts(od, photons, references, noise, dispersion=1.0, values=VALUES)
+    assert found.value_std[:700].mean() > 1.1 * found.value_std[700:].mean()
+    off = np.abs(found.value - VALUES @ composition) / found.value_std
+    assert np.mean(off[:700] < 1.96) > 0.9
+
+
+def test_neighbors_that_are_wrong_together_make_shares_less_sure():
+    share, std = expected_shares(np.array([[0.9] * 400, [0.1] * 400]))
+    np.testing.assert_allclose(share, [0.9, 0.1])
+    independent = np.sqrt(400 * 0.09) / 400
+    assert std[0] > 4 * independent
+    weighted, _ = expected_shares(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([3.0, 1.0]))
+    np.testing.assert_allclose(weighted, [0.75, 0.25])
+
+
+def test_a_map_has_the_amounts_of_the_particle(maps):
+    particle = particle_counts()[2]
+    inside = np.isfinite(maps.thickness)
+    volume = particle.fractions[:, inside] * particle.thickness_nm[inside]
+    truth = VALUES @ volume.sum(axis=1) / volume.sum()
+    amounts = maps.amounts
+    assert amounts.area_value[0] == pytest.approx(truth, abs=0.03)
+    assert amounts.area_thickness[0] == pytest.approx(
+        particle.thickness_nm[inside].mean(), rel=0.03
+    )
+    assert amounts.unit == "nm"
+    assert amounts.area_pixels[0] == inside.sum()
+    assert amounts.area_pixels[1:].sum() <= inside.sum()
+    assert (amounts.particle_number[inside] != 0).all()
+    off = np.abs(maps.composition[:, inside] - particle.fractions[:, inside])
+    assert np.mean(off < 1.96 * maps.composition_std[:, inside] + 0.02) > 0.8
+    assert not amounts.composition.flags.writeable
+    assert maps.amounts is amounts
+
+
+def test_amounts_go_through_files_and_stored_results(maps, tmp_path):
+    dataset = maps.to_xarray()
+    for name, product in AMOUNT_PRODUCTS.items():
+        assert dataset[name].dims == product.dims
+    assert dataset["thickness"].attrs["units"] == "nm"
+    assert QUANTITY in dataset["value"].attrs["long_name"]
+    back = read_nexus(write_nexus(maps, tmp_path / "maps.nxs"))
+    stored = maps_of(back)
+    for name in AMOUNT_PRODUCTS:
+        np.testing.assert_array_equal(getattr(stored.amounts, name), getattr(maps.amounts, name))
+    assert stored.amounts.quantity == QUANTITY
+    files = write_csv(maps, tmp_path, pixels=True)
+    with next(path for path in files if path.name == "amounts.csv").open() as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    assert [row["area"] for row in rows][:3] == [
+        "labels, by pixels",
+        "labels, by volume",
+        "specimen",
+    ]
+    assert float(rows[2][QUANTITY]) == pytest.approx(maps.amounts.area_value[0], rel=1e-5)
+    assert float(rows[0]["share Na2VPF, std"]) > 0
+    assert "composition Na2VPF" in files[-1].read_text()
+
+
+def test_a_result_of_before_has_no_amounts():
+    older = made_up.maps(shape=(12, 15))
+    assert older.amounts is None
+    assert older.composition is None
+    assert Amounts.stored(older.to_xarray()) is None
+
+
+def test_a_phase_without_a_value_is_named(recipe):
+    fewer = {name: x for name, x in SODIUM.items() if name != "Na2VPF"}
+    with pytest.raises(
+        ValueError, match=r"value lacks Na2VPF; it needs one number for each of Na3"
+    ):
+        map_phases(particle_stack(), recipe.with_changes({"phases.value": fewer}))
+    other = recipe.with_changes({"phases.value": {**SODIUM, "LiFePO4": 1.0}})
+    with pytest.raises(ValueError, match="value names LiFePO4"):
+        other.read_files()
+
+
+def test_recipes_without_values_keep_their_fingerprint(recipe):
+    plain = recipe.with_changes({"phases": {}})
+    assert plain.fingerprint != recipe.fingerprint
+    assert "phases" in plain.model_dump()
+
+
+def test_a_pixel_brighter_than_i0_has_no_negative_thickness(recipe):
+    _, photons, references, noise, *_ = spectra(recipe, "domains")
+    bright = -0.3 * references[0][:, None] * np.ones(1500)
+    found = pixel_amounts(bright, photons, references, noise, dispersion=1.0, values=VALUES)
+    assert found.thickness.min() >= 0
+    assert found.thickness.max() < 0.1
+    assert all(np.isfinite(values).all() for values in found)
+    area = np.ones((1, 1500), dtype=bool)
+    whole = area_amounts(bright, photons, references, noise, area, dispersion=1.0, values=VALUES)
+    assert whole.thickness[0] >= 0
+    assert np.isfinite([*whole.value, *whole.value_std, *whole.share_std[0]]).all()
+
+
+def test_a_mask_of_three_pixels_has_amounts_with_wide_intervals(recipe, tmp_path):
+    mask = np.zeros(particle_counts()[0].shape[1:], dtype=bool)
+    mask[30, 34:37] = True
+    np.save(tmp_path / "mask.npy", mask)
+    few = map_phases(
+        particle_stack(), recipe.with_changes({"specimen.mask": tmp_path / "mask.npy"})
+    )
+    assert few.amounts.area_pixels.tolist() == [3]
+    assert np.isfinite(few.amounts.area_value_std).all()
+    assert few.amounts.area_value_std[0] > 0.02
+    assert np.isfinite(few.composition[:, mask]).all()
