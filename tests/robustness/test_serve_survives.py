@@ -233,6 +233,65 @@ def test_a_message_of_many_parts_is_left_out():
         assert link._receiver.n_refused == len(DOCS) - 1
 
 
+def test_a_message_whose_parts_exceed_the_memory_is_left_out_and_the_next_run_comes(monkeypatch):
+    monkeypatch.setattr(sockets, "_AHEAD_BYTES", 64 * 2**20)
+    before = rss_mib()
+    with Link() as link:
+        link.send(b"start", to_bytes(DOCS[0][1]), *[bytes(2**20)] * 200)
+        while not link._answers():
+            pass  # the connection was dropped, or its process, and is made again
+        for name, doc in DOCS:
+            link.send(name.encode(), to_bytes(doc))
+        assert [name for name, _ in link.deliver()] == [name for name, _ in DOCS]
+    assert rss_mib() - before < 250  # of the sender
+
+
+def test_after_a_message_that_is_too_long_the_next_run_comes(monkeypatch):
+    monkeypatch.setattr(sockets, "MAX_DOCUMENT_BYTES", 10**5)
+    with Link() as link:
+        link.send(b"start", bytes(10**6))
+        while not link._answers():
+            pass
+        for name, doc in DOCS:
+            link.send(name.encode(), to_bytes(doc))
+        assert [name for name, _ in link.deliver()] == [name for name, _ in DOCS]
+
+
+def test_a_publisher_whose_proxy_sends_too_much_connects_again():
+    with zmq.Context() as context, context.socket(zmq.XSUB) as proxy:
+        port = proxy.bind_to_random_port("tcp://127.0.0.1")
+        with closing(DocumentPublisher(f"127.0.0.1:{port}")) as publish:
+
+            def is_heard():
+                proxy.send(b"\x01")  # subscribes
+                publish("stop", {})
+                return proxy.poll(10)
+
+            while not is_heard():
+                pass
+            proxy.send(b"\x01" + bytes(10**4))
+            assert publish._lost.poll(5000)
+            proxy.send(b"\x00" + bytes(10**4))
+            while proxy.poll(0):
+                proxy.recv()
+            while not is_heard():
+                pass
+
+
+def test_events_of_an_unknown_run_are_kept_within_a_limit_of_memory(filling, monkeypatch):
+    monkeypatch.setattr(gapless, "_MAX_EARLY_BYTES", 10**6)
+    large = EVENT | {"descriptor": "unknown", "data": {"counts": np.zeros(10**5)}}
+    values = EVENT | {"descriptor": "unknown", "data": {"counts": [0.5] * 10**4}}
+    for _ in range(20):
+        filling("event", large)
+        filling("event", values)
+    assert len(filling._early["unknown"]) == 1
+    filling.look()
+    assert not filling._early
+    filling("event", values)
+    assert len(filling._early["unknown"]) == 1
+
+
 def test_a_step_of_the_server_that_fails_is_logged_and_the_next_document_taken(
     nvpf, monkeypatch, caplog
 ):

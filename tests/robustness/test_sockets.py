@@ -15,7 +15,7 @@ from run_engines import a_run_engine
 pytest.importorskip("zmq", reason="needs the extra stxm-live[zmq]")
 
 import zmq
-from growth import Memory
+from growth import Memory, rss_mib
 from messages import (
     ANSWERS,
     LIMITS_UM,
@@ -39,6 +39,7 @@ from stxm_live.adaptive.remote_chooser import ChoiceServer, RemoteChooser
 from stxm_live.adaptive.remote_chooser import server as choice_server
 from stxm_live.adaptive.remote_chooser.token import own_token
 from stxm_live.core.stack import StackKey
+from stxm_live.live.remote import asking
 from stxm_live.live.remote.wire import to_bytes
 from stxm_live.plans import wait_for_region
 
@@ -429,6 +430,17 @@ def test_a_hostile_answer_of_a_queue_is_one_error(answer):
     ):
         Queue(impostor.address, {"detector": "camera"}, timeout_s=20).submit(REGION)
     assert len(str(refusal.value)) < 1000
+
+
+def test_a_queue_whose_answer_never_ends_does_not_take_the_memory_of_this_process(monkeypatch):
+    monkeypatch.setattr(asking, "_MEMORY_BYTES", 64 * 2**20)
+    before = rss_mib()
+    with (
+        Impostor(lambda: [bytes(2**20)] * 200, has_token=False) as impostor,
+        pytest.raises((ValueError, TimeoutError), match=r"memory|does not answer"),
+    ):
+        Queue(impostor.address, {"detector": "camera"}, timeout_s=2).submit(REGION)
+    assert rss_mib() - before < 250  # of the impostor
 
 
 def test_no_file_stays_open_after_questions_and_answers(server):

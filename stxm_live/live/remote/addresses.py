@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 
 
 def checked_address(address: str, *, allow_network: bool = False) -> str:
@@ -35,6 +36,21 @@ def checked_address(address: str, *, allow_network: bool = False) -> str:
             "127.0.0.1, through an SSH tunnel from elsewhere, or say that the network is trusted"
         )
     return f"tcp://{host}:{port}"
+
+
+def absolute_address(address: str) -> str:
+    """Return an address that means the same in every folder.
+
+    Examples
+    --------
+    >>> absolute_address("tcp://127.0.0.1:5578")
+    'tcp://127.0.0.1:5578'
+    >>> absolute_address("ipc:///run/feed")
+    'ipc:///run/feed'
+    """
+    protocol, _, rest = address.partition("://")
+    is_file = protocol == "ipc" and not rest.startswith("@")
+    return f"ipc://{Path(rest).absolute()}" if is_file else address
 
 
 def is_loopback(host: str) -> bool:

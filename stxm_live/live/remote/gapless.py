@@ -9,7 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
+from sys import getsizeof
 from typing import Any
+
+import numpy as np
 
 logger = logging.getLogger("stxm_live")
 
@@ -24,6 +27,9 @@ _IDLE_S = 5.0
 
 _MAX_EARLY = 2000
 """Events that wait for their run to be found; further ones come from the store."""
+
+_MAX_EARLY_BYTES = 64 * 2**20
+"""Bytes of these events, about."""
 
 _MAX_RUNS = 64
 """Most runs that have begun and not ended; the one that was silent longest is given up first."""
@@ -94,6 +100,7 @@ class Gapless:
         self._runs: dict[str, _Run] = {}
         self._stream_of: dict[str, tuple[str, str]] = {}
         self._early: dict[str, list[_Document]] = {}
+        self._n_early = self._early_bytes = 0
         self._ended: deque[str] = deque(maxlen=_REMEMBERED_ENDS)
 
     @property
@@ -251,16 +258,21 @@ class Gapless:
             self._close(uid, run)
 
     def _keep_early(self, descriptor: str, doc: Mapping[str, Any]) -> None:
-        if sum(map(len, self._early.values())) < _MAX_EARLY:
-            self._early.setdefault(descriptor, []).append(("event", doc))
+        """Keep an event of an unknown run if there is room; the run is looked for in any case."""
+        self._n_early += 1
+        if self._n_early <= _MAX_EARLY:
+            kept = self._early.setdefault(descriptor, [])
+            self._early_bytes += _n_bytes(doc)
+            if self._early_bytes <= _MAX_EARLY_BYTES:
+                kept.append(("event", doc))
 
     def _join_early(self) -> None:
         """Look in the store for runs whose events came without a start document."""
         self.join()
-        n_left = sum(map(len, self._early.values()))
-        if n_left:
-            logger.warning("%d events of a run that is not stored are left out", n_left)
+        if self._early:
+            logger.warning("%d events of a run that is not stored are left out", self._n_early)
             self._early.clear()
+        self._n_early = self._early_bytes = 0
 
 
 def _uid(value: object) -> str:
@@ -270,6 +282,15 @@ def _uid(value: object) -> str:
     if not 0 < len(value) <= _MAX_UID:
         raise ValueError(f"a uid has {len(value)} characters; expected 1 to {_MAX_UID}")
     return value
+
+
+def _n_bytes(value: object) -> int:
+    """Return the memory of a value, with those in it."""
+    if isinstance(value, Mapping):
+        return 64 + sum(_n_bytes(key) + _n_bytes(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return 64 + sum(map(_n_bytes, value))
+    return value.nbytes if isinstance(value, np.ndarray) else getsizeof(value)
 
 
 def _number(value: object) -> float:

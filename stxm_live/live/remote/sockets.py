@@ -9,7 +9,8 @@ from typing import Any
 
 from stxm_live.core.harmless import Harmless
 from stxm_live.io.documents import copied
-from stxm_live.live.remote.addresses import checked_address
+from stxm_live.io.other_process import START_S, OtherProcess
+from stxm_live.live.remote.addresses import absolute_address, checked_address
 from stxm_live.live.remote.wire import MAX_MESSAGE_BYTES, from_bytes, is_pickle, to_bytes
 
 logger = logging.getLogger("stxm_live")
@@ -40,11 +41,11 @@ MAX_WAITING = 256
 MAX_WAITING_BYTES = 256 * 2**20
 """Most bytes that wait so, in documents of more than 64 KiB."""
 
-MAX_DOCUMENT_BYTES = 192 * 2**20
+MAX_DOCUMENT_BYTES = 80 * 2**20
 """A longer document of a scan is not read; results may be as long as any message."""
 
-MAX_UNREAD = 1
-"""Most messages that a receiver has and has not read; further ones wait at the proxy."""
+_AHEAD_BYTES = 5 * MAX_DOCUMENT_BYTES + 256 * 2**20
+"""Most memory of the process that takes messages: 0MQ holds up to four of them."""
 
 _LINGER_MS = 2000
 _HEAD_BYTES = 200
@@ -78,13 +79,10 @@ class DocumentPublisher:
         self._prefix = prefix
         self._most_bytes = MAX_DOCUMENT_BYTES if prefix == RAW_PREFIX else MAX_MESSAGE_BYTES
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.PUB)
-        self._socket.set(zmq.SNDHWM, MAX_WAITING)
-        self._socket.set(zmq.LINGER, _LINGER_MS)
-        self._socket.set(zmq.MAXMSGSIZE, _SUBSCRIPTION_BYTES)
         self._waiting: deque[tuple[Any, int]] = deque()
         self._is_stalled = False
-        attach(self._socket, self.address, bind)
+        self._lost: Any = None
+        self._open(bind)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Send one document."""
@@ -95,8 +93,30 @@ class DocumentPublisher:
             message = b" ".join((self._prefix, str(name).encode(), to_bytes(copy.doc)))
             self._send(message)
 
+    def _open(self, bind: bool = False) -> None:
+        """Open the socket, and take note if its connection is lost."""
+        from stxm_live.io.message_process import lost_connections
+
+        zmq = zmq_or_hint()
+        self._socket = self._context.socket(zmq.PUB)
+        self._socket.set(zmq.SNDHWM, MAX_WAITING)
+        self._socket.set(zmq.LINGER, _LINGER_MS)
+        self._socket.set(zmq.MAXMSGSIZE, _SUBSCRIPTION_BYTES)
+        if not bind:
+            self._lost = lost_connections(self._socket)
+        attach(self._socket, self.address, bind)
+
+    def _close(self) -> None:
+        if self._lost is not None:
+            self._socket.disable_monitor()
+            self._lost.close()
+        self._socket.close()
+
     def _send(self, message: bytes) -> None:
         """Send a message, which a publisher does without waiting, unless too much waits."""
+        if self._lost is not None and self._lost.poll(0):
+            self._close()
+            self._open()
         while self._waiting and self._waiting[0][0].done:
             self._waiting.popleft()
         n_bytes = sum(n for _, n in self._waiting) + len(message)
@@ -111,12 +131,15 @@ class DocumentPublisher:
 
     def close(self) -> None:
         """Send waiting documents, for two seconds at most, and close."""
-        self._socket.close()
+        self._close()
         self._context.term()
 
 
 class DocumentReceiver:
     """Receive documents that are marked with a prefix; others are ignored.
+
+    Messages are taken in another process, whose memory is limited: 0MQ collects all parts of a
+    message before one of them can be refused. Here there is one message at a time.
 
     Parameters
     ----------
@@ -131,47 +154,61 @@ class DocumentReceiver:
     ) -> None:
         self.address = checked_address(address, allow_network=allow_network)
         self.n_refused = 0
-        zmq = zmq_or_hint()
+        zmq_or_hint()
         self._prefix = prefix
         self._has_warned = False
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
-        self._socket.set(zmq.MAXMSGSIZE, MAX_DOCUMENT_BYTES + _HEAD_BYTES)
-        self._socket.set(zmq.RCVHWM, MAX_UNREAD)
-        self._socket.set(zmq.SUBSCRIBE, b"")
-        attach(self._socket, self.address, bind=False)
+        self._process = OtherProcess("stxm_live.io.message_process")
+        self._start()
 
     def receive(self, timeout_s: float) -> tuple[str, dict[str, Any]] | None:
         """Return the next document; None if none comes in time, or it has another prefix."""
-        if not self._socket.poll(round(1000 * timeout_s)):
+        message = self._received(timeout_s)
+        if message is None:
             return None
-        message, is_whole = self._received()
         prefix, name, payload = _split(message)
-        if prefix != self._prefix:
+        if message and prefix != self._prefix:
             self._warn_of(payload)
             return None
         try:
-            if not is_whole:
+            if not message:
                 raise ValueError("a message of several parts")
             if name.decode("ascii", "replace") not in NAMES:
                 raise ValueError(f"a document named {name[:40]!r}")
-            return name.decode("ascii"), from_bytes(payload)
+            return name.decode("ascii"), from_bytes(payload, writable=False)
         except Exception as error:  # noqa: BLE001  no message ends the program
             self.n_refused += 1
             logger.error("%s: %s; left out", self.address, str(error)[:500])
             return None
 
-    def _received(self) -> tuple[memoryview, bool]:
-        """Return a message, and whether it is all; further parts are dropped."""
-        first = part = self._socket.recv(copy=False)
-        while part.more:
-            part = self._socket.recv(copy=False)
-        return first.buffer, part is first
-
     def close(self) -> None:
         """Close the socket."""
-        self._socket.close(linger=0)
-        self._context.term()
+        self._process.end()
+
+    def _start(self) -> None:
+        """Let another process take messages."""
+        request = {
+            "what": "listen",
+            "address": absolute_address(self.address),
+            "most_bytes": MAX_DOCUMENT_BYTES + _HEAD_BYTES,
+            "memory_bytes": _AHEAD_BYTES,
+        }
+        try:
+            self._process.asked(request, START_S)
+        except (OSError, EOFError) as error:
+            self._process.end()
+            raise OSError(f"{self.address} cannot be listened to ({error})") from error
+
+    def _received(self, timeout_s: float) -> memoryview | None:
+        """Return a message, empty if it has several parts; None if none comes in time."""
+        try:
+            return memoryview(self._process.answering(timeout_s).recv_bytes())
+        except TimeoutError:
+            return None
+        except (EOFError, OSError):
+            logger.error("%s: a message takes too much memory; left out", self.address)
+            self._process.end()
+            self._start()
+            return None
 
     def _warn_of(self, payload: bytes | memoryview) -> None:
         if is_pickle(payload) and not self._has_warned:

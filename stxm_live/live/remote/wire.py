@@ -51,8 +51,14 @@ def to_bytes(doc: Any) -> bytes:
     return packed
 
 
-def from_bytes(message: bytes | memoryview) -> dict[str, Any]:
-    """Return the document in a message, with arrays that may be written.
+def from_bytes(message: bytes | memoryview, *, writable: bool = True) -> dict[str, Any]:
+    """Return the document in a message.
+
+    Parameters
+    ----------
+    message : bytes
+    writable : bool
+        If True, arrays may be written; else they take half the memory.
 
     Raises
     ------
@@ -74,7 +80,9 @@ def from_bytes(message: bytes | memoryview) -> dict[str, Any]:
         )
     check_values(message)
     try:
-        doc = msgpack.unpackb(message, ext_hook=_decoded, strict_map_key=False, timestamp=1)
+        doc = msgpack.unpackb(
+            message, ext_hook=_writable if writable else _decoded, strict_map_key=False, timestamp=1
+        )
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise ValueError(f"the message is not a msgpack document ({error})") from error
     if not isinstance(doc, dict):
@@ -100,6 +108,10 @@ def _encoded(value: Any) -> Any:
         return sorted(value)
     what = value.dtype if isinstance(value, np.ndarray) else type(value).__name__
     raise TypeError(f"a document holds {what}, which cannot be sent")
+
+
+def _writable(code: int, data: bytes) -> NDArray[Any]:
+    return _decoded(code, data).copy()
 
 
 def _decoded(code: int, data: bytes) -> NDArray[Any]:
@@ -132,4 +144,4 @@ def _array(dtype_name: Any, shape: Any, data: memoryview) -> NDArray[Any]:
         raise ValueError("the message has an array with an impossible shape")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"the message has an array of shape {shape} in {len(data)} bytes")
-    return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
+    return np.frombuffer(data, dtype=dtype).reshape(shape)
