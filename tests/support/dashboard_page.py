@@ -151,12 +151,12 @@ class Opened:
         """What stands in a part of the page now; parts are found by their CSS class."""
         return self.page.locator(f".{kind} .bk-clearfix").first.inner_text()
 
-    def says(self, kind, text="", timeout_s=PATIENCE_MS / 1000):
-        """What stands in a part of the page, once ``text`` does."""
+    def says(self, kind, text="", *, without=None, timeout_s=PATIENCE_MS / 1000):
+        """What stands in a part of the page, once ``text`` does and ``without`` does not."""
         deadline = time.monotonic() + timeout_s
         while True:
             said = self.text(kind)
-            if text in said:
+            if text in said and (without is None or without not in said):
                 return said
             assert time.monotonic() < deadline, f"{kind} says {said!r}, not {text!r}"
             self.page.wait_for_timeout(50)
