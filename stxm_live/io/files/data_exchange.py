@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import chosen
-from stxm_live.io.files.hdf5 import attribute, counts, numbers, text_of
+from stxm_live.io.files.hdf5 import ADVICE, attribute, counts, numbers, text_of
 from stxm_live.io.files.nexus_axes import energies_of, positions_um
 from stxm_live.io.files.quantity import quantity_of
 
@@ -40,7 +40,7 @@ def read_data_exchange(path: Path, file: Any, *, region: str | None, detector: s
         images = images[..., np.newaxis]
     if images.ndim != 3:
         raise ValueError(
-            f"{path}: exchange/data has shape {images.shape}, expected energies, y and x"
+            f"{path}: exchange/data has shape {images.shape}, expected energies, y and x; {ADVICE}"
         )
     images = images.transpose(_places(path, group, images.shape, len(energies_ev)))
     y_um, x_um = _positions(path, file, images.shape[1:], notes)
@@ -79,7 +79,9 @@ def _places(path: Path, group: Any, shape: tuple[int, ...], n_energies: int) -> 
         ]
     if not fitting:
         found = ", ".join(f"{name} {group[name].shape}" for name in _NAMES if name in group)
-        raise ValueError(f"{path}: exchange/data has shape {shape}, which does not fit {found}")
+        raise ValueError(
+            f"{path}: exchange/data has shape {shape}, which does not fit {found}; {ADVICE}"
+        )
     return fitting[0]
 
 

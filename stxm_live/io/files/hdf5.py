@@ -14,6 +14,12 @@ from stxm_live.io.documents.hdf5_sources import Hdf5Files
 from stxm_live.io.documents.paths import Roots
 from stxm_live.io.files.folder import check_inside, check_size
 
+ADVICE = "correct the file, or name its data sets in a mapping file (.toml)"
+"""What to do with a file whose data sets do not fit."""
+
+_MOST_LISTED = 12
+"""Names of a group that are listed."""
+
 _MOST_TEXTS = 1000
 """Largest data set that is read as a text; a damaged size may be anything."""
 
@@ -65,8 +71,10 @@ def attribute(node: Any, name: str) -> Any:
     """Return an attribute as text, list of texts, or number; None if there is none.
 
     Some files call a text UTF-8 although it is latin-1 (0xB5 of µm); a text that cannot be read
-    counts as missing.
+    counts as missing, and so does every attribute of a node that is None.
     """
+    if node is None:
+        return None
     try:
         value = node.attrs.get(name)
     except (UnicodeDecodeError, OSError):
@@ -120,7 +128,10 @@ def dataset_in(path: Path, group: Any, name: str) -> Any:
     dataset = group.get(name)
     if not isinstance(dataset, h5py.Dataset):
         where = f"{group.name.rstrip('/')}/{name.strip('/')}"
-        raise ValueError(f"{path}: there is no data set {where}")
+        found = ", ".join(sorted(map(text, group))[:_MOST_LISTED]) or "nothing"
+        raise ValueError(
+            f"{path}: there is no data set {where}; {group.name} has {found}; {ADVICE}"
+        )
     file = Path(dataset.file.filename)  # not this one's if a link leads elsewhere
     others = [file.parent / name for name, *_ in dataset.external or ()]
     if dataset.is_virtual:
@@ -145,7 +156,9 @@ def dataset_in(path: Path, group: Any, name: str) -> Any:
 def _dataset_of_numbers(path: Path, group: Any, name: str) -> Any:
     dataset = dataset_in(path, group, name)
     if dataset.dtype.kind not in "fiub":
-        raise ValueError(f"{path}: {dataset.name} holds {dataset.dtype}, expected numbers")
+        raise ValueError(
+            f"{path}: {dataset.name} holds {dataset.dtype}, expected numbers; {ADVICE}"
+        )
     return dataset
 
 

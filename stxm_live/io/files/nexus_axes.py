@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.io.files.hdf5 import attribute, dataset_in, numbers
+from stxm_live.io.files.hdf5 import ADVICE, attribute, dataset_in, numbers
 from stxm_live.io.files.stxm_versions import version_of
 from stxm_live.io.files.units import (
     KNOWN,
@@ -40,7 +40,7 @@ def axis_places(
     axes = [str(name).strip() for name in axes] if isinstance(axes, list | tuple) else []
     if len(axes) == len(names) and set(axes) == set(names):
         return tuple(axes.index(name) for name in names)
-    places = [attribute(data[name], "axis") for name in names]
+    places = [attribute(data.get(name), "axis") for name in names]
     if all(place is not None for place in places):
         from_0 = tuple(int(np.ravel(place)[0]) - 1 for place in places)
         if sorted(from_0) != [0, 1, 2]:
@@ -48,12 +48,23 @@ def axis_places(
                 f"{path}: {data.name}: its axes have the places {places}, not 1, 2 and 3"
             )
         return from_0
-    lengths = [dataset_in(path, data, name).size for name in names]
-    fitting = [p for p in permutations(range(3)) if [shape[k] for k in p] == lengths]
+    lengths = {name: data[name].size for name in names[1:] if _is_dataset(data, name)}
+    lengths[names[0]] = dataset_in(path, data, names[0]).size
+    fitting = [
+        p
+        for p in permutations(range(3))
+        if all(shape[k] == lengths.get(name, shape[k]) for k, name in zip(p, names, strict=True))
+    ]
     if not fitting:
-        found = ", ".join(f"{name} {n}" for name, n in zip(names, lengths, strict=True))
-        raise ValueError(f"{path}: {data.name} has counts of shape {shape}, but {found} values")
+        found = ", ".join(f"{name} {lengths[name]}" for name in names if name in lengths)
+        raise ValueError(
+            f"{path}: {data.name} has counts of shape {shape}, but {found} values; {ADVICE}"
+        )
     return fitting[0]  # the definition's, if that fits
+
+
+def _is_dataset(data: Any, name: str) -> bool:
+    return hasattr(data.get(name), "size")
 
 
 def energies_of(
@@ -61,6 +72,8 @@ def energies_of(
 ) -> NDArray[np.float64]:
     """Return photon energies in eV, shape (n_energies,); a missing unit is added to the notes."""
     values = numbers(path, data, name).ravel()
+    if not values.size:
+        raise ValueError(f"{path}: {data.name}/{name} is empty, expected photon energies")
     unit = _unit(data, name) or default
     factor, taken = energy_factor(unit, values)
     if factor is None:
@@ -83,7 +96,8 @@ def positions_um(
     """Return the positions of the pixel centers along y, shape (ny,), and x, shape (nx,).
 
     Missing positions are found from the others by a straight line. Where the unit is missing or
-    none of a length, or where the positions make no raster, a note says what was taken.
+    none of a length, or where the positions are missing, do not fit or make no raster, a note says
+    what was taken: maps do not need them.
     """
     raw = [_raster(_along(path, data, names[axis], shape, axis)) for axis in (0, 1)]
     units = [_unit(data, name) for name in names]
@@ -94,7 +108,7 @@ def positions_um(
         factor, taken = _length(unit or shared, raw)
         if values is None:
             found.append(np.arange(float(n)))
-            taken = "no raster; a pixel is 1 um"
+            taken = "missing or no raster; a pixel is 1 um"
         else:
             found.append(values * factor)
         if taken:
@@ -120,19 +134,17 @@ def _length(unit: str, raw: list[NDArray[np.float64] | None]) -> tuple[float, st
 def _along(
     path: Path, data: Any, name: str, shape: tuple[int, int], axis: int
 ) -> NDArray[np.float64]:
-    """Return positions along an axis, also from one position for each pixel."""
-    values = numbers(path, data, name)
+    """Return positions along an axis, also from one for each pixel; NaN if they do not fit."""
     n_points = shape[axis]
+    try:
+        values = numbers(path, data, name)
+    except ValueError:
+        return np.full(n_points, np.nan)
     if values.size == 1:
         return np.full(n_points, values.ravel()[0])
     if values.shape == shape and values.ndim == 2:
         return _line_of(values, axis)
-    if values.ndim != 1 or len(values) != n_points:
-        raise ValueError(
-            f"{path}: {data.name}/{name} has shape {values.shape}, the counts have {n_points} "
-            "points"
-        )
-    return values
+    return values if values.shape == (n_points,) else np.full(n_points, np.nan)
 
 
 def _line_of(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
@@ -162,9 +174,10 @@ def count_time_ms(path: Path, entry: Any, data: Any, notes: list[str]) -> float:
     NXstxm uses seconds, pystxmcontrol ms; a unit in the file takes precedence. A unit that is
     none of a time leaves the exposure out, with a note.
     """
-    if "count_time" not in data or dataset_in(path, data, "count_time").dtype.kind not in "fiu":
+    try:
+        values = numbers(path, data, "count_time")
+    except ValueError:
         return 0.0
-    values = numbers(path, data, "count_time")
     values = values[np.isfinite(values) & (values > 0)]
     if not values.size:
         return 0.0
@@ -180,5 +193,5 @@ def count_time_ms(path: Path, entry: Any, data: Any, notes: list[str]) -> float:
 
 def _unit(data: Any, name: str) -> str:
     """Return a data set's unit; empty if there is none."""
-    unit = attribute(data[name], "units")
+    unit = attribute(data.get(name), "units")
     return str(np.ravel(unit)[0]).strip() if unit is not None and np.size(unit) else ""

@@ -13,11 +13,13 @@ from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import chosen
 from stxm_live.io.files.hdf5 import (
+    ADVICE,
     attribute,
     counts,
     dataset_in,
     numbers,
     opened_hdf5,
+    text,
     text_of,
 )
 from stxm_live.io.files.nexus_axes import axis_places, count_time_ms, energies_of, positions_um
@@ -26,6 +28,9 @@ from stxm_live.io.files.scan_type import check_is_stack
 from stxm_live.io.files.stxm_versions import version_of, with_requested_positions
 
 _ENERGY_NAMES = ("energy", "photon_energy")
+
+_MOST_LISTED = 12
+"""Groups of an entry that are listed."""
 
 
 def read_nexus_stxm(
@@ -60,7 +65,14 @@ def read_nexus_stxm(
         if not entries:
             raise ValueError(f"{path}: no entry with the definition NXstxm")
         name = chosen(path, "region", entries, region)
-        counter = chosen(path, "detector", detectors_of(file[name]), detector)
+        detectors = detectors_of(file[name])
+        if not detectors:
+            found = ", ".join(sorted(map(text, file[name]))[:_MOST_LISTED]) or "nothing"
+            raise ValueError(
+                f"{path}: {name} has no group with counts (data) and energies; it has {found}; "
+                f"{ADVICE}"
+            )
+        counter = chosen(path, "detector", detectors, detector)
         data = file[name][counter]
         check_is_stack(path, scan_type_of(data), where=f", {name}")
         if not text_of(file[name], "definition").strip():
@@ -99,19 +111,21 @@ def nexus_entries(file: Any) -> list[str]:
 
 
 def detectors_of(entry: Any) -> list[str]:
-    """Return the names of an entry's groups that hold counts with their axes.
+    """Return the names of an entry's groups that hold counts with their energies.
 
-    Monitors, such as the ring current, are none.
+    Without a definition they are recognized by their positions, too. Monitors, such as the ring
+    current, are none.
     """
     import h5py
 
+    needed = {"sample_x", "sample_y"} if not text_of(entry, "definition").strip() else set()
     return [
         name
         for name in entry
         if isinstance(name, str)
         and isinstance(entry.get(name), h5py.Group)
         and attribute(entry[name], "NX_class") != "NXmonitor"
-        and {"sample_x", "sample_y"} <= set(entry[name])
+        and needed <= set(entry[name])
         and not {*_ENERGY_NAMES}.isdisjoint(entry[name])
         and signal_name(entry[name]) in entry[name]
         and name not in ("binned_values", "requested_values", "control")
@@ -149,20 +163,20 @@ def _images(
 def _counts(path: Path, data: Any) -> NDArray[np.float32]:
     """Return counts (n_energies, ny, nx) of a stack, or of a single image."""
     energy = energy_name(path, data)
-    images, n_energies = counts(path, data, signal_name(data)), data[energy].size
+    images, n_energies = counts(path, data, signal_name(data)), dataset_in(path, data, energy).size
     if images.ndim == 2 and n_energies == 1:
         return images[np.newaxis]
     if images.ndim != 3:
         raise ValueError(
             f"{path}: {data.name} has counts of shape {images.shape} for {n_energies} energies, "
-            "expected (energies, y, x)"
+            f"expected (energies, y, x); {ADVICE}"
         )
     return images.transpose(axis_places(path, data, (energy, "sample_y", "sample_x"), images.shape))
 
 
 def _quantity(data: Any, counter: str) -> Quantity | None:
     """Return what the counts are by their unit or the detector's name."""
-    unit = attribute(data[signal_name(data)], "units") if signal_name(data) in data else None
+    unit = attribute(data.get(signal_name(data)), "units")
     return quantity_of(unit if isinstance(unit, str) else "", counter)
 
 
@@ -171,9 +185,12 @@ def _ring_current(
 ) -> NDArray[np.float64] | None:
     """Return the mean ring current of each image, shape (n_energies,), or None."""
     where = next((n for n in ("control", "instrument/control") if f"{n}/data" in entry), None)
-    if where is None or dataset_in(path, entry, f"{where}/data").dtype.kind not in "fiu":
+    if where is None:
         return None
-    values = numbers(path, entry[where], "data")
+    try:
+        values = numbers(path, entry, f"{where}/data")
+    except ValueError:
+        return None
     if values.size == 0 or values.size % n_energies:
         notes.append(
             f"{path.name}: the ring current is not used: {values.size} values for {n_energies} "

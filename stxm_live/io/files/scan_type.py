@@ -7,7 +7,7 @@ from pathlib import Path
 _OTHERS = {
     "focus": "a focus scan: it has positions of the zone plate, no energies",
     "line": "a line scan: spectra along a line, no images",
-    "point": "a point scan: a spectrum, no images; read_spectrum takes it, as I0 for example",
+    "point": "a point scan: a spectrum, no images; --i0 and read_spectrum take it",
     "osa": "a scan of the order-sorting aperture",
     "detector": "a scan of the detector",
     "ptycho": "a ptychography scan: its diffraction images are to be reconstructed first",

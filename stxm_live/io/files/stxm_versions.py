@@ -21,10 +21,10 @@ def version_of(entry: Any) -> float | None:
     """Return the version of pystxmcontrol's own layout, 0 if not given; None for others."""
     if "motors" not in entry and "instrument/motors" not in entry:
         return None
-    noted = attribute(entry["definition"], "version") if "definition" in entry else None
+    noted = attribute(entry.get("definition"), "version")
     for found in (text_of(entry, "version"), text_of(entry, "definition"), noted):
         try:
-            return float(found)  # type: ignore[arg-type]
+            return float(found)
         except (TypeError, ValueError):
             continue
     return 0.0

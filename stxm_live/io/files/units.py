@@ -55,7 +55,8 @@ def energy_factor(unit: str, values: NDArray[np.floating]) -> tuple[float | None
     """
     if normal(unit):
         return _ENERGIES_EV.get(normal(unit)), ""
-    typical = float(np.nanmedian(values)) if values.size else float("nan")
+    known = values[np.isfinite(values)]
+    typical = float(np.median(known)) if known.size else float("nan")
     return (1e3, "keV") if 0.03 < typical < 20 else (1.0, "eV")
 
 

@@ -403,7 +403,7 @@ def test_optional_values_in_strange_units_are_said_and_do_not_refuse_a_stack(tmp
     assert stack.scan.dwell_ms == 0
     assert [note.removeprefix("a.hdf5: ") for note in stack.notes] == [
         "count_time is in 'clicks', which is no time; it is not used",
-        "the positions sample_y are no raster; a pixel is 1 um",
+        "the positions sample_y are missing or no raster; a pixel is 1 um",
         "the positions sample_x are in 'steps', which is no length; taken as um (pixels of 500 nm)",
     ]
 
