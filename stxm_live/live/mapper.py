@@ -22,9 +22,10 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker, weakly
-from stxm_live.io.documents import Copied, NoStackError, Roots, copied
+from stxm_live.io.documents import Copied, Roots, copied
 from stxm_live.live.analysis import StackStatus
 from stxm_live.live.cube import ODCube
+from stxm_live.live.not_mapped import NotMapped
 from stxm_live.live.run import LiveRun
 from stxm_live.live.runs import LiveRuns
 from stxm_live.live.sinks import Callbacks, Sinks
@@ -39,7 +40,6 @@ QUIET_S = 0.02
 
 RETRY_S = 0.25
 """Seconds between searches for image files that are not there yet."""
-
 
 LAST_WAIT_S = 10.0
 """Longest wait for a sink on a thread of its own when Python ends."""
@@ -64,8 +64,7 @@ class LivePhaseMapper:
     ----------
     recipe : Recipe
     scan : StackScan, optional
-        Description of the runs, for start documents without an ``stxm`` block. Runs without its
-        counts, such as alignment scans, are left alone.
+        Description of runs without an ``stxm`` block; those without its counts are left alone.
     background : bool
         If False, everything happens in the call, on the caller's thread.
     limits : Limits, optional
@@ -117,7 +116,7 @@ class LivePhaseMapper:
         self._timers = Timers()
         self._model: LatentModel | None = None
         self._is_warm = False
-        self._said: set[str] = set()
+        self._not_mapped = NotMapped()
         self._sinks = Sinks()
         self._changed = threading.Condition()
         self._is_closed = False
@@ -238,6 +237,8 @@ class LivePhaseMapper:
             self._changed.notify_all()
         if self._worker is not None and not self._worker.close(timeout_s):
             logger.warning("the analysis was still busy after %g s", timeout_s)
+        else:
+            self._runs.close_files()
         self._sinks.close(timeout_s)
 
     def __enter__(self) -> LivePhaseMapper:
@@ -373,17 +374,9 @@ class LivePhaseMapper:
         if run.is_given_up and error is not None:
             self._sinks.error(run.uid, error)
         if run.status().state == "ignored":
-            self._say_why_not(run, error)
+            self._not_mapped.say(error)
         if not run.is_done and not run.is_waiting:
             self._later(self._idle_timeout_s, "idle", run)
-
-    def _say_why_not(self, run: LiveRun, error: Exception | None) -> None:
-        """Log why a run is not mapped; as a warning, once, if it looks like a stack."""
-        is_alike = isinstance(error, NoStackError) and error.is_alike
-        reason = str(error).partition(": ")[2]
-        is_news = is_alike and reason not in self._said
-        self._said.add(reason if is_news else "")
-        logger.log(logging.WARNING if is_news else logging.INFO, "not mapped: %s", error)
 
     def _tell(self, results: Iterable[PhaseMaps]) -> None:
         for maps in results:

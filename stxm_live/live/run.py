@@ -102,6 +102,11 @@ class LiveRun:
             self._frames = None
         self.delivered_by = None
 
+    def close_files(self) -> None:
+        """Close the image files of a run that has not ended."""
+        if self._frames is not None:
+            self._frames.close_files()
+
     def take(
         self, name: str, doc: Mapping[str, Any], show: Show | None, *, is_last: bool = True
     ) -> Iterator[PhaseMaps]:

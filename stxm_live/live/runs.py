@@ -146,6 +146,11 @@ class LiveRuns:
             self._joined[frames] = stack
         return stack
 
+    def close_files(self) -> None:
+        """Close the image files of runs that have not ended."""
+        for run in self._runs.values():
+            run.close_files()
+
     def end_idle(self, idle_s: float) -> None:
         """End stacks that no run has joined for this time."""
         self._open_stacks.end_idle(idle_s)

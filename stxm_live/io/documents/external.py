@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from stxm_live.io.documents.paths import Roots, path_of_uri
 
 MAX_RESOURCES = 10_000
 """Most resources of one run."""
+
+MAX_BLOCK_ROWS = 2**16
+"""Most rows that are read at a time."""
 
 _MOST = 2**53
 """Largest number of an image."""
@@ -29,6 +32,14 @@ class Reference(Protocol):
 
     def read(self) -> NDArray[Any]:
         """Return the frames of the event; raises OSError if they are not there yet."""
+
+
+class Block(NamedTuple):
+    """Rows of a file, and the number of the first one in its stream; 1 is the first."""
+
+    number: int
+    n_rows: int
+    rows: Reference
 
 
 class ExternalImages:
@@ -91,6 +102,15 @@ class ExternalImages:
         for number, index in zip(numbers, indices, strict=True):
             yield number, _FromStream(self, uid, index, n_frames)
 
+    def blocks_of_stream_datum(self, doc: Mapping[str, Any]) -> Iterator[Block]:
+        """Yield the rows of a stream datum in blocks, each of rows with numbers that follow."""
+        indices, numbers = _span(doc["indices"]), _span(doc["seq_nums"])
+        first = numbers.start if len(numbers) == len(indices) else indices.start + 1
+        for begin in range(indices.start, indices.stop, MAX_BLOCK_ROWS):
+            n_rows = min(MAX_BLOCK_ROWS, indices.stop - begin)
+            reference = _FromStream(self, str(doc["stream_resource"]), begin, 1, n_rows)
+            yield Block(first + begin - indices.start, n_rows, reference)
+
     def read_datum(self, event: Mapping[str, Any], field: str) -> NDArray[Any]:
         """Return the frames of a datum by `event_model.Filler`; errors as for `Reference.read`."""
         from event_model import (
@@ -114,13 +134,13 @@ class ExternalImages:
             raise NotYetError(str(cause)[:300]) from error
         return np.asarray(reduced["data"][field])
 
-    def read_row(self, uid: str, index: int, n_frames: int) -> NDArray[Any]:
+    def read_rows(self, uid: str, index: int, n_frames: int, n_events: int) -> NDArray[Any]:
         """Return rows of a stream resource; errors as for `Reference.read`."""
         if uid not in self._streams:
             if uid not in self._resources:
                 raise NotYetError("the document that names the file has not arrived")
             self._streams[uid] = _stream_of(self._resources[uid], self._reader)
-        return self._streams[uid].event(index, n_frames)
+        return self._streams[uid].events(index, n_frames, n_events)
 
     def wake(self) -> None:
         """Attempt the next file at once, whatever did not answer before."""
@@ -142,17 +162,20 @@ class _FromDatum:
 
 
 class _FromStream:
-    def __init__(self, images: ExternalImages, uid: str, index: int, n_frames: int) -> None:
-        self._images, self._uid, self._index, self._n_frames = images, uid, index, n_frames
+    def __init__(
+        self, images: ExternalImages, uid: str, index: int, n_frames: int, n_events: int = 1
+    ) -> None:
+        self._images = images
+        self._rows = uid, index, n_frames, n_events
 
     def read(self) -> NDArray[Any]:
-        return self._images.read_row(self._uid, self._index, self._n_frames)
+        return self._images.read_rows(*self._rows)
 
 
 class _Stream(Protocol):
     """Rows of images, in one file or in several."""
 
-    def event(self, index: int, n_frames: int) -> NDArray[Any]: ...
+    def events(self, index: int, n_frames: int, n_events: int) -> NDArray[Any]: ...
 
 
 class _Hdf5Rows:
@@ -161,8 +184,10 @@ class _Hdf5Rows:
     def __init__(self, path: str, dataset: str, reader: FileReader) -> None:
         self._path, self._dataset, self._reader = path, dataset, reader
 
-    def event(self, index: int, n_frames: int) -> NDArray[Any]:
-        return self._reader.hdf5(self._path, self._dataset, index=index, n_frames=n_frames)
+    def events(self, index: int, n_frames: int, n_events: int) -> NDArray[Any]:
+        return self._reader.hdf5(
+            self._path, self._dataset, index=index, n_frames=n_frames, n_events=n_events
+        )
 
 
 class _FileSequence:
@@ -172,8 +197,8 @@ class _FileSequence:
         self._folder, self._template, self._kind = folder.rstrip("/"), template, kind
         self._reader = reader
 
-    def event(self, index: int, n_frames: int) -> NDArray[Any]:
-        numbers = range(index * n_frames, (index + 1) * n_frames)
+    def events(self, index: int, n_frames: int, n_events: int) -> NDArray[Any]:
+        numbers = range(index * n_frames, (index + n_events) * n_frames)
         names = (_numbered(self._template, number) for number in numbers)
         return self._reader.files(self._kind, (f"{self._folder}/{name}" for name in names))
 

@@ -156,16 +156,25 @@ class FileReader:
             _process.start()
 
     def hdf5(
-        self, path: str, dataset: str, *, index: int, n_frames: int, swmr: bool = True
+        self,
+        path: str,
+        dataset: str,
+        *,
+        index: int,
+        n_frames: int,
+        n_events: int = 1,
+        swmr: bool = True,
     ) -> NDArray[Any]:
-        """Return the rows of an event.
+        """Return the rows of an event, or of several that follow.
 
         Errors are those of `Hdf5Images.event`, and `StalledError`.
         """
         if len(dataset) > _MAX_NAME:
             raise ValueError(f"the name of the dataset has {len(dataset)} characters")
-        rows = {"dataset": dataset, "index": index, "n_frames": n_frames, "swmr": swmr}
-        return self._ask(path, self.max_values * n_frames, kind="hdf5", **rows)
+        rows = {"dataset": dataset, "index": index, "n_frames": n_frames, "n_events": n_events}
+        return self._ask(
+            path, self.max_values * n_frames * n_events, kind="hdf5", swmr=swmr, **rows
+        )
 
     def files(self, kind: str, paths: Iterable[str]) -> NDArray[Any]:
         """Return the images of files of one image each, along a new first axis.

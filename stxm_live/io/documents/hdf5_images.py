@@ -38,8 +38,10 @@ class Hdf5Images:
         self._files: Hdf5Files | None = None
         self._is_growing = False
 
-    def event(self, index: int, n_frames: int, max_values: int = MAX_EVENT_BYTES) -> NDArray[Any]:
-        """Return the frames of one event, along the first axis.
+    def event(
+        self, index: int, n_frames: int, max_values: int = MAX_EVENT_BYTES, n_events: int = 1
+    ) -> NDArray[Any]:
+        """Return the frames of one event, or of several that follow, along the first axis.
 
         The dataset has a row for every frame, (n, ny, nx), or one for every event,
         (n, n_frames, ny, nx).
@@ -65,14 +67,14 @@ class Hdf5Images:
             raise ValueError(f"{self._path.name}: {self._dataset} holds no images")
         if data.ndim > 3:
             n_frames = 1
-        rows = index * n_frames, (index + 1) * n_frames
+        rows = index * n_frames, (index + n_events) * n_frames
         self._files.check(data, rows)
         if rows[1] > len(data):
             self._let_go()
             raise OSError(
                 f"{self._path.name} has {len(data)} images, number {rows[1]} is not there yet"
             )
-        check_size(self._path.name, (n_frames, *data.shape[1:]), data.dtype, max_values)
+        check_size(self._path.name, (n_frames * n_events, *data.shape[1:]), data.dtype, max_values)
         return np.asarray(data[slice(*rows)])
 
     def close(self) -> None:

@@ -7,12 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stxm_live.io.documents.backgrounds import Backgrounds
 from stxm_live.io.documents.counts import Counts, PieceKind, finite_number, read_counts
 from stxm_live.io.documents.energy_readback import EnergyReadings
+from stxm_live.io.documents.scan_order import X
+from stxm_live.io.documents.slot import Piece
 from stxm_live.io.documents.stack_frames import MAX_UNANNOUNCED, StackFrames
-from stxm_live.io.documents.streams import Member, NewFrame, Stream, piece_of, word
+from stxm_live.io.documents.streams import Member, NewFrame, Stream, Waiting, piece_of, word
 
 
 class Placing:
@@ -77,6 +80,41 @@ class Placing:
         frame = member.frames.put(replace(piece, readback_ev=readback, monitor=monitor))
         if frame is not None:
             yield NewFrame(member.frames, frame)
+
+    def put_waiting(self, waiting: Waiting, value: NDArray[Any]) -> Iterator[NewFrame]:
+        """Put what was read from a file where it belongs."""
+        if waiting.is_block:
+            return self.put_rows(waiting.stream, waiting.number, value)
+        return self.put(waiting.stream, waiting.number, waiting.data, value)
+
+    def put_rows(self, stream: Stream, first: int, rows: NDArray[Any]) -> Iterator[NewFrame]:
+        """Put rows of a flyer, which have no events; ``first`` is the number of the first one."""
+        announced = stream.members[0].announced
+        in_lines = stream.kind == "pixel" and announced.order.axes[2] == X
+        if not in_lines or stream.background is not None or len(stream.members) > 1:
+            for k, row in enumerate(rows):
+                yield from self.put(stream, first + k, {}, row)
+            return
+        frames, nx = stream.members[0].frames, announced.scan.shape[2]
+        counts = self._backgrounds.corrected(rows.reshape(-1).astype(np.float32), 1)
+        for line, columns, values in _line_parts(first - 1, counts, nx):
+            energy, row, backwards = announced.order.line(line)
+            if energy >= announced.scan.shape[0]:
+                self._note("more points came than were announced; left out", stream.members)
+                return
+            if backwards:
+                columns = slice(nx - columns.stop, nx - columns.start)
+            piece = Piece(
+                (self._uid, energy),
+                announced.first_index + energy,
+                (slice(row, row + 1), columns),
+                values[np.newaxis, ::-1] if backwards else values[np.newaxis],
+                part=row,
+                is_last=announced.order.ends_image(line) and len(values) + columns.start >= nx,
+            )
+            frame = frames.put(piece)
+            if frame is not None:
+                yield NewFrame(frames, frame)
 
     def _counts(self, stream: Stream, member: Member, where: str, value: Any) -> Counts | None:
         """Return the counts of an event, less the dark ones; None with a note if it has none."""
@@ -203,3 +241,15 @@ class Placing:
 def _n_frames(counts: Counts, value: Any) -> int:
     """Return how many frames were added to the image of an event."""
     return int(np.size(value) // counts.values.size) if counts.kind == "image" else 1
+
+
+def _line_parts(
+    first: int, counts: NDArray[np.float32], nx: int
+) -> Iterator[tuple[int, slice, NDArray[np.float32]]]:
+    """Yield the line, its columns and the counts there, of pixels from a number on; 0 is first."""
+    begin = 0
+    while begin < len(counts):
+        line, column = divmod(first + begin, nx)
+        n = min(nx - column, len(counts) - begin)
+        yield line, slice(column, column + n), counts[begin : begin + n]
+        begin += n

@@ -77,7 +77,7 @@ def _read(request: dict[str, Any], images: dict[_Key, Hdf5Images]) -> NDArray[An
         while len(images) >= MAX_OPEN_FILES:
             images.pop(next(iter(images))).close()
         images[key] = Hdf5Images(path, dataset, roots, swmr=swmr)
-    return images[key].event(request["index"], request["n_frames"], max_values)
+    return images[key].event(request["index"], request["n_frames"], max_values, request["n_events"])
 
 
 if __name__ == "__main__":

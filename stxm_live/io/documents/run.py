@@ -8,7 +8,7 @@ from typing import Any
 
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
-from stxm_live.io.documents.announced import RunShape, UndescribedError, announced
+from stxm_live.io.documents.announced import RunShape
 from stxm_live.io.documents.backgrounds import background_of
 from stxm_live.io.documents.counts import (
     whole_number,
@@ -16,6 +16,7 @@ from stxm_live.io.documents.counts import (
 from stxm_live.io.documents.external import ExternalImages
 from stxm_live.io.documents.file_reader import ANSWER_S, StalledError
 from stxm_live.io.documents.open_stacks import OpenStacks
+from stxm_live.io.documents.other_streams import OtherStreams
 from stxm_live.io.documents.paths import Roots
 from stxm_live.io.documents.placing import Placing
 from stxm_live.io.documents.plan_energies import NoStackError
@@ -30,31 +31,12 @@ from stxm_live.io.documents.streams import (
     new_stream,
     note_on_energy,
 )
-from stxm_live.io.documents.undescribed import Undescribed
+from stxm_live.io.documents.undescribed import Undescribed, of_start
 
 MAX_WAITING_IMAGES = 100_000
 """Most images of a run that may wait for their file or their event."""
 
 _EXTERNAL = ("resource", "datum", "datum_page", "stream_resource", "stream_datum")
-
-
-def _of_start(
-    start: Mapping[str, Any], by_hand: StackScan | None, fields: FieldOptions
-) -> tuple[RunShape | None, str]:
-    """Return the stacks that a start document describes, or the reason why it does not.
-
-    A description by hand needs a stream with its counts, and a grid the units of its motors.
-    """
-    try:
-        shape = announced(start, by_hand, fields)
-    except UndescribedError as error:
-        return None, str(error)
-    except ValueError as error:
-        if by_hand is None:
-            raise
-        return None, str(error)
-    needs_descriptor = by_hand is not None or shape.needs_units
-    return None if needs_descriptor else shape, "no stream has the counts of a stack"
 
 
 class RunFrames:
@@ -106,7 +88,7 @@ class RunFrames:
         self.stacks: list[StackFrames] = []
         self._undescribed: Undescribed | None = None
         by_hand = scan if "stxm" not in start else None
-        shape, reason = _of_start(start, by_hand, self._fields)
+        shape, reason = of_start(start, by_hand, self._fields)
         if shape is None:
             self._undescribed = Undescribed(start, by_hand, self._fields, reason)
         else:
@@ -121,6 +103,7 @@ class RunFrames:
         self._placing = Placing(self.uid, self._fields.channel)
         self._choice = StreamChoice()
         self._seen_fields: set[str] = set()
+        self._others = OtherStreams()
 
     def _begin(self, shape: RunShape) -> None:
         self.shape = shape.name
@@ -138,11 +121,7 @@ class RunFrames:
     def _look(self, name: str, doc: Mapping[str, Any]) -> list[NewFrame]:
         """Look for a stack in a run that its start document does not describe."""
         assert self._undescribed is not None
-        docs = [(name, doc)]
-        if name == "event_page":
-            from event_model import unpack_event_page
-
-            docs = [("event", event) for event in unpack_event_page(doc)]
+        docs = _events(name, doc) or [(name, doc)]
         for k, one in enumerate(docs):
             shape = self._undescribed.take(*one)
             if shape is not None:
@@ -162,10 +141,8 @@ class RunFrames:
         if name == "descriptor":
             self._descriptor(doc)
         elif name in ("event", "event_page"):
-            from event_model import unpack_event_page
-
-            events = [doc] if name == "event" else unpack_event_page(doc)
-            return [*(frame for event in events for frame in self._event(event)), *self.retry()]
+            events = _events(name, doc)
+            return [*(frame for _, event in events for frame in self._event(event)), *self.retry()]
         elif name in _EXTERNAL:
             self._external.take(name, doc)
             if name == "stream_datum":
@@ -201,10 +178,14 @@ class RunFrames:
                 self._waiting.pop(0)
                 continue
             self._waiting.pop(0)
-            done.extend(self._placing.put(first.stream, first.number, first.data, value))
+            done.extend(self._placing.put_waiting(first, value))
         if self._has_stopped and not self._waiting:
             self._end(is_failed=self._is_failed)
         return done
+
+    def close_files(self) -> None:
+        """Close the image files; they are opened again where more is to be read."""
+        self._external.close()
 
     def give_up(self) -> list[NewFrame]:
         """Stop waiting for files; return the frames of images that came after a missing one."""
@@ -236,6 +217,7 @@ class RunFrames:
             return
         self._seen_fields.update(map(str, keys))
         name = str(doc.get("name"))
+        self._others.descriptor(doc, self._members[0].announced.scan.energy_motor)
         if name == "baseline":
             return
         base = re.sub(r"_\d+$", "", name)
@@ -289,6 +271,7 @@ class RunFrames:
     def _event(self, doc: Mapping[str, Any]) -> Iterator[NewFrame]:
         stream = self._streams.get(str(doc.get("descriptor")))
         if stream is None:
+            self._others.event(doc)
             return
         number, data = whole_number(doc["seq_num"]), doc["data"]
         if number < 1:
@@ -310,6 +293,10 @@ class RunFrames:
         stream = self._streams.get(str(doc.get("descriptor")))
         if stream is None or self._external.field_of(doc) not in (stream.key, None):
             return
+        if not stream.has_events and stream.kind in ("pixel", "line"):
+            for block in self._external.blocks_of_stream_datum(doc):
+                self._wait(Waiting(stream, block.number, {}, block.rows, is_block=True))
+            return
         for number, reference in self._external.of_stream_datum(doc, stream.n_frames):
             if number > stream.max_number:
                 self._note(
@@ -317,8 +304,11 @@ class RunFrames:
                     stream.members,
                 )
                 return
-            stream.references[number] = reference
-            self._pair(stream, number)
+            if stream.has_events:
+                stream.references[number] = reference
+                self._pair(stream, number)
+            else:
+                self._wait(Waiting(stream, number, {}, reference))
 
     def _pair(self, stream: Stream, number: int) -> None:
         """Read an image when both its event and its place in a file are known."""
@@ -329,6 +319,13 @@ class RunFrames:
     def _wait(self, waiting: Waiting) -> None:
         if len(self._waiting) < MAX_WAITING_IMAGES:
             self._waiting.append(waiting)
+        else:
+            self._has_lost = True
+            self._note(
+                f"more than {MAX_WAITING_IMAGES} images wait for their files; further ones are "
+                "left out",
+                waiting.stream.members,
+            )
 
     def _stop(self, doc: Mapping[str, Any]) -> list[NewFrame]:
         done = self.retry()
@@ -342,14 +339,11 @@ class RunFrames:
                 )
         for stream in self._streams.values():
             self._placing.end(stream)
-        scan = self._members[0].announced.scan
-        better = self._choice.better(doc.get("num_events"), scan.shape[0])
-        if better is not None and not self.stacks[0].is_whole:
-            self._placing.refuse(
-                f"the images were taken from stream {self._choice.name!r}, but {better!r} has as "
-                'many as were announced; name it in the stxm_live block: "stream"',
-                self._members,
-            )
+        self._others.give_energies(self.uid, self._members)
+        if not self.stacks[0].is_whole:
+            n_images = self._members[0].announced.scan.shape[0]
+            reason = self._choice.contradiction(doc.get("num_events"), n_images)
+            self._placing.refuse(reason, self._members)
         is_failed = str(doc.get("exit_status", "success")) != "success"
         if is_failed:
             reason = doc.get("reason") or "no reason given"
@@ -398,3 +392,11 @@ class RunFrames:
             stack.grows = False
             stack.ended_well = not (is_failed or self._has_lost)
             self._open_stacks.leave(self.uid, stack, is_failed=is_failed)
+
+
+def _events(name: str, doc: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return an event, or those of a page; none of another document."""
+    from event_model import unpack_event_page
+
+    pages = {"event": lambda page: [page], "event_page": unpack_event_page}
+    return [("event", event) for event in pages.get(name, lambda _: [])(doc)]

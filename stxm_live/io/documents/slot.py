@@ -138,6 +138,14 @@ class Slot:
             self._rows.clear()
         return n_new == 0
 
+    def put_energy(self, energy_ev: float) -> bool:
+        """Set the readback of an image that has none; return True if it was set."""
+        if self._readbacks_ev:
+            return False
+        self._readbacks_ev[0] = energy_ev
+        self._frame, self.changed = None, True
+        return True
+
     @property
     def first_readback_ev(self) -> float | None:
         """Return one of its readbacks, which is enough to recognize the image."""

@@ -156,6 +156,12 @@ class StackFrames:
             self._ascending = np.unique(np.asarray(self.scan.energies_ev, dtype=np.float64))
             self._matched = None
 
+    def put_energy(self, image: tuple[str, int], energy_ev: float) -> None:
+        """Give an image whose events have no energy the one that was measured elsewhere."""
+        slot = self._slots.get(image)
+        if slot is not None and slot.put_energy(energy_ev):
+            self._matched = None
+
     def refuse(self, run: str, reason: str) -> None:
         """Release the images, because a map of them would be wrong; the first reason is kept."""
         if not self.refusal:

@@ -31,9 +31,15 @@ class StreamChoice:
         self._others.add(left_out)
         return left_out
 
-    def better(self, n_events: object, n_images: int) -> str | None:
-        """Return a stream with as many events as images, if the chosen one has not."""
+    def contradiction(self, n_events: object, n_images: int) -> str:
+        """Return a reason to refuse if only another stream has as many events as images, or ""."""
         counted = n_events if isinstance(n_events, Mapping) else {}
         if counted.get(self.name) == n_images:
-            return None
-        return next((name for name in sorted(self._others) if counted.get(name) == n_images), None)
+            return ""
+        better = [name for name in sorted(self._others) if counted.get(name) == n_images]
+        if not better:
+            return ""
+        return (
+            f"the images were taken from stream {self.name!r}, but {better[0]!r} has as many as "
+            'were announced; name it in the stxm_live block: "stream"'
+        )

@@ -43,7 +43,10 @@ class Member(NamedTuple):
 
 @dataclass(eq=False)
 class Stream:
-    """Data keys and stacks of the events of one descriptor."""
+    """Data keys and stacks of the events of one descriptor.
+
+    A flyer whose data are all in files sends no events (not ``has_events``).
+    """
 
     name: str
     key: str
@@ -59,6 +62,7 @@ class Stream:
     events: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     positions: Positions | None = None
     background: Background | None = None
+    has_events: bool = True
 
     @property
     def max_values(self) -> int:
@@ -78,12 +82,13 @@ class Stream:
 
 
 class Waiting(NamedTuple):
-    """An image that is to be read from a file."""
+    """An image that is to be read from a file, or a block of rows with numbers that follow."""
 
     stream: Stream
     number: int
     data: Mapping[str, Any]
     reference: Reference
+    is_block: bool = False
 
 
 def new_stream(
@@ -98,9 +103,11 @@ def new_stream(
     """
     scan, keys = members[0].announced.scan, descriptor["data_keys"]
     described = keys[key]
-    shape = [int(n) for n in described.get("shape") or ()]
+    lengths = list(described.get("shape") or ())
+    shape = [int(n) for n in lengths] if None not in lengths else []
     external = described.get("external")
     is_scalar = described.get("dtype") in ("number", "integer")
+    is_pixel = is_scalar and math.prod(shape) == 1
     is_stack = bool(external) and len(shape) == 3 and shape[0] > 0
     return Stream(
         name=name,
@@ -108,12 +115,13 @@ def new_stream(
         energy=energy_key(scan.energy_motor, descriptor),
         monitor=scan.i0_field if scan.i0_field in keys else None,
         members=members,
-        kind="pixel" if is_scalar and not shape else kind_of_shape(shape, scan, channel),
+        kind="pixel" if is_pixel else kind_of_shape(shape, scan, channel),
         is_scalar=is_scalar,
         is_external=bool(external),
         n_frames=checked_frames(shape[0]) if is_stack else 1,
         n_declared=math.prod(shape),
         positions=Positions(scan, keys) if len(members) == 1 else None,
+        has_events=not all(d.get("external") for d in keys.values()),
     )
 
 

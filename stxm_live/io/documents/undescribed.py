@@ -8,7 +8,7 @@ from typing import Any
 
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
-from stxm_live.io.documents.announced import RunShape, announced
+from stxm_live.io.documents.announced import RunShape, UndescribedError, announced
 from stxm_live.io.documents.backgrounds import background_of
 from stxm_live.io.documents.plan_energies import NoStackError, NotYetError, plan_stack
 from stxm_live.io.documents.run_axes import is_of
@@ -19,6 +19,25 @@ MAX_EVENTS = 64
 
 MAX_DOCUMENTS = 10_000
 """Most further documents of such a run that are kept."""
+
+
+def of_start(
+    start: Mapping[str, Any], by_hand: StackScan | None, fields: FieldOptions
+) -> tuple[RunShape | None, str]:
+    """Return the stacks that a start document describes, or the reason why it does not.
+
+    A description by hand needs a stream with its counts, and a grid the units of its motors.
+    """
+    try:
+        shape = announced(start, by_hand, fields)
+    except UndescribedError as error:
+        return None, str(error)
+    except ValueError as error:
+        if by_hand is None:
+            raise
+        return None, str(error)
+    needs_descriptor = by_hand is not None or shape.needs_units
+    return None if needs_descriptor else shape, "no stream has the counts of a stack"
 
 
 class Undescribed:
