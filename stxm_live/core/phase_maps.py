@@ -218,6 +218,11 @@ class PhaseMaps:
         return None if self.find_amounts is None else self.find_amounts()
 
     @property
+    def _stored_amounts(self) -> Amounts | None:
+        """Return the amounts, unless refined maps will soon replace these."""
+        return None if self.provenance.get("quick") else self.amounts
+
+    @property
     def composition(self) -> NDArray[np.float32] | None:
         """Return the share of each phase in each pixel, (n_phases, ny, nx); see `Amounts`."""
         return None if self.amounts is None else self.amounts.composition
@@ -294,8 +299,9 @@ class PhaseMaps:
             for name, (product, array) in values.items()
             if array is not None
         }
-        if self.amounts is not None:
-            variables |= self.amounts.variables()
+        amounts = self._stored_amounts
+        if amounts is not None:
+            variables |= amounts.variables()
         coordinates = {
             # half a character (a lone surrogate) is no text that files and tables take
             "phase": ("phase", [n.encode("utf-8", "replace").decode() for n in self.phase_names]),
@@ -317,7 +323,7 @@ class PhaseMaps:
             "synthetic_references": int(self.synthetic_references),
             "mixed_references": json.dumps([asdict(one) for one in self.mixed_references]),
             "twins": json.dumps(self.twins),
-            "quantity": "" if self.amounts is None else self.amounts.quantity,
+            "quantity": "" if self._stored_amounts is None else self._stored_amounts.quantity,
             "quality": str(self.quality),
             "warnings": list(self.warnings),
             "provenance": json.dumps(self.provenance, sort_keys=True),

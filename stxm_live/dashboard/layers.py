@@ -43,6 +43,8 @@ DOUBT_LAYERS = (
     ("ambiguous", "Ambiguous pixels"),
     ("wrong_probability", "Probability of a wrong phase"),
     ("reliability", "Reliability R"),
+    ("thickness", "Thickness"),
+    ("value", "Value of the composition"),
     ("counts", "Counts per energy"),
     ("difference", "Difference of two energies"),
 )
@@ -117,7 +119,7 @@ def doubt_layer(scene: Scene, name: str, energies: tuple[int, int]) -> Layer:
     values, top, meaning = _values(maps, name)
     if values is None:
         return Layer(
-            specimen_image(maps.specimen), swatches([(SPECIMEN, "specimen")]), "not resolved"
+            specimen_image(maps.specimen), swatches([(SPECIMEN, "specimen")]), _why_none(maps, name)
         )
     legend = ramp(hex_colors(heat()), "0", f"{top:.2g} and more")
     return Layer(heat_image(values, top), legend, meaning)
@@ -158,6 +160,8 @@ def _values(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, flo
         if wrong is None or not np.isfinite(wrong).any():
             return wrong, 0.5, _NOTHING
         return wrong, 0.5, f"expected share of wrong pixels: {100 * float(np.nanmean(wrong)):.1f} %"
+    if name in ("thickness", "value"):
+        return _amount(maps, name)
     if name == "counts":
         return maps.counts, _top(maps.counts), "mean counts per pixel and energy"
     return (
@@ -165,6 +169,24 @@ def _values(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, flo
         _top(maps.reliability),
         "R = 100 (Q1 − Q2), best minus second-best correlation",
     )
+
+
+def _why_none(maps: PhaseMaps, name: str) -> str:
+    """Return why a layer has no numbers."""
+    if name == "value" and maps.amounts is not None:
+        return "the recipe gives the phases no values ([phases] value)"
+    return "not resolved"
+
+
+def _amount(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, float, str]:
+    """Return thickness or value, the number shown brightest, and their meaning."""
+    amounts = maps.amounts
+    values = None if amounts is None else getattr(amounts, name)
+    if amounts is None or values is None or not np.isfinite(values).any():
+        return None, 1.0, _NOTHING
+    found, std = (getattr(amounts, f"area_{name}{end}")[0] for end in ("", "_std"))
+    what = f"in {amounts.unit}" if name == "thickness" else amounts.quantity or "by volume"
+    return values, _top(values), f"{what}; mean of the specimen {found:.3g} ± {std:.2g}"
 
 
 def _top(values: NDArray[np.float32]) -> float:

@@ -29,8 +29,10 @@ _TOGETHER = 26.0
 
 def amounts_of(
     spectra: Correlated, stack: ODStack, resolution: Resolution, recipe: Recipe
-) -> Amounts:
+) -> Amounts | None:
     """Return how much of each phase a map's pixels, particles and specimen hold.
+
+    None without a mapped pixel.
 
     Parameters
     ----------
@@ -42,6 +44,8 @@ def amounts_of(
     recipe : Recipe
         Its ``[phases]`` has values of the phases and the thickness of the references.
     """
+    if not stack.mapped.any():
+        return None
     references = recipe.corrected_references
     photons, noise = photons_and_noise(spectra, stack, recipe)
     values = recipe.phases.in_order(references.phase_names)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.products import inner_product, inverse, product, small_inverses
+from stxm_live.core.products import inner_product, inverse, inverses, product
 from stxm_live.phase_mapping.likelihood import (
     best_model_photons,
     n_measured,
@@ -147,11 +147,9 @@ def _of_pixels(
         if noise.of_references is not None:
             expected = photons_worth(expected, noise.of_references[:, part], noise.gain)
         found = products(y, expected, references, in_photons)
-        inverses = _inverses(np.moveaxis(found.gram(), 2, 0), found.along)
-        each = np.einsum("nij,jn->in", inverses, found.along)
-        total += inner_product(members[:, part], each)
-        flat = inverses.reshape(len(part), -1).T
-        covariance += inner_product(members[:, part], np.ascontiguousarray(flat))
+        of_each = _inverses(found.gram(), found.along)
+        total += inner_product(members[:, part], np.einsum("ijn,jn->in", of_each, found.along))
+        covariance += inner_product(members[:, part], of_each.reshape(n_phases**2, -1))
         known += members[:, part].sum(axis=1)
     # the pixels that lack energies are as the others of their area
     more = members.sum(axis=1) / np.maximum(known, 1)
@@ -161,12 +159,11 @@ def _of_pixels(
 
 
 def _inverses(gram: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the inverses (n, n_phases, n_phases), also of references that are alike."""
-    diagonal = np.einsum("nii->ni", gram)
-    thickness = np.maximum((along.T / diagonal).max(axis=1), 1e-3)
-    gram = gram.copy()
-    np.einsum("nii->ni", gram)[:] += (1 / (_WIDEST * thickness) ** 2)[:, None]
-    return small_inverses(gram)
+    """Return the inverses (n_phases, n_phases, n), also of references that are alike."""
+    diagonal = np.arange(len(gram))
+    thickness = np.maximum((along / gram[diagonal, diagonal]).max(axis=0), 1e-3)
+    gram[diagonal, diagonal] += 1 / (_WIDEST * thickness) ** 2
+    return inverses(gram)
 
 
 def _common_operator(

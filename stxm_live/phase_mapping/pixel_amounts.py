@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -150,6 +151,12 @@ def _deviation(mean: NDArray[np.float64], square: NDArray[np.float64]) -> NDArra
     return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
 
 
+@cache
+def _quadrature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return nodes from -1 to 1, and their weights."""
+    return np.polynomial.legendre.leggauss(_NODES)
+
+
 class _Pair(NamedTuple):
     """Weighted products of two references and of them with the spectra, each (n_spectra,)."""
 
@@ -172,7 +179,7 @@ class _Pair(NamedTuple):
         Each of shape (n_nodes, n_spectra).
         """
         low, high = self._range()
-        node, weight = np.polynomial.legendre.leggauss(_NODES)
+        node, weight = _quadrature()
         middle, half = (low + high) / 2, (high - low) / 2
         share = middle + half * node[:, None]
         along, square = self.at(share)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -13,20 +13,19 @@ from numpy.typing import NDArray
 
 from stxm_live.core.amounts import Amounts
 from stxm_live.core.energy_axis import EnergyAxis
-from stxm_live.core.mixed_reference import MixedReference, notes_on_mixtures
+from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.phase_maps import PhaseMaps, Quality, Status
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.references import listed_ev
 from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.twins import Twins
 from stxm_live.phase_mapping.amounts import amounts_of
-from stxm_live.phase_mapping.assignment import Resolution, needs_model
+from stxm_live.phase_mapping.assignment import Resolution
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.distinguished import SAME, undistinguished
 from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
 from stxm_live.phase_mapping.facts import Facts
-from stxm_live.phase_mapping.repeated_energies import change_in_words
+from stxm_live.phase_mapping.result_notes import notes_on
 from stxm_live.phase_mapping.scan_noise import counts_per_photon, photon_gain
 from stxm_live.phase_mapping.steps import Steps
 from stxm_live.preprocessing.i0 import specimen_in_box
@@ -140,7 +139,7 @@ class Found:
             recipe.ambiguity_threshold if self.stack.missing_ev else SAME,
         )
 
-    def amounts(self) -> Amounts:
+    def amounts(self) -> Amounts | None:
         """Return composition, thickness and values of pixels, particles and specimen."""
         assert self.resolution is not None
         return amounts_of(self.spectra, self.stack, self.resolution, self.recipe)
@@ -192,6 +191,7 @@ def phase_maps(
     *,
     steps: Steps,
     revision: int,
+    quick: bool,
     remake: Callable[[Mapping[str, Any]], PhaseMaps],
 ) -> PhaseMaps:
     """Return the result: every product as an image, with warnings and provenance."""
@@ -233,8 +233,8 @@ def phase_maps(
         change=found.change,
         synthetic_references=references.synthetic,
         colors=dict(found.recipe.colors),
-        warnings=_warnings(found),
-        provenance=_provenance(found, steps),
+        warnings=notes_on(found),
+        provenance=_provenance(found, steps) | ({"quick": True} if quick else {}),
         remake=remake,
         find_amounts=None if found.resolution is None else found.amounts,
     )
@@ -287,75 +287,6 @@ def _corrected(
             "corrected_wrong_probability": image(again.wrong_probability),
         }
     return products
-
-
-def _warnings(found: Found) -> tuple[str, ...]:
-    """Everything that is to be said beside the verdict."""
-    stack, facts, recipe = found.stack, found.facts, found.recipe
-    notes = [*stack.notes, *_made_from(found)]
-    if facts.separation < 2 * recipe.ambiguity_threshold:
-        notes.append(
-            f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these "
-            f"energies, less than twice the ambiguity threshold {recipe.ambiguity_threshold:g}: "
-            "little noise makes their pixels ambiguous"
-        )
-    if found.change is not None:
-        notes.append(change_in_words(found.change, facts.phase_names))
-    if found.model_note:
-        notes.append(found.model_note)
-        if needs_model(recipe):
-            notes.append(f"the map is resolved by likelihood instead of {recipe.resolver.method}")
-    for step in (found.resolution, found.corrected):
-        notes.extend(() if step is None else step.notes)
-    notes.extend(_on_references(found))
-    notes.extend(notes_on_mixtures(found.mixed_references))
-    return tuple(notes)
-
-
-def _on_references(found: Found) -> list[str]:
-    """Return notes on references that lack something."""
-    stack, recipe, notes = found.stack, found.recipe, list[str]()
-    low = recipe.reference_spectra.without_pre_edge
-    if low:
-        consequence = (
-            'without a constant (resolver.baseline = "none") labels will be wrong'
-            if recipe.resolver.baseline == "none"
-            else "each spectrum has a constant of its own instead"
-        )
-        notes.append(
-            f"no absorption before the edge in {', '.join(low)}, as if it was subtracted: "
-            f"{consequence}"
-        )
-    beyond = recipe.corrected_references.beyond(stack.energies_ev)
-    if beyond:
-        notes.append(
-            f"the references end before {listed_ev(beyond)} eV; their last values are taken there"
-        )
-    if recipe.corrected_references.synthetic:
-        notes.append("the reference spectra are synthetic")
-    return notes
-
-
-def _made_from(found: Found) -> Iterator[str]:
-    """Say which energies the maps lack, everywhere or in some pixels, and what that means."""
-    stack, n_energies = found.stack, len(found.stack.energies_ev)
-    if stack.missing_ev:
-        listed = listed_ev(stack.missing_ev)
-        yield f"the scan lacks {listed} eV: the maps are made from the other {n_energies} energies"
-    if stack.skipped_ev:
-        yield (
-            f"the scan ended early: {listed_ev(stack.skipped_ev)} eV were skipped, "
-            f"{n_energies} energies were measured"
-        )
-    lacking = n_energies - stack.n_measured
-    if lacking.any():
-        share, most = 100 * np.count_nonzero(lacking) / len(lacking), int(lacking.max())
-        yield (
-            f"{share:.1f} % of the specimen's pixels lack up to {most} of {n_energies} energies; "
-            "their labels are made from the others"
-        )
-    for group in found.twins:
-        yield f"these energies do not distinguish {' and '.join(group)}: one label for all"
 
 
 def _provenance(found: Found, steps: Steps) -> dict[str, Any]:

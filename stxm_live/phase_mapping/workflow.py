@@ -62,7 +62,7 @@ def map_phases(
     quick : bool
         Leave out what takes longer, refined shifts, the fit of the energy axis, and the latent
         map unless the recipe resolves by it: for maps that are shown until those with all of it
-        are there.
+        are there. Their amounts are computed when asked for, and left out of stored results.
 
     Returns
     -------
@@ -96,7 +96,9 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
     found = Found(stack, recipe, spectra, resolution, corrected, model_note=note, change=change)
     quality = steps.assess(found.facts, recipe)
     remake = partial(_redone, kept=kept, recipe=recipe, revision=revision)
-    return phase_maps(found, quality, steps=steps, revision=revision, remake=remake)
+    return phase_maps(
+        found, quality, steps=steps, revision=revision, quick=kept.quick, remake=remake
+    )
 
 
 def align_images(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from particles import particle_counts, particle_stack
 
-from stxm_live import Recipe, map_phases
+from stxm_live import Recipe, Stack, map_phases
 from stxm_live.core.amounts import AMOUNT_PRODUCTS, Amounts
 from stxm_live.dashboard.stored_maps import maps_of
 from stxm_live.io.results import read_nexus, write_csv, write_nexus
@@ -251,3 +251,18 @@ def test_a_mask_of_three_pixels_has_amounts_with_wide_intervals(recipe, tmp_path
     assert np.isfinite(few.amounts.area_value_std).all()
     assert few.amounts.area_value_std[0] > 0.02
     assert np.isfinite(few.composition[:, mask]).all()
+
+
+def test_maps_that_are_shown_until_refined_ones_are_there_have_amounts_only_on_request(recipe):
+    quick = map_phases(particle_stack(), recipe, quick=True)
+    assert "composition" not in quick.to_xarray()
+    assert quick.amounts is not None
+
+
+def test_a_field_without_specimen_has_no_amounts(recipe):
+    rng = np.random.default_rng(0)
+    nothing = rng.poisson(3000, particle_counts()[0].shape).astype(np.float32)
+    empty = map_phases(Stack.from_arrays(nothing, particle_counts()[1]), recipe)
+    assert not (empty.specimen & empty.valid).any()
+    assert empty.amounts is None
+    assert "composition" not in empty.to_xarray()

@@ -1,0 +1,85 @@
+"""Notes on a result beside its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stxm_live.core.mixed_reference import notes_on_mixtures
+from stxm_live.core.references import listed_ev
+from stxm_live.phase_mapping.assignment import needs_model
+from stxm_live.phase_mapping.repeated_energies import change_in_words
+
+if TYPE_CHECKING:
+    from stxm_live.phase_mapping.result import Found
+
+
+def notes_on(found: Found) -> tuple[str, ...]:
+    """Everything that is to be said beside the verdict."""
+    stack, facts, recipe = found.stack, found.facts, found.recipe
+    notes = [*stack.notes, *_made_from(found)]
+    if facts.separation < 2 * recipe.ambiguity_threshold:
+        notes.append(
+            f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these "
+            f"energies, less than twice the ambiguity threshold {recipe.ambiguity_threshold:g}: "
+            "little noise makes their pixels ambiguous"
+        )
+    if found.change is not None:
+        notes.append(change_in_words(found.change, facts.phase_names))
+    if found.model_note:
+        notes.append(found.model_note)
+        if needs_model(recipe):
+            notes.append(f"the map is resolved by likelihood instead of {recipe.resolver.method}")
+    for step in (found.resolution, found.corrected):
+        notes.extend(() if step is None else step.notes)
+    notes.extend(_on_references(found))
+    notes.extend(notes_on_mixtures(found.mixed_references))
+    return tuple(notes)
+
+
+def _on_references(found: Found) -> list[str]:
+    """Return notes on references that lack something."""
+    stack, recipe, notes = found.stack, found.recipe, list[str]()
+    low = recipe.reference_spectra.without_pre_edge
+    if low:
+        consequence = (
+            'without a constant (resolver.baseline = "none") labels will be wrong'
+            if recipe.resolver.baseline == "none"
+            else "each spectrum has a constant of its own instead"
+        )
+        notes.append(
+            f"no absorption before the edge in {', '.join(low)}, as if it was subtracted: "
+            f"{consequence}"
+        )
+    beyond = recipe.corrected_references.beyond(stack.energies_ev)
+    if beyond:
+        notes.append(
+            f"the references end before {listed_ev(beyond)} eV; their last values are taken there"
+        )
+    if recipe.corrected_references.synthetic:
+        notes.append("the reference spectra are synthetic")
+    return notes
+
+
+def _made_from(found: Found) -> Iterator[str]:
+    """Say which energies the maps lack, everywhere or in some pixels, and what that means."""
+    stack, n_energies = found.stack, len(found.stack.energies_ev)
+    if stack.missing_ev:
+        listed = listed_ev(stack.missing_ev)
+        yield f"the scan lacks {listed} eV: the maps are made from the other {n_energies} energies"
+    if stack.skipped_ev:
+        yield (
+            f"the scan ended early: {listed_ev(stack.skipped_ev)} eV were skipped, "
+            f"{n_energies} energies were measured"
+        )
+    lacking = n_energies - stack.n_measured
+    if lacking.any():
+        share, most = 100 * np.count_nonzero(lacking) / len(lacking), int(lacking.max())
+        yield (
+            f"{share:.1f} % of the specimen's pixels lack up to {most} of {n_energies} energies; "
+            "their labels are made from the others"
+        )
+    for group in found.twins:
+        yield f"these energies do not distinguish {' and '.join(group)}: one label for all"
