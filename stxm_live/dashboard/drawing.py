@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from bokeh.models import BoxAnnotation, ColumnDataSource, PolyAnnotation
@@ -61,6 +62,23 @@ class Drawn:
         if not self.outline.visible:
             return None
         return list(zip(self.outline.xs, self.outline.ys, strict=True))
+
+    @property
+    def corners_um(self) -> list[tuple[float, float]] | None:
+        """Corners x, y of the box or the outline; None if nothing is drawn."""
+        if self.box_um is None:
+            return self.outline_um
+        x0, x1, y0, y1 = self.box_um
+        return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+
+    def on_change(self, call: Callable[[], None]) -> None:
+        """Call a function when something is drawn, moved or removed."""
+        for shape, names in (
+            (self.box, ("left", "right", "bottom", "top", "visible")),
+            (self.outline, ("xs", "ys", "visible")),
+        ):
+            for name in names:
+                shape.on_change(name, lambda attr, old, new: call())
 
     def take(self, geometry: dict[str, Any]) -> None:
         """Keep the shape that a selection tool reports."""

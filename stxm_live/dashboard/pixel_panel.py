@@ -10,6 +10,7 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from stxm_live.core.unidentified_spectrum import UnidentifiedSpectrum
+from stxm_live.dashboard.area_facts import AreaFacts
 from stxm_live.dashboard.figures import EnergyPlot
 from stxm_live.dashboard.pixel_facts import INVITATION, pixel_facts
 from stxm_live.dashboard.scene import Scene
@@ -21,7 +22,7 @@ _X, _Y, _I0 = "#66aaee", "#ee8899", "#66cc88"
 
 
 class PixelPanel:
-    """Text, spectrum and table of one pixel."""
+    """Text, spectrum and table of one pixel, or of the area that is drawn."""
 
     def __init__(self) -> None:
         wide = {"sizing_mode": "stretch_width"}
@@ -33,7 +34,7 @@ class PixelPanel:
     def layout(self) -> LayoutDOM:
         """Return the panel."""
         return Column(
-            html("<h3>Pixel</h3>"),
+            html("<h3>Pixel or drawn area</h3>"),
             self.text,
             self.spectrum.plot,
             self.below,
@@ -53,6 +54,12 @@ class PixelPanel:
         self.below.text = "white: the pixel; lines: references, scaled to it"
         self._draw(scene, facts.od, facts.scaled)
 
+    def show_area(self, scene: Scene, facts: AreaFacts) -> None:
+        """Show the mean of a drawn area."""
+        self.text.text, self.table.text = facts.text, facts.table
+        self.below.text = "white: mean of the area ± scatter of its pixels; lines: references"
+        self._draw(scene, facts.od, facts.scaled, band=facts.band)
+
     def clear(self) -> None:
         """Show no pixel."""
         self.text.text, self.table.text = INVITATION, ""
@@ -67,7 +74,10 @@ class PixelPanel:
             self.below.text += (
                 f"; pink: the {100 * strange.share:.0f} % not identified, ± scatter of the pixels"
             )
-        self._draw(scene, scene.mean_od, scaled, strange if is_common(strange) else None)
+        if is_common(strange):
+            self._draw(scene, scene.mean_od, scaled, strange, strange.band)
+        else:
+            self._draw(scene, scene.mean_od, scaled)
 
     def _draw(
         self,
@@ -75,6 +85,7 @@ class PixelPanel:
         od: NDArray[np.floating],
         scaled: list[NDArray[np.float64]],
         strange: UnidentifiedSpectrum | None = None,
+        band: tuple[NDArray[np.float64], ...] = (),
     ) -> None:
         colors = [f"rgb({r},{g},{b})" for r, g, b in np.rint(255 * scene.colors).astype(int)]
         curves: list[tuple[NDArray[np.floating], str, float]] = [
@@ -83,7 +94,6 @@ class PixelPanel:
         ]
         if strange is not None:
             curves.append((strange.od, UNIDENTIFIED, 2.0))
-        band = () if strange is None else strange.band
         self.spectrum.show(scene.energies_ev, curves, [(od, "white")], band)
 
 

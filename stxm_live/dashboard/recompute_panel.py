@@ -120,10 +120,7 @@ class ChangesPanel:
         self._write()
 
     def _take_mask(self) -> None:
-        corners, box = self._drawn.outline_um, self._drawn.box_um
-        if box is not None:
-            x0, x1, y0, y1 = box
-            corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+        corners = self._drawn.corners_um
         if corners is None or self._scene is None:
             self._board.say(note=_NOTHING_DRAWN)
             return

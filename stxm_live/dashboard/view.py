@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bokeh.document import Document
 from bokeh.models import Column, LayoutDOM, Row, TabPanel, Tabs
 
+from stxm_live.dashboard.area_facts import area_facts
 from stxm_live.dashboard.compare_panel import ComparePanel, listed, offer
 from stxm_live.dashboard.figures import recolor
 from stxm_live.dashboard.history import History
@@ -22,7 +23,7 @@ from stxm_live.dashboard.page_layout import (
     style_widgets,
 )
 from stxm_live.dashboard.pixel_panel import Curves, PixelPanel
-from stxm_live.dashboard.recompute_panel import ChangesPanel
+from stxm_live.dashboard.recompute_panel import ChangesPanel, pixels_inside
 from stxm_live.dashboard.region_panel import NextRegionPanel
 from stxm_live.dashboard.scan_state import elsewhere, headline, progress
 from stxm_live.dashboard.scene import Scene, current_scene
@@ -90,6 +91,9 @@ class View:
         elif suggesting is not None:
             self.next = SuggestionsPanel(suggesting, self.maps.boxes)
         self._wanted = 0
+        self._area_is_due = False
+        self.maps.drawn.on_change(self._on_drawn)
+        self.maps.pointer.on_change("at", lambda attr, old, new: self._on_drawn())
         self.browser = Browser()
         self.browser.on_change("of", self._on_browser)
         # the browser knows a model only if something that is shown refers to it
@@ -168,6 +172,8 @@ class View:
         """Check the board; draw if something has changed."""
         if self.board.now is not self._now:
             self.draw()
+        if self._area_is_due:
+            self._show_area()
         self.compare.look()
         if self.next is not None:
             self.next.look()
@@ -257,6 +263,20 @@ class View:
     def _on_pixel(self, scene: Scene, row: int, column: int) -> None:
         self._looked = scene, row, column
         self.pixel.show(scene, row, column)
+
+    def _on_drawn(self) -> None:
+        """Show the drawn area soon, when it is drawn and when the mouse leaves the maps."""
+        is_away = not self.maps.pointer.at
+        self._area_is_due = is_away and self.maps.drawn.corners_um is not None
+
+    def _show_area(self) -> None:
+        """Show the mean spectrum of the drawn area, until the mouse is on a pixel."""
+        self._area_is_due, corners = False, self.maps.drawn.corners_um
+        if self.scene is None or corners is None:
+            return
+        facts = area_facts(self.scene, pixels_inside(corners, self.scene))
+        if facts is not None:
+            self.pixel.show_area(self.scene, facts)
 
     def _on_browser(self, attr: str, old: list[Any], new: list[Any]) -> None:
         if len(new) != 3:

@@ -592,3 +592,45 @@ def test_the_page_is_there_as_a_panel_object_too():
     assert isinstance(pane, panel.viewable.Viewable)
     (verdict,) = pane.object.select({"css_classes": ["verdict"]})
     assert "Limited" in verdict.text
+
+
+def test_the_mean_spectrum_of_a_drawn_area_is_that_of_its_specimen():
+    board = Board()
+    maps = made_up.maps()
+    board.on_maps(maps)
+    view = View(board)
+    view.parts()
+    view.tick()
+    x0, x1, y0, y1 = maps.extent_um
+    nx = maps.specimen.shape[1]
+    view.maps.drawn.show_box(x0 + 0.2 * (x1 - x0), x0 + 0.6 * (x1 - x0), y0, y1)
+    view.tick()
+    scene = view.scene
+    x = np.array([scene.centre_of(0, column)[0] for column in range(nx)])
+    inside = maps.specimen & (x > x0 + 0.2 * (x1 - x0)) & (x < x0 + 0.6 * (x1 - x0))
+    assert f"{inside.sum()} pixels of specimen" in view.pixel.text.text
+    np.testing.assert_allclose(
+        view.pixel.spectrum.lines.data["ys"][-1], maps.od[:, inside].mean(axis=1), rtol=1e-5
+    )
+    low, high = (view.pixel.spectrum.band.data[name] for name in ("low", "high"))
+    np.testing.assert_allclose((high - low) / 2, maps.od[:, inside].std(axis=1), rtol=1e-4)
+    share = 100 * (maps.final_index[inside] == 2).mean()
+    assert f"{share:.1f} %" in view.pixel.table.text
+    view.maps.pointer.at = ["phases", *scene.centre_of(30, 40)]
+    assert "row 30, column 40" in view.pixel.text.text
+    view.maps.pointer.at = []
+    view.tick()
+    assert "drawn area" in view.pixel.text.text
+
+
+def test_an_area_without_specimen_changes_nothing():
+    board = Board()
+    board.on_maps(made_up.maps())
+    view = View(board)
+    view.parts()
+    view.tick()
+    said = view.pixel.text.text
+    x0, _, y0, _ = made_up.maps().extent_um
+    view.maps.drawn.show_box(x0 - 2, x0 - 1, y0 - 2, y0 - 1)
+    view.tick()
+    assert view.pixel.text.text == said
