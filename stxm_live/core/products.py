@@ -32,6 +32,9 @@ _SMALL = 64
 _UNBLOCKED = 25
 """Rows of a matrix whose eigenvectors LAPACK finds on one thread."""
 
+_NOTHING = 1e-150
+"""An element so small that its inverse may overflow."""
+
 _SWEEPS = 30
 """Of Jacobi's rotations; ten are enough for a hundred rows."""
 
@@ -215,9 +218,10 @@ def _rotate(
 ) -> None:
     """Make the elements (p, q) zero, in place."""
     across = rotated[p, q]
-    ratio = (rotated[q, q] - rotated[p, p]) / (2 * np.where(across == 0, 1.0, across))
+    is_done = np.abs(across) < _NOTHING
+    ratio = (rotated[q, q] - rotated[p, p]) / (2 * np.where(is_done, 1.0, across))
     tangent = np.where(ratio < 0, -1.0, 1.0) / (np.abs(ratio) + np.hypot(ratio, 1.0))
-    tangent = np.where(across == 0, 0.0, tangent)
+    tangent = np.where(is_done, 0.0, tangent)
     cosine = 1 / np.hypot(tangent, 1.0)
     sine = tangent * cosine
     for turned in (rotated, rotated.T, vectors.T):

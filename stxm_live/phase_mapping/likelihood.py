@@ -228,7 +228,7 @@ def best_model_photons(
 
 def dispersion_of(
     chi2: NDArray[np.floating],
-    degrees: float | NDArray[np.floating],
+    degrees: float | NDArray[np.floating] | NDArray[np.intp],
     *,
     otherwise: float = 1.0,
 ) -> float:

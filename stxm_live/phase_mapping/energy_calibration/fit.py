@@ -37,6 +37,9 @@ _SPECTRA, _FIRST_SPECTRA = 1600, 300
 
 _LEAST_SPECTRA = 30
 
+_MOST_ENERGIES = 0.7
+"""Share of the energies that a spectrum has at least, where hardly any has all."""
+
 _MOSTLY = 0.8
 """Share of spectra that agree with no reference, from which the axis cannot be judged."""
 
@@ -64,7 +67,8 @@ def fit_energy_axis(
     ----------
     od, photons : ndarray of shape (n_energies, n_spectra)
         Optical density, and detected photons behind each value. Spectra with a value that is not
-        finite, or without a photon, are left out; of the others an even selection is used.
+        finite are left out, and those that lack energies, without photons, unless too few are
+        whole; of the others an even selection is used.
     references : ReferenceSpectra
         As measured: with no offset and no extra width.
     energies_ev : ndarray of shape (n_energies,)
@@ -98,10 +102,13 @@ def fit_energy_axis(
     nominal = np.asarray(energies_ev, dtype=np.float64)
     baseline = baseline or Baseline.none(len(nominal))
     used, offsets, notes = _search_range(nominal, references, around_ev, baseline.n_free)
-    usable = np.isfinite(od).all(axis=0) & (np.isfinite(photons) & (photons > 0)).all(axis=0)
+    finite = np.isfinite(od).all(axis=0) & np.isfinite(photons).all(axis=0)
+    usable = finite & (photons > 0).all(axis=0)
+    if usable.sum() < _LEAST_SPECTRA:
+        usable = finite & ((photons > 0).mean(axis=0) >= _MOST_ENERGIES)
     if usable.sum() < _LEAST_SPECTRA:
         raise EnergyAxisError(
-            f"{usable.sum()} whole spectra; the energy axis needs {_LEAST_SPECTRA} at least"
+            f"{usable.sum()} nearly whole spectra; the energy axis needs {_LEAST_SPECTRA} at least"
         )
     chosen = np.flatnonzero(usable)[at_most(_SPECTRA, int(usable.sum()))]
     likelihood = AxisLikelihood(

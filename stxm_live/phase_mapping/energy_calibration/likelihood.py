@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from stxm_live.core.even_selection import at_most
 from stxm_live.core.products import product
 from stxm_live.core.references import ReferenceSpectra
-from stxm_live.phase_mapping.likelihood import best_model_photons, dispersion_of
+from stxm_live.phase_mapping.likelihood import (
+    best_model_photons,
+    dispersion_of,
+    n_measured,
+    unbiased,
+)
 from stxm_live.phase_mapping.unidentified import Strangeness, misfit_allowed
 from stxm_live.phase_mapping.weighted_products import Baseline, products
 
@@ -54,7 +59,7 @@ class AxisLikelihood:
     Parameters
     ----------
     od, photons : ndarray of shape (n_energies, n_spectra)
-        Finite.
+        Finite; 0 photons where a spectrum was not measured.
     references : ReferenceSpectra
     energies_ev : ndarray of shape (n_energies,)
         Nominal; the references must reach as far as the offsets that are asked for.
@@ -101,11 +106,11 @@ class AxisLikelihood:
     def reweight(self, offset_ev: float, width_ev: float) -> None:
         """Take expected photons and dispersion from the best templates at this place."""
         spectra = self.spectra_at(offset_ev, width_ev)
-        degrees = len(self.energies_ev) - FREE_PER_SPECTRUM - len(self.baseline.shapes)
+        degrees = n_measured(self.photons) - FREE_PER_SPECTRUM - len(self.baseline.shapes)
         for _ in range(2):
-            y = self.od - 0.5 * self.dispersion / self._expected
+            y = unbiased(self.od, self._expected, self.dispersion)
             self._expected = best_model_photons(y, self.photons, spectra, self.baseline)
-            self._y = self.od - 0.5 * self.dispersion / self._expected
+            self._y = unbiased(self.od, self._expected, self.dispersion)
             misfit = self._misfit_and_square(offset_ev, width_ev)[0]
             self.dispersion = dispersion_of(misfit.min(axis=0), degrees)
 
@@ -171,7 +176,7 @@ class AxisLikelihood:
         """
         allowed = 1 + misfit_allowed(self.od, self.photons, gain)
         misfit = self._misfit_and_square(offset_ev, width_ev)[0].min(axis=0) / (gain * allowed)
-        degrees = len(self.energies_ev) - 1 - self.baseline.n_free
+        degrees = n_measured(self.photons) - 1 - self.baseline.n_free
         kinds = Strangeness.of(misfit, degrees)
         return np.asarray(kinds.log_odds(misfit) > np.log((1 - kinds.share) / kinds.share))
 

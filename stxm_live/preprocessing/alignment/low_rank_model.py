@@ -65,7 +65,7 @@ class SmoothLog:
         known = inside.astype(np.float32)
         if self.known is not None:
             share = np.nan_to_num(spline_moved(self.known, shift_px))
-            known *= np.clip(share, 0, 1) * (share > 0.5)
+            known *= np.clip(share, 0, 1) * (share > _BRIDGED)
         return np.where(known > 0, log, np.float32(0)), known
 
 
@@ -76,6 +76,10 @@ def _photon(values: _Float) -> float:
     for terms of second order.
     """
     return min(normal_std(np.diff(values, axis=-1)) ** 2 / 2, 1.0)
+
+
+_BRIDGED = 0.1
+"""Known share of the surroundings from which smoothing bridges a gap: three lines, not more."""
 
 
 @dataclass(frozen=True, eq=False)

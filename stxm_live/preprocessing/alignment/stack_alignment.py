@@ -22,6 +22,9 @@ from stxm_live.preprocessing.alignment.joint_refinement import Refined, refined_
 SIGNIFICANT_STDS = 3.0
 """Smallest refined shift that is applied, in standard deviations."""
 
+_MOST_NAMED = 8
+"""Images with the same fault that have a note each; of more there is one note."""
+
 Box = tuple[slice, slice]
 """Rows and columns to compare."""
 
@@ -205,7 +208,11 @@ def _unrefined(found: Refined, energies_ev: Sequence[float]) -> list[str]:
             "the shifts could not be refined and are the first ones: the field is too small, "
             "or no images fit together"
         ]
-    return [
-        f"image at {energies_ev[k]:g} eV {why} and keeps its first shift"
-        for k, why in sorted(found.problems.items())
-    ]
+    notes = []
+    for why in dict.fromkeys(found.problems.values()):
+        images = sorted(k for k, reason in found.problems.items() if reason == why)
+        if len(images) > _MOST_NAMED:
+            notes.append(f"{len(images)} images keep their first shift: each {why}")
+            continue
+        notes += [f"image at {energies_ev[k]:g} eV {why} and keeps its first shift" for k in images]
+    return notes

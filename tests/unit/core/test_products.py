@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from stxm_live.core.products import eigenvectors, inner_product, inverse, least_squares, product
+from stxm_live.core.products import (
+    eigenvectors,
+    inner_product,
+    inverse,
+    inverses,
+    least_squares,
+    product,
+)
 
 
 def on_threads(function, *arguments):
@@ -80,3 +87,19 @@ def test_a_column_that_says_nothing_new_does_no_harm(rng):
     design = np.column_stack([np.ones_like(x), x, 2 * x])
     fitted = design @ least_squares(design, 3 * x)
     np.testing.assert_allclose(fitted, 3 * x, atol=1e-9)
+
+
+def test_elements_that_are_nearly_nothing_do_not_overflow():
+    matrix = np.diag(np.arange(1.0, 41.0))
+    matrix[0, 1] = matrix[1, 0] = 1e-310
+    matrix[2, 3] = matrix[3, 2] = 0.5
+    values, _ = eigenvectors(matrix)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(matrix), rtol=1e-12)
+
+
+def test_many_small_matrices_are_inverted_at_once():
+    rng = np.random.default_rng(3)
+    root = rng.normal(size=(5, 5, 40))
+    matrices = np.einsum("ikn,jkn->ijn", root, root) + np.eye(5)[:, :, None]
+    found = inverses(matrices)
+    np.testing.assert_allclose(np.moveaxis(found, 2, 0), np.linalg.inv(np.moveaxis(matrices, 2, 0)))

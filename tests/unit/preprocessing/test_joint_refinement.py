@@ -292,3 +292,14 @@ def test_a_rare_phase_in_one_corner_pulls_no_image(nvpf):
     assert rms(with_it) < 0.04
     assert np.max(with_it) < 0.12
     assert rms(with_it) < rms(without) + 0.015
+
+
+def test_a_lost_line_in_every_image_leaves_field_enough_to_refine():
+    """Wherever a line is lost three are unusable, in another place of each image."""
+    drift = walk()
+    images, start = [image.copy() for image in counted(drift)], start_of(drift)
+    for k, image in enumerate(images):
+        image[8 + 6 * k : 11 + 6 * k] = np.nan
+    found = refined_shifts(images, start)
+    assert not found.problems
+    assert rms(errors(found.shifts_px, drift)) < 0.6 * rms(errors(start, drift))
