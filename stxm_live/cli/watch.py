@@ -18,6 +18,9 @@ from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
 from stxm_live.cli.stacks import (
     CatalogOption,
+    DetectorOption,
+    QuantityOption,
+    RegionOption,
     RootsOption,
     SettingsOption,
     Which,
@@ -31,7 +34,8 @@ FinishedRunsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         help="Finished runs to show: uid, the beginning of one, scan_id, or -1 (the "
-        "default). None with --zmq, which shows the running scan."
+        "default). Or a folder into which another program writes stacks, which are shown as "
+        "they grow. None with --zmq, which shows the running scan."
     ),
 ]
 ProxyOption = Annotated[
@@ -74,6 +78,9 @@ def watch(
     catalog: CatalogOption = None,
     changes: SettingsOption = None,
     roots: RootsOption = None,
+    region: RegionOption = None,
+    detector: DetectorOption = None,
+    quantity: QuantityOption = None,
     port: PortOption = 0,
     results: ResultsOption = "127.0.0.1:0",
     choices: ChoicesOption = None,
@@ -85,7 +92,8 @@ def watch(
     With --zmq it maps and stores like the command serve; run only one of the two.
     Anybody with the printed link can see the page.
 
-    Examples: stxm-live watch --zmq 127.0.0.1:5578 --catalog runs; stxm-live watch -1
+    Examples: stxm-live watch --zmq 127.0.0.1:5578 --catalog runs; stxm-live watch -1;
+    stxm-live watch /data/today --recipe mine.toml
     """
     from stxm_live.io.catalog import default_folder
 
@@ -100,6 +108,11 @@ def watch(
         "address": "0.0.0.0" if allow_network else "127.0.0.1",
         "allow_network": allow_network,
     }
+    if zmq is None and runs and len(runs) == 1 and Path(runs[0]).is_dir():
+        chosen = Recipe.load(recipe or "nvpf").with_changes(settings)
+        parts = {"region": region, "detector": detector, "quantity": quantity}
+        _watch_folder(Path(runs[0]), chosen, page, parts)
+        return
     if zmq is None:
         _watch_finished(runs or ["-1"], catalog, recipe, settings, roots or [], page)
         return
@@ -149,6 +162,25 @@ def _watch_live(
         closing.callback(served.close)
         _announce(served.url, server.stop)
         server.run()
+
+
+def _watch_folder(
+    folder: Path, recipe: Recipe, page: dict[str, Any], parts: dict[str, Any]
+) -> None:
+    """Map the stacks that another program writes into a folder, and show them."""
+    from stxm_live.adaptive.chooser import RegionChooser
+    from stxm_live.dashboard import serve
+    from stxm_live.live.folder import LiveFolder
+
+    interrupted = threading.Event()
+    with ExitStack() as closing:
+        watching = closing.enter_context(LiveFolder(folder, recipe, **parts))
+        suggesting = closing.enter_context(RegionChooser(watching.live))
+        served = serve(watching.live, suggesting=suggesting, **page)
+        closing.callback(served.close)
+        console.print(escape(f"waiting for stacks in {folder}"))
+        _announce(served.url, interrupted.set)
+        interrupted.wait()
 
 
 def _watch_finished(

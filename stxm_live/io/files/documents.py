@@ -36,13 +36,11 @@ def stack_documents(
     scan = stack.scan
     run = compose_run(metadata={"plan_name": "import", **(md or {}), **scan.metadata()})
     yield "start", run.start_doc
-    stream = run.compose_descriptor(name="primary", data_keys=_data_keys(scan), validate=True)
+    stream = run.compose_descriptor(name="primary", data_keys=data_keys(scan), validate=True)
     yield "descriptor", stream.descriptor_doc
     time = run.start_doc["time"]
-    for number, frame in sorted(_numbered(stack), key=lambda pair: pair[0]):
-        data = {scan.energy_motor: frame.energy_ev, scan.data_field: frame.intensity}
-        if scan.i0_field is not None:
-            data[scan.i0_field] = float("nan") if frame.monitor is None else frame.monitor
+    for number, frame in sorted(numbered(stack), key=lambda pair: pair[0]):
+        data = event_data(scan, frame)
         yield (
             "event",
             stream.compose_event(data=data, timestamps=dict.fromkeys(data, time), seq_num=number),
@@ -129,7 +127,15 @@ def _own(start: Mapping[str, Any]) -> tuple[Any, Any]:
     return block.get("region"), block.get("quantity")
 
 
-def _data_keys(scan: StackScan) -> dict[str, Any]:
+def event_data(scan: StackScan, frame: Frame) -> dict[str, Any]:
+    """Return the data of an image's event."""
+    data = {scan.energy_motor: frame.energy_ev, scan.data_field: frame.intensity}
+    if scan.i0_field is not None:
+        data[scan.i0_field] = float("nan") if frame.monitor is None else frame.monitor
+    return data
+
+
+def data_keys(scan: StackScan) -> dict[str, Any]:
     """Return the data keys of the events: energy, image, and ring current if there is one."""
     number = {"source": "file", "dtype": "number", "dtype_numpy": "<f8", "shape": []}
     keys: dict[str, Any] = {
@@ -147,7 +153,7 @@ def _data_keys(scan: StackScan) -> dict[str, Any]:
     return keys
 
 
-def _numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
+def numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
     """Yield frames with their place in the announced list, then unannounced ones."""
     places: dict[float | None, list[int]] = {}
     for number, energy_ev in enumerate(stack.scan.energies_ev, start=1):

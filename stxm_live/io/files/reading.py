@@ -173,6 +173,26 @@ def read_here(path: Path, *, region: str | None = None, detector: str | None = N
     return _KINDS[path.suffix.lower()].read(path, region=region, detector=detector)
 
 
+def files_of(path: Path) -> list[Path]:
+    """Return a file and those that belong to it; errors of a mapping file leave only itself."""
+    kind = _KINDS.get(path.suffix.lower())
+    try:
+        return [path] if kind is None else kind.files(path)
+    except (ValueError, OSError):
+        return [path]
+
+
+def stack_files(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return the files in a folder that our readers and those of plug-ins are for."""
+    return sorted(
+        path
+        for path in folder.glob(pattern)
+        if not path.name.startswith(".")
+        and (has_reader(path) or _plugins_for(path.suffix))
+        and path.is_file()
+    )
+
+
 def has_reader(path: Path) -> bool:
     """Return True if one of our readers is for files of this suffix."""
     return path.suffix.lower() in _KINDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from glob import escape
 from pathlib import Path
 
@@ -18,7 +19,11 @@ from stxm_live.io.files.sdf_scan import SDFRegion, chosen_region
 
 
 def read_sdf(
-    hdr_path: str | Path, *, region: str | None = None, detector: str | None = None
+    hdr_path: str | Path,
+    *,
+    region: str | None = None,
+    detector: str | None = None,
+    known: Collection[int] = (),
 ) -> Stack:
     """Read an image stack; the images are beside the header.
 
@@ -37,6 +42,9 @@ def read_sdf(
         Number of the region, starting at "1", if there are several.
     detector : str, optional
         Name of the channel, if there are several.
+    known : collection of int
+        Places of images in the list of energies (0 is the first) that are complete and need not
+        be read again; they are left out, without a note.
 
     Raises
     ------
@@ -55,6 +63,8 @@ def read_sdf(
     frames: list[Frame] = []
     finished = True
     for index, announced_ev in enumerate(scan.energies_ev):
+        if index in known:
+            continue
         image = image_path(path, index, taken)
         if not image.exists() or (image.is_file() and image.stat().st_size == 0):
             notes.append(f"{image.name}: no image of {announced_ev:g} eV")
@@ -72,7 +82,7 @@ def read_sdf(
         energy_ev = energy_ev if energy_ev > 0 else announced_ev
         monitor = monitor_of(taken.ring_current_ma, index)
         frames.append(Frame(energy_ev, intensity, announced_ev, is_whole, monitor))
-    if not frames:
+    if not frames and not known:
         raise FileNotFoundError(
             f"{image_path(path, 0, taken)}: none of the stack's images is there"
         )

@@ -1,0 +1,145 @@
+"""`LiveFolder`: maps of stacks that another program writes into a folder."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+from stxm_live.core.recipe import Recipe
+from stxm_live.io.files.growing import GrowingStack, Signature
+from stxm_live.io.files.reading import stack_files
+from stxm_live.live.mapper import LivePhaseMapper
+
+logger = logging.getLogger("stxm_live")
+
+POLL_S = 0.5
+"""Seconds between two looks into the folder: shared drives do not report their changes."""
+
+_REST = 3.0
+"""Pause after a look, in times that it took: at most a quarter of a core is used."""
+
+
+class LiveFolder:
+    """Map the stacks that are written into a folder, as a RunEngine's are mapped.
+
+    Files that are there already are left alone until they change. What is only half written is
+    waited for. Each stack is a run: the first images appear when they are complete, and the final
+    maps are those of the finished file.
+
+    Parameters
+    ----------
+    folder : path-like
+    recipe : Recipe
+    pattern : str
+        Pattern of the names of files to watch.
+    region, detector, quantity : str, optional
+        For files of several, as for `read_stack`.
+    idle_timeout_s : float
+        A stack without a new image for so long has ended.
+    poll_s : float
+        Seconds between two looks. With 0, nothing happens but in `look`.
+
+    Attributes
+    ----------
+    live : LivePhaseMapper
+        For sinks, `wait` and the dashboard.
+
+    Examples
+    --------
+    >>> from stxm_live import Recipe
+    >>> from stxm_live.live.folder import LiveFolder
+    >>> watching = LiveFolder("/data/today", Recipe.load("nvpf"))  # doctest: +SKIP
+    >>> watching.live.add_sink(on_maps=lambda maps: print(maps.quality))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        recipe: Recipe,
+        *,
+        pattern: str = "*",
+        region: str | None = None,
+        detector: str | None = None,
+        quantity: str | None = None,
+        idle_timeout_s: float = 900.0,
+        poll_s: float = POLL_S,
+    ) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise NotADirectoryError(f"{folder}: not a folder")
+        self.live = LivePhaseMapper(recipe, background=poll_s > 0)
+        self._pattern, self._idle_timeout_s = pattern, idle_timeout_s
+        self._options = {"region": region, "detector": detector, "quantity": quantity}
+        self._before = {path: Signature.of(path) for path in self._files()}
+        self._growing: dict[Path, GrowingStack] = {}
+        self._changed_s: dict[Path, float] = {}
+        self._said: dict[Path, str] = {}
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        if poll_s > 0:
+            self._thread = threading.Thread(
+                target=self._poll, args=(poll_s,), name="stxm-live-folder", daemon=True
+            )
+            self._thread.start()
+
+    def look(self) -> None:
+        """Look once for what is new in the folder, and pass it on."""
+        for path in self._files():
+            if path not in self._growing and Signature.of(path) == self._before.get(path):
+                continue
+            stack = self._growing.setdefault(path, GrowingStack(path, **self._options))
+            now_s = time.monotonic()
+            for document in stack.look():
+                self._changed_s[path] = now_s
+                self.live(*document)
+            self._changed_s.setdefault(path, now_s)
+            idle_s = now_s - self._changed_s[path]
+            if stack.problem and idle_s > 10 and self._said.get(path) != stack.problem:
+                self._said[path] = stack.problem
+                logger.warning("not mapped: %s", stack.problem)
+            if stack.is_open and idle_s > self._idle_timeout_s:
+                self._end(stack)
+
+    def close(self) -> None:
+        """End what is still being written, finish its maps, and stop."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        for stack in self._growing.values():
+            self._end(stack)
+        self.live.close()
+
+    def __enter__(self) -> LiveFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _end(self, stack: GrowingStack) -> None:
+        for document in stack.end():
+            self.live(*document)
+
+    def _files(self) -> list[Path]:
+        try:
+            return stack_files(self.folder, self._pattern)
+        except OSError as error:
+            logger.warning("%s cannot be looked into (%s)", self.folder, error)
+            return []
+
+    def _poll(self, poll_s: float) -> None:
+        wait_s = poll_s
+        while not self._closing.wait(wait_s):
+            begun_s = time.monotonic()
+            try:
+                self.look()
+            except Exception:
+                logger.exception("the files in %s could not be followed", self.folder)
+            wait_s = max(poll_s, _REST * (time.monotonic() - begun_s))
