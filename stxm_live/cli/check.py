@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,6 +58,8 @@ def check(
     """
     chosen = Recipe.load(recipe or "nvpf").with_changes(parse_settings(changes))
     files = [Path(run) for run in runs if Path(run).is_file()]
+    from stxm_live.io.catalog.document_files import runs_in_file
+
     found: list[Documents] = [run for path in files for run in runs_in_file(path)]
     if len(files) < len(runs):
         from stxm_live.io.catalog.reading import documents, find_run
@@ -82,54 +83,6 @@ def check_runs(
     stacks: dict[StackFrames, None] = {}
     reports = [_checked(run, recipe, roots, open_stacks, stacks) for run in runs]
     return reports, [frames.stack() for frames in stacks]
-
-
-def runs_in_file(path: Path) -> list[list[tuple[str, Any]]]:
-    """Read the runs in a file of documents.
-
-    The file has lines of ``{"name": ..., "doc": ...}`` or ``[name, document]``, or it is JSON of
-    a list of such pairs, or of a table of lists by uid.
-
-    Raises
-    ------
-    ValueError
-        If the file has none of these forms.
-    """
-    text = path.read_text(encoding="utf-8")
-    try:
-        if text.lstrip().startswith('{"name"'):
-            from stxm_live.io.catalog.backup import read_backup
-
-            pairs: Any = list(read_backup(path))
-        elif path.suffix == ".jsonl":
-            pairs = [json.loads(line) for line in text.splitlines() if line.strip()]
-        else:
-            pairs = json.loads(text)
-        if isinstance(pairs, str):  # JSON in JSON, as pyStxm keeps its examples
-            pairs = json.loads(pairs)
-        groups = pairs.values() if isinstance(pairs, dict) else [pairs]
-        documents = [(str(name), dict(doc)) for group in groups for name, doc in group]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(
-            f"{path}: not a file of documents ({error}); expected lines of [name, document]"
-        ) from error
-    runs = list(_by_start(documents))
-    if not runs:
-        raise ValueError(f"{path}: the file has no start document")
-    return sorted(runs, key=lambda run: float(run[0][1].get("time", 0.0)))
-
-
-def _by_start(documents: Documents) -> Iterator[list[tuple[str, Any]]]:
-    run: list[tuple[str, Any]] = []
-    for name, doc in documents:
-        if name == "start":
-            if run:
-                yield run
-            run = []
-        if run or name == "start":
-            run.append((name, doc))
-    if run:
-        yield run
 
 
 def _checked(

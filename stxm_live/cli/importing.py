@@ -82,13 +82,30 @@ def import_stacks(
 
 
 def _imported(broker: Broker, paths: Sequence[Path], options: dict[str, Any]) -> _Outcome:
+    from stxm_live.io.catalog.document_files import is_document_file
     from stxm_live.io.files.documents import import_new
 
     name = ", ".join(map(str, paths))
+    if len(paths) == 1 and is_document_file(paths[0]):
+        return _imported_documents(broker, paths[0])
     with console.status(f"importing {escape(name)}"):
         path = paths[0] if len(paths) == 1 else paths
         uid, is_new = import_new(broker, path, **options)
     return _Outcome(name, f"run {uid}" if is_new else f"already there as run {uid}", is_there=True)
+
+
+def _imported_documents(broker: Broker, path: Path) -> _Outcome:
+    """Store the runs of a file of documents under their own uids."""
+    from stxm_live.io.catalog.document_files import runs_in_file
+    from stxm_live.io.catalog.run_store import store_documents
+
+    words = []
+    with console.status(f"importing {escape(str(path))}"):
+        for run in runs_in_file(path):
+            uid = str(run[0][1]["uid"])
+            is_new = uid not in broker.v2
+            words.append(f"run {store_documents(broker, run)}" if is_new else f"there as run {uid}")
+    return _Outcome(str(path), ", ".join(words), is_there=True)
 
 
 def _line(outcome: _Outcome) -> str:

@@ -128,6 +128,7 @@ def map_stack(
     region: RegionOption = None,
     detector: DetectorOption = None,
     quantity: QuantityOption = None,
+    roots: RootsOption = None,
     changes: SettingsOption = None,
     page: PageOption = False,
 ) -> None:
@@ -138,7 +139,9 @@ def map_stack(
     """
     from stxm_live.cli.map_inputs import files_of, i0_file, recipe_of_references
     from stxm_live.dashboard import write_page
+    from stxm_live.io.catalog.document_files import is_document_file, runs_in_file
     from stxm_live.io.files import read_stack
+    from stxm_live.live.replay import stack_of_run
     from stxm_live.phase_mapping.workflow import map_phases
     from stxm_live.plotting import write_pictures
 
@@ -153,8 +156,14 @@ def map_stack(
         extra |= {"i0.source": "spectrum", "i0.spectrum": i0_file(i0, folder)}
     chosen = chosen.with_changes(extra | parse_settings(changes))
     with console.status(f"reading {escape(', '.join(map(str, paths)))}"):
-        source = paths[0] if len(paths) == 1 else paths
-        frames = read_stack(source, region=region, detector=detector, quantity=quantity)
+        if any(map(is_document_file, paths)):
+            runs = [run for path in paths for run in runs_in_file(path)]
+            frames = stack_of_run(
+                runs, region=region, fields=chosen.fields, roots=tuple(roots or ())
+            )
+        else:
+            source = paths[0] if len(paths) == 1 else paths
+            frames = read_stack(source, region=region, detector=detector, quantity=quantity)
     with console.status("mapping"):
         maps = map_phases(frames, chosen)
         files = write_pictures(maps, folder)

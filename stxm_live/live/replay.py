@@ -14,7 +14,14 @@ from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Stack, the_one
 from stxm_live.io.catalog.reading import documents
-from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames, snapshot
+from stxm_live.io.documents import (
+    NoStackError,
+    OpenStacks,
+    Roots,
+    RunFrames,
+    StackFrames,
+    snapshot,
+)
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.phase_mapping.workflow import map_phases
@@ -95,7 +102,7 @@ def stacks_of_runs(
 ) -> list[Stack]:
     """Return every stack of one or several runs; arguments and errors as for `map_run`."""
     open_stacks, found = OpenStacks(), dict[StackFrames, None]()
-    folders = Roots(roots)
+    folders, why_not = Roots(roots), list[NoStackError]()
     for stream in _streams(run):
         frames: RunFrames | None = None
         for name, doc in stream:
@@ -111,11 +118,11 @@ def stacks_of_runs(
                 frames(name, snapshot(name, doc))
         if frames is not None:
             if frames.why_no_stack is not None:
-                raise frames.why_no_stack
+                why_not.append(frames.why_no_stack)
             _read_late_files(frames, patience_s)
             found |= dict.fromkeys(frames.stacks)
     if not found:
-        raise ValueError("the run has no documents")
+        raise why_not[0] if why_not else ValueError("the run has no documents")
     return [frames.stack() for frames in found]
 
 

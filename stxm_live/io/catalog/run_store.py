@@ -26,6 +26,9 @@ _Kind = tuple[tuple[str, tuple[int, ...], str], ...]
 _ALL_AT_THE_END = 10_000
 """Events per write for a run that never sends the announced data."""
 
+_MOST_EXACT = 2**53
+"""Largest whole number up to which all are floats, too."""
+
 _BYTES_PER_WRITE = 32 * 2**20
 """Bytes per write for a run that is already complete."""
 
@@ -62,6 +65,7 @@ class RunStore:
     ) -> None:
         self.sent: Digests = {}
         self._uid = ""
+        self._motors: frozenset[str] = frozenset()
         self._writes = writes
         self._has_written = False
         self._in_files: dict[str, set[str]] = {}
@@ -81,6 +85,8 @@ class RunStore:
             self._uid = str(doc["uid"])
             check_names("uid", [self._uid])
             self._scan = _scan_or_none(doc)
+            motors = doc.get("motors") or ()
+            self._motors = frozenset(map(str, motors if not isinstance(motors, str) else [motors]))
         if name == "descriptor" and doc["uid"] in self._descriptors:
             return  # sent again
         if name == "descriptor":
@@ -105,15 +111,26 @@ class RunStore:
         data = {k: v.item() if _is_single(v) else as_array(v) for k, v in doc["data"].items()}
         for key, value in data.items():
             _check_array(key, value)
+        keys = self._descriptors[doc["descriptor"]]["data_keys"]
+        data = {k: self._number(v, keys.get(k, {})) for k, v in data.items()}
         kind = tuple(
-            (key, value.shape, value.dtype.str)
+            (key, np.shape(value), np.asarray(value).dtype.str)
             for key, value in sorted(data.items())
-            if isinstance(value, np.ndarray)
+            if isinstance(value, np.ndarray) or _is_float_among_integers(value, keys.get(key, {}))
         )
         uid = self._stream(doc["descriptor"], kind)
         checksum = digest(data, self._in_files[doc["descriptor"]])
         self.sent[self._names[uid], int(doc["seq_num"])] = checksum
         self._forward("event", {**doc, "data": data, "descriptor": uid})
+
+    def _number(self, value: Any, data_key: Mapping[str, Any]) -> Any:
+        """Return whole numbers of a motor, or of what is declared a number, as floats.
+
+        The first energy may be 505 and the next 513.2, but a column of the table has one type.
+        """
+        may_vary = data_key.get("dtype") == "number" or data_key.get("object_name") in self._motors
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        return float(value) if is_whole and may_vary and abs(value) <= _MOST_EXACT else value
 
     def _stream(self, uid: str, kind: _Kind) -> str:
         """Return the descriptor for events with arrays of this kind; a new one is forwarded."""
@@ -122,7 +139,8 @@ class RunStore:
             descriptor = self._descriptors[uid]
             keys = dict(descriptor["data_keys"])
             for key, shape, dtype in kind:
-                keys[key] = {**keys[key], "shape": list(shape), "dtype_numpy": dtype}
+                more = {} if shape else {"dtype": "number"}
+                keys[key] = {**keys[key], "shape": list(shape), "dtype_numpy": dtype, **more}
             name, kinds[kind] = descriptor["name"], uid
             if len(kinds) > 1:
                 name, kinds[kind] = f"{name}_{len(kinds)}", str(uuid4())
@@ -222,6 +240,11 @@ def _check_array(key: str, value: Any) -> None:
             f"{key!r} is a list that is no array, of different lengths or kinds, which the "
             "catalogue cannot hold"
         )
+
+
+def _is_float_among_integers(value: Any, data_key: Mapping[str, Any]) -> bool:
+    """Return True for a float of a data key that is declared to hold whole numbers."""
+    return isinstance(value, float) and data_key.get("dtype") == "integer"
 
 
 def _is_single(value: Any) -> bool:

@@ -12,6 +12,7 @@ from catalog_fixtures import (
     stack_images,
     stack_plan,
 )
+from event_model import compose_run
 
 from stxm_live.core.worker import ITEM_BYTES, Limits
 from stxm_live.io.catalog import (
@@ -676,3 +677,22 @@ def test_arrays_that_a_killed_program_left_unlisted_are_replaced(broker, tmp_pat
     restore_run(broker, backup.path)
 
     np.testing.assert_array_equal(stored_images(broker, uid), images.reshape(-1, 5))
+
+
+def test_whole_numbers_and_floats_in_one_key_are_stored(broker, writer):
+    motors = {"source": "test", "dtype": "integer", "shape": [], "object_name": "energy"}
+    run = compose_run(metadata={"motors": ["energy"]})
+    stream = run.compose_descriptor(
+        name="primary", data_keys={"energy": motors, "n": motors | {"object_name": "det"}}
+    )
+    writer("start", run.start_doc)
+    writer("descriptor", stream.descriptor_doc)
+    measured = [(505, 1), (513.2, 2), (515.6, 2.5), (516, 3)]
+    for energy, n in measured:
+        data = {"energy": energy, "n": n}
+        writer("event", stream.compose_event(data=data, timestamps=dict.fromkeys(data, 1.0)))
+    writer("stop", run.compose_stop())
+    uid = run.start_doc["uid"]
+    writer.wait(uid, 60)
+    stored = [doc["data"] for name, doc in documents(broker[uid]) if name == "event"]
+    assert sorted((data["energy"], data["n"]) for data in stored) == measured

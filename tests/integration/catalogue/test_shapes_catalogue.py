@@ -10,8 +10,8 @@ from external_runs import datum_run, h5_file, stream_run, write_for, written_ima
 from typer.testing import CliRunner
 
 from stxm_live.cli import app
-from stxm_live.cli.check import runs_in_file
 from stxm_live.io.catalog import close_catalog, open_catalog, store_documents
+from stxm_live.io.catalog.document_files import runs_in_file
 from stxm_live.live.replay import stack_of_run, stacks_of_runs
 
 GOLDEN = Path(__file__).parents[2] / "golden"

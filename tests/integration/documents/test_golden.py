@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from stxm_live.cli import app
-from stxm_live.cli.check import runs_in_file
+from stxm_live.io.catalog.document_files import runs_in_file
 from stxm_live.live.replay import stacks_of_runs
 
 GOLDEN = Path(__file__).parents[2] / "golden"
