@@ -23,6 +23,9 @@ SMALLEST_OD = 0.02
 NEGATIVE_SHARE = 0.05
 """Share of negative numbers that counts without their dark counts do not reach."""
 
+EMPTY_SHARE = 0.02
+"""Share of negative numbers that optical densities with an empty support have."""
+
 _SAMPLES = 200_000
 """Numbers that are looked at, evenly spread over the images."""
 
@@ -61,7 +64,9 @@ def recognized(images: Sequence[NDArray[np.floating]]) -> tuple[Quantity | None,
         words += f", and {100 * negative:.2g} % are negative"
     is_small = high <= LARGEST_OD
     if low < 0 and is_small:
-        return ("od" if high >= SMALLEST_OD and low > -LARGEST_OD else None), words
+        # most of a transmission is as bright as the support, most of an OD image as dark
+        is_dark = negative >= EMPTY_SHARE and float(np.median(values)) < 0.5 * high
+        return ("od" if is_dark and high >= SMALLEST_OD and low > -LARGEST_OD else None), words
     if negative > NEGATIVE_SHARE:
         return None, words
     if is_small and not np.array_equal(values, np.rint(values)):

@@ -30,6 +30,7 @@ from stxm_live.core.recipe_options import (
 )
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.shift_files import read_shifts
+from stxm_live.core.text_files import read_text
 
 _IMPLIED = {
     "i0.region": ("i0.source", "region"),
@@ -115,7 +116,7 @@ class Recipe(Options):
         """
         path = recipe_path(path_or_name)
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(read_text(path))
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{path}: {error}") from None
         return cls.from_values(values, folder=path.parent)

@@ -123,14 +123,15 @@ def _numbers(dat: Path, lines: Sequence[str], number: int, n_expected: int) -> l
     """Return the first numbers on a line, counted from 1."""
     if number > len(lines):
         raise ValueError(f"{dat}: ends after line {len(lines)}, expected more")
-    words = lines[number - 1].replace(",", " ").split()[:n_expected]
+    # "52, 40" is two numbers; what is left of "505,0" has a decimal comma, and is refused
+    words = [word.rstrip(",") for word in lines[number - 1].split()[:n_expected]]
     try:
         found = [float(word) for word in words]
     except ValueError:
         found = []
     if len(found) != n_expected:
         raise ValueError(
-            f"{dat}, line {number}: expected {n_expected} number(s), found "
+            f"{dat}, line {number}: expected {n_expected} number(s) with decimal points, found "
             f"{lines[number - 1].strip()!r}"
         )
     return found

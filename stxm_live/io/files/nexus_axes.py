@@ -17,6 +17,7 @@ from stxm_live.io.files.units import (
     impossible_pixels,
     length_factor,
     normal,
+    pixel_size,
     time_factor,
 )
 
@@ -123,7 +124,8 @@ def positions_um(
 
 def _length(unit: str, raw: list[NDArray[np.float64] | None]) -> tuple[float, str]:
     """Return the factor of positions to um, and what was taken if their unit does not say it."""
-    typical = next((v for v in raw if v is not None and len(v) > 1), np.zeros(0))
+    known = [values for values in raw if values is not None and len(values) > 1]
+    typical = min(known, key=pixel_size, default=np.zeros(0))
     factor, taken = length_factor(unit, typical)
     if factor is not None:
         return factor, taken and f"without unit; taken as {taken}"

@@ -43,7 +43,12 @@ def read_energies(path: Path) -> NDArray[np.float64]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith(COMMENT):
             continue
-        word = re.split(r"[\s,;]+", line.strip())[0]
+        word = re.split(r"[\s;]+|,\s+", line.strip())[0].rstrip(",")
+        if re.fullmatch(r"\d+,\d+", word):
+            raise ValueError(
+                f"{path}, line {number}: {word!r} may have a decimal comma; write decimal points"
+            )
+        word = word.split(",")[0]
         try:
             energies.append(float(word))
         except ValueError:

@@ -15,6 +15,9 @@ _OTHERS = {
     "generic": "a generic scan",
 }
 
+_WAYS = ("line", "point", "motor", "generic")
+"""Words that also say how an image was scanned, such as "image (point by point)"."""
+
 
 def check_is_stack(path: Path, scan_type: str, *, where: str = "") -> None:
     """Raise an error unless a scan is a stack of images.
@@ -33,6 +36,7 @@ def check_is_stack(path: Path, scan_type: str, *, where: str = "") -> None:
         If the scan is of another type; the message says which.
     """
     words = scan_type.lower()
+    is_image = "image" in words
     for word, what in _OTHERS.items():
-        if word in words:
+        if word in words and not (is_image and word in _WAYS):
             raise ValueError(f"{path}{where}: {scan_type!r} is {what}; expected an image stack")

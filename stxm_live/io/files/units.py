@@ -23,8 +23,14 @@ _ENERGIES_EV = _units("ev", "electronvolt electron-volt electron_volt", 1.0)
 _ENERGIES_EV.pop("mev")  # lower case does not show if milli or mega
 _TIMES_MS = _units("s sec", "second", 1e3, min=6e4, minute=6e4)
 
-_LEAST_PIXEL_UM, _LARGEST_PIXEL_UM = 0.002, 50.0
-"""Pixels of other sizes are not those of an X-ray microscope."""
+_LEAST_PIXEL_UM, _LARGEST_PIXEL_UM = 0.002, 10.0
+"""Sizes of pixels by which a missing unit is chosen."""
+
+_IMPOSSIBLE_UM = 0.001, 20.0
+"""Pixels smaller or larger than these are not those of an X-ray microscope."""
+
+_UNEQUAL = 100.0
+"""Ratio of the pixel sizes in x and y beyond which one of the units is wrong."""
 
 
 def normal(unit: str) -> str:
@@ -89,7 +95,10 @@ def pixel_size(positions: NDArray[np.floating]) -> float:
 def impossible_pixels(x_um: NDArray[np.floating], y_um: NDArray[np.floating]) -> str:
     """Return a note on pixels of a size that no X-ray microscope has; empty if there are none."""
     sizes = [s for s in map(pixel_size, (x_um, y_um)) if s > 0]
-    odd = [s for s in sizes if not _LEAST_PIXEL_UM <= s <= _LARGEST_PIXEL_UM]
+    odd = [s for s in sizes if not _IMPOSSIBLE_UM[0] <= s <= _IMPOSSIBLE_UM[1]]
+    if not odd and len(sizes) == 2 and max(sizes) > _UNEQUAL * min(sizes):
+        x, y = map(size_in_words, sizes)
+        return f"pixels of {x} in x and {y} in y: the unit of one axis must be wrong"
     if not odd:
         return ""
     return (

@@ -205,6 +205,9 @@ def test_a_tiff_is_read_with_the_energies_beside_it_also_page_by_page(tmp_path):
     assert stack.energies_ev == ENERGIES
     assert stack.notes == ("m.tif: no pixel size; a pixel is taken as 1 um",)
 
+    path.with_suffix(".txt").write_text("700,0\n704,5\n707,2\n")
+    with pytest.raises(ValueError, match=r"m.txt, line 1: '700,0' may have a decimal comma"):
+        read_stack(path)
     path.with_suffix(".txt").write_text("700.0\n704.5\n")
     with pytest.raises(ValueError, match=r"3 pages, but m.txt has 2 energies"):
         read_stack(path)
@@ -222,6 +225,24 @@ def test_other_files_are_refused_by_name(tmp_path, name, content, reason):
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=f"{name}: .*{reason}"):
         read_stack(tmp_path / name)
+
+
+def test_positions_whose_axes_have_other_units_are_said(tmp_path):
+    path = write_sdf(tmp_path / "s.hdr", CUBE, ENERGIES, x_um=0.0001 * np.arange(5))
+    assert any("pixels of 0.1 nm are not those" in note for note in read_stack(path).notes)
+    path = write_sdf(tmp_path / "s.hdr", CUBE, ENERGIES, y_um=15.0 * np.arange(4))
+    assert any("15 um in y: the unit of one axis" in note for note in read_stack(path).notes)
+
+
+def test_nanometres_without_unit_are_not_taken_for_micrometres(tmp_path):
+    x, y = 50.0 * np.arange(5), 50.0 * np.arange(4)
+    path = write_sdf(tmp_path / "s.hdr", CUBE, ENERGIES, x_um=x, y_um=y, unit="")
+    assert read_stack(path).scan.x_extent_um == pytest.approx((0.0, 0.2))
+
+
+@pytest.mark.parametrize("scan_type", ["Image (point by point)", "NEXAFS Image Scan, line mode"])
+def test_an_image_that_was_scanned_in_lines_or_points_is_an_image(tmp_path, scan_type):
+    assert read_stack(write_sdf(tmp_path / "s.hdr", CUBE, ENERGIES, scan_type=scan_type)).frames
 
 
 def test_a_header_has_its_units_read(tmp_path):

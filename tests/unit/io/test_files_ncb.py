@@ -94,3 +94,12 @@ def test_an_ncb_without_its_dat_is_refused(tmp_path):
 
     with pytest.raises(FileNotFoundError, match=r"demo\.dat: missing"):
         read_ncb(path)
+
+
+def test_decimal_commas_are_refused_and_never_cut_off(tmp_path):
+    stack = Stack.from_arrays(np.ones((2, 3, 4)) * [[[7.0]], [[8.0]]], [700.5, 701.5])
+    write_ncb(tmp_path / "s.ncb", stack)
+    dat = tmp_path / "s.dat"
+    dat.write_text(dat.read_text().replace(".", ","))
+    with pytest.raises(ValueError, match=r"s\.dat, line 1: .*decimal points, found '4 3 -1,0'"):
+        read_stack(tmp_path / "s.ncb")

@@ -74,3 +74,10 @@ def test_an_exported_or_imported_stack_keeps_its_quantity(tmp_path):
     name, start = next(stack_documents(stack))
     assert name == "start"
     assert start["stxm_live"]["quantity"] == "od"
+
+
+def test_a_transmission_with_noise_below_zero_is_not_taken_for_optical_densities(tmp_path):
+    transmission = two.counts() / two.I0[:, None, None]
+    transmission[:, :2] -= 1.0  # lines without beam, with the dark counts subtracted
+    with pytest.raises(ValueError, match="nothing says what they are"):
+        read_stack(written(tmp_path, transmission))
