@@ -48,12 +48,28 @@ def print_result(
     if agreement:
         for name, share in agreement.items():
             console.print(f"  {name}: {_percent(share)} of the pixels correct (simulated truth)")
+    _print_amounts(maps)
     style = _STYLES[maps.quality.verdict]
     console.print(f"[bold {style}]{escape(str(maps.quality))}[/]")
     for warning in maps.warnings:
         console.print(f"[dim]note: {escape(warning)}[/]")
     if files:
         console.print(f"{len(files)} files in {escape(str(files[0].parent))}")
+
+
+def _print_amounts(maps: PhaseMaps) -> None:
+    """Print the specimen's value and thickness, where the recipe gives numbers for them."""
+    asked = (maps.provenance.get("recipe_values") or {}).get("phases") or {}
+    if not (asked.get("value") or asked.get("reference_nm")) or maps.amounts is None:
+        return
+    amounts = maps.amounts
+    if amounts.area_value is not None and amounts.area_value_std is not None:
+        name = amounts.quantity or "value"
+        value, std = amounts.area_value[0], amounts.area_value_std[0]
+        console.print(f"  {escape(name)}: {value:.3f} ± {std:.3f} (specimen, by volume)")
+    if amounts.unit != "references":
+        thickness, std = amounts.area_thickness[0], amounts.area_thickness_std[0]
+        console.print(f"  mean thickness: {thickness:.1f} ± {std:.1f} {amounts.unit}")
 
 
 def _shares(maps: PhaseMaps) -> Table | str:

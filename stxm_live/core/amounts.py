@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,23 @@ _WITH_VALUES = ("value", "value_std", "area_value", "area_value_std")
 
 
 @dataclass(frozen=True, eq=False)
+class AreaTotal:
+    """Amounts of one area, with standard uncertainties; see `Amounts`.
+
+    ``composition`` and ``composition_std`` have shape (n_phases,); ``value`` and ``value_std`` are
+    None if the recipe gives the phases no values.
+    """
+
+    n_pixels: int
+    thickness: float
+    thickness_std: float
+    composition: NDArray[np.float64]
+    composition_std: NDArray[np.float64]
+    value: float | None
+    value_std: float | None
+
+
+@dataclass(frozen=True, eq=False)
 class Amounts:
     """Composition and thickness by counting statistics, with standard uncertainties.
 
@@ -72,6 +89,8 @@ class Amounts:
         Meaning of the value, from the recipe.
     unit : str
         Of the thickness.
+    find_total : callable, optional
+        See `within`.
     """
 
     composition: NDArray[np.float32]
@@ -94,6 +113,32 @@ class Amounts:
     area_value_std: NDArray[np.float64] | None = None
     quantity: str = ""
     unit: str = "references"
+    find_total: Callable[[NDArray[np.bool_]], AreaTotal] | None = field(default=None, repr=False)
+
+    def within(self, mask: NDArray[np.bool_]) -> AreaTotal:
+        """Return the amounts of an area of your own.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (ny, nx)
+            Pixels without a label do not count.
+
+        Raises
+        ------
+        ValueError
+            If the mask has another shape or holds no pixel with a label, or if the amounts come
+            from a file.
+        """
+        if self.find_total is None:
+            raise ValueError(
+                "amounts from a file do not include the spectra; use map_run(run, recipe).amounts"
+            )
+        shape = self.thickness.shape
+        if np.shape(mask) != shape:
+            raise ValueError(f"the mask has shape {np.shape(mask)}, the maps have {shape}")
+        if not (np.asarray(mask, dtype=bool) & np.isfinite(self.thickness)).any():
+            raise ValueError("the mask holds no pixel with a label")
+        return self.find_total(np.asarray(mask, dtype=bool))
 
     def __post_init__(self) -> None:
         for name in AMOUNT_PRODUCTS:

@@ -23,8 +23,8 @@ def twins_of(phase_names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Tw
     """
     group = {name: {name} for name in phase_names}
     for a, b in pairs:
-        together = group[a] | group[b]
-        group.update(dict.fromkeys(together, together))
+        joined = group[a] | group[b]
+        group.update(dict.fromkeys(joined, joined))
     names = [tuple(n for n in phase_names if n in group[name]) for name in phase_names]
     return tuple(dict.fromkeys(found for found in names if len(found) > 1))
 
@@ -38,6 +38,17 @@ def either(names: Iterable[str]) -> str:
     'Na2.4VPF or Na2VPF'
     """
     return " or ".join(names)
+
+
+def together(names: Sequence[str]) -> str:
+    """Return phases that are not distinguished as part of a sentence.
+
+    Examples
+    --------
+    >>> together(["a", "b", "c"])
+    'a, b and c'
+    """
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def representatives(phase_names: Sequence[str], twins: Twins) -> NDArray[np.int8]:
@@ -101,5 +112,5 @@ def merged_shares(
     array([0.5, 0.5, 0. ])
     """
     first = representatives(phase_names, twins)
-    together = np.bincount(first, weights=shares, minlength=len(phase_names))
-    return together.astype(np.float64)
+    of_group = np.bincount(first, weights=shares, minlength=len(phase_names))
+    return of_group.astype(np.float64)

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.amounts import Amounts
+from stxm_live.core.amounts import Amounts, AreaTotal
 from stxm_live.core.recipe import Recipe
-from stxm_live.phase_mapping.area_amounts import area_amounts
+from stxm_live.phase_mapping.area_amounts import AreaAmounts, area_amounts
 from stxm_live.phase_mapping.assignment import Resolution
+from stxm_live.phase_mapping.baseline_widths import FEWEST_ENERGIES
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.pixel_amounts import pixel_amounts
 from stxm_live.phase_mapping.scan_noise import photon_gain, photons_and_noise
+from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.preprocessing.normalization import ODStack
 
 LEAST_PARTICLE_PX = 12
@@ -55,17 +57,25 @@ def amounts_of(
     particle = _particles(stack.mapped)
     numbers = np.arange(1, particle.max(initial=0) + 1)
     std = references.std_at(stack.energies_ev)
-    areas = area_amounts(
-        spectra.od,
-        photons,
-        per_unit,
-        noise,
-        np.concatenate([np.ones((1, len(particle)), dtype=bool), particle == numbers[:, None]]),
-        smoothing=photon_gain(stack),
-        common_std=np.nan_to_num(stack.i0_std / stack.i0),
-        reference_std=None if std is None else std / (recipe.phases.reference_nm or 1.0),
-        **options,
-    )
+    common_std = np.nan_to_num(stack.i0_std / stack.i0)
+    reference_std = None if std is None else std / (recipe.phases.reference_nm or 1.0)
+
+    def of_areas(areas: NDArray[np.bool_]) -> AreaAmounts:
+        return area_amounts(
+            spectra.od,
+            photons,
+            per_unit,
+            noise,
+            areas,
+            smoothing=photon_gain(stack),
+            common_std=common_std,
+            reference_std=reference_std,
+            common_od=_common_background(noise.baseline),
+            **options,
+        )
+
+    whole = np.ones((1, len(particle)), dtype=bool)
+    areas = of_areas(np.concatenate([whole, particle == numbers[:, None]]))
     image = partial(_image, mapped=stack.mapped)
     share, share_std = expected_shares(resolution.probability)
     volume, volume_std = expected_shares(resolution.probability, pixels.thickness)
@@ -90,6 +100,28 @@ def amounts_of(
         area_value_std=areas.value_std,
         quantity=recipe.phases.quantity,
         unit="references" if recipe.phases.reference_nm is None else "nm",
+        find_total=lambda mask: _total(of_areas(mask[stack.mapped][None])),
+    )
+
+
+def _common_background(baseline: Baseline) -> NDArray[np.float64] | None:
+    """Return the background that all pixels may share where energies are too few to show it."""
+    if baseline.shapes.shape[1] >= FEWEST_ENERGIES:
+        return None
+    sizes = [0.0 if size is None else size for size in baseline.std]
+    return np.asarray(baseline.shapes * np.array(sizes)[:, None])
+
+
+def _total(found: AreaAmounts) -> AreaTotal:
+    """Return the only area as numbers."""
+    return AreaTotal(
+        n_pixels=int(found.pixels[0]),
+        thickness=float(found.thickness[0]),
+        thickness_std=float(found.thickness_std[0]),
+        composition=found.share[0],
+        composition_std=found.share_std[0],
+        value=None if found.value is None else float(found.value[0]),
+        value_std=None if found.value_std is None else float(found.value_std[0]),
     )
 
 

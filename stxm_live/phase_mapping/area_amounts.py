@@ -54,6 +54,7 @@ def area_amounts(
     smoothing: float = 1.0,
     common_std: NDArray[np.float64] | None = None,
     reference_std: NDArray[np.float64] | None = None,
+    common_od: NDArray[np.float64] | None = None,
     values: NDArray[np.float64] | None = None,
 ) -> AreaAmounts:
     """Return how much of each reference whole areas hold.
@@ -74,6 +75,8 @@ def area_amounts(
         Error of the OD that all pixels of an image share, that of I0.
     reference_std : ndarray of shape (n_phases, n_energies), optional
         Errors of the references, which all pixels share too.
+    common_od : ndarray of shape (n_terms, n_energies), optional
+        Further errors of the OD that all pixels share, each as large as it is expected to be.
     values : ndarray of shape (n_phases,), optional
 
     Notes
@@ -99,6 +102,9 @@ def area_amounts(
             thick *= max(each.sum(), 0) / max(thick.sum(), 1e-12)
             variance += np.square(thick[:, None] * reference_std).sum(axis=0)
         covariance[k] += product(operator * variance, operator.T)
+        if common_od is not None:
+            shared = product(operator, common_od.T)
+            covariance[k] += product(shared, shared.T)
     best, samples = _positive(mean, covariance)
     thickness, thickness_std = _best_and_std(best.sum(axis=1), samples.sum(axis=2))
     share, shares = _shares(best), _shares(samples)

@@ -11,6 +11,7 @@ from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.phase_maps import Quality
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
+from stxm_live.core.twins import together
 from stxm_live.phase_mapping.energy_calibration.corrected_map import axis_in_words, departs
 from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.repeated_energies import change_in_words
@@ -123,7 +124,7 @@ def _energies(facts: Facts, recipe: Recipe) -> Quality | None:
         f"energies are missing: {listed} eV",
         f"the map is made from the other {len(facts.energies_ev)}, which "
         + (
-            f"do not distinguish {'; '.join(' and '.join(group) for group in facts.twins)}"
+            f"do not distinguish {', nor '.join(map(together, facts.twins))}"
             if facts.twins
             else "distinguish the phases less well"
         ),

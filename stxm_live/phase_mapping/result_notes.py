@@ -9,6 +9,7 @@ import numpy as np
 
 from stxm_live.core.mixed_reference import notes_on_mixtures
 from stxm_live.core.references import listed_ev
+from stxm_live.core.twins import together
 from stxm_live.phase_mapping.assignment import needs_model
 from stxm_live.phase_mapping.repeated_energies import change_in_words
 
@@ -82,4 +83,4 @@ def _made_from(found: Found) -> Iterator[str]:
             "their labels are made from the others"
         )
     for group in found.twins:
-        yield f"these energies do not distinguish {' and '.join(group)}: one label for all"
+        yield f"these energies do not distinguish {together(group)}: one label for all"

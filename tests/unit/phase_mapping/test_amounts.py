@@ -203,6 +203,25 @@ def test_amounts_go_through_files_and_stored_results(maps, tmp_path):
     assert "composition Na2VPF" in files[-1].read_text()
 
 
+def test_an_area_of_ones_own_has_its_amounts(maps):
+    particle = particle_counts()[2]
+    left = np.zeros(maps.specimen.shape, dtype=bool)
+    left[:, :36] = True
+    inside = left & np.isfinite(maps.thickness)
+    volume = (particle.fractions * particle.thickness_nm)[:, inside].sum(axis=1)
+    found = maps.amounts.within(left)
+    assert found.n_pixels == inside.sum()
+    assert found.value == pytest.approx(VALUES @ volume / volume.sum(), abs=4 * found.value_std)
+    everywhere = maps.amounts.within(np.ones_like(left))
+    assert everywhere.value == pytest.approx(maps.amounts.area_value[0], rel=1e-6)
+    with pytest.raises(ValueError, match=r"the mask has shape \(3, 3\), the maps have"):
+        maps.amounts.within(np.ones((3, 3), dtype=bool))
+    with pytest.raises(ValueError, match="holds no pixel with a label"):
+        maps.amounts.within(np.zeros_like(left))
+    with pytest.raises(ValueError, match="amounts from a file"):
+        maps_of(maps.to_xarray()).amounts.within(left)
+
+
 def test_a_result_of_before_has_no_amounts():
     older = made_up.maps(shape=(12, 15))
     assert older.amounts is None
@@ -266,3 +285,11 @@ def test_a_field_without_specimen_has_no_amounts(recipe):
     assert not (empty.specimen & empty.valid).any()
     assert empty.amounts is None
     assert "composition" not in empty.to_xarray()
+
+
+def test_few_energies_do_not_know_a_background_that_all_pixels_share(recipe):
+    stack = particle_stack()
+    few = Stack(stack.key, stack.scan, stack.frames[:4], finished=False)
+    found = map_phases(few, recipe).amounts
+    assert found.area_thickness_std[0] > 5
+    assert np.isfinite(found.area_value_std).all()
