@@ -351,7 +351,7 @@ def test_a_file_without_definition_is_read_by_its_names_and_says_so(tmp_path, co
     assert stack.notes == (
         "a.hdf5: no definition; read as NXstxm, by the names of its data",
         "a.hdf5: the positions sample_y and sample_x are without unit; taken as um (pixels of "
-        "1 um)",
+        "500 nm)",
         "a.hdf5: the energies have no unit; taken as eV",
     )
 
@@ -367,7 +367,7 @@ def test_a_file_of_another_definition_is_not_read_by_its_names(tmp_path):
 def test_positions_without_unit_are_in_the_one_that_makes_possible_pixels(tmp_path):
     stack = read_stack(nx.write_i08(tmp_path / "a.nxs"))
     assert stack.scan.extent_um == pytest.approx((-0.2, -0.05, 1.0, 1.2))
-    assert any("taken as mm (pixels of 100 nm)" in note for note in stack.notes)
+    assert any("taken as mm (pixels of 50 nm)" in note for note in stack.notes)
 
 
 @pytest.mark.parametrize(
