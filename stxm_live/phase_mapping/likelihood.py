@@ -81,10 +81,8 @@ def fit_references(
     baseline = baseline or Baseline.none(len(od))
     if gain is None:
         gain = counts_per_photon_of(od, photons, references, baseline)
-    chi2, log_det, known = _fit(
-        od, photons, scaled, baseline.in_units_of(gain), gain, more_variance
-    )
-    degrees = n_measured(photons) - 1 - known
+    chi2, log_det = _fit(od, photons, scaled, baseline.in_units_of(gain), gain, more_variance)
+    degrees = n_measured(photons) - 1 - baseline.n_free
     dispersion = dispersion_of(chi2.min(axis=0), degrees, otherwise=gain)
     log_likelihood = np.multiply(log_det, np.float32(-0.5), out=log_det)
     log_likelihood -= chi2 * np.float32(0.5 / dispersion)
@@ -113,14 +111,14 @@ def _fit(
     baseline: Baseline,
     gain: float,
     more_variance: NDArray[np.floating] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Misfit and log determinant, each (n_phases, n_spectra), in units of ``photons``.
 
-    And how many coefficients of the baseline a spectrum decides, in the median.
+    The misfit counts what a coefficient of the baseline costs by its prior, so that such a
+    coefficient takes no degree of freedom.
     """
     chi2 = np.empty((len(scaled), od.shape[1]), dtype=np.float32)
     log_det = np.empty_like(chi2)
-    decided = np.zeros(od.shape[1], dtype=np.float32)
     for start in range(0, od.shape[1], _CHUNK):
         part = slice(start, start + _CHUNK)
         n = photons[:, part].astype(np.float64)
@@ -131,8 +129,7 @@ def _fit(
         found = each_alone(y, expected, scaled, baseline)
         chi2[:, part] = found.rest - found.along**2 / found.square
         log_det[:, part] = np.log(found.square)
-        decided[part] = (1 - baseline.precision[:, None] / found.pivots).sum(axis=0)
-    return chi2, log_det, float(np.median(decided)) if decided.size else 0.0
+    return chi2, log_det
 
 
 def unbiased(
@@ -198,8 +195,8 @@ def counts_per_photon_of(
     y, n, scaled = od[:, chosen], photons[:, chosen], of_length_one(references)
     gain = 0.0
     for _ in range(_GAIN_ROUNDS):
-        chi2, _, known = _fit(y, n, scaled, baseline.in_units_of(gain), gain)
-        gain = dispersion_of(chi2.min(axis=0), n_measured(n) - 1 - known)
+        chi2, _ = _fit(y, n, scaled, baseline.in_units_of(gain), gain)
+        gain = dispersion_of(chi2.min(axis=0), n_measured(n) - 1 - baseline.n_free)
     return gain
 
 

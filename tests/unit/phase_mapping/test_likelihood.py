@@ -184,3 +184,15 @@ def test_no_spectrum_is_told_to_be_a_reference_that_is_flat_at_these_energies(re
     share = softmax(fit.log_likelihood, axis=0)
     assert np.isfinite(share).all()
     assert (share[4] == 0).all()
+
+
+def test_a_background_with_a_prior_takes_no_degree_of_freedom(nvpf):
+    energies = np.array(nvpf.energies_ev)
+    references = nvpf.reference_spectra.at(energies)
+    rng = np.random.default_rng(3)
+    wide = Baseline.slope(energies, constant_std=0.3, slope_std=0.1)
+    background = np.diag(wide.precision**-0.5) @ rng.standard_normal((2, 4000))
+    od = references[rng.integers(len(references), size=4000)].T + wide.shapes.T @ background
+    counts = rng.poisson(4000 * np.exp(-od))
+    fit = fit_references(np.log(4000 / counts), counts, references, baseline=wide, gain=1.0)
+    assert 0.9 < fit.dispersion < 1.05
