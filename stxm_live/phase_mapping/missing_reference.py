@@ -14,14 +14,14 @@ NO_MIXTURE = 0.08
 """Distance of that mean from every mixture of the references, over its contrast, from which it is
 a phase of its own; other errors of a scan leave a twentieth at most."""
 
-MORE_THAN_OTHERS = 1.5
+MORE_THAN_OTHERS = 1.75
 """The same distance over that of the mean of all other spectra, from which it is one: where
 references fit badly, what misfits most is not another phase."""
 
 MOST = 0.5
 """Share of spectra that agree with no reference, above which the others are no measure."""
 
-SURE = 0.8
+SURE = 0.9
 """Probability of the missing phase from which a pixel has none of the others."""
 
 

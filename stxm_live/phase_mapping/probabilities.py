@@ -23,9 +23,6 @@ from stxm_live.phase_mapping.unidentified import misfit_allowed, unidentified
 _TYPICAL_SPECTRA = 10_000
 """An even selection, from which photons and OD of a typical pixel are found."""
 
-_LEAST_LEFT = np.float32(1e-6)
-"""Probability of all phases together, below which rounding would decide between them."""
-
 
 @dataclass(frozen=True, eq=False)
 class Probabilities:
@@ -117,8 +114,9 @@ def phase_probabilities(
     found = Probabilities(assigned.probability, assigned.mixed, strange, scan.share)
     if missing is not None:
         hypotheses = fit(np.vstack([references, missing])).hypotheses
-        beside = _assigned(hypotheses, mapped, recipe, mixing_of(hypotheses))
-        found, without_reference = _without(beside, found), 0.0
+        chance = _assigned(hypotheses, mapped, recipe, mixing_of(hypotheses)).probability[-1]
+        found = replace(found, unidentified=strange | (chance > SURE), missing=chance)
+        without_reference = 0.0
     power = trust_in(
         found.most_probable,
         mapped,
@@ -136,19 +134,6 @@ def _assigned(
     if recipe.resolver.spatial == "potts":
         return potts_mixed(hypotheses, mapped, scan=scan)
     return by_frequencies(hypotheses)
-
-
-def _without(beside: Assignment, found: Probabilities) -> Probabilities:
-    """Return the probabilities of the phases, from those beside a missing one, the last.
-
-    Where that is certain, those of the fit without it.
-    """
-    known, missing = beside.probability[:-1], beside.probability[-1]
-    total = known.sum(axis=0)
-    left = total > _LEAST_LEFT
-    known = np.where(left, known / np.where(left, total, 1), found.probability)
-    strange = found.unidentified | (missing > SURE)
-    return Probabilities(known, beside.mixed, strange, found.mixed_share, missing)
 
 
 def _typical_pixel(
