@@ -62,14 +62,14 @@ def recognized(images: Sequence[NDArray[np.floating]]) -> tuple[Quantity | None,
     words = f"the numbers run from {low:.3g} to {high:.3g}"
     if low < 0:
         words += f", and {100 * negative:.2g} % are negative"
-    is_small = high <= LARGEST_OD
+    is_small = high <= LARGEST_OD and not np.array_equal(values, np.rint(values))
     if low < 0 and is_small:
         # most of a transmission is as bright as the support, most of an OD image as dark
         is_dark = negative >= EMPTY_SHARE and float(np.median(values)) < 0.5 * high
         return ("od" if is_dark and high >= SMALLEST_OD and low > -LARGEST_OD else None), words
     if negative > NEGATIVE_SHARE:
         return None, words
-    if is_small and not np.array_equal(values, np.rint(values)):
+    if is_small:
         return None, f"{words} and are no integers"
     return "counts", words
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.quantity import Quantity
+from stxm_live.core.quantity import Quantity, recognized
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Frame, Stack
 from stxm_live.preprocessing.i0 import measured_i0
@@ -34,16 +34,22 @@ _BRIGHT = 99.5
 def as_intensity(stack: Stack, recipe: Recipe) -> Stack:
     """Return a stack whose images are darker where the specimen absorbs.
 
-    Optical densities become exp(-OD). So does a yield, on a scale of its own and divided by the
-    I0 of the recipe's spectrum or monitor, if it names one. All other images stay as they are.
+    Numbers of which nothing says what they are are counts, or optical densities if they can be
+    nothing else. Optical densities become exp(-OD). So does a yield, on a scale of its own and
+    divided by the I0 of the recipe's spectrum or monitor, if it names one. All other images stay as
+    they are.
 
     Raises
     ------
     ValueError
         If the recipe corrects counts that are none, or a yield is nowhere positive.
     """
+    if not stack.frames:
+        return stack
+    if stack.scan.quantity is None and (stack.frames[0].intensity < 0).any():
+        stack = _if_od(stack)
     quantity = stack.scan.quantity or "counts"
-    if quantity == "counts" or not stack.frames:
+    if quantity == "counts":
         return stack
     _check_detector(recipe, quantity)
     if quantity == "od":
@@ -59,6 +65,16 @@ def as_intensity(stack: Stack, recipe: Recipe) -> Stack:
     n = len(stack.frames)
     notes = (*stack.notes, IN_WORDS[quantity])
     return replace(stack, frames=tuple(images[:n]), checks=tuple(images[n:]), notes=notes)
+
+
+def _if_od(stack: Stack) -> Stack:
+    """Return a stack as optical densities if its numbers can be nothing else."""
+    quantity, words = recognized([frame.intensity for frame in stack.frames])
+    if quantity != "od":
+        return stack
+    scan = stack.scan.model_copy(update={"quantity": quantity})
+    note = f"{words}: taken as optical densities (the quantity of the scan says otherwise)"
+    return replace(stack, scan=scan, notes=(*stack.notes, note))
 
 
 def _transmitted(od: NDArray[np.float32], scale: float) -> NDArray[np.float32]:

@@ -74,3 +74,17 @@ def test_a_yield_is_divided_by_the_i0_that_the_recipe_names(tmp_path):
 def test_corrections_of_counts_are_refused_for_other_quantities(tmp_path):
     with pytest.raises(ValueError, match=r"corrects counts .*dark_counts.* quantity 'od'"):
         two.right_after(made(two.measured_od(), "od"), tmp_path, **{"detector.dark_counts": 5.0})
+
+
+def test_optical_densities_that_nobody_calls_so_are_recognized_in_any_stack(tmp_path):
+    right, maps = two.right_after(made(two.measured_od(), None), tmp_path)
+
+    assert right > 0.98
+    assert maps.provenance["quantity"] == "od"
+    assert any("taken as optical densities" in note for note in maps.warnings)
+
+
+def test_counts_without_their_dark_counts_stay_counts(tmp_path):
+    dim = two.counts(photons=0.01) - 0.4
+    _, maps = two.right_after(made(dim, None), tmp_path)
+    assert maps.provenance["quantity"] == "counts"
