@@ -143,10 +143,10 @@ def _of_pixels(
     members, known = areas.astype(np.float64), np.zeros(len(areas))
     total = np.zeros((len(areas), n_phases))
     covariance = np.zeros((len(areas), n_phases**2))
-    whole = np.broadcast_to(n_measured(photons) == len(photons), od.shape[1])
+    enough = np.broadcast_to(n_measured(photons) > n_phases, od.shape[1])
     for start in range(0, od.shape[1], _CHUNK):
         part = np.arange(start, min(start + _CHUNK, od.shape[1]))
-        part = part[whole[part]] if whole.any() else part
+        part = part[enough[part]] if enough.any() else part
         n, y = photons[:, part].astype(np.float64), od[:, part].astype(np.float64)
         expected = best_model_photons(unbiased(y, n, noise.gain), n, references, in_photons)
         y = unbiased(y, expected, noise.gain)
@@ -157,7 +157,7 @@ def _of_pixels(
         total += inner_product(members[:, part], np.einsum("ijn,jn->in", of_each, found.along))
         covariance += inner_product(members[:, part], of_each.reshape(n_phases**2, -1))
         known += members[:, part].sum(axis=1)
-    # the pixels that lack energies are as the others of their area
+    # pixels with fewer energies than phases are as the others of their area
     more = members.sum(axis=1) / np.maximum(known, 1)
     total *= more[:, None]
     covariance *= scale * (more**2)[:, None]

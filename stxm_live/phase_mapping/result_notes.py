@@ -12,6 +12,7 @@ from stxm_live.core.references import listed_ev
 from stxm_live.core.twins import together
 from stxm_live.phase_mapping.assignment import needs_model
 from stxm_live.phase_mapping.repeated_energies import change_in_words
+from stxm_live.preprocessing.gaps import n_hardly_measured
 
 if TYPE_CHECKING:
     from stxm_live.phase_mapping.result import Found
@@ -81,6 +82,12 @@ def _made_from(found: Found) -> Iterator[str]:
         yield (
             f"{share:.1f} % of the specimen's pixels lack up to {most} of {n_energies} energies; "
             "their labels are made from the others"
+        )
+    n_left_out = n_hardly_measured(stack.od, stack.shifts_px)
+    if n_left_out:
+        yield (
+            f"{n_left_out} pixels of the field were measured at fewer than two energies and have "
+            "no label"
         )
     for group in found.twins:
         yield f"these energies do not distinguish {together(group)}: one label for all"

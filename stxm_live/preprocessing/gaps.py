@@ -44,12 +44,30 @@ def gaps_of(values: NDArray[np.floating], shifts_px: NDArray[np.float64]) -> NDA
     """
     found = np.zeros(values.shape[1:], dtype=np.bool_)
     window = common_window(found.shape, shifts_px)
-    inside = values[:, *window]
-    if np.isfinite(inside.sum(axis=0)).all():  # quicker than to look at every value
-        return found
-    known = np.isfinite(inside).sum(axis=0)
-    found[window] = (known >= 2) & (known < len(values))
+    known = _n_known(values[:, *window])
+    if known is not None:
+        found[window] = (known >= 2) & (known < len(values))
     return found
+
+
+def n_hardly_measured(values: NDArray[np.floating], shifts_px: NDArray[np.float64]) -> int:
+    """Return how many pixels of the common field have fewer than two energies.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_energies, ny, nx)
+        NaN where not measured.
+    shifts_px : ndarray of shape (n_energies, 2)
+    """
+    known = _n_known(values[:, *common_window(values.shape[1:], shifts_px)])
+    return 0 if known is None else int((known < 2).sum())
+
+
+def _n_known(values: NDArray[np.floating]) -> NDArray[np.intp] | None:
+    """Return how many energies each pixel has, (ny, nx); None if all have all."""
+    if np.isfinite(values.sum(axis=0)).all():  # quicker than to look at every value
+        return None
+    return np.asarray(np.isfinite(values).sum(axis=0))
 
 
 def filled_for_specimen(

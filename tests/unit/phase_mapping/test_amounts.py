@@ -287,6 +287,16 @@ def test_a_field_without_specimen_has_no_amounts(recipe):
     assert "composition" not in empty.to_xarray()
 
 
+def test_lines_that_single_images_lack_do_not_change_an_area(recipe, maps):
+    """They are in the middle of the particle, which is of another composition than its rim."""
+    counts, energies_ev, _ = particle_counts()
+    gaps = counts.copy()
+    gaps[np.arange(13), 8 + 3 * np.arange(13)] = np.nan
+    hurt = map_phases(Stack.from_arrays(gaps, energies_ev), recipe).amounts
+    assert hurt.area_value[0] == pytest.approx(maps.amounts.area_value[0], abs=0.02)
+    assert hurt.area_value_std[0] < 3 * maps.amounts.area_value_std[0]
+
+
 def test_few_energies_do_not_know_a_background_that_all_pixels_share(recipe):
     stack = particle_stack()
     few = Stack(stack.key, stack.scan, stack.frames[:4], finished=False)

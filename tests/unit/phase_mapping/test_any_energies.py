@@ -97,6 +97,8 @@ def test_a_row_that_no_image_has_gets_no_label_and_harms_no_other(recipe, maps):
     gaps[:, 30] = True
     hurt = map_phases(without(gaps), recipe)
     assert (hurt.resolved_index[30] == -1).all()
+    assert any(f"{NX} pixels of the field were measured at fewer" in t for t in hurt.warnings)
+    assert not any("fewer than two energies" in text for text in maps.warnings)
     assert not hurt.valid[30].any()
     others = np.arange(NY) != 30
     assert (hurt.resolved_index >= 0)[others].sum() == (maps.resolved_index >= 0)[others].sum()
