@@ -320,6 +320,7 @@ class PhaseMaps:
             "run_uids": list(self.key.run_uids),
             "region": self.key.region,
             "polarization": self.key.polarization,
+            "source": self.key.source,
             "synthetic_references": int(self.synthetic_references),
             "mixed_references": json.dumps([asdict(one) for one in self.mixed_references]),
             "twins": json.dumps(self.twins),

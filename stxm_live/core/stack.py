@@ -14,15 +14,17 @@ from stxm_live.core.scan import StackScan
 
 
 class StackKey(NamedTuple):
-    """Identity of a stack: its runs, region and polarization."""
+    """Identity of a stack: its runs, region and polarization; for a file, the file's name."""
 
     run_uids: tuple[str, ...]
     region: str = "1"
     polarization: str = ""
+    source: str = ""
 
     def __str__(self) -> str:
         runs = "+".join(uid[:8] for uid in self.run_uids) or "file"
-        return " ".join(filter(None, (f"run {runs}", f"region {self.region}", self.polarization)))
+        name = self.source or f"run {runs}"
+        return " ".join(filter(None, (name, f"region {self.region}", self.polarization)))
 
 
 @dataclass(frozen=True, eq=False)

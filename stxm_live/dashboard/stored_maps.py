@@ -41,6 +41,7 @@ def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
             tuple(attributes["run_uids"]),
             str(attributes["region"]),
             str(attributes["polarization"]),
+            str(attributes.get("source", "")),
         ),
         status=attributes["status"],
         revision=int(attributes["revision"]),

@@ -37,7 +37,8 @@ def page_text(
 ) -> dict[str, str]:
     """Return the text fields of the page's template, as HTML."""
     attributes = dataset.attrs
-    runs = ", ".join(uid[:8] for uid in attributes["run_uids"]) or "a file"
+    runs = ", ".join(uid[:8] for uid in attributes["run_uids"])
+    runs = runs or attributes.get("source") or "a file"
     title = f"Phase maps of {runs}, region {attributes['region']} {attributes['polarization']}"
     verdict = attributes["quality"].partition(":")[0]
     return {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from stxm_live.core.plain_text import printable
 from stxm_live.core.plugins import Plugin, ask, plugins
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.hdf5_stack import PTYCHOGRAPHY, read_hdf5
@@ -53,6 +55,9 @@ _KINDS = {
 
 _REFUSED = {".cxi": PTYCHOGRAPHY, ".xim": "an image of an SDF stack; open its header (.hdr)"}
 """Files that are not read, and why."""
+
+_MOST_LETTERS = 60
+"""Longest name of a file in titles."""
 
 OWN_SUFFIXES = tuple(sorted(_KINDS))
 """Suffixes of the files that are read without a plug-in."""
@@ -118,10 +123,17 @@ def read_stack_file(
         found = [_read_images(one, region, detector, quantity) for one in paths]
         stack = joined(paths, [one.stack for one in found])
         _check_is_stack(", ".join(map(str, paths)), stack)
-        return StackFile(stack, [file for one in found for file in one.files])
+        name = f"{paths[0].name} and {len(paths) - 1} more"
+        return StackFile(_named(stack, name), [file for one in found for file in one.files])
     one = _read_images(Path(path), region, detector, quantity)
     _check_is_stack(str(path), one.stack)
-    return one
+    return one._replace(stack=_named(one.stack, Path(path).name))
+
+
+def _named(stack: Stack, name: str) -> Stack:
+    """Return a stack that is called by the name of its file in titles and results."""
+    shown = printable(name).replace("\n", " ")[:_MOST_LETTERS]
+    return replace(stack, key=stack.key._replace(source=shown))
 
 
 def _check_is_stack(name: str, stack: Stack) -> None:

@@ -132,9 +132,9 @@ def stack_of_parts(parts: Parts) -> Stack:
             header["frames"], parts.arrays, strict=True
         )
     )
-    run_uids, region, polarization = header["key"]
+    run_uids, *others = header["key"]
     return Stack(
-        StackKey(tuple(run_uids), region, polarization),
+        StackKey(tuple(run_uids), *others),
         StackScan.model_validate(header["scan"]),
         frames[: header["n_frames"]],
         header["finished"],

@@ -85,7 +85,8 @@ def read_nexus(path: str | Path) -> xarray.Dataset:
 def _write_entry(entry: h5py.Group, dataset: xarray.Dataset) -> None:
     entry.attrs["default"] = final_index_name(dataset)
     synthetic = " (synthetic references)" if dataset.attrs["synthetic_references"] else ""
-    runs = ", ".join(uid[:8] for uid in dataset.attrs["run_uids"]) or "a file"
+    runs = ", ".join(uid[:8] for uid in dataset.attrs["run_uids"])
+    runs = runs or dataset.attrs.get("source") or "a file"
     entry["title"] = f"Phase maps of {runs}, region {dataset.attrs['region']}{synthetic}"
     _write_result(_group(entry, "result", "NXcollection"), dataset)
     _write_process(_group(entry, "process", "NXprocess"), dataset)

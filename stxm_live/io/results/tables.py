@@ -89,7 +89,7 @@ def _cell(value: Any) -> Any:
 def _notes(dataset: xarray.Dataset) -> list[str]:
     attributes = dataset.attrs
     provenance = json.loads(attributes["provenance"])
-    runs = ", ".join(attributes["run_uids"]) or "none (file)"
+    runs = ", ".join(attributes["run_uids"]) or attributes.get("source") or "none (file)"
     return [
         f"stxm_live {provenance.get('version', '')}; runs: {runs}; region {attributes['region']}",
         f"status: {attributes['status']}; quality {attributes['quality']}",

@@ -434,3 +434,14 @@ def test_an_energy_repeated_at_the_end_of_a_file_is_repeated_in_its_run(tmp_path
     assert [event["seq_num"] for event in events] == [1, 2, 3]
     assert events[2]["data"]["energy"] == 700.0
     np.testing.assert_array_equal(events[2]["data"]["counts"], stack.checks[0].intensity)
+
+
+def test_a_stack_from_a_file_is_called_by_its_name(tmp_path):
+    path = write_stack(tmp_path)
+    assert str(read_stack(path).key) == f"{path.name} region 1"
+    odd = path.rename(path.with_name("it\x1b[31m is\n" + "long" * 30 + ".hdr"))
+    for image in tmp_path.glob("*.xim"):
+        image.rename(image.with_name(image.name.replace(path.stem, odd.stem)))
+    shown = str(read_stack(odd).key)
+    assert shown.isprintable()
+    assert len(shown) < 80
