@@ -44,6 +44,14 @@ def _no_stack(file: Any) -> str:
 
     if "cxi_version" in file:
         return PTYCHOGRAPHY
+    gone = [
+        link.filename
+        for name in file
+        if isinstance(link := file.get(name, getlink=True), h5py.ExternalLink)
+        and file.get(name) is None
+    ]
+    if gone:
+        return f"it is a link to {', '.join(gone)}, which is not there; copy that file beside it"
     found: list[str] = []
 
     def look(name: str, node: Any) -> None:

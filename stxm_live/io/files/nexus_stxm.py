@@ -24,7 +24,7 @@ from stxm_live.io.files.hdf5 import (
 )
 from stxm_live.io.files.nexus_axes import axis_places, count_time_ms, energies_of, positions_um
 from stxm_live.io.files.quantity import quantity_of
-from stxm_live.io.files.scan_type import check_is_stack
+from stxm_live.io.files.scan_type import check_is_stack, is_stack
 from stxm_live.io.files.stxm_versions import version_of, with_requested_positions
 
 _ENERGY_NAMES = ("energy", "photon_energy")
@@ -64,7 +64,9 @@ def read_nexus_stxm(
         entries = nexus_entries(file)
         if not entries:
             raise ValueError(f"{path}: no entry with the definition NXstxm")
-        name = chosen(path, "region", entries, region)
+        name = chosen(
+            path, "region", stacks_of(file, entries) if region is None else entries, region
+        )
         detectors = detectors_of(file[name])
         if not detectors:
             found = ", ".join(sorted(map(text, file[name]))[:_MOST_LISTED]) or "nothing"
@@ -108,6 +110,16 @@ def nexus_entries(file: Any) -> list[str]:
         if definition == "nxstxm" or is_pystxm or (not definition and detectors_of(entry)):
             found.append(name)
     return found
+
+
+def stacks_of(file: Any, entries: list[str]) -> list[str]:
+    """Return the entries that are image stacks, or all of them if none is."""
+    found = []
+    for name in entries:
+        types = [scan_type_of(file[name][counter]) for counter in detectors_of(file[name])]
+        if any(is_stack(scan_type) for scan_type in types):
+            found.append(name)
+    return found or entries
 
 
 def detectors_of(entry: Any) -> list[str]:
@@ -165,13 +177,23 @@ def _counts(path: Path, data: Any) -> NDArray[np.float32]:
     energy = energy_name(path, data)
     images, n_energies = counts(path, data, signal_name(data)), dataset_in(path, data, energy).size
     if images.ndim == 2 and n_energies == 1:
-        return images[np.newaxis]
+        return (images.T if _is_turned(data, images.shape) else images)[np.newaxis]
     if images.ndim != 3:
         raise ValueError(
             f"{path}: {data.name} has counts of shape {images.shape} for {n_energies} energies, "
             f"expected (energies, y, x); {ADVICE}"
         )
     return images.transpose(axis_places(path, data, (energy, "sample_y", "sample_x"), images.shape))
+
+
+def _is_turned(data: Any, shape: tuple[int, ...]) -> bool:
+    """Return True if a single image is (x, y): by the axes' names, or else their lengths."""
+    axes = attribute(data, "axes")
+    axes = axes.replace(",", ":").split(":") if isinstance(axes, str) else list(axes or ())
+    if sorted(map(str, axes)) == ["sample_x", "sample_y"]:
+        return str(axes[0]) == "sample_x"
+    lengths = tuple(getattr(data.get(name), "size", None) for name in ("sample_y", "sample_x"))
+    return lengths != shape and lengths[::-1] == shape
 
 
 def _quantity(data: Any, counter: str) -> Quantity | None:

@@ -35,8 +35,25 @@ def check_is_stack(path: Path, scan_type: str, *, where: str = "") -> None:
     ValueError
         If the scan is of another type; the message says which.
     """
+    other = _other(scan_type)
+    if other:
+        raise ValueError(f"{path}{where}: {scan_type!r} is {other}; expected an image stack")
+
+
+def is_stack(scan_type: str) -> bool:
+    """Return True for a stack of images, and for a type that says nothing."""
+    return not _other(scan_type)
+
+
+def _other(scan_type: str) -> str:
+    """Return what a scan is that makes no stack; empty for one that does."""
     words = scan_type.lower()
     is_image = "image" in words
-    for word, what in _OTHERS.items():
-        if word in words and not (is_image and word in _WAYS):
-            raise ValueError(f"{path}{where}: {scan_type!r} is {what}; expected an image stack")
+    return next(
+        (
+            what
+            for word, what in _OTHERS.items()
+            if word in words and not (is_image and word in _WAYS)
+        ),
+        "",
+    )

@@ -459,3 +459,35 @@ def test_a_file_with_a_filter_of_hdf5plugin_is_read(tmp_path):
         del data["data"]
         data.create_dataset("data", data=nx.CUBE, **hdf5plugin.Bitshuffle())
     np.testing.assert_array_equal(read_stack(path).intensity(), nx.CUBE.astype(np.float32))
+
+
+def test_of_several_entries_the_one_that_is_a_stack_is_read(tmp_path):
+    path = nx.write_pollux_2017(tmp_path / "a.hdf5")
+    with h5py.File(path, "a") as file:
+        file.copy("entry1", "entry2")
+        file["entry2/counter0/stxm_scan_type"][...] = b"sample focus"
+    stack = read_stack(path)
+    assert (stack.key.region, stack.scan.n_regions) == ("entry1", 2)
+    with pytest.raises(ValueError, match="a focus scan"):
+        read_stack(path, region="entry2")
+
+
+def test_a_single_image_is_turned_as_its_axes_say(tmp_path):
+    image = nx.CUBE[0]
+    paths = []
+    for k, energy in enumerate((700.0, 705.0)):
+        paths.append(nx.write_hermes(tmp_path / f"{k}.hdf5"))
+        with h5py.File(paths[-1], "a") as file:
+            data = file["entry1/Counter0"]
+            del data["data"], data["energy"]
+            data["data"], data["energy"] = image.T + k, [energy]
+            if k:
+                data.attrs["axes"] = ["sample_x", "sample_y"]
+    np.testing.assert_array_equal(read_stack(paths).intensity(), np.stack([image, image + 1]))
+
+
+def test_a_file_that_is_a_link_to_a_missing_one_names_it(tmp_path):
+    with h5py.File(tmp_path / "a.hdf5", "w") as file:
+        file["entry1"] = h5py.ExternalLink("raw.hdf5", "/entry1")
+    with pytest.raises(ValueError, match=r"a.hdf5: it is a link to raw.hdf5, which is not there"):
+        read_stack(tmp_path / "a.hdf5")
