@@ -22,7 +22,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker, weakly
-from stxm_live.io.documents import Copied, Roots, copied
+from stxm_live.io.documents import Copied, Roots, copied, with_arrays
 from stxm_live.live.analysis import StackStatus
 from stxm_live.live.cube import ODCube
 from stxm_live.live.not_mapped import NotMapped
@@ -354,7 +354,8 @@ class LivePhaseMapper:
         known, n_problems = run.failures, len(run.status().problems)
         is_behind = self._worker is not None and self._worker.is_behind
         show = self._sinks.cube if self._sinks.want_cubes and not is_behind else None
-        self._tell(run.take(name, copy.doc, show, is_last=self._is_last(copy.n_bytes)))
+        doc = with_arrays(name, copy.doc)
+        self._tell(run.take(name, doc, show, is_last=self._is_last(copy.n_bytes)))
         if name == "stop":
             self._stopped(run)
         if run.is_waiting:

@@ -20,7 +20,7 @@ from stxm_live.io.catalog.failures import Failures
 from stxm_live.io.catalog.folder import catalog_folder, wait_before_closing
 from stxm_live.io.catalog.restore import require_stored, restore_run
 from stxm_live.io.catalog.run_store import RunStore
-from stxm_live.io.documents import Copied, copied
+from stxm_live.io.documents import Copied, copied, with_arrays
 
 if TYPE_CHECKING:
     import databroker
@@ -265,6 +265,7 @@ class RawWriter:
         try:
             run = self._begun(uid) if name == "start" else self._runs.get(uid)
             if run is not None:
+                copy = replace(copy, doc=with_arrays(name, copy.doc))
                 self._back_up(run, name, copy)
                 store = partial(self._store, run, name, copy.doc)
                 if run.error is not None:

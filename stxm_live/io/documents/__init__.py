@@ -1,7 +1,7 @@
 """Bluesky documents turned into frames; other packages need no knowledge of documents."""
 
 from stxm_live.io.documents.announced import Announced, DocumentShape, RunShape, announced
-from stxm_live.io.documents.copies import Copied, copied, snapshot
+from stxm_live.io.documents.copies import Copied, copied, snapshot, with_arrays
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
 from stxm_live.io.documents.plan_energies import NoStackError
@@ -26,4 +26,5 @@ __all__ = [
     "announced",
     "copied",
     "snapshot",
+    "with_arrays",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
 from stxm_live.core.harmless import Harmless
-from stxm_live.io.documents import copied
+from stxm_live.core.worker import Limits, Worker, weakly
+from stxm_live.io.documents import Copied, copied, with_arrays
 from stxm_live.io.other_process import START_S, OtherProcess
 from stxm_live.live.remote.addresses import absolute_address, checked_address
 from stxm_live.live.remote.wire import MAX_MESSAGE_BYTES, from_bytes, is_pickle, to_bytes
@@ -55,6 +57,8 @@ _SUBSCRIPTION_BYTES = 256
 class DocumentPublisher:
     """Send documents; never raises in a scan and never waits.
 
+    The caller's thread only copies a document; another thread packs and sends it.
+
     Parameters
     ----------
     address : str
@@ -83,6 +87,11 @@ class DocumentPublisher:
         self._is_stalled = False
         self._lost: Any = None
         self._open(bind)
+        limits = Limits(behind_bytes=MAX_WAITING_BYTES, waiting_bytes=MAX_WAITING_BYTES)
+        self._worker: Worker[tuple[str, Copied]] = Worker(
+            weakly(self._publish), limits=limits, name="stxm-live-publish"
+        )
+        self._end = weakref.finalize(self, self._worker.close, _LINGER_MS / 1000)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Send one document."""
@@ -90,8 +99,19 @@ class DocumentPublisher:
             copy = copied(name, doc, room_bytes=self._most_bytes)
             if copy.left_out:
                 logger.warning("a %s document is sent without %s", name, "; ".join(copy.left_out))
-            message = b" ".join((self._prefix, str(name).encode(), to_bytes(copy.doc)))
-            self._send(message)
+            if not self._worker.submit((str(name), copy), n_bytes=copy.n_bytes):
+                self._leave_out()
+
+    def _publish(self, item: tuple[str, Copied]) -> None:
+        """Pack and send a document, on the thread for this."""
+        name, copy = item
+        packed = to_bytes(with_arrays(name, copy.doc))
+        self._send(b" ".join((self._prefix, name.encode(), packed)))
+
+    def _leave_out(self) -> None:
+        if not self._is_stalled:
+            logger.warning("%s does not accept documents; they are left out", self.address)
+        self._is_stalled = True
 
     def _open(self, bind: bool = False) -> None:
         """Open the socket, and take note if its connection is lost."""
@@ -121,16 +141,15 @@ class DocumentPublisher:
             self._waiting.popleft()
         n_bytes = sum(n for _, n in self._waiting) + len(message)
         if self._waiting and n_bytes > MAX_WAITING_BYTES:
-            if not self._is_stalled:
-                logger.warning("%s does not accept documents; they are left out", self.address)
-            self._is_stalled = True
+            self._leave_out()
             return
         self._is_stalled = False
         tracker = self._socket.send(message, copy=False, track=True)
         self._waiting.append((tracker, len(message)))
 
     def close(self) -> None:
-        """Send waiting documents, for two seconds at most, and close."""
+        """Send waiting documents, for a few seconds at most, and close."""
+        self._end()
         self._close()
         self._context.term()
 

@@ -1,0 +1,108 @@
+"""Time of the processor that one document takes on the thread of the RunEngine.
+
+    python -m benchmarks.robustness.scan_thread [--repeats 3]
+
+Documents that are large in odd ways (synthetic) are given to the mapper, the writer of raw runs and
+the publisher, each alone. The time is that of the calling thread, so a busy machine changes it
+little; the first call, which allocates memory, counts as well.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from event_model import compose_run
+
+from benchmarks.common.figures import Figure, Target, benchmark_parser, report
+from stxm_live import LivePhaseMapper, Recipe
+from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
+from stxm_live.live.remote import publisher
+
+MOST_MS = 50.0
+
+Subscriber = Callable[[str, Mapping[str, Any]], None]
+
+
+def values() -> Iterator[tuple[str, Any]]:
+    """Yield readings that are large in odd ways."""
+    yield "lists, 1024 x 1024", np.zeros((1024, 1024)).tolist()
+    yield "ragged lists", [*np.zeros((1024, 1024)).tolist(), [0]]
+    yield "1e6 numbers", [float(k) for k in range(10**6)]
+    yield "1e6 numbers and texts", [0.5, "x"] * 500_000
+    yield "1e5 dicts", [{"a": k, "b": [k]} for k in range(10**5)]
+    yield "a dict of 1e6", {str(k): k for k in range(10**6)}
+    yield "1e5 texts, one long", ["x" * 20_000] + ["x"] * 10**5
+    yield "1e5 arrays", [np.zeros(4)] * 10**5
+    yield "1e6 objects", np.full((1000, 1000), 0.5, dtype=object)
+    yield "64 MB", np.ones((4096, 4096), np.float32)
+    yield "64 MB by columns", np.ones((4096, 4096), np.float32).T
+
+
+def documents() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield documents of runs: what it has in it, name, document."""
+    for what, value in values():
+        run = compose_run(metadata={"plan_name": "count"})
+        stream = run.compose_descriptor(
+            name="primary",
+            data_keys={"a": {"source": "t", "dtype": "array", "shape": []}},
+            validate=False,
+        )
+        yield "", "start", run.start_doc
+        yield "", "descriptor", stream.descriptor_doc
+        event = stream.compose_event(data={"a": value}, timestamps={"a": 0.0}, validate=False)
+        yield what, "event", event
+        yield "", "stop", run.compose_stop()
+        yield f"start: {what}", "start", {**compose_run().start_doc, "odd": value}
+    yield (
+        "start: 1e6 fields",
+        "start",
+        {**compose_run().start_doc, **dict.fromkeys(map(str, range(10**6)))},
+    )
+
+
+@contextmanager
+def subscribers() -> Iterator[dict[str, Subscriber]]:
+    """Yield everything of ours that a RunEngine calls."""
+    with tempfile.TemporaryDirectory() as folder:
+        broker = open_catalog(Path(folder) / "c")
+        writer = RawWriter(broker)
+        sender = publisher("127.0.0.1:5577")
+        mapper = LivePhaseMapper(Recipe.load("nvpf"))
+        yield {"mapper": mapper, "writer": writer, "publisher": sender}
+        mapper.close()
+        sender.close()
+        writer.close()
+        close_catalog(broker)
+
+
+def main() -> None:
+    """Print the longest time of each subscriber, and for which document."""
+    parser = benchmark_parser(__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    arguments = parser.parse_args()
+    logging.getLogger("stxm_live").setLevel(logging.CRITICAL)
+    longest: dict[str, tuple[float, str]] = {}
+    with subscribers() as called:
+        for who, call in called.items():
+            for _ in range(arguments.repeats):
+                for what, name, doc in documents():
+                    begun = time.thread_time()
+                    call(name, doc)
+                    took = 1e3 * (time.thread_time() - begun)
+                    longest[who] = max(longest.get(who, (0.0, "")), (took, what or name))
+    figures = [
+        Figure(f"longest of one document, {who}", ms, "ms", target=Target(MOST_MS), note=what)
+        for who, (ms, what) in longest.items()
+    ]
+    report("thread of the RunEngine", figures, arguments.figures)
+
+
+if __name__ == "__main__":
+    main()

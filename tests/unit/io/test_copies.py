@@ -1,0 +1,98 @@
+"""Copies on the thread of a RunEngine; the time they take is in benchmarks.robustness."""
+
+import numpy as np
+import pytest
+
+from stxm_live.io.documents import copied, copies, with_arrays
+
+
+def event(value):
+    return {"uid": "e", "data": {"counts": value, "energy": 1.5}}
+
+
+MANY = {
+    "dicts": [{"a": k} for k in range(20_000)],
+    "dicts by name": {str(k): {"a": k} for k in range(20_000)},
+    "a dict": dict.fromkeys(range(400_000)),
+    "lists": [[k] for k in range(40_000)],
+    "texts": ["x"] * 600_000,
+    "nothing": [None] * 600_000,
+    "numbers": [0.5] * 2_000_000,
+    "objects": np.full(2_000_000, None),
+    "a set": set(range(400_000)),
+    "times of numpy": [np.datetime64("2026-01-01")] * 600_000,
+}
+
+
+@pytest.mark.parametrize("kind", MANY)
+def test_a_value_that_would_take_too_long_is_left_out_by_name_and_the_others_stay(kind):
+    copy = copied("event", event(MANY[kind]))
+    assert copy.doc["data"] == {"counts": None, "energy": 1.5}
+    assert copy.left_out == ("'counts' (more than 25000 parts)",)
+    assert not copy.has_no_room
+
+
+@pytest.mark.parametrize("where", ["start", "configuration"])
+def test_of_very_many_fields_the_first_are_kept(where):
+    fields = {str(k): k for k in range(10**5)}
+    doc = {"uid": "u", **fields} if where == "start" else {"uid": "u", "configuration": fields}
+    copy = copied("start", doc)
+    kept = copy.doc if where == "start" else copy.doc["configuration"]
+    assert len(kept) == copies.MOST_FIELDS
+    assert copy.doc["uid"] == "u"
+    assert "fields)" in copy.left_out[0]
+
+
+def test_of_very_many_values_left_out_the_first_are_named():
+    copy = copied("start", {str(k): object() for k in range(3000)})
+    assert len(copy.left_out) == 21
+    assert copy.left_out[-1] == "further values"
+
+
+def test_numbers_of_numpy_in_a_list_are_copied_as_quickly_as_others():
+    doc = event([np.float64(k) for k in range(200_000)])
+    copy = copied("event", doc)
+    doc["data"]["counts"][0] = -1
+    assert copy.left_out == ()
+    np.testing.assert_array_equal(
+        with_arrays("event", copy.doc)["data"]["counts"], np.arange(200_000)
+    )
+
+
+def test_an_array_in_another_order_is_copied_as_it_is_and_put_into_rows_later():
+    image = np.arange(12.0).reshape(3, 4).T
+    copy = copied("event", event(image))
+    kept = copy.doc["data"]["counts"]
+    image[:] = 0
+    assert kept.flags.f_contiguous
+    rows = with_arrays("event", copy.doc)["data"]["counts"]
+    assert rows.flags.c_contiguous
+    np.testing.assert_array_equal(rows, np.arange(12.0).reshape(3, 4).T)
+
+
+def test_an_array_that_is_computed_or_read_when_it_is_converted_is_left_out():
+    class Lazy:
+        def __dask_graph__(self):
+            return {}
+
+        def __array__(self, dtype=None, copy=None):
+            raise AssertionError("computed on the thread of the RunEngine")
+
+    copy = copied("event", event(Lazy()))
+    assert copy.doc["data"]["counts"] is None
+    assert "computed only now" in copy.left_out[0]
+
+
+def test_an_array_in_a_file_is_left_out(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        copy = copied("event", event(file.create_dataset("counts", data=[1, 2])))
+    assert copy.doc["data"] == {"counts": None, "energy": 1.5}
+
+
+def test_records_in_a_list_are_copies():
+    records = np.array([(1, 2.0)], dtype=[("a", int), ("b", float)])
+    copy = copied("event", event([records[0]]))
+    records["a"] = 7
+    assert copy.doc["data"]["counts"][0]["a"] == 1
