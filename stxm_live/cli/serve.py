@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +41,7 @@ def serve(
     """
     from stxm_live.io.catalog import default_folder
     from stxm_live.live.remote import Server
+    from stxm_live.live.remote.server import END_S
 
     let_the_scan_go_first()
     chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
@@ -57,8 +60,16 @@ def serve(
         ),
         on_error=lambda uid, error: console.print(escape(f"run {uid[:8]}: {error}")),
     )
+
+    def end(*_: object) -> None:
+        """Let the server end; if a disk or a library holds it, end it all the same."""
+        server.stop()
+        last = threading.Timer(2 * END_S, os._exit, [1])
+        last.daemon = True
+        last.start()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: server.stop())
+        signal.signal(number, end)
     console.print(escape(f"mapping the runs from {zmq}; maps are sent at {results}"))
     try:
         server.run()

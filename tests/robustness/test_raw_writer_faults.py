@@ -165,6 +165,25 @@ def test_memory_on_a_stalled_disk_is_bounded(stored, tmp_path, monkeypatch, capl
     writer.close(30)
 
 
+def test_a_run_that_is_only_read_back_counts_as_stored(writer, monkeypatch):
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def require_stored(broker, uid, sent):
+        begun.set()
+        assert may_go_on.wait(60)
+
+    monkeypatch.setattr(raw_writer, "require_stored", require_stored)
+    docs = list(line_documents(stack_images(), image_scan()))
+    for name, doc in docs:
+        writer(name, doc)
+    assert begun.wait(60)
+    assert writer.is_stored
+    writer(*docs[0])
+    assert not writer.is_stored
+    may_go_on.set()
+    writer.wait(docs[0][1]["uid"], 60)
+
+
 def test_a_start_that_comes_twice_takes_nothing_from_the_backup(writer, stored, caplog):
     documents = a_run()
     send(writer, documents[:4])

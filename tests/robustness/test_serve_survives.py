@@ -20,6 +20,7 @@ from shapes import image_run
 from stxm_live.live.remote import DocumentPublisher, Server, gapless, message_size, sockets, wire
 from stxm_live.live.remote.gapless import Gapless
 from stxm_live.live.remote.message_size import check_values
+from stxm_live.live.remote.stored_runs import StoredRuns
 from stxm_live.live.remote.wire import from_bytes, to_bytes
 
 DOCS = image_run()
@@ -314,6 +315,21 @@ def test_a_step_of_the_server_that_fails_is_logged_and_the_next_document_taken(
     assert len(steps) == 3
     assert "a step of the server failed; it goes on" in caplog.text
     server.close()
+
+
+def test_a_server_ends_although_its_catalogue_does_not_answer(nvpf, monkeypatch, tmp_path, caplog):
+    answers = threading.Event()
+    monkeypatch.setattr(StoredRuns, "_open", lambda self: answers.wait(60))
+    raw, results = free_ports(2)
+    server = Server(nvpf, raw=raw, maps=results, catalog=tmp_path)
+    monkeypatch.setattr(server, "_store", lambda made: answers.wait(60))
+    server._storing.submit(None)
+    ending = threading.Thread(target=server.close, args=[0.5])
+    ending.start()
+    ending.join(20)
+    assert not ending.is_alive()
+    assert not answers.is_set()
+    answers.set()
 
 
 def test_a_publisher_keeps_few_bytes_for_someone_who_does_not_read(monkeypatch, caplog):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.harmless import Harmless
-from stxm_live.core.worker import Limits, Worker
+from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
 from stxm_live.io.catalog.backup import BackupFile, backup_name, is_being_written
 from stxm_live.io.catalog.failures import Failures
 from stxm_live.io.catalog.folder import catalog_folder, wait_before_closing
@@ -113,7 +113,7 @@ class RawWriter:
         self._runs: dict[str, _Run] = {}
         self._run_of: dict[str, str] = {}
         self._lost: set[str] = set()
-        self._is_closed = False
+        self._is_closed = self._is_reading_back = False
         limits = limits or Limits(waiting_bytes=WAITING_BYTES)
         half = replace(limits, waiting_bytes=limits.waiting_bytes // 2)
         self._worker: Worker[Callable[[], None]] = Worker(
@@ -171,9 +171,13 @@ class RawWriter:
         self._failures.forget()
 
     @property
-    def is_idle(self) -> bool:
-        """Return True if every document received so far has been processed."""
-        return not (self._worker.waiting_bytes or self._storing.waiting_bytes)
+    def is_stored(self) -> bool:
+        """Return True if all documents so far are in the catalogue.
+
+        The last run may still be read back; until this is done, its backup file is there, too.
+        """
+        last = ITEM_BYTES if self._is_reading_back else 0
+        return not self._worker.waiting_bytes and self._storing.waiting_bytes <= last
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until every document received so far has been processed."""
@@ -349,6 +353,7 @@ class RawWriter:
 
     def _end(self, run: _Run) -> None:
         """Read the run back, and remove its backup file if nothing is missing."""
+        self._is_reading_back = True
         if run.error is None:
             try:
                 require_stored(self._broker, run.uid, run.store.sent if run.store else {})
@@ -358,6 +363,7 @@ class RawWriter:
             run.backup.delete() if run.error is None else run.backup.close()
         except BaseException as error:  # noqa: BLE001
             self._failures.add(run.uid, error, run.backup.path, is_stored=run.error is None)
+        self._is_reading_back = False
         self._failures.ended(run.uid, run.error)
 
     # on any thread
@@ -386,7 +392,8 @@ class RawWriter:
         return "", ""
 
     def _is_done(self) -> bool:
-        return self.is_idle or self._is_closed or bool(self._stalled()[1])
+        is_idle = not (self._worker.waiting_bytes or self._storing.waiting_bytes)
+        return is_idle or self._is_closed or bool(self._stalled()[1])
 
     def _at_exit(self) -> None:
         with suppress(TimeoutError):

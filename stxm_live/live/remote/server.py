@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,9 @@ logger = logging.getLogger("stxm_live")
 
 _LOOK_S = 0.1
 _AT_ONCE = 1000
+
+END_S = 10.0
+"""Longest time that a server takes to end, apart from the step that it is in."""
 
 _MAX_RESULTS = 16
 """Most results whose run has not ended; they are stored at its end."""
@@ -113,16 +117,24 @@ class Server:
         """Let `run` return; may be called on any thread and by a signal."""
         self._is_stopping.set()
 
-    def close(self) -> None:
-        """Finish the received documents, store the results, and release everything."""
+    def close(self, timeout_s: float = END_S) -> None:
+        """Finish the received documents, store the results, and release everything.
+
+        What is not done in time is given up: a new server takes up runs without maps.
+        """
+        end_s = time.monotonic() + timeout_s
         self._receiver.close()
-        self.live.close()
+        self.live.close(timeout_s / 2)
         self._store_ended()
-        self._sending.close(timeout_s=60)
-        self._storing.close(timeout_s=60)
+        are_done = [
+            worker.close(max(0.0, end_s - time.monotonic()))
+            for worker in (self._sending, self._storing)
+        ]
+        if not all(are_done):
+            logger.warning("results may not be stored yet; a new server makes them again")
         self._publisher.close()
         if self._stored is not None:
-            self._stored.close()
+            self._stored.close(max(0.0, end_s - time.monotonic()))
 
     def _take(self, name: str, doc: Mapping[str, Any]) -> None:
         self.live(name, doc)

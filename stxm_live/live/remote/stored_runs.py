@@ -101,15 +101,20 @@ class StoredRuns:
         """Wait for the catalogue; return True if it was opened, or failed, in time."""
         return self._is_open.wait(timeout_s)
 
-    def close(self) -> None:
-        """Close the catalogue."""
+    def close(self, timeout_s: float) -> None:
+        """Close the catalogue, unless it is still being opened or written after this time."""
         from stxm_live.io.catalog import close_catalog
 
-        self._is_open.wait()
-        with self._lock:
-            if self._broker is not None:
-                close_catalog(self._broker)
-            self._broker = None
+        end_s = time.monotonic() + timeout_s
+        if not self._is_open.wait(timeout_s):
+            return
+        if self._lock.acquire(timeout=max(0.0, end_s - time.monotonic())):
+            try:
+                if self._broker is not None:
+                    close_catalog(self._broker)
+                self._broker = None
+            finally:
+                self._lock.release()
 
     def _recent(self) -> list[RunSummary]:
         """Return the last stacks in the catalogue, if it is open, the oldest first."""
