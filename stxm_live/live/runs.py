@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from stxm_live.core.machine_memory import largest_stack_bytes
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
@@ -22,9 +23,6 @@ KEPT_RESULTS = 8
 
 KEPT_UNFINISHED = 32
 """Most runs without an end; beyond this the oldest are given up."""
-
-MAX_STACK_BYTES = 8 * 2**30
-"""Largest size of the images of one stack in float32; larger stacks are not mapped."""
 
 _PARENTS = ("descriptor", "resource", "stream_resource")
 """Documents that other documents name instead of their run."""
@@ -208,9 +206,10 @@ class LiveRuns:
 
 
 def _check_size(scan: StackScan) -> None:
-    n_bytes = 4 * math.prod(scan.shape)
-    if n_bytes > MAX_STACK_BYTES:
+    n_bytes, most_bytes = 4 * math.prod(scan.shape), largest_stack_bytes()
+    if n_bytes > most_bytes:
         raise ValueError(
             f"the start document announces images of {n_bytes / 2**30:.3g} GiB (shape "
-            f"{scan.shape}); at most {MAX_STACK_BYTES / 2**30:g} GiB are mapped"
+            f"{scan.shape}); at most {most_bytes / 2**30:.3g} GiB are mapped (half "
+            "of the memory available, and no more than 8 GiB)"
         )

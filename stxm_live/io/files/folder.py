@@ -6,10 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from stxm_live.core.machine_memory import largest_stack_bytes
 from stxm_live.core.scan import MAX_IMAGE_PIXELS
-
-MAX_STACK_BYTES = 8 * 2**30
-"""Largest size of the images of a file in float32."""
 
 
 def check_regular(path: Path) -> Path:
@@ -36,15 +34,16 @@ def check_size(path: Path, shape: Sequence[int]) -> None:
     ValueError
         If they are larger than any stack that is mapped.
     """
-    n_bytes = 4 * math.prod(shape)
+    n_bytes, most_bytes = 4 * math.prod(shape), largest_stack_bytes()
     if math.prod(sorted(shape)[-2:]) > MAX_IMAGE_PIXELS:
         raise ValueError(
             f"{path}: images of shape {tuple(shape)}; at most {MAX_IMAGE_PIXELS} pixels are read"
         )
-    if n_bytes > MAX_STACK_BYTES:
+    if n_bytes > most_bytes:
         raise ValueError(
             f"{path}: images of {n_bytes / 2**30:.3g} GiB (shape {tuple(shape)}); at most "
-            f"{MAX_STACK_BYTES / 2**30:g} GiB are read"
+            f"{most_bytes / 2**30:.3g} GiB are read (half of the memory available, "
+            "and no more than 8 GiB)"
         )
 
 

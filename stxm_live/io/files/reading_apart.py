@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.machine_memory import LARGEST_STACK_BYTES
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
-from stxm_live.io.files.folder import MAX_STACK_BYTES
 from stxm_live.io.other_process import OtherProcess
 
 PATIENCE_S = 8.0
@@ -97,7 +97,7 @@ def _answer(request: dict[str, Any], patience_s: float) -> Parts:
         header = _process.header(patience_s)
     end_s = time.monotonic() + patience_s
     arrays = []
-    left_bytes = 2 * MAX_STACK_BYTES
+    left_bytes = 2 * LARGEST_STACK_BYTES
     for dtype, shape in header.get("arrays", ()):
         left_bytes -= math.prod(shape) * np.dtype(dtype).itemsize
         if left_bytes < 0:

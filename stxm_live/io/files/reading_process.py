@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from stxm_live.core.machine_memory import LARGEST_STACK_BYTES
 from stxm_live.io.files import hdf5
-from stxm_live.io.files.folder import MAX_STACK_BYTES
 from stxm_live.io.files.reading import read_here
 from stxm_live.io.files.reading_apart import Parts, parts_of_stack
 from stxm_live.io.files.spectrum import nexus_spectrum
@@ -75,7 +75,7 @@ def _problem(text: str) -> Parts:
 
 
 def _limit_memory(n_bytes: int) -> None:
-    limit_memory(min(LEAST_MEMORY_BYTES + UNPACKED * n_bytes, 3 * MAX_STACK_BYTES))
+    limit_memory(min(LEAST_MEMORY_BYTES + UNPACKED * n_bytes, 3 * LARGEST_STACK_BYTES))
 
 
 def _read(what: str, path: Path, options: dict[str, str | None]) -> Parts:
