@@ -48,7 +48,7 @@ def check(
     catalog: CatalogOption = None,
     root: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder from which images may be read for a file of documents."),
+        typer.Option(help="Folder from which images may be read. Repeatable."),
     ] = None,
     changes: SettingsOption = None,
 ) -> None:
@@ -64,7 +64,7 @@ def check(
     if len(files) < len(runs):
         from stxm_live.io.catalog.reading import documents, find_run
 
-        with opened(catalog) as broker:
+        with opened(catalog, roots=root) as broker:
             keys = [run for run in runs if not Path(run).is_file()]
             found += [list(documents(find_run(broker, key))) for key in keys]
     reports, stacks = check_runs(found, chosen, Roots(root or ()))

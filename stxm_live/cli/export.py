@@ -106,7 +106,7 @@ def export(
                 files = write_formats(dataset, folders[source], formats, pixels=pixels)
             _print_files(source, folders[source], files)
     if set(ALIGNED).intersection(formats):
-        with opened(catalog) as broker:
+        with opened(catalog, roots=roots) as broker:
             for source, folder in folders.items():
                 files = write_aligned(broker, str(source), folder, formats, recipe, settings, which)
                 _print_files(source, folder, files)
@@ -198,7 +198,7 @@ def _name(source: str | Path) -> str:
 
 def _datasets(
     sources: Sequence[str | Path],
-    catalog: Path | None,
+    catalog: str | None,
     recipe: str | None,
     changes: dict[str, Any],
     which: Which,
@@ -211,7 +211,7 @@ def _datasets(
             yield source, read_nexus(source)
     runs = [source for source in sources if isinstance(source, str)]
     if runs:
-        with opened(catalog) as broker:
+        with opened(catalog, roots=which.roots) as broker:
             for run in runs:
                 yield run, _result(broker, run, recipe, changes, which)
 

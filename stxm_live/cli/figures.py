@@ -55,7 +55,7 @@ def figures(
     from stxm_live.plotting.pictures import safe_name
 
     particles, which = [], Which(region, polarization, roots)
-    with opened(catalog) as broker:
+    with opened(catalog, roots=roots) as broker:
         for run in runs:
             found, chosen = _found(broker, run, recipe, changes, which)
             uid = str(found.start["uid"])

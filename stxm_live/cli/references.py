@@ -234,9 +234,7 @@ def _reading_recipe(
     return chosen.with_changes(extra | parse_settings(changes))
 
 
-def _spectra(
-    sources: Sequence[str], recipe: Recipe, catalog: Path | None
-) -> list[MeasuredSpectrum]:
+def _spectra(sources: Sequence[str], recipe: Recipe, catalog: str | None) -> list[MeasuredSpectrum]:
     """Read the spectra of all sources; the catalogue is opened for the first run, and closed."""
     from stxm_live.cli.reference_sources import parse_source, spectra_of
     from stxm_live.io.catalog.reading import find_run

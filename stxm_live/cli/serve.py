@@ -40,12 +40,13 @@ def serve(
     Example: stxm-live serve --zmq 127.0.0.1:5578 --catalog runs
     """
     from stxm_live.io.catalog import default_folder
+    from stxm_live.io.catalog.anywhere import folder_only
     from stxm_live.live.remote import Server
     from stxm_live.live.remote.server import END_S
 
     let_the_scan_go_first()
     chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
-    folder = (catalog or default_folder()).expanduser().absolute()
+    folder = (folder_only(catalog) or default_folder()).expanduser().absolute()
     server = Server(
         chosen,
         raw=zmq,

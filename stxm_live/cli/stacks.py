@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from stxm_live.io.catalog import Broker
 
 CatalogOption = Annotated[
-    Path | None,
-    typer.Option("--catalog", "-c", help="Folder of the catalogue; default: your data folder."),
+    str | None,
+    typer.Option(
+        "--catalog",
+        "-c",
+        help="Folder of the catalogue, address of a Tiled server (its key in TILED_API_KEY), or a "
+        "profile of Tiled; default: your data folder.",
+    ),
 ]
 SettingsOption = Annotated[
     list[str] | None,
@@ -209,7 +214,7 @@ def replay(
     from stxm_live.plotting import write_pictures
 
     which = Which(region, polarization, roots)
-    with opened(catalog) as broker:
+    with opened(catalog, roots=roots) as broker:
         found = [find_run(broker, run) for run in runs or ["-1"]]
         uid = str(found[0].start["uid"])
         stored = which.stored(broker, uid)
@@ -256,12 +261,15 @@ def list_catalog(
 
 
 @contextmanager
-def opened(folder: Path | None, *, create: bool = False) -> Iterator[Broker]:
+def opened(
+    catalog: str | Path | None, *, create: bool = False, roots: Sequence[Path] | None = None
+) -> Iterator[Broker]:
     """Open the catalogue and close it at the end; if it is missing, make it or raise an error."""
-    from stxm_live.io.catalog import close_catalog, open_catalog
+    from stxm_live.io.catalog import close_catalog
+    from stxm_live.io.catalog.anywhere import open_anywhere
 
     with console.status("opening the catalogue (some seconds)"):
-        broker = open_catalog(folder, create=create)
+        broker = open_anywhere(catalog, create=create, image_roots=roots or ())
     try:
         yield broker
     finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +33,7 @@ def gathered(
     simulated: int,
     per_run: int,
     seed: int,
-    catalog: Path | None,
+    catalog: str | None,
 ) -> Gathered:
     """Return the spectra of runs, followed by the simulated ones."""
     measured = _measured(runs, recipe, per_run, catalog) if runs else []
@@ -68,7 +67,7 @@ def _simulated(
 
 
 def _measured(
-    runs: Sequence[str], recipe: Recipe, per_run: int, catalog: Path | None
+    runs: Sequence[str], recipe: Recipe, per_run: int, catalog: str | None
 ) -> list[NDArray[np.float32]]:
     """Return spectra of the specimen pixels of each run, with one run in memory at a time."""
     without_model = recipe.with_changes({"model": None, "energy_fit": False})

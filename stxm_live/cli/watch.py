@@ -96,6 +96,7 @@ def watch(
     stxm-live watch /data/today --recipe mine.toml
     """
     from stxm_live.io.catalog import default_folder
+    from stxm_live.io.catalog.anywhere import folder_only
 
     if zmq is None and choices is not None:
         raise ValueError("--choices goes with --zmq: a finished run has no plan that asks")
@@ -116,7 +117,7 @@ def watch(
     if zmq is None:
         _watch_finished(runs or ["-1"], catalog, recipe, settings, roots or [], page)
         return
-    folder = (catalog or default_folder()).expanduser().absolute()
+    folder = (folder_only(catalog) or default_folder()).expanduser().absolute()
     asked = None if choices is None else (choices, choices_token)
     chosen = Recipe.load(recipe or "nvpf").with_changes(settings)
     _watch_live(zmq, results, folder, chosen, roots or [], page, asked)
@@ -185,7 +186,7 @@ def _watch_folder(
 
 def _watch_finished(
     names: list[str],
-    catalog: Path | None,
+    catalog: str | None,
     recipe_name: str | None,
     settings: dict[str, Any],
     roots: list[Path],
@@ -199,7 +200,7 @@ def _watch_finished(
     from stxm_live.phase_mapping.workflow import map_phases
 
     interrupted = threading.Event()
-    with opened(catalog) as broker:
+    with opened(catalog, roots=roots) as broker:
         found = {str(run.start["uid"]): run for run in (find_run(broker, n) for n in names)}
         order = list(found)
         recipe = recipe_of(recipe_name, Which().stored(broker, order[0])).with_changes(settings)

@@ -165,7 +165,10 @@ def _stacks_of(broker: Broker, uid: str) -> list[dict[str, str]]:
     """Return region and polarization of each stack of a run; empty for a single stack."""
     if uid not in broker.v2:
         return [{}]
-    scans = [stack.scan for stack in announced(broker.v2[uid].metadata["start"]).stacks]
+    try:
+        scans = [stack.scan for stack in announced(broker.v2[uid].metadata["start"]).stacks]
+    except ValueError:  # described by its events only, which is one stack
+        return [{}]
     if len(scans) == 1:
         return [{}]
     return [{"region": scan.region, "polarization": scan.polarization} for scan in scans]

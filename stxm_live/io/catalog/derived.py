@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.io.catalog.anywhere import bluesky_catalog
 from stxm_live.io.catalog.run_store import store_documents
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def derived_uids(broker: databroker.Broker, original_uid: str) -> list[str]:
     """Return the uids of the derived runs made from a raw run, oldest first."""
     from tiled.queries import Contains
 
-    return list(broker.v2.search(Contains("parent_uids", original_uid)))
+    return list(bluesky_catalog(broker.v2).search(Contains("parent_uids", original_uid)))
 
 
 def load_maps(
@@ -134,7 +135,8 @@ def load_maps(
 
     wanted = {"region": region, "polarization": polarization}
     # of one kind, whether or not databroker's v1 interface was used before
-    runs = (broker.v2[uid].v2.v3 for uid in reversed(derived_uids(broker, original_uid)))
+    catalog = bluesky_catalog(broker.v2)
+    runs = (catalog[uid].v2.v3 for uid in reversed(derived_uids(broker, original_uid)))
     run = next((run for run in runs if _is_of(run, wanted)), None)
     if run is None:
         which = "".join(f", {name} {value}" for name, value in wanted.items() if value is not None)

@@ -124,8 +124,9 @@ def _plain(folder: Path) -> Path:
 def close_catalog(broker: databroker.Broker) -> None:
     """End the catalogue's threads and close its files; the broker cannot be used afterwards."""
     broker.v2.context.close()
-    if broker.stxm_live_copies is not None:
-        broker.stxm_live_copies.cleanup()
+    copies = getattr(broker, "stxm_live_copies", None)
+    if copies is not None:
+        copies.cleanup()
 
 
 def catalog_folder(broker: databroker.Broker) -> Path | None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.scan import StackScan
+from stxm_live.io.catalog.anywhere import bluesky_catalog
 from stxm_live.io.documents.announced import announced
 
 if TYPE_CHECKING:
@@ -55,10 +56,11 @@ def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[Ru
     """
     from tiled.queries import Eq
 
-    derived = broker.v2.search(Eq("purpose", "analysis")).values()
+    catalog = bluesky_catalog(broker.v2)
+    derived = catalog.search(Eq("purpose", "analysis")).values()
     mapped = {uid for run in derived for uid in _texts(run.metadata["start"].get("parent_uids"))}
     runs: list[RunSummary] = []
-    for run in reversed(broker.v2.values()):
+    for run in reversed(catalog.values()):
         start = run.metadata["start"]
         if start.get("purpose") == "analysis":
             continue
@@ -82,9 +84,13 @@ def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[Ru
 
 def start_documents(broker: databroker.Broker, name: str, value: str) -> list[dict[str, Any]]:
     """Return the start documents in which a text has this value."""
+    return [dict(run.metadata["start"]) for run in _search(broker, name, value)]
+
+
+def _search(broker: databroker.Broker, name: str, value: str) -> Any:
     from tiled.queries import Eq
 
-    return [dict(run.metadata["start"]) for run in broker.v2.search(Eq(name, value)).values()]
+    return bluesky_catalog(broker.v2).search(Eq(name, value)).values()
 
 
 def last_scan_id(broker: databroker.Broker) -> int:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.io.catalog.anywhere import bluesky_catalog
+
 if TYPE_CHECKING:
     import databroker
 
@@ -78,7 +80,7 @@ def find_run(broker: databroker.Broker, key: str | int = -1) -> Any:
         If there is no such run; the message names the latest runs.
     """
     text = str(key)
-    catalog = broker.v2
+    catalog = bluesky_catalog(broker.v2)
     try:
         if text.startswith("-") and text[1:].isdigit():
             return _nth_last_raw_run(catalog, int(text[1:]))
@@ -171,7 +173,10 @@ def _is_readable(stream: Any, key: str, columns: dict[str, list[Any]]) -> bool:
         stream[key][:1]
     except (ClientError, RuntimeError, OSError) as error:  # in this process, as they were raised
         logger.warning(
-            "the images of %r are in files that the catalogue cannot read: %s", key, error
+            "the images of %r are in files that the catalogue cannot read (%s); name their folder: "
+            "--root on the command line, image_roots of open_catalog in Python",
+            key,
+            str(error).rstrip("."),
         )
         return False
     return True

@@ -1,0 +1,150 @@
+"""Runs on a Tiled server on loopback, with a key and a root that does not know Bluesky."""
+
+import gc
+import socket
+import threading
+import time
+import warnings
+
+import pytest
+import uvicorn
+from databroker import Broker
+from shapes import image_run
+from typer.testing import CliRunner
+
+from stxm_live import map_run
+from stxm_live.cli import app
+from stxm_live.io.catalog import close_catalog, derived_uids, list_runs, load_maps, store_maps
+from stxm_live.io.catalog.anywhere import open_anywhere
+from stxm_live.io.catalog.derived import failure_documents
+from stxm_live.io.catalog.folder import _create_database
+from stxm_live.io.catalog.reading import find_run
+from stxm_live.io.catalog.run_store import store_documents
+
+KEY = "f00dfeed"
+
+# Tiled's client leaves the socket of a refused login to the garbage collector
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"
+)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The address of a server whose root has no spec, as ``tiled serve catalog`` makes it."""
+    from tiled.catalog import from_uri
+    from tiled.config import Authentication
+    from tiled.server.app import build_app
+
+    folder = tmp_path_factory.mktemp("server")
+    _create_database(folder)
+    tree = from_uri(
+        folder / "catalog.db",
+        writable_storage=[str(folder / "data"), f"sqlite:///{folder / 'tables.db'}"],
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    served = build_app(tree, authentication=Authentication(single_user_api_key=KEY))
+    running = uvicorn.Server(uvicorn.Config(served, port=port, log_level="error"))
+    thread = threading.Thread(target=running.run, daemon=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        thread.start()
+        while not running.started:
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    running.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def run_uid(server):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TILED_API_KEY", KEY)
+        broker = open_anywhere(server)
+        uid = store_documents(broker, image_run())
+        close_catalog(broker)
+    return uid
+
+
+@pytest.fixture
+def broker(server, run_uid, monkeypatch):
+    monkeypatch.setenv("TILED_API_KEY", KEY)
+    broker = open_anywhere(server)
+    yield broker
+    close_catalog(broker)
+
+
+def test_a_run_on_a_server_is_found_and_mapped(broker, run_uid, nvpf):
+    assert find_run(broker, run_uid[:8]).start["uid"] == run_uid
+    assert find_run(broker, -1).start["uid"] == run_uid
+    recipe = nvpf.with_changes({"resolver.method": "pearson", "alignment.enabled": False})
+    assert map_run(find_run(broker, run_uid), recipe).identical(map_run(image_run(), recipe))
+
+
+def test_what_is_derived_from_a_run_is_found_on_a_root_without_the_spec(broker, run_uid):
+    uid = store_documents(broker, failure_documents(run_uid, ValueError("no maps")))
+    assert "CatalogOfBlueskyRuns" not in {spec.name for spec in plain_root(broker).specs}
+    assert derived_uids(Broker(plain_root(broker)), run_uid) == [uid]
+    assert [run.has_maps for run in list_runs(broker)] == [True]
+
+
+def plain_root(broker):
+    from tiled.client import from_context
+
+    return from_context(broker.v2.context)
+
+
+@pytest.mark.slow
+def test_maps_are_given_back_to_a_server(broker, run_uid, nvpf):
+    maps = map_run(find_run(broker, run_uid), nvpf)
+    store_maps(broker, maps)
+    assert set(load_maps(broker, run_uid).data_vars) == set(maps.to_xarray().data_vars)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["check", "-1"], ["replay", "-1", "-s", "alignment.enabled=false", "--no-store"], ["runs"]],
+)
+def test_commands_take_the_address_of_a_server(server, run_uid, monkeypatch, command):
+    monkeypatch.setenv("TILED_API_KEY", KEY)
+    done = CliRunner().invoke(app, [*command, "--catalog", server])
+    assert done.exit_code == 0, done.output
+    assert run_uid[:8] in done.output
+    assert KEY not in done.output
+
+
+def test_a_profile_of_tiled_is_a_catalogue(server, run_uid, monkeypatch, tmp_path):
+    from tiled import profiles
+
+    (tmp_path / "a.yml").write_text(f"beamline:\n  uri: {server}\n")
+    monkeypatch.setenv("TILED_API_KEY", KEY)
+    monkeypatch.setattr(profiles, "paths", [tmp_path])
+    profiles.load_profiles.cache_clear()
+    try:
+        broker = open_anywhere("beamline")
+        assert [run.uid for run in list_runs(broker)] == [run_uid]
+        close_catalog(broker)
+    finally:
+        profiles.load_profiles.cache_clear()
+
+
+def test_a_server_that_refuses_or_is_not_there_is_named(server, monkeypatch):
+    monkeypatch.setenv("TILED_API_KEY", "00")
+    with pytest.raises(OSError, match=r"cannot be read .*TILED_API_KEY set"):
+        open_anywhere(server)
+    gc.collect()  # what Tiled left open
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9?api_key=a", "http://me:a@127.0.0.1:9"])
+def test_a_key_in_an_address_is_refused_and_not_repeated(url):
+    with pytest.raises(ValueError, match="a key or a password is not opened") as caught:
+        open_anywhere(url)
+    assert url not in str(caught.value)
+
+
+def test_a_command_that_keeps_a_folder_says_so(server):
+    done = CliRunner().invoke(app, ["serve", "--zmq", "127.0.0.1:1", "--catalog", server])
+    assert done.exit_code == 1
+    assert "keeps its catalogue in a folder" in " ".join(done.output.split())
