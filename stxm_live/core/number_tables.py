@@ -86,6 +86,8 @@ def read_named_columns(
     comments: list[str] = []
     rows: list[tuple[int, list[str]]] = []
     lines = with_decimal_points(path, read_text(path)).splitlines()
+    if lines and lines[0].lower().startswith("sep="):  # for Excel
+        lines[0] = ""
     for number, row in enumerate(csv.reader(lines, delimiter=_separator(lines)), start=1):
         if row and row[0].lstrip().startswith("#"):
             comments.append(",".join(row))
@@ -98,8 +100,10 @@ def read_named_columns(
     for k, (number, cells) in enumerate(rows[1:]):
         values = [_numbers(cell) or [] for cell in cells]
         if len(cells) != len(names) or any(len(value) != 1 for value in values):
+            commas = "" if "." in "".join(cells) else " (decimal commas? write decimal points)"
             raise ValueError(
-                f"{path}, line {number}: expected {len(names)} numbers, got {','.join(cells)!r}"
+                f"{path}, line {number}: expected {len(names)} numbers, got "
+                f"{','.join(cells)!r}{commas}"
             )
         table[k] = np.ravel(values)
     return names, table, comments

@@ -85,11 +85,15 @@ def with_decimal_points(path: Path, text: str) -> str:
             f"{path}: {with_comma[0]!r} may have a decimal comma or separate thousands; write "
             "decimal points"
         )
-    return "\n".join(line.replace(",", ".") if _cells(line) else line for line in text.splitlines())
+    return "\n".join(
+        line.replace(",", ".").replace('"', "") if _cells(line) else line
+        for line in text.splitlines()
+    )
 
 
 def _cells(line: str) -> list[str]:
     """Return the cells of a line of two or more numbers that other signs than commas separate."""
     cells = re.split(r"\s*[;\t]\s*|\s+", line.strip().rstrip(";"))
+    cells = [cell.strip('"') for cell in cells]
     ends_open = [cell.rstrip(",") for cell in cells]
     return cells if len(cells) > 1 and all(map(_NUMBER.fullmatch, ends_open)) else []

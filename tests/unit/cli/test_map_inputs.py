@@ -1,3 +1,5 @@
+import re
+
 import h5py
 import numpy as np
 import pytest
@@ -78,6 +80,8 @@ def test_two_references_of_one_name_are_refused(tmp_path):
         lambda text: text.replace(",", "\t").encode("utf-8"),
         lambda text: text.replace(",", ";").replace(".", ",").encode("cp1252"),
         lambda text: text.replace("\n", "\r\n").encode("utf-8"),
+        lambda text: "sep=;\n" + text.replace(",", ";").replace(".", ","),
+        lambda text: re.sub(r"([\d.]+)", r'"\1"', text.replace(",", ";")).replace(".", ","),
     ],
 )
 def test_a_csv_of_any_program_gives_the_same_references(tmp_path, encode):
@@ -85,7 +89,8 @@ def test_a_csv_of_any_program_gives_the_same_references(tmp_path, encode):
         f"{e},{a:.5f},{b:.5f}" for e, a, b in zip(two.ENERGIES, *two.PHASES.values(), strict=True)
     ]
     path = tmp_path / "r.csv"
-    path.write_bytes(encode("\n".join(["energy_ev,Fé,B", *rows]) + "\n"))
+    encoded = encode("\n".join(["energy_ev,Fé,B", *rows]) + "\n")
+    path.write_bytes(encoded if isinstance(encoded, bytes) else encoded.encode())
 
     found = od_of(recipe_of_references("s", [str(path)], tmp_path / "out"))
 
@@ -135,3 +140,10 @@ def test_a_stack_with_a_particle_is_not_taken_as_i0(tmp_path):
     write_nexus_stxm(tmp_path / "s.hdf5", Stack.from_arrays(two.counts(), two.ENERGIES))
     with pytest.raises(ValueError, match=r"s.hdf5: its mean image varies .* not of an empty"):
         i0_file(str(tmp_path / "s.hdf5"), tmp_path / "out")
+
+
+def test_decimal_commas_between_commas_are_refused_and_named(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text("energy_ev,A,B\n505,0,0,25,0,31\n506,0,0,27,0,30\n")
+    with pytest.raises(ValueError, match=r"r.csv, line 2: expected 3 .*decimal commas\?"):
+        _ = recipe_of_references("s", [str(path)], tmp_path).reference_spectra
