@@ -129,3 +129,12 @@ def test_a_file_is_named_as_the_user_named_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"^s\.hdf5: "):
         read_stack("s.hdf5")
+
+
+def test_a_file_is_read_from_a_folder_that_was_removed(tmp_path, monkeypatch):
+    path = write_sound(tmp_path / "s.hdf5")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert len(read_stack(path).frames) == 3

@@ -75,7 +75,7 @@ def documents(recipe: Recipe, cube: np.ndarray) -> Iterator[tuple[str, dict]]:
     )
     keys = {
         "energy": {"source": "test", "dtype": "number", "shape": []},
-        "counts": {"source": "test", "dtype": "array", "shape": [SIDE, SIDE]},
+        "counts": {"source": "test", "dtype": "array", "shape": list(cube.shape[1:])},
     }
     run = compose_run(metadata=scan.metadata())
     yield "start", run.start_doc

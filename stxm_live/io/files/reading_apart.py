@@ -62,7 +62,7 @@ def read_apart(
     request = {
         "what": what,
         "path": str(path),
-        "folder": str(Path.cwd()),
+        "folder": _folder(),
         "options": {"region": region, "detector": detector},
         "n_bytes": n_bytes,
     }
@@ -88,6 +88,14 @@ def read_apart(
         kind = FileNotFoundError if parts.header["is_missing"] else ValueError
         raise kind(str(parts.header["problem"]))
     return parts
+
+
+def _folder() -> str:
+    """Return the folder of this process, or the root where that was removed."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "/"
 
 
 def _answer(request: dict[str, Any], patience_s: float) -> Parts:
