@@ -204,8 +204,14 @@ class ImageCache:
 
 
 def _is_recorded(frame: Frame) -> bool:
-    """Return True for complete images, and for unfinished ones of which most was recorded."""
-    return frame.is_whole or bool(np.isfinite(frame.intensity).mean() > _RECORDED)
+    """Return True for complete images, and for unfinished ones of which most was recorded.
+
+    An image of nothing but NaN is not unfinished: it is named for that.
+    """
+    if frame.is_whole:
+        return True
+    share = float(np.isfinite(frame.intensity).mean())
+    return share > _RECORDED or share == 0
 
 
 def _copy_of(first: Frame, copied: Frame) -> str:
