@@ -183,7 +183,7 @@ def draw_no_map_yet(
     """Draw the particle's outline, and list the phases that the energies cannot distinguish yet."""
     rgb = np.where(specimen[..., None], _rgb(SPECIMEN), _rgb(GROUND))
     draw_raster(ax, rgb, extent_um)
-    set_titles(ax, title, "shown once the energies distinguish all phases")
+    set_titles(ax, title, "shown once the energies distinguish phases")
     lines = [f"{a} | {b}" for a, b in pairs[:10]]
     if len(pairs) > len(lines):
         lines.append(f"and {len(pairs) - len(lines)} more pairs")
