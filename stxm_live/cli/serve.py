@@ -63,11 +63,8 @@ def serve(
     )
 
     def end(*_: object) -> None:
-        """Let the server end; if a disk or a library holds it, end it all the same."""
         server.stop()
-        last = threading.Timer(2 * END_S, os._exit, [1])
-        last.daemon = True
-        last.start()
+        _end_within(2 * END_S, 1)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
@@ -76,3 +73,11 @@ def serve(
         server.run()
     finally:
         server.close()
+        _end_within(2.0, 0)  # Python would wait until a catalogue that is being opened is open
+
+
+def _end_within(seconds: float, status: int) -> None:
+    """End this process after a time, whatever a disk or a library holds."""
+    last = threading.Timer(seconds, os._exit, [status])
+    last.daemon = True
+    last.start()

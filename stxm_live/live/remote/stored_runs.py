@@ -102,13 +102,10 @@ class StoredRuns:
         return self._is_open.wait(timeout_s)
 
     def close(self, timeout_s: float) -> None:
-        """Close the catalogue, unless it is still being opened or written after this time."""
+        """Close the catalogue, unless it is being opened, or still written after this time."""
         from stxm_live.io.catalog import close_catalog
 
-        end_s = time.monotonic() + timeout_s
-        if not self._is_open.wait(timeout_s):
-            return
-        if self._lock.acquire(timeout=max(0.0, end_s - time.monotonic())):
+        if self._is_open.is_set() and self._lock.acquire(timeout=timeout_s):
             try:
                 if self._broker is not None:
                     close_catalog(self._broker)
