@@ -79,7 +79,7 @@ class Worker(Generic[_T]):
         self._lock = threading.Lock()
         self._waiting_bytes = 0
         self._moved_s = time.monotonic()
-        self._has_warned = False
+        self._has_warned = self._is_stopped = False
         self._name = name
         self._thread = self._started()
 
@@ -133,6 +133,14 @@ class Worker(Generic[_T]):
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def stop(self, timeout_s: float) -> bool:
+        """Leave what waits, and wait for what is being done; return True if it is done.
+
+        A thread that is within a library when Python ends may end the process with a crash.
+        """
+        self._is_stopped = True
+        return self.close(timeout_s)
+
     @property
     def is_current_thread(self) -> bool:
         """Return True if the caller runs on this worker."""
@@ -156,7 +164,7 @@ class Worker(Generic[_T]):
                 return
 
     def _handle_all(self) -> None:
-        while (entry := self._queue.get()) is not None:
+        while (entry := self._queue.get()) is not None and not self._is_stopped:
             if self.limits.quiet_s and self._queue.empty():
                 time.sleep(self.limits.quiet_s)
             item, n_bytes = entry

@@ -259,6 +259,7 @@ class LivePhaseMapper:
                 "Python ends while a run is being mapped; wait for its maps before the end, "
                 "or use map_run(catalog[uid], recipe)"
             )
+            self._worker.stop(LAST_WAIT_S / 2)
         self._sinks.close(LAST_WAIT_S)
 
     def _register(self, uid: str) -> None:

@@ -131,3 +131,21 @@ def test_a_stack_that_no_memory_holds_is_refused_before_its_first_image(nvpf, ca
         uid = feed(live, documents(image_events(), particle_scan(), md=md))
         with pytest.raises(ValueError, match=r"at most .* GiB are mapped .half of the memory"):
             live.wait(uid, timeout_s=120)
+
+
+def test_a_worker_that_is_stopped_ends_what_it_does_and_leaves_the_rest():
+    begun, may_go_on, done = threading.Event(), threading.Event(), []
+
+    def handle(item):
+        begun.set()
+        assert may_go_on.wait(60)
+        done.append(item)
+
+    worker = Worker(handle)
+    worker.submit("first")
+    worker.submit("second")
+    assert begun.wait(60)
+    assert not worker.stop(0.0)
+    may_go_on.set()
+    assert worker.stop(60.0)
+    assert done == ["first"]
