@@ -167,5 +167,5 @@ class Amounts:
         arrays: dict[str, Any] = {
             name: np.array(dataset[name].values) for name in AMOUNT_PRODUCTS if name in dataset
         }
-        quantity = str(dataset.attrs.get("quantity", ""))
+        quantity = str(dataset.attrs.get("value_quantity", ""))
         return cls(**arrays, quantity=quantity, unit=dataset["thickness"].attrs["units"])

@@ -324,7 +324,7 @@ class PhaseMaps:
             "synthetic_references": int(self.synthetic_references),
             "mixed_references": json.dumps([asdict(one) for one in self.mixed_references]),
             "twins": json.dumps(self.twins),
-            "quantity": "" if self._stored_amounts is None else self._stored_amounts.quantity,
+            "value_quantity": "" if self._stored_amounts is None else self._stored_amounts.quantity,
             "quality": str(self.quality),
             "warnings": list(self.warnings),
             "provenance": json.dumps(self.provenance, sort_keys=True),

@@ -19,7 +19,7 @@ def amount_rows(dataset: xarray.Dataset) -> Iterable[Row]:
     """
     phases = dataset["phase"].values.tolist()
     unit = dataset["thickness"].attrs["units"]
-    quantity = str(dataset.attrs.get("quantity", "")) or "value"
+    quantity = str(dataset.attrs.get("value_quantity", "")) or "value"
     columns = [f"mean thickness ({unit})", quantity, *(f"share {name}" for name in phases)]
     yield ["area", "n_pixels", *(text for name in columns for text in (name, f"{name}, std"))]
     n_pixels = int(dataset["area_pixels"].values[0])
