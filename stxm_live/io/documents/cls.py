@@ -16,6 +16,23 @@ MAX_METADATA_CHARACTERS = 8 * 2**20
 """Longest JSON text in the start document; about 80 000 characters are usual."""
 
 
+_OTHER_SCANS = {
+    "0": "a detector image",
+    "1": "an image of the order sorting aperture",
+    "2": "a focus scan of the order sorting aperture",
+    "3": "a focus scan",
+    "4": "a scan of point spectra",
+    "5": "a line spectrum",
+    "8": "a generic scan",
+    "9": "a coarse image",
+    "10": "a coarse scan of the goniometer",
+}
+"""``scan_type`` of pyStxm for scans that are no energy images of a stack."""
+
+_OTHER_NAMES = ("FOCUS", "OSA", "DETECTOR", "POINT", "LINE", "GENERIC", "COARSE")
+"""Words in the names of such scans, where ``scan_type`` is a name."""
+
+
 class ClsStack(NamedTuple):
     """One image, and the stack to which it belongs."""
 
@@ -40,9 +57,10 @@ def cls_stack(start: Mapping[str, Any], fields: FieldOptions) -> ClsStack:
     Raises
     ------
     ValueError
-        If a part is missing or contradicts another part.
+        If a part is missing or contradicts another part, or if it is a scan of another kind.
     """
     run = str(start.get("uid", "?"))[:8]
+    _check_is_image(run, str(start["metadata"]))
     try:
         found = _parts(start["metadata"])
         scan = StackScan(
@@ -73,6 +91,18 @@ def cls_stack(start: Mapping[str, Any], fields: FieldOptions) -> ClsStack:
     same = (found["where"].get("entry"), scan.model_dump(mode="json"))
     stack_id = hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
     return ClsStack(scan, index, stack_id)
+
+
+def _check_is_image(run: str, text: str) -> None:
+    """Raise ValueError for a scan of another kind; broken metadata are reported later."""
+    try:
+        kind = str(json.loads(text[:MAX_METADATA_CHARACTERS]).get("scan_type", "")).strip()
+    except (ValueError, AttributeError, RecursionError):
+        return
+    named = [word for word in _OTHER_NAMES if word in kind.upper().replace("_", " ").split()]
+    what = _OTHER_SCANS.get(kind) or (f"a scan of the kind {kind!r}" if named else "")
+    if what:
+        raise ValueError(f"run {run}: {what} of pyStxm (scan_type {kind}), not an energy image")
 
 
 def _parts(text: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -11,6 +13,11 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey, first_and_repeated
 from stxm_live.io.documents.matching import match_energies, reach_ev
 from stxm_live.io.documents.slot import Piece, Slot
+
+MAX_ALIKE = 3
+"""Most notes that differ in their numbers only."""
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 MAX_NOTES = 20
 """Most notes of one stack."""
@@ -48,6 +55,7 @@ class StackFrames:
         self.refusal = ""
         self.grows = False
         self._notes: list[str] = []
+        self._n_alike: Counter[str] = Counter()
         self._ascending = np.unique(np.asarray(scan.energies_ev, dtype=np.float64))
         self._slots: dict[tuple[str, int], Slot] = {}
         self._serial = 0
@@ -120,7 +128,7 @@ class StackFrames:
         )
         frames += [slot.frame(None) for slot in others]
         frames.sort(key=lambda frame: frame.energy_ev)
-        notes = (*self._notes, *self._notes_on_energies(frames))
+        notes = (*self._counted_notes(), *self._notes_on_energies(frames))
         early = self.ended_well and self.scan.skipping != "no" and not self.is_whole
         return Stack(
             self.key,
@@ -139,12 +147,34 @@ class StackFrames:
         return self.stack().notes
 
     def note(self, run: str, text: str) -> None:
-        """Keep a note once; ``run`` is the uid or begins with it."""
+        """Keep a note once; ``run`` is the uid or begins with it.
+
+        Of notes that differ in their numbers only the first are kept, and the others counted.
+        """
         note = f"run {run[:8]}: {text}"
+        if note in self._notes:
+            return
+        kind = _NUMBER.sub("#", text)
+        self._n_alike[kind] += 1
+        if self._n_alike[kind] > MAX_ALIKE:
+            return
         if len(self._notes) == MAX_NOTES:
             self._notes.append(f"run {run[:8]}: further notes are left out")
-        elif len(self._notes) < MAX_NOTES and note not in self._notes:
+        elif len(self._notes) < MAX_NOTES:
             self._notes.append(note)
+
+    def _counted_notes(self) -> list[str]:
+        """Return the notes; the last of a kind says how many more there were."""
+        notes = []
+        for note in self._notes:
+            kind = _NUMBER.sub("#", note.partition(": ")[2])
+            n_more = self._n_alike[kind] - MAX_ALIKE
+            is_last = not any(
+                kind == _NUMBER.sub("#", other.partition(": ")[2])
+                for other in self._notes[self._notes.index(note) + 1 :]
+            )
+            notes.append(f"{note}; and {n_more} more like it" if n_more > 0 and is_last else note)
+        return notes
 
     def add_energy(self, energy_ev: float) -> None:
         """Announce an energy of a stack that grows, unless it is known."""

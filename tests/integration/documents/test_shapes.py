@@ -418,3 +418,14 @@ def test_a_stack_scan_by_hand_may_be_a_grid():
     np.testing.assert_array_equal(
         stack_of_run(docs, scan=scan).intensity(), stack_of_run(docs).intensity()
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(3, "a focus scan of pyStxm"), ("1", "order sorting aperture"), ("OSA_FOCUS", "'OSA_FOCUS'")],
+)
+def test_scans_of_pystxm_of_another_kind_are_refused_by_name(kind, words):
+    start = cls_run(0, scan_type=kind)[0][1]
+    with pytest.raises(ValueError, match=words):
+        RunFrames(start)
+    assert RunFrames(cls_run(0, scan_type=7)[0][1]).stacks

@@ -422,6 +422,10 @@ def test_a_scan_that_lacks_the_repeated_image_has_all_its_energies_but_is_not_fi
 def test_notes_without_end_are_cut():
     lines = ((n + 1, {"counts": np.zeros(NX + 1)}) for n in range(300))
     reader, _ = read(documents(lines, particle_scan(), fields=("counts",), shape=(NX,)))
+    assert len(reader.notes) == 3
+    assert reader.notes[-1].endswith("; and 297 more like it")
+    for k in range(30):
+        reader.note("run", f"of the kind {chr(97 + k)}")
     assert len(reader.notes) == 21
     assert "further notes are left out" in reader.notes[-1]
 
