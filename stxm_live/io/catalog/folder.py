@@ -215,6 +215,21 @@ class _NobodySubscribes:
             await self._app(scope, receive, send)
 
 
+def _connected(app: Any, folder: Path) -> Any:
+    """Return Tiled's connection to a catalogue in this process."""
+    from tiled.alembic_utils import DatabaseUpgradeNeeded, UnrecognizedDatabase
+    from tiled.client import Context
+
+    try:
+        return Context.from_app(app, show_progress=False)
+    except (DatabaseUpgradeNeeded, UnrecognizedDatabase) as error:
+        raise OSError(
+            f"the catalogue in {folder} was written by another version of Tiled; copy it, and use "
+            f'that version, or "tiled catalog upgrade-database sqlite+aiosqlite:///'
+            f'{folder / _DATABASE}" for an older one'
+        ) from error
+
+
 def _connect(
     folder: Path,
     image_roots: Sequence[str | Path],
@@ -223,7 +238,7 @@ def _connect(
     from bluesky_tiled_plugins.exporters import json_seq_exporter
     from databroker import Broker
     from tiled.catalog import from_uri
-    from tiled.client import Context, from_context
+    from tiled.client import from_context
     from tiled.media_type_registration import default_serialization_registry
     from tiled.server.app import build_app
 
@@ -245,7 +260,7 @@ def _connect(
         tasks = {"startup": [], "background": [], "shutdown": [partial(_until_done, waited_for)]}
         app = build_app(tree, serialization_registry=registry, tasks=tasks)
         app.add_middleware(_NobodySubscribes)
-        context = Context.from_app(app, show_progress=False)
+        context = _connected(app, folder)
     broker = Broker(from_context(context))
     broker.stxm_live_folder = folder
     broker.stxm_live_copies = copies

@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,20 @@ def test_a_damaged_catalogue_is_an_error_in_one_line_that_says_what_to_do(
     assert replayed.output.count("error: ") == 1
     assert says in replayed.output
     assert "put back a copy" in replayed.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", ["0b033e7fbe30", "ffffffffffff"], ids=["older", "unknown"])
+def test_a_catalogue_of_another_version_of_tiled_is_an_error_in_one_line(
+    original, tmp_path, revision
+):
+    folder = shutil.copytree(original[0], tmp_path / "runs")
+    with closing(sqlite3.connect(folder / "catalog.db")) as database:
+        database.execute("update alembic_version set version_num = ?", [revision])
+        database.commit()
+    listed = CliRunner().invoke(app, ["runs", "--catalog", str(folder)])
+    assert listed.exit_code == 1
+    assert "written by another version of Tiled" in " ".join(listed.output.split())
 
 
 ODD = {
