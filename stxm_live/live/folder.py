@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.io.files.growing import GrowingStack, Signature
@@ -115,12 +114,7 @@ class LiveFolder:
     def __enter__(self) -> LiveFolder:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _end(self, stack: GrowingStack) -> None:

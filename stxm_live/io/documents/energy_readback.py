@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from stxm_live.io.documents.counts import finite_number
 from stxm_live.io.documents.positions import READBACK_SUFFIXES
-from stxm_live.io.documents.units import unit_in_ev, unit_of
+from stxm_live.io.units import unit_in_ev, unit_of
 
 _LEAST_EV, _MOST_EV = 10.0, 1e6
 """Lowest and highest photon energy of any microscope."""

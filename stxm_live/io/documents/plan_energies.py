@@ -16,7 +16,7 @@ from stxm_live.io.documents.grid import energy_named, grid_stack, is_grid, plan_
 from stxm_live.io.documents.run_axes import is_of
 from stxm_live.io.documents.scan_order import ScanOrder
 from stxm_live.io.documents.streams import data_key
-from stxm_live.io.documents.units import unit_in_ev, unit_in_um, unit_of
+from stxm_live.io.units import unit_in_ev, unit_in_um, unit_of
 
 _NUMBERS = ("number", "integer")
 _NO_ENERGY_UNITS = frozenset({"deg", "degree", "degrees", "rad", "mrad", "urad", "s", "ms", "K"})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stxm_live.core.scan import StackScan
 from stxm_live.io.documents.counts import Counts
 from stxm_live.io.documents.slot import Piece
-from stxm_live.io.documents.units import unit_in_um, unit_of
+from stxm_live.io.units import unit_in_um, unit_of
 
 LEAST_AGREEMENT = 0.8
 """Least correlation of the measured positions of an image with those of its columns or rows. A

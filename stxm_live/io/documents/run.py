@@ -10,9 +10,7 @@ from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
 from stxm_live.io.documents.announced import RunShape
 from stxm_live.io.documents.backgrounds import background_of
-from stxm_live.io.documents.counts import (
-    whole_number,
-)
+from stxm_live.io.documents.counts import whole_number
 from stxm_live.io.documents.external import ExternalImages
 from stxm_live.io.documents.file_reader import ANSWER_S, StalledError
 from stxm_live.io.documents.open_stacks import OpenStacks

@@ -16,10 +16,9 @@ from stxm_live.io.files.units import (
     energy_factor,
     impossible_pixels,
     length_factor,
-    normal,
     pixel_size,
-    time_factor,
 )
+from stxm_live.io.units import normal, unit_in_ms
 
 
 def axis_places(
@@ -184,7 +183,7 @@ def count_time_ms(path: Path, entry: Any, data: Any, notes: list[str]) -> float:
     if not values.size:
         return 0.0
     default, unit = "ms" if version_of(entry) is not None else "s", _unit(data, "count_time")
-    factor = time_factor(unit or default)
+    factor = unit_in_ms(unit or default)
     if factor is None:
         notes.append(f"{path.name}: count_time is in {unit!r}, which is no time; it is not used")
         return 0.0

@@ -14,7 +14,8 @@ from stxm_live.io.files.assembly import LEAST_EV, ScanGrid
 from stxm_live.io.files.folder import chosen
 from stxm_live.io.files.quantity import quantity_of
 from stxm_live.io.files.scan_type import check_is_stack
-from stxm_live.io.files.units import impossible_pixels, length_factor, normal
+from stxm_live.io.files.units import impossible_pixels, length_factor
+from stxm_live.io.units import normal
 
 _STACKS = ("Image Stack", "Multi-Region Image Stack")
 _IMAGES = ("Image", "Multi-Region Image")
