@@ -2,12 +2,12 @@
 
 import gc
 import socket
-import threading
+import subprocess
+import sys
 import time
-import warnings
+from pathlib import Path
 
 import pytest
-import uvicorn
 from databroker import Broker
 from shapes import image_run
 from typer.testing import CliRunner
@@ -29,33 +29,34 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
+def _answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """The address of a server whose root has no spec, as ``tiled serve catalog`` makes it."""
-    from tiled.catalog import from_uri
-    from tiled.config import Authentication
-    from tiled.server.app import build_app
-
+    """The address of a server whose root has no spec, in a process of its own."""
     folder = tmp_path_factory.mktemp("server")
     _create_database(folder)
-    tree = from_uri(
-        folder / "catalog.db",
-        writable_storage=[str(folder / "data"), f"sqlite:///{folder / 'tables.db'}"],
-    )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    served = build_app(tree, authentication=Authentication(single_user_api_key=KEY))
-    running = uvicorn.Server(uvicorn.Config(served, port=port, log_level="error"))
-    thread = threading.Thread(target=running.run, daemon=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        thread.start()
-        while not running.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    running.should_exit = True
-    thread.join(20)
+    storage = ["--write", str(folder / "data"), "--write", f"sqlite:///{folder / 'tables.db'}"]
+    command = [Path(sys.executable).with_name("tiled"), "serve", "catalog", folder / "catalog.db"]
+    process = subprocess.Popen(
+        [*command, *storage, "--api-key", KEY, "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not _answers(port):
+        assert process.poll() is None, "the server has ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(60)
 
 
 @pytest.fixture(scope="session")
