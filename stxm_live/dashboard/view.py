@@ -239,8 +239,7 @@ class View:
         calls = self.next.calls if isinstance(self.next, NextRegionPanel) else ""
         self.ask.update(text=f"<p>{calls}</p>" if calls else "", visible=bool(calls))
         if self._doc is not None:
-            flash = calls and self._doc.title == self._title
-            self._doc.title = TITLE_CALLS if flash else self._title
+            self._doc.title = TITLE_CALLS if calls else self._title
 
     def _follow(self) -> None:
         self.show.value = "0"

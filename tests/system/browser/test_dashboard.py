@@ -634,3 +634,18 @@ def test_an_area_without_specimen_changes_nothing():
     view.maps.drawn.show_box(x0 - 2, x0 - 1, y0 - 2, y0 - 1)
     view.tick()
     assert view.pixel.text.text == said
+
+
+def test_the_title_of_the_tab_calls_while_a_plan_waits_for_a_choice(chooser):
+    from bokeh.document import Document
+
+    view, doc = View(Board(), chooser), Document()
+    view.open_in(doc, "stxm_live")
+    chooser.question, chooser.question_left_s = "the next region", 60.0
+    view.tick_slowly()
+    assert "Your choice" in doc.title
+    assert "1 min 0 s left" in view.ask.text
+    chooser.question = ""
+    view.tick_slowly()
+    assert doc.title == "stxm_live"
+    assert not view.ask.visible
