@@ -56,23 +56,10 @@ def amounts_of(
     pixels = pixel_amounts(spectra.od, photons, per_unit, noise, **options)
     particle = _particles(stack.mapped)
     numbers = np.arange(1, particle.max(initial=0) + 1)
-    std = references.std_at(stack.energies_ev)
-    common_std = np.nan_to_num(stack.i0_std / stack.i0)
-    reference_std = None if std is None else std / (recipe.phases.reference_nm or 1.0)
+    common = _common_errors(stack, recipe, noise.baseline)
 
     def of_areas(areas: NDArray[np.bool_]) -> AreaAmounts:
-        return area_amounts(
-            spectra.od,
-            photons,
-            per_unit,
-            noise,
-            areas,
-            smoothing=photon_gain(stack),
-            common_std=common_std,
-            reference_std=reference_std,
-            common_od=_common_background(noise.baseline),
-            **options,
-        )
+        return area_amounts(spectra.od, photons, per_unit, noise, areas, **options, **common)
 
     whole = np.ones((1, len(particle)), dtype=bool)
     areas = of_areas(np.concatenate([whole, particle == numbers[:, None]]))
@@ -102,6 +89,17 @@ def amounts_of(
         unit="references" if recipe.phases.reference_nm is None else "nm",
         find_total=lambda mask: _total(of_areas(mask[stack.mapped][None])),
     )
+
+
+def _common_errors(stack: ODStack, recipe: Recipe, baseline: Baseline) -> dict[str, Any]:
+    """Return the errors that all pixels of an area have together, for `area_amounts`."""
+    std = recipe.corrected_references.std_at(stack.energies_ev)
+    return {
+        "smoothing": photon_gain(stack),
+        "common_std": np.nan_to_num(stack.i0_std / stack.i0),
+        "reference_std": None if std is None else std / (recipe.phases.reference_nm or 1.0),
+        "common_od": _common_background(baseline),
+    }
 
 
 def _common_background(baseline: Baseline) -> NDArray[np.float64] | None:
