@@ -119,6 +119,14 @@ def watching(folder: Path, *arguments, **environment):
             process.stdout.close()
 
 
+def until(is_so, timeout_s=PATIENCE_MS / 1000):
+    """Wait for what the page's own server does."""
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def pixel_on_screen(frame, maps, row, column):
     """Where the middle of a pixel is, in a frame (x, y, width, height) that shows all."""
     x, y, width, height = frame

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import made_up_maps as made_up
 import numpy as np
 import pytest
-from dashboard_page import Opened, expected_colors, launch, rgb, some_pixels
+from dashboard_page import Opened, expected_colors, launch, rgb, some_pixels, until
 from made_up_maps import HOSTILE, hostile_maps
 from particles import image_documents
 
@@ -128,19 +128,21 @@ def test_the_mouse_over_a_pixel_tells_its_numbers(scanned):
             assert phase == maps.phase_names[k]
             assert float(pearson) == pytest.approx(maps.correlation[k, row, column], abs=6e-4)
             assert float(share) == pytest.approx(maps.probability[k, row, column], abs=6e-4)
-    page.page.mouse.move(*page.place("phases", maps, 0, 0))
-    assert "no specimen" in page.says("pixel-text", "row 0, column 0")
+    assert "no specimen" in page.hover("phases", maps, 0, 0)[0]
 
 
 def test_the_spectrum_of_the_pixel_is_drawn(scanned):
     page, maps, *_ = scanned
     row, column = some_pixels(maps)[5]
     page.hover("od", maps, row, column)
-    page.page.wait_for_timeout(200)
-    drawn = page.page.evaluate(
-        "Array.from(Bokeh.documents[0].get_model_by_name('spectrum-points').data.y)"
+    page.page.wait_for_function(
+        """spectrum => {
+            const drawn = Bokeh.documents[0].get_model_by_name("spectrum-points").data.y;
+            return drawn.length === spectrum.length
+                && spectrum.every((od, k) => Math.abs(drawn[k] - od) <= 1e-6 * Math.abs(od));
+        }""",
+        arg=maps.od[:, row, column].tolist(),
     )
-    np.testing.assert_allclose(drawn, maps.od[:, row, column], rtol=1e-6)
 
 
 def test_a_box_that_is_drawn_is_chosen_at_the_press_of_a_button_only(scanned):
@@ -253,8 +255,7 @@ def test_a_choice_made_in_one_browser_is_seen_and_withdrawn_in_another(scanned, 
     first.says("chosen", "Next:")
     assert chooser.latest() == chooser.suggestions[1]
     first.press("Take 1")
-    first.page.wait_for_timeout(300)
-    assert chooser.latest() == chooser.suggestions[0]
+    until(lambda: chooser.latest() == chooser.suggestions[0])
     other.press("Withdraw")
     first.says("chosen", "Nothing is chosen")
     assert chooser.latest() is None
@@ -344,10 +345,12 @@ def test_1024_rows_and_columns_are_usable(boarded):
     )
     assert shape == [1024, 1024]
     for row, column in some_pixels(maps, 4):
-        page.page.mouse.move(*page.place("phases", maps, row, column))
         deadline, got = time.monotonic() + 120, (-100, -100)
         while abs(np.subtract(got, (row, column))).max() > 5:  # a quarter of a screen pixel each
             assert time.monotonic() < deadline, f"row {got[0]}, column {got[1]} is shown"
+            x, y = page.place("phases", maps, row, column)  # the page may still settle
+            page.page.mouse.move(x, y)
+            page.page.wait_for_timeout(100)
             text = page.says("pixel-text", "row ")
             got = [int(n) for n in re.search(r"row (\d+), column (\d+)", text).groups()]
         assert f"{maps.phase_names[maps.resolved_index[tuple(got)]]}, wrong" in text

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from catalog_fixtures import EnergyImageDevice, stack_plan
-from dashboard_page import Opened, launch, watching
+from dashboard_page import Opened, launch, until, watching
 from particles import particle_counts, particle_scan
 from proxy import a_proxy
 from run_engines import a_run_engine
@@ -96,13 +96,6 @@ def shown(watched):
     page.press("Withdraw")
     until(lambda: session.chooser.latest() is None)
     return watched
-
-
-def until(is_so, timeout_s=120.0):
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def draw_box(page, session, first=(15, 20), last=(35, 50)):
