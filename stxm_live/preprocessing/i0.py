@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import least_squares
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import BEYOND_EV, listed_ev
 from stxm_live.core.region import box_mask
@@ -17,6 +18,10 @@ from stxm_live.preprocessing.specimen import MIN_OD_STEP, Field, edge_jump, find
 DARKER_OD = 0.12
 """Support this much darker than the I0 known from elsewhere is thin specimen: the ring current
 falls by only 8 % in a stack of an hour."""
+
+OTHER_MATERIAL = 0.5
+"""Share of the specimen's spectrum, without its mean, that mixtures of the references leave if it is
+of another material."""
 
 BORROWED = (
     "specimen fills the field: I0 is that of the start document, measured in an overview; if the "
@@ -82,10 +87,34 @@ def stack_field(
     try:
         found = find_specimen(mean_log, jump)
     except ValueError:
-        if recipe.i0.source == "empty-region" and not may_be_full:
+        if recipe.i0.source != "empty-region" or may_be_full:
+            return Field(np.isfinite(mean_log), np.zeros(shape, dtype=bool))
+        if references is None:
             raise
-        return Field(np.isfinite(mean_log), np.zeros(shape, dtype=bool))
+        found = find_specimen(mean_log)
+        if not _is_of_another_material(log_intensity, found, references):
+            raise
     return found if mask is None else Field(mask, found.empty & ~mask)
+
+
+def _is_of_another_material(
+    log_intensity: NDArray[np.float32], field: Field, references: NDArray[np.float64]
+) -> bool:
+    """Return True if no mixture of the references has the mean spectrum of the specimen.
+
+    Then their edge does not show where the specimen is. In a field that the specimen fills, the
+    dark part and the bright one differ by such a mixture.
+    """
+    if not field.specimen.any():
+        return False
+    log_i0, log_specimen = (
+        np.asarray(np.nanmean(log_intensity[:, part], axis=1, dtype=np.float64))
+        for part in (field.empty, field.specimen)
+    )
+    od = log_i0 - log_specimen
+    design = np.column_stack([np.ones(len(od)), *references])
+    left = od - design @ least_squares(design, od[:, None])[:, 0]
+    return bool(left @ left > OTHER_MATERIAL * np.square(od - od.mean()).sum())
 
 
 def i0_of_images(

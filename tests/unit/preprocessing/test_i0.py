@@ -226,3 +226,19 @@ def test_a_box_of_one_pixel_is_as_uncertain_as_its_photons(nvpf, intensity, ener
     # n counts of half a photon each are n / 2 photons, plus or minus the root of that
     photons = intensity[:, 0, 0] / 2
     np.testing.assert_allclose(found.std / found.i0, 1 / np.sqrt(photons), rtol=1e-6)
+
+
+def test_references_of_another_material_do_not_hide_the_empty_support(nvpf):
+    energies_ev = np.array(nvpf.energies_ev)
+    y, x = np.mgrid[:24, :30]
+    truth = np.hypot(y - 12, x - 15) < 7
+    other = 0.3 + 0.2 * np.sin(energies_ev / 1.7) + 0.1 * np.sin(energies_ev / 7)
+    counts = 2000 * np.exp(-2 * other[:, None, None] * truth)
+    counts = np.random.default_rng(1).poisson(counts).astype(np.float32)
+    log = np.log(counts)
+    jump = edge_jump(log, nvpf.reference_spectra.at(energies_ev))
+    with pytest.raises(ValueError, match="nothing in the field looks empty"):
+        find_specimen(-log.mean(axis=0), jump)
+    field = found_field(counts, nvpf)
+    assert (field.specimen == truth).mean() > 0.97
+    assert field.empty.sum() > 200
