@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.scan import StackScan
 from stxm_live.io.catalog.anywhere import bluesky_catalog
-from stxm_live.io.documents.announced import announced
+from stxm_live.io.catalog.plan_runs import scan_of_streams
+from stxm_live.io.documents.announced import UndescribedError, announced
 
 if TYPE_CHECKING:
     import databroker
@@ -66,7 +67,7 @@ def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[Ru
             continue
         if len(runs) == limit:
             break
-        scan, reason = _scan(start)
+        scan, reason = _scan(run)
         runs.append(
             RunSummary(
                 uid=start["uid"],
@@ -121,11 +122,24 @@ def _texts(value: Any) -> list[str]:
     return [v for v in value if isinstance(v, str)] if isinstance(value, Sequence) else []
 
 
-def _scan(start: Mapping[str, Any]) -> tuple[StackScan | None, str]:
+def _scan(run: Any) -> tuple[StackScan | None, str]:
     """Return the first stack of a run, and why there is none although the run seems to be one."""
     try:
-        return announced(start).stacks[0].scan, ""
+        return announced(run.metadata["start"]).stacks[0].scan, ""
+    except UndescribedError:
+        return _scan_of_streams(run)
     except ValueError:
         return None, ""
     except Exception as error:  # noqa: BLE001  start documents come from anywhere
         return None, f"{type(error).__name__}: {error}"
+
+
+def _scan_of_streams(run: Any) -> tuple[StackScan | None, str]:
+    """Return the stack of a run by a plan without a block, if it is one."""
+    try:
+        return scan_of_streams(run), ""
+    except Exception as error:  # noqa: BLE001  it may be damaged; others are listed all the same
+        logger.info(
+            "the streams of run %s cannot be read (%r)", run.metadata["start"]["uid"], error
+        )
+        return None, ""

@@ -58,17 +58,17 @@ def documents(run: Any) -> Iterator[Document]:
     except (AttributeError, NotImplementedError):  # databroker 1, or MongoDB: no nodes to read from
         yield from run.documents()
         return
-    yield "start", _plain(stored.metadata["start"])
+    yield "start", plain(stored.metadata["start"])
     streams = [stored[name] for name in stored]
     streams.sort(key=lambda stream: float(stream.metadata["time"]))
-    descriptors = [[_plain(doc) for doc in stream.descriptors] for stream in streams]
+    descriptors = [[plain(doc) for doc in stream.descriptors] for stream in streams]
     yield from (("descriptor", doc) for docs in descriptors for doc in docs)
     # images of another dtype have a stream of their own: by time the later one still counts
     events = (_events(s.base, docs) for s, docs in zip(streams, descriptors, strict=True))
     for event in heapq.merge(*events, key=lambda event: (event["time"], event["seq_num"])):
         yield "event", event
     if stored.metadata.get("stop"):
-        yield "stop", _plain(stored.metadata["stop"])
+        yield "stop", plain(stored.metadata["stop"])
 
 
 def find_run(broker: databroker.Broker, key: str | int = -1) -> Any:
@@ -115,7 +115,7 @@ def _events(stream: Any, descriptors: list[dict[str, Any]]) -> Iterator[dict[str
     """Yield the events of one stream; of rows with the same number, the last one is used."""
     data_keys = descriptors[0]["data_keys"]
     in_files = [k for k, d in data_keys.items() if d.get("external") and k in stream]
-    columns = _columns(stream, in_files, descriptors[0])
+    columns = table_of(stream, in_files, descriptors[0])
     if columns is None:
         return
     last_row = {int(number): row for row, number in enumerate(columns["seq_num"])}
@@ -141,7 +141,7 @@ def _events(stream: Any, descriptors: list[dict[str, Any]]) -> Iterator[dict[str
         }
 
 
-def _columns(
+def table_of(
     stream: Any, in_files: list[str], descriptor: dict[str, Any]
 ) -> dict[str, list[Any]] | None:
     """Return the table of a stream; for a flyer, which has none, one row per image in its files."""
@@ -208,10 +208,10 @@ def _rows_of(node: Any, rows: list[int]) -> Iterator[NDArray[Any]]:
             yield block[row - low]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return Tiled's read-only views as dicts and lists."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | np.ndarray):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

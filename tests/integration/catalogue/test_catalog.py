@@ -5,6 +5,7 @@ import sys
 import made_up_maps
 import numpy as np
 import pytest
+import shapes
 from catalog_fixtures import stack_images
 
 from stxm_live.core.stack import Stack
@@ -199,6 +200,28 @@ def test_the_list_of_runs_says_what_they_are_and_which_have_maps(broker, stored)
     assert (latest.uid, latest.has_maps, latest.scan_id) == (plain, False, 7)
     assert (latest.plan_name, latest.exit_status) == ("import", "success")
     assert latest.scan == stack.scan
+
+
+def test_runs_of_plans_without_a_block_are_listed_as_stacks(broker):
+    energies, n, ny, nx = [518.0, 517.0, 515.0], 3, 5, 7
+    listed = {"plan_name": "list_scan", "motors": ["energy"], "num_points": n}
+    listed["plan_pattern_args"] = {"args": ["energy", energies]}
+    stacks = {"list_scan": listed, "a loop": {"plan_name": "loop"}}
+    keys = {"energy": {**shapes.number_key(), "units": "eV"}, "cam": shapes.array_key((ny, nx))}
+    images = stack_images(n, ny, nx)
+    events = [(k + 1, {"energy": energies[k], "cam": images[k]}) for k in range(n)]
+    for md in stacks.values():
+        store_documents(broker, shapes.compose(md, events, keys=keys))
+    counted = [(1, {"det": 1.0})]
+    md = {"plan_name": "count", "num_points": 1}
+    store_documents(broker, shapes.compose(md, counted, keys={"det": shapes.number_key()}))
+
+    count, loop, scan = list_runs(broker, limit=3)
+
+    assert (count.plan_name, count.scan, count.unreadable) == ("count", None, "")
+    assert scan.scan.shape == loop.scan.shape == (n, ny, nx)
+    assert scan.scan.energies_ev == tuple(energies)
+    assert sorted(loop.scan.energies_ev) == sorted(energies)
 
 
 def test_the_derived_run_keeps_numbers_json_cannot_hold_out_of_its_metadata():

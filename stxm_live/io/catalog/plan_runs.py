@@ -1,0 +1,58 @@
+"""The stack of a stored run of Bluesky's plans, which its start document does not describe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stxm_live.core.recipe_options import FieldOptions
+from stxm_live.core.scan import StackScan
+from stxm_live.io.catalog.reading import plain, table_of
+from stxm_live.io.documents.backgrounds import background_of
+from stxm_live.io.documents.counts import finite_number
+from stxm_live.io.documents.plan_energies import NoStackError, NotYetError, plan_stack
+from stxm_live.io.units import unit_in_ev, unit_of
+
+
+def scan_of_streams(run: Any) -> StackScan | None:
+    """Return the stack of a run in a catalogue as its streams describe it, or None.
+
+    No image is read: their shapes are those of the stored arrays.
+    """
+    stored = run.v2.v3
+    start = plain(stored.metadata["start"])
+    for name in stored:
+        base = re.sub(r"_\d+$", "", str(name))
+        if base == "baseline" or background_of(base) is not None:
+            continue
+        try:
+            return _scan(start, stored[name])
+        except (NoStackError, NotYetError):
+            continue
+    return None
+
+
+def _scan(start: Mapping[str, Any], stream: Any) -> StackScan:
+    fields = FieldOptions()
+    descriptor = plain(stream.descriptors[0])
+    keys = descriptor["data_keys"]
+    for key in keys:
+        if key in stream.base and len(stream.base[key].shape) > 1:
+            keys[key]["shape"] = list(stream.base[key].shape[1:])
+    try:
+        shape, _ = plan_stack(start, descriptor, [], fields)
+        events: list[dict[str, Any]] = []
+    except NotYetError:
+        table = table_of(stream.base, [], descriptor) or {}
+        rows = zip(*table.values(), strict=True)
+        events = [dict(zip(table, row, strict=True)) for row in rows]
+        shape, _ = plan_stack(start, descriptor, events, fields)
+    (stack,) = shape.stacks
+    if not stack.grows:
+        return stack.scan
+    unit_ev = unit_in_ev(unit_of(keys[stack.scan.energy_motor])) or 1.0
+    found = {finite_number(event.get(stack.scan.energy_motor)) for event in events} - {None}
+    energies_ev = tuple(sorted(float(e) * unit_ev for e in found if e is not None))
+    changes = {"energies_ev": energies_ev, "shape": (len(energies_ev), *stack.scan.image_shape)}
+    return stack.scan.model_copy(update=changes)
