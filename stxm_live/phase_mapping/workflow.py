@@ -12,6 +12,7 @@ from typing import Any
 
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import listed_ev
 from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.assignment import needs_model
 from stxm_live.phase_mapping.correlation import Correlated
@@ -120,9 +121,15 @@ def od_stack(aligned: AlignedStack, recipe: Recipe, steps: Steps = DEFAULT) -> O
 
 def _check_enough(aligned: AlignedStack) -> None:
     if len(aligned.energies_ev) < 2:
+        copied = ""
+        if aligned.copied_ev:
+            copied = (
+                f"; those at {listed_ev(aligned.copied_ev)} eV repeat it, noise included: does "
+                "the detector give new images?"
+            )
         raise ValueError(
             f"{aligned.key}: maps need at least two images at energies of the recipe, there is "
-            f"one, at {aligned.energies_ev[0]:g} eV"
+            f"one, at {aligned.energies_ev[0]:g} eV{copied}"
         )
 
 

@@ -166,3 +166,11 @@ def test_an_image_of_an_energy_that_is_not_mapped_is_recognized_as_well(stuck, r
     stack, energies_ev = stuck
     recipe = recipe.with_changes({"exclude_energies_ev": [energies_ev[7]]})
     assert ImageCache(recipe).usable(stack).copied_ev == (energies_ev[8],)
+
+
+def test_the_error_of_a_stack_of_nothing_but_copies_says_so(recipe):
+    same = np.repeat(images(n=1), 3, axis=0)
+    with pytest.raises(
+        ValueError, match=r"there is one, at 505 eV; those at 513.2, 515.6 eV repea"
+    ):
+        map_phases(stack_of(same, recipe.energies_ev[:3]), recipe)
