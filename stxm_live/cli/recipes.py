@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.mixtures import ODOption, PhotonsOption, print_mixtures
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import CatalogOption
+from stxm_live.cli.stacks import CatalogOption, RootsOption
 from stxm_live.cli.training_spectra import Gathered, gathered
 from stxm_live.core.recipe import Recipe, recipe_path, shipped_recipes
 
@@ -215,6 +215,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     by_particle: ByParticleOption = False,
     catalog: CatalogOption = None,
+    roots: RootsOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.")] = False,
 ) -> None:
     """Train the GMVAE of a recipe, on simulated spectra, on runs of the catalogue, or on both.
@@ -231,7 +232,13 @@ def train(
         beta=beta, epochs=epochs, batch_size=batch, seed=seed, max_minutes=max_minutes
     )
     spectra = gathered(
-        loaded, runs or (), simulated=simulated or 0, per_run=per_run, seed=seed, catalog=catalog
+        loaded,
+        runs or (),
+        simulated=simulated or 0,
+        per_run=per_run,
+        seed=seed,
+        catalog=catalog,
+        roots=roots or (),
     )
     console.print(f"training on {len(spectra.od)} spectra")
     if not by_particle:

@@ -15,7 +15,13 @@ from rich.table import Table
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.mixtures import ODOption, PhotonsOption, print_mixtures
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import CatalogOption, SettingsOption, opened, parse_settings
+from stxm_live.cli.stacks import (
+    CatalogOption,
+    RootsOption,
+    SettingsOption,
+    opened,
+    parse_settings,
+)
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 
@@ -79,6 +85,7 @@ def references(
     photons: PhotonsOption = 1000,
     od: ODOption = 1.0,
     catalog: CatalogOption = None,
+    roots: RootsOption = None,
     changes: SettingsOption = None,
     force: ForceOption = False,
 ) -> None:
@@ -95,7 +102,7 @@ def references(
         raise ValueError(f"--out {out}: references are written as CSV; let the name end in .csv")
     _refuse_to_replace(out, force)
     chosen = _reading_recipe(recipe, i0, changes, out)
-    made = joined(_spectra(sources, chosen, catalog))
+    made = joined(_spectra(sources, chosen, catalog, roots or ()))
     if synthetic:
         made = made.as_synthetic()
     scan_ev = chosen.energies_ev or tuple(made.references.energies_ev)
@@ -234,7 +241,9 @@ def _reading_recipe(
     return chosen.with_changes(extra | parse_settings(changes))
 
 
-def _spectra(sources: Sequence[str], recipe: Recipe, catalog: str | None) -> list[MeasuredSpectrum]:
+def _spectra(
+    sources: Sequence[str], recipe: Recipe, catalog: str | None, roots: Sequence[Path]
+) -> list[MeasuredSpectrum]:
     """Read the spectra of all sources; the catalogue is opened for the first run, and closed."""
     from stxm_live.cli.reference_sources import parse_source, spectra_of
     from stxm_live.io.catalog.reading import find_run
@@ -246,8 +255,8 @@ def _spectra(sources: Sequence[str], recipe: Recipe, catalog: str | None) -> lis
 
         def stack(run: str) -> Stack:
             if not brokers:
-                brokers.append(closing.enter_context(opened(catalog)))
-            return stack_of_run(find_run(brokers[0], run))
+                brokers.append(closing.enter_context(opened(catalog, roots=roots)))
+            return stack_of_run(find_run(brokers[0], run), fields=recipe.fields, roots=roots)
 
         found = []
         for text in sources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,9 +35,10 @@ def gathered(
     per_run: int,
     seed: int,
     catalog: str | None,
+    roots: Sequence[Path] = (),
 ) -> Gathered:
     """Return the spectra of runs, followed by the simulated ones."""
-    measured = _measured(runs, recipe, per_run, catalog) if runs else []
+    measured = _measured(runs, recipe, per_run, catalog, roots) if runs else []
     sizes = [len(part) for part in measured]
     notes = [f"{sum(sizes)} spectra of {len(runs)} runs"] if runs else []
     parts, labels = list(measured), None
@@ -67,20 +69,26 @@ def _simulated(
 
 
 def _measured(
-    runs: Sequence[str], recipe: Recipe, per_run: int, catalog: str | None
+    runs: Sequence[str],
+    recipe: Recipe,
+    per_run: int,
+    catalog: str | None,
+    roots: Sequence[Path],
 ) -> list[NDArray[np.float32]]:
     """Return spectra of the specimen pixels of each run, with one run in memory at a time."""
     without_model = recipe.with_changes({"model": None, "energy_fit": False})
-    with opened(catalog) as broker:
-        return [_of_run(broker, run, without_model, per_run) for run in runs]
+    with opened(catalog, roots=roots) as broker:
+        return [_of_run(broker, run, without_model, per_run, roots) for run in runs]
 
 
-def _of_run(broker: object, run: str, recipe: Recipe, per_run: int) -> NDArray[np.float32]:
+def _of_run(
+    broker: object, run: str, recipe: Recipe, per_run: int, roots: Sequence[Path]
+) -> NDArray[np.float32]:
     """Return at most ``per_run`` spectra, evenly spread over the specimen."""
     from stxm_live.io.catalog.reading import find_run
     from stxm_live.live.replay import map_run
 
-    maps = map_run(find_run(broker, run), recipe)
+    maps = map_run(find_run(broker, run), recipe, roots=roots)
     whole = np.isfinite(maps.od).all(axis=0)
     pixels = np.flatnonzero(maps.specimen & maps.valid & whole)
     chosen = evenly(pixels, per_run)

@@ -147,7 +147,7 @@ def _watch_live(
         roots=roots,
         allow_network=bool(page["allow_network"]),
     )
-    earlier = CatalogHistory(folder, partial(map_run, roots=roots), recipe)
+    earlier = CatalogHistory(folder, partial(map_run, roots=roots), recipe, image_roots=roots)
     with ExitStack() as closing:
         closing.callback(server.close)
         suggesting = closing.enter_context(RegionChooser(server.live))

@@ -44,6 +44,8 @@ class CatalogHistory:
     recipe : Recipe, optional
         Recipe for runs without a stored result, which also need ``map_run``; without it those
         runs are not listed.
+    image_roots : sequence of path
+        Folders of image files, as for `open_catalog`.
 
     Examples
     --------
@@ -56,10 +58,13 @@ class CatalogHistory:
         catalog: str | Path | Broker,
         map_run: Callable[..., PhaseMaps] | None = None,
         recipe: Recipe | None = None,
+        *,
+        image_roots: Sequence[str | Path] = (),
     ) -> None:
         self._catalog = catalog
         self._map_run = map_run
         self._recipe = recipe
+        self._image_roots = tuple(image_roots)
         self._broker: Broker | None = None
         self._lock = threading.Lock()
 
@@ -155,9 +160,11 @@ class CatalogHistory:
     def _opened(self) -> Broker:
         from stxm_live.io.catalog import open_catalog
 
-        if self._broker is None:
-            is_folder = isinstance(self._catalog, str | Path)
-            self._broker = open_catalog(self._catalog, create=False) if is_folder else self._catalog
+        if self._broker is None and isinstance(self._catalog, str | Path):
+            roots = self._image_roots
+            self._broker = open_catalog(self._catalog, image_roots=roots, create=False)
+        elif self._broker is None:
+            self._broker = self._catalog
         return self._broker
 
 

@@ -20,8 +20,8 @@ DARKER_OD = 0.12
 falls by only 8 % in a stack of an hour."""
 
 OTHER_MATERIAL = 0.5
-"""Share of the specimen's spectrum, without its mean, that mixtures of the references leave if it is
-of another material."""
+"""Share of a spectrum, without its mean, that mixtures of the references leave if it is of another
+material."""
 
 BORROWED = (
     "specimen fills the field: I0 is that of the start document, measured in an overview; if the "

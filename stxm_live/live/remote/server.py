@@ -70,7 +70,7 @@ class Server:
         self._publisher = DocumentPublisher(
             maps, prefix=MAPS_PREFIX, bind=True, allow_network=allow_network
         )
-        self._stored = StoredRuns(catalog) if catalog else None
+        self._stored = StoredRuns(catalog, roots) if catalog else None
         self.live = LivePhaseMapper(recipe, roots=roots, limits=Limits())  # no scan to wait for
         self.live.add_sink(on_maps=self._on_maps, on_error=self._on_error)
         self._gapless = Gapless(

@@ -40,11 +40,14 @@ class StoredRuns:
     ----------
     folder : Path
         Folder for `open_catalog`.
+    image_roots : sequence of path
+        Folders of image files that runs refer to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, image_roots: Sequence[str | Path] = ()) -> None:
         self._backups = folder / "backup"
         self._folder = folder
+        self._image_roots = image_roots
         self._lock = threading.Lock()
         self._broker: Broker | None = None
         self._is_open = threading.Event()
@@ -132,7 +135,7 @@ class StoredRuns:
         from stxm_live.io.catalog import open_catalog
 
         try:
-            broker = open_catalog(self._folder)
+            broker = open_catalog(self._folder, image_roots=self._image_roots)
             with self._lock:
                 self._broker = broker
         except Exception:
