@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stxm_live.io.documents.backgrounds import Backgrounds
 from stxm_live.io.documents.counts import Counts, PieceKind, finite_number, read_counts
 from stxm_live.io.documents.energy_readback import EnergyReadings
+from stxm_live.io.documents.exposures import Exposure, Exposures, exposures_of
 from stxm_live.io.documents.scan_order import X
 from stxm_live.io.documents.slot import Piece
 from stxm_live.io.documents.stack_frames import MAX_UNANNOUNCED, StackFrames
@@ -23,8 +24,8 @@ class Placing:
 
     Parameters
     ----------
-    uid : str
-        The run.
+    start : dict
+        Start document of the run.
     channel : int or None
         Counter to use, if their readings alternate.
 
@@ -36,18 +37,25 @@ class Placing:
         Of stacks that may skip energies, the numbers of the events that were used, by stream.
     """
 
-    def __init__(self, uid: str, channel: int | None) -> None:
+    def __init__(self, start: Mapping[str, Any], channel: int | None) -> None:
         self.kinds: dict[str, PieceKind] = {}
         self.numbers: dict[str, set[int]] = {}
-        self._uid = uid
+        self._start = start
+        self._uid = str(start["uid"])
         self._channel = channel
         self._backgrounds = Backgrounds()
         self._readings: dict[StackFrames, EnergyReadings] = {}
+        self._exposures: dict[StackFrames, Exposures] = {}
 
     def end(self, stream: Stream) -> None:
         """Check what is known of a stream when its run ends."""
         if stream.positions is not None:
             self.refuse(stream.positions.contradiction(), stream.members)
+        for member in stream.members:
+            exposures = self._exposures.get(member.frames)
+            if exposures is not None:
+                exposures.end()
+                self._note(exposures.note, [member])
 
     def put(
         self, stream: Stream, number: int, data: Mapping[str, Any], value: Any
@@ -65,7 +73,34 @@ class Placing:
         counts = self._counts(stream, member, where, value)
         if counts is None or not self._is_in_place(stream, member, where, counts, readback):
             return
-        piece = piece_of(stream, self._uid, member.announced, number - 1, counts)
+        if scan.skipping != "no":
+            self.numbers.setdefault(stream.name, set()).add(number)
+        monitor = finite_number(data.get(stream.monitor or ""))
+        one = Exposure(counts.values, readback, monitor)
+        ready = [(number - 1, one)]
+        if counts.kind == "image":
+            exposures = self._exposures_of(member)
+            ready = exposures.add(number, one)
+            self._note(exposures.note, [member])
+        for place, whole in ready:
+            yield from self._placed(stream, member, where, data, place, whole)
+
+    def _placed(
+        self,
+        stream: Stream,
+        member: Member,
+        where: str,
+        data: Mapping[str, Any],
+        place: int,
+        exposure: Exposure,
+    ) -> Iterator[NewFrame]:
+        """Put counts into their stack; ``place`` is their number in the scan, 0 is the first."""
+        scan, readback, counts = (
+            member.announced.scan,
+            exposure.readback_ev,
+            Counts(exposure.counts),
+        )
+        piece = piece_of(stream, self._uid, member.announced, place, counts)
         if stream.positions is not None:
             self.refuse(stream.positions.add(piece, counts, data), [member])
         if counts.kind != "image" and piece.image[1] >= scan.shape[0] + MAX_UNANNOUNCED:
@@ -74,10 +109,7 @@ class Placing:
             return
         if member.frames.grows and readback is not None:
             member.frames.add_energy(readback)
-        if scan.skipping != "no":
-            self.numbers.setdefault(stream.name, set()).add(number)
-        monitor = finite_number(data.get(stream.monitor or ""))
-        frame = member.frames.put(replace(piece, readback_ev=readback, monitor=monitor))
+        frame = member.frames.put(replace(piece, readback_ev=readback, monitor=exposure.monitor))
         if frame is not None:
             yield NewFrame(member.frames, frame)
 
@@ -227,9 +259,18 @@ class Placing:
         )
         return None
 
+    def _exposures_of(self, member: Member) -> Exposures:
+        known = self._exposures.get(member.frames)
+        if known is None:
+            is_part = member.announced.stack_id is not None
+            known = Exposures(exposures_of(self._start, is_part=is_part))
+            self._exposures[member.frames] = known
+        return known
+
     def _note(self, text: str, members: Iterable[Member]) -> None:
-        for member in members:
-            member.frames.note(self._uid, text)
+        if text:
+            for member in members:
+                member.frames.note(self._uid, text)
 
     def refuse(self, contradiction: str, members: Iterable[Member]) -> None:
         """Make no map of these stacks if there is a contradiction."""

@@ -98,7 +98,7 @@ class RunFrames:
         self._why_waiting = ""
         self._is_stalled = False
         self._has_stopped = self._is_failed = self._has_lost = False
-        self._placing = Placing(self.uid, self._fields.channel)
+        self._placing = Placing(start, self._fields.channel)
         self._choice = StreamChoice()
         self._seen_fields: set[str] = set()
         self._others = OtherStreams()
