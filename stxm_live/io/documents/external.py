@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.io.documents.facility_handlers import missing_handler
 from stxm_live.io.documents.file_reader import FileReader, StalledError
-from stxm_live.io.documents.handlers import SPECS, handlers
+from stxm_live.io.documents.handlers import handlers
 from stxm_live.io.documents.paths import Roots, path_of_uri
 
 MAX_RESOURCES = 10_000
@@ -55,7 +56,9 @@ class ExternalImages:
         from event_model import Filler
 
         self._reader = FileReader(roots)
-        self._filler = Filler(handlers(self._reader), inplace=True, retry_intervals=[])
+        self._handlers = handlers(self._reader)
+        self._filler = Filler(self._handlers, inplace=True, retry_intervals=[])
+        self._specs: set[str] = set()
         self._resources: dict[str, Mapping[str, Any]] = {}
         self._streams: dict[str, _Stream] = {}
         self._n_resources = 0
@@ -72,6 +75,8 @@ class ExternalImages:
         if name == "stream_resource":
             self._resources[str(doc["uid"])] = doc
         elif name in ("resource", "datum", "datum_page"):
+            if name == "resource":
+                self._specs.add(str(doc.get("spec")))
             self._filler(name, dict(doc))
 
     def descriptor(self, doc: Mapping[str, Any], field: str, max_values: int) -> None:
@@ -124,8 +129,9 @@ class ExternalImages:
         try:
             self._filler("event", reduced)
         except UndefinedAssetSpecification as error:
+            unknown = sorted(self._specs - self._handlers.keys())
             raise ValueError(
-                f"the images are in files of an unknown kind; known kinds are {', '.join(SPECS)}"
+                f"the images are in files of an unknown kind: {missing_handler(unknown)}"
             ) from error
         except (UnresolvableForeignKeyError, DataNotAccessible, EventModelError) as error:
             cause = error.__cause__ or error

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES
 from stxm_live.io.documents.paths import Roots
-from stxm_live.io.other_process import OtherProcess
+from stxm_live.io.other_process import START_S, OtherProcess
 
 logger = logging.getLogger("stxm_live")
 
@@ -50,6 +50,7 @@ class ReaderProcess:
         self._process = OtherProcess("stxm_live.io.documents.reader_process")
         self._resting: dict[str, float] = {}
         self._harmful: set[str] = set()
+        self._imported: set[tuple[int | None, str]] = set()
 
     @property
     def pid(self) -> int | None:
@@ -120,10 +121,21 @@ class ReaderProcess:
 
     def _exchanged(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Send a request and return its answer; a problem has no data."""
-        header = self._process.asked(request, ANSWER_S)
+        header = self._process.asked(request, self._longest_s(request))
         if "problem" in header:
             return header, b""
         return header, self._process.answering(ANSWER_S).recv_bytes(MAX_EVENT_BYTES)
+
+    def _longest_s(self, request: dict[str, Any]) -> float:
+        """Return the longest wait for an answer; a handler is imported when it is first used."""
+        handler = (self._process.pid, str(request.get("spec", "")))
+        if not handler[1] or handler in self._imported:
+            return ANSWER_S
+        self._process.start()
+        self._imported = {(self._process.pid, handler[1])} | {
+            known for known in self._imported if known[0] == self._process.pid
+        }
+        return START_S
 
 
 _process = ReaderProcess()
@@ -187,6 +199,10 @@ class FileReader:
             if sum(image.nbytes for image in images) > MAX_EVENT_BYTES:
                 raise ValueError(f"an event has images of more than {MAX_EVENT_BYTES} bytes")
         return np.stack(images)
+
+    def by_handler(self, path: str, request: dict[str, Any]) -> NDArray[Any]:
+        """Return the frames of an event as a handler of another package reads them."""
+        return self._ask(path, self.max_values, kind="handler", **request)
 
     def wake(self) -> None:
         """Attempt the next file at once, whatever did not answer before."""

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.io.documents.facility_handlers import FacilityHandler, facility_handlers
 from stxm_live.io.documents.file_reader import FileReader
 from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES, check_size
 from stxm_live.io.documents.paths import Roots
@@ -95,8 +96,11 @@ SPECS: Mapping[str, Callable[..., Any]] = {
 
 
 def handlers(reader: FileReader) -> dict[str, Callable[..., Any]]:
-    """Return handlers by ``spec``, which read by this reader."""
-    return {spec: _with(reader, handler) for spec, handler in SPECS.items()}
+    """Return handlers by ``spec``, which read by this reader: ours, and those of other packages."""
+    found: dict[str, Callable[..., Any]] = {
+        spec: partial(FacilityHandler, spec=spec) for spec in facility_handlers()
+    }
+    return {spec: _with(reader, handler) for spec, handler in (found | dict(SPECS)).items()}
 
 
 def _with(reader: FileReader, handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.io.documents.facility_handlers import read_by_handler
 from stxm_live.io.documents.handlers import read_image
 from stxm_live.io.documents.hdf5_images import MAX_EVENT_BYTES, Hdf5Images
 from stxm_live.io.documents.hdf5_sources import MAX_CHUNK_BYTES
@@ -39,14 +40,16 @@ def main() -> None:
     limit_memory(MEMORY_BYTES)
     connection.send_bytes(b"ready")
     images: dict[_Key, Hdf5Images] = {}
+    made: dict[str, Callable[..., Any]] = {}
     with suppress(EOFError, ConnectionError):
         while True:
             request = json.loads(connection.recv_bytes())
             if "close" in request:
                 for key in [key for key in images if key[0] == request["close"]]:
                     images.pop(key).close()
+                made.clear()
                 continue
-            _answer(connection, partial(_read, request, images))
+            _answer(connection, partial(_read, request, images, made))
 
 
 def _answer(connection: Connection, read: Callable[[], NDArray[Any]]) -> None:
@@ -65,10 +68,14 @@ def _send(connection: Connection, header: dict[str, Any]) -> None:
     connection.send_bytes(json.dumps(header).encode("ascii", "replace"))
 
 
-def _read(request: dict[str, Any], images: dict[_Key, Hdf5Images]) -> NDArray[Any]:
+def _read(
+    request: dict[str, Any], images: dict[_Key, Hdf5Images], made: dict[str, Callable[..., Any]]
+) -> NDArray[Any]:
     path, max_values = request["path"], request["max_values"]
     roots = Roots()
     roots.folders = tuple(map(Path, request["roots"]))  # as they were when they were named
+    if request["kind"] == "handler":
+        return read_by_handler(request, roots, made)
     if request["kind"] != "hdf5":
         return read_image(request["kind"], path, roots, max_values)
     dataset, swmr = request["dataset"], request["swmr"]
