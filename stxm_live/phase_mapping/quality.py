@@ -109,7 +109,7 @@ def _copied(facts: Facts, recipe: Recipe) -> Quality | None:
         return None
     return Quality(
         "poor",
-        f"images repeat that of another energy, noise included: {listed_ev(facts.copied_ev)} eV",
+        f"images repeat others, or lines of them, noise included: {listed_ev(facts.copied_ev)} eV",
         "they are left out, and other images may be old ones as well",
         "Find out why the detector hands out an old image, and scan the region again.",
     )

@@ -1,4 +1,4 @@
-"""Images that are copies of another one: a detector that hands out an old image.
+"""Images that are copies of another one, or have lines of it: a detector that is stuck or late.
 
 Counts of two images scatter independently. Where one is the other, or a multiple of it, in nearly
 every pixel, both are one image, whatever energies they are said to have.
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.stack import Frame, Stack
+from stxm_live.preprocessing.torn_images import line_marks, same_lines
 
 _SAMPLES, _FIRST_SAMPLES = 4096, 64
 """Pixels that are compared, evenly spread; and those that are enough to see most differences."""
@@ -35,30 +36,35 @@ class CopiedImages:
     def __init__(self) -> None:
         self._samples: dict[Frame, NDArray[np.float64]] = {}
         self._pairs: list[tuple[Frame, Frame]] = []
+        self._marks: dict[Frame, NDArray[np.int64]] = {}
+        self._torn: list[tuple[Frame, Frame]] = []
 
     def of(self, stack: Stack) -> dict[Frame, Frame]:
         """Return each image that is a copy of another energy's, and that other one.
 
         The first one in the order of the scan counts as recorded. In a scan that chose its
-        energies on the way the order is not known: no image of a pair does.
+        energies on the way the order is not known: no image of a pair does. Nor does one of two
+        images that share lines: either may have been read while the detector refilled it.
         """
         frames = [f for f in chain(stack.frames, stack.checks) if f.is_whole]
         self._compare(frames)
         places = _places(stack)
         copies: dict[Frame, Frame] = {}
-        for pair in self._pairs:
+        for pair in (*self._pairs, *self._torn):
             first, later = sorted(pair, key=places.__getitem__)
             if first.nominal_ev == later.nominal_ev:  # measured once more
                 continue
             copies.setdefault(later, first)
-            if stack.scan.skipping != "no":
+            if stack.scan.skipping != "no" or pair in self._torn:
                 copies.setdefault(first, later)
         return copies
 
     def _compare(self, frames: list[Frame]) -> None:
         """Compare images with all others, unless they were before; forget those that are gone."""
         known = {f: self._samples[f] for f in frames if f in self._samples}
+        marks = {f: self._marks[f] for f in known}
         self._pairs = [(a, b) for a, b in self._pairs if a in known and b in known]
+        self._torn = [(a, b) for a, b in self._torn if a in known and b in known]
         for frame in frames:
             if frame in known:
                 continue
@@ -67,8 +73,16 @@ class CopiedImages:
                 alike = _alike(sample, np.array(list(known.values())), least=0)
                 others = [other for other, may_be in zip(known, alike, strict=True) if may_be]
                 self._pairs += [(other, frame) for other in others if _is_copy(other, frame)]
-            known[frame] = sample
-        self._samples = known
+            known[frame], marks[frame] = sample, line_marks(frame.intensity)
+            whole = {other for other, later in self._pairs if later is frame}
+            self._torn += [
+                (other, frame)
+                for other in known
+                if other is not frame
+                and other not in whole
+                and same_lines(marks[other], marks[frame])
+            ]
+        self._samples, self._marks = known, marks
 
 
 def _places(stack: Stack) -> dict[Frame, tuple[bool, int, float]]:

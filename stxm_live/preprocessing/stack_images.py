@@ -14,6 +14,7 @@ from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.preprocessing.copied_images import CopiedImages
 from stxm_live.preprocessing.images import Image, clipped, leave_out_dark_lines
 from stxm_live.preprocessing.quantity import as_intensity
+from stxm_live.preprocessing.torn_images import line_marks, same_lines
 
 _RECORDED = 0.5
 """Share of an unfinished image from which it is used; with less it can hardly be aligned."""
@@ -216,5 +217,12 @@ def _is_recorded(frame: Frame) -> bool:
 
 def _copy_of(first: Frame, copied: Frame) -> str:
     is_equal = np.array_equal(first.intensity, copied.intensity, equal_nan=True)
+    lines = same_lines(line_marks(first.intensity), line_marks(copied.intensity))
+    if lines and not is_equal:
+        which = f"lines {lines.start + 1} to {lines.stop}"
+        return (
+            f"has {which} of the image at {first.energy_ev:g} eV, noise included (read while the "
+            "detector refilled it?)"
+        )
     what = "is identical to" if is_equal else "is a multiple of"
     return f"{what} the image at {first.energy_ev:g} eV, noise included (detector stuck?)"

@@ -174,3 +174,41 @@ def test_the_error_of_a_stack_of_nothing_but_copies_says_so(recipe):
         ValueError, match=r"there is one, at 505 eV; those at 513.2, 515.6 eV repea"
     ):
         map_phases(stack_of(same, recipe.energies_ev[:3]), recipe)
+
+
+@pytest.mark.parametrize("lines", [slice(0, 12), slice(12, 24), slice(9, 12)])
+@pytest.mark.parametrize("mean", [5, 1000, 40000])
+def test_two_images_that_share_lines_are_both_found(lines, mean):
+    counts = images(mean)
+    counts[7, lines] = counts[6, lines]
+    assert copies(stack_of(counts)) == {7: 6, 6: 7}
+
+
+def test_a_growing_stack_finds_torn_images_as_the_whole_one_does():
+    counts = images()
+    counts[4, :10] = counts[3, :10]
+    counts[9, 10:] = counts[3, 10:]
+    stack = stack_of(counts)
+    growing = CopiedImages()
+    for n in range(1, len(stack.frames) + 1):
+        found = growing.of(Stack(stack.key, stack.scan, stack.frames[:n]))
+    assert found == CopiedImages().of(stack)
+    assert copies(stack) == {4: 3, 3: 4, 9: 3}
+
+
+def test_equal_lines_without_noise_of_their_own_are_not_torn():
+    counts = images()
+    counts[:, :8] = 0  # dark
+    counts[:, 8:12] = 900  # saturated
+    counts[:, 12] = counts[0, 12]  # one line alone
+    assert copies(stack_of(counts)) == {}
+    assert copies(stack_of(np.repeat(counts[:1] / 7, 2, axis=0) * [[[1.0]], [[1.0]]])) == {1: 0}
+
+
+def test_a_torn_image_is_named_with_its_lines_and_left_out(recipe):
+    counts, energies_ev, _ = particle_counts()
+    counts = counts.copy()
+    counts[8, :5] = counts[7, :5]
+    found = ImageCache(recipe).usable(Stack.from_arrays(counts, energies_ev))
+    assert found.copied_ev == (energies_ev[7], energies_ev[8])
+    assert f"has lines 1 to 5 of the image at {energies_ev[7]:g} eV" in " ".join(found.notes)
