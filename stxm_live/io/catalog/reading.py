@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.io.catalog.anywhere import bluesky_catalog
+from stxm_live.io.catalog.array_files import named, without_files
 
 if TYPE_CHECKING:
     import databroker
@@ -204,8 +205,21 @@ def _rows_of(node: Any, rows: list[int]) -> Iterator[NDArray[Any]]:
         low, high = min(wanted), max(wanted) + 1
         with _named(f"array {node.item['id']!r}"):
             block = node[low:high]
+            if not block.reshape(len(block), -1).any(axis=1).all():
+                _require_files(node)
         for row in wanted:
             yield block[row - low]
+
+
+def _require_files(node: Any) -> None:
+    """Raise FileNotFoundError if an array of zeros has no file at all; a part of it is logged."""
+    gone, is_all = without_files(node)
+    if is_all:
+        raise FileNotFoundError(f"no file {named(gone)}")
+    if gone:
+        logger.warning(
+            "images of %r are zeros, and there is no file %s", node.item["id"], named(gone)
+        )
 
 
 def plain(value: Any) -> Any:

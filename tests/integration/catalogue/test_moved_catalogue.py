@@ -54,6 +54,19 @@ def arrays_in(folder):
     return sorted(p.relative_to(folder) for p in (folder / "data").rglob("*") if p.is_file())
 
 
+def test_a_run_without_the_files_of_its_images_is_an_error_that_names_them(original, tmp_path):
+    folder, (uid, _) = original
+    shutil.copytree(folder, tmp_path / "runs")
+    with opened(tmp_path / "runs") as broker:
+        file = next((tmp_path / "runs" / "data" / uid / "primary" / "counts" / "c").rglob("0"))
+        shutil.rmtree(tmp_path / "runs" / "data" / uid / "primary" / "counts" / "c")
+        with pytest.raises(
+            OSError, match=rf"array 'counts' .*no file .*{uid}.*counts/c/0"
+        ) as error:
+            counts_of(broker, uid)
+    assert str(file)[:40] in str(error.value)
+
+
 @pytest.mark.slow
 def test_a_copy_is_read_written_and_emptied_and_the_original_stays(original, tmp_path):
     folder, (uid, other) = original
