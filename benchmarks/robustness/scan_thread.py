@@ -3,8 +3,9 @@
     python -m benchmarks.robustness.scan_thread [--repeats 3]
 
 Documents that are large in odd ways (synthetic) are given to the mapper, the writer of raw runs and
-the publisher, each alone. The time is that of the calling thread, so a busy machine changes it
-little; the first call, which allocates memory, counts as well.
+the publisher, each alone, with a second between them. The time is that of the calling thread, so a
+busy machine changes it little. Two more figures are of two images of 64 MB in a row: for the second
+one no memory is at hand.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
 from stxm_live.live.remote import publisher
 
 MOST_MS = 50.0
+
+PAUSE_S = 1.0
+"""Seconds between documents; a detector of 64 MB takes as long."""
 
 Subscriber = Callable[[str, Mapping[str, Any]], None]
 
@@ -67,6 +71,29 @@ def documents() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     )
 
 
+def images_in_a_row() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield a run of two large images."""
+    run = compose_run(metadata={"plan_name": "count"})
+    keys = {"a": {"source": "t", "dtype": "array", "shape": [4096, 4096]}}
+    stream = run.compose_descriptor(name="primary", data_keys=keys, validate=False)
+    yield "start", run.start_doc
+    yield "descriptor", stream.descriptor_doc
+    image = np.ones((4096, 4096), np.float32)
+    for _ in range(2):
+        yield (
+            "event",
+            stream.compose_event(data={"a": image}, timestamps={"a": 0.0}, validate=False),
+        )
+    yield "stop", run.compose_stop()
+
+
+def milliseconds(call: Subscriber, name: str, doc: Mapping[str, Any]) -> float:
+    """Return the time of the processor that a document takes."""
+    begun = time.thread_time()
+    call(name, doc)
+    return 1e3 * (time.thread_time() - begun)
+
+
 @contextmanager
 def subscribers() -> Iterator[dict[str, Subscriber]]:
     """Yield everything of ours that a RunEngine calls."""
@@ -89,18 +116,19 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("stxm_live").setLevel(logging.CRITICAL)
     longest: dict[str, tuple[float, str]] = {}
+    at_once: dict[str, float] = {}
     with subscribers() as called:
         for who, call in called.items():
             for _ in range(arguments.repeats):
                 for what, name, doc in documents():
-                    begun = time.thread_time()
-                    call(name, doc)
-                    took = 1e3 * (time.thread_time() - begun)
+                    time.sleep(PAUSE_S if what else 0.0)
+                    took = milliseconds(call, name, doc)
                     longest[who] = max(longest.get(who, (0.0, "")), (took, what or name))
+            at_once[who] = max(milliseconds(call, *image) for image in images_in_a_row())
     figures = [
         Figure(f"longest of one document, {who}", ms, "ms", target=Target(MOST_MS), note=what)
         for who, (ms, what) in longest.items()
-    ]
+    ] + [Figure(f"two images of 64 MB in a row, {who}", ms, "ms") for who, ms in at_once.items()]
     report("thread of the RunEngine", figures, arguments.figures)
 
 

@@ -21,7 +21,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker, weakly
-from stxm_live.io.documents import Copied, Roots, copied, with_arrays
+from stxm_live.io.documents import Copied, Roots, copied, prepare_copies, with_arrays
 from stxm_live.live.analysis import StackStatus
 from stxm_live.live.cube import ODCube
 from stxm_live.live.not_mapped import NotMapped
@@ -121,6 +121,7 @@ class LivePhaseMapper:
         self._is_closed = False
         self._worker: Worker[tuple[str, Copied]] | None = None
         if background:
+            prepare_copies()
             # the thread must not keep the mapper alive: it ends with the last reference to it
             self._worker = Worker(
                 weakly(self._handle), prepare=weakly(self._warm_up), limits=limits

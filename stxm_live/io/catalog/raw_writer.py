@@ -20,7 +20,7 @@ from stxm_live.io.catalog.failures import Failures
 from stxm_live.io.catalog.folder import catalog_folder, wait_before_closing
 from stxm_live.io.catalog.restore import require_stored, restore_run
 from stxm_live.io.catalog.run_store import RunStore
-from stxm_live.io.documents import Copied, copied, with_arrays
+from stxm_live.io.documents import Copied, copied, prepare_copies, with_arrays
 
 if TYPE_CHECKING:
     import databroker
@@ -38,6 +38,10 @@ STALLED_CATALOG_S = 60.0
 """Seconds without a stored document after which the catalogue counts as stalled."""
 
 _AT_EXIT_S = 60.0
+
+
+def _thread(limits: Limits) -> Worker[Callable[[], None]]:
+    return Worker(lambda act: act(), limits=limits, name="stxm-raw-writer")
 
 
 @dataclass
@@ -116,12 +120,8 @@ class RawWriter:
         self._is_closed = self._is_reading_back = False
         limits = limits or Limits(waiting_bytes=WAITING_BYTES)
         half = replace(limits, waiting_bytes=limits.waiting_bytes // 2)
-        self._worker: Worker[Callable[[], None]] = Worker(
-            lambda act: act(), limits=half, name="stxm-raw-writer"
-        )
-        self._storing: Worker[Callable[[], None]] = Worker(
-            lambda act: act(), limits=half, name="stxm-raw-writer"
-        )
+        self._worker, self._storing = (_thread(half) for _ in range(2))
+        prepare_copies()
         self._failures.watch(self._stalled)
         wait_before_closing(broker, self._is_done)
         atexit.register(self._at_exit)
@@ -392,8 +392,8 @@ class RawWriter:
         return "", ""
 
     def _is_done(self) -> bool:
-        is_idle = not (self._worker.waiting_bytes or self._storing.waiting_bytes)
-        return is_idle or self._is_closed or bool(self._stalled()[1])
+        is_busy = self._worker.waiting_bytes or self._storing.waiting_bytes
+        return not is_busy or self._is_closed or bool(self._stalled()[1])
 
     def _at_exit(self) -> None:
         with suppress(TimeoutError):

@@ -15,7 +15,7 @@ from stxm_live.io.catalog.folder import catalog_folder
 from stxm_live.io.catalog.locking import sole_writer
 from stxm_live.io.catalog.names import check_names
 from stxm_live.io.catalog.read_back import Digests, digest
-from stxm_live.io.documents.copies import as_array
+from stxm_live.io.documents.list_arrays import as_array
 
 if TYPE_CHECKING:
     import databroker

@@ -1,7 +1,8 @@
 """Bluesky documents turned into frames; other packages need no knowledge of documents."""
 
 from stxm_live.io.documents.announced import Announced, DocumentShape, RunShape, announced
-from stxm_live.io.documents.copies import Copied, copied, snapshot, with_arrays
+from stxm_live.io.documents.copies import Copied, copied, prepare_copies, snapshot
+from stxm_live.io.documents.list_arrays import with_arrays
 from stxm_live.io.documents.open_stacks import OpenStacks
 from stxm_live.io.documents.paths import Roots
 from stxm_live.io.documents.plan_energies import NoStackError
@@ -25,6 +26,7 @@ __all__ = [
     "StackFrames",
     "announced",
     "copied",
+    "prepare_copies",
     "snapshot",
     "with_arrays",
 ]

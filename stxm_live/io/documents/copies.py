@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from operator import countOf
 from pathlib import PurePath
 from sys import getsizeof
 from typing import Any
@@ -22,16 +23,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_PARTS = 25_000
+from stxm_live.io.documents.list_arrays import EVENTS, with_arrays
+from stxm_live.io.documents.spare_memory import SPARE, SpareMemory, surplus_bytes
+
+MOST_PARTS = 12_500
 """Lists, dicts and arrays of one document that are copied, each of which takes about 1 us.
 
 Fewer of them are copied if they hold many values, so that no document takes more than 50 ms of
 the processor (``benchmarks.robustness.scan_thread``).
 """
 
+MOST_ARRAY_BYTES = 192 * 2**20
+"""Arrays of one event that are copied, which takes .2 ms per MiB (see `spare_memory`)."""
+
+MOST_BYTES_ONCE = 8 * 2**20
+"""Arrays of any other document, for which memory has to be found first."""
+
+_NO_LIMIT = 10**15
+
 _NUMBERS_PER_PART = 50
 _TEXTS_PER_PART = 15
-_ITEMS_PER_PART = 10
+_ITEMS_PER_PART = 5
 
 MOST_FIELDS = 5000
 """Fields of a document, or of a dict in it, that are copied one by one."""
@@ -53,9 +65,6 @@ _TEXTS = frozenset({str, bytes, np.str_, np.bytes_})
 
 _LATE = frozenset({"dask", "h5py", "zarr"})
 """Packages whose arrays are read or computed when they are converted."""
-
-_WASTE = 16
-"""Longest text of a list, in mean lengths, up to which the list becomes an array."""
 
 _SMALL_BYTES = 64 * 2**10
 """Size up to which there is always room for a document that comes once in a run or a stream."""
@@ -93,6 +102,11 @@ class Copied:
     has_no_room: bool = False
 
 
+def prepare_copies() -> None:
+    """Have memory for copies of images fetched; each subscriber calls it when it is made."""
+    SPARE.begin()
+
+
 def copied(name: str, doc: Mapping[str, Any], *, room_bytes: float = math.inf) -> Copied:
     """Return a copy of a document that later changes to the original do not reach.
 
@@ -104,8 +118,18 @@ def copied(name: str, doc: Mapping[str, Any], *, room_bytes: float = math.inf) -
     room_bytes : float
         Bytes that the copy may take; values beyond it are left out.
     """
-    copy = _Copy(max(room_bytes, _SMALL_BYTES) if name in _ONCE else room_bytes)
-    is_event = name in ("event", "event_page")
+    is_event = name in EVENTS
+    copy = _Copy(
+        max(room_bytes, _SMALL_BYTES) if name in _ONCE else room_bytes,
+        MOST_PARTS,
+        MOST_ARRAY_BYTES if is_event else MOST_BYTES_ONCE,
+        SPARE if is_event else None,
+    )
+    return _copied(name, doc, copy)
+
+
+def _copied(name: str, doc: Mapping[str, Any], copy: _Copy) -> Copied:
+    is_event = name in EVENTS
     fields = dict(islice(doc.items(), MOST_FIELDS + 1))
     data = fields.pop("data", None) if is_event else None
     with _no_garbage_collection():
@@ -118,25 +142,8 @@ def copied(name: str, doc: Mapping[str, Any], *, room_bytes: float = math.inf) -
 
 
 def snapshot(name: str, doc: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the copy alone, `with_arrays`; see `copied`."""
-    return with_arrays(name, copied(name, doc).doc)
-
-
-def with_arrays(name: str, doc: dict[str, Any]) -> dict[str, Any]:
-    """Return a copied document with an array for each list of numbers or texts in its readings.
-
-    This takes longer than to copy it, so it is done on the thread that works with the document.
-    """
-    data = doc.get("data")
-    if name not in ("event", "event_page") or not isinstance(data, dict):
-        return doc
-    return doc | {"data": {key: _in_rows(as_array(value)) for key, value in data.items()}}
-
-
-def _in_rows(value: Any) -> Any:
-    """Return an array in the order of rows, in which it is quickest to work with."""
-    is_other = isinstance(value, np.ndarray) and not value.flags.c_contiguous
-    return value.copy("C") if is_other else value
+    """Return a copy of any size, `with_arrays`; not for the thread of a RunEngine."""
+    return with_arrays(name, _copied(name, doc, _Copy(math.inf, _NO_LIMIT, _NO_LIMIT, None)).doc)
 
 
 @contextmanager
@@ -162,13 +169,17 @@ class _TooMuchError(_LeftOutError):
 class _Copy:
     """Copy values, and count their bytes and parts."""
 
-    def __init__(self, room_bytes: float) -> None:
+    def __init__(
+        self, room_bytes: float, most_parts: int, most_array_bytes: int, spare: SpareMemory | None
+    ) -> None:
         self.n_bytes = 0
         self.left_out: list[str] = []
         self._n_left_out = 0
         self.has_no_room = False
         self._room_bytes = room_bytes
-        self._parts_left = MOST_PARTS
+        self._most_parts = self._parts_left = most_parts
+        self._array_bytes_left = most_array_bytes
+        self._spare = spare
         self._floor = 0
 
     def fields(
@@ -182,7 +193,9 @@ class _Copy:
         for key, value in islice(dict.items(fields), MOST_FIELDS):
             self._parts_left -= 1
             if self._parts_left < 0:
-                self._left_out("further fields", _LeftOutError(f"more than {MOST_PARTS} parts"))
+                self._left_out(
+                    "further fields", _LeftOutError(f"more than {self._most_parts} parts")
+                )
                 break
             rest = self._parts_left - outer_floor
             self._floor = self._parts_left - int(_SHARE_OF_A_FIELD * rest)
@@ -238,7 +251,7 @@ class _Copy:
             items = list.__getitem__(value, slice(None))
         else:
             items = tuple.__getitem__(value, slice(None))
-        kinds = set(map(type, items))
+        kinds = _kinds(items)
         if kinds <= _NUMBERS:
             return items
         if all(map(_is_fixed, kinds)):
@@ -250,13 +263,22 @@ class _Copy:
 
     def _array(self, value: NDArray[Any], level: int) -> Any:
         """Copy an array; objects come as nested lists."""
-        self._count(2, value.nbytes)
+        self._count_array(value.nbytes)
         if not value.dtype.hasobject:
-            return value.copy("K")  # in its own order, which is quicker
+            return self._same_array(value)
         if value.dtype != object:
             raise _LeftOutError("it is an array of records with objects")
         self._count(value.size // _NUMBERS_PER_PART, 0)
         return self._value(value.tolist(), level + 1)
+
+    def _same_array(self, value: NDArray[Any]) -> NDArray[Any]:
+        """Copy an array in its own order, which is quicker."""
+        out = None if self._spare is None else self._spare.like(value)
+        if out is None:
+            return value.copy("K")
+        self._count(0, surplus_bytes(out))
+        np.copyto(out, value)
+        return out
 
     def _other(self, value: Any, level: int) -> Any:
         """Copy values that are none of JSON's."""
@@ -264,7 +286,7 @@ class _Copy:
             self._count(0, getsizeof(value))
             return value
         if isinstance(value, np.ma.MaskedArray):
-            self._count(2, 2 * value.nbytes)
+            self._count_array(2 * value.nbytes)
             if value.dtype.hasobject:
                 raise _LeftOutError("it is a masked array of objects")
             return value.copy("K")
@@ -278,7 +300,7 @@ class _Copy:
             self._count(len(value) // _ITEMS_PER_PART, 0)
             return set(self._list(list(value), level))
         if isinstance(value, memoryview | bytearray | array.array):
-            self._count(1, memoryview(value).nbytes)
+            self._count_array(memoryview(value).nbytes)
             return bytes(value) if isinstance(value, bytearray) else np.array(value)
         if hasattr(type(value), "__array__"):
             return self._converted(value, level)
@@ -309,9 +331,16 @@ class _Copy:
         """
         self._has_room(n_bytes)
         if self._parts_left - n_parts < self._floor:
-            raise _TooMuchError(f"more than {MOST_PARTS} parts")
+            raise _TooMuchError(f"more than {self._most_parts} parts")
         self._parts_left -= n_parts
         self.n_bytes += n_bytes
+
+    def _count_array(self, n_bytes: int) -> None:
+        """Count an array, before it is copied."""
+        if n_bytes > self._array_bytes_left:
+            raise _TooMuchError(f"no time for {n_bytes / 2**20:.3g} MiB more of arrays")
+        self._count(2, n_bytes)
+        self._array_bytes_left -= n_bytes
 
     def _has_room(self, n_bytes: int) -> None:
         if self.n_bytes + n_bytes > self._room_bytes:
@@ -324,6 +353,13 @@ class _Copy:
             self.left_out.append(f"{str(key)[:60]!r} ({error})")
         elif self._n_left_out == _MOST_NAMED + 1:
             self.left_out.append("further values")
+
+
+def _kinds(items: Any) -> set[type]:
+    """Return the types in a list; that of the first is compared first, which is quicker."""
+    first = type(items[0]) if len(items) else None
+    same = first is not None and countOf(map(type, items), first) == len(items)
+    return {first} if same else set(map(type, items))  # type: ignore[arg-type]
 
 
 def _is_fixed(kind: type) -> bool:
@@ -342,29 +378,3 @@ def _is_read_late(value: Any) -> bool:
         return True
     graph = getattr(value, "__dask_graph__", None)  # of an xarray.DataArray as well
     return callable(graph) and graph() is not None
-
-
-def as_array(value: Any) -> Any:
-    """Return lists of numbers, of texts or of arrays as an array, if they are rectangular."""
-    if not isinstance(value, list | tuple) or _shape(value) is None:
-        return value
-    copy = np.array(value)
-    return value if copy.dtype.hasobject else copy  # integers beyond 64 bits
-
-
-def _shape(value: Any) -> tuple[Any, ...] | None:
-    """Return the shape of nested lists of one kind of value; None if there is none."""
-    kinds = set(map(type, value))
-    if all(issubclass(kind, bool | int | float | complex | np.number | np.bool_) for kind in kinds):
-        return (len(value),)
-    if kinds == {str}:
-        mean = sum(map(len, value)) / len(value)
-        return (len(value), "text") if max(map(len, value)) <= _WASTE * max(mean, 1) else None
-    if kinds == {np.ndarray}:
-        shapes: set[Any] = {(item.shape, item.dtype) for item in value}
-    elif kinds <= {list, tuple}:
-        shapes = {_shape(item) for item in value}
-    else:
-        return None
-    (shape, *others) = shapes
-    return None if others or shape is None else (len(value), shape)

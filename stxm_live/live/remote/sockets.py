@@ -10,7 +10,7 @@ from typing import Any
 
 from stxm_live.core.harmless import Harmless
 from stxm_live.core.worker import Limits, Worker, weakly
-from stxm_live.io.documents import Copied, copied, with_arrays
+from stxm_live.io.documents import Copied, copied, prepare_copies, with_arrays
 from stxm_live.io.other_process import START_S, OtherProcess
 from stxm_live.live.remote.addresses import absolute_address, checked_address
 from stxm_live.live.remote.wire import MAX_MESSAGE_BYTES, from_bytes, is_pickle, to_bytes
@@ -87,6 +87,7 @@ class DocumentPublisher:
         self._is_stalled = False
         self._lost: Any = None
         self._open(bind)
+        prepare_copies()
         limits = Limits(behind_bytes=MAX_WAITING_BYTES, waiting_bytes=MAX_WAITING_BYTES)
         self._worker: Worker[tuple[str, Copied]] = Worker(
             weakly(self._publish), limits=limits, name="stxm-live-publish"

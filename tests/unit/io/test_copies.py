@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stxm_live.io.documents import copied, copies, with_arrays
+from stxm_live.io.documents import copied, copies, snapshot, with_arrays
 
 
 def event(value):
@@ -28,7 +28,7 @@ MANY = {
 def test_a_value_that_would_take_too_long_is_left_out_by_name_and_the_others_stay(kind):
     copy = copied("event", event(MANY[kind]))
     assert copy.doc["data"] == {"counts": None, "energy": 1.5}
-    assert copy.left_out == ("'counts' (more than 25000 parts)",)
+    assert copy.left_out == ("'counts' (more than 12500 parts)",)
     assert not copy.has_no_room
 
 
@@ -50,12 +50,12 @@ def test_of_very_many_values_left_out_the_first_are_named():
 
 
 def test_numbers_of_numpy_in_a_list_are_copied_as_quickly_as_others():
-    doc = event([np.float64(k) for k in range(200_000)])
+    doc = event([np.float64(k) for k in range(100_000)])
     copy = copied("event", doc)
     doc["data"]["counts"][0] = -1
     assert copy.left_out == ()
     np.testing.assert_array_equal(
-        with_arrays("event", copy.doc)["data"]["counts"], np.arange(200_000)
+        with_arrays("event", copy.doc)["data"]["counts"], np.arange(100_000)
     )
 
 
@@ -96,3 +96,30 @@ def test_records_in_a_list_are_copies():
     copy = copied("event", event([records[0]]))
     records["a"] = 7
     assert copy.doc["data"]["counts"][0]["a"] == 1
+
+
+def test_arrays_that_would_take_too_long_are_left_out_by_name(monkeypatch):
+    monkeypatch.setattr(copies, "MOST_ARRAY_BYTES", 1000)
+    doc = {"uid": "e", "data": {"a": np.ones(100), "b": np.ones(100), "c": np.ones(20)}}
+    copy = copied("event", doc)
+    assert copy.doc["data"]["b"] is None
+    assert copy.left_out == ("'b' (no time for 0.000763 MiB more of arrays)",)
+    np.testing.assert_array_equal(copy.doc["data"]["c"], np.ones(20))
+    assert not copy.has_no_room
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.ones(2**21), bytearray(2**24), np.ma.ones(2**20), memoryview(np.ones(2**21))],
+    ids=["array", "bytes", "masked", "memory"],
+)
+def test_a_start_document_has_no_large_arrays(value):
+    copy = copied("start", {"uid": "r", "calibration": value, "sample": "a"})
+    assert copy.doc == {"uid": "r", "calibration": None, "sample": "a"}
+    assert "more of arrays" in copy.left_out[0]
+
+
+def test_a_stored_document_of_any_size_is_copied_whole():
+    rows = [[0.5] * 800] * 800
+    assert copied("event", event(rows)).doc["data"]["counts"] is None
+    assert snapshot("event", event(rows))["data"]["counts"].shape == (800, 800)
