@@ -11,7 +11,13 @@ import pytest
 import tifffile
 from spoilt_files import gone_through
 
-from stxm_live.io.files import read_spectrum, read_stack, reading_apart
+from stxm_live.io.files import (
+    read_mapped,
+    read_nexus_stxm,
+    read_spectrum,
+    read_stack,
+    reading_apart,
+)
 
 MAPPING = 'file = "s.{}"\ndata = "data"\nenergies = [700.0, 701.5, 702.0]\npixel_size_um = 0.5\n'
 
@@ -54,7 +60,7 @@ def test_a_truncated_file_of_the_latest_format_is_refused_at_once(tmp_path):
         read_stack(path)
 
 
-@pytest.mark.parametrize("read", [read_stack, read_spectrum])
+@pytest.mark.parametrize("read", [read_stack, read_nexus_stxm, read_spectrum])
 def test_a_damaged_file_that_its_library_never_gives_back_is_given_up(
     tmp_path, little_patience, read
 ):
@@ -65,12 +71,13 @@ def test_a_damaged_file_that_its_library_never_gives_back_is_given_up(
     assert len(read_stack(tmp_path / "sound.hdf5").frames) == 3
 
 
-def test_a_tiff_file_that_never_comes_back_is_given_up(tmp_path, little_patience):
+@pytest.mark.parametrize("read", [read_stack, read_mapped])
+def test_a_tiff_file_that_never_comes_back_is_given_up(tmp_path, little_patience, read):
     tifffile.imwrite(tmp_path / "s.tif", nexus_files.CUBE, photometric="minisblack")
     (tmp_path / "s.toml").write_text(MAPPING.format("tif"))
     os.kill(reading_apart._process.pid, signal.SIGSTOP)  # as in a chain of pages without an end
     with pytest.raises(TimeoutError, match=r"s\.toml: not read within 1 s"):
-        read_stack(tmp_path / "s.toml")
+        read(tmp_path / "s.toml")
 
 
 def test_a_file_that_ends_its_process_does_not_end_this_one(tmp_path, little_patience):

@@ -10,9 +10,10 @@ from typing import NamedTuple, Protocol
 from stxm_live.core.plain_text import printable
 from stxm_live.core.plugins import Plugin, ask, plugins
 from stxm_live.core.stack import Stack
+from stxm_live.io.files import mapped
 from stxm_live.io.files.hdf5_stack import PTYCHOGRAPHY, read_hdf5
 from stxm_live.io.files.joined import joined
-from stxm_live.io.files.mapped import mapped_files, read_mapped
+from stxm_live.io.files.mapped import mapped_files
 from stxm_live.io.files.ncb import ncb_files, read_ncb
 from stxm_live.io.files.quantity import with_quantity
 from stxm_live.io.files.reading_apart import read_apart, stack_of_parts
@@ -46,7 +47,7 @@ class _Kind(NamedTuple):
 
 _NEXUS = _Kind(read_hdf5, is_apart=True)
 _KINDS = {
-    ".toml": _Kind(read_mapped, mapped_files, is_apart=True),
+    ".toml": _Kind(mapped.read_mapped, mapped_files, is_apart=True),
     ".ncb": _Kind(read_ncb, ncb_files),
     ".hdr": _Kind(read_sdf, sdf_files),
     **dict.fromkeys((".h5", ".hdf", ".hdf5", ".nxs", ".stxm"), _NEXUS),
@@ -178,6 +179,48 @@ def _read_file(path: Path, region: str | None, detector: str | None) -> StackFil
     if answer is None:
         raise ValueError(f"{path}: not recognised by {', '.join(map(str, asked))}")
     return StackFile(answer.value, [path])
+
+
+def read_nexus_stxm(
+    path: str | Path, *, region: str | None = None, detector: str | None = None
+) -> Stack:
+    """Read an image stack from an NXstxm file, of the final definition or of earlier ones.
+
+    Parameters
+    ----------
+    path : path-like
+    region : str, optional
+        The entry, such as ``entry0``, if there are several.
+    detector : str, optional
+        The NXdata group, such as ``counter0``, if there are several.
+
+    Returns
+    -------
+    Stack
+        Counts in the order (energy, y, x), for any order in the file; missing pixels are NaN. An
+        energy without any counts, as in a stack that was stopped, is a missing frame. The mean
+        ring current (``control``) during an image is the frame's monitor.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is incomplete or not NXstxm, if there are several regions or detectors and
+        none is chosen, or if it is a line, point or focus scan; the message names the file.
+    TimeoutError, OSError
+        As for `read_stack`.
+    """
+    path = Path(path)
+    return stack_of_parts(read_apart("nexus", path, [path], region=region, detector=detector))
+
+
+def read_mapped(
+    path: str | Path, *, region: str | None = None, detector: str | None = None
+) -> Stack:
+    """Read the stack that a mapping file describes; arguments and errors as for `read_stack`."""
+    path, files = Path(path), mapped_files(Path(path))
+    return stack_of_parts(read_apart("mapped", path, files, region=region, detector=detector))
 
 
 def read_here(path: Path, *, region: str | None = None, detector: str | None = None) -> Stack:

@@ -42,7 +42,7 @@ def read_apart(
 
     Parameters
     ----------
-    what : {"stack", "spectrum"}
+    what : {"stack", "nexus", "mapped", "spectrum"}
     path : Path
         The file that a reader is given.
     files : iterable of Path

@@ -13,10 +13,14 @@ import numpy as np
 
 from stxm_live.core.machine_memory import LARGEST_STACK_BYTES
 from stxm_live.io.files import hdf5
+from stxm_live.io.files.mapped import read_mapped
+from stxm_live.io.files.nexus_stxm import read_nexus_stxm
 from stxm_live.io.files.reading import read_here
 from stxm_live.io.files.reading_apart import Parts, parts_of_stack
 from stxm_live.io.files.spectrum import nexus_spectrum
 from stxm_live.io.other_process import connection_of_this_process, limit_memory
+
+_READERS = {"stack": read_here, "nexus": read_nexus_stxm, "mapped": read_mapped}
 
 _not_counted = hdf5.with_other_files
 
@@ -81,7 +85,7 @@ def _limit_memory(n_bytes: int) -> None:
 def _read(what: str, path: Path, options: dict[str, str | None]) -> Parts:
     if what == "spectrum":
         return Parts({}, list(nexus_spectrum(path, **options)))
-    return parts_of_stack(read_here(path, **options))
+    return parts_of_stack(_READERS[what](path, **options))
 
 
 if __name__ == "__main__":
