@@ -44,6 +44,7 @@ PROGRAMS: dict[str, Program] = {
     "live": Program("speed.live", "--side 256 --repeats 3"),
     "encoder": Program("speed.encoder", "--side 256"),
     "correlation": Program("speed.correlation", "--side 256 --repeats 3"),
+    "exploration": Program("speed.exploration", "--side 64 --repeats 1", real=True),
     "figure": Program("speed.figure", "--side 256 --pairs 1 --image-s 0.5"),
     "image_files": Program("speed.image_files", ""),
     "display": Program("speed.display", None),

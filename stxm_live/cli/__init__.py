@@ -9,6 +9,7 @@ import typer
 from stxm_live.cli import figures, importing, recipes, references, stacks
 from stxm_live.cli.check import check
 from stxm_live.cli.demo import demo
+from stxm_live.cli.explore import explore
 from stxm_live.cli.export import export
 from stxm_live.cli.ioc import ioc
 from stxm_live.cli.plugins import plugins
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(ioc)
 app.command("map")(stacks.map_stack)
+app.command()(explore)
 app.command("import")(importing.import_stacks)
 # -1 is a run, not an option
 app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from stxm_live.core.recipe_options import FieldOptions
+    from stxm_live.core.stack import Stack
+
 _FORMS = frozenset(
     [
         "bkg",
@@ -70,6 +73,27 @@ def files_of(arguments: Sequence[str]) -> list[Path]:
             raise FileNotFoundError(f"{argument}: no such file")
         files += found
     return list(dict.fromkeys(files))
+
+
+def stack_of_files(
+    paths: Sequence[Path],
+    *,
+    fields: FieldOptions,
+    region: str | None = None,
+    detector: str | None = None,
+    quantity: str | None = None,
+    roots: Sequence[Path] = (),
+) -> Stack:
+    """Read the stack of one or several files, of runs or of images."""
+    from stxm_live.io.catalog.document_files import is_document_file, runs_in_file
+    from stxm_live.io.files import read_stack
+    from stxm_live.live.replay import stack_of_run
+
+    if any(map(is_document_file, paths)):
+        runs = [run for path in paths for run in runs_in_file(path)]
+        return stack_of_run(runs, region=region, fields=fields, roots=tuple(roots))
+    source = paths[0] if len(paths) == 1 else paths
+    return read_stack(source, region=region, detector=detector, quantity=quantity)
 
 
 def recipe_of_references(name: str, references: Sequence[str], folder: Path) -> Recipe:

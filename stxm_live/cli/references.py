@@ -100,7 +100,7 @@ def references(
 
     if out.suffix.lower() != ".csv":
         raise ValueError(f"--out {out}: references are written as CSV; let the name end in .csv")
-    _refuse_to_replace(out, force)
+    refuse_to_replace(out, force)
     chosen = _reading_recipe(recipe, i0, changes, out)
     made = joined(_spectra(sources, chosen, catalog, roots or ()))
     if synthetic:
@@ -111,11 +111,13 @@ def references(
         console.print(f"[yellow]note: {escape(doubt)}[/]")
     kind = chosen.resolver.baseline
     print_mixtures(made.references, scan_ev, photons=photons, od=od, baseline=kind)
-    written = _written(made, out, scan_ev, chosen)
+    written = write_with_picture(made, out, scan_ev, chosen)
     console.print(f"wrote {', '.join(escape(str(path)) for path in written)}")
 
 
-def _written(made: ReferenceSet, out: Path, scan_ev: Sequence[float], recipe: Recipe) -> list[Path]:
+def write_with_picture(
+    made: ReferenceSet, out: Path, scan_ev: Sequence[float], recipe: Recipe
+) -> list[Path]:
     """Write the references with their picture, and return the files."""
     from stxm_live.plotting.reference_pictures import write_reference_picture
     from stxm_live.preprocessing.reference_extraction import write_references
@@ -187,7 +189,7 @@ def choose_energies(
     if (recipe is None) == (references is None):
         raise ValueError("give either --references or --recipe")
     if out is not None:
-        _refuse_to_replace(out, force)
+        refuse_to_replace(out, force)
     loaded = Recipe.load(recipe) if recipe else None
     spectra = loaded.corrected_references if loaded else ReferenceSpectra.from_csv(references or "")
     kind = loaded.resolver.baseline if loaded else "auto"
@@ -224,9 +226,10 @@ def _print_chosen(
         console.print("note: an encoder works on the energies it was trained on: train a new one")
 
 
-def _refuse_to_replace(path: Path, force: bool) -> None:
+def refuse_to_replace(path: Path, force: bool, option: str = "--out") -> None:
+    """Raise an error if the file exists and may not be replaced."""
     if path.exists() and not force:
-        raise FileExistsError(f"{path} exists; choose another name with --out, or --force")
+        raise FileExistsError(f"{path} exists; choose another name with {option}, or --force")
 
 
 def _reading_recipe(

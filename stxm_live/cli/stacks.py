@@ -142,11 +142,8 @@ def map_stack(
     Examples: stxm-live map particle.hdr --references nvpf.csv; stxm-live map pre.hdr peak.hdr
     --references nvpf.csv
     """
-    from stxm_live.cli.map_inputs import files_of, i0_file, recipe_of_references
+    from stxm_live.cli.map_inputs import files_of, i0_file, recipe_of_references, stack_of_files
     from stxm_live.dashboard import write_page
-    from stxm_live.io.catalog.document_files import is_document_file, runs_in_file
-    from stxm_live.io.files import read_stack
-    from stxm_live.live.replay import stack_of_run
     from stxm_live.phase_mapping.workflow import map_phases
     from stxm_live.plotting import write_pictures
 
@@ -161,14 +158,14 @@ def map_stack(
         extra |= {"i0.source": "spectrum", "i0.spectrum": i0_file(i0, folder)}
     chosen = chosen.with_changes(extra | parse_settings(changes))
     with console.status(f"reading {escape(', '.join(map(str, paths)))}"):
-        if any(map(is_document_file, paths)):
-            runs = [run for path in paths for run in runs_in_file(path)]
-            frames = stack_of_run(
-                runs, region=region, fields=chosen.fields, roots=tuple(roots or ())
-            )
-        else:
-            source = paths[0] if len(paths) == 1 else paths
-            frames = read_stack(source, region=region, detector=detector, quantity=quantity)
+        frames = stack_of_files(
+            paths,
+            fields=chosen.fields,
+            region=region,
+            detector=detector,
+            quantity=quantity,
+            roots=roots or (),
+        )
     with console.status("mapping"):
         maps = map_phases(frames, chosen)
         files = write_pictures(maps, folder)

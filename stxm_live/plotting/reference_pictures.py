@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from stxm_live.core.references import ReferenceSpectra
 
-_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.5, 1, 1.5)))
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.5, 1, 1.5)))
 """Line styles: they differ between phases, so that colour is not the only difference."""
 
 _ASPECT = 0.8
@@ -98,7 +98,7 @@ def _draw_curves(
     entries: list[tuple[Any, str]] = []
     energies = references.energies_ev
     for k, (name, color) in enumerate(zip(references.phase_names, colors, strict=True)):
-        stroke = _DASHES[k % len(_DASHES)]
+        stroke = DASHES[k % len(DASHES)]
         (line,) = ax.plot(energies, values[k], color=color, linewidth=1.2, linestyle=stroke)
         ax.fill_between(
             energies,

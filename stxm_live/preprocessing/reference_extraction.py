@@ -15,13 +15,8 @@ from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.region import box_mask
 from stxm_live.core.stack import Stack
 from stxm_live.preprocessing.noise import normal_std
-from stxm_live.preprocessing.normalization import (
-    AlignedStack,
-    ODStack,
-    find_i0_without_references,
-    optical_density,
-)
-from stxm_live.preprocessing.workflow import align_stack
+from stxm_live.preprocessing.normalization import AlignedStack
+from stxm_live.preprocessing.workflow import register_without_references
 
 BoxUm = tuple[float, float, float, float]
 """[x0, x1, y0, y1] in um."""
@@ -122,11 +117,8 @@ def region_spectrum(
     the error but thickness does not. The other is the uncertainty of I0, which all pixels share.
     ln of few counts is too low on average by half its variance; the mean is corrected for this.
     """
-    aligned = align_stack(stack, recipe.with_changes({"energies_ev": None}))
-    i0 = find_i0_without_references(aligned, recipe)
-    od = optical_density(aligned.intensity, i0.i0[:, None, None])
-    measured = ODStack.of(aligned, i0, od)
-    inside = _region_mask(aligned, region, source)
+    measured = register_without_references(stack, recipe.with_changes({"energies_ev": None}))
+    inside = _region_mask(measured, region, source)
     chosen = inside & np.isfinite(measured.od).all(axis=0)
     if region is None or isinstance(region, tuple):
         chosen &= measured.field.specimen
@@ -143,7 +135,7 @@ def region_spectrum(
     of_i0 = measured.i0_std / measured.i0
     return MeasuredSpectrum(
         name=name,
-        energies_ev=np.array(aligned.energies_ev),
+        energies_ev=np.array(measured.energies_ev),
         od=mean - 0.5 * variance,
         source=f"{source}, mean OD of {n_pixels} pixels",
         std=np.hypot(np.sqrt(variance / n_pixels), of_i0) if n_pixels > 1 else None,

@@ -18,6 +18,7 @@ from stxm_live.preprocessing.normalization import (
     AlignedStack,
     ODStack,
     find_i0,
+    find_i0_without_references,
     optical_density,
 )
 from stxm_live.preprocessing.stack_images import ImageCache, StackImages
@@ -149,6 +150,17 @@ def register(
     i0 = find_i0(aligned, recipe)
     od = optical_density(aligned.intensity, i0.i0[:, None, None])
     return ODStack.of(aligned, i0, od)
+
+
+def register_without_references(stack: Stack, recipe: Recipe) -> ODStack:
+    """Align a stack and find its optical density without references for its material.
+
+    Every energy of the stack is used unless the recipe selects or excludes some; errors as for
+    `register`.
+    """
+    aligned = align_stack(stack, recipe)
+    i0 = find_i0_without_references(aligned, recipe)
+    return ODStack.of(aligned, i0, optical_density(aligned.intensity, i0.i0[:, None, None]))
 
 
 def _box(images: StackImages, recipe: Recipe) -> Box | None:

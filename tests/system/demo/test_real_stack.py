@@ -25,6 +25,7 @@ from stxm_live.io.catalog import (
     store_maps,
 )
 from stxm_live.io.files import read_stack
+from stxm_live.phase_mapping.exploration import explore_stack
 from stxm_live.plans import stxm_stack
 from stxm_live.preprocessing.reference_extraction import region_spectrum
 from stxm_live.sim.instrument import SimulatedMicroscope
@@ -202,3 +203,12 @@ def test_scanned_live_with_a_model_trained_on_it_and_replayed_in_a_new_process(
     for name, variable in maps.to_xarray().data_vars.items():
         assert replayed[name].dtype == variable.dtype, name
         np.testing.assert_array_equal(replayed[name].values, variable.values, err_msg=name)
+
+
+def test_two_clusters_without_references_are_the_two_end_members(stack, maps, real_folder):
+    found = explore_stack(stack, n_clusters=2, n_components=1)
+    index = found.spectra.image(found.clusters.index)
+    theirs = read_mask(real_folder / "mask_file.msk") & np.isfinite(index)
+    same = float(np.mean(index[theirs] == maps.phase_index[theirs]))
+    assert max(same, 1 - same) > 0.97
+    assert theirs.sum() == 4374
