@@ -35,7 +35,8 @@ FinishedRunsArgument = Annotated[
     typer.Argument(
         help="Finished runs to show: uid, the beginning of one, scan_id, or -1 (the "
         "default). Or a folder into which another program writes stacks, which are shown as "
-        "they grow. None with --zmq, which shows the running scan."
+        "they grow. None with --zmq, which shows the running scan, or with a server as --catalog, "
+        "of which new runs are shown."
     ),
 ]
 ProxyOption = Annotated[
@@ -93,10 +94,10 @@ def watch(
     Anybody with the printed link can see the page.
 
     Examples: stxm-live watch --zmq 127.0.0.1:5578 --catalog runs; stxm-live watch -1;
-    stxm-live watch /data/today --recipe mine.toml
+    stxm-live watch /data/today --recipe mine.toml; stxm-live watch --catalog https://tiled.lab.org
     """
     from stxm_live.io.catalog import default_folder
-    from stxm_live.io.catalog.anywhere import folder_only
+    from stxm_live.io.catalog.anywhere import folder_only, is_server
 
     if zmq is None and choices is not None:
         raise ValueError("--choices goes with --zmq: a finished run has no plan that asks")
@@ -113,6 +114,10 @@ def watch(
         chosen = Recipe.load(recipe or "nvpf").with_changes(settings)
         parts = {"region": region, "detector": detector, "quantity": quantity}
         _watch_folder(Path(runs[0]), chosen, page, parts)
+        return
+    if zmq is None and not runs and is_server(catalog):
+        chosen = Recipe.load(recipe or "nvpf").with_changes(settings)
+        _watch_catalog(catalog, chosen, roots or [], page)
         return
     if zmq is None:
         _watch_finished(runs or ["-1"], catalog, recipe, settings, roots or [], page)
@@ -180,6 +185,28 @@ def _watch_folder(
         served = serve(watching.live, suggesting=suggesting, **page)
         closing.callback(served.close)
         console.print(escape(f"waiting for stacks in {folder}"))
+        _announce(served.url, interrupted.set)
+        interrupted.wait()
+
+
+def _watch_catalog(
+    catalog: str | None, recipe: Recipe, roots: list[Path], page: dict[str, Any]
+) -> None:
+    """Map the runs that appear on a server from now on, and show them."""
+    from stxm_live.adaptive.chooser import RegionChooser
+    from stxm_live.dashboard import CatalogHistory, serve
+    from stxm_live.live.catalog import LiveCatalog
+    from stxm_live.live.replay import map_run
+
+    interrupted = threading.Event()
+    with ExitStack() as closing:
+        broker = closing.enter_context(opened(catalog, roots=roots))
+        watching = closing.enter_context(LiveCatalog(broker, recipe, roots=roots))
+        suggesting = closing.enter_context(RegionChooser(watching.live))
+        earlier = CatalogHistory(broker, partial(map_run, roots=roots), recipe)
+        served = serve(watching.live, catalog=earlier, suggesting=suggesting, **page)
+        closing.callback(served.close)
+        console.print(escape(f"waiting for runs in {catalog}"))
         _announce(served.url, interrupted.set)
         interrupted.wait()
 

@@ -24,6 +24,16 @@ def is_url(where: str | Path | None) -> bool:
     return str(where).startswith(("http://", "https://"))
 
 
+def is_server(where: str | Path | None) -> bool:
+    """Return True for the address of a server or the name of a Tiled profile."""
+    name = str(where)
+    if where is None or is_url(where) or Path(name).exists() or not _PROFILE_NAME.fullmatch(name):
+        return is_url(where)
+    from tiled.profiles import list_profiles
+
+    return name in list_profiles()
+
+
 def folder_only(where: str | None) -> Path | None:
     """Return the folder of a catalogue that a command can keep only there.
 
@@ -59,12 +69,8 @@ def open_anywhere(
     """
     if is_url(where):
         return _at_address(str(where))
-    name = str(where)
-    if where is not None and _PROFILE_NAME.fullmatch(name) and not Path(name).exists():
-        from tiled.profiles import list_profiles
-
-        if name in list_profiles():
-            return _of_profile(name)
+    if is_server(where):
+        return _of_profile(str(where))
     return open_catalog(where, image_roots=image_roots, create=create)
 
 

@@ -29,7 +29,7 @@ _LONGEST_SCAN_ID = 9
 """Digits of a scan_id; a longer number is the beginning of a uid."""
 
 
-def documents(run: Any) -> Iterator[Document]:
+def documents(run: Any, *, known_rows: dict[str, int] | None = None) -> Iterator[Document]:
     """Yield the documents of a past run: descriptors, then events in the order of their times.
 
     Within a stream events come in the order of their sequence numbers. Arrays are read from the
@@ -45,6 +45,9 @@ def documents(run: Any) -> Iterator[Document]:
     ----------
     run : BlueskyRun, databroker v1 Header, or iterable of (name, document)
         An iterable is passed on as it is.
+    known_rows : dict, optional
+        Rows of the events that were yielded before, by uid: only others come, and are added. Of a
+        run without an end, events whose images are not there yet are left for the next time.
 
     Yields
     ------
@@ -65,9 +68,15 @@ def documents(run: Any) -> Iterator[Document]:
     descriptors = [[plain(doc) for doc in stream.descriptors] for stream in streams]
     yield from (("descriptor", doc) for docs in descriptors for doc in docs)
     # images of another dtype have a stream of their own: by time the later one still counts
-    events = (_events(s.base, docs) for s, docs in zip(streams, descriptors, strict=True))
-    for event in heapq.merge(*events, key=lambda event: (event["time"], event["seq_num"])):
+    known = {} if known_rows is None else known_rows
+    waits = known_rows is not None and not stored.metadata.get("stop")
+    events = (
+        _events(s.base, docs, known, waits=waits)
+        for s, docs in zip(streams, descriptors, strict=True)
+    )
+    for event, row in heapq.merge(*events, key=lambda e: (e[0]["time"], e[0]["seq_num"])):
         yield "event", event
+        known[event["uid"]] = row
     if stored.metadata.get("stop"):
         yield "stop", plain(stored.metadata["stop"])
 
@@ -112,34 +121,46 @@ def _nth_last_raw_run(catalog: Any, n: int) -> Any:
     raise KeyError(f"it holds {found} raw runs")
 
 
-def _events(stream: Any, descriptors: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the events of one stream; of rows with the same number, the last one is used."""
+def _events(
+    stream: Any, descriptors: list[dict[str, Any]], known: Mapping[str, int], *, waits: bool
+) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield events of one stream with their rows; of rows with one number the last one is used."""
     data_keys = descriptors[0]["data_keys"]
     in_files = [k for k, d in data_keys.items() if d.get("external") and k in stream]
     columns = table_of(stream, in_files, descriptors[0])
     if columns is None:
         return
     last_row = {int(number): row for row, number in enumerate(columns["seq_num"])}
-    numbers = sorted(last_row)
-    rows = [last_row[number] for number in numbers]
+    of_number = {n: _descriptor_at(columns["time"][r], descriptors) for n, r in last_row.items()}
+    uids = {number: f"{descriptor['uid']}-{number}" for number, descriptor in of_number.items()}
+    n_rows = len(columns["seq_num"])
     keys = [k for k, d in data_keys.items() if not d.get("external")]
+    nodes = [k for k in (*in_files, *keys) if waits and k in stream]
+    n_ready = min((int(stream[k].shape[0]) for k in nodes), default=n_rows)
+    numbers = sorted(n for n, row in last_row.items() if known.get(uids[n]) != row < n_ready)
+    rows = [last_row[number] for number in numbers]
     arrays = {k: _rows_of(stream[k], rows) for k in keys if k in stream}
-    files = {k: _rows_of(stream[k], rows) for k in in_files if _is_readable(stream, k, columns)}
+    n_rows = 0 if waits else n_rows
+    files = {k: _rows_of(stream[k], rows) for k in in_files if _is_readable(stream, k, n_rows)}
     for number, row in zip(numbers, rows, strict=True):
-        time = columns["time"][row]
-        descriptor = [d for d in descriptors if d["time"] <= time or d is descriptors[0]][-1]
         data = {k: next(arrays[k]) if k in arrays else columns[k][row] for k in keys}
-        yield {
-            "uid": f"{descriptor['uid']}-{number}",
-            "time": time,
+        event = {
+            "uid": uids[number],
+            "time": columns["time"][row],
             "seq_num": number,
-            "descriptor": descriptor["uid"],
+            "descriptor": of_number[number]["uid"],
             "data": data | {k: next(images) for k, images in files.items()},
             "timestamps": {
                 k: columns.get(f"ts_{k}", columns["time"])[row] for k in (*keys, *files)
             },
             "filled": dict.fromkeys(files, True),
         }
+        yield event, row
+
+
+def _descriptor_at(time_s: float, descriptors: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the descriptor that was the latest at a time."""
+    return [d for d in descriptors if d["time"] <= time_s or d is descriptors[0]][-1]
 
 
 def table_of(
@@ -156,12 +177,15 @@ def table_of(
     return {"seq_num": list(range(1, n_rows + 1)), "time": [descriptor["time"]] * n_rows}
 
 
-def _is_readable(stream: Any, key: str, columns: dict[str, list[Any]]) -> bool:
-    """Return True if each row has an image in a file and the catalogue may read it."""
+def _is_readable(stream: Any, key: str, n_rows: int) -> bool:
+    """Return True if each row has an image in a file and the catalogue may read it.
+
+    With 0 rows, only what is there already is to be read.
+    """
     from tiled.client.utils import ClientError
 
-    n_images, n_rows = int(stream[key].shape[0]), len(columns["seq_num"])
-    if n_images != n_rows:
+    n_images = int(stream[key].shape[0])
+    if n_rows and n_images != n_rows:
         logger.warning(
             "%r has %d images in files for %d events, and the catalogue does not say which "
             "belong together; they are left out",

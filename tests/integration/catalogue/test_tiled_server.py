@@ -1,11 +1,14 @@
 """Runs on a Tiled server on loopback, with a key and a root that does not know Bluesky."""
 
 import gc
+import logging
 import socket
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from databroker import Broker
@@ -14,12 +17,21 @@ from typer.testing import CliRunner
 
 from stxm_live import map_run
 from stxm_live.cli import app
-from stxm_live.io.catalog import close_catalog, derived_uids, list_runs, load_maps, store_maps
+from stxm_live.io.catalog import (
+    close_catalog,
+    delete_run,
+    derived_uids,
+    list_runs,
+    load_maps,
+    store_maps,
+)
 from stxm_live.io.catalog.anywhere import open_anywhere
 from stxm_live.io.catalog.derived import failure_documents
 from stxm_live.io.catalog.folder import _create_database
+from stxm_live.io.catalog.new_runs import NewRuns
 from stxm_live.io.catalog.reading import find_run
 from stxm_live.io.catalog.run_store import store_documents
+from stxm_live.live.catalog import LiveCatalog
 
 KEY = "f00dfeed"
 
@@ -149,3 +161,65 @@ def test_a_command_that_keeps_a_folder_says_so(server):
     done = CliRunner().invoke(app, ["serve", "--zmq", "127.0.0.1:1", "--catalog", server])
     assert done.exit_code == 1
     assert "keeps its catalogue in a folder" in " ".join(done.output.split())
+
+
+def written(broker, documents, *, until):
+    """Store the first documents as a facility's writer does; what stores the others."""
+    from bluesky_tiled_plugins import TiledWriter
+
+    writer = TiledWriter(broker.v2, batch_size=1)
+    rest = iter(documents)
+    for name, doc in islice(rest, until):
+        writer(name, doc)
+    return lambda: [writer(name, doc) for name, doc in rest]
+
+
+def test_a_run_is_mapped_while_another_program_stores_it_on_a_server(broker, nvpf):
+    recipe = nvpf.with_changes({"resolver.method": "pearson", "alignment.enabled": False})
+    cubes, maps = [], []
+    documents = list(image_run())
+    with LiveCatalog(broker, recipe, poll_s=0) as watching:
+        watching.live.add_sink(
+            on_cube=lambda cube: cubes.append(int(cube.measured.sum())), on_maps=maps.append
+        )
+        finish = written(broker, documents, until=2 + 5)
+        watching.look()
+        assert cubes[-1] == 5
+        watching.look()
+        finish()
+        watching.look()
+        watching.look()
+    assert maps[-1].identical(map_run(documents, recipe))
+    assert cubes[-1] == 13
+    assert maps[-1].key.run_uids == (documents[0][1]["uid"],)
+
+
+def test_no_new_run_of_a_server_is_missed(broker):
+    from tiled.structures.core import Spec
+
+    run = Spec("BlueskyRun", "3.0")
+    new_runs = NewRuns(broker)
+    assert new_runs.look() == []
+    for n in (1, 40):  # one by one, and many between two looks
+        uids = [str(uuid4()) for _ in range(n)]
+        for uid in uids:
+            start = {"uid": uid, "time": 1.0, "purpose": "analysis"}
+            broker.v2.create_container(key=uid, metadata={"start": start}, specs=[run])
+        assert new_runs.look() == uids
+    assert new_runs.look() == []
+    for uid in uids[-3:]:
+        delete_run(broker, uid)
+    assert new_runs.look() == []
+
+
+def test_the_key_of_a_server_is_in_no_log(server, run_uid, monkeypatch, caplog, nvpf):
+    monkeypatch.setenv("TILED_API_KEY", KEY)
+    with caplog.at_level(logging.DEBUG):
+        broker = open_anywhere(server)
+        with LiveCatalog(broker, nvpf, poll_s=0) as watching:
+            watching.look()
+        close_catalog(broker)
+    assert KEY not in caplog.text
+    with pytest.raises(ValueError, match="others can read it") as error:
+        open_anywhere(f"{server}?api_key={KEY}")
+    assert KEY not in str(error.value)
