@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from stxm_live.core.amounts import Amounts, AreaTotal
 from stxm_live.core.recipe import Recipe
-from stxm_live.phase_mapping.area_amounts import AreaAmounts, area_amounts
+from stxm_live.phase_mapping.area_amounts import AreaAmounts, area_amounts, area_sums, members_of
 from stxm_live.phase_mapping.assignment import Resolution
-from stxm_live.phase_mapping.baseline_widths import FEWEST_ENERGIES
 from stxm_live.phase_mapping.correlation import Correlated
-from stxm_live.phase_mapping.pixel_amounts import pixel_amounts
-from stxm_live.phase_mapping.scan_noise import photon_gain, photons_and_noise
-from stxm_live.phase_mapping.weighted_products import Baseline
+from stxm_live.phase_mapping.fitted_products import each_part
+from stxm_live.phase_mapping.pixel_amounts import PixelAmounts, common_mixtures, moments
+from stxm_live.phase_mapping.scan_noise import noise_of, photon_gain, photons_of
+from stxm_live.phase_mapping.weighted_products import Products
 from stxm_live.preprocessing.normalization import ODStack
 
 LEAST_PARTICLE_PX = 12
@@ -49,20 +49,29 @@ def amounts_of(
     if not stack.mapped.any():
         return None
     references = recipe.corrected_references
-    photons, noise = photons_and_noise(spectra, stack, recipe)
+    photons, noise = photons_of(stack, recipe), resolution.noise
+    if noise is None:
+        noise = noise_of(spectra, photons, stack, recipe)
     values = recipe.phases.in_order(references.phase_names)
     per_unit = spectra.references / (recipe.phases.reference_nm or 1.0)
-    options: dict[str, Any] = {"dispersion": resolution.dispersion, "values": values}
-    pixels = pixel_amounts(spectra.od, photons, per_unit, noise, **options)
+    mixtures = common_mixtures(spectra.od, photons, per_unit, noise)
     particle = _particles(stack.mapped)
-    numbers = np.arange(1, particle.max(initial=0) + 1)
-    common = _common_errors(stack, recipe, noise.baseline)
+    numbers = np.arange(0, particle.max(initial=0) + 1)
+    areas = (particle == numbers[:, None]) | (numbers[:, None] == 0)
+    members = members_of(areas, photons, len(per_unit))
 
-    def of_areas(areas: NDArray[np.bool_]) -> AreaAmounts:
-        return area_amounts(spectra.od, photons, per_unit, noise, areas, **options, **common)
+    def of_part(part: slice, found: Products) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        return moments(found, mixtures, values), area_sums(found, members[:, part])
 
-    whole = np.ones((1, len(particle)), dtype=bool)
-    areas = of_areas(np.concatenate([whole, particle == numbers[:, None]]))
+    rows, sums = zip(*each_part(of_part, spectra.od, photons, per_unit, noise), strict=True)
+    pixels = PixelAmounts.of(np.concatenate(rows, axis=1), known=values is not None)
+    options = _common_errors(stack, recipe)
+    options |= {"dispersion": mixtures.dispersion, "values": values}
+
+    def of_areas(areas: NDArray[np.bool_], **known: Any) -> AreaAmounts:
+        return area_amounts(spectra.od, photons, per_unit, noise, areas, **options, **known)
+
+    total = of_areas(areas, sums=np.sum(sums, axis=0))
     image = partial(_image, mapped=stack.mapped)
     share, share_std = expected_shares(resolution.probability)
     volume, volume_std = expected_shares(resolution.probability, pixels.thickness)
@@ -78,36 +87,27 @@ def amounts_of(
         pixel_share_std=share_std,
         volume_share=volume,
         volume_share_std=volume_std,
-        area_pixels=areas.pixels,
-        area_thickness=areas.thickness,
-        area_thickness_std=areas.thickness_std,
-        area_composition=areas.share,
-        area_composition_std=areas.share_std,
-        area_value=areas.value,
-        area_value_std=areas.value_std,
+        area_pixels=total.pixels,
+        area_thickness=total.thickness,
+        area_thickness_std=total.thickness_std,
+        area_composition=total.share,
+        area_composition_std=total.share_std,
+        area_value=total.value,
+        area_value_std=total.value_std,
         quantity=recipe.phases.quantity,
         unit="references" if recipe.phases.reference_nm is None else "nm",
         find_total=lambda mask: _total(of_areas(mask[stack.mapped][None])),
     )
 
 
-def _common_errors(stack: ODStack, recipe: Recipe, baseline: Baseline) -> dict[str, Any]:
+def _common_errors(stack: ODStack, recipe: Recipe) -> dict[str, Any]:
     """Return the errors that all pixels of an area have together, for `area_amounts`."""
     std = recipe.corrected_references.std_at(stack.energies_ev)
     return {
         "smoothing": photon_gain(stack),
         "common_std": np.nan_to_num(stack.i0_std / stack.i0),
         "reference_std": None if std is None else std / (recipe.phases.reference_nm or 1.0),
-        "common_od": _common_background(baseline),
     }
-
-
-def _common_background(baseline: Baseline) -> NDArray[np.float64] | None:
-    """Return the background that all pixels may share where energies are too few to show it."""
-    if baseline.shapes.shape[1] >= FEWEST_ENERGIES:
-        return None
-    sizes = [0.0 if size is None else size for size in baseline.std]
-    return np.asarray(baseline.shapes * np.array(sizes)[:, None])
 
 
 def _total(found: AreaAmounts) -> AreaTotal:
@@ -163,6 +163,6 @@ def _particles(mapped: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 def _image(values: NDArray[Any], mapped: NDArray[np.bool_]) -> NDArray[Any]:
     nothing = np.nan if values.dtype.kind == "f" else -1
-    image = np.full((*values.shape[:-1], *mapped.shape), nothing, dtype=values.dtype)
-    image[..., mapped] = values
-    return image
+    image = np.full((*values.shape[:-1], mapped.size), nothing, dtype=values.dtype)
+    image[..., np.flatnonzero(mapped)] = values
+    return image.reshape(*values.shape[:-1], *mapped.shape)

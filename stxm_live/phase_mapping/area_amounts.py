@@ -7,23 +7,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_least
 from stxm_live.core.products import inner_product, inverse, inverses, product
-from stxm_live.phase_mapping.likelihood import (
-    best_model_photons,
-    n_measured,
-    photons_worth,
-    typical_photons,
-    unbiased,
-)
+from stxm_live.phase_mapping.fitted_products import each_part
+from stxm_live.phase_mapping.likelihood import n_measured, typical_photons
+from stxm_live.phase_mapping.shared_errors import mean_spectra, shared_error
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
-from stxm_live.phase_mapping.weighted_products import products
-
-_CHUNK = 4096
+from stxm_live.phase_mapping.weighted_products import Products, products
 
 _WIDEST = 1e4
 """Standard deviation of an amount before the scan, in typical thicknesses: nothing is known."""
 
-_CHAINS, _SWEEPS, _FIRST = 32, 150, 50
+_TYPICAL_SPECTRA = 10_000
+"""An even selection, from which it is seen how many photons a pixel has."""
+
+_CHAINS, _SWEEPS, _FIRST = 128, 40, 15
 """Samples of an area's composition; the first sweeps do not count."""
 
 
@@ -54,8 +52,8 @@ def area_amounts(
     smoothing: float = 1.0,
     common_std: NDArray[np.float64] | None = None,
     reference_std: NDArray[np.float64] | None = None,
-    common_od: NDArray[np.float64] | None = None,
     values: NDArray[np.float64] | None = None,
+    sums: NDArray[np.float64] | None = None,
 ) -> AreaAmounts:
     """Return how much of each reference whole areas hold.
 
@@ -75,9 +73,9 @@ def area_amounts(
         Error of the OD that all pixels of an image share, that of I0.
     reference_std : ndarray of shape (n_phases, n_energies), optional
         Errors of the references, which all pixels share too.
-    common_od : ndarray of shape (n_terms, n_energies), optional
-        Further errors of the OD that all pixels share, each as large as it is expected to be.
     values : ndarray of shape (n_phases,), optional
+    sums : ndarray, optional
+        `area_sums` of all spectra, if they are known already.
 
     Notes
     -----
@@ -87,12 +85,18 @@ def area_amounts(
     probable one; the uncertainty is that of its normal distribution where all amounts are
     positive, by samples along the principal axes, about that result.
     """
-    amounts, covariance = _of_pixels(od, photons, references, noise, areas, dispersion)
-    covariance /= smoothing
+    members = members_of(areas, photons, len(references))
+    if sums is None:
+        each = each_part(
+            lambda part, found: area_sums(found, members[:, part]), od, photons, references, noise
+        )
+        sums = np.sum(each, axis=0)
+    mean, covariance = _means(sums, len(references))
+    # pixels with fewer energies than phases are as the others of their area
     pixels = areas.sum(axis=1)
-    mean = amounts / np.maximum(pixels, 1)[:, None]
-    covariance /= (np.maximum(pixels, 1) ** 2)[:, None, None]
+    covariance *= max(dispersion, noise.gain) / smoothing
     operator = _common_operator(photons, references, noise)
+    spectra, counted = mean_spectra(od, photons, members, max(dispersion, noise.gain) / smoothing)
     for k, each in enumerate(mean):
         variance = np.zeros(references.shape[1])
         if common_std is not None:
@@ -101,10 +105,12 @@ def area_amounts(
             thick = np.maximum(each, 0)
             thick *= max(each.sum(), 0) / max(thick.sum(), 1e-12)
             variance += np.square(thick[:, None] * reference_std).sum(axis=0)
+        shared = shared_error(spectra[k], counted[k] + variance, references, noise)
+        variance += shared.misfit_std**2
+        mean[k] -= product(operator, shared.background[:, None])[:, 0]
         covariance[k] += product(operator * variance, operator.T)
-        if common_od is not None:
-            shared = product(operator, common_od.T)
-            covariance[k] += product(shared, shared.T)
+        of_background = product(operator, shared.shapes.T)
+        covariance[k] += product(of_background, of_background.T)
     best, samples = _positive(mean, covariance)
     thickness, thickness_std = _best_and_std(best.sum(axis=1), samples.sum(axis=2))
     share, shares = _shares(best), _shares(samples)
@@ -129,39 +135,43 @@ def _best_and_std(
     return best, np.hypot(samples.std(axis=1), samples.mean(axis=1) - best)
 
 
-def _of_pixels(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-    areas: NDArray[np.bool_],
-    dispersion: float,
+def area_sums(found: Products, members: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sums over areas of the amounts, their covariance without its scale, and the pixels.
+
+    Shape (n_areas, n_phases + n_phases**2 + 1).
+
+    Parameters
+    ----------
+    found : Products
+        Of some spectra.
+    members : ndarray of shape (n_areas, n_spectra)
+        1 for those of an area, 0 for others.
+    """
+    n_phases = len(found.along)
+    of_each = _inverses(found.gram(), found.along)
+    amounts = np.einsum("ijn,jn->in", of_each, found.along)
+    rows = [amounts, of_each.reshape(n_phases**2, -1), np.ones_like(amounts[:1])]
+    return inner_product(members, np.concatenate(rows))
+
+
+def _means(
+    sums: NDArray[np.float64], n_phases: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return sums over areas of the amounts (n_areas, n_phases), and their covariance."""
-    n_phases, scale = len(references), max(dispersion, noise.gain)
-    in_photons = noise.baseline.in_units_of(noise.gain)
-    members, known = areas.astype(np.float64), np.zeros(len(areas))
-    total = np.zeros((len(areas), n_phases))
-    covariance = np.zeros((len(areas), n_phases**2))
-    enough = np.broadcast_to(n_measured(photons) > n_phases, od.shape[1])
-    for start in range(0, od.shape[1], _CHUNK):
-        part = np.arange(start, min(start + _CHUNK, od.shape[1]))
-        part = part[enough[part]] if enough.any() else part
-        n, y = photons[:, part].astype(np.float64), od[:, part].astype(np.float64)
-        expected = best_model_photons(unbiased(y, n, noise.gain), n, references, in_photons)
-        y = unbiased(y, expected, noise.gain)
-        if noise.of_references is not None:
-            expected = photons_worth(expected, noise.of_references[:, part], noise.gain)
-        found = products(y, expected, references, in_photons)
-        of_each = _inverses(found.gram(), found.along)
-        total += inner_product(members[:, part], np.einsum("ijn,jn->in", of_each, found.along))
-        covariance += inner_product(members[:, part], of_each.reshape(n_phases**2, -1))
-        known += members[:, part].sum(axis=1)
-    # pixels with fewer energies than phases are as the others of their area
-    more = members.sum(axis=1) / np.maximum(known, 1)
-    total *= more[:, None]
-    covariance *= scale * (more**2)[:, None]
-    return total, covariance.reshape(len(areas), n_phases, n_phases)
+    """Return the mean amounts (n_areas, n_phases) and their covariance without its scale."""
+    known = np.maximum(sums[:, -1:], 1)
+    covariance = sums[:, n_phases:-1] / known**2
+    return sums[:, :n_phases] / known, covariance.reshape(len(sums), n_phases, n_phases)
+
+
+def members_of(
+    areas: NDArray[np.bool_], photons: NDArray[np.floating], n_phases: int
+) -> NDArray[np.float64]:
+    """Return 1 for the spectra of an area (n_areas, n_spectra) that say how much it holds.
+
+    Those with fewer energies than phases do not, if others have more.
+    """
+    enough = np.broadcast_to(n_measured(photons) > n_phases, areas.shape[1])
+    return areas.astype(np.float64) * enough if enough.any() else areas.astype(np.float64)
 
 
 def _inverses(gram: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -177,7 +187,8 @@ def _common_operator(
 ) -> NDArray[np.float64]:
     """Return by how much an OD at one energy changes the amounts, (n_phases, n_energies)."""
     n_energies = references.shape[1]
-    typical = np.maximum(typical_photons(photons).astype(np.float64), 1e-9)
+    some = photons[:, at_least(_TYPICAL_SPECTRA, photons.shape[1])]
+    typical = np.maximum(typical_photons(some).astype(np.float64), 1e-9)
     weight = np.repeat(typical[:, None], n_energies, axis=1)
     in_photons = noise.baseline.in_units_of(noise.gain)
     found = products(np.eye(n_energies), weight, references, in_photons)

@@ -22,11 +22,11 @@ from stxm_live.phase_mapping.residuals import Residual, residual_of
 from stxm_live.phase_mapping.scan_noise import (
     counts_per_photon,
     noise_for_residuals,
-    photons_and_noise,
+    noise_of,
+    photons_of,
 )
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.unidentified import Strangeness
-from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.preprocessing.normalization import ODStack
 
 MIXED_FROM = 0.5
@@ -76,8 +76,9 @@ class Resolution:
     residual : Residual or None
         What the references leave of the spectra; None where nothing shows the noise: there is no
         empty support, and the spectra do not scatter as photons do.
-    baseline : Baseline or None
-        What the labels allow for in each spectrum besides its phase; None if the step does not say.
+    noise : SpectrumNoise or None
+        Noise and baseline that the labels allow for in each spectrum besides its phase; None if
+        the step does not say.
     judged : bool
         Whether something shows the noise that residuals are judged by.
     mixed_references : tuple of MixedReference
@@ -100,7 +101,7 @@ class Resolution:
     dispersion: float
     method: str
     residual: Residual | None = None
-    baseline: Baseline | None = None
+    noise: SpectrumNoise | None = None
     judged: bool = True
     mixed_references: tuple[MixedReference, ...] = ()
     layered: tuple[LayeredPhase, ...] = ()
@@ -125,7 +126,8 @@ def resolve_spectra(
     model : LatentModel, optional
         One that was trained for these energies.
     """
-    photons, noise = photons_and_noise(spectra, stack, recipe)
+    photons = photons_of(stack, recipe)
+    noise = noise_of(spectra, photons, stack, recipe)
     dispersion = _scatter(spectra, photons, noise)
     latent = None
     if model is not None:
@@ -168,7 +170,7 @@ def resolve_spectra(
         dispersion=dispersion,
         method=method,
         residual=residual,
-        baseline=noise.baseline,
+        noise=noise,
         judged=judged is not None,
         mixed_references=mixed,
         layered=layered,

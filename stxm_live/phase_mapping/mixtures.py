@@ -10,15 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.threads import in_threads
-from stxm_live.phase_mapping.likelihood import (
-    best_model_photons,
-    n_measured,
-    of_length_one,
-    photons_worth,
-    says_nothing,
-    unbiased,
-)
-from stxm_live.phase_mapping.weighted_products import Baseline, Products, products
+from stxm_live.phase_mapping.fitted_products import fitted_products
+from stxm_live.phase_mapping.likelihood import n_measured, of_length_one, says_nothing
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
+from stxm_live.phase_mapping.weighted_products import Baseline, Products
 
 TINY = np.float32(1e-37)
 """The least that a likelihood counts for."""
@@ -142,7 +137,8 @@ def fit_mixtures(
     """
     gain = dispersion if gain is None else gain
     baseline = baseline or Baseline.none(len(od))
-    scaled, in_photons = of_length_one(references), baseline.in_units_of(gain)
+    noise = SpectrumNoise(gain, True, baseline, more_variance)
+    scaled = of_length_one(references)
     composites = _Composites.of(len(scaled))
     n_phases, n_spectra = len(scaled), od.shape[1]
     log_likelihood = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
@@ -150,12 +146,7 @@ def fit_mixtures(
 
     def fit(parts: Iterable[slice]) -> None:
         for part in parts:
-            y, n = od[:, part].astype(np.float64), photons[:, part].astype(np.float64)
-            expected = best_model_photons(unbiased(y, n, gain), n, scaled, in_photons)
-            y = unbiased(y, expected, gain)
-            if more_variance is not None:
-                expected = photons_worth(expected, more_variance[:, part], gain)
-            found = products(y, expected, scaled, in_photons)
+            found = fitted_products(od[:, part], photons[:, part], scaled, noise.at(part))
             chi2, likelihood = _likelihoods(found, composites, max(dispersion, gain))
             misfit[part] = chi2 / gain
             log_likelihood[composites.majority, composites.minority, part] = likelihood

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import cache
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.threads import in_threads
-from stxm_live.phase_mapping.likelihood import best_model_photons, photons_worth, unbiased
+from stxm_live.core.even_selection import at_least
+from stxm_live.core.products import product
+from stxm_live.phase_mapping.fitted_products import each_part, fitted_products
+from stxm_live.phase_mapping.likelihood import dispersion_of, n_measured
+from stxm_live.phase_mapping.pair_posterior import (
+    frequencies_of_pairs,
+    pair_posterior,
+    pairs,
+)
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
-from stxm_live.phase_mapping.weighted_products import Products, products
+from stxm_live.phase_mapping.weighted_products import Products
 
-_NODES = 6
-"""Nodes of each mixture's share, where it is probable."""
-
-_REACH = 4.0
-"""Standard deviations on either side of the best share."""
-
-_BEYOND = 0.1
-"""Shares that are tried below 0 and above 1: with less a pure pixel is always thought mixed."""
-
-_SURE = 6.0
-"""Thickness in standard deviations from which none is negative."""
-
-_CHUNK = 2048
-_SHARES = 8
-"""Spectra taken at once, and parts that threads share; the result does not depend on it."""
+_TYPICAL_SPECTRA = 4_000
+"""An even selection, from which it is seen which mixtures a scan holds."""
 
 
 class PixelAmounts(NamedTuple):
@@ -46,14 +37,64 @@ class PixelAmounts(NamedTuple):
     value: NDArray[np.float32] | None
     value_std: NDArray[np.float32] | None
 
+    @classmethod
+    def of(cls, rows: NDArray[np.float32], *, known: bool) -> PixelAmounts:
+        """Return the rows of `moments`; the value only if it is known."""
+        n_phases = len(rows) // 2 - 2
+        thickness, thickness_std, value, value_std = rows[2 * n_phases :]
+        return cls(
+            rows[:n_phases],
+            rows[n_phases : 2 * n_phases],
+            thickness,
+            thickness_std,
+            value if known else None,
+            value_std if known else None,
+        )
+
+
+class CommonMixtures(NamedTuple):
+    """Mixtures of two references that the spectra of a scan are.
+
+    ``frequency`` is how often each two occur, (n_pairs,), as `pair_posterior.pairs` counts them;
+    ``dispersion`` is the variance of the photons over their mean, as spectra scatter about them.
+    """
+
+    frequency: NDArray[np.float64]
+    dispersion: float
+
+
+def common_mixtures(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.float64],
+    noise: SpectrumNoise,
+) -> CommonMixtures:
+    """Return which mixtures a scan holds, from an even selection of its spectra.
+
+    Parameters
+    ----------
+    od, photons : ndarray of shape (n_energies, n_spectra)
+        0 photons where a spectrum was not measured.
+    references : ndarray of shape (n_phases, n_energies)
+    noise : SpectrumNoise
+        Its gain is the least dispersion.
+    """
+    some = at_least(_TYPICAL_SPECTRA, od.shape[1])
+    fitted = fitted_products(od[:, some], photons[:, some], references, noise.at(some))
+    found = pair_posterior(fitted, noise.gain)
+    degrees = n_measured(photons[:, some]) - 2 - noise.baseline.n_free
+    scatter = max(dispersion_of(found.misfit, degrees, otherwise=noise.gain), noise.gain)
+    if scatter > noise.gain:
+        found = pair_posterior(fitted, scatter)
+    return CommonMixtures(frequencies_of_pairs(found.likelihood), scatter)
+
 
 def pixel_amounts(
     od: NDArray[np.floating],
     photons: NDArray[np.floating],
     references: NDArray[np.float64],
     noise: SpectrumNoise,
-    *,
-    dispersion: float,
+    mixtures: CommonMixtures,
     values: NDArray[np.float64] | None = None,
 ) -> PixelAmounts:
     """Return how much of each reference is in each spectrum.
@@ -65,150 +106,66 @@ def pixel_amounts(
     references : ndarray of shape (n_phases, n_energies)
         Optical density of one unit of thickness.
     noise : SpectrumNoise
-    dispersion : float
-        How far spectra scatter about the references; more than the noise makes amounts less sure.
+    mixtures : CommonMixtures
     values : ndarray of shape (n_phases,), optional
         A number for each phase, which is averaged over the composition.
 
     Notes
     -----
-    A spectrum is a mixture of two references, each two with the same probability, of any share
-    and thickness with a flat prior, beside the constant and slope that labels allow for.
-    Results are mean and standard deviation of that posterior: the thickness in closed form, the
-    share by quadrature. Shares may be a little below 0 and above 1, so that a pure pixel is
-    in the middle of what is tried; their means are not negative.
+    A spectrum is a mixture of two references, beside the constant and slope that labels allow
+    for. Each two are as probable beforehand as they are common in the scan, and of any share and
+    thickness (`pair_posterior`). Results are mean and standard deviation of that posterior; the
+    mean shares are not negative.
     """
-    n_phases, n_spectra = len(references), od.shape[1]
-    found = np.empty((2 * n_phases + 4, n_spectra), dtype=np.float32)
-    in_photons, scale = noise.baseline.in_units_of(noise.gain), max(dispersion, noise.gain)
-    numbers = np.zeros(n_phases) if values is None else values
-
-    def fit(parts: Iterable[slice]) -> None:
-        for part in parts:
-            n = photons[:, part].astype(np.float64)
-            y = od[:, part].astype(np.float64)
-            expected = best_model_photons(unbiased(y, n, noise.gain), n, references, in_photons)
-            y = unbiased(y, expected, noise.gain)
-            if noise.of_references is not None:
-                expected = photons_worth(expected, noise.of_references[:, part], noise.gain)
-            fitted = products(y, expected, references, in_photons)
-            found[:, part] = _moments(fitted, scale, numbers)
-
-    parts = [slice(start, start + _CHUNK) for start in range(0, n_spectra, _CHUNK)]
-    if parts:
-        in_threads(fit, [parts[k::_SHARES] for k in range(min(_SHARES, len(parts)))])
-    share, share_std = found[:n_phases], found[n_phases : 2 * n_phases]
-    thickness, thickness_std, value, value_std = found[2 * n_phases :]
-    known = values is not None
-    return PixelAmounts(
-        share,
-        share_std,
-        thickness,
-        thickness_std,
-        value if known else None,
-        value_std if known else None,
+    found = each_part(
+        lambda _, fitted: moments(fitted, mixtures, values), od, photons, references, noise
     )
+    return PixelAmounts.of(np.concatenate(found, axis=1), known=values is not None)
 
 
-def _moments(found: Products, scale: float, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return share, its deviation, thickness, its deviation, value and its deviation, stacked."""
-    gram, along = found.gram() / scale, found.along / scale
-    n_phases, n = along.shape
-    pairs = list(combinations(range(n_phases), 2))
-    exponent = np.empty((len(pairs), _NODES, n))
-    weight, share, thick = (np.empty_like(exponent) for _ in range(3))
-    inverse = np.empty_like(exponent)
-    for q, (i, j) in enumerate(pairs):
-        of_pair = _Pair(gram[i, i], gram[i, j], gram[j, j], along[i], along[j])
-        exponent[q], weight[q], share[q], thick[q], inverse[q] = of_pair.nodes()
-    exponent -= exponent.max(axis=(0, 1))
-    p = np.exp(exponent, out=exponent)
-    p *= weight
-    p /= np.einsum("qkn->n", p)
-    first, second = np.zeros((n_phases, n)), np.zeros((n_phases, n))
-    value, value2 = np.zeros(n), np.zeros(n)
-    for q, (i, j) in enumerate(pairs):
-        one = np.einsum("kn->n", p[q])
-        s = np.einsum("kn,kn->n", p[q], share[q])
-        s2 = np.einsum("kn,kn,kn->n", p[q], share[q], share[q])
-        first[i] += one - s
-        first[j] += s
-        second[i] += one - 2 * s + s2
-        second[j] += s2
-        step = values[j] - values[i]
-        value += values[i] * one + step * s
-        value2 += values[i] ** 2 * one + 2 * values[i] * step * s + step**2 * s2
-    mean = np.einsum("qkn,qkn->n", p, thick)
-    square = np.einsum("qkn,qkn,qkn->n", p, thick, thick) + np.einsum("qkn,qkn->n", p, inverse)
-    deviation = _deviation(first, second)
-    np.maximum(first, 0, out=first)
-    first /= first.sum(axis=0)
-    of_value = [mean, _deviation(mean, square), value, _deviation(value, value2)]
-    return np.concatenate([first, deviation, np.stack(of_value)])
+def moments(
+    found: Products, mixtures: CommonMixtures, values: NDArray[np.float64] | None = None
+) -> NDArray[np.float32]:
+    """Return the rows of `PixelAmounts`, (2 n_phases + 4, n_spectra)."""
+    n_phases = len(found.along)
+    posterior = pair_posterior(found, mixtures.dispersion)
+    p = posterior.likelihood * mixtures.frequency[:, None]
+    p /= np.maximum(p.sum(axis=0), np.finfo(np.float64).tiny)
+    first = p * posterior.share
+    second = first * posterior.share
+    second += p * posterior.share_variance
+    values = np.zeros(n_phases) if values is None else values
+    sums = product(_sums(n_phases, values), np.concatenate([p, first, second]))
+    share, square = sums[:n_phases], sums[n_phases + 1 : -1]
+    deviation = _deviation(share, square)
+    np.maximum(share, 0, out=share)
+    share /= share.sum(axis=0)
+    value, value_std = sums[n_phases], _deviation(sums[n_phases], sums[-1])
+    thickness = (p * posterior.thickness).sum(axis=0)
+    of_square = (p * (posterior.thickness**2 + posterior.thickness_variance)).sum(axis=0)
+    others = [thickness, _deviation(thickness, of_square), value, value_std]
+    return np.concatenate([share, deviation, np.stack(others)]).astype(np.float32)
+
+
+def _sums(n_phases: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the matrix from moments of the pairs' shares to those of phases and of the value.
+
+    Shape (2 n_phases + 2, 3 n_pairs): probability, first and second moment of the share of the
+    second phase of each two; mean share of each phase, mean value, and the means of their squares.
+    """
+    first, second = pairs(n_phases)
+    of_first, of_second = (np.eye(n_phases)[which].T for which in (first, second))
+    start, step = values[first][None], (values[second] - values[first])[None]
+    zero, none = np.zeros_like(of_first), np.zeros_like(start)
+    return np.block(
+        [
+            [of_first, of_second - of_first, zero],
+            [start, step, none],
+            [of_first, -2 * of_first, of_first + of_second],
+            [start**2, 2 * start * step, step**2],
+        ]
+    )
 
 
 def _deviation(mean: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)))
-
-
-@cache
-def _quadrature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return nodes from -1 to 1, and their weights."""
-    return np.polynomial.legendre.leggauss(_NODES)
-
-
-class _Pair(NamedTuple):
-    """Weighted products of two references and of them with the spectra, each (n_spectra,)."""
-
-    first: NDArray[np.float64]
-    across: NDArray[np.float64]
-    second: NDArray[np.float64]
-    along_first: NDArray[np.float64]
-    along_second: NDArray[np.float64]
-
-    def at(self, share: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Products of a mixture with the spectrum and with itself."""
-        rest = 1 - share
-        along = rest * self.along_first + share * self.along_second
-        square = rest**2 * self.first + 2 * rest * share * self.across + share**2 * self.second
-        return along, np.maximum(square, np.finfo(np.float64).tiny)
-
-    def nodes(self) -> tuple[NDArray[np.float64], ...]:
-        """Exponent, weight, share of the second, thickness and its variance at each node.
-
-        Each of shape (n_nodes, n_spectra).
-        """
-        low, high = self._range()
-        node, weight = _quadrature()
-        middle, half = (low + high) / 2, (high - low) / 2
-        share = middle + half * node[:, None]
-        along, square = self.at(share)
-        thickness = along / square
-        root = np.sqrt(square)
-        exponent, weights = 0.5 * along * thickness, weight[:, None] * half / root
-        sigmas = along / root
-        if sigmas.min(initial=_SURE) < _SURE:
-            from scipy.special import log_ndtr
-
-            exponent += log_ndtr(sigmas)
-        return exponent, weights, share, np.maximum(thickness, 0, out=thickness), 1 / square
-
-    def _range(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the least and the largest share that are probable, each (n_spectra,)."""
-        determinant = self.first * self.second - self.across**2
-        determinant = np.maximum(determinant, 1e-12 * self.first * self.second)
-        one = (self.second * self.along_first - self.across * self.along_second) / determinant
-        other = (self.first * self.along_second - self.across * self.along_first) / determinant
-        thickness = one + other
-        share = other / np.where(thickness > 0, thickness, 1.0)
-        better = self.along_second / np.sqrt(self.second) > self.along_first / np.sqrt(self.first)
-        end = np.where(better, 1 + _BEYOND, -_BEYOND)
-        inside = (thickness > 0) & (share > -_BEYOND) & (share < 1 + _BEYOND)
-        best = np.where(inside, share, end)
-        along, square = self.at(best)
-        thickness = np.maximum(along / square, 1e-3)
-        step = (1 - best) * (self.across - self.first) + best * (self.second - self.across)
-        apart = self.first - 2 * self.across + self.second - step**2 / square
-        std = 1 / (thickness * np.sqrt(np.maximum(apart, 1e-12)))
-        reach = _REACH * std
-        return np.maximum(best - reach, -_BEYOND), np.minimum(best + reach, 1 + _BEYOND)

@@ -292,7 +292,7 @@ def _corrected(
 def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
     """By what and how the maps were made."""
     resolution = found.resolution
-    baseline = None if resolution is None else resolution.baseline
+    noise = None if resolution is None else resolution.noise
     return {
         "package": "stxm_live",
         "version": version("stxm-live"),
@@ -303,7 +303,7 @@ def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
         "method": None if resolution is None else resolution.method,
         "model_sha256": None if resolution is None else resolution.model_sha256,
         "dispersion": None if resolution is None else resolution.dispersion,
-        "baseline_std": None if baseline is None else baseline.std,
+        "baseline_std": None if noise is None else noise.baseline.std,
         "replaced_steps": steps.replaced,
         "quantity": found.stack.quantity,
     }

@@ -19,15 +19,20 @@ LIKE_PHOTONS = 1.5
 """Factor on the noise of photons, or its inverse, up to which spectra scatter as photons do."""
 
 
-def photons_and_noise(
-    spectra: Correlated, stack: ODStack, recipe: Recipe
-) -> tuple[NDArray[np.float32], SpectrumNoise]:
-    """Photons behind each value of the spectra, and what these differ by besides their phase.
+def photons_of(stack: ODStack, recipe: Recipe) -> NDArray[np.float32]:
+    """Return the photons behind each value of the mapped spectra, (n_energies, n_spectra).
 
-    0 photons where an image lacks a pixel.
+    0 where an image lacks a pixel.
     """
     photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
     photons[np.isnan(photons)] = 0
+    return np.asarray(photons)
+
+
+def noise_of(
+    spectra: Correlated, photons: NDArray[np.float32], stack: ODStack, recipe: Recipe
+) -> SpectrumNoise:
+    """Return what the spectra of a scan differ by besides their phase."""
     noise = spectrum_noise(
         spectra.od,
         photons,
@@ -43,7 +48,7 @@ def photons_and_noise(
                 spectra.od, spectra.references, std, spectra.best.first_index
             )
         )
-    return photons, noise
+    return noise
 
 
 def counts_per_photon(stack: ODStack, recipe: Recipe) -> float | None:

@@ -13,7 +13,9 @@ from stxm_live.dashboard.stored_maps import maps_of
 from stxm_live.io.results import read_nexus, write_csv, write_nexus
 from stxm_live.phase_mapping.amounts import expected_shares
 from stxm_live.phase_mapping.area_amounts import area_amounts
-from stxm_live.phase_mapping.pixel_amounts import pixel_amounts
+from stxm_live.phase_mapping.fitted_products import fitted_products
+from stxm_live.phase_mapping.pair_posterior import pair_posterior
+from stxm_live.phase_mapping.pixel_amounts import CommonMixtures, common_mixtures, pixel_amounts
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import Baseline
 
@@ -68,19 +70,92 @@ def spectra(recipe, kind, n=1500, seed=0):
     )
 
 
+def pixels_of(od, photons, references, noise, values=None):
+    mixtures = common_mixtures(od, photons, references, noise)
+    return pixel_amounts(od, photons, references, noise, mixtures, values)
+
+
 @pytest.mark.parametrize("kind", ["domains", "core and shell", "solid solution"])
 def test_the_value_of_a_pixel_is_within_its_interval_as_often_as_it_says(recipe, kind):
     od, photons, references, noise, composition, thickness = spectra(recipe, kind)
-    found = pixel_amounts(od, photons, references, noise, dispersion=1.0, values=VALUES)
+    found = pixels_of(od, photons, references, noise, VALUES)
     off = np.abs(found.value - VALUES @ composition) / found.value_std
-    assert 0.62 < np.mean(off < 1) < 0.80
-    assert 0.92 < np.mean(off < 1.96) < 0.99
-    assert np.sqrt(np.mean(np.square(found.value - VALUES @ composition))) < 0.21
+    assert 0.64 < np.mean(off < 1) < 0.73
+    assert 0.93 < np.mean(off < 1.96) < 0.98
+    assert np.sqrt(np.mean(np.square(found.value - VALUES @ composition))) < 0.19
     np.testing.assert_allclose(found.share.sum(axis=0), 1, atol=1e-5)
     assert found.share.min() >= 0
     assert found.thickness.mean() == pytest.approx(thickness.mean(), rel=0.01)
     thick = np.abs(found.thickness - thickness) / found.thickness_std
     assert np.mean(thick < 1.96) > 0.93
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_posterior_of_two_references_is_that_of_numerical_integration(recipe, reverse):
+    od, photons, references, noise, *_ = spectra(recipe, "solid solution", n=12)
+    two = references[[3, 1] if reverse else [1, 3]]
+    products = fitted_products(od, photons, two, noise)
+    found = pair_posterior(products, 1.0)
+    (own, across, other), (first, second) = products.square, products.along
+    s = np.linspace(-0.3, 1.3, 40_001)[:, None]
+    along = (1 - s) * first + s * second
+    square = (1 - s) ** 2 * own + 2 * s * (1 - s) * across + s**2 * other
+    exponent, thickness = 0.5 * along**2 / square, along / square
+    inside = (s > 0) & (s < 1)
+    best = np.where(inside, exponent, -np.inf).argmax(axis=0), np.arange(12)
+    step = (1 - s) * (across - own) + s * (other - across)
+    apart = other - 2 * across + own - step**2 / square
+    beyond = np.minimum(0.35 / (thickness[best] * np.sqrt(apart[best])), 0.3)
+    allowed = (s >= -beyond) & (s <= 1 + beyond)
+    p = np.where(allowed, np.exp(exponent - exponent.max(axis=0)) / np.sqrt(square), 0)
+    p /= p.sum(axis=0)
+    share, thick = (p * s).sum(axis=0), (p * thickness).sum(axis=0)
+    std = np.sqrt((p * (s - share) ** 2).sum(axis=0))
+    thick_std = np.sqrt((p * ((thickness - thick) ** 2 + 1 / square)).sum(axis=0))
+    np.testing.assert_allclose(found.share[0], share, atol=0.02)
+    np.testing.assert_allclose(np.sqrt(found.share_variance[0]), std, rtol=0.05)
+    np.testing.assert_allclose(found.thickness[0], thick, rtol=0.01)
+    np.testing.assert_allclose(np.sqrt(found.thickness_variance[0]), thick_std, rtol=0.05)
+
+
+def test_mixtures_that_a_scan_does_not_hold_do_not_count(recipe):
+    """Na3VPF in Na1VPF in all proportions looks like Na2.4VPF and Na2VPF too."""
+    od, photons, references, noise, composition, _ = spectra(recipe, "core and shell")
+    learned = common_mixtures(od, photons, references, noise)
+    alike = CommonMixtures(np.full(10, 0.1), 1.0)
+    off = [
+        pixel_amounts(od, photons, references, noise, mixtures, VALUES).value - VALUES @ composition
+        for mixtures in (learned, alike)
+    ]
+    assert learned.dispersion == pytest.approx(1, abs=0.05)
+    rms = np.sqrt(np.square(off).mean(axis=1))
+    assert rms[0] < 0.9 * rms[1]
+    assert abs(off[0].mean()) < abs(off[1].mean())
+
+
+def test_a_background_that_all_pixels_share_is_not_taken_for_a_phase(recipe):
+    od, photons, references, noise, composition, thickness = spectra(recipe, "domains")
+    area, options = np.ones((1, 1500), bool), {"dispersion": 1.0, "values": VALUES}
+    volume = composition @ thickness
+    baseline = Baseline.slope(np.array(recipe.energies_ev), constant_std=0.03, slope_std=0.02)
+    wide = noise._replace(baseline=baseline)
+    for background in baseline.shapes * [[0.04], [0.05]]:
+        leaning = od + background[:, None]
+        found = area_amounts(leaning, photons, references, wide, area, **options)
+        off = found.value[0] - VALUES @ volume / volume.sum()
+        assert abs(off) < 0.04
+        assert abs(off) < 2.5 * found.value_std[0]
+
+
+def test_references_that_do_not_fit_make_an_area_less_sure(recipe):
+    od, photons, references, noise, composition, thickness = spectra(recipe, "domains")
+    area, options = np.ones((1, 1500), bool), {"dispersion": 1.0, "values": VALUES}
+    sure = area_amounts(od, photons, references, noise, area, **options)
+    odd = references * (1 + 0.04 * np.random.default_rng(5).normal(size=references.shape))
+    found = area_amounts(od, photons, odd, noise, area, **options)
+    assert found.value_std[0] > 3 * sure.value_std[0]
+    volume = composition @ thickness
+    assert abs(found.value[0] - VALUES @ volume / volume.sum()) < 2.5 * found.value_std[0]
 
 
 @pytest.mark.parametrize("kind", ["domains", "core and shell", "solid solution"])
@@ -105,7 +180,7 @@ def test_the_mean_value_of_an_area_is_that_of_its_volume(recipe, kind):
 def test_compositions_that_look_the_same_have_intervals_as_wide(recipe):
     """Na2VPF is a mixture of others within the noise of one pixel, and of an area too."""
     od, photons, references, noise, _, _ = spectra(recipe, "domains")
-    found = pixel_amounts(od, photons, references, noise, dispersion=1.0)
+    found = pixels_of(od, photons, references, noise)
     assert np.median(found.share_std[2]) > 0.1
     area = np.ones((1, 1500), dtype=bool)
     whole = area_amounts(od, photons, references, noise, area, dispersion=1.0)
@@ -117,7 +192,7 @@ def test_compositions_that_look_the_same_have_intervals_as_wide(recipe):
 def test_references_with_equal_spectra_share_and_the_interval_says_so(recipe):
     od, photons, references, noise, composition, _ = spectra(recipe, "domains")
     equal = references[[0, 1, 2, 3, 3]]
-    found = pixel_amounts(od, photons, equal, noise, dispersion=1.0)
+    found = pixels_of(od, photons, equal, noise)
     third = composition[3] == 1
     np.testing.assert_allclose(found.share[3, third], found.share[4, third], atol=1e-4)
     assert found.share_std[3, third].mean() > 0.2
@@ -144,7 +219,7 @@ def test_errors_that_all_pixels_share_do_not_become_less_with_their_number(recip
 def test_pixels_that_lack_energies_have_amounts_that_are_less_sure(recipe):
     od, photons, references, noise, composition, _ = spectra(recipe, "solid solution")
     photons[[2, 5, 8, 11], :700] = 0
-    found = pixel_amounts(od, photons, references, noise, dispersion=1.0, values=VALUES)
+    found = pixels_of(od, photons, references, noise, VALUES)
     assert found.value_std[:700].mean() > 1.1 * found.value_std[700:].mean()
     off = np.abs(found.value - VALUES @ composition) / found.value_std
     assert np.mean(off[:700] < 1.96) > 0.9
@@ -249,7 +324,7 @@ def test_recipes_without_values_keep_their_fingerprint(recipe):
 def test_a_pixel_brighter_than_i0_has_no_negative_thickness(recipe):
     _, photons, references, noise, *_ = spectra(recipe, "domains")
     bright = -0.3 * references[0][:, None] * np.ones(1500)
-    found = pixel_amounts(bright, photons, references, noise, dispersion=1.0, values=VALUES)
+    found = pixels_of(bright, photons, references, noise, VALUES)
     assert found.thickness.min() >= 0
     assert found.thickness.max() < 0.1
     assert all(np.isfinite(values).all() for values in found)

@@ -1,0 +1,62 @@
+"""Products of references and spectra with the weights that the best reference predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.threads import in_threads
+from stxm_live.phase_mapping.likelihood import best_model_photons, photons_worth, unbiased
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
+from stxm_live.phase_mapping.weighted_products import Products, products
+
+_T = TypeVar("_T")
+
+_CHUNK = 1024
+"""Spectra taken at once; the result does not depend on the number of threads."""
+
+
+def fitted_products(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.float64],
+    noise: SpectrumNoise,
+) -> Products:
+    """Return `products` in units of photons.
+
+    Parameters
+    ----------
+    od, photons : ndarray of shape (n_energies, n_spectra)
+        0 photons where a spectrum was not measured.
+    references : ndarray of shape (n_phases, n_energies)
+    noise : SpectrumNoise
+    """
+    y, n, baseline = od.astype(np.float64), photons.astype(np.float64), noise.baseline
+    baseline = baseline.in_units_of(noise.gain)
+    expected = best_model_photons(unbiased(y, n, noise.gain), n, references, baseline)
+    y = unbiased(y, expected, noise.gain)
+    if noise.of_references is not None:
+        expected = photons_worth(expected, noise.of_references, noise.gain)
+    return products(y, expected, references, baseline)
+
+
+def each_part(
+    use: Callable[[slice, Products], _T],
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.float64],
+    noise: SpectrumNoise,
+) -> list[_T]:
+    """Return what a function makes of the products of each part of the spectra, in order.
+
+    The function is called from several threads.
+    """
+
+    def of_part(start: int) -> _T:
+        part = slice(start, start + _CHUNK)
+        return use(part, fitted_products(od[:, part], photons[:, part], references, noise.at(part)))
+
+    return in_threads(of_part, range(0, od.shape[1], _CHUNK))
