@@ -240,21 +240,27 @@ def list_catalog(
     Example: stxm-live runs --catalog runs
     """
     from stxm_live.io.catalog import list_runs, when
+    from stxm_live.io.catalog.anywhere import embedded_folder
 
-    with opened(catalog) as broker:
-        table = Table("run", "scan", "when", "energies x rows x columns", "ended", "maps")
-        for run in list_runs(broker, limit=limit):
-            other = f"cannot be read ({run.unreadable})" if run.unreadable else "not a stack"
-            shape = other if run.scan is None else " x ".join(map(str, run.scan.shape))
-            table.add_row(
-                escape(run.uid[:8]),
-                "" if run.scan_id is None else str(run.scan_id),
-                when(run.time_s),
-                escape(shape),
-                run.exit_status or "cut off",
-                "yes" if run.has_maps else "",
-            )
-        console.print(table)
+    folder = embedded_folder(catalog)
+    if folder is not None:
+        runs = list_runs(folder, limit=limit)
+    else:
+        with opened(catalog) as broker:
+            runs = list_runs(broker, limit=limit)
+    table = Table("run", "scan", "when", "energies x rows x columns", "ended", "maps")
+    for run in runs:
+        other = f"cannot be read ({run.unreadable})" if run.unreadable else "not a stack"
+        shape = other if run.scan is None else " x ".join(map(str, run.scan.shape))
+        table.add_row(
+            escape(run.uid[:8]),
+            "" if run.scan_id is None else str(run.scan_id),
+            when(run.time_s),
+            escape(shape),
+            run.exit_status or "cut off",
+            "yes" if run.has_maps else "",
+        )
+    console.print(table)
 
 
 @contextmanager

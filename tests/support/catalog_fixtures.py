@@ -145,3 +145,14 @@ def line_documents(images, scan, *, lines=None, exit_status="success"):
         yield "event", stream.compose_event(data=data, timestamps=times, seq_num=line + 1)
     if exit_status:
         yield "stop", run.compose_stop(exit_status=exit_status)
+
+
+def listed_by_tiled(broker, **limit):
+    """The list of a catalogue on a server, of which there is no database to look into."""
+    from stxm_live.io.catalog import list_runs
+
+    broker.stxm_live_folder, folder = None, broker.stxm_live_folder
+    try:
+        return list_runs(broker, **limit)
+    finally:
+        broker.stxm_live_folder = folder

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from stxm_live.io.catalog.folder import open_catalog
+from stxm_live.io.catalog.folder import default_folder, open_catalog
+from stxm_live.io.catalog.index import DATABASE
 
 if TYPE_CHECKING:
     import databroker
@@ -45,6 +46,12 @@ def folder_only(where: str | None) -> Path | None:
     if is_url(where):
         raise ValueError(f"--catalog {where}: this command keeps its catalogue in a folder")
     return None if where is None else Path(where)
+
+
+def embedded_folder(where: str | Path | None) -> Path | None:
+    """Return the folder if there is an embedded catalogue in it, and None for what is elsewhere."""
+    folder = default_folder() if where is None else Path(where).expanduser()
+    return folder if not is_url(where) and (folder / DATABASE).is_file() else None
 
 
 def open_anywhere(

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stxm_live.io.catalog.index import DATABASE, TABLES
 from stxm_live.io.catalog.locking import prepare_tables, require_writable
 from stxm_live.io.catalog.relocation import relocate
 
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("stxm_live")
 
-_DATABASE = "catalog.db"
 _CLOSE_STREAM = "/api/v1/stream/close/"
-_TABLES = "tables.db"
 _DATA = "data"
 _POLL_S = 0.05
 
@@ -80,7 +79,7 @@ def open_catalog(
     _require_packages()
     folder = Path(path) if path is not None else default_folder()
     folder = folder.expanduser().resolve()
-    exists = (folder / _DATABASE).exists()
+    exists = (folder / DATABASE).exists()
     if not create and not exists:
         raise FileNotFoundError(f"no catalogue in {folder}; stxm-live import makes one")
     try:
@@ -146,12 +145,12 @@ def wait_before_closing(broker: databroker.Broker, is_done: Callable[[], bool]) 
 def _prepare(folder: Path, databases: Path) -> None:
     """Make the databases fit for use, wherever the folder is now."""
     try:
-        prepare_tables(databases / _TABLES)
-        relocate(databases / _DATABASE, data=folder / _DATA, tables=databases / _TABLES)
+        prepare_tables(databases / TABLES)
+        relocate(databases / DATABASE, data=folder / _DATA, tables=databases / TABLES)
     except sqlite3.DatabaseError as error:
         raise OSError(
-            f"the catalogue in {folder} is damaged ({error}): put back a copy of {_DATABASE} and "
-            f"{_TABLES}, or name another folder and restore runs from their backup files"
+            f"the catalogue in {folder} is damaged ({error}): put back a copy of {DATABASE} and "
+            f"{TABLES}, or name another folder and restore runs from their backup files"
         ) from error
 
 
@@ -172,11 +171,11 @@ def _create_database(folder: Path) -> None:
     Tiled's own ``init_if_not_exists`` starts a second Python for the same steps (14 s).
     The event loop runs on a thread of its own since a notebook has one already.
     """
-    unfinished = folder / f"{_DATABASE}.unfinished"
+    unfinished = folder / f"{DATABASE}.unfinished"
     unfinished.unlink(missing_ok=True)
     with ThreadPoolExecutor(max_workers=1) as pool:
         pool.submit(lambda: asyncio.run(_initialise(unfinished))).result()
-    unfinished.replace(folder / _DATABASE)
+    unfinished.replace(folder / DATABASE)
 
 
 async def _initialise(database: Path) -> None:
@@ -226,7 +225,7 @@ def _connected(app: Any, folder: Path) -> Any:
         raise OSError(
             f"the catalogue in {folder} was written by another version of Tiled; copy it, and use "
             f'that version, or "tiled catalog upgrade-database sqlite+aiosqlite:///'
-            f'{folder / _DATABASE}" for an older one'
+            f'{folder / DATABASE}" for an older one'
         ) from error
 
 
@@ -249,9 +248,9 @@ def _connect(
     registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
     waited_for: list[Callable[[], bool]] = []
     tree = from_uri(
-        databases / _DATABASE,
+        databases / DATABASE,
         specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
-        writable_storage=[str(folder / _DATA), f"sqlite:///{databases / _TABLES}"],
+        writable_storage=[str(folder / _DATA), f"sqlite:///{databases / TABLES}"],
         readable_storage=[str(Path(root).expanduser().absolute()) for root in image_roots],
     )
     with warnings.catch_warnings():

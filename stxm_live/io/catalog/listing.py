@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.scan import StackScan
 from stxm_live.io.catalog.anywhere import bluesky_catalog
-from stxm_live.io.catalog.plan_runs import scan_of_streams
+from stxm_live.io.catalog.folder import catalog_folder, close_catalog, open_catalog
+from stxm_live.io.catalog.index import IndexedRun, indexed_runs
+from stxm_live.io.catalog.plan_runs import scan_of_streams, streams_of
+from stxm_live.io.catalog.reading import plain
 from stxm_live.io.documents.announced import UndescribedError, announced
 
 if TYPE_CHECKING:
@@ -47,40 +53,70 @@ class RunSummary:
     unreadable: str = ""
 
 
-def list_runs(broker: databroker.Broker, *, limit: int | None = None) -> list[RunSummary]:
+def list_runs(catalog: databroker.Broker | Path, *, limit: int | None = None) -> list[RunSummary]:
     """Return the raw runs of a catalogue, the latest first.
 
     Parameters
     ----------
+    catalog : databroker.Broker or Path
+        An open catalogue, or the folder of one, which is then read without Tiled's packages.
     limit : int, optional
         Number of runs; default is all.
+
+    Raises
+    ------
+    OSError
+        If the folder's catalogue is damaged or was written by another version of Tiled.
     """
+    folder = catalog if isinstance(catalog, Path) else catalog_folder(catalog)
+    if folder is not None:
+        try:
+            runs, mapped = indexed_runs(folder, limit=limit)
+        except sqlite3.Error as error:
+            logger.debug("the database in %s is not read directly (%r)", folder, error)
+        else:
+            return [_summary(run, has_maps=run.key in mapped) for run in runs]
+    if isinstance(catalog, Path):
+        broker = open_catalog(catalog, create=False)
+        try:
+            return _listed_by_tiled(broker, limit)
+        finally:
+            close_catalog(broker)
+    return _listed_by_tiled(catalog, limit)
+
+
+def _listed_by_tiled(broker: databroker.Broker, limit: int | None) -> list[RunSummary]:
+    """Return the raw runs of any catalogue; each of them is asked for."""
     from tiled.queries import Eq
 
     catalog = bluesky_catalog(broker.v2)
     derived = catalog.search(Eq("purpose", "analysis")).values()
     mapped = {uid for run in derived for uid in _texts(run.metadata["start"].get("parent_uids"))}
     runs: list[RunSummary] = []
-    for run in reversed(catalog.values()):
+    for key, run in reversed(catalog.items()):
         start = run.metadata["start"]
         if start.get("purpose") == "analysis":
             continue
         if len(runs) == limit:
             break
-        scan, reason = _scan(run)
-        runs.append(
-            RunSummary(
-                uid=start["uid"],
-                scan_id=start.get("scan_id"),
-                time_s=start["time"],
-                plan_name=str(start.get("plan_name", "")),
-                scan=scan,
-                exit_status=(run.metadata.get("stop") or {}).get("exit_status", ""),
-                has_maps=start["uid"] in mapped,
-                unreadable=reason,
-            )
-        )
+        stop = run.metadata.get("stop") or {}
+        documents = IndexedRun(key, plain(start), plain(stop), partial(streams_of, run))
+        runs.append(_summary(documents, has_maps=start["uid"] in mapped))
     return runs
+
+
+def _summary(run: IndexedRun, *, has_maps: bool) -> RunSummary:
+    scan, reason = _scan(run)
+    return RunSummary(
+        uid=run.start.get("uid", run.key),
+        scan_id=run.start.get("scan_id"),
+        time_s=run.start.get("time", float("nan")),
+        plan_name=str(run.start.get("plan_name", "")),
+        scan=scan,
+        exit_status=run.stop.get("exit_status", ""),
+        has_maps=has_maps,
+        unreadable=reason,
+    )
 
 
 def start_documents(broker: databroker.Broker, name: str, value: str) -> list[dict[str, Any]]:
@@ -122,10 +158,10 @@ def _texts(value: Any) -> list[str]:
     return [v for v in value if isinstance(v, str)] if isinstance(value, Sequence) else []
 
 
-def _scan(run: Any) -> tuple[StackScan | None, str]:
+def _scan(run: IndexedRun) -> tuple[StackScan | None, str]:
     """Return the first stack of a run, and why there is none although the run seems to be one."""
     try:
-        return announced(run.metadata["start"]).stacks[0].scan, ""
+        return announced(run.start).stacks[0].scan, ""
     except UndescribedError:
         return _scan_of_streams(run)
     except ValueError:
@@ -134,12 +170,10 @@ def _scan(run: Any) -> tuple[StackScan | None, str]:
         return None, f"{type(error).__name__}: {error}"
 
 
-def _scan_of_streams(run: Any) -> tuple[StackScan | None, str]:
+def _scan_of_streams(run: IndexedRun) -> tuple[StackScan | None, str]:
     """Return the stack of a run by a plan without a block, if it is one."""
     try:
-        return scan_of_streams(run), ""
+        return scan_of_streams(run.start, run.streams()), ""
     except Exception as error:  # noqa: BLE001  it may be damaged; others are listed all the same
-        logger.info(
-            "the streams of run %s cannot be read (%r)", run.metadata["start"]["uid"], error
-        )
+        logger.info("the streams of run %s cannot be read (%r)", run.key, error)
         return None, ""

@@ -6,7 +6,7 @@ import made_up_maps
 import numpy as np
 import pytest
 import shapes
-from catalog_fixtures import stack_images
+from catalog_fixtures import listed_by_tiled, stack_images
 
 from stxm_live.core.stack import Stack
 from stxm_live.io.catalog import (
@@ -217,6 +217,7 @@ def test_runs_of_plans_without_a_block_are_listed_as_stacks(broker):
     store_documents(broker, shapes.compose(md, counted, keys={"det": shapes.number_key()}))
 
     count, loop, scan = list_runs(broker, limit=3)
+    assert [count, loop, scan] == listed_by_tiled(broker, limit=3)
 
     assert (count.plan_name, count.scan, count.unreadable) == ("count", None, "")
     assert scan.scan.shape == loop.scan.shape == (n, ny, nx)

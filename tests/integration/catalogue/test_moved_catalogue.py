@@ -4,13 +4,15 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
-from catalog_fixtures import image_scan, line_documents, stack_images
+from catalog_fixtures import image_scan, line_documents, listed_by_tiled, stack_images
 from typer.testing import CliRunner
 
 from stxm_live.cli import app
@@ -177,9 +179,9 @@ def test_a_catalogue_of_another_version_of_tiled_is_an_error_in_one_line(
     with closing(sqlite3.connect(folder / "catalog.db")) as database:
         database.execute("update alembic_version set version_num = ?", [revision])
         database.commit()
-    listed = CliRunner().invoke(app, ["runs", "--catalog", str(folder)])
-    assert listed.exit_code == 1
-    assert "written by another version of Tiled" in " ".join(listed.output.split())
+    replayed = CliRunner().invoke(app, ["replay", "-1", "--catalog", str(folder)])
+    assert replayed.exit_code == 1
+    assert "written by another version of Tiled" in " ".join(replayed.output.split())
 
 
 ODD = {
@@ -206,11 +208,38 @@ def test_odd_runs_hide_no_others(tmp_path):
         assert listed[-1].uid == good
         assert len(listed) == 1 + sum("purpose" not in changes for changes in ODD.values())
         assert sum(bool(run.unreadable) for run in listed) == 2
+        assert listed_by_tiled(broker) == listed
         CatalogHistory(broker).runs()
     shown = CliRunner().invoke(app, ["runs", "--catalog", str(folder)])
     assert shown.exit_code == 0
     assert good[:8] in shown.output
     assert "cannot be read" in " ".join(shown.output.split())
+
+
+def test_runs_are_listed_without_the_packages_of_the_catalogue(original):
+    program = (
+        "import sys\n"
+        "from stxm_live.cli import app\n"
+        "try:\n"
+        "    app(['runs', '--catalog', sys.argv[1]])\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 0\n"
+        "assert not {'tiled', 'databroker', 'sqlalchemy'} & set(sys.modules)\n"
+    )
+    listed = subprocess.run(
+        [sys.executable, "-c", program, str(original[0])],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "success" in listed.stdout
+
+
+def test_a_folder_with_a_damaged_database_is_an_error_in_words(tmp_path):
+    (tmp_path / "catalog.db").write_bytes(b"")
+    listed = CliRunner().invoke(app, ["runs", "--catalog", str(tmp_path)])
+    assert listed.exit_code == 1
+    assert "put back a copy" in " ".join(listed.output.split())
 
 
 def with_start(changes):
