@@ -34,7 +34,8 @@ def main() -> None:
     command = [Path(sys.executable).with_name("tiled"), "serve", "catalog", "--temp"]
     with tempfile.TemporaryDirectory() as folder:
         server = subprocess.Popen(
-            [*command, "--api-key", os.environ["TILED_API_KEY"], "--port", str(port)],
+            [*command, "--port", str(port)],
+            env={**os.environ, "TILED_SINGLE_USER_API_KEY": os.environ["TILED_API_KEY"]},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd=folder,

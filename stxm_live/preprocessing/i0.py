@@ -212,6 +212,20 @@ def borrowed_i0(
     return I0(i0, np.zeros_like(i0), None, nothing_empty, (BORROWED,))
 
 
+def is_without_edge(log_intensity: NDArray[np.float32], empty: NDArray[np.bool_]) -> bool:
+    """Return True if the mean OD of a support changes evenly from image to image, as of a film.
+
+    Thin specimen that passes for a support has an edge. False if there is no support.
+    """
+    if not empty.any():
+        return False
+    od = -np.asarray(np.nanmean(log_intensity[:, empty], axis=1, dtype=np.float64))
+    steps = np.arange(len(od), dtype=np.float64)
+    line = np.column_stack([np.ones(len(od)), steps - steps.mean()])
+    left = od - line @ least_squares(line, od[:, None])[:, 0]
+    return bool(np.ptp(left) < MIN_OD_STEP)
+
+
 def specimen_in_box(
     field: Field, recipe: Recipe, extent_um: tuple[float, float, float, float]
 ) -> float:

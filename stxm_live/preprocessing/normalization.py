@@ -20,6 +20,7 @@ from stxm_live.preprocessing.i0 import (
     borrowed_i0,
     i0_of_images,
     i0_of_one,
+    is_without_edge,
     mean_over,
     stack_field,
 )
@@ -260,7 +261,8 @@ def _find_i0(aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float
     quantity, known_i0 = aligned.quantity, aligned.known_i0
     may_be_full = known_i0 is not None or quantity in (*KNOWN_I0, "yield")
     field = stack_field(log, references, recipe, may_be_full=may_be_full)
-    if quantity in KNOWN_I0:  # a support of some OD is none
+    drawn = recipe.specimen_mask is not None
+    if quantity in KNOWN_I0 and not drawn and not is_without_edge(log, field.empty):
         absolute = borrowed_i0(log, field, [1.0] * len(log))
         field = field if absolute is None else absolute.field
     if quantity in KNOWN_I0 or (quantity == "yield" and not field.empty.any()):

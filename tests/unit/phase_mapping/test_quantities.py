@@ -23,6 +23,23 @@ def test_optical_densities_are_mapped_without_i0_and_with_the_noise_of_their_sup
     assert any("are optical densities already" in note for note in maps.warnings)
 
 
+def test_a_film_under_the_specimen_is_no_specimen_in_optical_densities(tmp_path):
+    film = 0.8 + np.linspace(0, 0.1, len(two.ENERGIES))[:, None, None]
+    right, maps = two.right_after(made(two.measured_od() + film, "od"), tmp_path)
+
+    assert right > 0.98
+    assert (maps.specimen == two.SPECIMEN).mean() > 0.97
+    assert maps.quality.verdict == "good"
+
+
+def test_a_mask_is_the_specimen_of_optical_densities_too(tmp_path):
+    mask = two.SPECIMEN & two.LEFT
+    np.save(tmp_path / "mask.npy", mask)
+    recipe = two.recipe(tmp_path, **{"specimen.mask": tmp_path / "mask.npy"})
+    maps = map_phases(made(two.measured_od() + two.PHASES["left"][:, None, None], "od"), recipe)
+    np.testing.assert_array_equal(maps.specimen, mask)
+
+
 def test_optical_densities_that_fill_the_field_are_never_called_good(tmp_path):
     rows, columns = slice(9, 18), slice(9, 26)
     od = two.measured_od()[:, rows, columns]
