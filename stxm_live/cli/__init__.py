@@ -13,6 +13,7 @@ from stxm_live.cli.explore import explore
 from stxm_live.cli.export import export
 from stxm_live.cli.ioc import ioc
 from stxm_live.cli.plugins import plugins
+from stxm_live.cli.regions import regions
 from stxm_live.cli.serve import serve
 from stxm_live.cli.watch import watch
 
@@ -38,6 +39,7 @@ app.command(context_settings={"ignore_unknown_options": True})(watch)
 app.command(context_settings={"ignore_unknown_options": True})(recipes.train)
 app.command(context_settings={"ignore_unknown_options": True})(figures.figures)
 app.command(context_settings={"ignore_unknown_options": True})(export)
+app.command(context_settings={"ignore_unknown_options": True})(regions)
 app.command()(figures.diagnose)
 app.command()(references.references)
 app.command("choose-energies")(references.choose_energies)

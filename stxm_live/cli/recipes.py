@@ -124,6 +124,11 @@ source = "empty-region"
 # Always measured: these energies, or as many as "fewest" that distinguish the phases best.
 # minimum_ev = [505, 517.5, 530.3]
 # fewest = 5
+
+[regions]
+# What to look for in the next regions: "doubt" (labels that another scan would correct), or words
+# as "phase:Na3VPF", "x between 2.0 and 2.4", "boundary of Na3VPF and Na2VPF and area above 0.2".
+# criterion = "doubt"
 """
 
 

@@ -279,7 +279,7 @@ def opened(
         close_catalog(broker)
 
 
-def parse_settings(settings: Sequence[str] | None) -> dict[str, Any]:
+def parse_settings(settings: Sequence[str] | None, option: str = "--set") -> dict[str, Any]:
     """Return ``["a.b=1"]`` as ``{"a.b": 1}``; a value that is not TOML is taken as text.
 
     Examples
@@ -291,7 +291,7 @@ def parse_settings(settings: Sequence[str] | None) -> dict[str, Any]:
     for setting in settings or ():
         name, sign, value = setting.partition("=")
         if not sign or not name.strip():
-            raise ValueError(f"--set {setting}: expected name=value")
+            raise ValueError(f"{option} {setting}: expected name=value")
         try:
             changes[name.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:

@@ -24,6 +24,7 @@ from stxm_live.core.recipe_options import (
     I0Options,
     Options,
     PhaseOptions,
+    RegionOptions,
     ResolverOptions,
     SpecimenOptions,
     beside_the_recipe,
@@ -83,6 +84,7 @@ class Recipe(Options):
     detector: DetectorOptions = DetectorOptions()
     fields: FieldOptions = FieldOptions()
     adaptive: AdaptiveOptions = AdaptiveOptions()
+    regions: RegionOptions = RegionOptions()
 
     _relative = field_validator("references", "model")(beside_the_recipe)
 
@@ -226,7 +228,7 @@ class Recipe(Options):
         It is calculated once, as the files are read once.
         """
         digest = hashlib.sha256()
-        others = {"references", "model", "spectrum", "mask", "shifts", "adaptive"}
+        others = {"references", "model", "spectrum", "mask", "shifts", "adaptive", "regions"}
         if self.phases == PhaseOptions():  # recipes of before have no such table
             others.add("phases")
         digest.update(repr(_without(self.model_dump(mode="json"), others)).encode())

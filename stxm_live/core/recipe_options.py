@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 
+from stxm_live.core.region_criterion import is_worded, parse_criterion
+
 Method = Literal["pearson", "mahalanobis", "euclidean", "knn", "centroid", "likelihood"]
 """Method of the resolved map; see `ResolverOptions`."""
 
@@ -191,6 +193,23 @@ class FieldOptions(Options):
     y: str | None = None
     i0: str | None = None
     pixel_size_um: PositiveFloat | None = None
+
+
+class RegionOptions(Options):
+    """What to look for in the next regions to scan; maps ignore it.
+
+    ``criterion`` is one of `suggest_regions`, or words such as "phase:Na3VPF" or
+    "x between 2.0 and 2.4".
+    """
+
+    criterion: str = "doubt"
+
+    @field_validator("criterion")
+    @classmethod
+    def _is_understood(cls, criterion: str) -> str:
+        if is_worded(criterion):
+            parse_criterion(criterion)
+        return criterion
 
 
 class AdaptiveOptions(Options):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from stxm_live.adaptive.regions.box_placement import Interest
 from stxm_live.adaptive.regions.expected_gain import Improvement, doubt_removed
+from stxm_live.adaptive.regions.worded import interest_in_words
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plugins import Plugin, PluginError, plugins
+from stxm_live.core.region_criterion import is_worded
 
 OD_2018 = "od-2018"
 """The rule of `stxm_live.adaptive.regions.od_rule`, which has no map of interest."""
@@ -36,9 +39,17 @@ def interest_in(maps: PhaseMaps, criterion: str, improvement: Improvement) -> In
     Raises
     ------
     ValueError
-        If the criterion is neither one of `CRITERIA` nor a plug-in's, or is both, or needs
-        products that the maps lack; a `PluginError` if a plug-in fails.
+        If the criterion is neither one of `CRITERIA` nor a plug-in's, nor words for what to look
+        for, or needs products that the maps lack; a `PluginError` if a plug-in fails.
     """
+    is_name = criterion in CRITERIA or criterion in plugins("criterion")
+    if is_worded(criterion) and not is_name:
+        return interest_in_words(maps, criterion, partial(_by_name, maps, improvement=improvement))
+    return _by_name(maps, criterion, improvement)
+
+
+def _by_name(maps: PhaseMaps, criterion: str, improvement: Improvement) -> Interest:
+    """Return the map of a criterion of `CRITERIA` or of a plug-in."""
     theirs = plugins("criterion")
     if criterion in CRITERIA and criterion in theirs:
         raise PluginError(
@@ -50,7 +61,9 @@ def interest_in(maps: PhaseMaps, criterion: str, improvement: Improvement) -> In
     if criterion in theirs:
         return _of_plugin(maps, theirs[criterion])
     known = ", ".join([*CRITERIA, OD_2018, *theirs])
-    raise ValueError(f"criterion {criterion!r} is unknown; expected one of {known}")
+    raise ValueError(
+        f'criterion {criterion!r} is unknown; expected one of {known}, or words as "phase:Na3VPF"'
+    )
 
 
 def _of_plugin(maps: PhaseMaps, plugin: Plugin) -> Interest:

@@ -28,7 +28,7 @@ def suggest_regions(
     n: int,
     *,
     size_um: float | tuple[float, float],
-    criterion: str | Mapping[str, float] = "doubt",
+    criterion: str | Mapping[str, float] | None = None,
     step_um: float | None = None,
     dwell_ms: float | None = None,
     map_dwell_ms: float | None = None,
@@ -48,13 +48,16 @@ def suggest_regions(
         Largest number. There are fewer if no more fit, or nothing is left to gain.
     size_um : float or (float, float)
         Size of each region from edge to edge, in x and y; rounded to whole steps.
-    criterion : str or mapping of str to float
+    criterion : str or mapping of str to float, optional
+        By default the recipe's ``[regions] criterion``, which is "doubt" if not given.
         "doubt": the wrong labels that more photons and a finer step are expected to remove.
         "boundaries" between phases, "rare" phases, "unidentified" spectra, "particles" that were
         not scanned yet. "od-2018": the published rule of STXM_live, optical densities of 0.5 to
         1.5 on more than 1 um2 in the image that absorbs most. Or the name of a plug-in's. Or
-        weights of several of them ("od-2018" excepted), such as ``{"doubt": 2, "rare": 1}``; each
-        counts as a share of the field.
+        words for what to look for, such as "phase:Na3VPF", "x between 2.0 and 2.4", "boundary of
+        Na3VPF and Na2VPF" or "area between 0.2 and 2" (um2), joined by "and" or "or".
+        Or weights of several of them ("od-2018" excepted), such as ``{"doubt": 2, "rare": 1}``;
+        each counts as a share of the field.
     step_um : float, optional
         Step of the regions' pixels; half of the map's if not given.
     dwell_ms, map_dwell_ms : float, optional
@@ -116,7 +119,13 @@ def suggest_regions(
             f"{request.raster.footprint_um} um"
         )
     answer = _Answer(maps, request, places, dose, overhead)
-    return list(answer.regions(criterion, n))
+    return list(answer.regions(criterion_of(maps) if criterion is None else criterion, n))
+
+
+def criterion_of(maps: PhaseMaps) -> str:
+    """Return the criterion of the recipe that the maps were made with."""
+    values = maps.provenance.get("recipe_values") or {}
+    return str((values.get("regions") or {}).get("criterion") or "doubt")
 
 
 class _Answer:
