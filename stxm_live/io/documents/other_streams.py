@@ -1,12 +1,14 @@
-"""Energies that a run keeps in another stream than its images: an outer stream, or the baseline."""
+"""Energy and I0 that a run keeps beside its images: in an outer stream, a monitor, the baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from stxm_live.core.scan import StackScan
 from stxm_live.io.documents.energy_readback import EnergyKey, EnergyReadings, energy_key
-from stxm_live.io.documents.streams import Member
+from stxm_live.io.documents.monitors import Monitors
+from stxm_live.io.documents.streams import Member, Stream
 
 MAX_EVENTS = 10_000
 """Most events of other streams that are kept."""
@@ -19,25 +21,47 @@ class _Stream(NamedTuple):
 
 
 class OtherStreams:
-    """Streams without counts that hold the energy."""
+    """Streams without counts that hold the energy, or I0.
+
+    Attributes
+    ----------
+    monitors : Monitors
+    """
 
     def __init__(self) -> None:
         self._streams: dict[str, _Stream] = {}
+        self.monitors = Monitors()
 
-    def descriptor(self, doc: Mapping[str, Any], motor: str) -> None:
-        """Take a stream with the energy motor; monitors have events at any time and are no use."""
-        name, keys = str(doc.get("name")), doc.get("data_keys")
-        if name.endswith("_monitor") or not isinstance(keys, Mapping):
-            return
-        key = energy_key(motor, doc)
+    def descriptor(self, doc: Mapping[str, Any], scan: StackScan) -> None:
+        """Take a stream; for the energy, monitors have events at any time and are no use."""
+        self.monitors.descriptor(doc, scan.i0_field)
+        name = str(doc.get("name"))
+        key = None if name.endswith("_monitor") else energy_key(scan.energy_motor, doc)
         if key is not None and not key.is_guessed:
             self._streams[str(doc["uid"])] = _Stream(name, key, {})
 
-    def event(self, doc: Mapping[str, Any]) -> None:
-        """Take an event, if it is of such a stream."""
+    def event(self, doc: Mapping[str, Any], counts: Stream | None) -> None:
+        """Take an event; of the stream with the counts, only its time."""
+        if counts is not None:
+            self.monitors.image(doc)
+            return
+        self.monitors.reading(doc)
         stream = self._streams.get(str(doc.get("descriptor")))
         if stream is not None and len(stream.events) < MAX_EVENTS:
             stream.events[int(doc["seq_num"])] = {stream.key.name: doc["data"].get(stream.key.name)}
+
+    def give_monitors(self, run: str, stream: Stream, n_exposures: int) -> None:
+        """Give I0 to images whose own events have none; for runs of one stack."""
+        if len(stream.members) > 1 or stream.background is not None:
+            return
+        ((_, frames),) = stream.members
+        try:
+            found = self.monitors.of_images(stream, n_exposures)
+        except Exception as error:  # noqa: BLE001  a file may hold anything
+            frames.note(run, f"the I0 monitor cannot be read ({error})")
+            return
+        for image, of_parts in found.items():
+            frames.put_monitors((run, image), of_parts)
 
     def give_energies(self, run: str, members: Sequence[Member]) -> None:
         """Give the energies to images whose own events have none; for runs of one stack."""

@@ -259,6 +259,10 @@ class Placing:
         )
         return None
 
+    def n_exposures(self, stream: Stream) -> int:
+        """Return how many events of a stream make an image."""
+        return self._exposures_of(stream.members[0]).n_exposures
+
     def _exposures_of(self, member: Member) -> Exposures:
         known = self._exposures.get(member.frames)
         if known is None:

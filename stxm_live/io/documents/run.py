@@ -95,13 +95,11 @@ class RunFrames:
         self._streams: dict[str, Stream] = {}
         self._external = ExternalImages(roots or Roots())
         self._waiting: list[Waiting] = []
-        self._why_waiting = ""
-        self._is_stalled = False
+        self._why_waiting, self._is_stalled = "", False
         self._has_stopped = self._is_failed = self._has_lost = False
         self._placing = Placing(start, self._fields.channel)
-        self._choice = StreamChoice()
+        self._choice, self._others = StreamChoice(), OtherStreams()
         self._seen_fields: set[str] = set()
-        self._others = OtherStreams()
 
     def _begin(self, shape: RunShape) -> None:
         self.shape = shape.name
@@ -215,7 +213,7 @@ class RunFrames:
             return
         self._seen_fields.update(map(str, keys))
         name = str(doc.get("name"))
-        self._others.descriptor(doc, self._members[0].announced.scan.energy_motor)
+        self._others.descriptor(doc, self._members[0].announced.scan)
         if name == "baseline":
             return
         base = re.sub(r"_\d+$", "", name)
@@ -268,8 +266,8 @@ class RunFrames:
 
     def _event(self, doc: Mapping[str, Any]) -> Iterator[NewFrame]:
         stream = self._streams.get(str(doc.get("descriptor")))
+        self._others.event(doc, stream)
         if stream is None:
-            self._others.event(doc)
             return
         number, data = whole_number(doc["seq_num"]), doc["data"]
         if number < 1:
@@ -290,6 +288,7 @@ class RunFrames:
     def _stream_datum(self, doc: Mapping[str, Any]) -> None:
         stream = self._streams.get(str(doc.get("descriptor")))
         if stream is None or self._external.field_of(doc) not in (stream.key, None):
+            self._others.monitors.column(doc, self._external)
             return
         if not stream.has_events and stream.kind in ("pixel", "line"):
             for block in self._external.blocks_of_stream_datum(doc):
@@ -342,8 +341,7 @@ class RunFrames:
             n_images = self._members[0].announced.scan.shape[0]
             reason = self._choice.contradiction(doc.get("num_events"), n_images)
             self._placing.refuse(reason, self._members)
-        is_failed = str(doc.get("exit_status", "success")) != "success"
-        if is_failed:
+        if is_failed := str(doc.get("exit_status", "success")) != "success":
             reason = doc.get("reason") or "no reason given"
             self._note(f"the scan ended by {doc['exit_status']} ({reason})")
         reported = {id(frame) for _, frame in done}
@@ -385,6 +383,8 @@ class RunFrames:
         if self.is_closed:
             return
         self.is_closed = True
+        for stream in self._streams.values():
+            self._others.give_monitors(self.uid, stream, self._placing.n_exposures(stream))
         self._external.close()
         for stack in self.stacks:
             stack.grows = False

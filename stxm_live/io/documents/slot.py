@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -145,6 +146,12 @@ class Slot:
         self._readbacks_ev[0] = energy_ev
         self._frame, self.changed = None, True
         return True
+
+    def put_monitors(self, of_parts: Mapping[int, float]) -> None:
+        """Set the readings of the monitor with the parts of an image that has none."""
+        if not self._monitors:
+            self._monitors.update(of_parts)
+            self._frame = None
 
     @property
     def first_readback_ev(self) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -191,6 +191,12 @@ class StackFrames:
         slot = self._slots.get(image)
         if slot is not None and slot.put_energy(energy_ev):
             self._matched = None
+
+    def put_monitors(self, image: tuple[str, int], of_parts: Mapping[int, float]) -> None:
+        """Give an image whose events have no I0 monitor the readings that came elsewhere."""
+        slot = self._slots.get(image)
+        if slot is not None:
+            slot.put_monitors(of_parts)
 
     def refuse(self, run: str, reason: str) -> None:
         """Release the images, because a map of them would be wrong; the first reason is kept."""

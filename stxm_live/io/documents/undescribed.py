@@ -77,6 +77,7 @@ class Undescribed:
         self._fields = fields
         self._candidates: dict[str, tuple[Mapping[str, Any], list[Mapping[str, Any]]]] = {}
         self._has_seen = False
+        self._n_others = 0
 
     def take(self, name: str, doc: Mapping[str, Any]) -> RunShape | None:
         """Keep a document; return the stacks of the run as soon as they are known."""
@@ -90,10 +91,10 @@ class Undescribed:
 
     def _descriptor(self, doc: Mapping[str, Any]) -> RunShape | None:
         base = re.sub(r"_\d+$", "", str(doc.get("name")))
-        if not isinstance(doc.get("data_keys"), Mapping) or base == "baseline":
+        if not isinstance(doc.get("data_keys"), Mapping):
             return None
         self._keep("descriptor", doc)
-        if background_of(base) is not None:
+        if base == "baseline" or background_of(base) is not None:
             return None
         self._has_seen = True
         return self._looked_at(doc, [])
@@ -101,7 +102,8 @@ class Undescribed:
     def _event(self, doc: Mapping[str, Any]) -> RunShape | None:
         candidate = self._candidates.get(str(doc.get("descriptor")))
         if candidate is None:
-            if self._is_background(doc):
+            self._n_others += 1
+            if self._n_others <= MAX_EVENTS or self._is_background(doc):
                 self._keep("event", doc)
             return None
         if len(candidate[1]) >= MAX_EVENTS:
