@@ -42,7 +42,8 @@ class StackScan(BaseModel):
     energy, ``energy_index`` is the place of the run's first energy (0 is the first).
 
     A plan that may leave energies out and end early says so with ``skipping``: the energies that
-    it does measure come "in-order" or in "any-order", and every event carries its energy.
+    it does measure come "in-order" or in "any-order", and every event carries its energy. One that
+    ``grows`` also measures energies that are not announced.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,6 +71,7 @@ class StackScan(BaseModel):
     stack_id: str | None = None
     energy_index: int | None = Field(default=None, ge=0)
     skipping: Skipping = "no"
+    grows: bool = False
     quantity: Quantity | None = None
 
     @model_validator(mode="after")
@@ -141,7 +143,9 @@ class StackScan(BaseModel):
                 "energy_motor": self.energy_motor,
                 "data_field": self.data_field,
             },
-            "stxm_live": {"version": BLOCK_VERSION} | {name: getattr(self, name) for name in _OWN},
+            "stxm_live": {"version": BLOCK_VERSION}
+            | {name: getattr(self, name) for name in _OWN}
+            | ({"grows": True} if self.grows else {}),
         }
 
     @classmethod

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from stxm_live.core.recipe import Recipe
-from stxm_live.io.files.growing import GrowingStack, Signature
+from stxm_live.io.files.growing import Document, GrowingStack, Signature
+from stxm_live.io.files.growing_series import SingleImages
 from stxm_live.io.files.reading import stack_files
 from stxm_live.live.mapper import LivePhaseMapper
 
@@ -26,7 +28,8 @@ class LiveFolder:
 
     Files that are there already are left alone until they change. What is only half written is
     waited for. Each stack is a run: the first images appear when they are complete, and the final
-    maps are those of the finished file.
+    maps are those of the finished file. Single images of one field at several energies are a
+    stack, too; it ends with an image at an energy that it has.
 
     Parameters
     ----------
@@ -74,6 +77,8 @@ class LiveFolder:
         self._options = {"region": region, "detector": detector, "quantity": quantity}
         self._before = {path: Signature.of(path) for path in self._files()}
         self._growing: dict[Path, GrowingStack] = {}
+        self._single_images = SingleImages()
+        self._single_s = time.monotonic()
         self._changed_s: dict[Path, float] = {}
         self._said: dict[Path, str] = {}
         self._closing = threading.Event()
@@ -94,13 +99,18 @@ class LiveFolder:
             for document in stack.look():
                 self._changed_s[path] = now_s
                 self.live(*document)
+            if stack.single is not None:
+                self._single_s = now_s
+                self._pass_on(self._single_images.add(path, stack.single))
             self._changed_s.setdefault(path, now_s)
             idle_s = now_s - self._changed_s[path]
             if stack.problem and idle_s > 10 and self._said.get(path) != stack.problem:
                 self._said[path] = stack.problem
                 logger.warning("not mapped: %s", stack.problem)
             if stack.is_open and idle_s > self._idle_timeout_s:
-                self._end(stack)
+                self._pass_on(stack.end())
+        if time.monotonic() - self._single_s > self._idle_timeout_s:
+            self._pass_on(self._single_images.end())
 
     def close(self) -> None:
         """End what is still being written, finish its maps, and stop."""
@@ -108,7 +118,8 @@ class LiveFolder:
         if self._thread is not None:
             self._thread.join()
         for stack in self._growing.values():
-            self._end(stack)
+            self._pass_on(stack.end())
+        self._pass_on(self._single_images.end())
         self.live.close()
 
     def __enter__(self) -> LiveFolder:
@@ -117,8 +128,8 @@ class LiveFolder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _end(self, stack: GrowingStack) -> None:
-        for document in stack.end():
+    def _pass_on(self, documents: Iterator[Document]) -> None:
+        for document in documents:
             self.live(*document)
 
     def _files(self) -> list[Path]:

@@ -164,7 +164,8 @@ def _of_plugin(start: Mapping[str, Any], fields: FieldOptions, own_failure: Valu
 def _of_block(scan: StackScan, start: Mapping[str, Any]) -> Announced:
     own = run_order(start, scan)
     whole = own.scan.model_copy(update={"energy_index": None})
-    return Announced(whole, own.order, scan.energy_index or 0, scan.stack_id, kind=own.kind)
+    index = scan.energy_index or 0
+    return Announced(whole, own.order, index, scan.stack_id, kind=own.kind, grows=scan.grows)
 
 
 def _with_fields(scan: StackScan, fields: FieldOptions) -> StackScan:

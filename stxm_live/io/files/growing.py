@@ -12,7 +12,7 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack
 from stxm_live.io.files.documents import data_keys, event_data, numbered
 from stxm_live.io.files.quantity import with_quantity
-from stxm_live.io.files.reading import files_of, read_stack
+from stxm_live.io.files.reading import files_of, read_images
 from stxm_live.io.files.sdf import read_sdf
 
 Document = tuple[str, dict[str, Any]]
@@ -48,11 +48,19 @@ class GrowingStack:
         Header or file of the stack, as for `read_stack`.
     options
         ``region``, ``detector`` and ``quantity`` for `read_stack`.
+
+    Attributes
+    ----------
+    problem : str
+        Why nothing can be read; empty if something can.
+    single : Stack or None
+        What was read by the last look, if it is a single image that is complete: no stack alone.
     """
 
     def __init__(self, path: Path, **options: str | None) -> None:
         self.path = path
         self.problem = ""
+        self.single: Stack | None = None
         self._options = options
         self._run: Any = None
         self._stream: Any = None
@@ -76,6 +84,7 @@ class GrowingStack:
         """
         signature = Signature.of(self.path)
         is_quiet = signature == self._signature
+        self.single = None
         if is_quiet and self._is_settled:
             return
         self._signature, self._is_settled = signature, is_quiet
@@ -85,6 +94,10 @@ class GrowingStack:
             self.problem = str(error)
             return
         self.problem = ""
+        if self._run is None and len(stack.scan.energies_ev) == 1:
+            is_whole = is_quiet and stack.frames and stack.frames[0].is_whole
+            self.single = stack if is_whole else None
+            return
         yield from self._documents(stack, is_quiet)
 
     def end(self) -> Iterator[Document]:
@@ -103,7 +116,7 @@ class GrowingStack:
         known = {number - 1 for number in self._sent} if self._run is not None else set()
         repeats = scan is not None and len(set(scan.energies_ev)) < len(scan.energies_ev)
         if self.path.suffix.lower() != ".hdr" or not known or repeats:
-            return read_stack(self.path, **options)
+            return read_images(self.path, **options)
         quantity = options.pop("quantity")
         return with_quantity(self.path, read_sdf(self.path, known=known, **options), quantity)
 

@@ -28,15 +28,20 @@ class GrowingSeries:
         self._run: Any = None
         self._stream: Any = None
 
-    def takes(self, path: Path, image: Stack) -> bool:
-        """Return True if the image is of the same field and detector, at another energy."""
+    def is_alike(self, path: Path, image: Stack) -> bool:
+        """Return True if an image is of the same field."""
         try:
             check_alike(self.paths[0], self._images[0].scan, path, image.scan)
         except ValueError:
             return False
+        return True
+
+    def has_energy(self, path: Path, image: Stack) -> bool:
+        """Return True if another file has an image at this energy."""
         (energy_ev,) = image.scan.energies_ev
-        known = [i.scan.energies_ev[0] for p, i in zip(self.paths, self._images, strict=True)]
-        return path in self.paths or min(abs(energy_ev - e) for e in known) > _SAME_EV
+        others = zip(self.paths, self._images, strict=True)
+        known = [other.scan.energies_ev[0] for p, other in others if p != path]
+        return any(abs(energy_ev - e) <= _SAME_EV for e in known)
 
     def add(self, path: Path, image: Stack) -> Iterator[Document]:
         """Yield the documents of an image; of the first one they come with the second."""
@@ -92,12 +97,13 @@ class SingleImages:
 
     def add(self, path: Path, image: Stack) -> Iterator[Document]:
         """Yield the documents of a complete image, and the end of a series that it replaces."""
-        for series in self._open:
-            if series.takes(path, image):
+        for series in list(self._open):
+            is_alike = series.is_alike(path, image)
+            if is_alike and not series.has_energy(path, image):
                 yield from series.add(path, image)
                 return
-        for series in [s for s in self._open if path in s.paths]:  # it became another image
-            yield from self._ended(series)
+            if is_alike or path in series.paths:  # scanned once more, or another image now
+                yield from self._ended(series)
         if len(self._open) >= MAX_OPEN:
             yield from self._ended(self._open[0])
         self._open.append(GrowingSeries(path, image))

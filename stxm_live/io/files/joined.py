@@ -35,7 +35,7 @@ def joined(paths: Sequence[Path], stacks: Sequence[Stack]) -> Stack:
     """
     first = stacks[0].scan
     for path, stack in zip(paths[1:], stacks[1:], strict=True):
-        _check_alike(paths[0], first, path, stack.scan)
+        check_alike(paths[0], first, path, stack.scan)
     frames: list[Frame] = []
     for path, stack in zip(paths, stacks, strict=True):
         for frame in (*stack.frames, *stack.checks):
@@ -68,8 +68,8 @@ def joined(paths: Sequence[Path], stacks: Sequence[Stack]) -> Stack:
     )
 
 
-def _check_alike(first_path: Path, first: StackScan, path: Path, scan: StackScan) -> None:
-    """Raise an error if two images are not of the same field."""
+def check_alike(first_path: Path, first: StackScan, path: Path, scan: StackScan) -> None:
+    """Raise a ValueError if two images are not of the same field, quantity and polarization."""
     names = f"{first_path.name} and {path.name} do not make one stack"
     if scan.image_shape != first.image_shape:
         raise ValueError(

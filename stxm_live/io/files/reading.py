@@ -150,6 +150,17 @@ def _check_is_stack(name: str, stack: Stack) -> None:
     )
 
 
+def read_images(
+    path: str | Path,
+    *,
+    region: str | None = None,
+    detector: str | None = None,
+    quantity: str | None = None,
+) -> Stack:
+    """Read a file as `read_stack` does; it may hold a single image."""
+    return _read_images(Path(path), region, detector, quantity).stack
+
+
 def _read_images(
     path: Path, region: str | None, detector: str | None, quantity: str | None
 ) -> StackFile:

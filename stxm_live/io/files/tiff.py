@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from stxm_live.io.files.number_table import read_energies
 
 TIFF = (".tif", ".tiff")
 _ENERGIES = (".txt", ".csv", ".dat")
+_NUMBERED = re.compile(r"(.+?)[_-]?(\d+)")
 
 
 def read_tiff(path: str | Path, *, region: str | None = None, detector: str | None = None) -> Stack:
     """Read a TIFF of one page for each energy, as MANTiS does: the energies are in NAME.txt.
+
+    Or one image of a series, see `energies_of_series`.
 
     Raises
     ------
@@ -29,16 +33,10 @@ def read_tiff(path: str | Path, *, region: str | None = None, detector: str | No
     path = Path(path)
     chosen(path, "region", ["1"], region)
     chosen(path, "detector", ["counts"], detector)
-    beside = energies_beside(path)
-    if beside is None:
-        raise ValueError(
-            f"{path}: a TIFF says nothing of its energies; write them into {path.stem}.txt beside "
-            "it, or write a mapping file (.toml) with energies and pixel size"
-        )
+    beside, energies_ev = _energies_of(path)
     images = tiff_images([path])
     if images.ndim == 2:
         images = images[np.newaxis]
-    energies_ev = read_energies(check_inside(beside, path.parent))
     if len(energies_ev) != len(images):
         raise ValueError(
             f"{path}: {len(images)} pages, but {beside.name} has {len(energies_ev)} energies"
@@ -49,14 +47,54 @@ def read_tiff(path: str | Path, *, region: str | None = None, detector: str | No
     return assembled(path, images, energies_ev, grid, notes=[note])
 
 
+def _energies_of(path: Path) -> tuple[Path, NDArray[np.float64]]:
+    """Return the file with the energies of a TIFF, and those of its pages."""
+    beside, series = energies_beside(path), energies_of_series(path)
+    if beside is not None:
+        return beside, read_energies(check_inside(beside, path.parent))
+    if series is None:
+        raise ValueError(
+            f"{path}: a TIFF says nothing of its energies; write them into {path.stem}.txt beside "
+            "it, or write a mapping file (.toml) with energies and pixel size"
+        )
+    beside, place = series
+    energies_ev = read_energies(check_inside(beside, path.parent))
+    if place >= len(energies_ev):
+        raise ValueError(
+            f"{path}: image {place + 1}, but {beside.name} has {len(energies_ev)} energies"
+        )
+    return beside, energies_ev[place : place + 1]
+
+
 def energies_beside(path: Path) -> Path | None:
     """Return the text file of the same name with the energies, if there is one."""
     return next((p for s in _ENERGIES if (p := path.with_suffix(s)).is_file()), None)
 
 
+def energies_of_series(path: Path) -> tuple[Path, int] | None:
+    """Return the file with the energies of a series, and the place of an image in it.
+
+    The images are ``scan_0001.tif``, ``scan_0002.tif`` and so on, from 0 or 1; the energies are in
+    ``scan.txt`` or ``energies.txt``.
+    """
+    found = _NUMBERED.fullmatch(path.stem)
+    if found is None:
+        return None
+    zero = path.with_name(f"{path.stem[: found.start(2)]}{'0' * len(found[2])}{path.suffix}")
+    first = 0 if zero.is_file() else 1
+    for stem in (found[1], "energies"):
+        beside = energies_beside(path.with_name(stem + path.suffix))
+        if beside is not None and int(found[2]) >= first:
+            return beside, int(found[2]) - first
+    return None
+
+
 def tiff_files(path: Path) -> list[Path]:
     """Return the TIFF and the file of its energies."""
     beside = energies_beside(path)
+    series = energies_of_series(path)
+    if beside is None and series is not None:
+        beside = series[0]
     return [path] if beside is None else [path, beside]
 
 

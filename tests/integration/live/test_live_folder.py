@@ -43,6 +43,57 @@ def watched(tmp_path):
     assert seen.errors == []
 
 
+def look_thrice(watching):
+    for _ in range(3):
+        watching.look()
+
+
+def check_same_labels(maps, expected):
+    for name in ("od", "phase_index", "resolved_index", "probability"):
+        assert same_array(getattr(maps, name), getattr(expected, name)), name
+
+
+def write_single(folder, k, energy_ev, name=None):
+    return sdf_files.write_sdf(
+        folder / (name or f"e{k:02d}.hdr"),
+        two.counts()[k : k + 1],
+        [energy_ev],
+        x_um=two.X_UM,
+        y_um=two.Y_UM,
+    )
+
+
+def test_single_images_are_joined_to_a_stack_as_they_come(tmp_path, watched):
+    watching, seen = watched
+    files = []
+    for k, energy_ev in enumerate(two.ENERGIES):
+        files.append(write_single(watching.folder, k, energy_ev))
+        look_thrice(watching)
+        assert max(seen.cubes, default=0) == (k + 1 if k else 0)
+    assert seen.errors == []
+    write_single(watching.folder, 0, two.ENERGIES[0], "next.hdr")  # the next stack begins
+    look_thrice(watching)
+    assert seen.maps[-1].status == "complete"
+    expected = map_phases(read_stack(files), two.recipe(tmp_path))
+    check_same_labels(seen.maps[-1], expected)
+
+
+def test_a_series_of_tiff_images_is_joined_with_the_energies_beside_it(tmp_path, watched):
+    import tifffile
+
+    watching, seen = watched
+    (watching.folder / "scan.txt").write_text("\n".join(f"{e:g}" for e in two.ENERGIES))
+    files = []
+    for k, image in enumerate(two.counts().astype(np.float32), start=1):
+        files.append(watching.folder / f"scan_{k:03d}.tif")
+        tifffile.imwrite(files[-1], image)
+        look_thrice(watching)
+    assert max(seen.cubes) == len(two.ENERGIES)
+    watching.close()
+    expected = map_phases(read_stack(files), two.recipe(tmp_path))
+    check_same_labels(seen.maps[-1], expected)
+
+
 def write_elsewhere(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
