@@ -13,6 +13,11 @@ from urllib.parse import unquote, urlparse
 
 _MOST_NAMED = 3
 
+_PIECES = "c"
+
+_IN_THIS_PROCESS = "http://local-tiled-app/"
+"""Beginning of addresses in a catalogue that Tiled serves within this process."""
+
 
 def without_files(node: Any) -> tuple[list[Path], bool]:
     """Return the pieces of an array that have no file, and whether no piece has one.
@@ -27,11 +32,19 @@ def without_files(node: Any) -> tuple[list[Path], bool]:
     if folder is None:
         return [], False
     pieces = [
-        folder.joinpath("c", *map(str, index))
+        folder.joinpath(_PIECES, *map(str, index))
         for index in product(*(range(len(sizes)) for sizes in node.chunks))
     ]
     gone = [piece for piece in pieces if not piece.exists()]
     return gone, len(gone) == len(pieces)
+
+
+def require_folders(node: Any) -> None:
+    """Raise FileNotFoundError for a folder or file of an array that is gone from this machine."""
+    for path in _paths(node):
+        # where there was none, to read from it makes a folder without pieces
+        if not path.exists() or (path.is_dir() and not (path / _PIECES).exists()):
+            raise FileNotFoundError(f"there is nothing in {path}")
 
 
 def named(paths: list[Path]) -> str:
@@ -41,10 +54,13 @@ def named(paths: list[Path]) -> str:
 
 
 def _folder(node: Any) -> Path | None:
-    """Return the folder of an array's pieces."""
-    for source in node.data_sources() or ():
-        for asset in source.assets:
-            folder = Path(unquote(urlparse(asset.data_uri).path))
-            if (folder / "zarr.json").is_file():
-                return folder
-    return None
+    """Return the folder of an array's pieces; None if there is none on this machine."""
+    return next((path for path in _paths(node) if (path / "zarr.json").is_file()), None)
+
+
+def _paths(node: Any) -> list[Path]:
+    """Return the files and folders of an array; none for a catalogue on a server."""
+    if not node.uri.startswith(_IN_THIS_PROCESS):
+        return []
+    uris = [asset.data_uri for source in node.data_sources() or () for asset in source.assets]
+    return [Path(unquote(urlparse(uri).path)) for uri in uris if uri.startswith("file:")]

@@ -148,10 +148,14 @@ def _prepare(folder: Path, databases: Path) -> None:
         prepare_tables(databases / TABLES)
         relocate(databases / DATABASE, data=folder / _DATA, tables=databases / TABLES)
     except sqlite3.DatabaseError as error:
-        raise OSError(
-            f"the catalogue in {folder} is damaged ({error}): put back a copy of {DATABASE} and "
-            f"{TABLES}, or name another folder and restore runs from their backup files"
-        ) from error
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, reason: object) -> OSError:
+    return OSError(
+        f"the catalogue in {folder} is damaged ({reason}): put back a copy of {DATABASE} and "
+        f"{TABLES}, or name another folder and restore runs from their backup files"
+    )
 
 
 def _open_for_reading(folder: Path, image_roots: Sequence[str | Path]) -> databroker.Broker:
@@ -216,11 +220,17 @@ class _NobodySubscribes:
 
 def _connected(app: Any, folder: Path) -> Any:
     """Return Tiled's connection to a catalogue in this process."""
-    from tiled.alembic_utils import DatabaseUpgradeNeeded, UnrecognizedDatabase
+    from tiled.alembic_utils import (
+        DatabaseUpgradeNeeded,
+        UninitializedDatabase,
+        UnrecognizedDatabase,
+    )
     from tiled.client import Context
 
     try:
         return Context.from_app(app, show_progress=False)
+    except UninitializedDatabase as error:
+        raise _damaged(folder, "it does not say its version") from error
     except (DatabaseUpgradeNeeded, UnrecognizedDatabase) as error:
         raise OSError(
             f"the catalogue in {folder} was written by another version of Tiled; copy it, and use "

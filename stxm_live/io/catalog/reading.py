@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.io.catalog.anywhere import bluesky_catalog
-from stxm_live.io.catalog.array_files import named, without_files
+from stxm_live.io.catalog.array_files import named, require_folders, without_files
 
 if TYPE_CHECKING:
     import databroker
@@ -228,7 +228,11 @@ def _rows_of(node: Any, rows: list[int]) -> Iterator[NDArray[Any]]:
         wanted = rows[begin : begin + n_rows]
         low, high = min(wanted), max(wanted) + 1
         with _named(f"array {node.item['id']!r}"):
-            block = node[low:high]
+            try:
+                block = node[low:high]
+            except Exception:
+                require_folders(node)
+                raise
             if not block.reshape(len(block), -1).any(axis=1).all():
                 _require_files(node)
         for row in wanted:

@@ -66,6 +66,9 @@ def test_a_run_without_the_files_of_its_images_is_an_error_that_names_them(origi
             OSError, match=rf"array 'counts' .*no file .*{uid}.*counts/c/0"
         ) as error:
             counts_of(broker, uid)
+        shutil.rmtree(tmp_path / "runs" / "data" / uid)
+        with pytest.raises(OSError, match=rf"there is nothing in .*{uid}/primary/counts"):
+            counts_of(broker, uid)
     assert str(file)[:40] in str(error.value)
 
 
@@ -168,6 +171,15 @@ def test_a_damaged_catalogue_is_an_error_in_one_line_that_says_what_to_do(
     assert replayed.output.count("error: ") == 1
     assert says in replayed.output
     assert "put back a copy" in replayed.output
+
+
+def test_a_catalogue_that_does_not_say_its_version_is_an_error_in_one_line(original, tmp_path):
+    folder = shutil.copytree(original[0], tmp_path / "runs")
+    with closing(sqlite3.connect(folder / "catalog.db")) as database:
+        database.execute("drop table alembic_version")
+        database.commit()
+    with pytest.raises(OSError, match=r"does not say its version.*put back a copy of catalog.db"):
+        open_catalog(folder)
 
 
 @pytest.mark.slow
