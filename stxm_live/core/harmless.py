@@ -21,18 +21,25 @@ class Harmless:
     Parameters
     ----------
     what : str
-        Text for the log.
+        Text for the log, with %s in place of ``name``.
+    name : object
     failed : callable, optional
         Called with the error, for instance to note that a document is lost.
 
     Examples
     --------
-    >>> with Harmless("a document could not be taken"):
+    >>> with Harmless("a %s document could not be taken", "start"):
     ...     raise MemoryError  # doctest: +SKIP
     """
 
-    def __init__(self, what: str, failed: Callable[[BaseException], object] | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        name: object,
+        failed: Callable[[BaseException], object] | None = None,
+    ) -> None:
         self._what = what
+        self._name = name
         self._failed = failed
 
     def __enter__(self) -> None:
@@ -50,6 +57,6 @@ class Harmless:
             with suppress(BaseException):
                 self._failed(error)
         with suppress(BaseException):  # a log's handler may raise, too
-            logger.error("%s", self._what, exc_info=error)
+            logger.error(self._what, self._name, exc_info=error)
         is_main = threading.current_thread() is threading.main_thread()
         return not (is_main and isinstance(error, KeyboardInterrupt))

@@ -132,7 +132,7 @@ class LivePhaseMapper:
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take a document; never raises, never waits."""
-        with Harmless(f"a {name} document could not be taken"):
+        with Harmless("a %s document could not be taken", name):
             self._receive(name, doc)
 
     def _receive(self, name: str, doc: Mapping[str, Any]) -> None:

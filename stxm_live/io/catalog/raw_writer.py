@@ -128,7 +128,7 @@ class RawWriter:
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Copy a document and queue it; never raises, never waits."""
-        with Harmless(f"a {name} document is not stored", partial(self._missed, name, doc)):
+        with Harmless("a %s document is not stored", name, partial(self._missed, name, doc)):
             self._receive(name, doc)
 
     def guard(self, run_engine: RunEngine) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.io.documents.conversion import PATIENCE_S, LateError, converted
 from stxm_live.io.documents.list_arrays import EVENTS, with_arrays
 from stxm_live.io.documents.spare_memory import SPARE, SpareMemory, surplus_bytes
 
@@ -62,9 +63,6 @@ _BYTES_PER_VALUE = 32
 _BYTES_PER_CHARACTER = 4
 
 _TEXTS = frozenset({str, bytes, np.str_, np.bytes_})
-
-_LATE = frozenset({"dask", "h5py", "zarr"})
-"""Packages whose arrays are read or computed when they are converted."""
 
 _SMALL_BYTES = 64 * 2**10
 """Size up to which there is always room for a document that comes once in a run or a stream."""
@@ -180,6 +178,7 @@ class _Copy:
         self._most_parts = self._parts_left = most_parts
         self._array_bytes_left = most_array_bytes
         self._spare = spare
+        self._patience_s = math.inf if most_parts == _NO_LIMIT else PATIENCE_S
         self._floor = 0
 
     def fields(
@@ -308,18 +307,18 @@ class _Copy:
 
     def _converted(self, value: Any, level: int) -> Any:
         """Copy an object that converts itself, such as an xarray.DataArray."""
-        if _is_read_late(value):
-            raise _LeftOutError(f"a {type(value).__name__} is read or computed only now")
         try:
             announced = getattr(value, "nbytes", 0)
             self._has_room(announced if isinstance(announced, int) else 0)
-            converted = np.asarray(value.__array__())
+            values = converted(value, self._patience_s)
         except (_LeftOutError, MemoryError, KeyboardInterrupt):
             raise
+        except LateError as error:
+            raise _LeftOutError(str(error)) from error
         except BaseException as error:
             what = f"a {type(value).__name__} raised {type(error).__name__}"
             raise _LeftOutError(what) from error
-        return self._array(converted, level)
+        return self._array(values, level)
 
     def _count(self, n_parts: int, n_bytes: int) -> None:
         """Count what is to be copied, before it is.
@@ -370,11 +369,3 @@ def _is_fixed(kind: type) -> bool:
 def _n_characters(values: Any) -> int:
     """Return the number of characters in the texts of a list, and in its bytes."""
     return sum(len(value) for value in values if type(value) in _TEXTS)
-
-
-def _is_read_late(value: Any) -> bool:
-    """Return True if an array is in a file, or is the result of a calculation to be made."""
-    if type(value).__module__.partition(".")[0] in _LATE:
-        return True
-    graph = getattr(value, "__dask_graph__", None)  # of an xarray.DataArray as well
-    return callable(graph) and graph() is not None

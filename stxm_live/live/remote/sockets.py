@@ -96,7 +96,7 @@ class DocumentPublisher:
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Send one document."""
-        with Harmless(f"a {name} document could not be published"):
+        with Harmless("a %s document could not be published", name):
             copy = copied(name, doc, room_bytes=self._most_bytes)
             if copy.left_out:
                 logger.warning("a %s document is sent without %s", name, "; ".join(copy.left_out))

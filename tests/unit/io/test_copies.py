@@ -1,8 +1,11 @@
 """Copies on the thread of a RunEngine; the time they take is in benchmarks.robustness."""
 
+import threading
+
 import numpy as np
 import pytest
 
+from stxm_live.core.harmless import Harmless
 from stxm_live.io.documents import copied, copies, snapshot, with_arrays
 
 
@@ -123,3 +126,31 @@ def test_a_stored_document_of_any_size_is_copied_whole():
     rows = [[0.5] * 800] * 800
     assert copied("event", event(rows)).doc["data"]["counts"] is None
     assert snapshot("event", event(rows))["data"]["counts"].shape == (800, 800)
+
+
+def test_an_object_that_has_no_values_in_time_is_left_out_and_its_type_not_asked_again():
+    asked, end = [], threading.Event()
+
+    class Slow:
+        def __array__(self, dtype=None, copy=None):
+            asked.append(1)
+            end.wait(10)
+            return np.zeros(3)
+
+    first = copied("event", event(Slow()))
+    second = copied("event", event([Slow(), Slow()]))
+    end.set()
+    assert first.doc["data"] == second.doc["data"] == {"counts": None, "energy": 1.5}
+    assert "has no values after 0.1 s" in first.left_out[0]
+    assert asked == [1]
+
+
+def test_a_log_may_fail_at_the_name_of_a_document_as_well():
+    class Name(str):
+        def __str__(self):
+            raise SystemExit
+
+        __format__ = __eq__ = __hash__ = __str__
+
+    with Harmless("a %s document could not be taken", Name("event")):
+        raise ValueError

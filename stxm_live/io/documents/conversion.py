@@ -1,0 +1,77 @@
+"""Objects that convert themselves to arrays, such as an xarray.DataArray: at once or not at all."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PATIENCE_S = 0.1
+"""Longest wait for an object of an unknown package, once for each type."""
+
+_LATE = frozenset({"dask", "h5py", "tiled", "zarr"})
+"""Packages whose arrays are read or computed when they are converted."""
+
+_AT_HAND = frozenset({"numpy", "pandas", "pint", "xarray"})
+"""Packages whose arrays are in memory, where `is_read_late` does not say otherwise."""
+
+_slow: set[type] = set()
+
+
+class LateError(Exception):
+    """An object has no values yet."""
+
+
+def converted(value: Any, patience_s: float) -> NDArray[Any]:
+    """Return the array of an object with ``__array__``; its errors are passed on.
+
+    Parameters
+    ----------
+    value : object
+    patience_s : float
+        Longest wait. A type that takes longer is not waited for again.
+
+    Raises
+    ------
+    LateError
+        If its values are read or computed only when it is converted.
+    """
+    kind = type(value)
+    if kind in _slow or is_read_late(value):
+        raise LateError(f"a {kind.__name__} is read or computed only now")
+    if patience_s == np.inf or _package(kind) in _AT_HAND:
+        return np.asarray(value.__array__())
+    found: list[NDArray[Any] | BaseException] = []
+    thread = threading.Thread(target=_convert, args=(value, found), daemon=True)
+    thread.start()
+    thread.join(patience_s)
+    if not found:
+        _slow.add(kind)
+        raise LateError(f"a {kind.__name__} has no values after {patience_s:g} s")
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
+
+
+def _convert(value: Any, found: list[NDArray[Any] | BaseException]) -> None:
+    try:
+        found.append(np.asarray(value.__array__()))
+    except BaseException as error:  # noqa: BLE001  for the thread that waits
+        found.append(error)
+
+
+def is_read_late(value: Any) -> bool:
+    """Return True if an array is in a file, or is the result of a calculation to be made."""
+    if _package(type(value)) in _LATE:
+        return True
+    graph = getattr(value, "__dask_graph__", None)  # of an xarray.DataArray as well
+    if callable(graph) and graph() is not None:
+        return True
+    held = getattr(getattr(value, "variable", None), "_in_memory", True)  # of xarray, from a file
+    return held is False
+
+
+def _package(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
