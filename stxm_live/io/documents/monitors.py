@@ -35,13 +35,15 @@ class Monitors:
         """Take an event of another stream than that of the images, if it has the monitor."""
         key = self._keys.get(str(doc.get("descriptor")))
         value = None if key is None else finite_number(doc["data"].get(key))
-        if value is not None and len(self._readings) < MAX_READINGS:
-            self._readings.append((float(doc["time"]), value))
+        time_s = finite_number(doc.get("time"))
+        if value is not None and time_s is not None and len(self._readings) < MAX_READINGS:
+            self._readings.append((time_s, value))
 
     def image(self, doc: Mapping[str, Any]) -> None:
         """Take the time of an event of the images."""
-        if len(self._event_s) < MAX_READINGS:
-            self._event_s[int(doc["seq_num"])] = float(doc["time"])
+        number, time_s = doc.get("seq_num"), finite_number(doc.get("time"))
+        if isinstance(number, int) and time_s is not None and len(self._event_s) < MAX_READINGS:
+            self._event_s[number] = time_s
 
     def column(self, doc: Mapping[str, Any], external: ExternalImages) -> None:
         """Take rows of a file that hold the monitor, one for each event of the images."""
