@@ -62,6 +62,8 @@ def _text_mask(content: bytes) -> NDArray[np.bool_]:
 
 _MASK_READERS = {".npy": _array_mask, ".png": _picture_mask, ".msk": _text_mask}
 
+_HDF5 = (".h5", ".hdf", ".hdf5", ".nxs")
+
 _DAMAGED_MASK = (ValueError, OSError, EOFError, SyntaxError, TokenError)
 """Errors of numpy and the picture readers for a file that is incomplete or of another kind."""
 
@@ -82,6 +84,11 @@ def read_two_columns(path: str | Path) -> tuple[NDArray[np.float64], NDArray[np.
     ValueError
         If a line is wrong, or there are more columns; the message names the file.
     """
+    if Path(path).suffix.lower() in _HDF5:
+        raise ValueError(
+            f"{path}: a point scan in HDF5 is read by the option --i0 of stxm-live map, which "
+            "writes it as i0.csv; name that file"
+        )
     _, table = read_table(Path(path))
     if table.shape[1] > 2:
         raise ValueError(

@@ -40,7 +40,8 @@ class I0Options(Options):
     """Source of I0.
 
     ``empty-region`` finds the pixels beside the specimen; ``region`` is a box
-    [x0, x1, y0, y1] in um; ``spectrum`` is a file of energy and I0 on any scale; ``monitor`` is
+    [x0, x1, y0, y1] in um; ``spectrum`` is a file of energy and I0 on any scale, or the header of
+    a point scan (SDF ``.hdr``), of which the first region is taken; ``monitor`` is
     the monitor reading of each image (the scan's ``i0_field``, such as the ring current), also
     on any scale.
     """
@@ -50,6 +51,13 @@ class I0Options(Options):
     spectrum: Path | None = None
 
     _relative = field_validator("spectrum")(beside_the_recipe)
+
+    @field_validator("spectrum")
+    @classmethod
+    def _counts_of_a_point_scan(cls, path: Path | None) -> Path | None:
+        """Return the text file with the counts, if a header is named."""
+        is_header = path is not None and path.suffix.lower() == ".hdr"
+        return path.with_name(f"{path.stem}_0.xsp") if path and is_header else path
 
     @model_validator(mode="after")
     def _source_is_given(self) -> I0Options:

@@ -90,6 +90,17 @@ def test_files_are_looked_for_beside_the_recipe(folder, monkeypatch):
     assert recipe.model is None
 
 
+def test_i0_may_be_the_header_of_a_point_scan(folder):
+    (folder / "point_0.xsp").write_text("690 7\n720 9\n")
+    (folder / "recipe.toml").write_text(TOML.replace("i0.xsp", "point.hdr"))
+    recipe = Recipe.load(folder)
+    assert recipe.i0.spectrum == folder / "point_0.xsp"
+    assert recipe.i0_spectrum[1].tolist() == [7, 9]
+    (folder / "recipe.toml").write_text(TOML.replace("i0.xsp", "point.hdf5"))
+    with pytest.raises(ValueError, match=r"point.hdf5: a point scan in HDF5 .*--i0 .*name that f"):
+        _ = Recipe.load(folder).i0_spectrum
+
+
 def test_an_absolute_path_stays_as_it_is(folder):
     elsewhere = folder / "spectra" / "fe.csv"
     recipe = Recipe.from_values(values(references=str(elsewhere)), folder="/nowhere")
