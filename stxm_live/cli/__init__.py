@@ -12,6 +12,7 @@ from stxm_live.cli.demo import demo
 from stxm_live.cli.explore import explore
 from stxm_live.cli.export import export
 from stxm_live.cli.ioc import ioc
+from stxm_live.cli.output import console
 from stxm_live.cli.plugins import plugins
 from stxm_live.cli.regions import regions
 from stxm_live.cli.serve import serve
@@ -64,4 +65,8 @@ def main(
         ),
     ] = False,
 ) -> None:
-    """Exit codes: 0 done, 1 failed (one line gives the reason), 2 wrong usage."""
+    """Exit codes: 0 done, 1 failed (one line gives the reason), 2 wrong usage, 3 a poor map.
+
+    A map of an incomplete stack ends with 3, too.
+    """
+    console.quiet = False

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.json_output import JsonOption, only_json, print_json
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import CatalogOption, SettingsOption, opened, parse_settings
 from stxm_live.core.recipe import Recipe
@@ -51,11 +52,13 @@ def check(
         typer.Option(help="Folder from which images may be read. Repeatable."),
     ] = None,
     changes: SettingsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check if a run can be mapped, how its documents are read, and what is missing.
 
     Examples: stxm-live check -1; stxm-live check run.jsonl --set fields.image=pmt
     """
+    only_json(as_json)
     chosen = Recipe.load(recipe or "nvpf").with_changes(parse_settings(changes))
     files = [Path(run) for run in runs if Path(run).is_file()]
     from stxm_live.io.catalog.document_files import runs_in_file
@@ -71,6 +74,15 @@ def check(
     for report in reports:
         _print_report(report)
     verdicts = [_print_stack(stack, chosen) for stack in stacks]
+    if as_json:
+        found_stacks = zip(stacks, verdicts, strict=True)
+        print_json(
+            "check",
+            {
+                "runs": [_report_values(report) for report in reports],
+                "stacks": [_stack_values(stack, ok) for stack, ok in found_stacks],
+            },
+        )
     if not verdicts or not all(verdicts) or any(report.error for report in reports):
         raise typer.Exit(1)
 
@@ -137,6 +149,30 @@ def _print_report(report: Report) -> None:
             "  describe the run: with a stxm block in the start document, scan=StackScan(...) in "
             "Python, or \\[fields] in the recipe for other names"
         )
+
+
+def _report_values(report: Report) -> dict[str, Any]:
+    return {
+        "uid": report.uid,
+        "read_as": report.shape or None,
+        "error": report.error or None,
+        "found": report.found,
+        "documents": report.counts,
+    }
+
+
+def _stack_values(stack: Stack, can_be_mapped: bool) -> dict[str, Any]:
+    scan = stack.scan
+    return {
+        "stack": str(stack.key),
+        "can_be_mapped": can_be_mapped,
+        "shape": list(scan.shape),
+        "energies_ev": list(scan.energies_ev),
+        "missing_ev": list(stack.missing_ev),
+        "stopped_early_ev": list(stack.skipped_ev),
+        "notes": list(stack.notes),
+        "refusal": stack.refusal or None,
+    }
 
 
 def _print_stack(stack: Stack, recipe: Recipe) -> bool:

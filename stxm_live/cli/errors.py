@@ -17,6 +17,9 @@ R = TypeVar("R")
 EXPECTED = (OSError, ValueError, LookupError, RuntimeError, ImportError)
 """Errors caused by input, files or machines; any other error is a fault of the program."""
 
+NOT_TO_BE_TAKEN_AS_IT_IS = 3
+"""Exit code of a command that made a map which is poor, or of an incomplete stack."""
+
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     """Print expected errors as a line and exit with 1; STXM_LIVE_DEBUG=1 shows the traceback."""

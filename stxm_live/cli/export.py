@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.json_output import JsonOption, only_json, print_json
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import (
     CatalogOption,
@@ -89,12 +90,15 @@ def export(
     region: RegionOption = None,
     polarization: PolarizationOption = None,
     roots: RootsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write results as files: NeXus, an HTML page that opens offline, CSV tables, TIFF images.
 
     Examples: stxm-live export -1 --catalog runs --out results; stxm-live export results/maps.nxs
     --format html; stxm-live export -1 --format nxstxm
     """
+    only_json(as_json)
+    written: list[dict[str, Any]] = []
     sources = [_source(run) for run in runs]
     if any(isinstance(source, Path) for source in sources):
         _check_files(formats, mapped_again=bool(recipe or changes))
@@ -105,11 +109,15 @@ def export(
             with console.status(f"writing {escape(str(source))}"):
                 files = write_formats(dataset, folders[source], formats, pixels=pixels)
             _print_files(source, folders[source], files)
+            written.append({"source": str(source), "files": list(map(str, files))})
     if set(ALIGNED).intersection(formats):
         with opened(catalog, roots=roots) as broker:
             for source, folder in folders.items():
                 files = write_aligned(broker, str(source), folder, formats, recipe, settings, which)
                 _print_files(source, folder, files)
+                written.append({"source": str(source), "files": list(map(str, files))})
+    if as_json:
+        print_json("export", {"results": written})
 
 
 def _check_files(formats: Sequence[Format], *, mapped_again: bool) -> None:

@@ -13,7 +13,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.errors import NOT_TO_BE_TAKEN_AS_IT_IS, one_line_errors
+from stxm_live.cli.json_output import JsonOption, maps_values, only_json, print_json, run_values
 from stxm_live.cli.output import console, print_result
 from stxm_live.core.phase_maps import same_array
 from stxm_live.core.recipe import Recipe
@@ -136,6 +137,7 @@ def map_stack(
     roots: RootsOption = None,
     changes: SettingsOption = None,
     page: PageOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make maps from a file, without catalogue or recipe.
 
@@ -147,6 +149,7 @@ def map_stack(
     from stxm_live.phase_mapping.workflow import map_phases
     from stxm_live.plotting import write_pictures
 
+    only_json(as_json)
     paths = files_of(stack)
     name = paths[0].stem
     folder = out or Path(f"{name}-maps")
@@ -171,7 +174,10 @@ def map_stack(
         files = write_pictures(maps, folder)
         if page:
             files.append(write_page(maps, folder / "maps.html"))
+    if as_json:
+        print_json("maps", maps_values(maps, files))
     print_result(maps, files=files)
+    _exit_if_poor(maps)
 
 
 ReplayedArgument = Annotated[
@@ -200,6 +206,7 @@ def replay(
         bool, typer.Option("--verify", help="Fail unless the stored result is identical.")
     ] = False,
     store: Annotated[bool, typer.Option(help="Store the result if it is new.")] = True,
+    as_json: JsonOption = False,
 ) -> None:
     """Map a past run again from its raw counts, and compare with the stored result.
 
@@ -210,7 +217,8 @@ def replay(
     from stxm_live.live.replay import map_run
     from stxm_live.plotting import write_pictures
 
-    which = Which(region, polarization, roots)
+    only_json(as_json)
+    which, stored_as = Which(region, polarization, roots), None
     with opened(catalog, roots=roots) as broker:
         found = [find_run(broker, run) for run in runs or ["-1"]]
         uid = str(found[0].start["uid"])
@@ -223,9 +231,14 @@ def replay(
         differing = None if stored is None else _differences(maps, stored)
         console.print(_comparison(differing))
         if differing != [] and store:
-            console.print(f"stored as run {store_maps(broker, maps)[:8]}")
+            stored_as = store_maps(broker, maps)
+            console.print(f"stored as run {stored_as[:8]}")
+    if as_json:
+        compared = {"differs_from_stored_in": differing, "stored_as": stored_as}
+        print_json("maps", maps_values(maps, files) | compared)
     if verify and differing != []:
         raise typer.Exit(1)
+    _exit_if_poor(maps)
 
 
 @one_line_errors
@@ -234,6 +247,7 @@ def list_catalog(
     limit: Annotated[
         int, typer.Option("--limit", "-n", help="Number of runs, the latest first.")
     ] = 20,
+    as_json: JsonOption = False,
 ) -> None:
     """List the runs of the catalogue.
 
@@ -242,12 +256,16 @@ def list_catalog(
     from stxm_live.io.catalog import list_runs, when
     from stxm_live.io.catalog.anywhere import embedded_folder
 
+    only_json(as_json)
     folder = embedded_folder(catalog)
     if folder is not None:
         runs = list_runs(folder, limit=limit)
     else:
         with opened(catalog) as broker:
             runs = list_runs(broker, limit=limit)
+    if as_json:
+        print_json("runs", {"runs": [run_values(run) for run in runs]})
+        return
     table = Table("run", "scan", "when", "energies x rows x columns", "ended", "maps")
     for run in runs:
         other = f"cannot be read ({run.unreadable})" if run.unreadable else "not a stack"
@@ -306,6 +324,12 @@ def recipe_of(name: str | None, stored: Any) -> Recipe:
     if stored is None:
         return Recipe.load("nvpf")
     return Recipe.from_values(json.loads(stored.attrs["provenance"])["recipe_values"])
+
+
+def _exit_if_poor(maps: PhaseMaps) -> None:
+    """Exit with 3 for a result that a script should not take as it is."""
+    if maps.quality.verdict == "poor" or maps.status == "incomplete":
+        raise typer.Exit(NOT_TO_BE_TAKEN_AS_IT_IS)
 
 
 def _comparison(differing: list[str] | None) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from stxm_live.core.json_values import json_clean
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.io.catalog.anywhere import bluesky_catalog
 from stxm_live.io.catalog.run_store import store_documents
@@ -51,7 +50,7 @@ def map_documents(maps: PhaseMaps) -> Iterator[tuple[str, dict[str, Any]]]:
             "analysis": {
                 **_analysis(maps.provenance),
                 "labels": labels,
-                "attributes": _json_clean(dataset.attrs),
+                "attributes": json_clean(dataset.attrs),
             },
         },
         validate=False,
@@ -186,20 +185,7 @@ def _analysis(provenance: Mapping[str, Any]) -> dict[str, Any]:
         "package": "stxm_live",
         "version": version("stxm-live"),
         "model_sha256": None,
-        **_json_clean(provenance),
+        **json_clean(provenance),
     }
     named = {key: values.pop(key) for key in ("package", "version", "model_sha256")}
     return {**named, "parameters": values}
-
-
-def _json_clean(value: Any) -> Any:
-    """Return the value without numpy types, tuples and NaN, which JSON does not have."""
-    if isinstance(value, Mapping):
-        return {str(key): _json_clean(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _json_clean(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_json_clean(item) for item in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
