@@ -36,6 +36,18 @@ AMOUNT_PRODUCTS: Mapping[str, Product] = {
 }
 """The arrays of `Amounts`. The unit "references" is the thickness that the references belong to."""
 
+
+def thickness_unit(unit: str) -> str:
+    """Return the unit of a thickness in words.
+
+    Examples
+    --------
+    >>> thickness_unit("references"), thickness_unit("nm")
+    ('units of the references', 'nm')
+    """
+    return "units of the references" if unit == "references" else unit
+
+
 _WITH_VALUES = ("value", "value_std", "area_value", "area_value_std")
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.amount_words import number_in_words
+from stxm_live.core.amounts import thickness_unit
 from stxm_live.core.twins import labels, merged_index
 from stxm_live.plotting.panels.spectra import scaled_to
 
@@ -61,8 +63,25 @@ def area_facts(scene: Scene, inside: NDArray[np.bool_]) -> AreaFacts | None:
         f"<b>drawn area</b>: {n} pixel{'s' if n > 1 else ''} of specimen",
         f"largest standard error of the mean {largest_error:.2g} OD",
     ]
+    lines += _amounts(scene, chosen)
     scaled = [scaled_to(reference, mean, measured) for reference in scene.reference_od]
     return AreaFacts("<br>".join(lines), _table(scene, chosen), mean, scatter, scaled)
+
+
+def _amounts(scene: Scene, chosen: NDArray[np.bool_]) -> list[str]:
+    """Return value and thickness of an area by volume; nothing for maps from a file."""
+    amounts = None if scene.maps is None else scene.maps.final_amounts
+    if amounts is None or amounts.find_total is None:
+        return []
+    if not (chosen & np.isfinite(amounts.thickness)).any():
+        return []
+    total = amounts.within(chosen)
+    thickness = number_in_words(total.thickness, total.thickness_std)
+    lines = [f"mean thickness {thickness} {thickness_unit(amounts.unit)}"]
+    if total.value is not None and total.value_std is not None:
+        value = number_in_words(total.value, total.value_std)
+        lines.append(f"{escape(amounts.quantity or 'value')} {value} by volume")
+    return lines
 
 
 def _table(scene: Scene, chosen: NDArray[np.bool_]) -> str:

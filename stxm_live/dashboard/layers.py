@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.amount_words import look_alikes, number_in_words, share_in_words
+from stxm_live.core.amounts import thickness_unit
+from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.twins import labels, merged_index
 from stxm_live.dashboard.images import (
     Rgba,
@@ -29,6 +32,7 @@ from stxm_live.plotting.style.palette import (
     crameri,
     heat,
 )
+from stxm_live.plotting.style.value_range import value_range
 
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
@@ -45,6 +49,7 @@ DOUBT_LAYERS = (
     ("reliability", "Reliability R"),
     ("thickness", "Thickness"),
     ("value", "Value of the composition"),
+    ("composition", "Share of"),
     ("counts", "Counts per energy"),
     ("difference", "Difference of two energies"),
 )
@@ -103,8 +108,11 @@ def phase_layer(scene: Scene, name: str) -> Layer:
     return Layer(phase_image(index, scene.colors), legend, meanings[name])
 
 
-def doubt_layer(scene: Scene, name: str, energies: tuple[int, int]) -> Layer:
-    """Return a map to judge the phase map by; ``energies`` are the two of a difference."""
+def doubt_layer(scene: Scene, name: str, energies: tuple[int, int], phase: int = 0) -> Layer:
+    """Return a map to judge the phase map by.
+
+    ``energies`` are the two of a difference, ``phase`` is that of a share.
+    """
     if name == "difference":
         return _difference(scene, *energies)
     maps = scene.maps
@@ -116,11 +124,11 @@ def doubt_layer(scene: Scene, name: str, energies: tuple[int, int]) -> Layer:
         )
     if name == "ambiguous":
         return _ambiguity(maps)
+    if name in ("thickness", "value", "composition"):
+        return _amount(maps, name, phase)
     values, top, meaning = _values(maps, name)
     if values is None:
-        return Layer(
-            specimen_image(maps.specimen), swatches([(SPECIMEN, "specimen")]), _why_none(maps, name)
-        )
+        return _specimen(maps, "not resolved")
     legend = ramp(hex_colors(heat()), "0", f"{top:.2g} and more")
     return Layer(heat_image(values, top), legend, meaning)
 
@@ -160,8 +168,6 @@ def _values(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, flo
         if wrong is None or not np.isfinite(wrong).any():
             return wrong, 0.5, _NOTHING
         return wrong, 0.5, f"expected share of wrong pixels: {100 * float(np.nanmean(wrong)):.1f} %"
-    if name in ("thickness", "value"):
-        return _amount(maps, name)
     if name == "counts":
         return maps.counts, _top(maps.counts), "mean counts per pixel and energy"
     return (
@@ -171,22 +177,41 @@ def _values(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, flo
     )
 
 
-def _why_none(maps: PhaseMaps, name: str) -> str:
-    """Return why a layer has no numbers."""
-    if name == "value" and maps.amounts is not None:
-        return "the recipe gives the phases no values ([phases] value)"
-    return "not resolved"
+def _specimen(maps: PhaseMaps, why: str) -> Layer:
+    """Return the outline of the specimen, where there are no numbers."""
+    return Layer(specimen_image(maps.specimen), swatches([(SPECIMEN, "specimen")]), why)
 
 
-def _amount(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, float, str]:
-    """Return thickness or value, the number shown brightest, and their meaning."""
+def _amount(maps: PhaseMaps, name: str, phase: int) -> Layer:
+    """Return thickness, value or the share of a phase, with the mean of the specimen."""
     amounts = maps.amounts
-    values = None if amounts is None else getattr(amounts, name)
-    if amounts is None or values is None or not np.isfinite(values).any():
-        return None, 1.0, _NOTHING
-    found, std = (getattr(amounts, f"area_{name}{end}")[0] for end in ("", "_std"))
-    what = f"in {amounts.unit}" if name == "thickness" else amounts.quantity or "by volume"
-    return values, _top(values), f"{what}; mean of the specimen {found:.3g} ± {std:.2g}"
+    if amounts is None:
+        return _specimen(maps, "not resolved")
+    if name == "value" and amounts.value is None:
+        return _specimen(maps, "the recipe gives the phases no values ([phases] value)")
+    if not np.isfinite(amounts.thickness).any():
+        return _specimen(maps, _NOTHING)
+    values, found, std = (
+        getattr(amounts, each) for each in (name, f"area_{name}", f"area_{name}_std")
+    )
+    if name == "composition":
+        mean = share_in_words(found[0, phase], std[0, phase], distinguished=not _alike(maps, phase))
+        legend = ramp(hex_colors(heat()), "0", "100 %")
+        meaning = f"specimen {mean} by volume{_alike(maps, phase)}"
+        return Layer(heat_image(values[phase], 1.0), legend, meaning)
+    low, high = value_range(name, values)
+    legend = ramp(hex_colors(heat()), f"{'≤ ' if low else ''}{low:.3g}", f"≥ {high:.3g}")
+    what = f"in {thickness_unit(amounts.unit)}" if name == "thickness" else amounts.quantity
+    mean = number_in_words(found[0], std[0])
+    meaning = f"{what or 'by volume'}; mean of the specimen {mean}"
+    return Layer(heat_image(values - low, high - low), legend, meaning)
+
+
+def _alike(maps: PhaseMaps, phase: int) -> str:
+    """Return what a phase cannot be distinguished from, in words; empty if it can be."""
+    mixtures = alternatives(maps.mixed_references, most=1)
+    found = look_alikes(maps.phase_names, maps.twins, mixtures).get(maps.phase_names[phase])
+    return f", {found}" if found else ""
 
 
 def _top(values: NDArray[np.float32]) -> float:

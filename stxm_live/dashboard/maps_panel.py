@@ -92,6 +92,8 @@ class MapsPanel:
         nothing = [("0", "")]
         self.second = select(nothing, lambda _: self._paint("doubt"), "second", width=88)
         self.first = select(nothing, lambda _: self._paint("doubt"), "first", width=88)
+        self.share_of = select(nothing, lambda _: self._paint("doubt"), "share-of", width=130)
+        self.share_of.visible = False
         minus = html("−", margin=(8, 0), width=10)
         self.pair = Row(self.second, minus, self.first, visible=False)
         self.energy.on_change("value", lambda attr, old, new: self._on_energy(new))
@@ -115,7 +117,7 @@ class MapsPanel:
         above: dict[str, LayoutDOM] = {
             "od": Row(self.energy, self.follow, height=44),
             "phases": Row(self.phases, height=44),
-            "doubt": Row(self.doubt, self.pair, height=44),
+            "doubt": Row(self.doubt, self.pair, self.share_of, height=44),
         }
         self.columns = {
             name: Column(
@@ -158,7 +160,8 @@ class MapsPanel:
         self._fit_doubt()
 
     def _fit_doubt(self) -> None:
-        self.doubt.width = self.column_px - 20 - (232 if self.pair.visible else 0)
+        beside = 232 if self.pair.visible else 150 if self.share_of.visible else 0
+        self.doubt.width = self.column_px - 20 - beside
 
     def show(self, scene: Scene) -> None:
         """Show a scene; keep zoom and energy if possible, and the pixel for the same stack."""
@@ -173,6 +176,7 @@ class MapsPanel:
             self._show_whole()
             self.drawn.clear()
         self._offer_energies(scene)
+        self._offer_phases(scene)
         self._follow()
         for name in PLACES:
             self._paint(name)
@@ -186,6 +190,11 @@ class MapsPanel:
     def _show_whole(self) -> None:
         if self.scene is not None:
             show_whole(self._ranges, self.scene.field)
+
+    def _offer_phases(self, scene: Scene) -> None:
+        options = [(str(k), name) for k, name in enumerate(scene.phase_names)] or [("0", "")]
+        if options != self.share_of.options:
+            self.share_of.options, self.share_of.value = options, "0"
 
     def _offer_energies(self, scene: Scene) -> None:
         last = len(scene.energies_ev) - 1
@@ -215,6 +224,7 @@ class MapsPanel:
 
     def _on_doubt(self) -> None:
         self.pair.visible = self.doubt.value == "difference"
+        self.share_of.visible = self.doubt.value == "composition"
         self._fit_doubt()
         self._paint("doubt")
 
@@ -233,7 +243,7 @@ class MapsPanel:
         if name == "phases":
             return phase_layer(scene, self.phases.value)
         pair = min(int(self.first.value), last), min(int(self.second.value), last)
-        return doubt_layer(scene, self.doubt.value, pair)
+        return doubt_layer(scene, self.doubt.value, pair, int(self.share_of.value))
 
     def _on_move(self, attr: str, old: list[Any], new: list[Any]) -> None:
         if len(new) < 3:

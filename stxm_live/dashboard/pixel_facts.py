@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.amount_words import look_alikes, number_in_words, share_in_words
+from stxm_live.core.amounts import thickness_unit
 from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.twins import label_of
 from stxm_live.plotting.panels.spectra import scaled_to
@@ -87,18 +89,34 @@ def _judgement(maps: PhaseMaps, row: int, column: int) -> list[str]:
         lines.append(f"ambiguous: {names[a]} or {names[b]}")
     if maps.unidentified[row, column]:
         lines.append("no reference fits")
-    return lines
+    return lines + _amounts(maps, row, column)
+
+
+def _amounts(maps: PhaseMaps, row: int, column: int) -> list[str]:
+    """Return value and thickness with their uncertainties, once the maps are final."""
+    amounts, lines = maps.final_amounts, []
+    if amounts is None:
+        return []
+    if amounts.value is not None and amounts.value_std is not None:
+        found = number_in_words(amounts.value[row, column], amounts.value_std[row, column])
+        lines.append(f"{escape(amounts.quantity or 'value')} {found}")
+    thickness = number_in_words(amounts.thickness[row, column], amounts.thickness_std[row, column])
+    return [*lines, f"thickness {thickness} {thickness_unit(amounts.unit)}"]
 
 
 def _table(scene: Scene, maps: PhaseMaps, row: int, column: int) -> str:
     """Return a table with a row per phase: Pearson coefficient, and probability if computed."""
     best = -1 if scene.index is None else int(scene.index[row, column])
-    has = maps.probability is not None
+    has, amounts = maps.probability is not None, maps.final_amounts
+    alike = look_alikes(maps.phase_names, maps.twins, alternatives(maps.mixed_references))
     rows = []
     for k, name in enumerate(maps.phase_names):
         cells = [_number(maps.correlation[k, row, column])]
         if maps.probability is not None:
             cells.append(_number(maps.probability[k, row, column]))
+        if amounts is not None:
+            share = amounts.composition[k, row, column], amounts.composition_std[k, row, column]
+            cells.append(share_in_words(*share, distinguished=name not in alike))
         strong = ' class="best"' if k == best else ""
         r, g, b = np.rint(255 * scene.colors[k]).astype(int)
         rows.append(
@@ -112,6 +130,11 @@ def _table(scene: Scene, maps: PhaseMaps, row: int, column: int) -> str:
     )
     if has:
         head += '<th title="probability of the phase from counting statistics">probability</th>'
+    if amounts is not None:
+        head += (
+            '<th title="share of the thickness; the interval of 95 % of phases that cannot be '
+            'distinguished">composition</th>'
+        )
     return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from stxm_live.plotting.live_figure.layout import SIZE_IN
 from stxm_live.plotting.live_figure.six_panels import draw_final
+from stxm_live.plotting.panels.amounts import draw_share, draw_thickness, draw_value
 from stxm_live.plotting.panels.energy_axis import energy_axis_panels
 from stxm_live.plotting.panels.maps import (
     draw_correlation,
@@ -176,6 +177,9 @@ def _figures(
             continue
         yield name, _sheet(maps, [draw], n_columns=1)
     yield "correlation", _sheet(maps, correlation_panels(maps), n_columns=3)
+    amounts = amount_panels(maps)
+    if amounts:
+        yield "amounts", _sheet(maps, amounts, n_columns=3)
     curves = energy_axis_panels(maps, palette)
     if curves:
         yield "energy-axis", _sheet(maps, curves, n_columns=2)
@@ -195,6 +199,15 @@ def correlation_panels(maps: PhaseMaps) -> list[Panel]:
         )
         for k, name in enumerate(maps.phase_names)
     ]
+
+
+def amount_panels(maps: PhaseMaps) -> list[Panel]:
+    """Return panels of value, thickness and the share of each phase; none without amounts."""
+    if maps.amounts is None:
+        return []
+    panels: list[Panel] = [] if maps.amounts.value is None else [partial(draw_value, maps=maps)]
+    panels.append(partial(draw_thickness, maps=maps))
+    return panels + [partial(draw_share, maps=maps, phase=k) for k in range(len(maps.phase_names))]
 
 
 def _panels(

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stxm_live.core.amounts import Amounts
 from stxm_live.core.phase_maps import PhaseMaps, Quality
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
@@ -92,6 +93,38 @@ def view(
         "progress": Progress(latest + 1, len(ENERGIES_EV), 30.0),
     }
     return ODCube(**{**values, **changes})
+
+
+def amounts(shape=(60, 80), names=NAMES):
+    """Amounts of `maps`: pure pixels with 5 % uncertainty, two particles, values from 3 down."""
+    _, specimen, truth = cube(shape, names)
+    n = len(names)
+    composition = np.where(specimen, np.arange(n)[:, None, None] == truth, np.nan).astype("f4")
+    everywhere = np.where(specimen, 1.0, np.nan).astype("f4")
+    shares = np.array([np.nanmean(composition, axis=(1, 2)), np.eye(n)[0], np.eye(n)[-1]])
+    values = np.linspace(3, 0.5, n)
+    return Amounts(
+        composition=composition,
+        composition_std=0.05 * everywhere + 0 * composition,
+        thickness=250 * everywhere,
+        thickness_std=4 * everywhere,
+        particle_number=np.where(specimen, 1, -1).astype("i1"),
+        pixel_share=shares[0],
+        pixel_share_std=np.full(n, 0.01),
+        volume_share=shares[0].copy(),
+        volume_share_std=np.full(n, 0.01),
+        area_pixels=np.array([specimen.sum(), 700, 90]),
+        area_thickness=np.array([250.0, 251, 249]),
+        area_thickness_std=np.array([2.0, 3, 4]),
+        area_composition=shares,
+        area_composition_std=np.full((3, n), 0.021),
+        value=(values[truth] * everywhere).astype("f4"),
+        value_std=0.08 * everywhere,
+        area_value=shares @ values,
+        area_value_std=np.array([0.011, 0.02, 0.03]),
+        quantity="x in NaxV2(PO4)2F3",
+        unit="nm",
+    )
 
 
 def maps(*, shape=(60, 80), names=NAMES, extent_um=EXTENT_UM, run="3f2a91bc7d", **changes):

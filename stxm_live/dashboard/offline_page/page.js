@@ -42,6 +42,9 @@
       ? neutral.ground
       : heat[Math.max(0, Math.min(255, Math.floor((256 * value) / top)))];
 
+  const shareOf = () => Number(document.getElementById("share-of").value);
+  const rampBetween = ([low, high]) => (value) => ramp(value - low, high - low);
+
   const od = () => {
     const b = header.block_px;
     const columns = Math.ceil(nx / b);
@@ -57,6 +60,11 @@
     if (name === "wrong_probability") return (p) => ramp(values[p], 0.5);
     if (name === "reliability") return (p) => ramp(values[p], header.top_reliability);
     if (name === "od") return odColor();
+    if (header.ranges[name]) {
+      const color = rampBetween(header.ranges[name]);
+      const start = name === "composition" ? shareOf() * ny * nx : 0;
+      return (p) => color(values[start + p]);
+    }
     if (name === "ambiguous") {
       const { specimen, valid, unidentified } = arrays;
       return (p) => {
@@ -139,7 +147,11 @@
         rampEntry(["#000", "#fff"], odRange[0].toFixed(2), odRange[1].toFixed(2) + "  OD"),
         ...(arrays.od.some(Number.isNaN) ? [entry(header.neutral.no_data, "no value")] : [])
       );
-    else box.replaceChildren(...shares(name));
+    else if (header.ranges[name]) {
+      const [low, high] = header.ranges[name].map((v) => Number(v.toPrecision(3)));
+      const ends = { composition: ["0", "100 %"], thickness: ["0", `${high} and more`] };
+      box.replaceChildren(rampEntry(some, ...(ends[name] ?? [`≤ ${low}`, `≥ ${high}`])));
+    } else box.replaceChildren(...shares(name));
   }
 
   function shares(name) {
@@ -217,6 +229,11 @@
       }
       if (at("unidentified", p)) text += ", no reference fits";
       lines.push(text);
+      for (const name of ["value", "thickness"])
+        if (arrays[name]) {
+          const title = document.querySelector(`#map-${name} h2`).textContent;
+          lines.push(`${title} ${decimals(at(name, p), 2)} ± ${decimals(at(name + "_std", p), 2)}`);
+        }
     }
     return lines.join("\n");
   }
@@ -233,9 +250,17 @@
     return element;
   }
 
+  // an interval of 95 % where a phase cannot be distinguished
+  function shareText(share, std, k) {
+    if (Number.isNaN(share)) return "–";
+    if (header.distinguished[k]) return `${(100 * share).toFixed(0)} ± ${(100 * std).toFixed(0)} %`;
+    const end = (value) => (100 * Math.max(0, Math.min(1, value))).toFixed(0);
+    return `${end(share - 1.96 * std)} to ${end(share + 1.96 * std)} %`;
+  }
+
   function table(p) {
     const rows = [document.createElement("tr")];
-    for (const title of ["phase", "Pearson", arrays.probability ? "probability" : ""])
+    for (const title of ["phase", "Pearson", arrays.probability ? "probability" : "", arrays.composition ? "composition" : ""])
       cell(title, rows[0], "th");
     const best = arrays.resolved_index ? at("resolved_index", p) : at("phase_index", p);
     header.phases.forEach((phase, k) => {
@@ -245,6 +270,7 @@
       first.append(entry(header.colors[k], phase));
       cell(decimals(at("correlation", p, k), 3), row);
       cell(arrays.probability ? decimals(at("probability", p, k), 3) : "", row);
+      cell(arrays.composition ? shareText(at("composition", p, k), at("composition_std", p, k), k) : "", row);
       rows.push(row);
     });
     document.getElementById("pixel-table").replaceChildren(...rows);
@@ -317,6 +343,7 @@
       legend("od");
     };
     slider.addEventListener("input", showEnergy);
+    document.getElementById("share-of")?.addEventListener("input", () => paint("composition"));
     for (const name of header.maps) {
       if (name !== "od") {
         paint(name);

@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.dashboard.offline_page.page_amounts import (
+    MAPS,
+    distinguished,
+    has_amounts,
+    map_ranges,
+)
 from stxm_live.dashboard.offline_page.page_data import (
     Packed,
     Precision,
@@ -83,13 +89,13 @@ def page(dataset: xarray.Dataset) -> str:
     x, y = dataset["x"].values, dataset["y"].values
     field = field_of_view((x[0], x[-1], y[0], y[-1]), (y.size, x.size))
     colors = _hex(phase_colors(dataset["phase"].values.tolist(), _recipe_colors(dataset)))
-    shown = _shown(dataset)
+    arrays, maps_precision = packed_maps(dataset, MOST_BYTES // 2)
+    shown = tuple(name for name in _shown(dataset) if name not in MAPS or name in arrays)
     energies = dataset["energy_ev"].values
     plots = {**map_figures(shown, field), "spectrum": spectrum_figure(energies.tolist(), colors)}
     if unidentified_share(dataset) >= MENTIONED:
         plots["unidentified"] = unidentified_figure(dataset, colors)
     library, figures_script, figures = _bokeh_parts(plots)
-    arrays, maps_precision = packed_maps(dataset, MOST_BYTES // 2)
     fixed = len(library) + sum(len(data.text) for data in arrays.values()) + 60_000
     fixed += 4 * sum(
         len(text) for text in (*dataset.attrs["warnings"], dataset.attrs["provenance"])
@@ -127,7 +133,8 @@ def _shown(dataset: xarray.Dataset) -> tuple[str, ...]:
         *("resolved_index", "corrected_index", "phase_index"),
         *("ambiguous", "wrong_probability", "reliability", "od"),
     )
-    return tuple(name for name in names if name in dataset)
+    shown = tuple(name for name in names if name in dataset)
+    return (*shown, *(name for name in MAPS if name in dataset and has_amounts(dataset)))
 
 
 def _header(
@@ -158,6 +165,8 @@ def _header(
         "shape": [dataset.sizes["y"], dataset.sizes["x"]],
         "field": field._asdict(),
         "block_px": precision.block_px,
+        "ranges": map_ranges(dataset) if has_amounts(dataset) else {},
+        "distinguished": distinguished(dataset),
         "top_reliability": _top(dataset["reliability"].values),
         "od_energy": brightest_energy(spectrum_over(dataset["od"].values, counted)),
         "arrays": {name: data.describe() for name, data in arrays.items()},

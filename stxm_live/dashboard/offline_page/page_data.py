@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.plotting.style.value_range import value_range
+
 if TYPE_CHECKING:
     import xarray
 
@@ -19,6 +21,11 @@ _LARGEST_CODE = 65535
 _PEARSON_STEP = 0.001
 _R_STEP = 0.02
 _PROBABILITY_STEP = 0.005
+_SHARE_STEP = 0.01
+
+_MAPS_LADDER = ((1, 1), (1, 4), (4, 4), (4, 0))
+"""Widths of the steps of maps, and of those of amounts (0: no composition); the first that fits is
+used."""
 
 _SPECTRA_LADDER = (
     (1, 0.002, 0.002),
@@ -101,12 +108,12 @@ def packed_maps(dataset: xarray.Dataset, most_bytes: int) -> tuple[dict[str, Pac
     arrays : dict of str to Packed
     precision : str
         In words. If ``most_bytes`` are exceeded, as by pure noise, the steps of all quantities
-        are four times as wide.
+        are four times as wide, and then composition is left out.
     """
-    for factor in (1, 4):
+    for factor, of_amounts in _MAPS_LADDER:
         arrays = {
             name: packed(dataset[name].values, step)
-            for name, step in _steps(dataset, factor)
+            for name, step in _steps(dataset, factor, of_amounts)
             if name in dataset
         }
         if sum(len(data.text) for data in arrays.values()) <= most_bytes:
@@ -114,11 +121,12 @@ def packed_maps(dataset: xarray.Dataset, most_bytes: int) -> tuple[dict[str, Pac
     words = (
         f"coefficients to ±{_PEARSON_STEP / 2 * factor:g}, R to ±{_R_STEP / 2 * factor:g}, "
         f"probabilities to ±{_PROBABILITY_STEP / 2 * factor:g}"
+        f"{f', shares to ±{_SHARE_STEP / 2 * of_amounts:g}' if 'composition' in arrays else ''}"
     )
     return arrays, words
 
 
-def _steps(dataset: xarray.Dataset, factor: int) -> Iterator[tuple[str, float]]:
+def _steps(dataset: xarray.Dataset, factor: int, of_amounts: int) -> Iterator[tuple[str, float]]:
     for name in ("specimen", "valid", "phase_index", "resolved_index", "corrected_index"):
         yield name, 1.0
     for name in ("ambiguous", "unidentified", "ambiguous_pair"):
@@ -131,6 +139,14 @@ def _steps(dataset: xarray.Dataset, factor: int) -> Iterator[tuple[str, float]]:
     yield "probability", factor * _PROBABILITY_STEP
     yield "wrong_probability", factor * _PROBABILITY_STEP
     yield "corrected_wrong_probability", factor * _PROBABILITY_STEP
+    if of_amounts:
+        yield "composition", of_amounts * _SHARE_STEP
+        yield "composition_std", 2 * of_amounts * _SHARE_STEP
+    for name in ("thickness", "value"):
+        if name in dataset:
+            low, high = value_range(name, dataset[name].values)
+            yield name, factor * (high - low) / 200
+            yield f"{name}_std", factor * (high - low) / 200
 
 
 def packed_spectra(

@@ -11,6 +11,7 @@ import numpy as np
 
 from stxm_live.core.mixed_reference import alternatives, stored_mixtures
 from stxm_live.core.twins import labels, merged_shares, stored_twins
+from stxm_live.dashboard.offline_page.page_amounts import amounts_section, meaning_of
 from stxm_live.plotting.panels.result import METHODS
 from stxm_live.plotting.pictures import CORRECTED
 from stxm_live.plotting.style.palette import VERDICT
@@ -49,6 +50,7 @@ def page_text(
         "quality": escape(f"Quality {attributes['quality']}"),
         "warnings": _warnings(dataset),
         "fractions": _fractions(dataset),
+        "amounts": amounts_section(dataset),
         "maps": "\n".join(_maps(dataset, shown, figures)),
         "spectrum": figures["spectrum"],
         "precision": escape(precision),
@@ -144,7 +146,7 @@ def _percent(share: float) -> str:
 
 
 def _map(name: str, dataset: xarray.Dataset, figure: str) -> str:
-    title, subtitle = _TITLES[name]
+    title, subtitle = _TITLES[name] if name in _TITLES else meaning_of(name, dataset)
     if name == "resolved_index":
         method = json.loads(dataset.attrs["provenance"]).get("method")
         subtitle = METHODS.get(str(method), subtitle)
@@ -155,8 +157,14 @@ def _map(name: str, dataset: xarray.Dataset, figure: str) -> str:
             f'<label class="energy"><input id="energy" type="range" min="0" max="{last}" step="1">'
             '<output id="energy-name"></output></label>'
         )
+    if name == "composition":
+        options = "".join(
+            f'<option value="{k}">{escape(str(phase))}</option>'
+            for k, phase in enumerate(dataset["phase"].values)
+        )
+        slider = f'<label class="energy">of <select id="share-of">{options}</select></label>'
     return (
-        f'<section class="map" id="map-{name}"><h2>{title}</h2><p>{escape(subtitle)}</p>'
+        f'<section class="map" id="map-{name}"><h2>{escape(title)}</h2><p>{escape(subtitle)}</p>'
         f'{figure}{slider}<div class="legend" id="legend-{name}"></div></section>'
     )
 

@@ -12,9 +12,12 @@ from made_up_maps import HOSTILE, hostile_maps
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.phase_maps import Quality
 from stxm_live.dashboard import write_page
+from stxm_live.dashboard.layers import doubt_layer
 from stxm_live.dashboard.offline_page.page import MOST_BYTES, page
 from stxm_live.dashboard.offline_page.page_data import block_means, packed, packed_spectra
-from stxm_live.dashboard.pixel_facts import _judgement
+from stxm_live.dashboard.pixel_facts import _judgement, pixel_facts
+from stxm_live.dashboard.scene import Scene
+from stxm_live.dashboard.state import Result
 from stxm_live.dashboard.stored_maps import maps_of
 from stxm_live.io.results import read_nexus, write_nexus
 
@@ -98,6 +101,58 @@ def test_the_words_of_the_page_are_there_without_scripts():
     assert "by likelihood" in text
 
 
+def with_amounts(**changes):
+    """A result with amounts, of which Na2VPF looks like a mixture of others."""
+    layers = MixedReference("Na2VPF", {"Na2.4VPF": 0.4, "Na1VPF": 0.6}, 0.1)
+    return made_up.maps(find_amounts=made_up.amounts, mixed_references=(layers,), **changes)
+
+
+def test_the_page_has_amounts_with_their_uncertainties():
+    maps = with_amounts()
+    text = without_scripts(page(maps.to_xarray()))
+    table = text[text.index('id="amounts"') :]
+    assert "<th>thickness (nm)</th><th>x in NaxV2(PO4)2F3</th>" in table
+    value = f"{maps.amounts.area_value[0]:.3f} ± 0.011"
+    rows = re.findall("<tr>(.*?)</tr>", table)[1:]
+    cells = [re.findall("<td>(.*?)</td>", row) for row in rows]
+    assert cells[0][:4] == ["specimen", str(maps.specimen.sum()), "250.0 ± 2.0", value]
+    assert cells[1][:5] == ["particle 1", "700", "251.0 ± 3.0", "3.000 ± 0.020", "100.0 ± 2.1 %"]
+    for name in ("value", "thickness", "composition"):
+        assert f'id="map-{name}"' in text
+    older = without_scripts(page(made_up.maps().to_xarray()))
+    assert 'id="amounts"' not in older
+    assert 'id="map-thickness"' not in older
+
+
+def test_a_phase_that_others_mix_to_has_an_interval_instead_of_a_share():
+    maps = with_amounts()
+    text = without_scripts(page(maps.to_xarray()))
+    share = 100 * maps.amounts.area_composition[0, 2]
+    assert f"<td>{share - 4.116:.0f} to {share + 4.116:.0f} %</td>" in text
+    assert "Na2VPF cannot be distinguished: or a mixture of Na2.4VPF and Na1VPF" in text
+    twins = with_amounts(twins=(("Na3VPF", "Na2.4VPF"),))
+    assert "Na3VPF cannot be distinguished: or Na2.4VPF" in without_scripts(page(twins.to_xarray()))
+
+
+def test_a_drawn_layer_and_a_pixel_have_amounts_too():
+    maps = with_amounts()
+    scene = Scene.of_result(Result(1, maps, "live", "a run", maps, 0.0))
+    value = doubt_layer(scene, "value", (0, 1))
+    assert "x in NaxV2(PO4)2F3; mean of the specimen" in value.meaning
+    assert "± 0.011" in value.meaning
+    assert "≤ 0.5" in value.legend
+    layered = doubt_layer(scene, "composition", (0, 1), 2)
+    assert " to " in layered.meaning
+    assert "or a mixture of Na2.4VPF and Na1VPF" in layered.meaning
+    clear = doubt_layer(scene, "composition", (0, 1), 4)
+    assert "± 2.1 % by volume" in clear.meaning
+    row, column = np.argwhere(scene.specimen)[500]
+    facts = pixel_facts(scene, row, column)
+    assert "thickness 250.0 ± 4.0 nm" in facts.text
+    assert "± 0.080" in facts.text
+    assert "± 5.0 %" in facts.table
+
+
 def test_measured_references_are_not_called_synthetic():
     maps = made_up.maps(synthetic_references=False)
     assert "ynthetic" not in without_scripts(page(maps.to_xarray()))
@@ -159,8 +214,12 @@ def test_without_bokeh_the_error_says_what_to_install(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_page_of_512_rows_and_columns_full_of_specimen_stays_below_five_megabytes(tmp_path):
     shape = (512, 512)
-    maps = made_up.maps(shape=shape)
     rng = np.random.default_rng(3)
+    shares = rng.dirichlet(np.ones(5), shape).transpose(2, 0, 1).astype(np.float32)
+    amounts = replace(
+        made_up.amounts(shape), composition=shares, composition_std=np.sqrt(shares) / 3
+    )
+    maps = made_up.maps(shape=shape, find_amounts=lambda: amounts)
     noise = rng.standard_normal((5, *shape))
     everywhere = replace(
         maps,

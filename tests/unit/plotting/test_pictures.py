@@ -47,6 +47,15 @@ def test_every_product_has_its_picture(tmp_path, drawn):
     assert imread(tmp_path / "summary.png").std() > 0.1
 
 
+def test_amounts_have_a_picture_with_the_mean_of_the_specimen():
+    drawn = figures(made_up.maps(find_amounts=made_up.amounts))
+    assert drawn.keys() == {*ALL, "amounts"}
+    text = words(drawn["amounts"])
+    assert "mean of the specimen 250.0 ± 2.0 nm" in text
+    assert "x in NaxV2(PO4)2F3" in text
+    assert "Share of Na2VPF" in text
+
+
 def test_maps_without_any_specimen_are_drawn_and_products_not_made_have_no_picture(
     tmp_path, coarse_pictures
 ):
