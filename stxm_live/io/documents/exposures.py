@@ -87,6 +87,8 @@ class Exposures:
     ----------
     n_exposures : int
         Number of exposures of each image, as the plan says it.
+    needs_energy : bool
+        If True, events without an energy are not added: nothing shows that they belong together.
 
     Attributes
     ----------
@@ -94,13 +96,16 @@ class Exposures:
         What is to be said about the exposures so far; empty if nothing.
     """
 
-    def __init__(self, n_exposures: int) -> None:
+    def __init__(self, n_exposures: int, *, needs_energy: bool = True) -> None:
         self.n_exposures = n_exposures
+        self._needs_energy = needs_energy
         self.note = ""
         self._groups: dict[int, _Group] = {}
 
     def add(self, number: int, exposure: Exposure) -> list[tuple[int, Exposure]]:
         """Take the exposure of an event; return images that are complete, with their places."""
+        if self._needs_energy and exposure.readback_ev is None and not self._groups:
+            self.n_exposures = 1
         if self.n_exposures == 1:
             return [(number - 1, exposure)]
         for place, group in self._groups.items():

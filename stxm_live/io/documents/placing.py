@@ -267,7 +267,8 @@ class Placing:
         known = self._exposures.get(member.frames)
         if known is None:
             is_part = member.announced.stack_id is not None
-            known = Exposures(exposures_of(self._start, is_part=is_part))
+            n = exposures_of(self._start, is_part=is_part)
+            known = Exposures(n, needs_energy=not is_part)
             self._exposures[member.frames] = known
         return known
 

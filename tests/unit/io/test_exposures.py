@@ -56,6 +56,21 @@ def test_a_number_that_is_not_of_exposures_adds_nothing(md):
     np.testing.assert_array_equal(found.intensity(), IMAGES[:3])
 
 
+def test_events_without_an_energy_are_not_added():
+    from stxm_live.core.scan import StackScan
+
+    scan = StackScan(
+        shape=(3, NY, NX),
+        energies_ev=(515.0, 516.0, 517.0),
+        x_extent_um=(0, 3),
+        y_extent_um=(0, 2),
+        data_field="cam",
+    )
+    sent = [(n, {"cam": data["cam"]}) for n, data in events([0.0] * 3)]
+    docs = compose(scan.metadata() | {"num": 3}, sent, keys={"cam": KEYS["cam"]})
+    np.testing.assert_array_equal(stack_of_run(list(docs)).intensity(), IMAGES[:3])
+
+
 def test_an_image_that_lacks_exposures_is_left_out_and_named():
     found = stack(mine(2), events(np.repeat([515.0, 516.0, 517.0], 2)[:5]), exit_status="abort")
     assert found.energies_ev == (515.0, 516.0)
