@@ -6,6 +6,7 @@ from stxm_live.plans.explore import explore
 from stxm_live.plans.maps import wait_for_maps
 from stxm_live.plans.optimizer import RegionOptimizer
 from stxm_live.plans.overview import stxm_overview
+from stxm_live.plans.sparse import stxm_sparse_stack
 from stxm_live.plans.stack import stxm_stack
 from stxm_live.plans.stored import wait_until_stored
 
@@ -13,6 +14,7 @@ __all__ = [
     "RegionOptimizer",
     "explore",
     "stxm_overview",
+    "stxm_sparse_stack",
     "stxm_stack",
     "stxm_stack_adaptive",
     "wait_for_maps",

@@ -110,14 +110,18 @@ class Recording:
         if isinstance(self.detector, Preparable):
             yield from bps.prepare(self.detector, self.scan, wait=True)
 
-    def image(self, energy_ev: float) -> MsgGenerator[None]:
-        """Record the image at an energy; a pause resumes at the image, or at the line."""
+    def image(self, energy_ev: float, rows: Sequence[int] | None = None) -> MsgGenerator[None]:
+        """Record the image at an energy; a pause resumes at the image, or at the line.
+
+        In line mode only some ``rows`` may be recorded; by default all are.
+        """
         yield from bps.checkpoint()
         yield from bps.mv(self.energy, energy_ev)
         if self.y_axis is None or self.mode == "image":
             yield from bps.trigger_and_read(self._readables)
             return
-        for y_um in np.linspace(*self.scan.y_extent_um, self.scan.image_shape[0]).tolist():
+        places_um = np.linspace(*self.scan.y_extent_um, self.scan.image_shape[0])
+        for y_um in places_um[slice(None) if rows is None else list(rows)].tolist():
             yield from bps.checkpoint()
             yield from bps.mv(self.y_axis, y_um)
             yield from bps.trigger_and_read([*self._readables, self.y_axis])

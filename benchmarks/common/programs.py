@@ -59,6 +59,7 @@ PROGRAMS: dict[str, Program] = {
     "i0": Program("accuracy.i0", "--seeds 1", "--seeds 3"),
     "amounts": Program("accuracy.amounts", "--quick"),
     "any_energies": Program("accuracy.any_energies", "--seeds 1"),
+    "sparse": Program("accuracy.sparse", "--seeds 1", real=True),
     "damage": Program("accuracy.damage", "--quick --stacks 20 --side 64"),
     "composite": Program("accuracy.composite_worlds", "--quick --parts worlds"),
     "energy_axis": Program("accuracy.energy_axis", None, real=True),

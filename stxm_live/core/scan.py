@@ -44,6 +44,9 @@ class StackScan(BaseModel):
     A plan that may leave energies out and end early says so with ``skipping``: the energies that
     it does measure come "in-order" or in "any-order", and every event carries its energy. One that
     ``grows`` also measures energies that are not announced.
+
+    A scan line by line may leave rows out: ``rows`` lists those of each energy, in the order in
+    which they are scanned; 0 is the first. Without it all are scanned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +76,7 @@ class StackScan(BaseModel):
     skipping: Skipping = "no"
     grows: bool = False
     quantity: Quantity | None = None
+    rows: tuple[tuple[int, ...], ...] | None = None
 
     @model_validator(mode="after")
     def _shape_is_consistent(self) -> StackScan:
@@ -96,7 +100,28 @@ class StackScan(BaseModel):
                 f"i0_counts must be {self.shape[0]} positive numbers, one for each energy, "
                 f"got {self.i0_counts}"
             )
+        self._check_rows()
         return self
+
+    def _check_rows(self) -> None:
+        """Raise an error if the rows do not fit to the shape."""
+        if self.rows is None:
+            return
+        if len(self.rows) != self.shape[0] or self.skipping != "no" or self.grows:
+            raise ValueError(
+                f"rows need a list for each of {self.shape[0]} energies, none of which may be "
+                f"skipped or added; there are {len(self.rows)}"
+            )
+        for rows in self.rows:
+            if (
+                not rows
+                or len(set(rows)) < len(rows)
+                or not 0 <= min(rows) <= max(rows) < self.shape[1]
+            ):
+                raise ValueError(
+                    f"rows of an energy must be different numbers from 0 to {self.shape[1] - 1}, "
+                    f"got {rows[:8]}"
+                )
 
     @property
     def image_shape(self) -> tuple[int, int]:
@@ -191,6 +216,7 @@ _OWN = (
     "energy_index",
     "skipping",
     "quantity",
+    "rows",
 )
 """Fields of our own block."""
 

@@ -43,6 +43,8 @@ class Frame:
         True if every line of the image arrived.
     monitor : float or None
         Mean reading of the scan's I0 monitor while the image was taken.
+    rows : tuple of int or None
+        Rows that the scan was to measure; None for all.
     """
 
     energy_ev: float
@@ -50,6 +52,7 @@ class Frame:
     announced_ev: float | None = None
     is_whole: bool = True
     monitor: float | None = None
+    rows: tuple[int, ...] | None = None
 
     @property
     def nominal_ev(self) -> float:

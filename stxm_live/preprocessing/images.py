@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Frame
+from stxm_live.preprocessing.alignment.row_gaps import shifted_rows, without_row_gaps
 from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.preprocessing.alignment.stack_alignment import Box, Pattern
 from stxm_live.preprocessing.detector import corrected_counts, usable_intensity
@@ -35,6 +36,9 @@ class Image:
         self.energy_ev = frame.energy_ev
         self.monitor = frame.monitor
         detector = recipe.detector
+        self._planned = frame.rows
+        ny, nx = frame.intensity.shape
+        self.n_unplanned = 0 if frame.rows is None else (ny - len(frame.rows)) * nx
         usable, self.unusable = usable_intensity(frame.intensity, detector.saturation_counts)
         self.intensity = corrected_counts(
             usable,
@@ -45,7 +49,7 @@ class Image:
         self.problem = ""
         if self.unusable.total == self.intensity.size:
             self.problem = "has no usable pixel"
-        elif self.unusable.total > self.intensity.size / 2:
+        elif self.unusable.total - self.n_unplanned > (self.intensity.size - self.n_unplanned) / 2:
             self.problem = f"has hardly a usable pixel ({self.unusable})"
         elif is_blank(self.intensity):
             self.problem = (
@@ -59,7 +63,7 @@ class Image:
             self.intensity[hot[:, 0], hot[:, 1]] = np.nan
         self.clipped = clipped_share(self.intensity)
         self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
-        self.levels = line_levels(self.intensity)
+        self.levels = line_levels(self._seen())
         self.lost = np.zeros(len(self.levels), dtype=bool)
         self._as_counted = self.intensity
         self._pattern: Pattern | None = None
@@ -77,7 +81,7 @@ class Image:
     def faults(self) -> list[str]:
         """Return notes for the user on pixels that are not used."""
         faults = []
-        if self.unusable.total:
+        if self.unusable.total > self.n_unplanned:
             faults.append(f"unusable pixels: {self.unusable}")
         if self.n_hot:
             faults.append(f"hot pixels left out (far brighter than their neighbors): {self.n_hot}")
@@ -95,20 +99,26 @@ class Image:
 
     def lacks_most(self) -> str:
         """Return the fault if most lines had no beam; empty if not."""
-        n_lost, n_lines = int(self.lost.sum()), len(self.lost)
+        lost = self.lost if self._planned is None else self.lost[list(self._planned)]
+        n_lost, n_lines = int(lost.sum()), len(lost)
         return f"had no beam in {n_lost} of {n_lines} lines" if n_lost > n_lines / 2 else ""
 
     def pattern_of(self, recipe: Recipe, box: Box | None) -> Pattern:
         """Return the picture of the image that is compared."""
         if self._pattern is None:
-            self._pattern = Pattern(self.intensity, recipe.alignment, box)
+            self._pattern = Pattern(self._seen(), recipe.alignment, box)
         return self._pattern
+
+    def _seen(self) -> NDArray[np.float32]:
+        """Return the image, without the gaps of rows that were not to be scanned."""
+        return self.intensity if self._planned is None else without_row_gaps(self.intensity)
 
     def moved(self, shift_px: tuple[float, float]) -> tuple[NDArray[np.float32], int]:
         """Return the shifted image, and the number of pixels with negative values (NaN there)."""
         if self._moved is not None and self._moved[0] == shift_px:
             return self._moved[1:]
-        moved = shifted(self.intensity, shift_px)
+        move = shifted if self._planned is None else shifted_rows
+        moved = move(self.intensity, shift_px)
         dark = moved <= 0
         n_dark = int(dark.sum())
         return (np.where(dark, np.float32(np.nan), moved) if n_dark else moved), n_dark

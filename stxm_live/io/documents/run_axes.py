@@ -48,7 +48,7 @@ def run_order(start: Mapping[str, Any], scan: StackScan) -> RunOrder:
     run = f"run {str(start.get('uid', '?'))[:8]}"
     axes = _grid_axes(start)
     if not axes:
-        own = ScanOrder(scan.shape, snaking=(False, False, scan.snake))
+        own = ScanOrder(scan.shape, snaking=(False, False, scan.snake), rows=scan.rows or ())
         return RunOrder(_with_listed_energies(run, start, scan), own)
     roles = _roles(run, axes, scan)
     for role, axis in zip(roles, axes, strict=True):

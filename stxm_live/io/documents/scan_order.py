@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 
 ENERGY, Y, X = 0, 1, 2
 """Axes of a stack, as in its shape (n_energies, ny, nx)."""
@@ -23,12 +24,15 @@ class ScanOrder:
     runs_on : bool
         True if the direction continues from one pass over the outer axes to the next, as in
         Bluesky's snaking grids; otherwise every image begins with a forward line.
+    rows : tuple of tuple of int
+        Rows of each energy, if not all are scanned.
     """
 
     shape: tuple[int, int, int]
     axes: tuple[int, int, int] = (ENERGY, Y, X)
     snaking: tuple[bool, bool, bool] = (False, False, False)
     runs_on: bool = False
+    rows: tuple[tuple[int, ...], ...] = ()
 
     def pixel(self, number: int) -> tuple[int, int, int]:
         """Return energy, row and column of the pixel with this scan number; 0 is the first.
@@ -38,20 +42,40 @@ class ScanOrder:
         >>> ScanOrder((1, 2, 3), snaking=(False, False, True)).pixel(3)
         (0, 1, 2)
         """
+        if self.rows:
+            line, column = divmod(number, self.shape[X])
+            energy, row, backwards = self._line_of_some(line)
+            return energy, row, self.shape[X] - 1 - column if backwards else column
         place = self._place(number, 3)
         return place[ENERGY], place[Y], place[X]
 
     def line(self, number: int) -> tuple[int, int, bool]:
         """Return energy and row of the line with this scan number, and True if it ran backwards."""
+        if self.rows:
+            return self._line_of_some(number)
         place = self._place(number, 2)
         return place[ENERGY], place[Y], self._is_backwards(2, number)
 
     def ends_image(self, line: int) -> bool:
         """Return True if the scan of an image ends with the line of this number."""
+        if self.rows:
+            return line + 1 in accumulate(map(len, self.rows))
         return (line + 1) % self.shape[Y] == 0
+
+    def _line_of_some(self, number: int) -> tuple[int, int, bool]:
+        """Return the same if not all rows are scanned; beyond the end as if all were."""
+        for energy, rows in enumerate(self.rows):
+            if number < len(rows):
+                return energy, rows[number], self.snaking[2] and number % 2 == 1
+            number -= len(rows)
+        beyond, row = divmod(number, self.shape[Y])
+        return len(self.rows) + beyond, row, False
 
     def ends_image_with_pixel(self, pixel: int) -> bool:
         """Return True if an image, or the whole scan, ends with this pixel number."""
+        if self.rows:
+            line, column = divmod(pixel, self.shape[X])
+            return column == self.shape[X] - 1 and self.ends_image(line)
         in_turn = self.shape[Y] * self.shape[X] if self.axes[0] == ENERGY else math.prod(self.shape)
         return (pixel + 1) % in_turn == 0
 

@@ -82,13 +82,16 @@ class Slot:
     Memory is taken for the rows that arrived, not for those that were announced.
     """
 
-    def __init__(self, shape: tuple[int, int], index: int | None) -> None:
+    def __init__(
+        self, shape: tuple[int, int], index: int | None, planned: tuple[int, ...] | None = None
+    ) -> None:
         self.index = index
+        self._planned = planned
         self.serial = 0
         self.changed = False
         self._shape = shape
         self._rows: dict[int, _Row] = {}
-        self._n_missing = shape[0] * shape[1]
+        self._n_missing = (shape[0] if planned is None else len(planned)) * shape[1]
         self._intensity: NDArray[np.float32] | None = None
         self._readbacks_ev: dict[int, float] = {}
         self._monitors: dict[int, float] = {}
@@ -96,7 +99,7 @@ class Slot:
 
     @property
     def is_whole(self) -> bool:
-        """Return True if every pixel has arrived."""
+        """Return True if every pixel has arrived that was to be measured."""
         return self._intensity is not None
 
     def put(self, piece: Piece, serial: int) -> Arrival:
@@ -133,9 +136,12 @@ class Slot:
         n_new = piece.counts.size - int(np.count_nonzero(row.arrived[columns]))
         row.counts[columns] = piece.counts[0]
         row.arrived[columns] = True
-        self._n_missing -= n_new
+        if self._planned is None or y in self._planned:
+            self._n_missing -= n_new
         if not self._n_missing:
-            self._intensity = np.stack([self._rows[k].counts for k in range(self._shape[0])])
+            nothing = _Row.of(self._shape[1])
+            rows = [self._rows.get(k, nothing).counts for k in range(self._shape[0])]
+            self._intensity = np.stack(rows)
             self._rows.clear()
         return n_new == 0
 
@@ -172,8 +178,9 @@ class Slot:
             monitor = _mean(self._monitors)
             intensity = self._so_far() if self._intensity is None else self._intensity
             # a run that was imported from a file has NaN in lines that were never scanned
-            is_whole = self.is_whole and not np.isnan(intensity[-1]).all()
-            known = Frame(energy_ev, intensity, announced_ev, is_whole, monitor)
+            last = -1 if self._planned is None else self._planned[-1]
+            is_whole = self.is_whole and not np.isnan(intensity[last]).all()
+            known = Frame(energy_ev, intensity, announced_ev, is_whole, monitor, self._planned)
             self._frame = known
         return known
 

@@ -265,7 +265,10 @@ class StackFrames:
         if len(self._unique_slots()) >= n_energies + MAX_UNANNOUNCED:
             self.note(run, f"more than {MAX_UNANNOUNCED} images were not announced; left out")
             return None
-        return Slot(self.scan.image_shape, piece.index)
+        rows = None
+        if self.scan.rows is not None and piece.index is not None and is_announced:
+            rows = self.scan.rows[piece.index]
+        return Slot(self.scan.image_shape, piece.index, rows)
 
     def _unique_slots(self) -> list[Slot]:
         return list({id(slot): slot for slot in self._slots.values()}.values())
