@@ -1,3 +1,4 @@
+import gc
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +31,16 @@ def own_state(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_old_to_search():
+    """Leave what is loaded out of later searches for garbage: with TensorFlow one takes seconds.
+
+    Hypothesis makes one for each of its tests, and so do tests that count objects or bytes.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
