@@ -99,6 +99,26 @@ class TestNetwork:
             assert effective_components(responsibilities) == pytest.approx(n, abs=0.01)
 
 
+@pytest.fixture
+def step_by_step():
+    """Trainings of a few steps: to make TensorFlow's graph of a step takes longer than these."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def exported_before(small_bundle, monkeypatch):
+    """Networks are not exported; those of the small bundle take their place."""
+    bundle = Bundle.load(small_bundle)
+    files = {p.name: p.read_bytes() for p in Path(small_bundle).glob("*.tflite")}
+    monkeypatch.setattr(
+        "stxm_live.gmvae.export.export_networks", lambda *_: (files, dict(bundle.info.parity))
+    )
+
+
 @pytest.mark.slow
 class TestTraining:
     def test_it_learns_other_materials_and_ends_at_a_plateau_with_the_best_epoch(self, tmp_path):
@@ -131,17 +151,15 @@ class TestTraining:
         assert 0 <= scores["component_phase_information"] <= 1
         assert bundle.info.options["split_by"] == "pixel"
 
-    def test_a_collapsed_mixture_leaves_no_bundle(
-        self, recipe, tmp_path, monkeypatch, small_bundle
-    ):
+    @pytest.mark.usefixtures("step_by_step", "exported_before")
+    def test_a_collapsed_mixture_leaves_no_bundle(self, recipe, tmp_path, monkeypatch):
         monkeypatch.setattr("stxm_live.gmvae.components.IN_USE", 0.9)
-        files = {p.name: p.read_bytes() for p in Path(small_bundle).glob("*.tflite")}
-        monkeypatch.setattr("stxm_live.gmvae.export.export_networks", lambda *_: (files, {}))
         od, _, _ = simulate(recipe, 400)
         with pytest.raises(TrainingError, match="the mixture has collapsed: 0 of 5 components"):
             train_bundle(recipe, od, out=tmp_path / "b", options=TrainingOptions(epochs=1))
         assert not list(tmp_path.iterdir())
 
+    @pytest.mark.usefixtures("step_by_step", "exported_before")
     def test_it_ends_by_the_clock_and_is_scored_on_particles_never_seen(self, recipe, tmp_path):
         od, labels, _ = simulate(recipe, 1200)
         bundle = train_bundle(
@@ -159,6 +177,7 @@ class TestTraining:
         assert data.source == "measured"
         assert data.synthetic  # its references are calculated ones
 
+    @pytest.mark.usefixtures("step_by_step")
     def test_a_diverging_loss_is_an_error_with_advice(self, recipe, tmp_path):
         od, _, _ = simulate(recipe, 400)
         od[5] = 1e30
