@@ -40,6 +40,17 @@ _FRAME = """name => {
 }"""
 
 
+_HAS_REPORTED = """([height, isDark]) => {
+    for (const model of Bokeh.documents[0]._all_models.values())
+        if (model.type.endsWith("Browser")) {
+            const maps = document.querySelector(".maps");
+            const width = maps === null ? window.innerWidth - 350 : maps.clientWidth;
+            return model.of[0] === width && model.of[1] === height && model.of[2] === isDark;
+        }
+    return false;
+}"""
+
+
 _FAULTS_OF_TEXTS = """() => {
     const texts = [];
     const gather = (node) => {
@@ -173,11 +184,19 @@ class Opened:
         """Give the window another size, and the page the colours of a scheme."""
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.emulate_media(color_scheme=scheme)
-        self.page.wait_for_timeout(700)  # the page reports its size after 200 ms
+        self.page.wait_for_function(_HAS_REPORTED, arg=[height, scheme == "dark"])
 
-    def faults_of_texts(self):
-        """Texts that lie over one another, or are cut."""
-        return self.page.evaluate(_FAULTS_OF_TEXTS)
+    def faults_of_texts(self, patience_s=20.0):
+        """Texts that lie over one another, or are cut, once the page has settled."""
+        deadline = time.monotonic() + patience_s
+        n_without = 0
+        while n_without < 2:
+            faults = self.page.evaluate(_FAULTS_OF_TEXTS)
+            if faults and time.monotonic() > deadline:
+                return faults
+            n_without = 0 if faults else n_without + 1
+            self.page.wait_for_timeout(100)
+        return []
 
     def place(self, name, maps, row, column):
         """Where the middle of a pixel is on the screen while the whole field is shown."""

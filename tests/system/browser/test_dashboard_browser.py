@@ -52,23 +52,37 @@ def scanned(browser):
         served.close()
 
 
+@pytest.fixture(scope="module")
+def late(browser, scanned):
+    """The page of a browser that joined when the scan was over."""
+    page = Opened(browser, scanned[-1].url, size=(1920, 1080))
+    page.says("subline", "complete")
+    page.choose("outlined", False, "active")
+    yield page
+    page.page.close()
+
+
+@pytest.fixture(scope="module")
+def one_board(browser):
+    board = Board()
+    served = serve(board)
+    page = Opened(browser, served.url)
+    yield page, board
+    page.page.close()
+    served.close()
+
+
 @pytest.fixture
-def boarded(browser):
-    """A page of a board, and the board."""
-    made = []
+def boarded(one_board):
+    """Show results in a page that shows one stack after the other, and its board."""
+    page, board = one_board
 
     def call(*results):
-        board = Board()
         for maps in results:
             board.on_maps(maps)
-        served = serve(board)
-        made.append((Opened(browser, served.url), served))
-        return made[-1][0], board
+        return page, board
 
-    yield call
-    for page, served in made:
-        page.page.close()
-        served.close()
+    return call
 
 
 def test_the_page_tells_how_far_the_scan_is_and_follows_it(scanned):
@@ -203,24 +217,20 @@ def test_a_change_that_cannot_be_made_is_a_sentence(scanned):
     page.press("Start over")
 
 
-def test_a_browser_that_joins_late_sees_the_same_and_asks_only_this_machine(scanned, browser):
-    _, maps, _, _, served = scanned
-    late = Opened(browser, served.url, size=(1920, 1080))
+def test_a_browser_that_joins_late_sees_the_same_and_asks_only_this_machine(scanned, late):
+    maps = scanned[1]
     pixels = some_pixels(maps)
-    late.says("subline", "complete")
-    late.choose("outlined", False, "active")
     late.wait_for_colors("phases", maps, pixels, expected_colors(maps, maps.final_index, pixels))
     outside = [
         u for u in late.requests if not u.startswith(("http://127.0.0.1:", "data:", "blob:"))
     ]
     assert outside == []
     assert late.complaints == []
-    late.page.close()
 
 
 @pytest.mark.parametrize("extent_um", [made_up.EXTENT_UM, (3.58, 2.0, -2.18, -1.0)])
 def test_maps_lie_right_wherever_the_axes_point(boarded, extent_um):
-    maps = made_up.maps(extent_um=extent_um)
+    maps = made_up.maps(extent_um=extent_um, run=f"from {extent_um[0]}")
     page, _ = boarded(maps)
     pixels = some_pixels(maps)
     page.wait_for_colors("phases", maps, pixels, expected_colors(maps, maps.final_index, pixels))
@@ -246,10 +256,10 @@ def test_a_lost_connection_is_told_and_the_page_comes_back_with_the_dashboard(br
     again.close()
 
 
-def test_a_choice_made_in_one_browser_is_seen_and_withdrawn_in_another(scanned, browser):
-    first, _, _, chooser, served = scanned
+def test_a_choice_made_in_one_browser_is_seen_and_withdrawn_in_another(scanned, late):
+    first, _, _, chooser, _ = scanned
     first.page.get_by_text("Next region", exact=True).click()
-    other = Opened(browser, served.url)
+    other = late
     other.says("suggestion", "labels corrected")
     other.press("Take 2")
     first.says("chosen", "Next:")
@@ -259,7 +269,6 @@ def test_a_choice_made_in_one_browser_is_seen_and_withdrawn_in_another(scanned, 
     other.press("Withdraw")
     first.says("chosen", "Nothing is chosen")
     assert chooser.latest() is None
-    other.page.close()
 
 
 def test_a_box_without_size_and_one_beyond_the_limits_are_refused(scanned):
@@ -295,17 +304,8 @@ def test_hostile_names_are_shown_and_not_obeyed(boarded):
     assert page.complaints == []
 
 
-def test_a_failed_analysis_is_told_on_top(boarded):
-    page, board = boarded()
-    board.on_cube(made_up.view(4))
-    board.on_error("3f2a91bc7d", ValueError("no I0 can be had"))
-    said = page.says("verdict", "Analysis failed")
-    assert "no I0 can be had" in said
-    assert "The scan goes on" in said
-
-
 def test_incomplete_maps_and_an_empty_field_are_told(boarded):
-    whole = made_up.maps()
+    whole = made_up.maps(run="empty")
     nothing = np.zeros_like(whole.specimen)
     none = np.full_like(whole.resolved_index, -1)
     empty = replace(
@@ -318,32 +318,33 @@ def test_incomplete_maps_and_an_empty_field_are_told(boarded):
         resolved_index=none,
     )
     page, _ = boarded(empty)
-    assert "incomplete" in page.says("subline")
-    assert "no specimen in the field" in page.text("map-phases .legend")
+    page.says("subline", "incomplete")
+    page.says("map-phases .legend", "no specimen in the field")
     page.wait_for_colors("phases", empty, [(30, 40)], [rgb(GROUND)])
 
 
 def test_an_earlier_result_is_shown_beside_the_maps(boarded):
-    newest = made_up.maps()
+    newest = made_up.maps(run="newest")
     other = np.where(newest.specimen, (newest.resolved_index + 1) % 5, -1).astype(np.int8)
     earlier = made_up.maps(run="earlier", resolved_index=other)
-    page, _ = boarded(earlier, newest)
-    page.choose("compare-with", "1")
+    page, board = boarded(earlier, newest)
+    page.says("subline", "newest")
+    page.choose("compare-with", str(board.now.results[-2].number))
     page.page.wait_for_selector(".compared")
     pixels = some_pixels(newest)
     page.wait_for_colors("compare", earlier, pixels, expected_colors(newest, other, pixels))
     page.wait_for_colors(
         "phases", newest, pixels, expected_colors(newest, newest.final_index, pixels)
     )
+    page.choose("compare-with", "0")
 
 
 def test_1024_rows_and_columns_are_usable(boarded):
-    maps = made_up.maps(shape=(1024, 1024), extent_um=(0.0, 20.46, 0.0, 20.46))
+    maps = made_up.maps(shape=(1024, 1024), extent_um=(0.0, 20.46, 0.0, 20.46), run="large")
     page, _ = boarded(maps)
-    shape = page.page.evaluate(
-        "Bokeh.documents[0].get_model_by_name('phases-image').data.image[0].shape"
+    page.page.wait_for_function(
+        "Bokeh.documents[0].get_model_by_name('phases-image').data.image[0].shape[1] === 1024"
     )
-    assert shape == [1024, 1024]
     for row, column in some_pixels(maps, 4):
         deadline, got = time.monotonic() + 120, (-100, -100)
         while abs(np.subtract(got, (row, column))).max() > 5:  # a quarter of a screen pixel each
@@ -354,3 +355,12 @@ def test_1024_rows_and_columns_are_usable(boarded):
             text = page.says("pixel-text", "row ")
             got = [int(n) for n in re.search(r"row (\d+), column (\d+)", text).groups()]
         assert f"{maps.phase_names[maps.resolved_index[tuple(got)]]}, wrong" in text
+
+
+def test_a_failed_analysis_is_told_on_top(boarded):
+    page, board = boarded()
+    board.on_cube(made_up.view(4, run="failing"))
+    board.on_error("failing", ValueError("no I0 can be had"))
+    said = page.says("verdict", "Analysis failed")
+    assert "no I0 can be had" in said
+    assert "The scan goes on" in said
