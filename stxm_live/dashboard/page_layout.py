@@ -54,7 +54,7 @@ note.style.cssText = "position:sticky;top:0;z-index:1000;margin:0;padding:8px 14
 note.textContent = said;
 document.body.prepend(note);
 const look = async () => {
-  const signal = AbortSignal.timeout(5000);
+  const signal = AbortSignal.timeout(30000);
   const answer = await fetch(window.location.href, {cache: "no-store", signal}).catch(() => null);
   if (answer !== null && answer.ok) window.location.reload();
   else setTimeout(look, 2000);
