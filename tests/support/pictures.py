@@ -22,6 +22,16 @@ def quick_pictures(monkeypatch):
 
 
 @pytest.fixture
+def no_pictures(monkeypatch, quick_pictures):
+    """Of the pictures of a result there is the overview alone, empty: to arrange ten takes 1 s."""
+    from matplotlib.figure import Figure
+
+    monkeypatch.setattr(
+        "stxm_live.plotting.pictures._figures", lambda *_: iter([("overview", Figure())])
+    )
+
+
+@pytest.fixture
 def coarse_pictures(monkeypatch):
     """Figures are rendered with few pixels."""
     from matplotlib.figure import Figure

@@ -64,7 +64,7 @@ def test_the_demo_grows_maps_and_replays_identically_in_a_new_process(run, coars
 
 
 @pytest.mark.real
-def test_a_measured_stack_is_mapped_with_its_files(run, real_folder, quick_pictures):
+def test_a_measured_stack_is_mapped_with_its_files(run, real_folder, no_pictures):
     stack = real_folder / "71214078.hdr"
     files = [
         *("--references", real_folder / "oxidized.t", "--references", real_folder / "reduced.t"),

@@ -20,7 +20,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README.read_text(encoding="utf-8"), r
 
 @pytest.mark.slow
 def test_the_commands_work_on_a_stack_and_references_of_these_names(
-    tmp_path, monkeypatch, quick_pictures
+    tmp_path, monkeypatch, no_pictures
 ):
     monkeypatch.chdir(tmp_path)
     write_sdf(tmp_path, "stack")

@@ -67,7 +67,7 @@ def one_training(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_a_page_shows_works(page, folder, RE, request, quick_pictures):
+def test_what_a_page_shows_works(page, folder, RE, request, no_pictures):
     if page.stem == "training":
         request.getfixturevalue("one_training")
     text = page.read_text(encoding="utf-8")
