@@ -118,18 +118,13 @@ class Results:
         except Empty:
             raise TimeoutError(f"no results after {timeout_s} s") from None
 
-    def newest(self, uid, *, after_s=1.0, timeout_s=60):
-        """The last result of a run, when none came for a while."""
-        found, wait_s = None, timeout_s
+    def matching(self, is_so, timeout_s=120):
+        """The first derived run of which that is so: others are provisional."""
+        deadline = time.monotonic() + timeout_s
         while True:
-            try:
-                _, run = self.runs.get(timeout=wait_s)
-            except Empty:
-                if found is None:
-                    raise TimeoutError(f"no result of {uid[:8]} after {timeout_s} s") from None
-                return found
-            if uid in run["start"]["parent_uids"]:
-                found, wait_s = run, after_s
+            _, run = self.next(max(deadline - time.monotonic(), 0))
+            if is_so(run):
+                return run
 
     def close(self):
         task = self._dispatcher._task
