@@ -53,8 +53,10 @@ def one_phase(phase, n=1500):
     return np.eye(5)[:, [phase]] * np.random.default_rng(4).uniform(1, 7, n)
 
 
-@pytest.mark.parametrize("photons", [500, 2000])
-@pytest.mark.parametrize(("offset_ev", "width_ev"), [(0, 0), (0.4, 0.2), (-0.3, 0.1), (0.2, 0.3)])
+@pytest.mark.parametrize(
+    ("photons", "offset_ev", "width_ev"),
+    [(2000, 0, 0), (500, 0.4, 0.2), (2000, -0.3, 0.1), (500, 0.2, 0.3)],
+)
 def test_a_planted_offset_and_width_are_found_together(photons, offset_ev, width_ev):
     axis = fitted(amounts("Na2VPF"), photons, offset_ev=offset_ev, width_ev=width_ev)
     assert axis.offset_ev == pytest.approx(offset_ev, abs=0.05 if photons == 2000 else 0.08)

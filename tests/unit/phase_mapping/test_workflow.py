@@ -345,7 +345,7 @@ def test_dark_counts_and_dead_time_of_the_recipe_are_corrected(nvpf, maps):
     np.testing.assert_allclose(corrected.od, maps.od, atol=2e-5)
 
 
-@pytest.mark.parametrize("photons", [0.02, 0.2, 1, 5, 30])
+@pytest.mark.parametrize("photons", [0.02, 1, 30])
 def test_an_image_without_beam_is_left_out_and_named(nvpf, photons):
     rng = np.random.default_rng(3)
     maps = map_phases(changed(5, lambda image: rng.poisson(photons, image.shape)), nvpf)

@@ -27,6 +27,11 @@ def fine_transmission(seed=5, state="Na2VPF"):
 
 def counted(drift_px, photons=1000, seed=0):
     """Counts (13, NY, NX) of a specimen displaced by quarters of pixels (y, x)."""
+    return _counted(tuple(map(tuple, drift_px)), photons, seed).copy()
+
+
+@cache
+def _counted(drift_px, photons, seed):
     moved = [
         np.roll(image, tuple(round(FINE * v) for v in step), axis=(0, 1))
         for image, step in zip(fine_transmission(), drift_px, strict=True)
@@ -57,7 +62,7 @@ def rms(values):
     return np.sqrt(np.mean(np.square(values)))
 
 
-@pytest.mark.parametrize(("photons", "reached_px"), [(300, 0.09), (1000, 0.06), (10_000, 0.05)])
+@pytest.mark.parametrize(("photons", "reached_px"), [(300, 0.09), (10_000, 0.05)])
 def test_what_a_first_registration_left_is_mostly_taken_back(photons, reached_px):
     drift = walk()
     start = start_of(drift)

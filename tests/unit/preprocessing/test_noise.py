@@ -79,7 +79,7 @@ def test_od_is_as_uncertain_as_it_scatters_from_scan_to_scan(nvpf, moved):
     gain, fano, photons = 0.3, 2.0, 3000 * np.linspace(1.05, 0.95, 13)
     mean = view.transmission * photons[:, None, None]
     od, uncertainty = [], []
-    for _ in range(60):
+    for _ in range(30):
         counts = gain * rng.negative_binomial(mean / (fano - 1), 1 / fano).astype(np.float32)
         counts = np.array([shifted(k, tuple(s)) for k, s in zip(counts, shifts, strict=True)])
         beam = i0_of_images(

@@ -163,8 +163,8 @@ def test_few_photons_and_a_drift_leave_holes_but_no_warning(nvpf):
     assert not registered.valid[~enough].any()
 
 
-@pytest.mark.parametrize("grey", [1.1, 1.5, 2.0, 3.0, 4.0])
-@pytest.mark.parametrize("photons", [1.0, 1e3, 1e6])
+@pytest.mark.parametrize("grey", [1.1, 2.0, 4.0])
+@pytest.mark.parametrize("photons", [1.0, 1e6])
 def test_a_grey_absorber_is_invalid_though_rounding_makes_it_a_spectrum(still, nvpf, grey, photons):
     references = nvpf.reference_spectra.at(nvpf.energies_ev)
     od = np.zeros((13, 40, 50))
