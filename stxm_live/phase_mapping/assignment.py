@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from stxm_live.phase_mapping.likelihood import dispersion_of, fit_references, n_
 from stxm_live.phase_mapping.mixed_references import expected_baseline, of_mapped
 from stxm_live.phase_mapping.probabilities import Probabilities, phase_probabilities
 from stxm_live.phase_mapping.residuals import Residual, residual_of
+from stxm_live.phase_mapping.scan_errors.errors import SharedErrors
+from stxm_live.phase_mapping.scan_errors.search import shared_errors
 from stxm_live.phase_mapping.scan_noise import (
     counts_per_photon,
     noise_for_residuals,
@@ -85,6 +88,8 @@ class Resolution:
         Mapped phases that mixtures of others look like at the photons and OD of the scan.
     layered : tuple of LayeredPhase
         Those of them whose areas change gradually, as layers do.
+    shared_errors : SharedErrors or None
+        Errors of scan and references that probabilities allow for; None where there are none.
     latent : LatentMap or None
         None without a model that fits.
     model_sha256 : str or None
@@ -105,6 +110,7 @@ class Resolution:
     judged: bool = True
     mixed_references: tuple[MixedReference, ...] = ()
     layered: tuple[LayeredPhase, ...] = ()
+    shared_errors: SharedErrors | None = None
     latent: LatentMap | None = None
     model_sha256: str | None = None
     notes: tuple[str, ...] = ()
@@ -126,14 +132,37 @@ def resolve_spectra(
     model : LatentModel, optional
         One that was trained for these energies.
     """
-    photons = photons_of(stack, recipe)
-    noise = noise_of(spectra, photons, stack, recipe)
-    dispersion = _scatter(spectra, photons, noise)
+    seen = _look(spectra, stack, recipe)
     latent = None
     if model is not None:
         # the encoder knows whole spectra only; of the others it makes NaN
-        whole = np.where(photons > 0, spectra.od, np.float32(np.nan))
+        whole = np.where(seen.photons > 0, spectra.od, np.float32(np.nan))
         latent = latent_map(whole, spectra.best, spectra.ambiguous, model, recipe.resolver)
+    method, index = _labels(spectra, latent, seen.found, recipe)
+    errors = _shared_errors(seen, stack, recipe)
+    if errors is not None:
+        if errors.moves_labels:
+            of_images = _without(errors.of_images(), seen, stack, recipe)
+            method, index = _labels(spectra, latent, of_images.found, recipe)
+        seen = _without(errors, seen, stack, recipe)
+    return _resolution(seen, stack, recipe, method, index, latent, errors, model)
+
+
+class _Look(NamedTuple):
+    """Spectra, their noise, and the probabilities that follow from both."""
+
+    spectra: Correlated
+    photons: NDArray[np.float32]
+    noise: SpectrumNoise
+    dispersion: float
+    found: Probabilities
+
+
+def _look(spectra: Correlated, stack: ODStack, recipe: Recipe) -> _Look:
+    """Find noise and probabilities."""
+    photons = photons_of(stack, recipe)
+    noise = noise_of(spectra, photons, stack, recipe)
+    dispersion = _scatter(spectra, photons, noise)
     found = phase_probabilities(
         spectra.od,
         photons,
@@ -143,7 +172,42 @@ def resolve_spectra(
         dispersion=dispersion,
         noise=noise,
     )
-    method, index = _labels(spectra, latent, found, recipe)
+    return _Look(spectra, photons, noise, dispersion, found)
+
+
+def _shared_errors(seen: _Look, stack: ODStack, recipe: Recipe) -> SharedErrors | None:
+    """Return the errors that explain why spectra agree with no reference, if any do."""
+    if noise_for_residuals(seen.noise, stack) is None:
+        return None
+    return shared_errors(
+        seen.spectra.od,
+        seen.photons,
+        seen.spectra.references,
+        seen.noise,
+        seen.found.unidentified,
+        recipe.corrected_references,
+        list(stack.energies_ev),
+    )
+
+
+def _without(errors: SharedErrors, seen: _Look, stack: ODStack, recipe: Recipe) -> _Look:
+    """Look again without these errors."""
+    references, energies = recipe.corrected_references, list(stack.energies_ev)
+    return _look(errors.taken_out_of(seen.spectra, references, energies), stack, recipe)
+
+
+def _resolution(
+    seen: _Look,
+    stack: ODStack,
+    recipe: Recipe,
+    method: str,
+    index: NDArray[np.int8],
+    latent: LatentMap | None,
+    errors: SharedErrors | None,
+    model: LatentModel | None,
+) -> Resolution:
+    """Return labels with what is probable of them, and what the references leave."""
+    spectra, photons, noise, found = seen.spectra, seen.photons, seen.noise, seen.found
     judged = noise_for_residuals(noise, stack)
     residual = _residual(spectra, photons, index, found, judged, stack)
     if residual is not None:
@@ -167,13 +231,14 @@ def resolve_spectra(
         entropy=entropy(found.probability),
         mixed=found.mixed > MIXED_FROM,
         unidentified=found.unidentified | spectra.uncorrelated,
-        dispersion=dispersion,
+        dispersion=seen.dispersion,
         method=method,
         residual=residual,
         noise=noise,
         judged=judged is not None,
         mixed_references=mixed,
         layered=layered,
+        shared_errors=errors,
         latent=latent,
         model_sha256=None if model is None else model.bundle.sha256,
         notes=() if latent is None else latent.notes,

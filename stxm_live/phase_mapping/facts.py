@@ -14,6 +14,7 @@ from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.twins import Twins
 from stxm_live.phase_mapping.layers import LayeredPhase
 from stxm_live.phase_mapping.residuals import Residual
+from stxm_live.phase_mapping.scan_errors.errors import SharedErrors
 
 DISPERSED = 1.25
 """Variance over mean of the counts, or its inverse, that is worth a word."""
@@ -71,6 +72,8 @@ class Facts:
         Mapped phases that mixtures of others cannot be distinguished from.
     layered : tuple of LayeredPhase
         Those of them whose areas change gradually, as layers do.
+    shared_errors : SharedErrors or None
+        Errors of scan and references that explain what agreed with no reference.
     twins : tuple of tuple of str
         Phases that the map does not distinguish.
     change : SpecimenChange or None
@@ -99,6 +102,7 @@ class Facts:
     mixed_references: tuple[MixedReference, ...] = ()
     layered: tuple[LayeredPhase, ...] = ()
     change: SpecimenChange | None = None
+    shared_errors: SharedErrors | None = None
     copied_ev: tuple[float, ...] = ()
     quantity: Quantity = "counts"
     twins: Twins = ()

@@ -61,18 +61,18 @@ def missing_reference(
         return None
     if not photons[:, strange].any(axis=1).all():
         return None
-    mean = _mean(od, photons, strange)
+    mean = mean_spectrum(od, photons, strange)
     away = _away(mean, references, baseline)
     if away < NO_MIXTURE:
         return None
     if strange.mean() < MOST:
-        others = _mean(od, photons, ~strange)
+        others = mean_spectrum(od, photons, ~strange)
         if away < MORE_THAN_OTHERS * _away(others, references, baseline):
             return None
     return mean
 
 
-def _mean(
+def mean_spectrum(
     od: NDArray[np.floating], photons: NDArray[np.floating], chosen: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the mean spectrum of some, by photons; 0 at energies that none of them has."""

@@ -15,6 +15,7 @@ from stxm_live.core.twins import together
 from stxm_live.phase_mapping.energy_calibration.corrected_map import axis_in_words, departs
 from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.repeated_energies import change_in_words
+from stxm_live.phase_mapping.scan_errors.errors import Cause
 
 WRONG_LIMITED, WRONG_POOR = 0.1, 0.3
 """Mean probability of a wrong label from which a map is limited, or poor."""
@@ -56,6 +57,14 @@ CHANGE_POOR = 0.3
 THIN_OD = 0.2
 """Largest OD below which a specimen is thin."""
 
+_ADVICE: dict[Cause, str] = {
+    "axis": "Look at the curves (energy-axis) and calibrate the monochromator.",
+    "axes": "Measure the references on one day, or correct the axis of each.",
+    "images": "Record empty support with each image, or look for light that is not from the spot.",
+    "lines": "Compare the mean spectra with the references.",
+}
+"""What to do about the largest of the errors that all spectra share."""
+
 _ORDER = ("poor", "limited", "good")
 
 
@@ -91,6 +100,7 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
             _box,
             _separation,
             _energy_axis,
+            _shared_errors,
             _change,
             _unidentified,
             _misfit,
@@ -224,6 +234,20 @@ def _is_sure(axis: EnergyAxis, recipe: Recipe) -> bool:
     return wider_ev < WIDEST_EV and (
         offset_ev > ADVISED_SIGMA * axis.offset_std_ev
         or wider_ev > ADVISED_SIGMA * axis.width_std_ev
+    )
+
+
+def _shared_errors(facts: Facts, recipe: Recipe) -> Quality | None:
+    """Name what explains spectra that agreed with no reference."""
+    errors = facts.shared_errors
+    if errors is None or (errors.is_minor and facts.unidentified_share >= UNIDENTIFIED_LIMITED):
+        return None
+    return Quality(
+        _worse_if(facts.expected_wrong >= WRONG_POOR),
+        errors.in_words(facts.phase_names, facts.energies_ev),
+        "probabilities allow for that"
+        + (", and labels for the errors of the images" if errors.moves_labels else ""),
+        _ADVICE[errors.causes[0]],
     )
 
 

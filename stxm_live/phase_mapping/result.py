@@ -106,8 +106,11 @@ class Found:
 
     @property
     def _believed_axis(self) -> EnergyAxis | None:
-        """The energy axis, unless the map that is corrected for it fits no better."""
+        """The energy axis, unless something else explains the scan better."""
         corrected, before = self.corrected, self.resolution
+        errors = None if before is None else before.shared_errors
+        if errors is not None and not errors.is_of_axis:
+            return None
         if corrected is None or corrected.resolution is None or before is None:
             return None if corrected is None else corrected.axis
         if corrected.resolution.dispersion > before.dispersion:
@@ -174,6 +177,7 @@ class Found:
             mixed_references=self.mixed_references,
             twins=self.twins,
             layered=() if resolution is None else resolution.layered,
+            shared_errors=None if resolution is None else resolution.shared_errors,
             i0_relative_std=float((stack.i0_std / stack.i0).max()),
             dispersion=stack.dispersion if stack.quantity == "counts" else self.dispersion,
             quantity=stack.quantity,

@@ -30,6 +30,9 @@ def notes_on(found: Found) -> tuple[str, ...]:
         )
     if found.change is not None:
         notes.append(change_in_words(found.change, facts.phase_names))
+    errors = None if found.resolution is None else found.resolution.shared_errors
+    if errors is not None:
+        notes.append(errors.in_words(facts.phase_names, facts.energies_ev))
     if found.model_note:
         notes.append(found.model_note)
         if needs_model(recipe):
