@@ -6,6 +6,7 @@ import logging
 import re
 
 _FORMULA = re.compile(r"^\s*[=@+\-\uff1d\uff20\uff0b\uff0d]")
+_CALCULATES = re.compile(r"""[=@+\-*/^&|!:("'\uff00-\uff65]""")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.IGNORECASE)
 _SEPARATORS = re.compile(r"([,;])")
 
@@ -45,14 +46,14 @@ def _escaped(character: str) -> str:
 def cell(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula when it stands in a cell.
 
+    Parts between semicolons are cells where the decimal sign is a comma.
+
     Examples
     --------
-    >>> cell("=1+1"), cell("-0.2"), cell("Na3VPF")
-    ("'=1+1", '-0.2', 'Na3VPF')
+    >>> cell("=1+1"), cell("-0.2"), cell("Na3VPF"), cell("a;=1+1")
+    ("'=1+1", '-0.2', 'Na3VPF', "a;'=1+1")
     """
-    text = one_line(text)
-    is_formula = _FORMULA.match(text) and not _NUMBER.fullmatch(text)
-    return f"'{text}" if is_formula else text
+    return ";".join(map(_defused, one_line(text).split(";")))
 
 
 def remark(text: str) -> str:
@@ -63,14 +64,17 @@ def remark(text: str) -> str:
     >>> remark("shifts 0.3, -0.2 px; sample a, =cmd()")
     "shifts 0.3, -0.2 px; sample a, '=cmd()"
     """
-    parts = _SEPARATORS.split(one_line(text))
-    return "".join(re.sub(r"^(\s*)(\S.*)", _defused, part) for part in parts)
+    return "".join(map(_defused, _SEPARATORS.split(one_line(text))))
 
 
-def _defused(part: re.Match[str]) -> str:
-    space, text = part.groups()
-    begins_with_number = _NUMBER.fullmatch(text.split(" ", maxsplit=1)[0])
-    return f"{space}{text if begins_with_number else cell(text)}"
+def _defused(part: str) -> str:
+    """Return a part with an apostrophe before a formula; a number with a unit is none."""
+    number, _, unit = part.strip().partition(" ")
+    is_quantity = _NUMBER.fullmatch(number) and not _CALCULATES.search(unit)
+    if is_quantity or not _FORMULA.match(part):
+        return part
+    text = part.lstrip()
+    return f"{part[: len(part) - len(text)]}'{text}"
 
 
 class PlainRecords(logging.Filter):

@@ -1,6 +1,7 @@
 """Names of strangers at the edges: terminal, log and spreadsheet."""
 
 import logging
+import re
 
 import pytest
 from made_up_maps import NAMES, maps
@@ -48,3 +49,15 @@ def test_no_cell_begins_as_a_formula(mark):
 def test_numbers_and_names_stay_as_they_are(text):
     assert cell(text) == text
     assert remark(f"shift 0.3, {text} px") == f"shift 0.3, {text} px"
+
+
+@pytest.mark.parametrize(
+    "text", ["-1 +cmd|' /C calc'!A0", "a;=cmd()", "a; @SUM(A1)", "-1 &cmd|0", "+1 *HYPERLINK(0)"]
+)
+def test_a_number_or_a_semicolon_hides_no_formula(text):
+    for made in (cell, remark):
+        assert all(part.strip()[0] == "'" or part == "a" for part in re.split("[,;]", made(text)))
+
+
+def test_quantities_are_no_formulas():
+    assert remark("-0.2 px, +1.5 eV; -3e-2 um") == "-0.2 px, +1.5 eV; -3e-2 um"
