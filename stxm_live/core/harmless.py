@@ -60,3 +60,19 @@ class Harmless:
             logger.error(self._what, self._name, exc_info=error)
         is_main = threading.current_thread() is threading.main_thread()
         return not (is_main and isinstance(error, KeyboardInterrupt))
+
+
+def as_error(error: BaseException) -> Exception:
+    """Return an error of a user's function as an exception that is reported like any other.
+
+    Nothing that such a function raises may end a thread of ours, also not SystemExit. Ctrl-C on
+    the main thread is raised again.
+    """
+    if isinstance(error, Exception):
+        return error
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and isinstance(error, KeyboardInterrupt):
+        raise error
+    other = RuntimeError(f"{type(error).__name__} was raised")
+    other.__cause__ = error
+    return other

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, NamedTuple, TypeVar
 
+from stxm_live.core.harmless import as_error
+
 logger = logging.getLogger("stxm_live")
 
 Kind = Literal["reader", "document shape", "criterion"]
@@ -67,7 +69,8 @@ class Plugin:
         function = self.function()
         try:
             found = function(*args, **options)
-        except Exception as error:
+        except BaseException as caught:  # noqa: BLE001  of another package
+            error = as_error(caught)
             raise PluginError(
                 f"{self} failed ({type(error).__name__}: {error}); if the data are sound, tell "
                 "the authors of the package"
@@ -166,7 +169,8 @@ def _imported(plugin: Plugin) -> Callable[..., Any] | str:
         return f"{plugin.kind} {plugin.name!r} is in {plugin.package}; uninstall one of them"
     try:
         found = plugin.entry_points[0].load()
-    except Exception as error:
+    except BaseException as caught:
+        error = as_error(caught)
         logger.warning("%s cannot be imported", plugin, exc_info=error)
         return (
             f"{plugin} cannot be imported ({type(error).__name__}: {error}); update or uninstall it"

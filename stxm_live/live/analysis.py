@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from stxm_live.core.harmless import as_error
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
@@ -182,7 +183,8 @@ class StackAnalysis:
                     revision=revision,
                     quick=quick,
                 )
-            except Exception as error:  # noqa: BLE001  the scan goes on; wait() raises the cause
+            except BaseException as caught:  # noqa: BLE001  the scan goes on; wait() raises the cause
+                error = as_error(caught)
                 if quick or len(passes) == 1:
                     self.error = error
                 else:  # the maps that are there are as good as they were
@@ -225,6 +227,7 @@ class StackAnalysis:
             )
             if view is not None:
                 show(view)
-        except Exception as error:  # noqa: BLE001  what cannot be shown must not stop the maps
+        except BaseException as caught:  # noqa: BLE001  what cannot be shown must not stop the maps
+            error = as_error(caught)
             self.hidden = self.hidden or error
             self.problems.append(f"image at {frame.energy_ev:g} eV cannot be shown: {error}")

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stxm_live.core.harmless import Harmless
+from stxm_live.core.harmless import Harmless, as_error
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plugins import PluginError
 from stxm_live.core.recipe import Recipe
@@ -323,12 +323,12 @@ class LivePhaseMapper:
             elif run is not None:
                 self._continue(run, name, item[1])
             self._tell(self._runs.end_stacks())
-        except Exception as error:
+        except BaseException as error:
             uid = "None" if run is None else run.uid
             logger.exception("run %s: a %s document could not be used", uid[:8], name)
             if run is not None:
                 run.problems.append(f"a {name} document could not be used: {error!r}")
-            self._sinks.error(uid, error)
+            self._sinks.error(uid, as_error(error))
         finally:
             with self._changed:
                 self._changed.notify_all()

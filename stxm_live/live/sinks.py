@@ -6,9 +6,11 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from stxm_live.core.harmless import as_error
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import Worker
@@ -159,12 +161,10 @@ def _call(callback: Callable[..., None] | None, *arguments: Any) -> Exception | 
         return None
     try:
         callback(*arguments)
-    except Exception as error:
-        logger.exception("a sink failed")
-        return error
     except BaseException as error:  # it must not end the analysis: nobody asked for that
-        logger.exception("a sink failed")
-        return RuntimeError(f"a sink raised {error!r}")
+        with suppress(BaseException):  # an error whose text cannot be made
+            logger.exception("a sink failed")
+        return as_error(error)
     return None
 
 

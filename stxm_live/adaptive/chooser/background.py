@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stxm_live.adaptive.chooser.drawn_boxes import LimitsUm
+from stxm_live.core.harmless import as_error
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.region import Region
 from stxm_live.core.worker import Worker
@@ -89,9 +90,9 @@ class Suggesting:
             regions = tuple(self._suggest(maps, scanned))
         except ValueError as error:
             return Suggestions(problem=f"{maps.key}: {error}", is_ready=True)
-        except Exception as error:
+        except BaseException as caught:
             logger.exception("%s: no regions could be suggested", maps.key)
-            problem = f"{maps.key}: no regions could be suggested ({error!r})"
+            problem = f"{maps.key}: no regions could be suggested ({as_error(caught)!r})"
             return Suggestions(problem=problem, is_ready=True)
         problem = "" if regions else f"{maps.key}: no region is left that would be worth a scan"
         return Suggestions(regions, problem, is_ready=True)

@@ -77,7 +77,10 @@ class SpareMemory:
         n_bytes, number = item
         most = min(number, MOST_BYTES // n_bytes)
         while sum(piece.nbytes == n_bytes for piece in self._pieces) < most:
-            piece = np.empty(n_bytes, np.uint8)
+            try:
+                piece = np.empty(n_bytes, np.uint8)
+            except MemoryError:  # images are copied without
+                return
             piece[::_PAGE_BYTES] = 0
             with self._lock:
                 self._pieces.append(piece)

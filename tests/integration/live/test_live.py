@@ -25,6 +25,7 @@ from stxm_live import LivePhaseMapper, map_run
 from stxm_live.core.worker import Limits
 from stxm_live.live.analysis import StackAnalysis
 from stxm_live.live.runs import KEPT_RESULTS
+from stxm_live.phase_mapping.steps import Steps
 
 
 def feed(live, stream):
@@ -480,6 +481,20 @@ def test_even_a_sink_that_ends_the_program_does_not_end_the_maps(live, sink, cap
         maps = live.wait(uid, timeout_s=120)
     assert [m.revision for m in sink.maps] == [1, maps.revision] == [1, 2]
     assert [(u, error.__name__ in str(e)) for u, e in sink.errors] == [(uid, True)] * 2
+
+
+@pytest.mark.parametrize("step", ["align", "i0"])
+def test_a_step_that_ends_the_program_is_an_error_of_its_run(nvpf, caplog, step):
+    def ends(*_, **__):
+        raise SystemExit(2)
+
+    with (
+        caplog.at_level(logging.CRITICAL, "stxm_live"),
+        LivePhaseMapper(nvpf, steps=Steps(**{step: ends})) as live,
+    ):
+        uid = feed(live, image_documents())
+        with pytest.raises(RuntimeError, match="SystemExit was raised"):
+            live.wait(uid, timeout_s=120)
 
 
 def test_a_sink_on_a_thread_of_its_own_holds_up_nothing_and_skips_what_is_old(nvpf):

@@ -154,6 +154,15 @@ def test_the_error_for_an_unknown_file_lists_the_plug_ins(install, file):
         read_stack(file(".mat"))
 
 
+@pytest.mark.parametrize(
+    "source", ["raise SystemExit", "def read(path, *, region, detector): raise SystemExit"]
+)
+def test_a_plug_in_that_ends_the_program_is_an_error_of_its_file(install, file, source):
+    install("stxm-broken", "reader", (".xrm", "read"), source)
+    with pytest.raises(PluginError, match="stxm-broken 1.2 .*SystemExit was raised"):
+        read_stack(file(".xrm"))
+
+
 def test_what_we_read_ourselves_no_plug_in_is_asked_about(install):
     install("stxm-lab", "document shape", ("lab", "shape"), SHAPE)
     scan = StackScan(

@@ -72,3 +72,22 @@ def test_what_a_hanging_sink_keeps_does_not_grow_and_what_it_misses_is_logged(ca
         f"run{k}" for k in range(20 - KEPT_STACKS, 20)
     ]
     assert caplog.text.count("a sink hangs") == 20 - KEPT_STACKS
+
+
+def test_an_error_whose_text_cannot_be_made_is_told_to_the_other_sinks(caplog):
+    class Unspeakable(BaseException):
+        def __repr__(self):
+            raise SystemExit
+
+        __str__ = __repr__
+
+    def fails(maps):
+        raise Unspeakable
+
+    sinks, told = Sinks(), []
+    sinks.add(Callbacks(on_maps=fails))
+    sinks.add(Callbacks(on_maps=told.append, on_error=lambda uid, error: told.append(str(error))))
+    maps = result("a")
+    with caplog.at_level(logging.CRITICAL):
+        sinks.maps(maps)
+    assert told == ["Unspeakable was raised", maps]
