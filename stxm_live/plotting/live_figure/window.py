@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from stxm_live.core.harmless import Harmless
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.plotting.live_figure.energy_slider import EnergySlider
 from stxm_live.plotting.live_figure.header import TIME_LEFT, time_left_in_words
@@ -86,9 +87,15 @@ class Window:
         plt.show(block=False)
 
     def poll(self) -> None:
-        """Redraw after a new moment, a new size of the window, or a new time left."""
-        if self.is_closed:
-            return
+        """Redraw after a new moment, a new size of the window, or a new time left; never raises.
+
+        A RunEngine calls it in `block`, and a window's event loop, which an error may end.
+        """
+        with Harmless("the window could not be drawn (picture %s)", self.n_drawn + 1):
+            if not self.is_closed:
+                self._redraw()
+
+    def _redraw(self) -> None:
         moment = self._newest()
         rests = moment.progress is not None and time.monotonic() < self._rests_until_s
         now = (moment, self.figure.get_figwidth(), self.figure.get_figheight())
@@ -106,9 +113,10 @@ class Window:
 
     def flush_events(self) -> None:
         """Let the window react to the mouse where no event loop runs."""
-        if not self.is_closed:
-            self.poll()
-            self.figure.canvas.flush_events()
+        self.poll()
+        with Harmless("the window did not react (picture %s)", self.n_drawn):
+            if not self.is_closed:
+                self.figure.canvas.flush_events()
 
     def close(self) -> None:
         """Close the window."""

@@ -159,7 +159,7 @@ def test_the_error_for_an_unknown_file_lists_the_plug_ins(install, file):
 )
 def test_a_plug_in_that_ends_the_program_is_an_error_of_its_file(install, file, source):
     install("stxm-broken", "reader", (".xrm", "read"), source)
-    with pytest.raises(PluginError, match="stxm-broken 1.2 .*SystemExit was raised"):
+    with pytest.raises(PluginError, match=r"stxm-broken 1.2 .*SystemExit was raised"):
         read_stack(file(".xrm"))
 
 

@@ -1,3 +1,4 @@
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -306,6 +307,29 @@ def test_it_keeps_its_window_alive_while_a_runengine_is_busy(live):
     threading.Timer(0.2, done.set).start()
     live.block(done)
     assert title() == "Optical density at 517.50 eV"
+
+
+def test_what_cannot_be_drawn_harms_no_scan_that_keeps_the_window_alive(
+    live, ring, caplog, monkeypatch
+):
+    """A RunEngine passes an error of its ``during_task`` on, and the scan is lost."""
+
+    def fails(figure):
+        raise SystemExit
+
+    done = threading.Event()
+    live.on_cube(made_up.view(4))
+    threading.Timer(0.2, done.set).start()
+    with caplog.at_level(logging.ERROR, "stxm_live"), monkeypatch.context() as patch:
+        patch.setattr("stxm_live.plotting.live_figure.window.cleared", fails)
+        live.block(done)
+    assert {record.message for record in caplog.records} == {
+        "the window could not be drawn (picture 2)"
+    }
+    assert len(caplog.records) == 1
+    live.on_cube(made_up.view(5))
+    ring()
+    assert title() == "Optical density at 518.30 eV"
 
 
 def test_a_window_and_a_folder_work_side_by_side(ring, tmp_path):
