@@ -209,12 +209,15 @@ def delete_run(broker: databroker.Broker, uid: str) -> None:
     """
     check_names("uid", [uid])
     folder = catalog_folder(broker)
+    left = None if folder is None else (folder / "data" / uid).resolve()
+    if folder is not None and left is not None and not left.is_relative_to(folder.resolve()):
+        raise OSError(f"{left} is not in the catalogue's folder {folder}; it is left alone")
     with sole_writer(folder):
         if uid in broker.v2:
             broker.v2.delete_contents(uid, recursive=True, external_only=False)
         # a program that was killed leaves arrays which the catalogue does not list
-        if folder is not None and (folder / "data" / uid).is_dir():
-            shutil.rmtree(folder / "data" / uid)
+        if left is not None and left.is_dir():
+            shutil.rmtree(left)
 
 
 def _scan_or_none(start: Mapping[str, Any]) -> StackScan | None:

@@ -173,6 +173,16 @@ def test_a_damaged_catalogue_is_an_error_in_one_line_that_says_what_to_do(
     assert "put back a copy" in replayed.output
 
 
+def test_nothing_is_deleted_through_a_link_out_of_the_folder(original, tmp_path):
+    folder = shutil.copytree(original[0], tmp_path / "runs")
+    elsewhere = shutil.move(folder / "data", tmp_path / "elsewhere")
+    (folder / "data").symlink_to(elsewhere)
+    uid = original[1][0]
+    with opened(folder) as broker, pytest.raises(OSError, match="left alone"):
+        delete_run(broker, uid)
+    assert any((tmp_path / "elsewhere" / uid).rglob("zarr.json"))
+
+
 def test_a_catalogue_that_does_not_say_its_version_is_an_error_in_one_line(original, tmp_path):
     folder = shutil.copytree(original[0], tmp_path / "runs")
     with closing(sqlite3.connect(folder / "catalog.db")) as database:
