@@ -257,6 +257,7 @@ class _Copy:
             self._count(len(items) // _TEXTS_PER_PART, 0)
             self._count(0, _BYTES_PER_CHARACTER * _n_characters(items))
             return items
+        self._count(len(items) // _ITEMS_PER_PART, 0)
         copies = [self._value(item, level) for item in items]
         return copies if type(items) is list else tuple(copies)
 
@@ -279,31 +280,45 @@ class _Copy:
         np.copyto(out, value)
         return out
 
+    def _same_masked(self, value: np.ma.MaskedArray[Any, Any]) -> np.ma.MaskedArray[Any, Any]:
+        mask = value.mask
+        copied_mask = mask if mask is np.ma.nomask else self._same_array(np.asarray(mask))
+        values = self._same_array(np.asarray(value.data))
+        return np.ma.MaskedArray(values, copied_mask, fill_value=value.fill_value)
+
     def _other(self, value: Any, level: int) -> Any:
         """Copy values that are none of JSON's."""
         if _is_fixed(type(value)) or isinstance(value, PurePath):
-            self._count(0, getsizeof(value))
+            self._count(1, getsizeof(value))
             return value
         if isinstance(value, np.ma.MaskedArray):
             self._count_array(2 * value.nbytes)
             if value.dtype.hasobject:
                 raise _LeftOutError("it is a masked array of objects")
-            return value.copy("K")
+            return self._same_masked(value)
         if isinstance(value, np.ndarray | np.void):
             return self._array(np.asarray(value), level)
         for plain in (str, bytes, int, float):
             if isinstance(value, plain):  # of a subclass, such as an enumeration
                 new: Any = plain.__getnewargs__
+                self._count(1, 0)
                 return self._value(new(value)[0], level)
         if isinstance(value, set | frozenset):
             self._count(len(value) // _ITEMS_PER_PART, 0)
             return set(self._list(list(value), level))
         if isinstance(value, memoryview | bytearray | array.array):
-            self._count_array(memoryview(value).nbytes)
-            return bytes(value) if isinstance(value, bytearray) else np.array(value)
+            return self._buffer(value, level)
         if hasattr(type(value), "__array__"):
             return self._converted(value, level)
         raise _LeftOutError(f"a {type(value).__name__} cannot be copied")
+
+    def _buffer(self, value: memoryview | bytearray | array.array[Any], level: int) -> Any:
+        if not isinstance(value, bytearray):
+            return self._array(np.asarray(value), level)
+        if len(value) > MOST_BYTES_ONCE:
+            raise _LeftOutError(f"no time for {len(value) / 2**20:.3g} MiB of bytes")
+        self._count_array(len(value))
+        return bytes(value)
 
     def _converted(self, value: Any, level: int) -> Any:
         """Copy an object that converts itself, such as an xarray.DataArray."""

@@ -1,12 +1,17 @@
 """Copies on the thread of a RunEngine; the time they take is in benchmarks.robustness."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stxm_live.core.harmless import Harmless
 from stxm_live.io.documents import copied, copies, snapshot, with_arrays
+
+
+class Text(str):
+    """A text of a type of its own, as of an enumeration."""
 
 
 def event(value):
@@ -23,6 +28,9 @@ MANY = {
     "numbers": [0.5] * 2_000_000,
     "objects": np.full(2_000_000, None),
     "a set": set(range(400_000)),
+    "texts of another type": [Text("x")] * 20_000,
+    "paths": [Path("a")] * 20_000,
+    "numbers beside a dict": [0.5] * 70_000 + [{}],
     "times of numpy": [np.datetime64("2026-01-01")] * 600_000,
 }
 
@@ -119,13 +127,30 @@ def test_arrays_that_would_take_too_long_are_left_out_by_name(monkeypatch):
 def test_a_start_document_has_no_large_arrays(value):
     copy = copied("start", {"uid": "r", "calibration": value, "sample": "a"})
     assert copy.doc == {"uid": "r", "calibration": None, "sample": "a"}
-    assert "more of arrays" in copy.left_out[0]
+    assert "no time for " in copy.left_out[0]
 
 
 def test_a_stored_document_of_any_size_is_copied_whole():
     rows = [[0.5] * 800] * 800
     assert copied("event", event(rows)).doc["data"]["counts"] is None
     assert snapshot("event", event(rows))["data"]["counts"].shape == (800, 800)
+
+
+def test_more_bytes_than_a_reading_may_have_are_left_out():
+    copy = copied("event", event(bytearray(2**24)))
+    assert copy.doc["data"] == {"counts": None, "energy": 1.5}
+    assert "no time for 16 MiB of bytes" in copy.left_out[0]
+
+
+@pytest.mark.parametrize("mask", [np.ma.nomask, [[True, False, True]]])
+def test_a_masked_array_is_a_copy_with_its_mask(mask):
+    image = np.ma.MaskedArray([[1.0, 2.0, 3.0]], mask, fill_value=-7)
+    kept = copied("event", event(image)).doc["data"]["counts"]
+    expected = image.copy()
+    image[0, 1] = 9
+    image.mask = True
+    np.testing.assert_array_equal(kept.mask, expected.mask)
+    np.testing.assert_array_equal(kept.filled(), expected.filled())
 
 
 def test_an_object_that_has_no_values_in_time_is_left_out_and_its_type_not_asked_again():
