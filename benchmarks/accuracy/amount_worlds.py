@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.accuracy.truth_table.particles import SHARES
-from benchmarks.accuracy.truth_table.worlds import WORLDS, make_scan
+from benchmarks.accuracy.truth_table.worlds import WORLDS, distorted, make_scan
 from benchmarks.common.figures import Beside, Figure, Target
 from stxm_live import Recipe, ReferenceSpectra, map_phases
 from stxm_live.core.recipe_files import read_two_columns
@@ -85,6 +85,8 @@ def _errors(
         noise,
         np.ones((1, scan.od.shape[1]), dtype=bool),
         dispersion=mixtures.dispersion,
+        # the axis that a map finds in such a scan, and that was not applied
+        reference_change=distorted(recipe.reference_spectra, energies, world) - scan.references,
         values=sodium,
     )
     assert found.value is not None

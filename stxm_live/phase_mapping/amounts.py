@@ -30,7 +30,11 @@ _TOGETHER = 26.0
 
 
 def amounts_of(
-    spectra: Correlated, stack: ODStack, resolution: Resolution, recipe: Recipe
+    spectra: Correlated,
+    stack: ODStack,
+    resolution: Resolution,
+    recipe: Recipe,
+    found_references: NDArray[np.float64] | None = None,
 ) -> Amounts | None:
     """Return how much of each phase a map's pixels, particles and specimen hold.
 
@@ -45,6 +49,9 @@ def amounts_of(
         Its probabilities give the shares by pixels, its dispersion the scatter of the spectra.
     recipe : Recipe
         Its ``[phases]`` has values of the phases and the thickness of the references.
+    found_references : ndarray of shape (n_phases, n_energies), optional
+        References on the energy axis that the scan shows. The amounts are for those of the recipe,
+        and the difference is an error that all pixels share.
     """
     if not stack.mapped.any():
         return None
@@ -66,6 +73,9 @@ def amounts_of(
     rows, sums = zip(*each_part(of_part, spectra.od, photons, per_unit, noise), strict=True)
     pixels = PixelAmounts.of(np.concatenate(rows, axis=1), known=values is not None)
     options = _common_errors(stack, recipe)
+    if found_references is not None:
+        change = np.nan_to_num(found_references - spectra.references)
+        options["reference_change"] = change / (recipe.phases.reference_nm or 1.0)
     options |= {"dispersion": mixtures.dispersion, "values": values}
 
     def of_areas(areas: NDArray[np.bool_], **known: Any) -> AreaAmounts:

@@ -52,6 +52,7 @@ def area_amounts(
     smoothing: float = 1.0,
     common_std: NDArray[np.float64] | None = None,
     reference_std: NDArray[np.float64] | None = None,
+    reference_change: NDArray[np.float64] | None = None,
     values: NDArray[np.float64] | None = None,
     sums: NDArray[np.float64] | None = None,
 ) -> AreaAmounts:
@@ -73,6 +74,9 @@ def area_amounts(
         Error of the OD that all pixels of an image share, that of I0.
     reference_std : ndarray of shape (n_phases, n_energies), optional
         Errors of the references, which all pixels share too.
+    reference_change : ndarray of shape (n_phases, n_energies), optional
+        Change of the references that the scan asks for and that was not made, such as another
+        energy axis: an error of one standard deviation, of all energies together.
     values : ndarray of shape (n_phases,), optional
     sums : ndarray, optional
         `area_sums` of all spectra, if they are known already.
@@ -101,9 +105,12 @@ def area_amounts(
         variance = np.zeros(references.shape[1])
         if common_std is not None:
             variance += common_std**2
+        thick = np.maximum(each, 0)
+        thick *= max(each.sum(), 0) / max(thick.sum(), 1e-12)
+        if reference_change is not None:
+            changed = product(operator, product(thick[None], reference_change).T)
+            covariance[k] += product(changed, changed.T)
         if reference_std is not None:
-            thick = np.maximum(each, 0)
-            thick *= max(each.sum(), 0) / max(thick.sum(), 1e-12)
             variance += np.square(thick[:, None] * reference_std).sum(axis=0)
         shared = shared_error(spectra[k], counted[k] + variance, references, noise)
         variance += shared.misfit_std**2

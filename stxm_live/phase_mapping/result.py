@@ -145,7 +145,8 @@ class Found:
     def amounts(self) -> Amounts | None:
         """Return composition, thickness and values of pixels, particles and specimen."""
         assert self.resolution is not None
-        return amounts_of(self.spectra, self.stack, self.resolution, self.recipe)
+        found = None if self.corrected is None else self.corrected.reference_od
+        return amounts_of(self.spectra, self.stack, self.resolution, self.recipe, found)
 
     @property
     def _scatter(self) -> float | None:

@@ -158,6 +158,22 @@ def test_references_that_do_not_fit_make_an_area_less_sure(recipe):
     assert abs(found.value[0] - VALUES @ volume / volume.sum()) < 2.5 * found.value_std[0]
 
 
+def test_an_energy_axis_that_was_found_and_not_applied_makes_an_area_less_sure(recipe):
+    od, photons, references, noise, composition, thickness = spectra(recipe, "domains")
+    off_ev = recipe.corrected_references.at(np.array(recipe.energies_ev) + 0.1)
+    shifted = od + (off_ev - references).T @ (composition * thickness)
+    area, options = np.ones((1, 1500), bool), {"dispersion": 1.0, "values": VALUES}
+    volume = composition @ thickness
+    truth = VALUES @ volume / volume.sum()
+    sure = area_amounts(shifted, photons, references, noise, area, **options)
+    change = off_ev - references
+    found = area_amounts(
+        shifted, photons, references, noise, area, reference_change=change, **options
+    )
+    assert abs(sure.value[0] - truth) > 2 * sure.value_std[0]
+    assert abs(found.value[0] - truth) < 1.96 * found.value_std[0]
+
+
 @pytest.mark.parametrize("kind", ["domains", "core and shell", "solid solution"])
 def test_the_mean_value_of_an_area_is_that_of_its_volume(recipe, kind):
     off, std, thin = [], [], []
