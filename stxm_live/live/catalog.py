@@ -21,6 +21,9 @@ logger = logging.getLogger("stxm_live")
 POLL_S = 1.0
 """Seconds between two looks into the catalogue."""
 
+_CLOSE_S = 5.0
+"""Longest wait for a server that does not answer, when the watch ends."""
+
 _REST = 3.0
 """Pause after a look, in times that it took."""
 
@@ -99,7 +102,7 @@ class LiveCatalog:
         """Stop, and finish the maps of what has come."""
         self._closing.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_CLOSE_S)
         for run in list(self._growing.values()):
             self._forget(run)
         self.live.close()

@@ -223,3 +223,26 @@ def test_the_key_of_a_server_is_in_no_log(server, run_uid, monkeypatch, caplog, 
     with pytest.raises(ValueError, match="others can read it") as error:
         open_anywhere(f"{server}?api_key={KEY}")
     assert KEY not in str(error.value)
+
+
+def test_a_server_that_does_not_answer_does_not_keep_the_watch_from_ending(
+    broker, nvpf, monkeypatch
+):
+    from threading import Event
+
+    from stxm_live.live import catalog
+
+    asked, answer = Event(), Event()
+    monkeypatch.setattr(catalog, "_CLOSE_S", 0.05)
+
+    def look(self):
+        asked.set()
+        answer.wait(60)
+        return []
+
+    monkeypatch.setattr(catalog.NewRuns, "look", look)
+    watching = LiveCatalog(broker, nvpf, poll_s=0.01)
+    assert asked.wait(60)
+    watching.close()
+    assert not answer.is_set()
+    answer.set()
