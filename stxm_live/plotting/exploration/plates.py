@@ -19,10 +19,10 @@ from stxm_live.plotting.exploration.panels import (
     draw_scree,
     draw_values,
 )
-from stxm_live.plotting.panels.maps import draw_ambiguity, draw_phase_map
+from stxm_live.plotting.panels.maps import draw_phase_map
 from stxm_live.plotting.panels.result import draw_spectra_of_maps
 from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
-from stxm_live.plotting.style.palette import phase_colors
+from stxm_live.plotting.style.palette import SPECIMEN, UNIDENTIFIED, phase_colors
 from stxm_live.plotting.style.raster import field_of_view
 
 if TYPE_CHECKING:
@@ -220,17 +220,19 @@ def _maps(
 
 def unidentified_plate(maps: PhaseMaps) -> Plate:
     """Return the picture ``unidentified``: the pixels that no reference describes."""
+    from matplotlib.colors import to_rgb
+
     found = maps.unidentified_spectrum
     assert found is not None
     panels: list[_Draw] = [
         partial(
-            draw_ambiguity,
-            ambiguous=np.zeros_like(maps.unidentified),
-            specimen=maps.specimen,
+            draw_phase_map,
+            index=np.where(maps.phase_index >= 0, maps.unidentified.astype(np.int8), -1),
             extent_um=maps.extent_um,
-            unidentified=maps.unidentified,
-            valid=maps.valid,
+            phase_names=("described", "not identified"),
+            colors=np.array([to_rgb(SPECIMEN), to_rgb(UNIDENTIFIED)]),
             title="Pixels that no reference describes",
+            subtitle="nor a mixture of two references",
         ),
         partial(draw_spectra_of_maps, maps=maps),
     ]
