@@ -38,8 +38,10 @@ LOST_BEFORE = [
     ("pixel", "huge", "middle", "pixel 40"),
     ("pixel", "huge", "last", "pixel 69"),
     ("pixel", "wrongly_typed", "last", "1 5688"),
+    ("cls", "nan", "last", "0 4528"),
 ]
-"""An image cut to one row passed for a line of another; a pixel's number was 10^18, or 1.5."""
+"""An image cut to one row passed for a line of another; a pixel's number was 10^18, or 1.5; a stack
+with a last line of NaN was finished, and its image was not whole."""
 
 
 @pytest.mark.parametrize(("shape", "mutation", "position", "seed"), LOST_BEFORE)

@@ -129,12 +129,14 @@ class StackFrames:
         frames += [slot.frame(None) for slot in others]
         frames.sort(key=lambda frame: frame.energy_ev)
         notes = (*self._counted_notes(), *self._notes_on_energies(frames))
+        # an image whose last line is NaN is not whole, although all of its pieces came
+        finished = self.is_whole and all(f.is_whole for f in frames if f.announced_ev is not None)
         early = self.ended_well and self.scan.skipping != "no" and not self.is_whole
         return Stack(
             self.key,
             self.scan,
             tuple(frames),
-            self.is_whole,
+            finished,
             notes,
             early,
             tuple(checks),

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
 from stxm_live.io.documents.announced import RunShape, UndescribedError, announced
@@ -16,6 +18,9 @@ from stxm_live.io.documents.streams import data_key
 
 MAX_EVENTS = 64
 """Most events that are kept until a second energy shows that they are a stack."""
+
+MOST_BYTES = 256 * 2**20
+"""Most memory of the values that are kept until then."""
 
 MAX_DOCUMENTS = 10_000
 """Most further documents of such a run that are kept."""
@@ -78,6 +83,7 @@ class Undescribed:
         self._candidates: dict[str, tuple[Mapping[str, Any], list[Mapping[str, Any]]]] = {}
         self._has_seen = False
         self._n_others = 0
+        self._n_bytes = 0
 
     def take(self, name: str, doc: Mapping[str, Any]) -> RunShape | None:
         """Keep a document; return the stacks of the run as soon as they are known."""
@@ -85,7 +91,10 @@ class Undescribed:
             return self._descriptor(doc)
         if name == "event":
             return self._event(doc)
-        if name != "stop" and (self._candidates or not self._has_seen):
+        if name == "stop":  # no stack will be known anymore
+            self.documents.clear()
+            self._candidates.clear()
+        elif self._candidates or not self._has_seen:
             self._keep(name, doc)
         return None
 
@@ -108,7 +117,8 @@ class Undescribed:
             return None
         if len(candidate[1]) >= MAX_EVENTS:
             return None
-        self._keep("event", doc)
+        if not self._keep("event", doc):
+            return None
         candidate[1].append(doc["data"])
         return self._looked_at(*candidate)
 
@@ -168,7 +178,30 @@ class Undescribed:
             for name, kept in self.documents
         )
 
-    def _keep(self, name: str, doc: Mapping[str, Any]) -> None:
+    def _keep(self, name: str, doc: Mapping[str, Any]) -> bool:
+        """Keep a document if there is room for it; return True if it is kept."""
         n_alike = sum(kept == name for kept, _ in self.documents)
-        if n_alike < (2 * MAX_EVENTS if name == "event" else MAX_DOCUMENTS):
-            self.documents.append((name, doc))
+        if n_alike >= (2 * MAX_EVENTS if name == "event" else MAX_DOCUMENTS):
+            return False
+        n_bytes = _size_bytes(doc)
+        if self._n_bytes + n_bytes > MOST_BYTES:
+            run = str(self._start.get("uid", "?"))[:8]
+            self.reason = (
+                f"run {run}: it shows no second energy within {MOST_BYTES / 2**20:.0f} MiB of "
+                "images; describe the stack in the start document"
+            )
+            return False
+        self._n_bytes += n_bytes
+        self.documents.append((name, doc))
+        return True
+
+
+def _size_bytes(value: Any) -> int:
+    """Return about how much memory a copied value takes."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, Mapping):
+        return 64 * len(value) + sum(map(_size_bytes, value.values()))
+    if isinstance(value, list | tuple | set):
+        return 32 * len(value) + sum(map(_size_bytes, value))
+    return len(value) if isinstance(value, str | bytes) else 0
