@@ -212,8 +212,8 @@ class PhaseMaps:
     def amounts(self) -> Amounts | None:
         """Return composition, thickness and values with their uncertainties; None if not known.
 
-        They are computed when they are first asked for, which takes some 0.3 s for 512 x 512
-        pixels.
+        They are computed when they are first asked for, which takes half a second of
+        processor time for 512 x 512 pixels.
         """
         return None if self.find_amounts is None else self.find_amounts()
 
