@@ -23,7 +23,7 @@ from stxm_live.phase_mapping.amounts import amounts_of
 from stxm_live.phase_mapping.assignment import Resolution
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.distinguished import SAME, undistinguished
-from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap
+from stxm_live.phase_mapping.energy_calibration.corrected_map import WIDTH_WARNING_EV, CorrectedMap
 from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.result_notes import notes_on
 from stxm_live.phase_mapping.scan_noise import counts_per_photon, photon_gain
@@ -108,9 +108,12 @@ class Found:
     def _believed_axis(self) -> EnergyAxis | None:
         """The energy axis, unless something else explains the scan better."""
         corrected, before = self.corrected, self.resolution
+        axis = None if corrected is None else corrected.axis
         errors = None if before is None else before.shared_errors
+        # a wider beam makes lines weaker, and is none of the shared errors
+        wider = axis is not None and axis.has_width(self.recipe.energy_width_ev, WIDTH_WARNING_EV)
         if errors is not None and not errors.is_of_axis:
-            return None
+            return axis if wider else None
         if corrected is None or corrected.resolution is None or before is None:
             return None if corrected is None else corrected.axis
         if corrected.resolution.dispersion > before.dispersion:
