@@ -16,7 +16,11 @@ from stxm_live.core.references import listed_ev
 from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.assignment import needs_model
 from stxm_live.phase_mapping.correlation import Correlated
-from stxm_live.phase_mapping.energy_calibration.corrected_map import CorrectedMap, corrected_map
+from stxm_live.phase_mapping.energy_calibration.corrected_map import (
+    CorrectedMap,
+    corrected_map,
+    known_by_axis,
+)
 from stxm_live.phase_mapping.latent_space.model import LatentModel, model_that_fits
 from stxm_live.phase_mapping.repeated_energies import change_of
 from stxm_live.phase_mapping.result import Found, phase_maps
@@ -93,6 +97,7 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
     with _energy_axis_beside(spectra, stack, recipe, kept) as axis:
         resolution = steps.resolve(spectra, stack, recipe, model)  # section 3.3
     corrected = axis.result()
+    resolution = known_by_axis(resolution, corrected)
     change = change_of(stack, references, recipe)
     found = Found(stack, recipe, spectra, resolution, corrected, model_note=note, change=change)
     quality = steps.assess(found.facts, recipe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,10 @@ WIDTH_WARNING_EV = 0.1
 
 _STRANGE_LEFT = 0.2
 """Share of the specimen that agrees with no reference, from which an energy axis mends nothing."""
+
+AS_GOOD = 1.03
+"""Ratio of dispersions up to which two explanations are as good; and, less one, by how much more
+of the specimen may agree with no reference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +125,44 @@ def corrected_map(
         *_differences(again, energies[~covered], recipe),
     )
     return CorrectedMap(axis, again, reference_od, notes)
+
+
+def known_by_axis(resolution: Resolution, corrected: CorrectedMap | None) -> Resolution:
+    """Return the labels with the probabilities of the second map, if the axis explains the scan.
+
+    Offset and width of the axis are two numbers. Where they leave less of the spectra than the
+    references do, or as little as errors that the pixels share, which are many more numbers,
+    they are what is wrong. Lines of other strengths can imitate an offset, and make wrong labels
+    look sure.
+    """
+    again = None if corrected is None else corrected.resolution
+    if again is None or again.shared_errors is not None:
+        return resolution
+    if again.unidentified.mean() > resolution.unidentified.mean() + AS_GOOD - 1:
+        return resolution
+    noise = 0.0 if again.noise is None else again.noise.gain
+    if resolution.shared_errors is None:
+        explains = AS_GOOD * again.dispersion < resolution.dispersion
+    else:
+        explains = again.dispersion < AS_GOOD * max(resolution.dispersion, noise)
+    if not explains:
+        return resolution
+    return replace(
+        resolution,
+        probability=again.probability,
+        wrong_probability=1 - _of_labels(again.probability, resolution.index),
+        entropy=again.entropy,
+        mixed=again.mixed,
+        unidentified=again.unidentified,
+        dispersion=again.dispersion,
+        layered=(),
+        shared_errors=None,
+    )
+
+
+def _of_labels(probability: NDArray[np.float32], index: NDArray[np.int8]) -> NDArray[np.float32]:
+    chosen = np.take_along_axis(probability, index[None].astype(np.intp), axis=0)[0]
+    return np.asarray(chosen, dtype=np.float32)
 
 
 def departs(axis: EnergyAxis, recipe: Recipe) -> bool:

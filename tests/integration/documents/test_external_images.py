@@ -264,13 +264,14 @@ def test_a_folder_that_is_none_is_refused_at_once(nvpf, tmp_path):
         LivePhaseMapper(nvpf, roots=[tmp_path / "missing"])
 
 
-def test_files_of_another_kind_are_named_with_those_that_are_read(tmp_path):
+def test_files_of_another_kind_are_named_with_what_reads_them(tmp_path):
     docs = list(stream_run(tmp_path / "a.zarr", mimetype="application/x-zarr"))
     assert (
         "'application/x-zarr', which is not read; known kinds are application/x-hdf5"
         in notes_of(docs, [tmp_path])
     )
-    assert "known kinds are AD_HDF5" in notes_of(datum_run("AD_SPE", tmp_path), [tmp_path])
+    notes = notes_of(datum_run("AD_SPE", tmp_path), [tmp_path])
+    assert "no handler for 'AD_SPE' is installed; pip install area-detector-handlers" in notes
 
 
 def test_an_image_that_waits_for_its_event_is_not_read_before(tmp_path):

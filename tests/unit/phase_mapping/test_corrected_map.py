@@ -7,6 +7,7 @@ from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.assignment import resolve_spectra
 from stxm_live.phase_mapping.correlation import correlate
 from stxm_live.phase_mapping.energy_calibration.corrected_map import corrected_map
+from stxm_live.phase_mapping.workflow import map_phases
 from stxm_live.preprocessing.workflow import register
 from stxm_live.sim.phantom import od_cube
 
@@ -88,3 +89,20 @@ def test_an_axis_that_cannot_be_fitted_is_said_and_nothing_else_suffers(recipe):
         "the energy axis was not checked: 2 energies; the energy axis needs 5 at least",
     )
     assert own.size
+
+
+@pytest.mark.parametrize(
+    ("offset_ev", "width_ev"), [(0.2, 0.0), (0.4, 0.0), (-0.3, 0.0), (0.0, 0.3)]
+)
+def test_labels_of_a_wrong_axis_do_not_look_sure(recipe, offset_ev, width_ev):
+    _, energies_ev, particle = particle_counts()
+    seen = recipe.reference_spectra.corrected(offset_ev, width_ev)
+    od = od_cube(particle, seen, energies_ev)
+    counts = np.random.default_rng(6).poisson(3000 * np.exp(-od)).astype(np.float32)
+    maps = map_phases(Stack.from_arrays(counts, energies_ev), recipe)
+    labelled = (maps.resolved_index >= 0) & (particle.phase_index >= 0)
+    kept = (maps.resolved_index == particle.phase_index)[labelled].mean()
+    promised = 1 - maps.wrong_probability[labelled].mean()
+    assert promised == pytest.approx(kept, abs=0.06)
+    assert maps.quality.verdict == "poor"
+    assert "--set energy_offset_ev=" in maps.quality.action
