@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -112,7 +112,7 @@ def explore(
     Examples: stxm-live explore particle.hdr; stxm-live explore particle.hdr --clusters 2
     --save-references fe.csv --name 0=oxidized --name 1=reduced
     """
-    from stxm_live.cli.map_inputs import files_of, i0_file, stack_of_files
+    from stxm_live.cli.map_inputs import files_of, stack_of_files, with_inputs
     from stxm_live.phase_mapping.exploration import explore_stack, named_references
     from stxm_live.phase_mapping.exploration.workflow import blank_recipe
     from stxm_live.plotting.exploration import exploration_plates, unidentified_plate
@@ -122,20 +122,16 @@ def explore(
     channels = _three(rgb)
     paths = files_of(stack)
     folder = out or Path(f"{paths[0].stem}-explored")
-    settings: dict[str, Any] = {} if mask is None else {"specimen.mask": mask}
-    if i0 is not None:
-        settings |= {"i0.source": "spectrum", "i0.spectrum": i0_file(i0, folder)}
     chosen = Recipe.load(recipe) if recipe else blank_recipe()
-    chosen = chosen.with_changes(settings | parse_settings(changes))
-    with console.status(f"reading {escape(', '.join(map(str, paths)))}"):
-        frames = stack_of_files(
-            paths,
-            fields=chosen.fields,
-            region=region,
-            detector=detector,
-            quantity=quantity,
-            roots=roots or (),
-        )
+    chosen = with_inputs(chosen, folder, i0=i0, mask=mask, changes=parse_settings(changes))
+    frames = stack_of_files(
+        paths,
+        fields=chosen.fields,
+        region=region,
+        detector=detector,
+        quantity=quantity,
+        roots=roots,
+    )
     with console.status("exploring"):
         found = explore_stack(
             frames,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
 
 from stxm_live.cli.output import console
 from stxm_live.cli.reference_sources import Source, columns_of, parse_source
@@ -82,18 +84,34 @@ def stack_of_files(
     region: str | None = None,
     detector: str | None = None,
     quantity: str | None = None,
-    roots: Sequence[Path] = (),
+    roots: Sequence[Path] | None = None,
 ) -> Stack:
     """Read the stack of one or several files, of runs or of images."""
     from stxm_live.io.catalog.document_files import is_document_file, runs_in_file
     from stxm_live.io.files import read_stack
     from stxm_live.live.replay import stack_of_run
 
-    if any(map(is_document_file, paths)):
-        runs = [run for path in paths for run in runs_in_file(path)]
-        return stack_of_run(runs, region=region, fields=fields, roots=tuple(roots))
-    source = paths[0] if len(paths) == 1 else paths
-    return read_stack(source, region=region, detector=detector, quantity=quantity)
+    with console.status(f"reading {escape(', '.join(map(str, paths)))}"):
+        if any(map(is_document_file, paths)):
+            runs = [run for path in paths for run in runs_in_file(path)]
+            return stack_of_run(runs, region=region, fields=fields, roots=tuple(roots or ()))
+        source = paths[0] if len(paths) == 1 else paths
+        return read_stack(source, region=region, detector=detector, quantity=quantity)
+
+
+def with_inputs(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    i0: str | None = None,
+    mask: Path | None = None,
+    changes: Mapping[str, Any],
+) -> Recipe:
+    """Return a recipe with I0 and mask of a command's options, and then its changes."""
+    extra: dict[str, Any] = {} if mask is None else {"specimen.mask": mask}
+    if i0 is not None:
+        extra |= {"i0.source": "spectrum", "i0.spectrum": i0_file(i0, folder)}
+    return recipe.with_changes(extra | dict(changes))
 
 
 def recipe_of_references(name: str, references: Sequence[str], folder: Path) -> Recipe:

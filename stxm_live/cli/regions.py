@@ -132,7 +132,7 @@ def _maps(
     if Path(runs[0]).exists():
         chosen = recipe_of(recipe, None).with_changes(parse_settings(changes))
         stack = stack_of_files(
-            files_of(runs), fields=chosen.fields, region=which.region, roots=which.roots or ()
+            files_of(runs), fields=chosen.fields, region=which.region, roots=which.roots
         )
         return map_phases(stack, chosen)
     with opened(catalog, roots=which.roots) as broker:

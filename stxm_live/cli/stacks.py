@@ -144,7 +144,12 @@ def map_stack(
     Examples: stxm-live map particle.hdr --references nvpf.csv; stxm-live map pre.hdr peak.hdr
     --references nvpf.csv
     """
-    from stxm_live.cli.map_inputs import files_of, i0_file, recipe_of_references, stack_of_files
+    from stxm_live.cli.map_inputs import (
+        files_of,
+        recipe_of_references,
+        stack_of_files,
+        with_inputs,
+    )
     from stxm_live.dashboard import write_page
     from stxm_live.phase_mapping.workflow import map_phases
     from stxm_live.plotting import write_pictures
@@ -156,19 +161,15 @@ def map_stack(
     if (recipe is None) == (not references):
         raise ValueError("give either --references or --recipe")
     chosen = Recipe.load(recipe) if recipe else recipe_of_references(name, references or [], folder)
-    extra: dict[str, Any] = {} if mask is None else {"specimen.mask": mask}
-    if i0 is not None:
-        extra |= {"i0.source": "spectrum", "i0.spectrum": i0_file(i0, folder)}
-    chosen = chosen.with_changes(extra | parse_settings(changes))
-    with console.status(f"reading {escape(', '.join(map(str, paths)))}"):
-        frames = stack_of_files(
-            paths,
-            fields=chosen.fields,
-            region=region,
-            detector=detector,
-            quantity=quantity,
-            roots=roots or (),
-        )
+    chosen = with_inputs(chosen, folder, i0=i0, mask=mask, changes=parse_settings(changes))
+    frames = stack_of_files(
+        paths,
+        fields=chosen.fields,
+        region=region,
+        detector=detector,
+        quantity=quantity,
+        roots=roots,
+    )
     with console.status("mapping"):
         maps = map_phases(frames, chosen)
         files = write_pictures(maps, folder)

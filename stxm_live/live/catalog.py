@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from stxm_live.core.recipe import Recipe
 from stxm_live.io.catalog.new_runs import GrowingRun, NewRuns
 from stxm_live.live.mapper import LivePhaseMapper
+from stxm_live.live.polling import Polling
 
 if TYPE_CHECKING:
     from stxm_live.io.catalog import Broker
@@ -23,9 +23,6 @@ POLL_S = 1.0
 
 _CLOSE_S = 5.0
 """Longest wait for a server that does not answer, when the watch ends."""
-
-_REST = 3.0
-"""Pause after a look, in times that it took."""
 
 
 class LiveCatalog:
@@ -73,20 +70,17 @@ class LiveCatalog:
         self._growing: dict[str, GrowingRun] = {}
         self._changed_s: dict[str, float] = {}
         self._problems: dict[str, str] = {}
-        self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
-        if poll_s > 0:
-            self._thread = threading.Thread(
-                target=self._poll, args=(poll_s,), name="stxm-live-catalog-watch", daemon=True
-            )
-            self._thread.start()
+        self._polling = Polling(
+            self._look_again, poll_s=poll_s, name="stxm-live-catalog-watch", on_error=self._report
+        )
+        self._polling.start()
 
     def look(self) -> None:
         """Look once for what is new in the catalogue, and pass it on."""
         for uid in self._new_runs.look():
             self._growing[uid] = GrowingRun(self._broker, uid)
         for uid, run in list(self._growing.items()):
-            if self._closing.is_set():
+            if self._polling.is_stopping.is_set():
                 return
             self._changed_s.setdefault(uid, time.monotonic())
             try:
@@ -100,9 +94,7 @@ class LiveCatalog:
 
     def close(self) -> None:
         """Stop, and finish the maps of what has come."""
-        self._closing.set()
-        if self._thread is not None:
-            self._thread.join(_CLOSE_S)
+        self._polling.stop(_CLOSE_S)
         for run in list(self._growing.values()):
             self._forget(run)
         self.live.close()
@@ -117,8 +109,9 @@ class LiveCatalog:
         for name, document in run.look():
             self._changed_s[run.uid] = time.monotonic()
             self.live(name, document)
-        while run.is_over and not self._closing.is_set() and not self._is_done(run.uid):
-            self._closing.wait(0.02)  # a thousand runs at once are not read into memory
+        stopping = self._polling.is_stopping
+        while run.is_over and not stopping.is_set() and not self._is_done(run.uid):
+            stopping.wait(0.02)  # a thousand runs at once are not read into memory
 
     def _is_done(self, uid: str) -> bool:
         try:
@@ -139,13 +132,9 @@ class LiveCatalog:
             self._problems[what] = problem
             logger.warning("%s", problem)
 
-    def _poll(self, poll_s: float) -> None:
-        wait_s = poll_s
-        while not self._closing.wait(wait_s):
-            begun_s = time.monotonic()
-            try:
-                self.look()
-                self._problems.pop("", None)
-            except Exception as error:  # noqa: BLE001  a server may be started again
-                self._say("", f"the catalogue cannot be looked into now ({error!r})")
-            wait_s = max(poll_s, _REST * (time.monotonic() - begun_s))
+    def _look_again(self) -> None:
+        self.look()
+        self._problems.pop("", None)
+
+    def _report(self, error: Exception) -> None:
+        self._say("", f"the catalogue cannot be looked into now ({error!r})")

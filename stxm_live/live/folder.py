@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +12,12 @@ from stxm_live.io.files.growing import Document, GrowingStack, Signature
 from stxm_live.io.files.growing_series import SingleImages
 from stxm_live.io.files.reading import stack_files
 from stxm_live.live.mapper import LivePhaseMapper
+from stxm_live.live.polling import Polling
 
 logger = logging.getLogger("stxm_live")
 
 POLL_S = 0.5
 """Seconds between two looks into the folder: shared drives do not report their changes."""
-
-_REST = 3.0
-"""Pause after a look, in times that it took: at most a quarter of a core is used."""
 
 
 class LiveFolder:
@@ -81,13 +78,10 @@ class LiveFolder:
         self._single_s = time.monotonic()
         self._changed_s: dict[Path, float] = {}
         self._said: dict[Path, str] = {}
-        self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
-        if poll_s > 0:
-            self._thread = threading.Thread(
-                target=self._poll, args=(poll_s,), name="stxm-live-folder", daemon=True
-            )
-            self._thread.start()
+        self._polling = Polling(
+            self.look, poll_s=poll_s, name="stxm-live-folder", on_error=self._report
+        )
+        self._polling.start()
 
     def look(self) -> None:
         """Look once for what is new in the folder, and pass it on."""
@@ -114,9 +108,7 @@ class LiveFolder:
 
     def close(self) -> None:
         """End what is still being written, finish its maps, and stop."""
-        self._closing.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._polling.stop()
         for stack in self._growing.values():
             self._pass_on(stack.end())
         self._pass_on(self._single_images.end())
@@ -139,12 +131,5 @@ class LiveFolder:
             logger.warning("%s cannot be looked into (%s)", self.folder, error)
             return []
 
-    def _poll(self, poll_s: float) -> None:
-        wait_s = poll_s
-        while not self._closing.wait(wait_s):
-            begun_s = time.monotonic()
-            try:
-                self.look()
-            except Exception:
-                logger.exception("the files in %s could not be followed", self.folder)
-            wait_s = max(poll_s, _REST * (time.monotonic() - begun_s))
+    def _report(self, error: Exception) -> None:
+        logger.error("the files in %s could not be followed", self.folder, exc_info=error)

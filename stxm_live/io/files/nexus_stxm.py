@@ -36,29 +36,7 @@ _MOST_LISTED = 12
 def read_nexus_stxm(
     path: str | Path, *, region: str | None = None, detector: str | None = None
 ) -> Stack:
-    """Read an image stack from an NXstxm file, of the final definition or of earlier ones.
-
-    Parameters
-    ----------
-    path : path-like
-    region : str, optional
-        The entry, such as ``entry0``, if there are several.
-    detector : str, optional
-        The NXdata group, such as ``counter0``, if there are several.
-
-    Returns
-    -------
-    Stack
-        Counts in the order (energy, y, x), for any order in the file; missing pixels are NaN. An
-        energy without any counts, as in a stack that was stopped, is a missing frame. The mean
-        ring current (``control``) during an image is the frame's monitor.
-
-    Raises
-    ------
-    ValueError
-        If the file is incomplete or not NXstxm, if there are several regions or detectors and
-        none is chosen, or if it is a line, point or focus scan; the message names the file.
-    """
+    """Read an image stack in this process; see `stxm_live.io.files.read_nexus_stxm`."""
     path, notes = Path(path), []
     with opened_hdf5(path) as file:
         entries = nexus_entries(file)
