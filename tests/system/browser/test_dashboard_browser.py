@@ -17,6 +17,7 @@ pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
 from stxm_live import LivePhaseMapper, Recipe
 from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.core.amount_words import share_in_words
 from stxm_live.dashboard import Board, serve
 from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND, SPECIMEN
 
@@ -138,10 +139,17 @@ def test_the_mouse_over_a_pixel_tells_its_numbers(scanned):
         assert f"{maps.counts[row, column]:.0f} counts per energy" in text
         assert ("ambiguous:" in text) == maps.ambiguous[row, column]
         lines = [line.split() for line in table.splitlines()[1:]]
-        for k, (phase, pearson, share) in enumerate(lines):
+        for k, (phase, pearson, probability, *share) in enumerate(lines):
             assert phase == maps.phase_names[k]
             assert float(pearson) == pytest.approx(maps.correlation[k, row, column], abs=6e-4)
-            assert float(share) == pytest.approx(maps.probability[k, row, column], abs=6e-4)
+            assert float(probability) == pytest.approx(maps.probability[k, row, column], abs=6e-4)
+            amounts = maps.amounts
+            words = share_in_words(
+                amounts.composition[k, row, column],
+                amounts.composition_std[k, row, column],
+                distinguished="to" not in share,
+            )
+            assert " ".join(share) == words
     assert "no specimen" in page.hover("phases", maps, 0, 0)[0]
 
 
