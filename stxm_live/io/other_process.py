@@ -93,18 +93,13 @@ class OtherProcess:
                 raise TimeoutError
             connection.recv_bytes()
             self.is_ready = True
-        self.tell(request)
+        connection.send_bytes(json.dumps(request).encode())
         return self.header(timeout_s)
 
     def header(self, timeout_s: float) -> dict[str, Any]:
         """Return the next part of an answer, which is in JSON."""
         header: dict[str, Any] = json.loads(self.answering(timeout_s).recv_bytes(_HEADER_BYTES))
         return header
-
-    def tell(self, request: dict[str, Any]) -> None:
-        """Send a request that has no answer, if the process runs."""
-        if self._connection is not None:
-            self._connection.send_bytes(json.dumps(request).encode())
 
     def answering(self, timeout_s: float) -> Connection:
         """Return the connection when the next part of an answer has come.

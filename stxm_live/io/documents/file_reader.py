@@ -27,6 +27,9 @@ logger = logging.getLogger("stxm_live")
 ANSWER_S = 5.0
 """Longest wait for an image."""
 
+CLOSE_S = 2.0
+"""Longest wait for files to be closed."""
+
 REST_S = 7.0
 """Time without a further attempt in a folder with a file that did not answer."""
 
@@ -107,11 +110,13 @@ class ReaderProcess:
             self._resting.clear()
 
     def close_files(self, owner: int) -> None:
-        """Close the files that were opened for an owner."""
+        """Close the files that were opened for an owner, so that others may write them again."""
         with self._process.lock:
+            if not self._process.is_ready:
+                return
             try:
-                self._process.tell({"close": owner})
-            except OSError:
+                self._process.asked({"close": owner}, CLOSE_S)
+            except (EOFError, OSError):  # its files are closed with it
                 self._process.end()
 
     def end(self) -> None:

@@ -48,6 +48,7 @@ def main() -> None:
                 for key in [key for key in images if key[0] == request["close"]]:
                     images.pop(key).close()
                 made.clear()
+                _send(connection, {"closed": request["close"]})
                 continue
             _answer(connection, partial(_read, request, images, made))
 

@@ -274,6 +274,16 @@ def test_files_of_another_kind_are_named_with_what_reads_them(tmp_path):
     assert "no handler for 'AD_SPE' is installed; pip install area-detector-handlers" in notes
 
 
+def test_a_file_can_be_written_again_once_its_run_has_ended(tmp_path):
+    path = h5_file(tmp_path / "stack.h5", written_images())
+    (_, start), *others = stream_run(path)
+    reader = RunFrames(start, roots=Roots([tmp_path]))
+    for name, doc in others:
+        reader(name, doc)
+    assert name == "stop"
+    h5py.File(path, "r+").close()
+
+
 def test_an_image_that_waits_for_its_event_is_not_read_before(tmp_path):
     path = h5_file(tmp_path / "stack.h5", written_images())
     docs = list(stream_run(path))
