@@ -74,6 +74,8 @@ class Facts:
         Those of them whose areas change gradually, as layers do.
     shared_errors : SharedErrors or None
         Errors of scan and references that explain what agreed with no reference.
+    axis_fitted : bool
+        An energy axis was fitted to the scan.
     twins : tuple of tuple of str
         Phases that the map does not distinguish.
     change : SpecimenChange or None
@@ -103,6 +105,7 @@ class Facts:
     layered: tuple[LayeredPhase, ...] = ()
     change: SpecimenChange | None = None
     shared_errors: SharedErrors | None = None
+    axis_fitted: bool = True
     copied_ev: tuple[float, ...] = ()
     quantity: Quantity = "counts"
     twins: Twins = ()

@@ -242,11 +242,16 @@ def _shared_errors(facts: Facts, recipe: Recipe) -> Quality | None:
     errors = facts.shared_errors
     if errors is None or (errors.is_minor and facts.unidentified_share >= UNIDENTIFIED_LIMITED):
         return None
+    consequence = "probabilities allow for that"
+    if errors.moves_labels:
+        consequence += ", and labels for the errors of the images"
+    may_be_axis = errors.causes[0] == "lines" and not facts.axis_fitted
+    if may_be_axis:
+        consequence += "; an energy offset would look alike, and no energy axis was fitted"
     return Quality(
-        _worse_if(facts.expected_wrong >= WRONG_POOR),
+        _worse_if(may_be_axis or facts.expected_wrong >= WRONG_POOR),
         errors.in_words(facts.phase_names, facts.energies_ev),
-        "probabilities allow for that"
-        + (", and labels for the errors of the images" if errors.moves_labels else ""),
+        consequence,
         _ADVICE[errors.causes[0]],
     )
 

@@ -182,6 +182,7 @@ class Found:
             twins=self.twins,
             layered=() if resolution is None else resolution.layered,
             shared_errors=None if resolution is None else resolution.shared_errors,
+            axis_fitted=self.corrected is not None and self.corrected.axis is not None,
             i0_relative_std=float((stack.i0_std / stack.i0).max()),
             dispersion=stack.dispersion if stack.quantity == "counts" else self.dispersion,
             quantity=stack.quantity,

@@ -4,14 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from particles import particle_counts
 
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.quality import assess
 from stxm_live.phase_mapping.scan_errors.errors import SharedErrors
 from stxm_live.phase_mapping.scan_errors.search import shared_errors
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import Baseline
+from stxm_live.phase_mapping.workflow import map_phases
+from stxm_live.sim.phantom import od_cube
 
 GRID = np.arange(690.0, 730.0, 0.1)
 ENERGIES = [700.0, 703.6, 704.4, 705.2, 706.0, 706.9, 707.7, 708.6, 709.5, 711.0, 713.0, 716.0]
@@ -114,3 +118,13 @@ def test_errors_are_named_with_their_significance(nvpf):
         assert "(40 sigma)" in quality.cause
         assert words in quality.cause
         assert "--set" not in quality.action
+
+
+@pytest.mark.parametrize("offset_ev", [0.3, 0.4])
+def test_an_offset_that_nobody_looked_for_does_not_look_sure(nvpf, offset_ev):
+    _, energies_ev, particle = particle_counts()
+    od = od_cube(particle, nvpf.reference_spectra, np.add(energies_ev, offset_ev))
+    counts = np.random.default_rng(6).poisson(3000 * np.exp(-od)).astype(np.float32)
+    recipe = nvpf.with_changes({"energy_fit": False, "model": None, "alignment.enabled": False})
+    maps = map_phases(Stack.from_arrays(counts, energies_ev), recipe)
+    assert maps.quality.verdict == "poor"
