@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.amounts import Amounts, AreaTotal
 from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe_options import PhaseOptions
 from stxm_live.phase_mapping.area_amounts import AreaAmounts, area_amounts, area_sums, members_of
 from stxm_live.phase_mapping.assignment import Resolution
 from stxm_live.phase_mapping.correlation import Correlated
@@ -82,9 +84,30 @@ def amounts_of(
         return area_amounts(spectra.od, photons, per_unit, noise, areas, **options, **known)
 
     total = of_areas(areas, sums=np.sum(sums, axis=0))
-    image = partial(_image, mapped=stack.mapped)
-    share, share_std = expected_shares(resolution.probability)
-    volume, volume_std = expected_shares(resolution.probability, pixels.thickness)
+    return _amounts(
+        pixels,
+        particle,
+        total,
+        stack.mapped,
+        resolution.probability,
+        recipe.phases,
+        find_total=lambda mask: _total(of_areas(mask[stack.mapped][None])),
+    )
+
+
+def _amounts(
+    pixels: PixelAmounts,
+    particle: NDArray[np.intp],
+    total: AreaAmounts,
+    mapped: NDArray[np.bool_],
+    probability: NDArray[np.float32],
+    phases: PhaseOptions,
+    find_total: Callable[[NDArray[np.bool_]], AreaTotal],
+) -> Amounts:
+    """Return the amounts of pixels and areas, as images and with the shares of the phases."""
+    image = partial(_image, mapped=mapped)
+    share, share_std = expected_shares(probability)
+    volume, volume_std = expected_shares(probability, pixels.thickness)
     return Amounts(
         composition=image(pixels.share),
         composition_std=image(pixels.share_std),
@@ -104,9 +127,9 @@ def amounts_of(
         area_composition_std=total.share_std,
         area_value=total.value,
         area_value_std=total.value_std,
-        quantity=recipe.phases.quantity,
-        unit="references" if recipe.phases.reference_nm is None else "nm",
-        find_total=lambda mask: _total(of_areas(mask[stack.mapped][None])),
+        quantity=phases.quantity,
+        unit="references" if phases.reference_nm is None else "nm",
+        find_total=find_total,
     )
 
 
