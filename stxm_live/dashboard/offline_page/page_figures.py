@@ -20,6 +20,9 @@ BAND: Mapping[str, Any] = {"fill_color": UNIDENTIFIED, "fill_alpha": 0.35}
 """Colour of the band for the scatter of pixels that were not identified."""
 
 _WIDTH_PX = 300
+_SPECTRUM_PX = 310
+"""The widest that a phone shows without scrolling, with its axis."""
+
 _HEIGHTS_PX = (100, 520)
 
 
@@ -114,7 +117,7 @@ def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
     """Return a figure of a pixel's spectrum over the references, from first to last energy."""
     from bokeh.models import ColumnDataSource, Range1d
 
-    plot = _energy_figure("spectrum", energies_ev, 350)
+    plot = _energy_figure("spectrum", energies_ev, _SPECTRUM_PX)
     plot.y_range = Range1d(0.0, 1.0)
     nothing: list[list[float]] = [[] for _ in colors]
     lines = ColumnDataSource(
