@@ -34,7 +34,7 @@ def stxm_sparse_stack(
     """Record a share of the rows of all energies, and return the run's uid.
 
     With ``references`` the rows are those of the most telling energies, and the others are left
-    out (`stxm_live.adaptive.energies.rows.row_shares`). Without, the same share is recorded at each
+    out. Without, the same share is recorded at each
     energy. Rows of one energy are evenly spread, and interleaved so that every row is measured at
     about as many energies. The start document lists them. A pause repeats the line that it
     interrupts. Maps use what each row has.

@@ -54,7 +54,7 @@ def named_references(
     Returns
     -------
     ReferenceSet
-        For `stxm_live.preprocessing.reference_extraction.write_references`.
+        For ``stxm_live.preprocessing.reference_extraction.write_references``.
 
     Raises
     ------
