@@ -215,8 +215,9 @@ def _named(what: str) -> Iterator[None]:
     except Exception as error:
         reason = (str(error).splitlines() or [repr(error)])[0][:_MOST_LETTERS]
         raise OSError(
-            f"the {what} cannot be read from the catalogue ({reason}); put back a copy of the "
-            "catalogue's folder, or restore the run from its backup file"
+            f"the {what} cannot be read from the catalogue ({reason}); if it is in "
+            "a folder, put back a copy of it, or restore the run from its backup file; if it is on "
+            "a server, is that running?"
         ) from error
 
 
