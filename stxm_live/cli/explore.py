@@ -132,7 +132,7 @@ def explore(
         quantity=quantity,
         roots=roots,
     )
-    with console.status("exploring"):
+    with console.working("exploring"):
         found = explore_stack(
             frames,
             chosen,

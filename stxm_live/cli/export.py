@@ -106,7 +106,7 @@ def export(
     folders = {s: out / _name(s) if len(sources) > 1 else out for s in sources}
     if not set(ALIGNED).issuperset(formats):
         for source, dataset in _datasets(sources, catalog, recipe, settings, which):
-            with console.status(f"writing {escape(str(source))}"):
+            with console.working(f"writing {escape(str(source))}"):
                 files = write_formats(dataset, folders[source], formats, pixels=pixels)
             _print_files(source, folders[source], files)
             written.append({"source": str(source), "files": list(map(str, files))})
@@ -179,7 +179,7 @@ def write_aligned(
     found = find_run(broker, run)
     stored = None if recipe else which.stored(broker, str(found.start["uid"]))
     chosen = recipe_of(recipe, stored).with_changes(changes)
-    with console.status(f"aligning run {escape(run)}"):
+    with console.working(f"aligning run {escape(run)}"):
         stack = stack_of_run(found, fields=chosen.fields, **which.options)
         aligned = aligned_stack(stack, register(stack, chosen))
     folder.mkdir(parents=True, exist_ok=True)
@@ -240,5 +240,5 @@ def _result(
     if stored is not None and recipe is None and not changes:
         return stored
     chosen = recipe_of(recipe, stored).with_changes(changes)
-    with console.status(f"mapping run {escape(run)}"):
+    with console.working(f"mapping run {escape(run)}"):
         return map_run(found, chosen, **which.options).to_xarray()

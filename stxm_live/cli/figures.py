@@ -60,7 +60,7 @@ def figures(
             found, chosen = _found(broker, run, recipe, changes, which)
             uid = str(found.start["uid"])
             folder = out / safe_name(uid[:8]) if len(runs) > 1 else out
-            with console.status(f"run {uid[:8]}"):
+            with console.working(f"run {uid[:8]}"):
                 maps, files = _draw_run(found, chosen, folder, which)
             console.print(f"run {uid[:8]}: {len(files)} files in {escape(str(folder))}")
             particles.append(ParticleMaps(str(found.start.get("sample") or uid[:8]), maps))
@@ -127,6 +127,6 @@ def diagnose(
     folder = bundle or loaded.model
     if folder is None:
         raise BundleError(f"recipe {loaded.name!r} has no model; give the folder of a bundle")
-    with console.status(f"simulating spectra for {escape(str(folder))}"):
+    with console.working(f"simulating spectra for {escape(str(folder))}"):
         files = write_plates(model_plates(Bundle.load(folder), loaded), out)
     console.print(f"{len(files)} files in {escape(str(out))}")

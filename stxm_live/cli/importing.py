@@ -88,7 +88,7 @@ def _imported(broker: Broker, paths: Sequence[Path], options: dict[str, Any]) ->
     name = ", ".join(map(str, paths))
     if len(paths) == 1 and is_document_file(paths[0]):
         return _imported_documents(broker, paths[0])
-    with console.status(f"importing {escape(name)}"):
+    with console.working(f"importing {escape(name)}"):
         path = paths[0] if len(paths) == 1 else paths
         uid, is_new = import_new(broker, path, **options)
     return _Outcome(name, f"run {uid}" if is_new else f"already there as run {uid}", is_there=True)
@@ -100,7 +100,7 @@ def _imported_documents(broker: Broker, path: Path) -> _Outcome:
     from stxm_live.io.catalog.run_store import store_documents
 
     words = []
-    with console.status(f"importing {escape(str(path))}"):
+    with console.working(f"importing {escape(str(path))}"):
         for run in runs_in_file(path):
             uid = str(run[0][1]["uid"])
             is_new = uid not in broker.v2

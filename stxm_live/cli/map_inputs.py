@@ -91,7 +91,7 @@ def stack_of_files(
     from stxm_live.io.files import read_stack
     from stxm_live.live.replay import stack_of_run
 
-    with console.status(f"reading {escape(', '.join(map(str, paths)))}"):
+    with console.working(f"reading {escape(', '.join(map(str, paths)))}"):
         if any(map(is_document_file, paths)):
             runs = [run for path in paths for run in runs_in_file(path)]
             return stack_of_run(runs, region=region, fields=fields, roots=tuple(roots or ()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -17,6 +18,21 @@ from stxm_live.core.plain_text import printable
 
 class PlainConsole(Console):
     """A console that shows control characters of texts instead of obeying them."""
+
+    _is_working = False
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[None]:
+        """Show what takes a moment while it does; within another such line that one stays."""
+        if self._is_working:
+            yield
+            return
+        self._is_working = True
+        try:
+            with self.status(text):
+                yield
+        finally:
+            self._is_working = False
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

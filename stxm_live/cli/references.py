@@ -195,7 +195,7 @@ def choose_energies(
     kind = loaded.resolver.baseline if loaded else "auto"
     conditions = cost.Conditions(photons, od, axis_error_ev, baseline=kind)
     offer = selection.Offer(low, high, _kept(keep, spectra, low), min_step_ev)
-    with console.status("choosing energies"):
+    with console.working("choosing energies"):
         chosen = selection.choose_energies(spectra, n_energies, conditions, offer)
         fewer = selection.choose_fewer(spectra, chosen, conditions, offer, fewest=fewest)
         rows = [("chosen", chosen), *(("fewer", energies) for energies in fewer)]
@@ -264,7 +264,7 @@ def _spectra(
         found = []
         for text in sources:
             source = parse_source(text)
-            with console.status(f"reading {escape(str(source))}"):
+            with console.working(f"reading {escape(str(source))}"):
                 found.extend(spectra_of(source, recipe, stack))
         return [with_estimated_noise(spectrum) for spectrum in found]
 

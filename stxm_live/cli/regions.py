@@ -100,7 +100,7 @@ def regions(
         x0, x1, y0, y1 = _numbers("--limits", limits, (4,))
         bounds = (x0, x1), (y0, y1)
     given = _arguments(arguments, needed=out is not None or queue is not None)
-    with console.status("mapping"):
+    with console.working("mapping"):
         maps = _maps(runs, recipe, changes, catalog, Which(region, polarization, roots))
     found = suggest_regions(
         maps,

@@ -170,7 +170,7 @@ def map_stack(
         quantity=quantity,
         roots=roots,
     )
-    with console.status("mapping"):
+    with console.working("mapping"):
         maps = map_phases(frames, chosen)
         files = write_pictures(maps, folder)
         if page:
@@ -225,7 +225,7 @@ def replay(
         uid = str(found[0].start["uid"])
         stored = which.stored(broker, uid)
         chosen = recipe_of(recipe, stored).with_changes(parse_settings(changes))
-        with console.status(f"mapping run {uid[:8]}"):
+        with console.working(f"mapping run {uid[:8]}"):
             maps = map_run(found, chosen, **which.options)
         files = write_pictures(maps, out) if out else []
         print_result(maps, files=files)
@@ -290,7 +290,7 @@ def opened(
     from stxm_live.io.catalog import close_catalog
     from stxm_live.io.catalog.anywhere import open_anywhere
 
-    with console.status("opening the catalogue (some seconds)"):
+    with console.working("opening the catalogue (some seconds)"):
         broker = open_anywhere(catalog, create=create, image_roots=roots or ())
     try:
         yield broker

@@ -232,7 +232,7 @@ def _watch_finished(
         order = list(found)
         recipe = recipe_of(recipe_name, Which().stored(broker, order[0])).with_changes(settings)
         board = Board()
-        with console.status(f"mapping run {', '.join(uid[:8] for uid in order)}"):
+        with console.working(f"mapping run {', '.join(uid[:8] for uid in order)}"):
             stacks = stacks_of_runs(list(found.values()), fields=recipe.fields, roots=roots)
             for stack in sorted(stacks, key=lambda s: -order.index(s.key.run_uids[0])):
                 try:

@@ -1,5 +1,6 @@
 """Damaged files of every reader; the long run is `python -m benchmarks.robustness.files`."""
 
+import json
 import os
 import signal
 import threading
@@ -91,7 +92,7 @@ def test_ctrl_c_while_a_file_is_read_ends_the_reading_and_the_next_file_is_read(
     tmp_path, little_patience, monkeypatch
 ):
     def pressed(request, patience_s):
-        reading_apart._process.tell(request)
+        reading_apart._process.start().send_bytes(json.dumps(request).encode())
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
