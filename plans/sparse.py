@@ -33,11 +33,10 @@ def stxm_sparse_stack(
 ) -> MsgGenerator[str]:
     """Record a share of the rows of all energies, and return the run's uid.
 
-    With ``references`` the rows are those of the most telling energies, and the others are left
-    out. Without, the same share is recorded at each
-    energy. Rows of one energy are evenly spread, and interleaved so that every row is measured at
-    about as many energies. The start document lists them. A pause repeats the line that it
-    interrupts. Maps use what each row has.
+    With ``references`` the rows are those of the most telling energies, and other energies are
+    left out. Without, the same share is recorded at each energy. Rows of one energy are evenly
+    spread, and interleaved so that every row is measured at about as many energies. The start
+    document lists them. A pause repeats the line that it interrupts. Maps use what each row has.
 
     Parameters
     ----------
