@@ -1,6 +1,6 @@
 """Start and stop documents of an embedded catalogue, read from its database without Tiled.
 
-To ask Tiled for each run takes a hundred times as long, and to import it some seconds.
+To ask Tiled for each run takes far longer in a large catalogue, and to import it some seconds.
 """
 
 from __future__ import annotations
