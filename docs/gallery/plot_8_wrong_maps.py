@@ -84,7 +84,7 @@ for offset_ev in (-0.3, -0.1, 0.1, 0.4, 0.6):
 # %%
 # A phase has no reference
 # ------------------------
-# The recipe leaves out the most frequent phase. ``stxm-live explore`` shows the mean
+# The recipe leaves out the most frequent phase. ``stxm-live explore --recipe`` shows the mean
 # spectrum of what agrees with no reference, and can save it as a reference.
 kept = [k for k, name in enumerate(spectra.phase_names) if name != "Na2VPF"]
 names = tuple(spectra.phase_names[k] for k in kept)
