@@ -117,6 +117,7 @@ class RawWriter:
         self._runs: dict[str, _Run] = {}
         self._run_of: dict[str, str] = {}
         self._lost: set[str] = set()
+        self._last_uid = ""
         self._is_closed = self._is_reading_back = False
         limits = limits or Limits(waiting_bytes=WAITING_BYTES)
         half = replace(limits, waiting_bytes=limits.waiting_bytes // 2)
@@ -226,6 +227,7 @@ class RawWriter:
             return
         copy = copied(name, doc, room_bytes=self._worker.room_bytes)
         uid = self._run_uid(name, doc)
+        self._last_uid = uid or self._last_uid
         if uid in self._lost and name not in ("start", "stop"):
             return
         take = partial(self._take, uid, name, copy)
@@ -377,18 +379,18 @@ class RawWriter:
             self._failures.ended(run.uid, error)
 
     def _stalled(self) -> tuple[str, str]:
-        """Return the run under way, and why no further one may begin; empty texts otherwise."""
+        """Return the last run, and why no further one may begin; empty texts otherwise."""
         places = (
             (self._worker, f"backup files in {self.backup_folder}", STALLED_S),
             (self._storing, "the catalogue", STALLED_CATALOG_S),
         )
         for worker, where, most_s in places:
             waiting = f"{worker.waiting_bytes / 2**20:.2g} MiB wait to be written to {where}"
-            uid = next(reversed(self._runs), "")
             if worker.stalled_s > most_s:
-                return uid, f"{waiting}, and nothing was written for {worker.stalled_s:.0f} s"
+                since = f"nothing was written for {worker.stalled_s:.0f} s"
+                return self._last_uid, f"{waiting}, and {since}"
             if worker.waiting_bytes > worker.limits.waiting_bytes / 2:
-                return uid, f"{waiting}, more than half of what may wait"
+                return self._last_uid, f"{waiting}, more than half of what may wait"
         return "", ""
 
     def _is_done(self) -> bool:

@@ -134,10 +134,11 @@ def small_limits(images):
     return Limits(waiting_bytes=2 * (4 * ITEM_BYTES + images[0].nbytes))
 
 
+@pytest.mark.parametrize("stalled", ["__init__", "__call__"])
 def test_a_run_that_waits_with_more_than_the_limit_is_given_up_and_the_next_one_is_stored(
-    RE, broker, held, monkeypatch, reported, tmp_path
+    RE, broker, held, monkeypatch, reported, tmp_path, stalled
 ):
-    may_write = held(BackupFile)
+    may_write = held(BackupFile, stalled)
     images, scan = stack_images(), image_scan()
     device = EnergyImageDevice(images, scan.energies_ev)
     writer = RawWriter(
