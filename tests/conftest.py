@@ -6,16 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from catalog_fixtures import broker, signatures_once  # noqa: F401
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from pictures import coarse_pictures, no_pictures, quick_pictures  # noqa: F401
 from run_engines import a_run_engine
 from small_bundle import train_small_bundle
 
 from stxm_live.core.recipe import Recipe
 
-# the same examples each time; STXM_LIVE_FUZZ=1 draws new ones, for as long as one likes
-settings.register_profile("same", derandomize=True)
-settings.register_profile("new", print_blob=True)
+# the same examples each time, however long each takes; STXM_LIVE_FUZZ=1 draws new ones
+AT_ANY_SPEED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("same", derandomize=True, database=None, **AT_ANY_SPEED)
+settings.register_profile("new", print_blob=True, **AT_ANY_SPEED)
 settings.load_profile("new" if os.environ.get("STXM_LIVE_FUZZ") else "same")
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
