@@ -168,5 +168,5 @@ def test_a_choice_that_comes_after_the_time_is_not_scanned_and_named(stuck, capl
     stuck.go_on.set()
     for thread in threading.enumerate():
         if thread.name == "stxm-live-asked":
-            thread.join(10)
+            thread.join(60)
     assert "the answer came too late and is not used" in caplog.text

@@ -162,7 +162,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(value=VALUES, place=st.sampled_from([*PLACES]))
 def test_a_copy_never_raises_and_keeps_what_is_beside_a_hostile_value(value, place):
     name, doc = PLACES[place](value)

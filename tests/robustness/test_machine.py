@@ -15,7 +15,7 @@ from pathlib import Path
 from stxm_live.io.catalog.locking import sole_writer
 with sole_writer(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -42,7 +42,7 @@ def told():
 def writer(stored, tmp_path, told):
     made = RawWriter(object(), backup_folder=tmp_path, on_error=lambda *args: told.append(args))
     yield made
-    made.close(30)
+    made.close(120)
 
 
 def a_run():
@@ -56,7 +56,7 @@ def send(writer, documents):
 
 
 def is_whole(writer, stored, uid, documents):
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
     return [name for name, _ in stored[uid]] == [name for name, _ in documents]
 
 
@@ -91,7 +91,7 @@ def test_a_fault_of_the_writer_is_told_and_the_next_run_is_stored(
     with monkeypatch.context() as patch:
         patch.setattr(*PLACES[place], fail)
         uid = send(writer, a_run())
-        writer.flush(30)
+        writer.flush(120)
     if place != "close":  # the file of a stored run is closed in delete, too
         assert [of for of, _ in told] == [uid]
     writer.acknowledge()
@@ -108,8 +108,8 @@ def test_a_backup_that_cannot_be_removed_is_told_until_it_is_gone(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", refused)
         uid = send(writer, a_run())
-        writer.wait(uid, 30)
-        writer.flush(30)
+        writer.wait(uid, 120)
+        writer.flush(120)
     with pytest.raises(RuntimeError, match=r"is stored, but its backup file cannot be removed"):
         writer.preflight()
     (tmp_path / f"{uid}.jsonl").unlink()
@@ -123,7 +123,7 @@ def test_a_value_without_a_copy_is_told_and_the_rest_is_in_the_backup(
     documents = a_run()
     documents[1][1]["configuration"] = {"det": {"data": {"lock": threading.Lock(), "gain": 3}}}
     uid = send(writer, documents)
-    writer.flush(30)
+    writer.flush(120)
     with pytest.raises(RuntimeError, match=r"kept without 'lock' \(a lock cannot be copied\)"):
         writer.preflight()
     kept = list(read_backup(tmp_path / f"{uid}.jsonl"))
@@ -143,14 +143,14 @@ def test_a_stalled_disk_is_told_while_it_stalls_and_refuses_the_next_run(
     writer._failures._on_error = lambda uid, error: reported.set()
     documents = a_run()
     uid = send(writer, documents)
-    assert reported.wait(30)
+    assert reported.wait(120)
     with pytest.raises(
         RuntimeError, match=r"wait to be written to backup files in .*, and nothing"
     ):
         writer.preflight()
     may_write.set()
     assert is_whole(writer, stored, uid, documents)
-    writer.flush(30)
+    writer.flush(120)
     writer.preflight()
 
 
@@ -162,7 +162,7 @@ def test_memory_on_a_stalled_disk_is_bounded(stored, tmp_path, monkeypatch, capl
     send(writer, list(line_documents(stack_images(13, 20, 5), image_scan(13, 20, 5))))
     assert writer._worker.waiting_bytes < limits.waiting_bytes
     may_write.set()
-    writer.close(30)
+    writer.close(120)
 
 
 def test_a_run_that_is_only_read_back_counts_as_stored(writer, monkeypatch):
@@ -198,7 +198,7 @@ def test_an_older_backup_is_never_written_over(writer, told, tmp_path, monkeypat
     (tmp_path / f"{uid}.jsonl").write_text("of somebody else")
     monkeypatch.setattr(raw_writer, "require_stored", lambda *_: 1 / 0)
     send(writer, documents)
-    writer.flush(30)
+    writer.flush(120)
     with pytest.raises(RuntimeError, match=rf"{uid}\.2\.jsonl"):
         writer.preflight()
     assert (tmp_path / f"{uid}.jsonl").read_text() == "of somebody else"
@@ -207,12 +207,12 @@ def test_an_older_backup_is_never_written_over(writer, told, tmp_path, monkeypat
 
 def test_a_backup_that_is_being_written_is_no_leftover_and_is_not_restored(writer, tmp_path):
     uid = send(writer, a_run()[:-1])
-    writer.flush(30)
+    writer.flush(120)
     path = tmp_path / f"{uid}.jsonl"
     assert is_being_written(path)
     other = RawWriter(object(), backup_folder=tmp_path)
     assert other.leftovers == []
-    other.close(30)
+    other.close(120)
     with pytest.raises(RuntimeError, match="a session is still writing this file"):
         restore_run(object(), path)
 

@@ -86,7 +86,7 @@ def n_files():
 
 def is_answered(server):
     """Whether someone with the token can choose."""
-    remote = RemoteChooser(server.address, token=TOKEN, timeout_s=20)
+    remote = RemoteChooser(server.address, token=TOKEN, timeout_s=120)
     try:
         return remote.choose(REGION) == REGION
     finally:
@@ -231,7 +231,7 @@ def asked(server, message):
     with zmq.Context() as context, sealed(context, zmq.REQ) as socket:
         socket.connect(server.address)
         socket.send(message)
-        assert socket.poll(20_000)
+        assert socket.poll(120_000)
         return from_bytes(socket.recv())
 
 
@@ -283,7 +283,7 @@ def test_a_message_of_several_parts_is_left_out(server, context, parts):
         socket.connect(server.address)
         socket.send_multipart(parts)
         socket.send_multipart([b"", LOOK])
-        assert socket.poll(20_000)
+        assert socket.poll(120_000)
         socket.recv_multipart()
         assert is_answered(server)
 
@@ -326,8 +326,8 @@ def test_no_fault_in_its_own_code_ends_the_server(server, place, fault, monkeypa
     remote = RemoteChooser(server.address, token=TOKEN, timeout_s=0.5)
     with suppress(ValueError, TimeoutError):
         remote.choose(REGION)
+    assert done.wait(120)
     remote.close()
-    assert done.is_set()
     assert is_answered(server)
 
 
@@ -335,7 +335,7 @@ def test_a_stack_named_with_half_a_character_or_a_long_text_can_be_chosen_on(ser
     for region in ("a\ud800b", "x" * 10**6):
         key = StackKey(("uid",), region)
         chooser._begin(key, "of the test")  # on_cube and on_maps do so
-        remote = RemoteChooser(server.address, token=TOKEN, timeout_s=20)
+        remote = RemoteChooser(server.address, token=TOKEN, timeout_s=120)
         remote.choose(REGION, stack=remote.stack)
         assert chooser.claim() == REGION
         remote.close()
@@ -401,7 +401,7 @@ HOSTILE_ANSWERS = {
 @pytest.mark.parametrize("n_parts", [1, 3])
 def test_a_hostile_answer_is_one_error(name, n_parts):
     with Impostor(lambda: [HOSTILE_ANSWERS[name]] * n_parts, has_token=True) as impostor:
-        remote = RemoteChooser(impostor.address, token=TOKEN, timeout_s=20)
+        remote = RemoteChooser(impostor.address, token=TOKEN, timeout_s=120)
         look_at(remote)
         with pytest.raises(ValueError, match=r"."):
             remote.choose(REGION)
@@ -432,7 +432,7 @@ def test_a_hostile_answer_of_a_queue_is_one_error(answer):
         Impostor(lambda: [answer], has_token=False) as impostor,
         pytest.raises(ValueError, match=r".") as refusal,
     ):
-        Queue(impostor.address, {"detector": "camera"}, timeout_s=20).submit(REGION)
+        Queue(impostor.address, {"detector": "camera"}, timeout_s=120).submit(REGION)
     assert len(str(refusal.value)) < 1000
 
 
@@ -452,7 +452,7 @@ def test_no_file_stays_open_after_questions_and_answers(server):
     before = n_files()
     for _ in range(3):
         is_answered(server)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while n_files() > before + 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)

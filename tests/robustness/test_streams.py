@@ -62,7 +62,7 @@ def test_one_pixel_with_the_number_of_another_image_spoils_no_more_than_that_pix
     assert not stack.finished
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(cell=st.sampled_from(cells()), rand=st.randoms(use_true_random=False))
 def test_streams_that_hypothesis_spoils_do_no_harm(tester, cell, rand):
     tester.check(*cell, rand)

@@ -22,6 +22,7 @@ import ophyd
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 from epics_ioc import SHAPE, simulated
+from run_engines import pause_soon
 
 from stxm_live import LivePhaseMapper, Recipe, map_run
 from stxm_live.devices import load_devices
@@ -84,20 +85,6 @@ class Session:
         except Exception as error:  # noqa: BLE001  which one is what the test asks
             return [type(error).__name__, str(error)]
         return None
-
-    def after_event(self, number, act, delay_s=0.0):
-        """Act on a thread of its own, some time after an event."""
-
-        def later():
-            time.sleep(delay_s)
-            act()
-
-        def see(name, doc):
-            if name == "event" and doc["seq_num"] == number:
-                threading.Thread(target=later).start()
-
-        token = self.RE.subscribe(see)
-        return lambda: self.RE.unsubscribe(token)
 
     def events(self):
         return [doc for name, doc in self.docs if name == "event"]
@@ -174,20 +161,19 @@ def pause_and_abort(folder):
     undisturbed = session.cube()
 
     session.docs.clear()
-    forget = session.after_event(2, session.RE.request_pause, delay_s=0.25)
+    while_counting(session.devices.image, lambda: pause_soon(session.RE), number=3)
     interrupted = []
     try:
         session.RE(session.plan(**few))
     except RunEngineInterrupted:
         time.sleep(0.2)
         interrupted = [len(session.events()), session.is_open()]
-    forget()
     session.RE.resume()
     resumed = session.cube()
     after_resume = [session.stop()["exit_status"], session.is_open()]
 
     session.docs.clear()
-    session.after_event(2, session.RE.request_pause, delay_s=0.25)
+    while_counting(session.devices.image, lambda: pause_soon(session.RE), number=3)
     try:
         session.RE(session.plan(**few))
     except RunEngineInterrupted:
@@ -215,11 +201,11 @@ def lines_and_overview(folder):
     session.RE(session.plan(**few))
     images = np.concatenate([doc["data"]["image"] for doc in session.events()])
     session.docs.clear()
-    session.devices.stages["sample_y"].set(0.3).wait(20)
+    session.devices.stages["sample_y"].set(0.3).wait(120)
     session.RE(session.plan("line", **few))
     lines = np.concatenate([doc["data"]["line"] for doc in session.events()])
     y_um = [round(doc["data"]["sample_y"], 6) for doc in session.events()]
-    session.devices.energy.set(510.0).wait(20)
+    session.devices.energy.set(510.0).wait(120)
     d = session.devices
     field = replace(FIELD, nx=50, ny=50, dwell_ms=0.5)
     session.docs.clear()
@@ -284,21 +270,25 @@ def faults(folder):
     return told
 
 
-def while_counting(counter, act):
-    """Act once, on a thread of its own, when the counter counts next."""
+def while_counting(counter, act, number=1):
+    """Act once, on a thread of its own, when the counter counts for this time from now on."""
+    seen = [0]
 
     def see(*, value, **_):
-        if value == 2:
-            counter.state.unsubscribe(number)
+        if value == seen[-1]:
+            return
+        seen.append(value)
+        if value == 2 and seen.count(2) == number:
+            counter.state.unsubscribe(subscription)
             threading.Thread(target=act).start()
 
-    number = counter.state.subscribe(see, run=False)
+    subscription = counter.state.subscribe(see, run=False)
 
 
 def message(status):
     """What a status says when it ends."""
     try:
-        status.wait(20)
+        status.wait(120)
     except Exception as error:  # noqa: BLE001
         return [type(error).__name__, str(error)]
     return None
@@ -324,9 +314,8 @@ def ioc_dies(folder):
     try:
         session = Session()
         session.devices.connect()
-        forget = session.after_event(4, first.kill, delay_s=0.2)
+        while_counting(session.devices.image, first.kill, number=5)
         error = session.fails(session.plan(dwell_ms=8.0))
-        forget()
     finally:
         first.kill()
         first.wait()
@@ -349,7 +338,7 @@ def ioc_dies(folder):
         result["status_again"] = session.live.wait(uid, timeout_s=60).status
     finally:
         second.send_signal(signal.SIGTERM)
-        result["exit_code"] = second.wait(10)
+        result["exit_code"] = second.wait(60)
     return result
 
 
@@ -419,7 +408,7 @@ def suspended_through_an_outage(folder):
         time.sleep(2)
         iocs.append(start_ioc(port))
 
-    session.after_event(2, outage, delay_s=0.2)
+    while_counting(d.image, outage, number=3)
     try:
         seen["error"] = session.fails(session.plan(**few))
         seen["open_after"] = session.is_open()

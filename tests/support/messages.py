@@ -144,14 +144,14 @@ def questions_answered(n: int, rand: random.Random) -> int:
         for _ in range(n):
             message = spoilt(rand, rand.choice(QUESTIONS), packed)
             socket.send(message)
-            if socket.poll(200 if len(message) > 2**16 else 20_000):
+            if socket.poll(200 if len(message) > 2**16 else 120_000):
                 from_bytes(socket.recv())
                 n_answers += 1
             elif len(message) <= 2**16:
                 raise HarmError(f"no answer to {message[:200]!r}")
             check_choice(chooser.claim())
         socket.send(to_bytes({"do": "look"}))
-        if not socket.poll(20_000) or from_bytes(socket.recv())["refused"] != "":
+        if not socket.poll(120_000) or from_bytes(socket.recv())["refused"] != "":
             raise HarmError("the server answers no more")
     return n_answers
 

@@ -111,7 +111,7 @@ class Results:
         elif name == "stop":
             self.runs.put((time.perf_counter(), self._now | {"stop": doc}))
 
-    def next(self, timeout_s=60):
+    def next(self, timeout_s=120):
         """Arrival and contents of the next derived run."""
         try:
             return self.runs.get(timeout=timeout_s)
@@ -130,4 +130,4 @@ class Results:
         task = self._dispatcher._task
         with suppress(RuntimeError):
             self._dispatcher.loop.call_soon_threadsafe(task.cancel)
-        self._thread.join(5)
+        self._thread.join(60)

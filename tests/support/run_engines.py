@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -25,8 +26,16 @@ def a_run_engine(**options) -> Iterator[RunEngine]:
         if engine.state not in ("idle", "panicked"):
             engine.halt()
         engine.loop.call_soon_threadsafe(engine.loop.stop)
-        engine._th.join(5)
+        engine._th.join(60)
         engine.loop.close()
+
+
+def pause_soon(engine: RunEngine) -> None:
+    """Ask for a pause on the RunEngine's own thread: it comes before the next message.
+
+    ``engine.request_pause`` waits there for itself, and on another thread it comes when it may.
+    """
+    asyncio.run_coroutine_threadsafe(engine._request_pause_coro(), engine.loop)
 
 
 def with_rare_checkpoints(plan, every: int):

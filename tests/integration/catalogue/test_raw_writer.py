@@ -43,7 +43,7 @@ def reported():
 def writer(broker, tmp_path, reported):
     made = RawWriter(broker, backup_folder=tmp_path, on_error=lambda *args: reported.append(args))
     yield made
-    made.close(30)
+    made.close(120)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_detector_that_reuses_its_buffer_is_stored_as_it_was_read(RE, broker, 
     RE.subscribe(writer)
 
     (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
 
     stored = stored_images(broker, uid)
     np.testing.assert_array_equal(stored, images)
@@ -85,7 +85,7 @@ def test_arrays_keep_the_dtype_they_came_in_whatever_was_declared(RE, broker, wr
     RE.subscribe(writer)
 
     (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev, dtype_numpy="<f4"), scan))
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
 
     stored = stored_images(broker, uid)
     np.testing.assert_array_equal(stored, images)
@@ -109,7 +109,7 @@ def test_the_scan_does_not_wait_for_the_catalogue(RE, broker, writer, monkeypatc
     with pytest.raises(TimeoutError, match=f"run {uid[:8]} is not stored after 0 s"):
         writer.wait(uid, 0)
     may_write.set()
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
     np.testing.assert_array_equal(stored_images(broker, uid), images)
 
 
@@ -157,7 +157,7 @@ def test_a_run_that_waits_with_more_than_the_limit_is_given_up_and_the_next_one_
     with pytest.raises(
         RuntimeError, match="MiB wait to be stored; some of its images were dropped"
     ):
-        writer.wait(lost, 30)
+        writer.wait(lost, 120)
     writer.flush(120)
     assert {uid for uid, _ in reported} == {lost}
     with pytest.raises(RuntimeError, match=r"backup file .* ends early"):
@@ -166,8 +166,8 @@ def test_a_run_that_waits_with_more_than_the_limit_is_given_up_and_the_next_one_
     monkeypatch.setattr(writer._worker, "limits", Limits())
     monkeypatch.setattr(writer._storing, "limits", Limits())
     (uid,) = RE(stack_plan(device, scan))
-    writer.wait(uid, 30)
-    writer.close(30)
+    writer.wait(uid, 120)
+    writer.close(120)
 
     np.testing.assert_array_equal(stored_images(broker, uid), images)
     assert len(list(read_backup(tmp_path / f"{lost}.jsonl"))) < len(images) + 3
@@ -189,12 +189,12 @@ def test_a_catalogue_that_is_too_slow_leaves_a_whole_backup_that_is_stored_later
 
     (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
     with pytest.raises(RuntimeError, match="too slow"):
-        writer.wait(uid, 30)
+        writer.wait(uid, 120)
     may_write.set()
     writer.flush(120)
     writer.retry()
     writer.preflight()
-    writer.close(30)
+    writer.close(120)
 
     np.testing.assert_array_equal(stored_images(broker, uid), images)
     assert list(tmp_path.iterdir()) == []
@@ -206,7 +206,7 @@ def test_a_start_document_may_hold_anything_under_the_name_data(RE, broker, writ
     RE.md["data"] = "of a battery"
 
     (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
 
     assert broker.v2[uid].start["data"] == "of a battery"
 
@@ -219,7 +219,7 @@ def test_documents_are_left_as_they_are_for_other_subscribers(RE, writer):
     RE.subscribe(lambda name, doc: after.append((name, doc)))
 
     (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
 
     for (name, old), (_, new) in zip(before, after, strict=True):
         if name != "event":  # the device itself writes into the events' array
@@ -241,7 +241,7 @@ def test_a_failed_write_lets_the_scan_finish_is_told_and_stops_the_next_run(
 
     assert [stop["exit_status"] for stop in stops] == ["success"]
     with pytest.raises(RuntimeError, match="could not be stored: database or disk is full"):
-        writer.wait(uid, 30)
+        writer.wait(uid, 120)
     writer.flush(120)
     assert [(failed, type(error)) for failed, error in reported] == [(uid, DatabaseGoneError)]
     with pytest.raises(RuntimeError, match=rf"run {uid[:8]} could not be stored.*retry\(\)"):
@@ -268,7 +268,7 @@ def test_a_failed_run_can_be_stored_again_from_its_backup(
     np.testing.assert_array_equal(stored_images(broker, failed), images)
     assert list(tmp_path.iterdir()) == []
     (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
     writer.wait(failed, 0)
 
 
@@ -283,7 +283,7 @@ def test_scans_may_go_on_after_a_failure_is_acknowledged(RE, writer, broken_cata
     writer.acknowledge()
     (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
 
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
     assert [path.stem for path in tmp_path.iterdir()] == [failed]
 
 
@@ -310,8 +310,8 @@ def test_a_backup_folder_that_cannot_be_written_is_told_and_the_run_is_stored(
     RE.subscribe(writer)
 
     (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
-    writer.wait(uid, 30)
-    writer.close(30)
+    writer.wait(uid, 120)
+    writer.close(120)
 
     np.testing.assert_array_equal(stored_images(broker, uid), images)
     assert [uid for uid, _ in reported] == [uid]
@@ -327,7 +327,7 @@ def test_two_runs_whose_documents_interleave_are_stored_each_for_itself(broker, 
 
     for images, run in zip(stacks, runs, strict=True):
         uid = run[0][1]["uid"]
-        writer.wait(uid, 30)
+        writer.wait(uid, 120)
         np.testing.assert_array_equal(stored_images(broker, uid), images.reshape(-1, 5))
 
 
@@ -347,7 +347,7 @@ def test_lines_are_written_an_image_at_a_time(broker, writer, monkeypatch, n_lin
     for name, doc in line_documents(images, scan, lines=lines):
         uid = uid or doc["uid"]
         writer(name, doc)
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
 
     assert sizes == [6]
     np.testing.assert_array_equal(stored_images(broker, uid), images.reshape(-1, 4)[:n_lines])
@@ -371,7 +371,7 @@ def test_an_image_of_another_shape_or_dtype_leaves_the_others_as_they_are(broker
     for image in images:
         writer("event", stream.compose_event(data={"counts": image}, timestamps={"counts": 1.0}))
     writer("stop", run.compose_stop())
-    writer.wait(run.start_doc["uid"], 30)
+    writer.wait(run.start_doc["uid"], 120)
 
     stored = [doc for name, doc in documents(broker.v2[run.start_doc["uid"]]) if name == "event"]
     by_number = {event["seq_num"]: event["data"]["counts"] for event in stored}
@@ -397,7 +397,7 @@ def test_pages_of_events_are_stored_like_single_events(broker, writer):
             writer("event_page", pack_event_page(doc))
         else:
             writer(name, doc)
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
 
     np.testing.assert_array_equal(stored_images(broker, uid), images.reshape(-1, 5))
 
@@ -409,7 +409,7 @@ def test_a_run_that_is_no_stack_is_stored_too(RE, broker, writer):
     RE.subscribe(writer)
 
     (uid,) = RE(bp.count([det], 3))
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
 
     assert [name for name, _ in documents(broker.v2[uid])].count("event") == 3
 
@@ -421,7 +421,7 @@ def test_a_run_without_any_event_is_stored_too(RE, broker, writer):
     RE.subscribe(writer)
 
     (uid,) = RE(bpp.run_wrapper(bps.null(), md=image_scan().metadata()))
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
 
     assert [name for name, _ in documents(broker.v2[uid])] == ["start", "stop"]
 
@@ -476,8 +476,8 @@ def test_a_backup_file_gives_values_back_exactly(tmp_path, value):
 
 def test_a_closed_writer_refuses_the_next_run_and_does_not_raise_on_documents(broker, tmp_path):
     writer = RawWriter(broker, backup_folder=tmp_path)
-    writer.close(30)
-    writer.close(30)
+    writer.close(120)
+    writer.close(120)
 
     writer("start", {"uid": "late"})
 
@@ -491,7 +491,7 @@ def test_waiting_for_a_run_that_never_ended_does_not_hang_on_a_closed_writer(bro
     uid = run[0][1]["uid"]
     for pair in run:
         writer(*pair)
-    writer.close(30)
+    writer.close(120)
 
     with pytest.raises(RuntimeError, match=f"run {uid[:8]} was not over when"):
         writer.wait(uid)
@@ -503,7 +503,7 @@ def test_runs_left_behind_by_an_earlier_session_are_named(broker, tmp_path, capl
     (tmp_path / "left.jsonl").touch()
 
     writer = RawWriter(broker, backup_folder=tmp_path)
-    writer.close(30)
+    writer.close(120)
 
     assert writer.leftovers == [tmp_path / "left.jsonl"]
     assert "restore_run" in caplog.text
@@ -526,8 +526,8 @@ def test_an_error_callback_that_raises_does_not_keep_later_runs_from_being_store
             writer(*pair)
         writer.flush(120)
         broken_catalog.set()
-    writer.wait(uids[1], 30)
-    writer.close(30)
+    writer.wait(uids[1], 120)
+    writer.close(120)
 
     np.testing.assert_array_equal(stored_images(broker, uids[1]), images.reshape(-1, 5))
 
@@ -551,7 +551,7 @@ def test_what_other_subscribers_do_to_a_descriptor_is_not_stored(RE, broker, wri
 
     (uid,) = RE(stack_plan(EnergyImageDevice(stack_images(), scan.energies_ev), scan))
     may_write.set()
-    writer.wait(uid, 30)
+    writer.wait(uid, 120)
 
     (descriptor,) = [doc for name, doc in documents(broker.v2[uid]) if name == "descriptor"]
     assert descriptor["data_keys"]["energy"]["source"] == "test"
@@ -598,8 +598,8 @@ def test_a_run_that_the_catalogue_does_not_give_back_stays_in_its_backup(
         patch.setattr(restore, "stored_digests", lambda run: dict.fromkeys(digests(run), 0))
         (uid,) = RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan))
         with pytest.raises(RuntimeError, match="does not give back 4 of 4 events"):
-            writer.wait(uid, 30)
-    writer.flush(30)
+            writer.wait(uid, 120)
+    writer.flush(120)
     assert len(list(read_backup(tmp_path / f"{uid}.jsonl"))) == len(images) + 3
     assert [of for of, _ in reported] == [uid]
     writer.retry()
@@ -618,10 +618,10 @@ def test_two_writers_in_a_session_store_each_run_once_and_refuse_none(RE, broker
         *RE(stack_plan(EnergyImageDevice(images, scan.energies_ev), scan)),
     ]
     for uid in uids:
-        writer.wait(uid, 30)
-        second.wait(uid, 30)
+        writer.wait(uid, 120)
+        second.wait(uid, 120)
         np.testing.assert_array_equal(stored_images(broker, uid), images)
-    second.close(30)
+    second.close(120)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -632,7 +632,7 @@ def test_a_shorter_stream_never_replaces_a_stored_run(broker, writer, tmp_path):
     store_documents(broker, run)
     for pair in [*run[:4], run[-1]]:
         writer(*pair)
-    writer.wait(uid, 30)  # all of it is stored
+    writer.wait(uid, 120)  # all of it is stored
 
     path = tmp_path / "shorter.jsonl"
     backup = BackupFile(path)
@@ -656,8 +656,8 @@ def test_arrays_that_the_catalogue_would_change_are_refused_by_name(broker, writ
     for pair in run:
         writer(*pair)
     with pytest.raises(RuntimeError, match="'counts' is a masked array"):
-        writer.wait(uid, 30)
-    writer.flush(30)
+        writer.wait(uid, 120)
+    writer.flush(120)
     kept = list(read_backup(tmp_path / f"{uid}.jsonl"))[2][1]["data"]["counts"]
     np.testing.assert_array_equal(kept.mask, masked.mask)
 

@@ -38,8 +38,8 @@ def recorded(RE, broker, tmp_path):
     live = []
     RE.subscribe(lambda name, doc: live.append((name, doc)))
     RE.subscribe(writer)
-    yield RE, live, lambda uid: writer.wait(uid, 30)
-    writer.close(30)
+    yield RE, live, lambda uid: writer.wait(uid, 120)
+    writer.close(120)
 
 
 def test_an_iterable_of_documents_is_passed_on_as_it_is():

@@ -144,7 +144,7 @@ def test_a_file_that_another_process_is_writing_is_read_image_by_image(nvpf, pla
                     seen.append(live.status(uid).n_images)
             maps = live.wait(uid, timeout_s=60)
     finally:
-        writer.communicate("end\n", timeout=20)
+        writer.communicate("end\n", timeout=120)
     assert seen == list(range(1, 14))
     assert same_products(maps, plain)
     assert maps.identical(map_run(docs, nvpf, roots=[tmp_path]))

@@ -72,7 +72,7 @@ def test_every_fault_of_the_hardware_is_named_with_its_pv(tmp_path):
     told = run_with_ioc(("faults",), tmp_path)["faults"]
     assert "STXM:IMAGE:GO did not complete within 3.88 s" in told["counter hangs"][1]
     assert told["reason"] == told["counter hangs"][1]
-    assert 3.8 < told["seconds"] < 20
+    assert told["seconds"] > 3.8
     assert told["open"] is False
     assert "STXM:IMAGE:INDEX did not move from" in told["image dropped"][1]
     assert "STXM:ENERGY:RBV reads" in told["energy stuck"][1]
@@ -98,7 +98,7 @@ def test_an_ioc_that_dies_fails_the_scan_clearly_and_the_next_one_runs(tmp_path)
     assert error.startswith("shutter was not set to close and has not moved: ")
     assert "STXM:SHUTTER" in error
     assert told["stop"] == ["fail", error]
-    assert told["n_images"] == told["n_energies"] in (4, 5, 6)
+    assert told["n_images"] == told["n_energies"] in (4, 5)
     assert told["status"] == "incomplete"
     assert any(warning.startswith("the scan lacks ") for warning in told["warnings"])
     assert told["again"] is None

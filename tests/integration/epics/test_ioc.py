@@ -101,11 +101,11 @@ def test_the_command_says_what_to_set_and_ends_cleanly(number):
     command = [sys.executable, "-m", "stxm_live", "ioc", "--size", "32", "--port", str(port)]
     with served(command, port, ready=f"export EPICS_CA_SERVER_PORT={port}\n") as ioc:
         second = subprocess.run(
-            command, capture_output=True, text=True, env=environment(port), timeout=60, check=False
+            command, capture_output=True, text=True, env=environment(port), timeout=240, check=False
         )
         ioc.send_signal(number)
         rest = ioc.stdout.read()
-        ioc.wait(20)
+        ioc.wait(120)
     assert ioc.returncode == 0
     assert "profile-dir=profiles/profile_stxm" in rest
     assert rest.endswith("The IOC has ended.\n")

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
-from run_engines import a_run_engine
+from run_engines import a_run_engine, pause_soon
 
 from stxm_live.adaptive.chooser import RegionChooser
 from stxm_live.adaptive.energies import EnergyAdvisor
@@ -100,8 +100,7 @@ class Session:
         self.scope.camera._expose = exposing
 
     def pause(self):
-        threading.Thread(target=self.engine.request_pause).start()
-        time.sleep(0.1)
+        pause_soon(self.engine)
 
     def when_asked(self, act):
         """Act on another thread, as a person does, once the plan asks."""
@@ -230,13 +229,17 @@ def test_the_time_of_a_pause_does_not_count():
 
 
 def test_a_pause_in_a_wait_repeats_nothing(session):
-    def pause_late(chooser):
-        time.sleep(0.6)
-        session.engine.request_pause()
+    n_sleeps = []
 
-    session.when_asked(pause_late)
+    def pause_late(message):
+        if session.chooser.question and message.command == "sleep":
+            n_sleeps.append(1)
+            if len(n_sleeps) == 3:
+                pause_soon(session.engine)
+
+    session.engine.msg_hook = pause_late
     with pytest.raises(RunEngineInterrupted):
-        session.engine(session.plan(n_zooms=1, choice_timeout_s=30))
+        session.engine(session.plan(n_zooms=1, choice_timeout_s=120))
     n_docs = len(session.docs)
     assert session.chooser.question == "zoom 1 of 1"
     session.chooser.take(2)
@@ -263,10 +266,12 @@ def test_an_abort_closes_the_shutter_and_puts_the_energy_back(session, moment):
     where_it_was = session.scope.energy.position
     if moment == "the wait":
         session.when_asked(lambda chooser: session.engine.request_pause())
+        choice_timeout_s = 120
     else:
         session.at_exposure(len(session.energies_ev) + 2, session.pause)
+        choice_timeout_s = 0.1
     with pytest.raises(RunEngineInterrupted):
-        session.engine(session.plan(n_zooms=1, default=1, choice_timeout_s=0.5))
+        session.engine(session.plan(n_zooms=1, default=1, choice_timeout_s=choice_timeout_s))
     session.engine.abort()
     assert session.shutter.settings[-1] == "close"
     assert session.scope.energy.position == pytest.approx(where_it_was)
@@ -362,7 +367,7 @@ def test_an_exploration_may_skip_energies_that_tell_little(session):
     seen = {}
     session.live.add_sink(on_maps=lambda maps: seen.update({maps.key.region: maps}))
     advisor = EnergyAdvisor(session.live)
-    adaptive = partial(stxm_stack_adaptive, advisor=advisor, advice_timeout_s=20)
+    adaptive = partial(stxm_stack_adaptive, advisor=advisor, advice_timeout_s=120)
     session.engine(session.plan(auto=True, n_zooms=1, stack_plan=adaptive))
     assert [maps.status for maps in seen.values()] == ["stopped-early", "stopped-early"]
     assert StackScan.from_start(session.starts[1]).parent == session.starts[0]["uid"]

@@ -1,4 +1,3 @@
-import threading
 import time
 from dataclasses import replace
 
@@ -6,7 +5,7 @@ import event_model
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
-from run_engines import a_run_engine, with_rare_checkpoints
+from run_engines import a_run_engine, pause_soon, with_rare_checkpoints
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.region import Region
@@ -170,8 +169,7 @@ def pause_during_exposure(run_engine, detector, number):
     def exposing(scan):
         calls.append(scan)
         if len(calls) == number:
-            threading.Thread(target=run_engine.request_pause).start()
-            time.sleep(0.1)
+            pause_soon(run_engine)
         return expose(scan)
 
     detector._expose = exposing
@@ -204,8 +202,7 @@ def pause_after(run_engine, seq_num):
     def subscriber(name, doc):
         if name == "event" and doc["seq_num"] == seq_num and not asked:
             asked.append(doc)
-            threading.Thread(target=run_engine.request_pause).start()
-            time.sleep(0.1)
+            pause_soon(run_engine)
 
     asked = []
     run_engine.subscribe(subscriber)

@@ -1,11 +1,10 @@
 """A plan that measures some of the rows, its documents, and the stack that they are read as."""
 
-import threading
-
 import event_model
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
+from run_engines import pause_soon
 
 from stxm_live.adaptive.energies.rows import interleaved_rows
 from stxm_live.core.recipe import Recipe
@@ -89,7 +88,7 @@ def test_a_pause_repeats_a_line_and_leaves_none_out(RE, documents):
 
     def pause(name, doc):
         if name == "event" and doc["seq_num"] == 5:
-            threading.Thread(target=RE.request_pause).start()
+            pause_soon(RE)
 
     RE.subscribe(pause)
     with pytest.raises(RunEngineInterrupted):

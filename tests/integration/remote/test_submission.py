@@ -62,7 +62,7 @@ print(region.nx, region.ny, region.dwell_ms)
 
 def test_a_choice_made_in_another_process_is_there(server, chooser):
     command = [sys.executable, "-c", OTHER_PROCESS, server.address]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240)
     assert done.stdout.split() == ["41", "26", "2.0"]
     assert chooser.claim().x_extent_um == (2.1, 2.9)
 
@@ -261,7 +261,7 @@ def a_manager(folder):
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # asked kindly it waits for its worker
-        process.wait(20)
+        process.wait(60)
         log.close()
         store.shutdown()
         store.server_close()
@@ -272,7 +272,7 @@ def test_a_real_manager_takes_the_region_and_scans_it(tmp_path):
     pytest.importorskip("bluesky_queueserver", reason="needs bluesky-queueserver")
     pytest.importorskip("fakeredis", reason="needs fakeredis")
     with a_manager(tmp_path) as address:
-        queue = Queue(address, ARGUMENTS, timeout_s=30)
+        queue = Queue(address, ARGUMENTS, timeout_s=120)
         assert queue.ask("environment_open", {})["success"]
         until(lambda: queue.ask("status", {})["worker_environment_exists"])
         until(lambda: is_idle(queue.ask("status", {})))

@@ -43,7 +43,7 @@ def test_a_comment_marks_calculated_spectra_as_synthetic(csv_file):
     assert ReferenceSpectra.from_csv(csv_file(text)).synthetic
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     od=st.lists(st.tuples(*[st.floats(-1e6, 1e6)] * 3), min_size=2, max_size=20).filter(
         lambda rows: all(np.ptp(column) > 0 for column in zip(*rows, strict=True))
@@ -110,7 +110,7 @@ def test_spectra_measured_apart_meet_on_the_first_ones_energies_where_all_reach(
     assert merged.od.tolist() == [[0, 5], [4, 6]]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 999))
 def test_the_order_in_which_a_spectrum_was_measured_does_not_matter(seed):
     rng = np.random.default_rng(seed)

@@ -58,7 +58,7 @@ def scans(draw):
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(scan=scans())
 def test_the_blocks_survive_json_and_come_back_the_same(scan):
     start_doc = json.loads(json.dumps({"uid": "u", **scan.metadata()}))

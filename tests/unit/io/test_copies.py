@@ -159,7 +159,7 @@ def test_an_object_that_has_no_values_in_time_is_left_out_and_its_type_not_asked
     class Slow:
         def __array__(self, dtype=None, copy=None):
             asked.append(1)
-            end.wait(10)
+            end.wait(120)
             return np.zeros(3)
 
     first = copied("event", event(Slow()))

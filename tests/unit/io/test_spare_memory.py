@@ -28,7 +28,7 @@ def fetched(memory):
     handle = memory._worker._handle
     memory._worker._handle = lambda item: reached.set() if item is None else handle(item)
     memory._worker.submit(None)
-    assert reached.wait(10)
+    assert reached.wait(60)
     memory._worker._handle = handle
 
 

@@ -17,7 +17,7 @@ def some_spectra(seed, n_energies=13, n_spectra=40, n_phases=5):
     return spectra, references
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds, n_energies=st.integers(2, 130), n_phases=st.integers(2, 6))
 def test_coefficients_are_those_of_numpy(seed, n_energies, n_phases):
     spectra, references = some_spectra(seed, n_energies, n_phases=n_phases)
@@ -27,7 +27,7 @@ def test_coefficients_are_those_of_numpy(seed, n_energies, n_phases):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds, scale=st.floats(0.01, 100), offset=st.floats(-10, 10))
 def test_thickness_and_a_constant_background_change_no_coefficient(seed, scale, offset):
     spectra, references = some_spectra(seed)
@@ -38,7 +38,7 @@ def test_thickness_and_a_constant_background_change_no_coefficient(seed, scale, 
     np.testing.assert_allclose(pearson(-scale * spectra, references), -expected, atol=2e-6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=seeds)
 def test_the_order_of_energies_does_not_matter(seed):
     spectra, references = some_spectra(seed)
@@ -121,7 +121,7 @@ def test_a_reference_that_is_flat_on_these_energies_correlates_with_nothing(leve
     np.testing.assert_array_equal(q[1:], pearson(spectra, references[1:]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=seeds, n_phases=st.integers(2, 7), ties=st.booleans())
 def test_the_best_two_are_those_of_a_sort(seed, n_phases, ties):
     rng = np.random.default_rng(seed)

@@ -57,7 +57,7 @@ def test_a_long_cluster_reaches_further_than_a_near_round_one():
     assert resolved.tolist() == [0]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10**6), candidates=st.sampled_from(["pair", "all"]))
 def test_the_rule_equals_a_loop_over_pixels(seed, candidates):
     clusters = some_clusters(seed=seed)

@@ -112,7 +112,7 @@ def test_counts_noisier_or_quieter_than_photons_show_in_the_dispersion_only(refe
     assert probability.max(axis=0).mean() == pytest.approx(right.mean(), abs=0.02)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     scale=st.tuples(*[st.floats(0.01, 100)] * 5),
     baseline=st.sampled_from([None, CONSTANT]),
@@ -131,7 +131,7 @@ def test_pure_noise_on_the_support_is_no_phase_in_particular(references):
     assert softmax(fit.log_likelihood, axis=0).mean(axis=1) == pytest.approx(0.2, abs=0.03)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(constant=st.floats(-2, 2), seed=st.integers(0, 99))
 def test_with_a_baseline_a_constant_od_changes_nothing(references, constant, seed):
     od, photons, _ = counted(references, n=50, seed=seed)

@@ -103,7 +103,7 @@ def test_rows_and_columns_are_not_confused():
     np.testing.assert_allclose(found, (-3, 7), atol=0.3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(factor=st.floats(0.01, 100))
 def test_a_brighter_beam_is_the_same_picture(factor):
     image = 100 * np.exp(smooth())
@@ -176,7 +176,7 @@ def test_a_shift_beyond_the_limit_fails_naming_the_image_and_what_to_do(transmis
 offset = st.floats(-9, 9).map(lambda v: round(v, 3))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 99), shift_px=st.tuples(offset, offset))
 def test_a_shift_is_the_cubic_spline_of_scipy_and_nan_beside_it(seed, shift_px):
     image = smooth(seed)
@@ -193,7 +193,7 @@ def test_a_shift_is_the_cubic_spline_of_scipy_and_nan_beside_it(seed, shift_px):
     assert np.isnan(moved[outside]).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 99), shift_px=st.tuples(offset, offset))
 def test_a_shift_there_and_back_again_gives_the_picture_back(seed, shift_px):
     image = ndimage.gaussian_filter(smooth(seed), 2)

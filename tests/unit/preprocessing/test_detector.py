@@ -12,14 +12,14 @@ from stxm_live.preprocessing.normalization import optical_density
 counts = arrays(np.float32, (3, 4, 5), elements=st.floats(0.5, 1e6, width=32))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(intensity=counts)
 def test_where_the_beam_passes_unweakened_the_optical_density_is_zero(intensity):
     od = optical_density(intensity, intensity.astype(np.float64))
     np.testing.assert_allclose(od, 0, atol=3e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(intensity=counts, i0=st.floats(1, 1e7))
 def test_the_incident_intensity_times_exp_of_minus_od_is_the_intensity(intensity, i0):
     od = optical_density(intensity, i0)
@@ -101,7 +101,6 @@ def test_a_pixel_whose_centre_lies_on_an_edge_of_the_box_is_inside():
 end = st.integers(-40, 40)
 
 
-@settings(deadline=None)
 @given(
     extent=st.tuples(end, end, end, end),
     box=st.tuples(end, end, end, end),

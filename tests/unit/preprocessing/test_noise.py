@@ -54,7 +54,7 @@ def test_smoothing_by_the_alignment_is_not_taken_for_a_better_counter():
     assert dispersion(moved, everywhere()) < 1.6
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.tuples(st.floats(-3, 3), st.floats(-3, 3)))
 def test_the_variance_that_interpolation_leaves_is_that_of_moved_noise(shift_px):
     noise = np.random.default_rng(0).normal(0, 1, (200, 200)).astype(np.float32)

@@ -54,7 +54,7 @@ def test_the_thin_rim_of_a_particle_is_specimen():
     assert found[core].all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(constant=st.floats(-20, 20))
 def test_a_constant_such_as_an_external_i0_changes_nothing(constant):
     mean_log, _ = counted_mean_log()

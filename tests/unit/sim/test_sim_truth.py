@@ -24,8 +24,8 @@ def scanned():
         drift=Drift(trend_um=(PIXEL_UM, -2 * PIXEL_UM)),
     )
     for energy in ENERGIES_EV:
-        scope.energy.set(energy).wait(2)
-        scope.camera.trigger().wait(2)
+        scope.energy.set(energy).wait(60)
+        scope.camera.trigger().wait(60)
     return scope
 
 
