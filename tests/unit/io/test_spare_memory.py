@@ -1,5 +1,6 @@
 """Memory for copies of images that is at hand before an image comes."""
 
+import mmap
 import threading
 
 import numpy as np
@@ -79,5 +80,31 @@ def test_no_more_is_kept_than_the_limit(spare):
 def test_without_memory_at_hand_an_image_is_copied_all_the_same(spare):
     with spare._lock:  # another thread fetches
         copy = copied("event", {"data": {"counts": np.ones(4)}})
-    assert copy.doc["data"]["counts"].base is None
+    assert copy.doc["data"]["counts"].base.nbytes == 32
     np.testing.assert_array_equal(copy.doc["data"]["counts"], np.ones(4))
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_NOHUGEPAGE"), reason="of Linux")
+def test_images_that_come_faster_than_memory_is_fetched_get_it_in_small_pages(spare, monkeypatch):
+    asked = []
+
+    class Memory(mmap.mmap):
+        def madvise(self, advice):
+            asked.append(advice)
+
+    monkeypatch.setattr(spare_memory.mmap, "mmap", Memory)
+    images = [np.full(100, k) for k in range(5)]
+    taken = [copied("event", {"data": {"counts": image}}).doc["data"]["counts"] for image in images]
+    assert asked.count(spare_memory._POPULATE_WRITE) == 3  # two pieces were at hand
+    assert asked.count(mmap.MADV_NOHUGEPAGE) >= 3
+    np.testing.assert_array_equal(taken, images)
+
+
+def test_an_image_for_which_there_is_no_memory_is_left_out(spare, monkeypatch):
+    def none(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(spare_memory.mmap, "mmap", none)
+    copy = copied("event", {"data": {"counts": np.ones(500), "energy": 1.0}})
+    assert copy.doc["data"] == {"counts": None, "energy": 1.0}
+    assert copy.has_no_room
