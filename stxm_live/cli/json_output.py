@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,8 @@ def maps_values(maps: PhaseMaps, files: Sequence[Path] = ()) -> dict[str, Any]:
     return {
         "stack": str(maps.key),
         **maps.key._asdict(),
+        "origin": asdict(maps.origin),
+        "dwell_ms": maps.dwell_ms,
         "status": maps.status,
         "energies_ev": list(maps.energies_ev),
         "method": maps.provenance.get("method"),
@@ -68,6 +71,9 @@ def run_values(run: RunSummary) -> dict[str, Any]:
         "scan_id": run.scan_id,
         "time_s": run.time_s,
         "plan_name": run.plan_name,
+        "sample": run.origin.sample or None,
+        "measured": run.origin.measured or None,
+        "file": run.origin.file or None,
         "shape": None if scan is None else list(scan.shape),
         "energies_ev": None if scan is None else list(scan.energies_ev),
         "exit_status": run.exit_status or None,

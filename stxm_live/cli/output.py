@@ -61,6 +61,8 @@ def print_result(
     ``agreement`` maps the name of a map to its share of correct pixels, if the truth is known.
     """
     console.print(_shares(maps))
+    if maps.identity:
+        console.print(f"[dim]{escape(maps.identity)}[/]")
     if agreement:
         for name, share in agreement.items():
             console.print(f"  {name}: {_percent(share)} of the pixels correct (simulated truth)")

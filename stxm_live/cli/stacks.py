@@ -116,7 +116,7 @@ I0Option = Annotated[
 ]
 MaskOption = Annotated[Path | None, typer.Option(help="Specimen mask: .msk, .npy or .png.")]
 PicturesOption = Annotated[
-    Path | None, typer.Option(help="Folder for the pictures; default: STACK-maps.")
+    Path | None, typer.Option("--out", "-o", help="Folder for the pictures; default: STACK-maps.")
 ]
 PageOption = Annotated[
     bool, typer.Option("--page", help="Also write maps.html, a page to send by mail.")
@@ -198,7 +198,9 @@ def replay(
         typer.Option(help="Recipe; default: the one of the stored result, else nvpf."),
     ] = None,
     catalog: CatalogOption = None,
-    out: Annotated[Path | None, typer.Option(help="Also write pictures to this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Also write pictures to this folder.")
+    ] = None,
     changes: SettingsOption = None,
     region: RegionOption = None,
     polarization: PolarizationOption = None,
@@ -254,7 +256,7 @@ def list_catalog(
 
     Example: stxm-live runs --catalog runs
     """
-    from stxm_live.io.catalog import list_runs, when
+    from stxm_live.io.catalog import list_runs
     from stxm_live.io.catalog.anywhere import embedded_folder
 
     only_json(as_json)
@@ -267,14 +269,15 @@ def list_catalog(
     if as_json:
         print_json("runs", {"runs": [run_values(run) for run in runs]})
         return
-    table = Table("run", "scan", "when", "energies x rows x columns", "ended", "maps")
+    table = Table("run", "scan", "measured", "sample or file", "energies x y x x", "ended", "maps")
     for run in runs:
         other = f"cannot be read ({run.unreadable})" if run.unreadable else "not a stack"
         shape = other if run.scan is None else " x ".join(map(str, run.scan.shape))
         table.add_row(
             escape(run.uid[:8]),
             "" if run.scan_id is None else str(run.scan_id),
-            when(run.time_s),
+            run.origin.when or "?",
+            escape(run.origin.sample or run.origin.file),
             escape(shape),
             run.exit_status or "cut off",
             "yes" if run.has_maps else "",

@@ -17,6 +17,7 @@ from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.map_products import PRODUCTS, UNIDENTIFIED_PRODUCTS
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.od_uncertainty import od_std, smoothing
+from stxm_live.core.origin import Origin, identity
 from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.stack import StackKey
 from stxm_live.core.twins import Twins, labels, merged_shares
@@ -162,6 +163,16 @@ class PhaseMaps:
     def final_index(self) -> NDArray[np.int8]:
         """Return the resolved map if there is one, else the map of the largest coefficient."""
         return self.phase_index if self.resolved_index is None else self.resolved_index
+
+    @property
+    def origin(self) -> Origin:
+        """Return sample, time and file of the stack."""
+        return Origin.from_values(self.provenance.get("origin") or {})
+
+    @property
+    def identity(self) -> str:
+        """Return what the maps were made from, in words, for the foot of pictures."""
+        return identity(self.provenance, dwell_ms=self.dwell_ms, source=self.key.source)
 
     @property
     def no_phases(self) -> str:

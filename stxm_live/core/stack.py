@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.origin import Origin
 from stxm_live.core.quantity import Quantity
 from stxm_live.core.scan import StackScan
 
@@ -82,6 +83,8 @@ class Stack:
         the scan. Maps are made from ``frames`` alone.
     refusal : str
         Contradiction in the run because of which there are no frames and no maps; else empty.
+    origin : Origin
+        Sample, time and file.
     """
 
     key: StackKey
@@ -92,6 +95,7 @@ class Stack:
     ended_early: bool = False
     checks: tuple[Frame, ...] = ()
     refusal: str = ""
+    origin: Origin = field(default=Origin())
 
     @classmethod
     def from_arrays(

@@ -70,7 +70,7 @@ class CatalogHistory:
 
     def runs(self) -> list[tuple[str, str]]:
         """Return uid and description of each run, the latest first."""
-        from stxm_live.io.catalog import list_runs, when
+        from stxm_live.io.catalog import list_runs
 
         with self._lock:
             summaries = list_runs(self._opened(), limit=MOST_RUNS)
@@ -80,11 +80,14 @@ class CatalogHistory:
                 continue
             n, ny, nx = run.scan.shape
             number = "" if run.scan_id is None else f", scan {run.scan_id}"
+            of = run.origin.sample or run.origin.file
+            named = f"{of}, " if of else ""
             ended = "" if run.exit_status == "success" else f", {run.exit_status or 'no end'}"
             lines.append(
                 (
                     run.uid,
-                    f"{when(run.time_s)}{number} ({run.uid[:8]}): {n} energies, {nx} x {ny}{ended}",
+                    f"{named}{run.origin.when or '?'}{number} ({run.uid[:8]}): "
+                    f"{n} energies, {nx} x {ny}{ended}",
                 )
             )
         return lines

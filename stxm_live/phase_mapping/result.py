@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
@@ -305,6 +305,7 @@ def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
     return {
         "package": "stxm_live",
         "version": version("stxm-live"),
+        "origin": asdict(found.stack.origin),
         "recipe": found.recipe.name,
         "recipe_sha256": found.recipe.fingerprint,
         "recipe_values": found.recipe.model_dump(mode="json"),

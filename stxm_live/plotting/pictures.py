@@ -26,9 +26,11 @@ from stxm_live.plotting.panels.maps import (
 from stxm_live.plotting.panels.regions import draw_reasons, draw_regions
 from stxm_live.plotting.panels.result import (
     draw_ambiguity_of_maps,
+    draw_notes,
     draw_od_of_maps,
     draw_spectra_of_maps,
     method_in_words,
+    other_warnings,
     shares_in_legend,
     write_result_header,
 )
@@ -44,6 +46,13 @@ if TYPE_CHECKING:
     from stxm_live.core.region import Region
 
 DPI = 130
+
+_NAMES = (
+    *("overview", "summary", "phase-map", "reliability", "ambiguity", "latent-map"),
+    *("resolved-map", "corrected-map", "truth", "wrong-probability", "correlation", "amounts"),
+    *("energy-axis", "next-regions"),
+)
+"""Pictures that a result may have."""
 
 Panel = Callable[["Axes"], None]
 
@@ -104,7 +113,8 @@ def write_pictures(
     ----------
     maps : PhaseMaps
     folder : path
-        Made if it is missing; pictures of the same names are replaced.
+        Made if it is missing. Pictures of an earlier result in it are replaced, and those that
+        this result does not have are removed; other files stay.
     truth : ndarray of shape (ny, nx), optional
         Phase of each pixel of a simulated specimen, -1 beside it. The maps then show the share
         of pixels that agree with it.
@@ -131,6 +141,10 @@ def write_pictures(
     if regions:
         written.append(path / "next-regions.png")
         save_png(_regions_sheet(maps, regions, palette), written[-1])
+    for name in _NAMES:
+        left = path / f"{name}.png"
+        if left not in written:
+            left.unlink(missing_ok=True)
     return written
 
 
@@ -167,7 +181,8 @@ def _figures(
 ) -> Iterator[tuple[str, Figure]]:
     """Yield file name and figure of each picture."""
     panels = _panels(maps, truth, palette)
-    yield "overview", _sheet(maps, list(panels.values()), n_columns=3)
+    notes = [partial(draw_notes, maps=maps)] if other_warnings(maps) else []
+    yield "overview", _sheet(maps, [*panels.values(), *notes], n_columns=3)
     summary = agg_figure(SIZE_IN, dpi=100)
     draw_final(summary, maps, palette=palette)
     yield "summary", summary

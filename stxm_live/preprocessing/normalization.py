@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.origin import Origin
 from stxm_live.core.quantity import Quantity
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack, StackKey
@@ -62,6 +63,7 @@ class AlignedStack:
     Parameters
     ----------
     key : StackKey
+    origin : Origin
     extent_um : tuple of float
         First and last pixel centre in x, then in y.
     dwell_ms : float or None
@@ -99,6 +101,7 @@ class AlignedStack:
     """
 
     key: StackKey
+    origin: Origin
     extent_um: tuple[float, float, float, float]
     dwell_ms: float | None
     energies_ev: tuple[float, ...]
@@ -339,4 +342,4 @@ def aligned_stack(stack: Stack, registered: ODStack) -> Stack:
         dwell_ms=stack.scan.dwell_ms,
         quantity="transmission" if registered.quantity in ("od", "yield") else stack.scan.quantity,
     )
-    return Stack(stack.key, moved.scan, moved.frames, stack.finished, stack.notes)
+    return replace(stack, scan=moved.scan, frames=moved.frames, checks=(), refusal="")

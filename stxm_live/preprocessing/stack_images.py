@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stxm_live.core.origin import Origin
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.scan import StackScan
@@ -27,6 +28,7 @@ class StackImages:
     Parameters
     ----------
     key : StackKey
+    origin : Origin
     scan : StackScan
     images : tuple of Image
         Each has an ``energy_ev``, and an ``intensity`` of shape (ny, nx) in counts, NaN where a
@@ -47,6 +49,7 @@ class StackImages:
     """
 
     key: StackKey
+    origin: Origin
     scan: StackScan
     images: tuple[Image, ...]
     missing_ev: tuple[float, ...]
@@ -126,6 +129,7 @@ class ImageCache:
         copies = [f.nominal_ev for f in left_out if problems[f] == copied.get(f)]
         return StackImages(
             key=stack.key,
+            origin=stack.origin,
             scan=stack.scan,
             images=tuple(usable),
             missing_ev=tuple(sorted(missing - unfinished)),

@@ -99,6 +99,7 @@ def move(images: StackImages, first: Alignment, final: Alignment | None = None) 
     ]
     return AlignedStack(
         key=images.key,
+        origin=images.origin,
         extent_um=images.scan.extent_um,
         dwell_ms=images.scan.dwell_ms or None,
         energies_ev=images.energies_ev,

@@ -122,6 +122,7 @@ ScanDefinition = {{ Label = "{name}.hdr"; Type = "NEXAFS Image Scan"; Flags = "I
 	Channels = (1,
 {{ Name = "counter0"; Unit = "counts";}});
 }};
+Time = "2007 December 14 18:52:00";
 """
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stxm_live.core.mixed_reference import alternatives, stored_mixtures
+from stxm_live.core.origin import identity
 from stxm_live.core.twins import labels, merged_shares, stored_twins
 from stxm_live.dashboard.offline_page.page_amounts import amounts_section, meaning_of
 from stxm_live.plotting.panels.result import METHODS
@@ -63,9 +64,19 @@ def _subtitle(dataset: xarray.Dataset) -> str:
     revision = f", revision {attributes['revision']}" if attributes["revision"] > 1 else ""
     energies = dataset["energy_ev"].values
     return (
-        f"{attributes['status']}{revision}; {energies.size} energies from {energies[0]:g} to "
-        f"{energies[-1]:g} eV; {sizes['y']} rows x {sizes['x']} columns"
+        f"{_identity(dataset)}{attributes['status']}{revision}; "
+        f"{energies.size} energies from {energies[0]:g} to {energies[-1]:g} eV; "
+        f"{sizes['y']} rows x {sizes['x']} columns"
     )
+
+
+def _identity(dataset: xarray.Dataset) -> str:
+    """Return sample, time, file, dwell, recipe and version, and a semicolon; or nothing."""
+    attributes = dataset.attrs
+    provenance = json.loads(attributes["provenance"])
+    source = attributes.get("source", "")
+    found = identity(provenance, dwell_ms=attributes.get("dwell_ms"), source=source)
+    return f"{found}; " if found else ""
 
 
 def _synthetic(dataset: xarray.Dataset) -> str:

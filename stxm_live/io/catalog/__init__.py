@@ -10,7 +10,6 @@ from stxm_live.io.catalog.listing import (
     last_scan_id,
     list_runs,
     start_documents,
-    when,
 )
 from stxm_live.io.catalog.raw_writer import RawWriter
 from stxm_live.io.catalog.restore import restore_run
@@ -35,5 +34,4 @@ __all__ = [
     "start_documents",
     "store_documents",
     "store_maps",
-    "when",
 ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stxm_live.core.origin import Origin, origin_of_start
 from stxm_live.core.scan import StackScan
 from stxm_live.io.catalog.anywhere import bluesky_catalog
 from stxm_live.io.catalog.folder import catalog_folder, close_catalog, open_catalog
@@ -41,6 +41,8 @@ class RunSummary:
         True if a result is stored.
     unreadable : str
         Why the start document cannot be read; empty if it can, or if it describes no stack.
+    origin : Origin
+        Sample, time and file of the measurement.
     """
 
     uid: str
@@ -51,6 +53,7 @@ class RunSummary:
     exit_status: str
     has_maps: bool
     unreadable: str = ""
+    origin: Origin = field(default=Origin())
 
 
 def list_runs(catalog: databroker.Broker | Path, *, limit: int | None = None) -> list[RunSummary]:
@@ -116,6 +119,7 @@ def _summary(run: IndexedRun, *, has_maps: bool) -> RunSummary:
         exit_status=run.stop.get("exit_status", ""),
         has_maps=has_maps,
         unreadable=reason,
+        origin=origin_of_start(run.start),
     )
 
 
@@ -137,20 +141,6 @@ def last_scan_id(broker: databroker.Broker) -> int:
     except Exception as error:  # noqa: BLE001  a scan must not depend on the run of another program
         logger.warning("scan_id begins at 1, because the last run cannot be read (%r)", error)
         return 0
-
-
-def when(time_s: float) -> str:
-    """Return the local date and time of a run; "?" for a time that no calendar has.
-
-    Examples
-    --------
-    >>> when(1e300)
-    '?'
-    """
-    try:
-        return f"{datetime.fromtimestamp(time_s):%Y-%m-%d %H:%M}"
-    except (ValueError, OverflowError, OSError, TypeError):
-        return "?"
 
 
 def _texts(value: Any) -> list[str]:

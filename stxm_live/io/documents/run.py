@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from stxm_live.core.origin import origin_of_start
 from stxm_live.core.recipe_options import FieldOptions
 from stxm_live.core.scan import StackScan
 from stxm_live.io.documents.announced import RunShape
@@ -78,6 +79,7 @@ class RunFrames:
         open_stacks: OpenStacks | None = None,
     ) -> None:
         self.uid = str(start["uid"])
+        self._origin = origin_of_start(start)
         self.is_closed = False
         self._fields = fields or FieldOptions()
         self._open_stacks = open_stacks or OpenStacks()
@@ -107,6 +109,8 @@ class RunFrames:
         self.stacks = [member.frames for member in self._members]
         for member in self._members:
             member.frames.grows = member.announced.grows
+            if member.frames.run_uids[0] == self.uid:
+                member.frames.origin = self._origin
 
     @property
     def why_no_stack(self) -> NoStackError | None:

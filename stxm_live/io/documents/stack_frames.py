@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from stxm_live.core.origin import Origin
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey, first_and_repeated
 from stxm_live.io.documents.matching import match_energies, reach_ev
@@ -43,6 +44,8 @@ class StackFrames:
         True if the scan ended with success and no measured image is missing.
     refusal : str
         Contradiction in the run because of which no map may be made; else empty.
+    origin : Origin
+        Of the first run.
     grows : bool
         True while energies are added as they are measured; the stack is not whole before its end.
     """
@@ -53,6 +56,7 @@ class StackFrames:
         self.is_closed = False
         self.ended_well = False
         self.refusal = ""
+        self.origin = Origin()
         self.grows = False
         self._notes: list[str] = []
         self._n_alike: Counter[str] = Counter()
@@ -141,6 +145,7 @@ class StackFrames:
             early,
             tuple(checks),
             self.refusal,
+            self.origin,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.origin import Origin, iso_time
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import chosen
@@ -51,7 +53,12 @@ def read_data_exchange(path: Path, file: Any, *, region: str | None, detector: s
         y_um=tuple(y_um),
         quantity=quantity_of(unit if isinstance(unit, str) else "", title),
     )
-    return assembled(path, images, energies_ev, grid, notes=notes)
+    origin = Origin(
+        sample=text_of(file, "information/sample/name")
+        or text_of(file, "information/sample/description"),
+        measured=iso_time(text_of(file, "information/file_creation_datetime")),
+    )
+    return replace(assembled(path, images, energies_ev, grid, notes=notes), origin=origin)
 
 
 def _places(path: Path, group: Any, shape: tuple[int, ...], n_energies: int) -> tuple[int, ...]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack
 from stxm_live.io.catalog import start_documents, store_documents
-from stxm_live.io.files.reading import read_stack_file
+from stxm_live.io.files.reading import read_stack
 
 if TYPE_CHECKING:
     from stxm_live.io.catalog import Broker
@@ -34,7 +33,9 @@ def stack_documents(
     from event_model import compose_run
 
     scan = stack.scan
-    run = compose_run(metadata={"plan_name": "import", **(md or {}), **scan.metadata()})
+    known = {k: v for k in ("sample", "measured") if (v := getattr(stack.origin, k))}
+    metadata = {"plan_name": "import", **known, **(md or {}), **scan.metadata()}
+    run = compose_run(metadata=metadata)
     yield "start", run.start_doc
     stream = run.compose_descriptor(name="primary", data_keys=data_keys(scan), validate=True)
     yield "descriptor", stream.descriptor_doc
@@ -64,9 +65,10 @@ def import_stack(
 ) -> str:
     """Store a stack from a file in the catalogue and return the run's uid.
 
-    The start document names the file, the SHA-256 of all files read, and the detector if one
-    was chosen. If anything fails, nothing of the run is kept. ``region`` and ``detector`` are
-    needed where the file has several, ``quantity`` where nothing says it; see `read_stack`.
+    The start document names the file, the SHA-256 of all files read, sample and time of the
+    measurement if the file has them, and the detector if one was chosen. If anything fails,
+    nothing of the run is kept. ``region`` and ``detector`` are needed where the file has several,
+    ``quantity`` where nothing says it; see `read_stack`.
 
     Raises
     ------
@@ -101,9 +103,9 @@ def import_new(
     quantity were taken. With ``again`` it is stored in any case. Errors are those of
     `import_stack`.
     """
-    stack, files = read_stack_file(path, region=region, detector=detector, quantity=quantity)
+    stack = read_stack(path, region=region, detector=detector, quantity=quantity)
     names = [Path(p).name for p in ([path] if isinstance(path, str | Path) else path)]
-    source = {"source_file": ", ".join(names), "source_sha256": _sha256(files)}
+    source = {"source_file": ", ".join(names), "source_sha256": stack.origin.sha256}
     if detector is not None:
         source["source_detector"] = detector
     if not again:
@@ -164,13 +166,3 @@ def numbered(stack: Stack) -> Iterator[tuple[int, Frame]]:
         if not left:
             beyond += 1
         yield left.pop(0) if left else beyond, frame
-
-
-def _sha256(paths: list[Path]) -> str:
-    """Return the hash of the contents of the files, one after the other."""
-    total = sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                total.update(block)
-    return total.hexdigest()

@@ -65,6 +65,7 @@ def joined(paths: Sequence[Path], stacks: Sequence[Stack]) -> Stack:
         finished=all(stack.finished for stack in stacks),
         notes=tuple(dict.fromkeys(notes)),
         checks=tuple(repeated),
+        origin=stacks[0].origin,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.origin import Origin, iso_time
 from stxm_live.core.quantity import Quantity
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
@@ -66,7 +68,12 @@ def read_nexus_stxm(
             "n_regions": len(entries),
             "quantity": _quantity(data, counter),
         }
-    return assembled(path, images, energies_ev, grid.model_copy(update=changes), current, notes)
+        origin = Origin(
+            sample=text_of(file[name], "sample/name"),
+            measured=iso_time(text_of(file[name], "start_time")),
+        )
+    stack = assembled(path, images, energies_ev, grid.model_copy(update=changes), current, notes)
+    return replace(stack, origin=origin)
 
 
 def nexus_entries(file: Any) -> list[str]:

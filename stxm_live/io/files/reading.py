@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -64,7 +65,7 @@ OWN_SUFFIXES = tuple(sorted(_KINDS))
 """Suffixes of the files that are read without a plug-in."""
 
 
-class StackFile(NamedTuple):
+class _StackFile(NamedTuple):
     """A stack, and all the files it was read from."""
 
     stack: Stack
@@ -105,36 +106,33 @@ def read_stack(
     OSError
         If such a file ends that process.
     """
-    return read_stack_file(path, region=region, detector=detector, quantity=quantity).stack
-
-
-def read_stack_file(
-    path: str | Path | Sequence[str | Path],
-    *,
-    region: str | None = None,
-    detector: str | None = None,
-    quantity: str | None = None,
-) -> StackFile:
-    """Read a stack and name its files; for a plug-in, only the file it was given.
-
-    Arguments and errors are those of `read_stack`.
-    """
     if not isinstance(path, str | Path):
         paths = [Path(one) for one in path]
         found = [_read_images(one, region, detector, quantity) for one in paths]
         stack = joined(paths, [one.stack for one in found])
         _check_is_stack(", ".join(map(str, paths)), stack)
         name = f"{paths[0].name} and {len(paths) - 1} more"
-        return StackFile(_named(stack, name), [file for one in found for file in one.files])
+        return _named(stack, name, [file for one in found for file in one.files])
     one = _read_images(Path(path), region, detector, quantity)
     _check_is_stack(str(path), one.stack)
-    return one._replace(stack=_named(one.stack, Path(path).name))
+    return _named(one.stack, Path(path).name, one.files)
 
 
-def _named(stack: Stack, name: str) -> Stack:
+def _named(stack: Stack, name: str, files: Sequence[Path]) -> Stack:
     """Return a stack that is called by the name of its file in titles and results."""
     shown = printable(name).replace("\n", " ")[:_MOST_LETTERS]
-    return replace(stack, key=stack.key._replace(source=shown))
+    origin = replace(stack.origin, file=name, sha256=_sha256(files))
+    return replace(stack, key=stack.key._replace(source=shown), origin=origin)
+
+
+def _sha256(paths: Sequence[Path]) -> str:
+    """Return the hash of the contents of the files, one after the other."""
+    total = sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(2**20):
+                total.update(block)
+    return total.hexdigest()
 
 
 def _check_is_stack(name: str, stack: Stack) -> None:
@@ -163,22 +161,22 @@ def read_images(
 
 def _read_images(
     path: Path, region: str | None, detector: str | None, quantity: str | None
-) -> StackFile:
+) -> _StackFile:
     """Read a file of one image or more."""
     path = stack_file(path)
     found = _read_file(path, region, detector)
     return found._replace(stack=with_quantity(path, found.stack, quantity))
 
 
-def _read_file(path: Path, region: str | None, detector: str | None) -> StackFile:
+def _read_file(path: Path, region: str | None, detector: str | None) -> _StackFile:
     own, failure = _KINDS.get(path.suffix.lower()), None
     if own is not None:
         try:
             files = own.files(path)
             if own.is_apart:
                 parts = read_apart("stack", path, files, region=region, detector=detector)
-                return StackFile(stack_of_parts(parts), files)
-            return StackFile(own.read(path, region=region, detector=detector), files)
+                return _StackFile(stack_of_parts(parts), files)
+            return _StackFile(own.read(path, region=region, detector=detector), files)
         except ValueError as error:
             failure = error
         except (MemoryError, RecursionError, LookupError) as error:
@@ -189,7 +187,7 @@ def _read_file(path: Path, region: str | None, detector: str | None) -> StackFil
     )
     if answer is None:
         raise ValueError(f"{path}: not recognised by {', '.join(map(str, asked))}")
-    return StackFile(answer.value, [path])
+    return _StackFile(answer.value, [path])
 
 
 def read_nexus_stxm(

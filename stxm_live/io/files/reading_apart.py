@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.machine_memory import LARGEST_STACK_BYTES
+from stxm_live.core.origin import Origin
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.io.other_process import OtherProcess
@@ -127,6 +129,7 @@ def parts_of_stack(stack: Stack) -> Parts:
         "finished": bool(stack.finished),
         "notes": stack.notes,
         "ended_early": bool(stack.ended_early),
+        "origin": asdict(stack.origin),
     }
     return Parts(header, [frame.intensity for frame in frames])
 
@@ -149,4 +152,5 @@ def stack_of_parts(parts: Parts) -> Stack:
         tuple(header["notes"]),
         header["ended_early"],
         frames[header["n_frames"] :],
+        origin=Origin.from_values(header["origin"]),
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.origin import Origin, iso_time
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.io.files.assembly import announced_scan, monitor_of, stack_of_frames
 from stxm_live.io.files.folder import check_inside, check_size
@@ -86,7 +88,8 @@ def read_sdf(
         raise FileNotFoundError(
             f"{image_path(path, 0, taken)}: none of the stack's images is there"
         )
-    return stack_of_frames(StackKey((), scan.region), scan, frames, notes, finished=finished)
+    stack = stack_of_frames(StackKey((), scan.region), scan, frames, notes, finished=finished)
+    return replace(stack, origin=Origin(measured=iso_time(str(header.get("Time", "")))))
 
 
 def image_path(hdr_path: Path, index: int, region: SDFRegion) -> Path:

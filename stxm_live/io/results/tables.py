@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.core.measured_mean import measured_mean
+from stxm_live.core.origin import identity
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plain_text import cell, remark
 from stxm_live.io.results.amount_table import amount_rows
@@ -92,6 +93,7 @@ def _notes(dataset: xarray.Dataset) -> list[str]:
     runs = ", ".join(attributes["run_uids"]) or attributes.get("source") or "none (file)"
     return [
         f"stxm_live {provenance.get('version', '')}; runs: {runs}; region {attributes['region']}",
+        *filter(None, [identity(provenance, dwell_ms=attributes.get("dwell_ms"))]),
         f"status: {attributes['status']}; quality {attributes['quality']}",
         *(
             ["SYNTHETIC references: calculated spectra"]

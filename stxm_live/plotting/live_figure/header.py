@@ -66,14 +66,15 @@ def write_live_header(
         _write_right(figure, words, ink)
 
 
-def write_notes(figure: Figure, text: str) -> None:
-    """Write notes below the panels, two lines at most."""
+def write_notes(figure: Figure, notes: str, identity: str = "") -> None:
+    """Write notes below the panels, and what the figure shows; two lines at most."""
     width, height = figure.get_size_inches()
     scale = text_scale(figure)
+    in_line, n_lines = int(width / scale * 13.4), 1 if identity else 2
     figure.text(
         0.16 * scale / width,
         0.07 * scale / height,
-        wrapped(text, int(width / scale * 13.4), 2),
+        "\n".join(filter(None, (wrapped(notes, in_line, n_lines), wrapped(identity, in_line, 1)))),
         ha="left",
         va="bottom",
         fontsize=8.5 * scale,

@@ -208,7 +208,7 @@ def draw_final(
         *(detail or (f"Quality {maps.quality}", VERDICT[maps.quality.verdict])),
         status=maps.status,
     )
-    write_notes(figure, notes_on(maps))
+    write_notes(figure, notes_on(maps), maps.identity)
     fit_text(figure, axes)
     return image
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,15 @@ from stxm_live.plotting.panels.maps import (
 )
 from stxm_live.plotting.panels.spectra import draw_spectra
 from stxm_live.plotting.style.layout import write_footer, write_header
-from stxm_live.plotting.style.lettering import DrawLegend, side_legend
-from stxm_live.plotting.style.palette import VERDICT, Palette, phase_colors
+from stxm_live.plotting.style.lettering import (
+    PLAIN,
+    DrawLegend,
+    plain,
+    set_titles,
+    side_legend,
+    wrapped,
+)
+from stxm_live.plotting.style.palette import INK, VERDICT, Palette, phase_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +34,12 @@ if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
 
 SYNTHETIC = "Synthetic references: the reference spectra are calculated, not measured."
+
+_LONGEST_NOTE = 110
+"""Letters of the note at the foot of a figure."""
+
+_NOTE_WIDTH, _NOTE_LINES = 80, 24
+"""Letters in a line and lines of the panel of notes."""
 
 METHODS = {
     "pearson": "by correlation",
@@ -139,7 +153,7 @@ def write_result_header(figure: Figure, maps: PhaseMaps) -> None:
     write_header(
         figure, result_title(maps), f"Quality {maps.quality}", VERDICT[maps.quality.verdict]
     )
-    write_footer(figure, notes_on(maps))
+    write_footer(figure, notes_on(maps), maps.identity)
 
 
 def result_title(maps: PhaseMaps) -> str:
@@ -151,8 +165,37 @@ def result_title(maps: PhaseMaps) -> str:
 def notes_on(maps: PhaseMaps) -> str:
     """Return a note on synthetic references, and the first of the warnings."""
     notes = [SYNTHETIC] if maps.synthetic_references else []
-    warnings = [text for text in maps.warnings if "references are synthetic" not in text]
+    warnings = other_warnings(maps)
     if warnings:
         more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
-        notes.append(f"Note: {warnings[0]}{more}")
+        notes.append(f"Note: {plain(warnings[0], _LONGEST_NOTE)}{more}")
     return " ".join(notes)
+
+
+def other_warnings(maps: PhaseMaps) -> list[str]:
+    """Return the warnings apart from the one on synthetic references."""
+    return [text for text in maps.warnings if "references are synthetic" not in text]
+
+
+def draw_notes(ax: Axes, maps: PhaseMaps) -> None:
+    """Write all warnings of a result in a panel, as many as it holds."""
+    set_titles(ax, "Notes")
+    ax.set_axis_off()
+    lines: list[str] = []
+    warnings = other_warnings(maps)
+    for k, text in enumerate(warnings):
+        item = textwrap.indent(wrapped(text, _NOTE_WIDTH, 3), "  ").replace("  ", "- ", 1)
+        if len(lines) + item.count("\n") + 1 > _NOTE_LINES:
+            lines.append(f"and {len(warnings) - k} more")
+            break
+        lines += item.split("\n")
+    ax.text(
+        *(0.0, 1.0, "\n".join(lines)),
+        ha="left",
+        va="top",
+        fontsize=8.5,
+        color=INK,
+        linespacing=1.3,
+        transform=ax.transAxes,
+        **PLAIN,
+    )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # inches: a cell's margins hold the axis labels, the titles, and the legend on the right
 _LEFT, _PANEL, _RIGHT = 0.8, 3.5, 2.2
 _BELOW, _ABOVE = 0.55, 0.58
-_HEADER, _FOOTER = 0.6, 0.45
+_HEADER, _FOOTER = 0.75, 0.6
 
 
 def panel_size_in(aspect: float) -> tuple[float, float]:
@@ -54,17 +54,19 @@ def panel_axes(figure: Figure, n_rows: int, n_columns: int, aspect: float = 1.0)
 
 
 def write_header(figure: Figure, title: str, detail: str = "", color: str = INK) -> None:
-    """Write the figure's title, and below it up to two lines of detail in a colour."""
+    """Write the figure's title, and below it up to three lines of detail in a colour."""
     width, height = figure.get_size_inches()
     title = plain(title, int(9.5 * width))
     _write(figure, title, 1 - 0.1 / height, "top", 12, INK, "bold")
-    _write(figure, wrapped(detail, int(14 * width), 2), 1 - 0.34 / height, "top", 8.5, color)
+    _write(figure, wrapped(detail, int(14 * width), 3), 1 - 0.34 / height, "top", 8.5, color)
 
 
-def write_footer(figure: Figure, text: str) -> None:
-    """Write notes at the foot, two lines at most."""
+def write_footer(figure: Figure, notes: str, identity: str = "") -> None:
+    """Write notes at the foot, two lines at most, and below them what the figure shows."""
     width, height = figure.get_size_inches()
-    _write(figure, wrapped(text, int(14 * width), 2), 0.1 / height, "bottom", 8.5, FAINT)
+    in_line = int(14 * width)
+    lines = (wrapped(notes, in_line, 2), wrapped(identity, in_line, 1))
+    _write(figure, "\n".join(filter(None, lines)), 0.1 / height, "bottom", 8.5, FAINT)
 
 
 def _write(

@@ -2,6 +2,7 @@
 
 import hashlib
 import resource
+from dataclasses import replace
 
 import nexus_files as nx
 import numpy as np
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from stxm_live.cli import app
 from stxm_live.core.phase_maps import same_array
 from stxm_live.core.stack import Stack
+from stxm_live.io.catalog import list_runs
 from stxm_live.io.catalog.reading import documents
 from stxm_live.io.files import (
     import_stack,
@@ -63,6 +65,10 @@ def test_an_imported_stack_comes_back_from_the_catalogue_bit_for_bit(tmp_path, b
     assert start["source_file"] == "stack.hdr"
     contents = b"".join(file.read_bytes() for file in files)
     assert start["source_sha256"] == hashlib.sha256(contents).hexdigest()
+    (listed,) = list_runs(broker)
+    of_file, of_run = read_stack(path).origin, stack_of_run(broker[uid]).origin
+    assert of_run == listed.origin == replace(of_file, sample="NVPF")
+    assert of_file.measured == "2007-12-14T18:52:00"  # not the day of the import
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ def test_a_stack_of_pollux_has_the_ring_current_of_each_image():
     means = stack.intensity().mean(axis=(1, 2), dtype=float) / current * np.median(current)
     np.testing.assert_allclose(means, [1020.87, 457.82, 469.36, 1482.80], atol=0.01)
     assert stack.notes == ()
+    assert stack.origin.measured == "2021-03-16T16:50:18+01:00"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,7 @@ def test_max_iv_records_a_rate_at_the_energies_that_it_noted():
     stack = read_stack(FOLDER / "max_iv.hdr")
     assert stack.scan.quantity == "rate"
     assert stack.energies_ev == (698.0, 718.0)
+    assert stack.origin.measured == "2020-10-15T11:59:33"
 
 
 def test_ssrf_is_read_as_data_exchange_with_the_pixel_size_that_it_gives():
@@ -64,3 +66,4 @@ def test_ssrf_is_read_as_data_exchange_with_the_pixel_size_that_it_gives():
     assert stack.scan.shape == (2, 200, 201)
     assert stack.energies_ev == (703.0, 704.0)
     assert stack.scan.extent_um == pytest.approx((0.0, 100.0, 0.0, 99.5))
+    assert (stack.origin.sample, stack.origin.when) == ("SampleonSiN", "2023-02-18 17:05")

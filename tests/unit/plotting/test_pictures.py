@@ -47,6 +47,28 @@ def test_every_product_has_its_picture(tmp_path, drawn):
     assert imread(tmp_path / "summary.png").std() > 0.1
 
 
+def test_the_foot_of_a_picture_says_what_it_shows(drawn):
+    provenance = {"origin": {"sample": "NVPF 7"}, "recipe": "nvpf"}
+    for figure in (*drawn.values(), figures(made_up.maps(provenance=provenance))["phase-map"]):
+        assert made_up.maps().identity in words(figure)
+    assert "sample NVPF 7" in words(figure)
+
+
+def test_pictures_of_an_earlier_result_do_not_stay_beside_those_of_a_new_one(
+    tmp_path, coarse_pictures
+):
+    for name in ("truth.png", "energy-axis.png", "mine.png"):
+        (tmp_path / name).touch()
+    written = {path.name for path in write_pictures(made_up.maps(), tmp_path)}
+    assert {path.name for path in tmp_path.iterdir()} == {*written, "mine.png"}
+
+
+def test_all_warnings_are_written_in_the_overview():
+    maps = made_up.maps(warnings=tuple(f"note {k} of the scan" for k in range(9)))
+    text = words(figures(maps)["overview"])
+    assert all(warning in text for warning in maps.warnings)
+
+
 def test_amounts_have_a_picture_with_the_mean_of_the_specimen():
     drawn = figures(made_up.maps(find_amounts=made_up.amounts))
     assert drawn.keys() == {*ALL, "amounts"}
