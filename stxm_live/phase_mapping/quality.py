@@ -58,6 +58,7 @@ THIN_OD = 0.2
 """Largest OD below which a specimen is thin."""
 
 _ADVICE: dict[Cause, str] = {
+    "order": "Look in which order the images were taken, and correct their energies in the file.",
     "axis": "Look at the curves (energy-axis) and calibrate the monochromator.",
     "axes": "Measure the references on one day, or correct the axis of each.",
     "images": "Record empty support with each image, or look for light that is not from the spot.",
@@ -249,7 +250,7 @@ def _shared_errors(facts: Facts, recipe: Recipe) -> Quality | None:
     if may_be_axis:
         consequence += "; an energy offset would look alike, and no energy axis was fitted"
     return Quality(
-        _worse_if(may_be_axis or facts.expected_wrong >= WRONG_POOR),
+        _worse_if(may_be_axis or "order" in errors.causes or facts.expected_wrong >= WRONG_POOR),
         errors.in_words(facts.phase_names, facts.energies_ev),
         consequence,
         _ADVICE[errors.causes[0]],

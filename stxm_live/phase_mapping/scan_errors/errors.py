@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.phase_mapping.correlation import Correlated
 
-Cause = Literal["axis", "axes", "images", "lines", "missing"]
-"""One energy offset, one for each reference, an error of each image, lines of other strengths than
-those of the references, or a phase without a reference."""
+Cause = Literal["order", "axis", "axes", "images", "lines", "missing"]
+"""Images that were taken at other energies of the list, one energy offset, one for each reference,
+an error of each image, lines of other strengths than those of the references, or a phase without a
+reference."""
 
 MOVES_LABELS = 0.5
 """Log probability per spectrum from which labels are made with the errors of the images."""
@@ -31,6 +32,8 @@ class SharedErrors:
         Excess of each phase over its reference, as a share of it.
     images_od : ndarray of shape (n_energies,)
         What all spectra of an image have beside their phase.
+    order : ndarray of int, shape (n_energies,)
+        Number of the energy at which each image was taken.
     missing : ndarray of shape (n_energies,), or None
         Spectrum of a phase without a reference.
     gains : dict
@@ -43,6 +46,7 @@ class SharedErrors:
     shift_ev: NDArray[np.float64]
     lines: NDArray[np.float64]
     images_od: NDArray[np.float64]
+    order: NDArray[np.intp]
     missing: NDArray[np.float64] | None
     gains: dict[Cause, float]
     n_spectra: int
@@ -50,7 +54,9 @@ class SharedErrors:
     @classmethod
     def none(cls, shape: tuple[int, ...], n_spectra: int) -> SharedErrors:
         """Return no errors at all of references of that shape (n_phases, n_energies)."""
-        return cls(np.zeros(shape[0]), np.zeros(shape), np.zeros(shape[1]), None, {}, n_spectra)
+        lines, images_od = np.zeros(shape), np.zeros(shape[1])
+        order = np.arange(shape[1])
+        return cls(np.zeros(shape[0]), lines, images_od, order, None, {}, n_spectra)
 
     @property
     def causes(self) -> tuple[Cause, ...]:
@@ -94,7 +100,8 @@ class SharedErrors:
             From which it is known how they change with energy.
         energies_ev : list of float
         """
-        return (references + moved(spectra, energies_ev, self.shift_ev)) * (1 + self.lines)
+        shifted = references + moved(spectra, energies_ev, self.shift_ev)
+        return np.asarray(shifted[:, self.order] * (1 + self.lines))
 
     def taken_out_of(
         self, spectra: Correlated, references: ReferenceSpectra, energies_ev: list[float]
@@ -114,6 +121,8 @@ class SharedErrors:
         self, cause: Cause, phase_names: tuple[str, ...], energies_ev: tuple[float, ...]
     ) -> str:
         sigma = f"({self.significance(cause):.0f} sigma)"
+        if cause == "order":
+            return f"{_of_order(self.order, energies_ev)} {sigma}"
         if cause == "axis":
             return (
                 f"the energy axis is off: the spectra fit if true energies are nominal ones "
@@ -135,6 +144,25 @@ class SharedErrors:
             f"{100 * self.lines[k, e]:+.0f} % at {energies_ev[e]:g} eV {sigma}: another "
             "orientation of the crystals, or references of another sample"
         )
+
+
+def _of_order(order: NDArray[np.intp], energies_ev: tuple[float, ...]) -> str:
+    """Return in words which images were taken at other energies."""
+    elsewhere = np.flatnonzero(order != np.arange(len(order))).tolist()
+    if len(elsewhere) == 1:
+        image = elsewhere[0]
+        return (
+            f"the image at {energies_ev[image]:g} eV looks as if it was taken at "
+            f"{energies_ev[order[image]]:g} eV"
+        )
+    listed = " and ".join(f"{energies_ev[image]:g}" for image in elsewhere)
+    if len(elsewhere) == 2:
+        return f"the images at {listed} eV look exchanged"
+    if order[1] == 1 + order[0]:
+        return "each image looks as if it was taken at the next energy of the list"
+    if order[2] == 1 + order[1]:
+        return "each image looks as if it was taken at the energy before its own in the list"
+    return "the images look as if they were in the reverse order of energies"
 
 
 def moved(

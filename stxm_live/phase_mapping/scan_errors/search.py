@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,12 @@ FEWEST_SPECTRA, FEWEST_ENERGIES = 100, 6
 OFFSET_STD_EV, AXES_STD_EV, IMAGES_STD, LINES_STD = 0.15, 0.08, 0.03, 0.1
 """Expected sizes of an energy offset, of those of single references, of errors of images in optical
 density, and of strengths of lines."""
+
+MOST_SUSPECTED = 4
+"""Images with the largest residuals, any two of which may be exchanged."""
+
+LEAST_ORDER = 0.2
+"""Log probability per spectrum that another order of the images must add."""
 
 MOST_OFFSET_EV, MOST_IMAGES_OD, MOST_LINES = 0.3, 0.15, 0.25
 """Beyond these it is more likely to be another phase."""
@@ -142,6 +149,8 @@ class _Search:
 
     def _candidates(self, errors: SharedErrors) -> Iterator[Candidate]:
         """Yield each explanation beside those found before, with its log probability."""
+        if "order" not in errors.gains:
+            yield self._order(errors)
         if "images" not in errors.gains:
             yield self._images(errors)
         if errors.missing is None:
@@ -160,7 +169,7 @@ class _Search:
 
     def _references(self, errors: SharedErrors) -> NDArray[np.float64]:
         change = moved(self._spectra, self._energies, errors.shift_ev) / self._unit
-        known = (self._pure + change) * (1 + errors.lines)
+        known = (self._pure + change)[:, errors.order] * (1 + errors.lines)
         return known if errors.missing is None else np.vstack([known, errors.missing])
 
     def _explained(self, errors: SharedErrors) -> Explained:
@@ -177,6 +186,23 @@ class _Search:
     def _cost(self) -> float:
         """Return what a number costs that may have any value."""
         return 0.5 * float(np.log(self.evidence.n_spectra * len(self._energies)))
+
+    def _order(self, errors: SharedErrors) -> Candidate:
+        """Return the best of images at other energies: two exchanged, one elsewhere, or all."""
+        now, here = self._explained(errors), np.arange(len(self._energies))
+        worst = np.argsort(-(now.weight * now.left**2).sum(axis=1), kind="stable")[:MOST_SUSPECTED]
+        tried = [here[::-1], np.roll(here, 1), np.roll(here, -1)]
+        for one, other in combinations(worst, 2):
+            tried.append(here.copy())
+            tried[-1][[one, other]] = other, one
+        for other in here[here != worst[0]]:
+            tried.append(here.copy())
+            tried[-1][worst[0]] = other
+        values = [self._value(replace(errors, order=order)) for order in tried]
+        best = int(np.argmax(values))
+        value = values[best] - 2 * float(np.log(len(here)))
+        is_clear = value - now.log_probability > LEAST_ORDER * self.evidence.n_spectra
+        return "order", value if is_clear else -np.inf, replace(errors, order=tried[best])
 
     def _images(self, errors: SharedErrors) -> Candidate:
         found = errors

@@ -36,7 +36,7 @@ REFERENCES = ReferenceSpectra(
 UNKNOWN = np.interp(ENERGIES, GRID, spectrum(703.9, 711.2, 0.9))
 
 
-def found(*, shift_ev=0.0, images=0.0, lines=0.0, unknown=0.0, n=400):
+def found(*, shift_ev=0.0, images=0.0, lines=0.0, unknown=0.0, order=None, n=400):
     rng = np.random.default_rng(1)
     shifts = np.broadcast_to(shift_ev, 3)
     true = np.array(
@@ -46,6 +46,7 @@ def found(*, shift_ev=0.0, images=0.0, lines=0.0, unknown=0.0, n=400):
         ]
     )
     true *= 1 + lines * np.sin(1.3 * np.arange(len(ENERGIES)) + np.arange(3)[:, None])
+    true = true[:, order or np.arange(len(ENERGIES))]
     phase, strange = rng.integers(0, 3, n), rng.random(n) < unknown
     od = true[phase].T
     od[:, strange] = UNKNOWN[:, None]
@@ -81,6 +82,31 @@ def test_lines_of_other_strengths_are_not_a_missing_reference():
     assert errors.causes[0] == "lines"
     assert np.abs(errors.lines).max() == pytest.approx(0.12, abs=0.04)
     assert not errors.moves_labels
+
+
+LISTED = list(range(len(ENERGIES)))
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ([0, 1, 2, 5, 4, 3, *LISTED[6:]], "the images at 705.2 and 706.9 eV look exchanged"),
+        ([0, 1, 2, 2, *LISTED[4:]], "the image at 705.2 eV looks as if it was taken at 704.4 eV"),
+        (LISTED[::-1], "the images look as if they were in the reverse order of energies"),
+        ([*LISTED[1:], 0], "each image looks as if it was taken at the next energy of the list"),
+        ([11, *LISTED[:-1]], "each image looks as if it was taken at the energy before its own"),
+    ],
+)
+def test_images_at_other_energies_of_the_list_are_named(nvpf, order, words):
+    errors = found(order=order)
+    assert errors.causes[0] == "order"
+    assert errors.order.tolist() == order
+    assert words in errors.in_words(REFERENCES.phase_names, tuple(ENERGIES))
+    fine = Facts((), 0.02, np.full(9, 0.04, np.float32), 900.0, 1.0, 1.0, 0.0, 9)
+    named = {"phase_names": REFERENCES.phase_names, "energies_ev": tuple(ENERGIES)}
+    quality = assess(replace(fine, shared_errors=errors, **named), nvpf)
+    assert quality.verdict == "poor"
+    assert words in quality.cause
 
 
 @pytest.mark.parametrize("unknown", [0.1, 0.5])
