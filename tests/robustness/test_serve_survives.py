@@ -179,6 +179,14 @@ def test_a_document_that_cannot_be_used_is_named_with_its_run(filling, caplog):
     assert f"event document of run '{START['uid'][:8]}" in caplog.text
 
 
+def test_a_page_of_many_millions_of_events_is_not_taken_apart(filling, handed_on, caplog):
+    rows = np.broadcast_to(np.uint8(1), 10**7)
+    columns = {"data": {"counts": rows}, "timestamps": {"counts": rows}}
+    filling("event_page", {**EVENT, "uid": rows, "seq_num": rows, "time": rows, **columns})
+    assert "more than 131072 events in one page" in caplog.text
+    check_next_run(filling, handed_on)
+
+
 def test_no_fault_of_the_store_or_the_analysis_ends_it(handed_on, caplog):
     def raises(*_):
         raise MemoryError("of the test")

@@ -49,6 +49,9 @@ _ITEMS_PER_PART = 5
 MOST_FIELDS = 5000
 """Fields of a document, or of a dict in it, that are copied one by one."""
 
+MOST_EVENTS = 2**17
+"""Events in one page; each is taken apart on another thread, which takes some 20 us."""
+
 _MOST_NAMED = 20
 """Values left out that are named; of further ones there is the number."""
 
@@ -123,6 +126,8 @@ def copied(name: str, doc: Mapping[str, Any], *, room_bytes: float = math.inf) -
         MOST_ARRAY_BYTES if is_event else MOST_BYTES_ONCE,
         SPARE if is_event else None,
     )
+    if name in ("event_page", "datum_page"):
+        copy.most_rows = MOST_EVENTS
     return _copied(name, doc, copy)
 
 
@@ -178,6 +183,7 @@ class _Copy:
         self._most_parts = self._parts_left = most_parts
         self._array_bytes_left = most_array_bytes
         self._spare = spare
+        self.most_rows = _NO_LIMIT
         self._patience_s = math.inf if most_parts == _NO_LIMIT else PATIENCE_S
         self._floor = 0
 
@@ -203,7 +209,7 @@ class _Copy:
                 if level == 0 and type(value) is dict and not is_reading:
                     out[key] = self.fields(value, level=1)
                 else:
-                    out[key] = self._value(value, level)
+                    out[key] = self._column(self._value(value, level))
             except (_LeftOutError, MemoryError, RecursionError) as error:
                 out[key] = None
                 self._left_out(key, error)
@@ -211,6 +217,14 @@ class _Copy:
                 self.n_bytes = n_bytes
         self._floor = outer_floor
         return out
+
+    def _column(self, value: Any) -> Any:
+        """Return a copied value; one with too many rows for a page is left out."""
+        is_table = isinstance(value, np.ndarray) and value.ndim > 0
+        has_rows = is_table or isinstance(value, list | tuple | str | bytes)
+        if has_rows and len(value) > self.most_rows:
+            raise _LeftOutError(f"more than {self.most_rows} events in one page")
+        return value
 
     def _value(self, value: Any, level: int) -> Any:
         kind = type(value)

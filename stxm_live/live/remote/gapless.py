@@ -6,13 +6,15 @@ import logging
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from sys import getsizeof
 from typing import Any
 
 import numpy as np
+
+from stxm_live.io.documents import copied
 
 logger = logging.getLogger("stxm_live")
 
@@ -124,9 +126,7 @@ class Gapless:
         elif name == "stop":
             self._end(_uid(doc["run_start"]), doc)
         elif name == "event_page":
-            from event_model import unpack_event_page
-
-            for event in unpack_event_page(doc):
+            for event in _events(doc):
                 self._event(event)
         elif name == "event":
             self._event(doc)
@@ -298,3 +298,13 @@ def _number(value: object) -> float:
     if not isinstance(value, Real):
         raise ValueError(f"expected a number, got {type(value).__name__}")
     return float(value)
+
+
+def _events(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the events of a page; one with more than a session takes is refused."""
+    from event_model import unpack_event_page
+
+    copy = copied("event_page", page)
+    if copy.left_out:
+        raise ValueError("; ".join(copy.left_out))
+    yield from unpack_event_page(copy.doc)

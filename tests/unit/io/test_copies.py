@@ -179,3 +179,15 @@ def test_a_log_may_fail_at_the_name_of_a_document_as_well():
 
     with Harmless("a %s document could not be taken", Name("event")):
         raise ValueError
+
+
+@pytest.mark.parametrize("rows", [np.zeros(9, np.uint8), bytes(9), [0] * 9, "textlines"])
+@pytest.mark.parametrize("name", ["event_page", "datum_page"])
+def test_a_page_of_too_many_events_is_left_out_by_name(name, rows, monkeypatch):
+    monkeypatch.setattr(copies, "MOST_EVENTS", 8)
+    page = {"uid": rows, "time": rows[:8], "data": {"counts": rows}, "timestamps": {"counts": rows}}
+    copy = copied(name, page)
+    assert copy.doc["uid"] is copy.doc["data"]["counts"] is copy.doc["timestamps"]["counts"] is None
+    assert len(copy.doc["time"]) == 8
+    assert "more than 8 events in one page" in copy.left_out[0]
+    assert copied("event", page).doc["data"]["counts"] is not None
