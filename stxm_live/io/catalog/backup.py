@@ -7,12 +7,21 @@ import itertools
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from stxm_live.io.catalog.backup_values import decoded, decoded_version_1, encoded
+from numpy.typing import NDArray
+
+from stxm_live.io.catalog.backup_values import (
+    array_pieces,
+    decoded,
+    decoded_version_1,
+    encoded,
+    is_large,
+)
 
 try:
     import fcntl
@@ -21,6 +30,9 @@ except ModuleNotFoundError:  # on Windows
 
 VERSION = 2
 """Version of the files, in their first line; files of version 1 have none."""
+
+_PLACE = uuid.uuid4().hex
+"""The word in place of a large array, which no document has."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -76,10 +88,15 @@ class BackupFile:
         TypeError
             If it holds a value that could not be read back.
         """
-        line = json.dumps({"name": name, "doc": encoded(doc)}) + "\n"
+        small, large = _apart(doc)
+        line = json.dumps({"name": name, "doc": encoded(small)}) + "\n"
+        first, *others = line.split(f'"{_PLACE}"') if large else [line]
         if self._file is None:
             self._file = self._opened()
-        self._file.write(line.encode("ascii"))
+        self._file.write(first.encode("ascii"))
+        for array, text in zip(large, others, strict=True):
+            self._file.writelines(array_pieces(array))
+            self._file.write(text.encode("ascii"))
         self._file.flush()
         self._is_synced = False
 
@@ -118,6 +135,18 @@ class BackupFile:
         file.flush()
         sync_file(self.path.parent)
         return file
+
+
+def _apart(doc: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[NDArray[Any]]]:
+    """Return a document without its large readings, and these; a word of our own is in their place.
+
+    Large ones are written in pieces: in one piece the interpreter would stand still for each step.
+    """
+    data = doc.get("data")
+    if type(data) is not dict:
+        return doc, []
+    large = {key: value for key, value in data.items() if is_large(value)}
+    return {**doc, "data": data | dict.fromkeys(large, _PLACE)} if large else doc, [*large.values()]
 
 
 def is_being_written(path: Path) -> bool:

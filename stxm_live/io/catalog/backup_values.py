@@ -5,14 +5,20 @@ from __future__ import annotations
 import base64
 import datetime
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _KIND = "__kind__"
 """The key that marks what JSON does not have."""
+
+_LARGE_BYTES = 2**20
+
+_PIECE_BYTES = 3 * 2**17
+"""Bytes of an array that are written at a time; three of them are four characters."""
 
 _PLAIN = frozenset({type(None), bool, int, float, str})
 
@@ -57,6 +63,32 @@ def _encoded_array(value: Any) -> dict[str, Any]:
     if isinstance(value, np.ndarray):
         return _marked("array", _npy(value))
     raise TypeError(f"a document holds a {type(value).__name__}, which a backup file cannot hold")
+
+
+def is_large(value: Any) -> bool:
+    """Return True if a value is an array of numbers that is written in pieces."""
+    if type(value) is not np.ndarray or value.nbytes < _LARGE_BYTES:
+        return False
+    return bool(value.flags.c_contiguous and value.dtype.kind in "biufc")
+
+
+def array_pieces(array: NDArray[Any]) -> Iterator[bytes]:
+    """Yield the JSON text of an array, as `encoded` has it, in pieces.
+
+    Parameters
+    ----------
+    array : ndarray
+        One that `is_large`.
+    """
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
+    values = array.reshape(-1).view(np.uint8)
+    n_beside_head = -len(head.getvalue()) % _PIECE_BYTES
+    yield f'{{"{_KIND}": "array", "value": "'.encode("ascii")
+    yield base64.b64encode(head.getvalue() + values[:n_beside_head].tobytes())
+    for start in range(n_beside_head, len(values), _PIECE_BYTES):
+        yield base64.b64encode(values[start : start + _PIECE_BYTES].data)
+    yield b'"}'
 
 
 def decoded(value: Any) -> Any:

@@ -101,8 +101,8 @@ def _encoded(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS:
-        data = np.ascontiguousarray(value)
-        parts = [value.dtype.str, list(value.shape), data.tobytes()]
+        data = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        parts = [value.dtype.str, list(value.shape), data.data]
         return msgpack.ExtType(_ARRAY, msgpack.packb(parts))
     if isinstance(value, set | frozenset):
         return sorted(value)

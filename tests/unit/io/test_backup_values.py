@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stxm_live.io.catalog import backup_values
 from stxm_live.io.catalog.backup import BackupFile, read_backup
 
 VALUES = {
@@ -88,3 +89,25 @@ def test_a_damaged_line_is_named(tmp_path):
     path.write_text('{"stxm_live_backup": 2}\n{"na\n')
     with pytest.raises(ValueError, match="line 2 is damaged"):
         list(read_backup(path))
+
+
+def test_large_images_are_written_in_pieces_with_the_same_bytes(tmp_path, monkeypatch):
+    data = {
+        "a": np.arange(999, dtype=np.uint16).reshape(3, 333),
+        "text": "x",
+        "b": np.linspace(0, 1, 500).reshape(5, 100),
+        "columns": np.asfortranarray(np.ones((20, 30))),
+        "dates": np.zeros(200, "M8[s]"),
+    }
+    lines = []
+    for piece_bytes, large_bytes in ((3 * 2**17, 2**20), (99, 1000), (3 * 2**17, 1000)):
+        monkeypatch.setattr(backup_values, "_PIECE_BYTES", piece_bytes)
+        monkeypatch.setattr(backup_values, "_LARGE_BYTES", large_bytes)
+        backup = BackupFile(tmp_path / f"{len(lines)}.jsonl")
+        backup("event", {"seq_num": 1, "data": data, "timestamps": {"a": 0.0}})
+        backup.close()
+        lines.append(backup.path.read_bytes())
+    assert lines[0] == lines[1] == lines[2]
+    ((_, doc),) = read_backup(backup.path)
+    for key, value in data.items():
+        np.testing.assert_array_equal(doc["data"][key], value)
