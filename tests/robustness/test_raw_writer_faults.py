@@ -241,3 +241,30 @@ def test_a_program_that_ends_in_a_run_leaves_a_whole_backup(tmp_path, end):
     assert [name for name, _ in kept] == [name for name, _ in expected]
     for (_, doc), (_, wanted) in zip(kept[2:], expected[2:], strict=True):
         np.testing.assert_array_equal(doc["data"]["counts"], wanted["data"]["counts"])
+
+
+def test_the_catalogue_stays_open_for_a_writer_that_is_behind_until_nothing_moves(
+    stored, tmp_path, monkeypatch
+):
+    begun, go_on = threading.Event(), threading.Event()
+    write = BackupFile.__call__
+
+    def held(self, name, doc):
+        begun.set()
+        go_on.wait(60)
+        write(self, name, doc)
+
+    monkeypatch.setattr(BackupFile, "__call__", held)
+    writer = RawWriter(object(), backup_folder=tmp_path, limits=Limits(waiting_bytes=2**18))
+    documents = a_run()
+    send(writer, documents)
+    for _ in range(40):  # more than half of what may wait
+        writer("event", documents[2][1])
+    assert begun.wait(60)
+    with pytest.raises(RuntimeError, match="more than half"):
+        writer.preflight()
+    assert not writer._is_done()
+    monkeypatch.setattr(raw_writer, "STALLED_S", -1.0)
+    assert writer._is_done()
+    go_on.set()
+    writer.close(60)

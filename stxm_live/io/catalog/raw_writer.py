@@ -149,8 +149,7 @@ class RawWriter:
                 "the raw writer is closed and would not store the run; make a new RawWriter"
             )
         self._failures.require_none()
-        _, stalled = self._stalled()
-        if stalled:
+        if stalled := self._stalled()[1]:
             raise RuntimeError(f"{stalled}; wait until it goes on, or mend it")
 
     def retry(self) -> None:
@@ -295,9 +294,8 @@ class RawWriter:
         if uid in self._runs:
             logger.warning("run %s began twice; the second start is left out", uid[:8])
             return None
-        run = _Run(uid, BackupFile(self.backup_folder / backup_name(uid)))
-        self._runs[uid] = run
-        return run
+        self._runs[uid] = _Run(uid, BackupFile(self.backup_folder / backup_name(uid)))
+        return self._runs[uid]
 
     def _back_up(self, run: _Run, name: str, copy: Copied) -> None:
         if not run.is_cut_off:
@@ -374,11 +372,10 @@ class RawWriter:
         """Note that a run is not stored; its backup file stays."""
         if run.error is None:
             run.error = error
-            path = run.backup.path
-            self._failures.add(run.uid, error, path, is_cut_off=run.is_cut_off)
+            self._failures.add(run.uid, error, run.backup.path, is_cut_off=run.is_cut_off)
             self._failures.ended(run.uid, error)
 
-    def _stalled(self) -> tuple[str, str]:
+    def _stalled(self, *, counts_full: bool = True) -> tuple[str, str]:
         """Return the last run, and why no further one may begin; empty texts otherwise."""
         places = (
             (self._worker, f"backup files in {self.backup_folder}", STALLED_S),
@@ -389,13 +386,14 @@ class RawWriter:
             if worker.stalled_s > most_s:
                 since = f"nothing was written for {worker.stalled_s:.0f} s"
                 return self._last_uid, f"{waiting}, and {since}"
-            if worker.waiting_bytes > worker.limits.waiting_bytes / 2:
+            if counts_full and worker.waiting_bytes > worker.limits.waiting_bytes / 2:
                 return self._last_uid, f"{waiting}, more than half of what may wait"
         return "", ""
 
     def _is_done(self) -> bool:
+        """Return True if the catalogue may close, also because nothing moves any more."""
         is_busy = self._worker.waiting_bytes or self._storing.waiting_bytes
-        return not is_busy or self._is_closed or bool(self._stalled()[1])
+        return not is_busy or self._is_closed or bool(self._stalled(counts_full=False)[1])
 
     def _at_exit(self) -> None:
         with suppress(TimeoutError):
