@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stxm_live import LivePhaseMapper
+from stxm_live import LivePhaseMapper, StackScan
+from stxm_live.adaptive.chooser import RegionChooser
+from stxm_live.adaptive.energies import EnergyAdvisor
 from stxm_live.core.worker import Limits
 from stxm_live.io.catalog import RawWriter
 from stxm_live.io.documents import copied, copies
 from stxm_live.live.remote import publisher
+from stxm_live.plotting import LiveFigure
 
 Pair = namedtuple("Pair", "x y")
 
@@ -140,19 +143,74 @@ def called_by_a_run_engine(tmp_path_factory, nvpf):
     folder = tmp_path_factory.mktemp("backup")
     writer = RawWriter(object(), backup_folder=folder, limits=LIMITS)
     publish = publisher("127.0.0.1:9")
-    live = LivePhaseMapper(nvpf, limits=LIMITS)
-    yield {"writer": writer, "mapper": live, "publisher": publish}
+    live, seen = LivePhaseMapper(nvpf, limits=LIMITS), LivePhaseMapper(nvpf, limits=LIMITS)
+    with RegionChooser(seen) as chooser:
+        EnergyAdvisor(seen)
+        seen.add_sink(LiveFigure(folder / "pictures"), own_thread=True)
+        yield {"writer": writer, "mapper": live, "publisher": publish, "figure and chooser": seen}
+        assert chooser.claim() is None
     live.close()
+    seen.close()
     publish.close()
     writer.close(30)
 
 
-@pytest.mark.parametrize("who", ["writer", "mapper", "publisher"])
+@pytest.mark.parametrize("who", ["writer", "mapper", "publisher", "figure and chooser"])
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_values_raise_nothing_anywhere(called_by_a_run_engine, who, what, caplog):
     with caplog.at_level(logging.CRITICAL):
         for document in PLACES.values():
             called_by_a_run_engine[who](*document(HOSTILE[what]()))
+
+
+def a_hostile_stack(energies_ev, value):
+    """A small stack with this value wherever a document has room for more."""
+    scan = StackScan(
+        shape=(3, 8, 9),
+        energies_ev=energies_ev[:3],
+        x_extent_um=(0, 1),
+        y_extent_um=(0, 1),
+        energy_motor="energy",
+        data_field="counts",
+    )
+    start = {"uid": "s", "time": 0.0, **scan.metadata(), "sample": value, "scan_id": value}
+    key = {"source": "t", "dtype": "number", "shape": []}
+    keys = {"energy": key, "counts": {**key, "dtype": "array", "shape": [8, 9]}, "odd": key}
+    yield "start", start
+    yield (
+        "descriptor",
+        {
+            **PLACES["configuration"](value)[1],
+            **{"uid": "t", "run_start": "s", "data_keys": keys, "hints": value},
+        },
+    )
+    for number, energy_ev in enumerate(scan.energies_ev, start=1):
+        image = 1000 + 100 * np.random.default_rng(number).random((8, 9))
+        data = {"energy": energy_ev, "counts": image, "odd": value}
+        event = {"uid": str(number), "descriptor": "t", "seq_num": number, "time": 0.0}
+        yield "event", {**event, "data": data, "timestamps": {"odd": value}, "filled": value}
+    yield "stop", {"run_start": "s", "time": 1.0, "exit_status": "success", "reason": value}
+
+
+def test_stacks_with_hostile_values_are_mapped_drawn_and_chosen_on(nvpf, caplog):
+    live, figure = LivePhaseMapper(nvpf, background=False), LiveFigure()
+    live.add_sink(figure)
+    with RegionChooser(live, limits_um=((0, 1), (0, 1))) as chooser:
+        for what, make in HOSTILE.items():
+            with caplog.at_level(logging.CRITICAL):
+                for name, doc in a_hostile_stack(nvpf.energies_ev, make()):
+                    live(name, doc)
+                assert live.wait("s", timeout_s=0).status == "complete", what
+                assert chooser.stack is not None
+                assert chooser.stack.run_uids == ("s",), what
+                chooser.choose_box((0, 0.5), (0, 0.5), step_um=0.1)
+                assert chooser.claim() is not None
+                live._sinks.error("s", RuntimeError(make(), Raising()))
+        assert figure.image().shape[2] == 4
+        over = threading.Event()
+        over.set()
+        figure.block(over)
+    live.close()
 
 
 VALUES = st.recursive(

@@ -31,6 +31,7 @@ from stxm_live.io.documents.streams import (
     note_on_energy,
 )
 from stxm_live.io.documents.undescribed import Undescribed, of_start
+from stxm_live.io.documents.well_formed import events_of, well_formed
 
 MAX_WAITING_IMAGES = 100_000
 """Most images of a run that may wait for their file or their event."""
@@ -121,7 +122,7 @@ class RunFrames:
     def _look(self, name: str, doc: Mapping[str, Any]) -> list[NewFrame]:
         """Look for a stack in a run that its start document does not describe."""
         assert self._undescribed is not None
-        docs = _events(name, doc) or [(name, doc)]
+        docs = events_of(name, doc) or [(name, doc)]
         for k, one in enumerate(docs):
             shape = self._undescribed.take(*one)
             if shape is not None:
@@ -136,12 +137,13 @@ class RunFrames:
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> list[NewFrame]:
         """Take a document; return the frames that it made complete, or complete again."""
+        doc = well_formed(name, doc)
         if self._undescribed is not None:
             return self._look(name, doc)
         if name == "descriptor":
             self._descriptor(doc)
         elif name in ("event", "event_page"):
-            events = _events(name, doc)
+            events = events_of(name, doc)
             return [*(frame for _, event in events for frame in self._event(event)), *self.retry()]
         elif name in _EXTERNAL:
             self._external.take(name, doc)
@@ -394,11 +396,3 @@ class RunFrames:
             stack.grows = False
             stack.ended_well = not (is_failed or self._has_lost)
             self._open_stacks.leave(self.uid, stack, is_failed=is_failed)
-
-
-def _events(name: str, doc: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return an event, or those of a page; none of another document."""
-    from event_model import unpack_event_page
-
-    pages = {"event": lambda page: [page], "event_page": unpack_event_page}
-    return [("event", event) for event in pages.get(name, lambda _: [])(doc)]
