@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 
 class Product(NamedTuple):
@@ -54,6 +54,9 @@ PRODUCTS: Mapping[str, Product] = {
 }
 """The array products of `PhaseMaps`; an index of -1 is no specimen or no data."""
 
+VARIABLE_TEXTS = ("units", "long_name", "flag_meanings")
+"""Texts that describe a variable of `PhaseMaps.to_xarray`."""
+
 UNIDENTIFIED_PRODUCTS: Mapping[str, Product] = {
     "od": Product(("energy_ev",), "1", "mean OD of the unidentified pixels"),
     "od_std": Product(("energy_ev",), "1", "standard error of that mean"),
@@ -62,3 +65,15 @@ UNIDENTIFIED_PRODUCTS: Mapping[str, Product] = {
     ),
 }
 """The arrays of `PhaseMaps.unidentified_spectrum`, stored as ``unidentified_od`` and so on."""
+
+
+def flags_of(phase_names: Sequence[str]) -> dict[str, Any]:
+    """Return the attributes of the CF conventions that name the values of a map of indices.
+
+    Examples
+    --------
+    >>> flags_of(["Na3VPF", "carbon black"])["flag_meanings"]
+    'none Na3VPF carbon_black'
+    """
+    meanings = ["none", *("_".join(name.split()) or "unnamed" for name in phase_names)]
+    return {"flag_values": list(range(-1, len(phase_names))), "flag_meanings": " ".join(meanings)}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,28 +13,22 @@ from numpy.typing import NDArray
 
 from stxm_live.core.amounts import Amounts
 from stxm_live.core.energy_axis import EnergyAxis
-from stxm_live.core.map_products import PRODUCTS, UNIDENTIFIED_PRODUCTS
+from stxm_live.core.map_dataset import NUMBERS, dataset_of
+from stxm_live.core.map_products import PRODUCTS
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.od_uncertainty import od_std, smoothing
 from stxm_live.core.origin import Origin, identity
+from stxm_live.core.pixel_table import hyperspy_signal, pixel_table
 from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.stack import StackKey
 from stxm_live.core.twins import Twins, labels, merged_shares
 from stxm_live.core.unidentified_spectrum import UnidentifiedSpectrum, unidentified_spectrum
 
 if TYPE_CHECKING:
+    import pandas
     import xarray
 
 Status = Literal["complete", "incomplete", "stopped-early"]
-
-
-_NUMBERS = (
-    "dispersion",
-    "energy_offset_ev",
-    "energy_offset_std_ev",
-    "energy_width_ev",
-    "energy_width_std_ev",
-)
 
 
 @dataclass(frozen=True)
@@ -276,7 +269,7 @@ class PhaseMaps:
         the faults of the live scan.
         """
         products = ("status", "phase_names", "energies_ev", "extent_um", "quality", "change")
-        plain = (*products, *_NUMBERS)
+        plain = (*products, *NUMBERS)
         names = [name for name in plain if getattr(self, name) != getattr(other, name)]
         return names + [
             name for name in PRODUCTS if not same_array(getattr(self, name), getattr(other, name))
@@ -291,61 +284,18 @@ class PhaseMaps:
 
         Dimensions are phase, energy_ev, y and x; the coordinates ``y`` and ``x`` are in um.
         """
-        import xarray
+        return dataset_of(self)
 
-        ny, nx = self.specimen.shape
-        x0, x1, y0, y1 = self.extent_um
-        values = {name: (product, getattr(self, name)) for name, product in PRODUCTS.items()}
-        if self.unidentified_spectrum is not None:
-            values |= {
-                f"unidentified_{name}": (product, getattr(self.unidentified_spectrum, name))
-                for name, product in UNIDENTIFIED_PRODUCTS.items()
-            }
-        variables: dict[str, Any] = {
-            name: (
-                product.dims,
-                array,
-                {"units": product.units, "long_name": product.long_name},
-            )
-            for name, (product, array) in values.items()
-            if array is not None
-        }
-        amounts = self.final_amounts
-        if amounts is not None:
-            variables |= amounts.variables()
-        coordinates = {
-            # half a character (a lone surrogate) is no text that files and tables take
-            "phase": ("phase", [n.encode("utf-8", "replace").decode() for n in self.phase_names]),
-            "energy_ev": ("energy_ev", list(self.energies_ev), {"units": "eV"}),
-            "y": ("y", np.linspace(y0, y1, ny), {"units": "um"}),
-            "x": ("x", np.linspace(x0, x1, nx), {"units": "um"}),
-            "direction": ("direction", ["y", "x"]),
-        }
-        return xarray.Dataset(variables, coordinates, self._attributes())
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a table with a row for each specimen pixel with a valid spectrum."""
+        return pixel_table(self.to_xarray())
 
-    def _attributes(self) -> dict[str, Any]:
-        """Return what a dataset has besides arrays, as files and documents take it."""
-        return {
-            "status": self.status,
-            "revision": self.revision,
-            "run_uids": list(self.key.run_uids),
-            "region": self.key.region,
-            "polarization": self.key.polarization,
-            "source": self.key.source,
-            "synthetic_references": int(self.synthetic_references),
-            "mixed_references": json.dumps([asdict(one) for one in self.mixed_references]),
-            "twins": json.dumps(self.twins),
-            "value_quantity": "" if self.final_amounts is None else self.final_amounts.quantity,
-            "quality": str(self.quality),
-            "warnings": list(self.warnings),
-            "provenance": json.dumps(self.provenance, sort_keys=True),
-            **{
-                name: value
-                for name in ("dwell_ms", *_NUMBERS)
-                if (value := getattr(self, name)) is not None
-            },
-            **({} if self.change is None else self.change.attributes()),
-        }
+    def to_hyperspy(self) -> dict[str, Any]:
+        """Return the optical density for HyperSpy: ``hs.signals.Signal1D(**maps.to_hyperspy())``.
+
+        HyperSpy is not imported.
+        """
+        return hyperspy_signal(self.to_xarray())
 
     def summary(self) -> list[tuple[str, float, float | None]]:
         """Return a row per label: name, share by correlation, share by the resolver or None.

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, ValidationError, field_validator
 
 from stxm_live.core.recipe_files import read_mask, read_two_columns
+from stxm_live.core.recipe_names import unknown_setting
 from stxm_live.core.recipe_options import (
     AdaptiveOptions,
     AlignmentOptions,
@@ -32,6 +33,9 @@ from stxm_live.core.recipe_options import (
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.shift_files import read_shifts
 from stxm_live.core.text_files import read_text
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _IMPLIED = {
     "i0.region": ("i0.source", "region"),
@@ -129,11 +133,7 @@ class Recipe(Options):
         try:
             return cls.model_validate(values, context={"folder": Path(folder)})
         except ValidationError as error:
-            lines = [
-                f"  {'.'.join(map(str, e['loc'])) or 'recipe'}: "
-                f"{str(e['msg']).removeprefix('Value error, ')}"
-                for e in error.errors()
-            ]
+            lines = [f"  {_in_words(details)}" for details in error.errors()]
             title = values.get("name", "recipe")
             raise ValueError(f"recipe {title!r} in {folder}:\n" + "\n".join(lines)) from None
 
@@ -150,7 +150,7 @@ class Recipe(Options):
             target = values
             for table in tables:
                 if not isinstance(target.get(table), dict):
-                    raise ValueError(f"recipe has no table {table!r} (in {dotted!r})")
+                    raise ValueError(f"{dotted}: {unknown_setting(dotted, Recipe)}")
                 target = target[table]
             target[last] = value
         return Recipe.from_values(values)
@@ -237,6 +237,14 @@ class Recipe(Options):
             if path is not None:
                 digest.update(path.read_bytes())
         return digest.hexdigest()
+
+
+def _in_words(details: ErrorDetails) -> str:
+    """Return the name of a wrong value, and what is wrong with it."""
+    name = ".".join(map(str, details["loc"]))
+    if details["type"] == "extra_forbidden":
+        return f"{name}: {unknown_setting(name, Recipe)}"
+    return f"{name or 'recipe'}: {details['msg'].removeprefix('Value error, ')}"
 
 
 def _without(values: dict[str, Any], names: set[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.json_values import json_clean
+from stxm_live.core.map_products import VARIABLE_TEXTS
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.io.catalog.anywhere import bluesky_catalog
 from stxm_live.io.catalog.run_store import store_documents
@@ -163,9 +164,11 @@ def _is_of(run: Any, wanted: Mapping[str, str | None]) -> bool:
     return all(value is None or attributes.get(name) == value for name, value in wanted.items())
 
 
-def _array(node: Any, key: Mapping[str, Any]) -> tuple[tuple[str, ...], Any, dict[str, str]]:
+def _array(node: Any, key: Mapping[str, Any]) -> tuple[tuple[str, ...], Any, dict[str, Any]]:
     """Return dimensions, values and attributes of a stored array."""
-    attributes = {k: key[k] for k in ("units", "long_name") if k in key}
+    attributes = {k: key[k] for k in VARIABLE_TEXTS if k in key}
+    if "flag_values" in key:
+        attributes["flag_values"] = list(key["flag_values"])
     return tuple(key["dims"]), node[0], attributes
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stxm_live.core.map_products import VARIABLE_TEXTS
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.io.results.dataset import as_dataset, final_index_name
 from stxm_live.io.whole_file import whole_file
@@ -76,7 +77,10 @@ def read_nexus(path: str | Path) -> xarray.Dataset:
         if "entry/result" not in file or "dims" not in file["entry/result"].attrs:
             raise ValueError(f"{path}: not a result of stxm_live: it has no /entry/result")
         result = file["entry/result"]
-        attributes = {name: _read_plain(result[name]) for name in result.attrs["attributes"]}
+        attributes = {
+            name: _read_plain(result[name]) if name in result else []
+            for name in result.attrs["attributes"]
+        }
         variables = {name: _read_variable(group[name]) for name, group in _products(file["entry"])}
         coordinates = {name: _read_variable(result[name]) for name in result.attrs["dims"]}
     return xarray.Dataset(variables, coordinates, attributes)
@@ -104,7 +108,8 @@ def _write_result(group: h5py.Group, dataset: xarray.Dataset) -> None:
         _write_variable(group, str(name), variable)
     attributes = {name: value for name, value in dataset.attrs.items() if name != "provenance"}
     for name, value in attributes.items():
-        group.create_dataset(name, data=value, dtype=_text_type(value))
+        if value != []:  # HyperSpy does not open a file that has a data set without any value
+            group.create_dataset(name, data=value, dtype=_text_type(value))
     group["provenance"] = dataset.attrs["provenance"]
     group.attrs["attributes"] = [*attributes, "provenance"]
     group.attrs["dims"] = list(map(str, dataset.coords))
@@ -161,13 +166,15 @@ def _products(entry: h5py.Group) -> list[tuple[str, h5py.Group]]:
     return [(name, group) for name, group in groups if group.attrs.get("NX_class") == "NXdata"]
 
 
-def _read_variable(field: h5py.Dataset) -> tuple[tuple[str, ...], Any, dict[str, str]]:
+def _read_variable(field: h5py.Dataset) -> tuple[tuple[str, ...], Any, dict[str, Any]]:
     values = _read_plain(field) if field.dtype.kind == "O" else field[()]
     if field.attrs["logical"]:
         values = values.astype(np.bool_)
-    attributes = {
-        key: str(field.attrs[key]) for key in ("units", "long_name") if key in field.attrs
+    attributes: dict[str, Any] = {
+        key: str(field.attrs[key]) for key in VARIABLE_TEXTS if key in field.attrs
     }
+    if "flag_values" in field.attrs:
+        attributes["flag_values"] = field.attrs["flag_values"].tolist()
     attributes |= dict.fromkeys(field.attrs["empty"], "")
     return tuple(field.attrs["dims"]), values, attributes
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray
 
+from stxm_live.core.stack import StackKey
 from stxm_live.io.results import read_nexus, write_nexus
 
 HOSTILE = ('<script>alert("x")</script>', "../../etc/passwd", "=1+1", "名", "a b/c")
@@ -47,6 +48,20 @@ def test_hostile_names_and_no_warnings_come_back_unchanged(maps, tmp_path):
     hostile = replace(maps, phase_names=HOSTILE, warnings=())
     path = write_nexus(hostile, tmp_path / "maps.nxs")
     xarray.testing.assert_identical(read_nexus(path), hostile.to_xarray())
+
+
+def test_no_data_set_of_the_file_is_empty_because_hyperspy_opens_no_such_file(maps, tmp_path):
+    of_file = replace(maps, key=StackKey((), source="a.hdr"), warnings=())
+    path = write_nexus(of_file, tmp_path / "maps.nxs")
+    empty = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, node: empty.append(name) if empty_values(node) else None)
+    assert empty == []
+    assert read_nexus(path).attrs["run_uids"] == []
+
+
+def empty_values(node):
+    return isinstance(node, h5py.Dataset) and node.size == 0
 
 
 def test_nexusformat_finds_no_error_and_the_default_plot(maps, tmp_path):

@@ -73,7 +73,7 @@ def test_redoing_keeps_the_shifts(maps):
         ({"detector.dark_counts": 3.0}, r"\[alignment\] or \[detector\] use map_run"),
         ({"energies_ev": None}, "energies that the recipe left out before"),
         ({"exclude_energies_ev": [505.0]}, "energies that the recipe left out before"),
-        ({"no.such": 1}, "recipe has no table 'no'"),
+        ({"no.such": 1}, "no.such: there is no such setting"),
     ],
 )
 def test_what_needs_the_raw_images_again_is_refused(without_524, changes, reason):
