@@ -58,6 +58,7 @@ PROGRAMS: dict[str, Program] = {
     ),
     "i0": Program("accuracy.i0", "--seeds 1", "--seeds 3"),
     "amounts": Program("accuracy.amounts", "--quick"),
+    "composition": Program("accuracy.composition", "--seeds 1 --photons 1000"),
     "any_energies": Program("accuracy.any_energies", "--seeds 1"),
     "sparse": Program("accuracy.sparse", "--seeds 1", real=True),
     "damage": Program("accuracy.damage", "--quick --stacks 20 --side 64"),

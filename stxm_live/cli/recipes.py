@@ -96,6 +96,9 @@ source = "empty-region"
 # cluster in latent space, for ambiguous pixels), "euclidean", "centroid" or "knn" (the paper's
 # alternatives to it), or "pearson".
 # method = "likelihood"
+# A pixel is one phase or two ("phases"), or a mixture of neighbors in the series of the references
+# that changes gradually ("composition"; the series is that of [phases] value).
+# model = "phases"
 # For likelihood: neighbours are likely to have the same phase ("potts"), or each pixel
 # is independent, with the phase frequencies of the scan ("none").
 # spatial = "potts"

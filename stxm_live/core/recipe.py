@@ -31,6 +31,7 @@ from stxm_live.core.recipe_options import (
     beside_the_recipe,
 )
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.series import needed_series
 from stxm_live.core.shift_files import read_shifts
 from stxm_live.core.text_files import read_text
 
@@ -220,6 +221,8 @@ class Recipe(Options):
         for content in (*files, "fingerprint"):
             getattr(self, content)
         self.phases.in_order(self.reference_spectra.phase_names)
+        if self.resolver.model == "composition":
+            needed_series(self.reference_spectra, self.phases)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -232,6 +235,8 @@ class Recipe(Options):
         if self.phases == PhaseOptions():  # recipes of before have no such table
             others.add("phases")
         digest.update(repr(_without(self.model_dump(mode="json"), others)).encode())
+        if self.resolver.model != "phases":  # "model" is left out above, for bundles
+            digest.update(self.resolver.model.encode())
         files = (self.references, self.i0.spectrum, self.specimen.mask, self.alignment.shifts)
         for path in files:
             if path is not None:

@@ -157,6 +157,12 @@ class ResolverOptions(Options):
     each pixel is independent, and the scan's phase frequencies are found and used. The
     probabilities beside the maps of all other methods are those of the likelihood.
 
+    With ``model = "composition"`` a pixel is a mixture of two neighbors in the series of the
+    references (by ``[phases] value``, or in their own order if neighbors correlate most) that
+    changes gradually from pixel to pixel, by the likelihood. Its value and composition are the
+    result, and labels are those of the nearest reference, whatever the method. With "phases" a
+    pixel is one phase, or two. A note of each map says which of these the scan supports.
+
     ``baseline`` is what each spectrum has besides its phase in the likelihood, such as carbon, a
     pre-edge that was subtracted from the references, or an I0 with a slope. ``auto``: a constant
     and a slope, as large as the scan shows them to be; the constant is free if I0 is a spectrum
@@ -164,6 +170,7 @@ class ResolverOptions(Options):
     """
 
     method: Method = "likelihood"
+    model: Literal["phases", "composition"] = "phases"
     candidates: Literal["pair", "all"] = "pair"
     statistics: Literal["training", "scan"] = "training"
     spatial: Literal["none", "potts"] = "potts"

@@ -37,6 +37,7 @@ def amounts_of(
     resolution: Resolution,
     recipe: Recipe,
     found_references: NDArray[np.float64] | None = None,
+    pixels: PixelAmounts | None = None,
 ) -> Amounts | None:
     """Return how much of each phase a map's pixels, particles and specimen hold.
 
@@ -54,6 +55,8 @@ def amounts_of(
     found_references : ndarray of shape (n_phases, n_energies), optional
         References on the energy axis that the scan shows. The amounts are for those of the recipe,
         and the difference is an error that all pixels share.
+    pixels : PixelAmounts, optional
+        Amounts of the pixels that are known already.
     """
     if not stack.mapped.any():
         return None
@@ -70,10 +73,12 @@ def amounts_of(
     members = members_of(areas, photons, len(per_unit))
 
     def of_part(part: slice, found: Products) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        return moments(found, mixtures, values), area_sums(found, members[:, part])
+        rows = moments(found, mixtures, values) if pixels is None else np.empty((0, 0), np.float32)
+        return rows, area_sums(found, members[:, part])
 
     rows, sums = zip(*each_part(of_part, spectra.od, photons, per_unit, noise), strict=True)
-    pixels = PixelAmounts.of(np.concatenate(rows, axis=1), known=values is not None)
+    if pixels is None:
+        pixels = PixelAmounts.of(np.concatenate(rows, axis=1), known=values is not None)
     options = _common_errors(stack, recipe)
     if found_references is not None:
         change = np.nan_to_num(found_references - spectra.references)

@@ -21,6 +21,7 @@ from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.twins import Twins
 from stxm_live.phase_mapping.amounts import amounts_of
 from stxm_live.phase_mapping.assignment import Resolution
+from stxm_live.phase_mapping.composition.of_scan import ScanComposition
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.distinguished import SAME, undistinguished
 from stxm_live.phase_mapping.energy_calibration.corrected_map import WIDTH_WARNING_EV, CorrectedMap
@@ -50,6 +51,8 @@ class Found:
         Why there is no latent map; empty if there is, or if none was asked for.
     change : SpecimenChange or None
         Change of the specimen during the scan; None if no energy was measured twice.
+    composition : ScanComposition or None
+        Composition along the series of the references; None where it was not looked for.
     """
 
     stack: ODStack
@@ -59,6 +62,7 @@ class Found:
     corrected: CorrectedMap | None
     model_note: str = ""
     change: SpecimenChange | None = None
+    composition: ScanComposition | None = None
 
     @cached_property
     def counts(self) -> NDArray[np.float32]:
@@ -149,7 +153,10 @@ class Found:
         """Return composition, thickness and values of pixels, particles and specimen."""
         assert self.resolution is not None
         found = None if self.corrected is None else self.corrected.reference_od
-        return amounts_of(self.spectra, self.stack, self.resolution, self.recipe, found)
+        recipe, pixels = self.recipe, None
+        if self.composition is not None and self.composition.smooth is not None:
+            recipe, pixels = self.composition.valued(recipe), self.composition.smooth.amounts
+        return amounts_of(self.spectra, self.stack, self.resolution, recipe, found, pixels)
 
     @property
     def _scatter(self) -> float | None:

@@ -33,6 +33,8 @@ def notes_on(found: Found) -> tuple[str, ...]:
     errors = None if found.resolution is None else found.resolution.shared_errors
     if errors is not None:
         notes.append(errors.in_words(facts.phase_names, facts.energies_ev))
+    if found.composition is not None:
+        notes.extend(found.composition.notes(facts.phase_names, found.mixed_references))
     if found.model_note:
         notes.append(found.model_note)
         if needs_model(recipe):

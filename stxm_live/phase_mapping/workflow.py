@@ -15,6 +15,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.assignment import needs_model
+from stxm_live.phase_mapping.composition.of_scan import scan_composition
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.energy_calibration.corrected_map import (
     CorrectedMap,
@@ -99,7 +100,19 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
     corrected = axis.result()
     resolution = known_by_axis(resolution, corrected)
     change = change_of(stack, references, recipe)
-    found = Found(stack, recipe, spectra, resolution, corrected, model_note=note, change=change)
+    composition = scan_composition(spectra, stack, resolution, recipe, quick=kept.quick)
+    if composition is not None:
+        resolution = composition.labelled(resolution)
+    found = Found(
+        stack,
+        recipe,
+        spectra,
+        resolution,
+        corrected,
+        model_note=note,
+        change=change,
+        composition=composition,
+    )
     quality = steps.assess(found.facts, recipe)
     remake = partial(_redone, kept=kept, recipe=recipe, revision=revision)
     return phase_maps(

@@ -1,0 +1,1 @@
+"""Composition that changes continuously between references, and what a scan shows of it."""

@@ -1,0 +1,111 @@
+"""Composition of pixels that changes gradually along the series of the references."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stxm_live.core.even_selection import at_least
+from stxm_live.core.products import product
+from stxm_live.core.series import Series
+from stxm_live.phase_mapping.composition.models import Gradual, smooth_posterior
+from stxm_live.phase_mapping.composition.nodes import (
+    likelihoods,
+    nodes_along,
+    share_std,
+    steps_for,
+)
+from stxm_live.phase_mapping.fitted_products import each_part, fitted_products
+from stxm_live.phase_mapping.pixel_amounts import PixelAmounts
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
+from stxm_live.phase_mapping.weighted_products import Products
+
+_TYPICAL_SPECTRA = 1_000
+"""An even selection, from which the steps of the composition are chosen."""
+
+
+class SmoothPixels(NamedTuple):
+    """Amounts of each spectrum, and the probability that each reference is the nearest.
+
+    ``probability`` has shape (n_phases, n_spectra).
+    """
+
+    amounts: PixelAmounts
+    probability: NDArray[np.float32]
+
+
+def smooth_pixels(
+    od: NDArray[np.floating],
+    photons: NDArray[np.floating],
+    references: NDArray[np.float64],
+    noise: SpectrumNoise,
+    mask: NDArray[np.bool_],
+    series: Series,
+    *,
+    gradual: Gradual,
+    scatter: float,
+    shared_std: float = 0.0,
+) -> SmoothPixels:
+    """Return the composition of each spectrum, by itself and its neighbors.
+
+    Parameters
+    ----------
+    od, photons : ndarray of shape (n_energies, n_spectra)
+        0 photons where a spectrum was not measured.
+    references : ndarray of shape (n_phases, n_energies)
+        Optical density of one unit of thickness.
+    noise : SpectrumNoise
+    mask : ndarray of bool, shape (ny, nx)
+        Where the spectra are from, in row-major order.
+    series : Series
+    gradual : Gradual
+    scatter : float
+        Variance of the photons over their mean, as spectra scatter about mixtures.
+    shared_std : float
+        Error of the OD that all pixels share, that of I0. Neighbors do not make it smaller.
+
+    Notes
+    -----
+    Values of every node count by their posterior: its own spectrum, thickness integrated out,
+    times what the neighbors make probable. Mean and standard deviation are the result.
+    """
+    some = at_least(_TYPICAL_SPECTRA, od.shape[1])
+    typical = fitted_products(od[:, some], photons[:, some], references, noise.at(some))
+    per_gap, factor = steps_for(share_std(typical, series.order, scatter))
+    nodes = nodes_along(series.order, series.values, per_gap=per_gap)
+    scatter *= factor
+
+    def of_part(part: slice, found: Products) -> NDArray[np.float32]:
+        along, square = found.of_shares(nodes.shares)
+        likelihood = likelihoods(found, nodes.shares, scatter)
+        return np.stack([likelihood, along / square, scatter / square]).astype(np.float32)
+
+    parts = each_part(of_part, od, photons, references, noise)
+    likelihood, thick, thick_variance = np.concatenate(parts, axis=2)
+    anything = product(nodes.weight[None], likelihood)[0]
+    posterior = smooth_posterior(likelihood, anything, nodes, mask, gradual)
+    of_nodes = np.concatenate(
+        [nodes.shares.T, nodes.x[None], np.square(nodes.shares.T), np.square(nodes.x[None])]
+    )
+    mean, square = np.split(product(of_nodes, posterior), 2)
+    variance = np.maximum(square - mean**2, 0)
+    alone = likelihood * nodes.weight[:, None]
+    alone /= alone.sum(axis=0)
+    x, x_square = product(np.stack([nodes.x, nodes.x**2]), alone)
+    of_noise = np.maximum(photons, 1).mean(axis=0) / scatter  # one over the variance of the OD
+    variance[-1] += (x_square - x**2) * of_noise * shared_std**2
+    std = np.sqrt(variance)
+    thickness = (posterior * thick).sum(axis=0)
+    variance = (posterior * (thick_variance + np.square(thick - thickness))).sum(axis=0)
+    amounts = PixelAmounts(
+        mean[:-1].astype(np.float32),
+        std[:-1].astype(np.float32),
+        thickness.astype(np.float32),
+        np.sqrt(variance).astype(np.float32),
+        mean[-1].astype(np.float32),
+        std[-1].astype(np.float32),
+    )
+    nearest = np.eye(len(references))[nodes.shares.argmax(axis=1)].T
+    return SmoothPixels(amounts, product(nearest, posterior).astype(np.float32))
