@@ -23,7 +23,6 @@ app = typer.Typer(
     help="Phase and ambiguity maps of X-ray microscope stacks, live in Bluesky and from files.",
     no_args_is_help=True,
     rich_markup_mode="rich",
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(demo)

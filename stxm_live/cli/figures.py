@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
+from stxm_live.cli.picture_options import FormatOption
 from stxm_live.cli.stacks import (
     CatalogOption,
     PolarizationOption,
@@ -23,12 +24,13 @@ from stxm_live.cli.stacks import (
     recipe_of,
 )
 from stxm_live.core.recipe import Recipe
+from stxm_live.plotting.style.layout import PictureFormat
 
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
     from stxm_live.io.catalog import Broker
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for PNG and CSV files.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures and CSV files.")]
 
 
 @one_line_errors
@@ -46,6 +48,7 @@ def figures(
     region: RegionOption = None,
     polarization: PolarizationOption = None,
     roots: RootsOption = None,
+    picture_format: FormatOption = "png",
 ) -> None:
     """Draw the paper's figures for past runs: 3, 4, S3, S4, S6 to S8; for several also 5 and 6.
 
@@ -61,11 +64,11 @@ def figures(
             uid = str(found.start["uid"])
             folder = out / safe_name(uid[:8]) if len(runs) > 1 else out
             with console.working(f"run {uid[:8]}"):
-                maps, files = _draw_run(found, chosen, folder, which)
+                maps, files = _draw_run(found, chosen, folder, which, picture_format)
             console.print(f"run {uid[:8]}: {len(files)} files in {escape(str(folder))}")
             particles.append(ParticleMaps(str(found.start.get("sample") or uid[:8]), maps))
     if len(particles) > 1:
-        files = write_plates(particle_plates(particles), out)
+        files = write_plates(particle_plates(particles), out, picture_format=picture_format)
         console.print(f"{len(runs)} runs: {len(files)} files in {escape(str(out))}")
 
 
@@ -85,7 +88,7 @@ def _found(
 
 
 def _draw_run(
-    found: Any, recipe: Recipe, folder: Path, which: Which
+    found: Any, recipe: Recipe, folder: Path, which: Which, picture_format: PictureFormat
 ) -> tuple[PhaseMaps, list[Path]]:
     """Map a run and draw its figures; print a note if some of them need an encoder."""
     from stxm_live.live.replay import map_run
@@ -98,7 +101,8 @@ def _draw_run(
         model = load_model(recipe)
     maps = map_run(found, recipe, model=model, **which.options)
     bundle = None if model is None else model.bundle
-    files = write_plates(run_plates(maps, recipe.reference_spectra, bundle), folder)
+    plates = run_plates(maps, recipe.reference_spectra, bundle)
+    files = write_plates(plates, folder, picture_format=picture_format)
     if maps.latent is None:
         why = [text for text in maps.warnings if "encoder" in text or "resolved" in text]
         console.print(f"note: figures 4, S6, S7 and S8 are left out: {escape('; '.join(why))}")

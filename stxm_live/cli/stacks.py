@@ -16,6 +16,7 @@ from rich.table import Table
 from stxm_live.cli.errors import NOT_TO_BE_TAKEN_AS_IT_IS, one_line_errors
 from stxm_live.cli.json_output import JsonOption, maps_values, only_json, print_json, run_values
 from stxm_live.cli.output import console, print_result
+from stxm_live.cli.picture_options import FormatOption, PaletteOption
 from stxm_live.core.phase_maps import same_array
 from stxm_live.core.recipe import Recipe
 
@@ -137,6 +138,8 @@ def map_stack(
     roots: RootsOption = None,
     changes: SettingsOption = None,
     page: PageOption = False,
+    picture_format: FormatOption = "png",
+    palette: PaletteOption = "roma",
     as_json: JsonOption = False,
 ) -> None:
     """Make maps from a file, without catalogue or recipe.
@@ -172,7 +175,7 @@ def map_stack(
     )
     with console.working("mapping"):
         maps = map_phases(frames, chosen)
-        files = write_pictures(maps, folder)
+        files = write_pictures(maps, folder, palette=palette, picture_format=picture_format)
         if page:
             files.append(write_page(maps, folder / "maps.html"))
     if as_json:
@@ -209,6 +212,8 @@ def replay(
         bool, typer.Option("--verify", help="Fail unless the stored result is identical.")
     ] = False,
     store: Annotated[bool, typer.Option(help="Store the result if it is new.")] = True,
+    picture_format: FormatOption = "png",
+    palette: PaletteOption = "roma",
     as_json: JsonOption = False,
 ) -> None:
     """Map a past run again from its raw counts, and compare with the stored result.
@@ -229,7 +234,8 @@ def replay(
         chosen = recipe_of(recipe, stored).with_changes(parse_settings(changes))
         with console.working(f"mapping run {uid[:8]}"):
             maps = map_run(found, chosen, **which.options)
-        files = write_pictures(maps, out) if out else []
+        options: Any = {"palette": palette, "picture_format": picture_format}
+        files = write_pictures(maps, out, **options) if out else []
         print_result(maps, files=files)
         differing = None if stored is None else _differences(maps, stored)
         console.print(_comparison(differing))

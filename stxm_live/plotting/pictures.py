@@ -7,8 +7,9 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from io import BytesIO
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ from stxm_live.plotting.panels.result import (
     shares_in_legend,
     write_result_header,
 )
-from stxm_live.plotting.style.layout import figure_size_in, panel_axes
+from stxm_live.plotting.style.layout import PictureFormat, figure_size_in, panel_axes
 from stxm_live.plotting.style.palette import Palette, phase_colors
 from stxm_live.plotting.style.raster import field_of_view
 
@@ -104,8 +105,9 @@ def write_pictures(
     truth: NDArray[np.integer] | None = None,
     regions: Sequence[Region] = (),
     palette: Palette = "roma",
+    picture_format: PictureFormat = "png",
 ) -> list[Path]:
-    """Write a PNG for each product that was made, an overview and a summary.
+    """Write a picture of each product that was made, an overview and a summary.
 
     The summary shows the same as the live figure after the scan, with drift, I0 and energy axis.
 
@@ -121,7 +123,8 @@ def write_pictures(
     regions : sequence of Region
         Regions of `suggest_regions` or `RegionChooser.suggestions`. They are outlined and
         numbered from 1 on a picture ``next-regions``, which also gives the reason for each.
-    palette : {"roma", "paper"}
+    palette : {"roma", "paper", "print"}
+    picture_format : {"png", "pdf", "svg"}
 
     Returns
     -------
@@ -136,13 +139,12 @@ def write_pictures(
     path = folder_for_pictures(folder)
     written = []
     for name, figure in _figures(maps, truth, palette):
-        save_png(figure, path / f"{name}.png")
-        written.append(path / f"{name}.png")
+        written.append(save_picture(figure, path / name, picture_format))
     if regions:
-        written.append(path / "next-regions.png")
-        save_png(_regions_sheet(maps, regions, palette), written[-1])
-    for name in _NAMES:
-        left = path / f"{name}.png"
+        sheet = _regions_sheet(maps, regions, palette)
+        written.append(save_picture(sheet, path / "next-regions", picture_format))
+    for name, suffix in product(_NAMES, get_args(PictureFormat)):
+        left = path / f"{name}.{suffix}"
         if left not in written:
             left.unlink(missing_ok=True)
     return written
@@ -165,6 +167,22 @@ def agg_figure(size_in: tuple[float, float], dpi: int = DPI) -> Figure:
     figure = Figure(figsize=size_in, dpi=dpi, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def save_picture(figure: Figure, path: Path, picture_format: PictureFormat = "png") -> Path:
+    """Write a figure as a file of that kind, and return its path with the suffix.
+
+    Text stays text in a PDF and an SVG, so that it can be changed for a paper.
+    """
+    import matplotlib
+
+    target = path.with_name(f"{path.name}.{picture_format}")
+    if picture_format == "png":
+        save_png(figure, target)
+    else:
+        with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
+            figure.savefig(target, format=picture_format)
+    return target
 
 
 def save_png(figure: Figure, target: Path | BytesIO) -> None:

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stxm_live.core.plain_text import cell
 from stxm_live.plotting.panels.result import SYNTHETIC
-from stxm_live.plotting.pictures import Panel, figure_of_panels, folder_for_pictures, save_png
-from stxm_live.plotting.style.layout import write_footer, write_header
+from stxm_live.plotting.pictures import (
+    Panel,
+    figure_of_panels,
+    folder_for_pictures,
+    save_picture,
+)
+from stxm_live.plotting.style.layout import PictureFormat, write_footer, write_header
 from stxm_live.plotting.style.lettering import PLAIN
 from stxm_live.plotting.style.palette import FAINT
 
@@ -55,8 +60,10 @@ def centred(ax: Axes, x: float, y: float, text: str, *, color: str) -> None:
     ax.text(x, y, text, ha="center", va="center", fontsize=8.5, color=color, **PLAIN)
 
 
-def write_plates(plates: Iterable[Plate], folder: str | Path) -> list[Path]:
-    """Write each plate as ``NAME.png`` and ``NAME.csv``; files of the same names are replaced.
+def write_plates(
+    plates: Iterable[Plate], folder: str | Path, *, picture_format: PictureFormat = "png"
+) -> list[Path]:
+    """Write each plate as a picture and ``NAME.csv``; files of the same names are replaced.
 
     Raises
     ------
@@ -66,9 +73,10 @@ def write_plates(plates: Iterable[Plate], folder: str | Path) -> list[Path]:
     path = folder_for_pictures(folder)
     written = []
     for plate in plates:
-        save_png(plate.figure, path / f"{plate.name}.png")
-        write_table(plate.table, path / f"{plate.name}.csv")
-        written += [path / f"{plate.name}.png", path / f"{plate.name}.csv"]
+        picture = save_picture(plate.figure, path / plate.name, picture_format)
+        table = path / f"{plate.name}.csv"
+        write_table(plate.table, table)
+        written += [picture, table]
     return written
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stxm_live.plotting.style.lettering import PLAIN, plain, wrapped
 from stxm_live.plotting.style.palette import FAINT, INK
@@ -10,6 +10,9 @@ from stxm_live.plotting.style.palette import FAINT, INK
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+PictureFormat = Literal["png", "pdf", "svg"]
+"""Kind of a picture's file; the maps in a PDF or SVG have the pixels that they have in a PNG."""
 
 # inches: a cell's margins hold the axis labels, the titles, and the legend on the right
 _LEFT, _PANEL, _RIGHT = 0.8, 3.5, 2.2

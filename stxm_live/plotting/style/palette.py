@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
-Palette = Literal["roma", "paper"]
-"""``roma`` (Crameri) is the default; ``paper`` runs from red to purple as arXiv:2603.07666 does."""
+Palette = Literal["roma", "paper", "print"]
+"""``roma`` (Crameri) is the default; ``paper`` runs from red to purple as arXiv:2603.07666 does.
+
+``print`` (batlow, also by Crameri) becomes lighter from phase to phase, and stays readable in grey.
+"""
 
 GROUND = "#1b1e23"
 """Background of every map and spectrum: dark, so that thin bright features stay visible."""
@@ -33,6 +36,9 @@ DIMMEST = 0.45
 # maps it keeps phases furthest apart where reliability dims them, for dichromats too: batlow,
 # ordered by lightness, makes a dimmed phase look like its neighbour (test_palette).
 _ROMA_SPAN = (0.25, 0.9)
+_BATLOW_SPAN = (0.25, 1.0)
+"""The part of batlow that is lighter than GROUND."""
+
 _PAPER = ("#e6194b", "#f58231", "#f2d43d", "#3cb4a0", "#8e4fd0")
 
 
@@ -52,7 +58,7 @@ def phase_colors(
     colors : mapping of str to str, optional
         Colours of the recipe, by phase name, as matplotlib understands them; phases it does not
         name keep the palette's.
-    palette : {"roma", "paper"}
+    palette : {"roma", "paper", "print"}
 
     Raises
     ------
@@ -87,6 +93,8 @@ def _sampled(n_phases: int, palette: Palette) -> NDArray[np.float64]:
     cmap: Colormap
     if palette == "paper":
         cmap, span = LinearSegmentedColormap.from_list("paper", _PAPER), (0.0, 1.0)
+    elif palette == "print":
+        cmap, span = crameri("batlow"), _BATLOW_SPAN
     else:
         cmap, span = crameri("roma"), _ROMA_SPAN
     return np.asarray(cmap(np.linspace(*span, n_phases)), dtype=np.float64)[:, :3]

@@ -23,12 +23,15 @@ def document_of(done, kind):
 
 def test_a_map_is_one_json_document(run, quick_pictures):
     write_sdf(Path(), "stack")
-    code, maps = document_of(run("map", "stack.hdr", "--recipe", "nvpf", "--json"), "maps")
+    code, maps = document_of(
+        run("map", "stack.hdr", "--recipe", "nvpf", "--json", "--format", "svg"), "maps"
+    )
     assert code == 0
     assert (maps["source"], maps["status"], maps["verdict"]) == ("stack.hdr", "complete", "good")
     assert sum(phase["share"] for phase in maps["phases"]) == pytest.approx(1, abs=1e-6)
     assert all(Path(file).is_file() for file in maps["files"])
-    assert maps["files"]
+    assert {Path(file).suffix for file in maps["files"]} == {".svg"}
+    assert maps["origin"]["measured"] == "2007-12-14T18:52:00"
 
 
 def test_a_map_of_half_a_stack_ends_with_3(run, quick_pictures):

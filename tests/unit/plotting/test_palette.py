@@ -102,6 +102,11 @@ def test_the_papers_palette_runs_from_red_to_purple():
     assert purple[2] > purple[0] > purple[1]
 
 
+def test_the_palette_for_print_becomes_lighter_from_phase_to_phase():
+    lightness = lab(phase_colors(NAMES, palette="print"))[:, 0]
+    assert np.diff([lab(to_rgb(GROUND))[0], *lightness]).min() > 10
+
+
 def test_a_recipe_changes_the_colours_it_names_only():
     colors = phase_colors(NAMES, {"Na2VPF": "lime"})
     np.testing.assert_array_equal(colors[2], [0, 1, 0])

@@ -63,6 +63,16 @@ def test_pictures_of_an_earlier_result_do_not_stay_beside_those_of_a_new_one(
     assert {path.name for path in tmp_path.iterdir()} == {*written, "mine.png"}
 
 
+@pytest.mark.parametrize(("kind", "begins"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_a_picture_for_a_paper_keeps_its_text(tmp_path, coarse_pictures, drawn, kind, begins):
+    path = pictures.save_picture(drawn["phase-map"], tmp_path / "phase-map", kind)
+
+    content = path.read_bytes()
+    assert path.name == f"phase-map.{kind}"
+    assert content.startswith(begins)
+    assert (b"Initial phase map" if kind == "svg" else b"/FontFile2") in content
+
+
 def test_all_warnings_are_written_in_the_overview():
     maps = made_up.maps(warnings=tuple(f"note {k} of the scan" for k in range(9)))
     text = words(figures(maps)["overview"])
