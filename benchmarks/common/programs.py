@@ -47,6 +47,7 @@ PROGRAMS: dict[str, Program] = {
     "exploration": Program("speed.exploration", "--side 64 --repeats 1", real=True),
     "figure": Program("speed.figure", "--side 256 --pairs 1 --image-s 0.5"),
     "image_files": Program("speed.image_files", ""),
+    "archive": Program("speed.archive", None),
     "display": Program("speed.display", None),
     "resolver": Program("accuracy.resolver", "--side 256"),
     "truth": Program("accuracy.truth", "--worlds matched --photons 1000 --seeds 1"),

@@ -8,6 +8,7 @@ import typer
 
 from stxm_live.cli import figures, importing, recipes, references, stacks
 from stxm_live.cli.check import check
+from stxm_live.cli.compare import compare
 from stxm_live.cli.demo import demo
 from stxm_live.cli.explore import explore
 from stxm_live.cli.export import export
@@ -32,6 +33,7 @@ app.command()(explore)
 app.command("import")(importing.import_stacks)
 # -1 is a run, not an option
 app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)
+app.command(context_settings={"ignore_unknown_options": True})(compare)
 app.command("runs")(stacks.list_catalog)
 app.command(context_settings={"ignore_unknown_options": True})(check)
 app.command()(serve)

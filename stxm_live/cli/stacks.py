@@ -13,6 +13,19 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from stxm_live.cli.archive import (
+    AllRunsOption,
+    EachOption,
+    How,
+    PagesOption,
+    SchedulerOption,
+    WhereOption,
+    WorkersOption,
+    many_runs,
+    map_files,
+    one_only,
+    replay_many,
+)
 from stxm_live.cli.errors import NOT_TO_BE_TAKEN_AS_IT_IS, one_line_errors
 from stxm_live.cli.json_output import JsonOption, maps_values, only_json, print_json, run_values
 from stxm_live.cli.output import console, print_result
@@ -141,11 +154,14 @@ def map_stack(
     picture_format: FormatOption = "png",
     palette: PaletteOption = "roma",
     as_json: JsonOption = False,
+    each: EachOption = False,
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
 ) -> None:
-    """Make maps from a file, without catalogue or recipe.
+    """Make maps from a file, without catalogue or recipe; with --all from each file of folders.
 
     Examples: stxm-live map particle.hdr --references nvpf.csv; stxm-live map pre.hdr peak.hdr
-    --references nvpf.csv
+    --references nvpf.csv; stxm-live map 2025/ --all --recipe mine.toml --workers 4
     """
     from stxm_live.cli.map_inputs import (
         files_of,
@@ -165,6 +181,12 @@ def map_stack(
         raise ValueError("give either --references or --recipe")
     chosen = Recipe.load(recipe) if recipe else recipe_of_references(name, references or [], folder)
     chosen = with_inputs(chosen, folder, i0=i0, mask=mask, changes=parse_settings(changes))
+    if each:
+        options = {"region": region, "detector": detector, "quantity": quantity}
+        how = How(workers, scheduler, page, as_json)
+        map_files(paths, chosen, folder, options, roots, how)
+        return
+    one_only(How(workers, scheduler), "--all")
     frames = stack_of_files(
         paths,
         fields=chosen.fields,
@@ -214,11 +236,19 @@ def replay(
     store: Annotated[bool, typer.Option(help="Store the result if it is new.")] = True,
     picture_format: FormatOption = "png",
     palette: PaletteOption = "roma",
+    all_runs: AllRunsOption = False,
+    where: WhereOption = None,
+    workers: WorkersOption = 1,
+    scheduler: SchedulerOption = None,
+    page: PagesOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Map a past run again from its raw counts, and compare with the stored result.
 
-    Examples: stxm-live replay; stxm-live replay 3f2a91 --set resolver.method=mahalanobis
+    Of several runs, or with --all or --where, the results are files with a table and a page.
+
+    Examples: stxm-live replay; stxm-live replay 3f2a91 --set resolver.method=mahalanobis;
+    stxm-live replay --where "sample=NVPF-3" --recipe mine.toml --workers 4 --out again
     """
     from stxm_live.io.catalog import store_maps
     from stxm_live.io.catalog.reading import find_run
@@ -226,6 +256,14 @@ def replay(
     from stxm_live.plotting import write_pictures
 
     only_json(as_json)
+    sources = many_runs(
+        catalog, runs, where, all_runs, region=region, polarization=polarization, roots=roots
+    )
+    if sources:
+        how = How(workers, scheduler, page, as_json)
+        replay_many(sources, recipe, parse_settings(changes), out, how, verify=verify)
+        return
+    one_only(How(workers, scheduler), "several runs, --all or --where")
     which, stored_as = Which(region, polarization, roots), None
     with opened(catalog, roots=roots) as broker:
         found = [find_run(broker, run) for run in runs or ["-1"]]

@@ -9,6 +9,7 @@ from stxm_live.io.catalog.listing import (
     RunSummary,
     last_scan_id,
     list_runs,
+    raw_runs,
     start_documents,
 )
 from stxm_live.io.catalog.raw_writer import RawWriter
@@ -29,6 +30,7 @@ __all__ = [
     "list_runs",
     "load_maps",
     "open_catalog",
+    "raw_runs",
     "read_backup",
     "restore_run",
     "start_documents",

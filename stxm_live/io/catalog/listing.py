@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -71,31 +72,45 @@ def list_runs(catalog: databroker.Broker | Path, *, limit: int | None = None) ->
     OSError
         If the folder's catalogue is damaged or was written by another version of Tiled.
     """
+    with raw_runs(catalog, limit=limit) as (runs, mapped):
+        return [_summary(run, has_maps=run.start.get("uid", run.key) in mapped) for run in runs]
+
+
+@contextmanager
+def raw_runs(
+    catalog: databroker.Broker | Path, *, limit: int | None = None
+) -> Iterator[tuple[list[IndexedRun], frozenset[str]]]:
+    """Yield the documents of the raw runs, the latest first, and the uids of those with maps.
+
+    Within the block their streams can be read. Arguments and errors are those of `list_runs`.
+    """
     folder = catalog if isinstance(catalog, Path) else catalog_folder(catalog)
     if folder is not None:
         try:
-            runs, mapped = indexed_runs(folder, limit=limit)
+            found = indexed_runs(folder, limit=limit)
         except sqlite3.Error as error:
             logger.debug("the database in %s is not read directly (%r)", folder, error)
         else:
-            return [_summary(run, has_maps=run.key in mapped) for run in runs]
-    if isinstance(catalog, Path):
-        broker = open_catalog(catalog, create=False)
-        try:
-            return _listed_by_tiled(broker, limit)
-        finally:
+            yield found
+            return
+    broker = open_catalog(catalog, create=False) if isinstance(catalog, Path) else catalog
+    try:
+        yield _listed_by_tiled(broker, limit)
+    finally:
+        if isinstance(catalog, Path):
             close_catalog(broker)
-    return _listed_by_tiled(catalog, limit)
 
 
-def _listed_by_tiled(broker: databroker.Broker, limit: int | None) -> list[RunSummary]:
+def _listed_by_tiled(
+    broker: databroker.Broker, limit: int | None
+) -> tuple[list[IndexedRun], frozenset[str]]:
     """Return the raw runs of any catalogue; each of them is asked for."""
     from tiled.queries import Eq
 
     catalog = bluesky_catalog(broker.v2)
     derived = catalog.search(Eq("purpose", "analysis")).values()
     mapped = {uid for run in derived for uid in _texts(run.metadata["start"].get("parent_uids"))}
-    runs: list[RunSummary] = []
+    runs: list[IndexedRun] = []
     for key, run in reversed(catalog.items()):
         start = run.metadata["start"]
         if start.get("purpose") == "analysis":
@@ -103,9 +118,8 @@ def _listed_by_tiled(broker: databroker.Broker, limit: int | None) -> list[RunSu
         if len(runs) == limit:
             break
         stop = run.metadata.get("stop") or {}
-        documents = IndexedRun(key, plain(start), plain(stop), partial(streams_of, run))
-        runs.append(_summary(documents, has_maps=start["uid"] in mapped))
-    return runs
+        runs.append(IndexedRun(key, plain(start), plain(stop), partial(streams_of, run)))
+    return runs, frozenset(mapped)
 
 
 def _summary(run: IndexedRun, *, has_maps: bool) -> RunSummary:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from stxm_live.io.file_lock import only_one
+
 TIMEOUT_S = 60.0
 """Seconds that a write waits for another process to finish writing."""
 
@@ -53,16 +55,5 @@ def sole_writer(folder: Path | None, timeout_s: float | None = None) -> Iterator
         return
     require_writable(folder)
     wait_s = TIMEOUT_S if timeout_s is None else timeout_s
-    with closing(
-        sqlite3.connect(folder / "write.lock", timeout=wait_s, isolation_level=None)
-    ) as connection:
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise OSError(f"the catalogue in {folder} cannot be written ({error})") from error
-            raise TimeoutError(
-                f"the catalogue in {folder} is locked by another process for more than "
-                f"{wait_s:g} s ({error})"
-            ) from error
+    with only_one(folder / "write.lock", f"the catalogue in {folder}", wait_s):
         yield
