@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from stxm_live.cli import figures, importing, recipes, references, stacks
+from stxm_live.cli import catalog, figures, importing, recipes, references, stacks
 from stxm_live.cli.check import check
 from stxm_live.cli.compare import compare
 from stxm_live.cli.demo import demo
@@ -47,6 +47,7 @@ app.command()(references.references)
 app.command("choose-energies")(references.choose_energies)
 app.command()(plugins)
 app.add_typer(recipes.app, name="recipe")
+app.add_typer(catalog.app, name="catalog")
 
 
 def _print_version(wanted: bool) -> None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from stxm_live.io.catalog.index import DATABASE, TABLES
 from stxm_live.io.catalog.locking import prepare_tables, require_writable
 from stxm_live.io.catalog.relocation import relocate
+from stxm_live.io.catalog.version import require_version, write_version
 
 if TYPE_CHECKING:
     import databroker
@@ -80,6 +81,7 @@ def open_catalog(
     folder = Path(path) if path is not None else default_folder()
     folder = folder.expanduser().resolve()
     exists = (folder / DATABASE).exists()
+    require_version(folder)
     if not create and not exists:
         raise FileNotFoundError(f"no catalogue in {folder}; stxm-live import makes one")
     try:
@@ -92,6 +94,7 @@ def open_catalog(
     if not exists:
         _create_database(folder)
     _prepare(folder, folder)
+    write_version(folder)
     return _connect(folder, image_roots)
 
 

@@ -1,0 +1,153 @@
+"""Check, repair and export of a catalogue in a folder, whose faults are made by hand."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+from catalog_fixtures import image_scan, line_documents, stack_images
+
+from stxm_live.io.catalog import close_catalog, open_catalog, store_documents
+from stxm_live.io.catalog.backup import BackupFile
+from stxm_live.io.catalog.document_files import runs_in_file
+from stxm_live.io.catalog.reading import documents
+from stxm_live.io.catalog.upkeep import check, repair
+from stxm_live.io.files import read_stack
+from stxm_live.live.replay import stack_of_run
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A closed catalogue of two runs, one without an end, and their uids."""
+    folder = tmp_path_factory.mktemp("upkeep") / "runs"
+    broker = open_catalog(folder)
+    whole = store_documents(broker, line_documents(stack_images(), image_scan()))
+    cut_off = line_documents(stack_images(), image_scan(), exit_status="")
+    other = store_documents(broker, [*cut_off])
+    close_catalog(broker)
+    return folder, whole, other
+
+
+def kinds(folder):
+    return sorted(finding.kind for finding in check(folder))
+
+
+@pytest.fixture
+def folder(original, tmp_path):
+    """A copy at another place."""
+    return shutil.copytree(original[0], tmp_path / "copy")
+
+
+def test_a_catalogue_without_faults_has_a_run_without_an_end(original, run):
+    folder, whole, other = original
+
+    [finding] = check(folder)
+    code, text = run("catalog", "check", "--catalog", folder)
+
+    assert (finding.kind, finding.what) == ("no end", f"run {other[:8]} has no end")
+    assert code == 1
+    assert other[:8] in text
+    assert whole[:8] not in text
+
+
+def test_a_moved_folder_is_told_and_repair_gives_its_addresses(original, folder):
+    assert kinds(folder) == ["moved", "no end"]
+
+    done, left = repair(folder)
+
+    assert any("moved" in line for line in done)
+    assert [finding.kind for finding in left] == ["no end"]
+    assert kinds(original[0]) == ["no end"]
+
+
+def test_images_that_are_gone_or_empty_are_told(original, folder):
+    repair(folder)
+    arrays = sorted((folder / "data" / original[1]).rglob("zarr.json"))
+    pieces = [p for p in (arrays[0].parent / "c").rglob("*") if p.is_file()]
+    pieces[0].write_bytes(b"")
+    assert [f.what for f in check(folder) if f.kind == "images" and "empty" in f.what]
+
+    shutil.rmtree(arrays[0].parent / "c")
+    assert [f.what for f in check(folder) if f.kind == "images" and "no files" in f.what]
+
+
+def test_whole_backup_files_are_stored_and_cut_off_ones_are_left_alone(folder):
+    runs = [[*line_documents(stack_images(seed=k), image_scan())] for k in (7, 8)]
+    runs[1].pop()
+    for documents_of_run in runs:
+        backup = BackupFile(folder / "backup" / f"{documents_of_run[0][1]['uid']}.jsonl")
+        for name, document in documents_of_run:
+            backup(name, document)
+        backup.close()
+    (folder / "backup" / "damaged.jsonl").write_text("{\n{\n")
+    (folder / "data" / "nobody").mkdir()
+
+    done, left = repair(folder)
+
+    assert [line for line in done if line.startswith(f"run {runs[0][0][1]['uid'][:8]} was stored")]
+    assert sorted(f.kind for f in left) == ["backup", "backup", "left over", "no end"]
+    assert (folder / "backup" / f"{runs[1][0][1]['uid']}.jsonl").exists()
+    assert (folder / "data" / "nobody").is_dir()
+
+
+def test_a_damaged_database_is_told_and_nothing_is_touched(folder, run):
+    (folder / "catalog.db").write_bytes(b"SQLite format 3\0" + bytes(5000))
+
+    def content():
+        return {
+            p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.suffix != ".db-shm"
+        }
+
+    before = content()
+
+    code, text = run("catalog", "repair", "--catalog", folder)
+
+    assert code == 1
+    assert "catalog.db" in text
+    assert content() == before
+
+
+def test_runs_are_written_as_files_that_are_opened_again(original, run, tmp_path):
+    folder, whole, other = original
+
+    code, text = run("catalog", "export", "--all", "--catalog", folder, "--out", "out")
+    assert code == 0, text
+    broker = open_catalog(folder)
+    stored = [*documents(broker[whole])]
+    close_catalog(broker)
+    [read] = runs_in_file(tmp_path / "out" / f"{whole}.jsonl")
+
+    assert sorted(p.stem for p in (tmp_path / "out").iterdir()) == sorted([whole, other])
+    assert [name for name, _ in read] == [name for name, _ in stored]
+    np.testing.assert_array_equal(stack_of_run(read).intensity(), stack_images())
+
+    run("catalog", "export", whole, "--catalog", folder, "--out", "nx", "--format", "nxstxm")
+    stack = read_stack(tmp_path / "nx" / f"{whole}.hdf5")
+    np.testing.assert_array_equal(stack.intensity(), stack_images())
+
+
+def test_a_catalogue_of_before_versions_is_opened_and_gets_one(original, folder):
+    """As 0.1.0 wrote it before there was a file of the version; the tables are the same."""
+    note = folder / "stxm_live.json"
+    note.unlink()
+    assert "version" in kinds(folder)
+
+    broker = open_catalog(folder)
+    images = stack_of_run(broker[original[1]]).intensity()
+    close_catalog(broker)
+
+    assert json.loads(note.read_text())["version"] == 1
+    np.testing.assert_array_equal(images, stack_images())
+
+
+def test_a_catalogue_of_a_later_version_is_not_opened(folder):
+    (folder / "stxm_live.json").write_text('{"version": 99}')
+
+    with pytest.raises(OSError, match="version 99"):
+        open_catalog(folder)
+    with closing(sqlite3.connect(folder / "catalog.db")) as database:
+        assert database.execute(
+            "SELECT count(*) FROM assets WHERE data_uri LIKE '%copy%'"
+        ).fetchone() == (0,)
