@@ -112,3 +112,12 @@ def _shares(maps: PhaseMaps) -> Table | str:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f} %"
+
+
+def comparison(differing: list[str] | None) -> str:
+    """Return a line on the products that differ; None if there is nothing to compare with."""
+    if differing is None:
+        return "no stored result to compare with"
+    if differing:
+        return f"differs from the stored result in: {', '.join(differing)}"
+    return "[green]identical to the stored result, bit for bit[/]"

@@ -28,7 +28,7 @@ from stxm_live.cli.archive import (
 )
 from stxm_live.cli.errors import NOT_TO_BE_TAKEN_AS_IT_IS, one_line_errors
 from stxm_live.cli.json_output import JsonOption, maps_values, only_json, print_json, run_values
-from stxm_live.cli.output import console, print_result
+from stxm_live.cli.output import comparison, console, print_result
 from stxm_live.cli.picture_options import FormatOption, PaletteOption
 from stxm_live.core.phase_maps import same_array
 from stxm_live.core.recipe import Recipe
@@ -276,7 +276,7 @@ def replay(
         files = write_pictures(maps, out, **options) if out else []
         print_result(maps, files=files)
         differing = None if stored is None else _differences(maps, stored)
-        console.print(_comparison(differing))
+        console.print(comparison(differing))
         if differing != [] and store:
             stored_as = store_maps(broker, maps)
             console.print(f"stored as run {stored_as[:8]}")
@@ -378,15 +378,6 @@ def _exit_if_poor(maps: PhaseMaps) -> None:
     """Exit with 3 for a result that a script should not take as it is."""
     if maps.quality.verdict == "poor" or maps.status == "incomplete":
         raise typer.Exit(NOT_TO_BE_TAKEN_AS_IT_IS)
-
-
-def _comparison(differing: list[str] | None) -> str:
-    """Return a line on the products that differ; None if there is nothing to compare with."""
-    if differing is None:
-        return "no stored result to compare with"
-    if differing:
-        return f"differs from the stored result in: {', '.join(differing)}"
-    return "[green]identical to the stored result, bit for bit[/]"
 
 
 def _differences(maps: PhaseMaps, stored: Any) -> list[str]:

@@ -96,9 +96,8 @@ def test_a_damaged_database_is_told_and_nothing_is_touched(folder, run):
     (folder / "catalog.db").write_bytes(b"SQLite format 3\0" + bytes(5000))
 
     def content():
-        return {
-            p: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.suffix != ".db-shm"
-        }
+        files = (p for p in folder.rglob("*") if p.is_file())
+        return {p: p.read_bytes() for p in files if not p.name.endswith(("-shm", "-wal"))}
 
     before = content()
 
