@@ -20,6 +20,9 @@ MotorLimits = tuple[Interval, Interval] | Mapping[str, Interval]
 Scanned = StackScan | Region | PhaseMaps | tuple[float, float, float, float]
 """Area of a scan; a tuple is first and last pixel center in x, then in y."""
 
+_SMALLEST_UM = 1e-9
+"""A pixel below this has no size."""
+
 FINER = 2.0
 """Ratio of the map's step to that of a region, unless it is given."""
 
@@ -73,6 +76,8 @@ class Request:
             if value is not None and not 0 < value < np.inf:
                 raise ValueError(f"{name} is {value:g}; it must be positive")
         map_step = float(np.sqrt(raster.pixel_um2))
+        if not _SMALLEST_UM < map_step < np.inf:
+            raise ValueError(f"pixels of {map_step:g} um have no size; correct the scan's extents")
         step = step_um or map_step / FINER
         x, y = _sides(raster, size_um, step)
         map_dwell_ms = map_dwell_ms or maps.dwell_ms

@@ -34,11 +34,15 @@ def final_index_name(dataset: xarray.Dataset) -> str:
     return "resolved_index" if "resolved_index" in dataset else "phase_index"
 
 
+_SMALLEST_UM = 1e-9
+"""A pixel below this has no size, such as one of a scan whose ends are nearly equal."""
+
+
 def pixel_size_um(dataset: xarray.Dataset) -> tuple[float, float] | None:
     """Return height and width of a pixel, or None if the extent has no length."""
     steps = [_step_um(np.asarray(dataset[axis].values)) for axis in ("y", "x")]
-    known = [step for step in steps if step > 0]
-    if not known or not np.isfinite(known).all():
+    known = [step for step in steps if step != 0]
+    if not known or not all(_SMALLEST_UM < step < np.inf for step in known):
         return None
     # one line of pixels has no step of its own: square pixels
     height, width = (step or known[0] for step in steps)

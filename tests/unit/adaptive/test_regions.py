@@ -368,6 +368,12 @@ def test_without_specimen_there_is_nothing_to_suggest():
         suggest_regions(certain_maps(phase_index=nothing), 1, size_um=0.2)
 
 
+@pytest.mark.parametrize("ends_um", [(1.0, 1.0), (0.0, 1e-320), (0.0, np.nan), (0.0, np.inf)])
+def test_a_field_without_size_has_no_regions(ends_um):
+    with pytest.raises(ValueError, match="have no size; correct the scan's extents"):
+        suggest_regions(made_up(extent_um=(*ends_um, *ends_um)), 1, size_um=0.2)
+
+
 def test_incomplete_maps_have_boundaries_but_no_doubt():
     maps = made_up(status="incomplete", probability=None, wrong_probability=None)
     with pytest.raises(ValueError, match=r'are incomplete.*criterion="boundaries"'):

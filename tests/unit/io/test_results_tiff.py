@@ -39,8 +39,9 @@ def test_pixels_that_are_not_square_have_two_sizes(tmp_path):
     assert [d / n for n, d in sizes] == pytest.approx([0.05, 0.1], rel=1e-6)
 
 
-def test_a_field_without_length_has_no_pixel_size(tmp_path):
-    maps = made_up.maps(shape=(4, 5), extent_um=(0.0, 0.0, 0.0, 0.0))
+@pytest.mark.parametrize("end_um", [0.0, np.nan, 1e-320])
+def test_a_field_without_length_has_no_pixel_size(tmp_path, end_um):
+    maps = made_up.maps(shape=(4, 5), extent_um=(0.0, end_um, 0.0, end_um and 1.0))
     with tifffile.TiffFile(write_tiff(maps, tmp_path)[0]) as file:
         assert "unit" not in file.imagej_metadata
 
