@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from itertools import islice
 from types import TracebackType
+from typing import Any
 
 logger = logging.getLogger("stxm_live")
+
+_MOST_ITEMS = 10_000
+"""Items of a subclass of dict that are taken; fewer are copied."""
+
+_NAMES = ("uid", "run_start", "descriptor", "resource", "stream_resource")
+"""Fields by which the run of a document is looked up."""
 
 
 class Harmless:
@@ -60,6 +68,22 @@ class Harmless:
             logger.error(self._what, self._name, exc_info=error)
         is_main = threading.current_thread() is threading.main_thread()
         return not (is_main and isinstance(error, KeyboardInterrupt))
+
+
+def plain(doc: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a document as a dict with plain names, so that no method of a subclass is called."""
+    same: Any = doc
+    if not issubclass(type(same), dict):
+        return doc
+    if type(same) is not dict:  # dict(doc) would ask the subclass
+        same = dict(islice(dict.items(same), _MOST_ITEMS))
+    names = {key: same[key] for key in _NAMES if key in same}
+    odd = {k: str.__str__(v) for k, v in names.items() if type(v) is not str and _is_text(v)}
+    return {**same, **odd} if odd else same
+
+
+def _is_text(value: object) -> bool:
+    return issubclass(type(value), str)
 
 
 def as_error(error: BaseException) -> Exception:

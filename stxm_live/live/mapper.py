@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from stxm_live.core.harmless import Harmless, as_error
+from stxm_live.core.harmless import Harmless, as_error, plain
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plugins import PluginError
 from stxm_live.core.recipe import Recipe
@@ -133,7 +133,7 @@ class LivePhaseMapper:
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take a document; never raises, never waits."""
         with Harmless("a %s document could not be taken", name):
-            self._receive(name, doc)
+            self._receive(name, plain(doc))
 
     def _receive(self, name: str, doc: Mapping[str, Any]) -> None:
         if self._is_closed:

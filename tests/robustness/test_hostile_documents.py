@@ -22,6 +22,7 @@ from stxm_live.io.documents import copied, copies
 from stxm_live.live.remote import publisher
 from stxm_live.plotting import LiveFigure
 
+NEVER = threading.Event()
 Pair = namedtuple("Pair", "x y")
 
 
@@ -53,6 +54,44 @@ class Sly(dict):
             yield "a", 1
 
     __iter__ = keys = items
+
+
+class Sleeping:
+    """An object of which every question takes a second, and which lies about its class."""
+
+    @property
+    def __class__(self):
+        return self.nbytes
+
+    @property
+    def nbytes(self):
+        NEVER.wait(1)
+        raise SystemExit(3)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.nbytes
+
+    __dask_graph__ = nbytes
+
+
+class SleepingDict(dict):
+    """A document of which every question takes a second."""
+
+    def items(self, *_):
+        NEVER.wait(1)
+        raise SystemExit(3)
+
+    __len__ = __iter__ = __getitem__ = __contains__ = get = keys = items
+
+
+class SleepingText(str):
+    """A text of which every question takes a second."""
+
+    def __hash__(self):
+        NEVER.wait(1)
+        raise SystemExit(3)
+
+    __len__ = __str__ = __eq__ = __repr__ = __format__ = __hash__
 
 
 class Huge:
@@ -211,6 +250,30 @@ def test_stacks_with_hostile_values_are_mapped_drawn_and_chosen_on(nvpf, caplog)
         over.set()
         figure.block(over)
     live.close()
+
+
+def seconds_waited(monkeypatch):
+    """A list that grows with every wait of the thread that asks, which does not wait then."""
+    asked, here = [], threading.get_ident()
+    wait = lambda seconds: threading.get_ident() == here and asked.append(seconds)  # noqa: E731
+    monkeypatch.setattr(NEVER, "wait", wait)
+    return asked
+
+
+@pytest.mark.parametrize("who", ["writer", "mapper", "publisher"])
+@pytest.mark.parametrize("place", PLACES)
+def test_no_value_is_asked_on_the_thread_of_the_scan(
+    called_by_a_run_engine, who, place, monkeypatch, caplog
+):
+    waited = seconds_waited(monkeypatch)
+    subscriber = called_by_a_run_engine[who]
+    with caplog.at_level(logging.CRITICAL):
+        for value in (Sleeping(), [Sleeping()], {"a": Sleeping()}, SleepingDict(a=1)):
+            subscriber(*PLACES[place](value))
+        name, doc = PLACES[place](SleepingText("a"))
+        subscriber(name, SleepingDict(doc))
+        subscriber(name, {**doc, "descriptor": SleepingText("d"), "uid": SleepingText("u")})
+    assert waited == []
 
 
 VALUES = st.recursive(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class LateError(Exception):
     """An object has no values yet."""
 
 
-def converted(value: Any, patience_s: float) -> NDArray[Any]:
+def converted(value: Any, patience_s: float, check_size: Callable[[int], None]) -> NDArray[Any]:
     """Return the array of an object with ``__array__``; its errors are passed on.
 
     Parameters
@@ -32,6 +33,9 @@ def converted(value: Any, patience_s: float) -> NDArray[Any]:
     value : object
     patience_s : float
         Longest wait. A type that takes longer is not waited for again.
+    check_size : callable
+        Called with the bytes that it announces, before it is converted; raises if they are too
+        many.
 
     Raises
     ------
@@ -39,12 +43,12 @@ def converted(value: Any, patience_s: float) -> NDArray[Any]:
         If its values are read or computed only when it is converted.
     """
     kind = type(value)
-    if kind in _slow or is_read_late(value):
+    if kind in _slow:
         raise LateError(f"a {kind.__name__} is read or computed only now")
-    if patience_s == np.inf or _package(kind) in _AT_HAND:
-        return np.asarray(value.__array__())
+    if patience_s == np.inf or _package(kind) in _AT_HAND | _LATE:
+        return _values(value, check_size)
     found: list[NDArray[Any] | BaseException] = []
-    thread = threading.Thread(target=_convert, args=(value, found), daemon=True)
+    thread = threading.Thread(target=_convert, args=(value, check_size, found), daemon=True)
     thread.start()
     thread.join(patience_s)
     if not found:
@@ -55,9 +59,19 @@ def converted(value: Any, patience_s: float) -> NDArray[Any]:
     return found[0]
 
 
-def _convert(value: Any, found: list[NDArray[Any] | BaseException]) -> None:
+def _values(value: Any, check_size: Callable[[int], None]) -> NDArray[Any]:
+    if is_read_late(value):
+        raise LateError(f"a {type(value).__name__} is read or computed only now")
+    announced = getattr(value, "nbytes", 0)
+    check_size(announced if isinstance(announced, int) else 0)
+    return np.asarray(value.__array__())
+
+
+def _convert(
+    value: Any, check_size: Callable[[int], None], found: list[NDArray[Any] | BaseException]
+) -> None:
     try:
-        found.append(np.asarray(value.__array__()))
+        found.append(_values(value, check_size))
     except BaseException as error:  # noqa: BLE001  for the thread that waits
         found.append(error)
 

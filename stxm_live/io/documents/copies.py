@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.harmless import plain
 from stxm_live.io.documents.conversion import PATIENCE_S, LateError, converted
 from stxm_live.io.documents.list_arrays import EVENTS, with_arrays
 from stxm_live.io.documents.spare_memory import SPARE, SpareMemory, surplus_bytes
@@ -134,11 +135,11 @@ def copied(name: str, doc: Mapping[str, Any], *, room_bytes: float = math.inf) -
 def _copied(name: str, doc: Mapping[str, Any], copy: _Copy) -> Copied:
     is_event = name in EVENTS
     fields = dict(islice(doc.items(), MOST_FIELDS + 1))
-    data = fields.pop("data", None) if is_event else None
+    data: Any = fields.pop("data", None) if is_event else None
     with _no_garbage_collection():
         out = copy.fields(fields)
-        if isinstance(data, dict):
-            out["data"] = copy.fields(data, is_reading=True)
+        if issubclass(type(data), dict):
+            out["data"] = copy.fields(dict(plain(data)), is_reading=True)
     is_small = name in _ONCE and copy.n_bytes <= _SMALL_BYTES
     n_bytes = 0 if is_small else copy.n_bytes
     return Copied(out, n_bytes, tuple(copy.left_out), copy.has_no_room)
@@ -235,14 +236,15 @@ class _Copy:
             return self._array(value, level)
         if level > _MOST_LEVELS:
             raise _LeftOutError(f"it has more than {_MOST_LEVELS} levels")
-        if isinstance(value, list | tuple):
+        if issubclass(kind, list | tuple):  # a value may lie about its own class
             return self._list(value, level + 1)
-        if isinstance(value, dict):
+        if issubclass(kind, dict):
             return self._dict(value, level + 1)
         return self._other(value, level + 1)
 
     def _dict(self, value: dict[Any, Any], level: int) -> dict[Any, Any]:
-        self._count(2 + len(value) // _ITEMS_PER_PART, _BYTES_PER_VALUE * (2 + len(value)))
+        n_items = dict.__len__(value)
+        self._count(2 + n_items // _ITEMS_PER_PART, _BYTES_PER_VALUE * (2 + n_items))
         out: dict[Any, Any] = {}
         for key, item in dict.items(value):
             if not _is_fixed(type(key)):
@@ -258,12 +260,10 @@ class _Copy:
         return out
 
     def _list(self, value: list[Any] | tuple[Any, ...], level: int) -> Any:
-        self._count(1 + len(value) // _NUMBERS_PER_PART, _BYTES_PER_VALUE * (2 + len(value)))
-        items: Any  # of a subclass, too, without its own methods
-        if isinstance(value, list):
-            items = list.__getitem__(value, slice(None))
-        else:
-            items = tuple.__getitem__(value, slice(None))
+        kind: Any = list if issubclass(type(value), list) else tuple  # not its own methods
+        n_items = kind.__len__(value)
+        self._count(1 + n_items // _NUMBERS_PER_PART, _BYTES_PER_VALUE * (2 + n_items))
+        items = kind.__getitem__(value, slice(None))
         kinds = _kinds(items)
         if kinds <= _NUMBERS:
             return items
@@ -302,32 +302,33 @@ class _Copy:
 
     def _other(self, value: Any, level: int) -> Any:
         """Copy values that are none of JSON's."""
-        if _is_fixed(type(value)) or isinstance(value, PurePath):
+        kind = type(value)
+        if _is_fixed(kind) or issubclass(kind, PurePath):
             self._count(1, getsizeof(value))
             return value
-        if isinstance(value, np.ma.MaskedArray):
+        if issubclass(kind, np.ma.MaskedArray):
             self._count_array(2 * value.nbytes)
             if value.dtype.hasobject:
                 raise _LeftOutError("it is a masked array of objects")
             return self._same_masked(value)
-        if isinstance(value, np.ndarray | np.void):
+        if issubclass(kind, np.ndarray | np.void):
             return self._array(np.asarray(value), level)
-        for plain in (str, bytes, int, float):
-            if isinstance(value, plain):  # of a subclass, such as an enumeration
-                new: Any = plain.__getnewargs__
+        for base in (str, bytes, int, float):
+            if issubclass(kind, base):  # of a subclass, such as an enumeration
+                new: Any = base.__getnewargs__
                 self._count(1, 0)
                 return self._value(new(value)[0], level)
-        if isinstance(value, set | frozenset):
+        if kind in (set, frozenset):
             self._count(len(value) // _ITEMS_PER_PART, 0)
             return set(self._list(list(value), level))
-        if isinstance(value, memoryview | bytearray | array.array):
+        if issubclass(kind, memoryview | bytearray | array.array):
             return self._buffer(value, level)
-        if hasattr(type(value), "__array__"):
+        if hasattr(kind, "__array__"):
             return self._converted(value, level)
-        raise _LeftOutError(f"a {type(value).__name__} cannot be copied")
+        raise _LeftOutError(f"a {kind.__name__} cannot be copied")
 
     def _buffer(self, value: memoryview | bytearray | array.array[Any], level: int) -> Any:
-        if not isinstance(value, bytearray):
+        if not issubclass(type(value), bytearray):
             return self._array(np.asarray(value), level)
         if len(value) > MOST_BYTES_ONCE:
             raise _LeftOutError(f"no time for {len(value) / 2**20:.3g} MiB of bytes")
@@ -337,9 +338,7 @@ class _Copy:
     def _converted(self, value: Any, level: int) -> Any:
         """Copy an object that converts itself, such as an xarray.DataArray."""
         try:
-            announced = getattr(value, "nbytes", 0)
-            self._has_room(announced if isinstance(announced, int) else 0)
-            values = converted(value, self._patience_s)
+            values = converted(value, self._patience_s, self._has_room)
         except (_LeftOutError, MemoryError, KeyboardInterrupt):
             raise
         except LateError as error:

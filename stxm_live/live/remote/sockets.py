@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from stxm_live.core.harmless import Harmless
+from stxm_live.core.harmless import Harmless, plain
 from stxm_live.core.worker import Limits, Worker, weakly
 from stxm_live.io.documents import Copied, copied, prepare_copies, with_arrays
 from stxm_live.io.other_process import START_S, OtherProcess
@@ -97,7 +97,7 @@ class DocumentPublisher:
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Send one document."""
         with Harmless("a %s document could not be published", name):
-            copy = copied(name, doc, room_bytes=self._most_bytes)
+            copy = copied(name, plain(doc), room_bytes=self._most_bytes)
             if copy.left_out:
                 logger.warning("a %s document is sent without %s", name, "; ".join(copy.left_out))
             if not self._worker.submit((str(name), copy), n_bytes=copy.n_bytes):
