@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -74,6 +76,21 @@ def _convert(
         found.append(_values(value, check_size))
     except BaseException as error:  # noqa: BLE001  for the thread that waits
         found.append(error)
+
+
+def is_cut_off(value: NDArray[Any]) -> bool:
+    """Return True for an array in a file that has become shorter: to read it ends the process."""
+    base: Any = value
+    begin = 0
+    while issubclass(type(base), np.ndarray):
+        if type(base) is np.memmap:
+            begin = base.offset - base.offset % mmap.ALLOCATIONGRANULARITY
+        base = np.ndarray.base.__get__(base)
+    if type(base) is not mmap.mmap:
+        return False
+    with suppress(OSError, ValueError):  # memory without a file
+        return base.size() < begin + len(base)
+    return False
 
 
 def is_read_late(value: Any) -> bool:

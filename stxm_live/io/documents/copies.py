@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.harmless import plain
-from stxm_live.io.documents.conversion import PATIENCE_S, LateError, converted
+from stxm_live.io.documents.conversion import PATIENCE_S, LateError, converted, is_cut_off
 from stxm_live.io.documents.list_arrays import EVENTS, with_arrays
 from stxm_live.io.documents.spare_memory import SPARE, SpareMemory, surplus_bytes
 
@@ -278,6 +278,8 @@ class _Copy:
     def _array(self, value: NDArray[Any], level: int) -> Any:
         """Copy an array; objects come as nested lists."""
         self._count_array(value.nbytes)
+        if is_cut_off(value):
+            raise _LeftOutError("its file is shorter than the array")
         if not value.dtype.hasobject:
             return self._same_array(value)
         if value.dtype != object:
@@ -343,9 +345,8 @@ class _Copy:
             raise
         except LateError as error:
             raise _LeftOutError(str(error)) from error
-        except BaseException as error:
-            what = f"a {type(value).__name__} raised {type(error).__name__}"
-            raise _LeftOutError(what) from error
+        except BaseException as e:
+            raise _LeftOutError(f"a {type(value).__name__} raised {type(e).__name__}") from e
         return self._array(values, level)
 
     def _count(self, n_parts: int, n_bytes: int) -> None:

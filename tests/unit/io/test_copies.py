@@ -1,5 +1,6 @@
 """Copies on the thread of a RunEngine; the time they take is in benchmarks.robustness."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -191,3 +192,22 @@ def test_a_page_of_too_many_events_is_left_out_by_name(name, rows, monkeypatch):
     assert len(copy.doc["time"]) == 8
     assert "more than 8 events in one page" in copy.left_out[0]
     assert copied("event", page).doc["data"]["counts"] is not None
+
+
+@pytest.mark.parametrize("offset", [0, 8192])
+def test_an_array_in_a_file_that_became_shorter_is_left_out_and_not_read(tmp_path, offset):
+    file = tmp_path / "image"
+    file.write_bytes(bytes(offset + 4 * 8192))
+    mapped = np.memmap(file, np.float32, "r", offset=offset, shape=(64, 128))
+    view = np.asarray(mapped[60:])
+    assert copied("event", event(mapped)).left_out == ()
+    file.unlink()
+    assert copied("event", event(view)).left_out == ()  # a removed file stays whole
+    file.write_bytes(bytes(offset + 4 * 8192))
+    mapped = np.memmap(file, np.float32, "r", offset=offset, shape=(64, 128))
+    view = np.asarray(mapped[60:])
+    os.truncate(file, offset + 100)
+    for cut_off in (mapped, view, [view, view]):
+        copy = copied("event", event(cut_off))
+        assert copy.doc["data"] == {"counts": None, "energy": 1.5}
+        assert "its file is shorter than the array" in copy.left_out[0]
