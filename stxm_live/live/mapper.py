@@ -140,22 +140,22 @@ class LivePhaseMapper:
             logger.warning("a %s document arrived after close() and was ignored", name)
             return
         if name == "start":
-            known = self._runs.get(str(doc["uid"]))
-            if known is not None and not known.has_stopped:
+            if (known := self._runs.get(str(doc["uid"]))) and not known.has_stopped:
                 logger.warning("run %s began twice; the second is left out", doc["uid"])
                 return
             self._register(str(doc["uid"]))
-        run = self._runs.of(name, doc)
-        if name == "stop" and run is not None:
+        run, worker = self._runs.of(name, doc), self._worker
+        if name == "stop" and run:
             run.delivered_by = None
-        room_bytes = math.inf if self._worker is None else self._worker.room_bytes
-        copy = copied(name, doc, room_bytes=room_bytes)
+        copy = copied(name, doc, room_bytes=worker.room_bytes if worker else math.inf)
         if copy.left_out:
             logger.warning("a %s document has no %s here", name, "; ".join(copy.left_out))
-        if self._worker is None:
+        if worker is None:
             self._handle((name, copy))
-        elif copy.has_no_room or not self._worker.submit((name, copy), n_bytes=copy.n_bytes):
-            self._give_up(run, f"{self._worker.waiting_bytes / 2**20:.2g} MiB wait")
+        elif copy.has_no_room or not worker.submit((name, copy), n_bytes=copy.n_bytes):
+            self._give_up(run, f"{worker.waiting_bytes / 2**20:.2g} MiB wait")
+            if name == "stop" and run:  # those who wait for the run hear of it
+                worker.submit((name, Copied({"run_start": run.uid}, 0)))
 
     def add_sink(
         self,

@@ -319,3 +319,19 @@ def test_ctrl_c_on_the_thread_of_the_users_program_goes_on_to_it(nvpf, monkeypat
     elsewhere.join()
     live.close()
     assert "could not be taken" in caplog.text
+
+
+def test_a_stop_for_which_there_is_no_room_ends_its_run(nvpf, caplog):
+    go_on = threading.Event()
+    live = LivePhaseMapper(nvpf, limits=Limits(waiting_bytes=10**6))
+    handle = live._worker._handle
+    live._worker._handle = lambda item: (go_on.wait(60), handle(item))
+    *documents, (_, stop) = a_hostile_stack(nvpf.energies_ev, None)
+    for name, doc in documents:
+        live(name, doc)
+    live("event", {**documents[2][1], "data": {"counts": np.zeros(10**6 - 10_000, np.uint8)}})
+    live("stop", {**stop, "reason": "x" * 10**6})
+    go_on.set()
+    with pytest.raises(RuntimeError, match="was given up while it was measured"):
+        live.wait("s", timeout_s=60)
+    live.close()
