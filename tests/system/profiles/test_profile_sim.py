@@ -36,8 +36,39 @@ print("RESULT", json.dumps({
 """
 
 
-def session(folder: Path, code: str = SESSION, printed: list[str] | None = None) -> dict:
-    """Run code in IPython with the profile, as a user would; its result, and all it printed."""
+TUTORIAL = PROFILES.parent / "docs" / "tutorial.md"
+QUICK = """
+import json, time
+from functools import partialmethod
+from matplotlib.figure import Figure
+from stxm_live import Region
+Figure.savefig = partialmethod(Figure.savefig, dpi=40)
+starts, refusals = [], []
+def keep(name, doc):
+    starts.append(doc)
+RE.subscribe(keep, "start")
+microscope.camera._exposure_time_s = lambda scan: 0.0
+small = Region(field.x_extent_um, field.y_extent_um, nx=40, ny=40)
+explore_here = partial(explore, camera, energy, recipe.energies_ev, small, **explore_here.keywords)
+"""
+REFUSED = """
+try:
+    {command}
+except ValueError as error:
+    refusals.append(f"ValueError: {{error}}")
+"""
+READY = """
+while chooser.stack and not chooser.is_ready:
+    time.sleep(0.1)
+"""
+TUTORIAL_END = """
+regions = [[d["stxm_live"]["region"], d["stxm"]["x_extent"]] for d in starts]
+print("RESULT", json.dumps([regions, refusals, page.url, maps.key.run_uids[0], starts[3]["uid"]]))
+"""
+
+
+def session(folder: Path, code: str) -> tuple[list, str]:
+    """Run code in IPython with the profile, as a user would; its results, and all it printed."""
     shutil.copytree(PROFILES, folder / "profiles", dirs_exist_ok=True, ignore=IGNORED)
     command = ["-m", "IPython", f"--ipython-dir={folder / 'profiles'}", "--profile=sim"]
     environment = {**os.environ, "STXM_LIVE_CATALOG": str(folder / "runs")}
@@ -45,35 +76,43 @@ def session(folder: Path, code: str = SESSION, printed: list[str] | None = None)
         [sys.executable, *command, "-c", code],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         env=environment,
         cwd=folder,
         stdin=subprocess.DEVNULL,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    if printed is not None:
-        printed.append(done.stdout + done.stderr)
     lines = [text for text in done.stdout.splitlines() if text.startswith("RESULT ")]
     assert lines, done.stdout[-3000:] + done.stderr[-3000:]
-    return json.loads(lines[0].removeprefix("RESULT "))
+    return [json.loads(line.removeprefix("RESULT ")) for line in lines], done.stdout + done.stderr
+
+
+def tutorial():
+    """What the tutorial types at the prompt, and the refusal that it shows."""
+    text = TUTORIAL.read_text(encoding="utf-8")
+    blocks = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 5
+    ((command, refusal),) = re.findall(r"^In \[\d+\]: (.*)\n(ValueError: .*)$", text, re.MULTILINE)
+    code = QUICK + READY.join([*blocks, REFUSED.format(command=command)]) + TUTORIAL_END
+    return code, refusal
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    """The folder, the result and the text of a first session."""
-    folder, printed = tmp_path_factory.mktemp("sim"), []
-    result = session(folder, SESSION, printed)
-    return folder, result, printed[0]
+    """The folder of a first session, its results, those of the tutorial in it, and its text."""
+    folder = tmp_path_factory.mktemp("sim")
+    (of_tutorial, result), printed = session(folder, tutorial()[0] + SESSION)
+    return folder, result, of_tutorial, printed
 
 
 @pytest.mark.slow
 def test_a_session_with_the_profile_scans_maps_stores_and_replays(first):
-    folder, told, _ = first
+    folder, told, *_ = first
     assert told["status"] == "complete"
     assert told["shape"] == [56, 64]
     assert told["differences"] == []
-    assert told["scan_id"] == 1
+    assert told["scan_id"] == 7  # after those of the tutorial
     assert told["names"] == ["RE", "live", "chooser", "stxm_stack", "wait_for_maps"]
     names = ["energy", "sample_x", "sample_y", "camera", "line", "ring_current"]
     assert told["devices"] == names
@@ -82,7 +121,7 @@ def test_a_session_with_the_profile_scans_maps_stores_and_replays(first):
 
 @pytest.mark.slow
 def test_at_the_prompt_a_plan_that_asks_is_seen_and_the_banner_names_what_exists(first):
-    folder, _, printed = first
+    folder, *_, printed = first
     assert re.search(r"energy \d+ of 13 \(5\d\d.* eV\), .*(left|all images|last image)", printed)
     assert "zoom 1 of 1: choose a region within 0.2 s" in printed
     assert "no region was chosen within 0.2 s" in printed
@@ -117,8 +156,8 @@ print("RESULT", json.dumps([seen[0][1]["uid"], len(seen), seen[0][1]["scan_id"]]
 
 @pytest.mark.slow
 def test_what_no_plan_waited_for_is_stored_when_the_session_ends(first):
-    folder, told, _ = first
-    uid, n_documents, scan_id = session(folder, EXIT)
+    folder, told, *_ = first
+    ((uid, n_documents, scan_id),), _ = session(folder, EXIT)
     assert scan_id == told["last_scan_id"] + 1  # it goes on counting where the first one ended
     assert list((folder / "runs" / "backup").iterdir()) == []
     broker = open_catalog(folder / "runs")
@@ -127,50 +166,14 @@ def test_what_no_plan_waited_for_is_stored_when_the_session_ends(first):
     assert len(stored) == n_documents
 
 
-TUTORIAL = PROFILES.parent / "docs" / "tutorial.md"
-QUICK = """
-import json, time
-from functools import partialmethod
-from matplotlib.figure import Figure
-from stxm_live import Region
-Figure.savefig = partialmethod(Figure.savefig, dpi=40)
-starts, refusals = [], []
-def keep(name, doc):
-    starts.append(doc)
-RE.subscribe(keep, "start")
-microscope.camera._exposure_time_s = lambda scan: 0.0
-small = Region(field.x_extent_um, field.y_extent_um, nx=40, ny=40)
-explore_here = partial(explore, camera, energy, recipe.energies_ev, small, **explore_here.keywords)
-"""
-REFUSED = """
-try:
-    {command}
-except ValueError as error:
-    refusals.append(f"ValueError: {{error}}")
-"""
-READY = """
-while chooser.stack and not chooser.is_ready:
-    time.sleep(0.1)
-"""
-
-
 @pytest.mark.slow
-def test_what_the_tutorial_types_at_the_prompt_chooses_and_scans_regions(tmp_path):
-    text = TUTORIAL.read_text(encoding="utf-8")
-    blocks = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) >= 5
-    ((command, refusal),) = re.findall(r"^In \[\d+\]: (.*)\n(ValueError: .*)$", text, re.MULTILINE)
-    end = """
-regions = [[d["stxm_live"]["region"], d["stxm"]["x_extent"]] for d in starts]
-print("RESULT", json.dumps([regions, refusals, page.url, maps.key.run_uids[0], starts[3]["uid"]]))
-"""
-    code = QUICK + READY.join([*blocks, REFUSED.format(command=command)]) + end
-    told, refusals, url, mapped, last_overview = session(tmp_path, code)
-    assert refusals == [refusal]
+def test_what_the_tutorial_types_at_the_prompt_chooses_and_scans_regions(first):
+    folder, _, (told, refusals, url, mapped, last_overview), _ = first
+    assert refusals == [tutorial()[1]]
     assert url.startswith("http://127.0.0.1:") or url.startswith("http://localhost:")
     assert mapped == last_overview
-    assert (tmp_path / "stxm-live-demo" / "overview" / "next-regions.png").is_file()
-    assert (tmp_path / "stxm-live-demo" / "zoom" / "overview.png").is_file()
+    assert (folder / "stxm-live-demo" / "overview" / "next-regions.png").is_file()
+    assert (folder / "stxm-live-demo" / "zoom" / "overview.png").is_file()
     assert [region for region, _ in told] == [
         *("overview", "zoom 1", "zoom 1"),
         *("overview", "zoom 1", "zoom 2"),

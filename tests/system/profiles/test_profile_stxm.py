@@ -49,7 +49,7 @@ def test_a_session_scans_over_epics_maps_stores_and_draws(tmp_path):
             ],
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=600,
             env={**environment(port), "STXM_LIVE_CATALOG": str(tmp_path / "runs")},
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
