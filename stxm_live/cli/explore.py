@@ -115,8 +115,6 @@ def explore(
     from stxm_live.cli.map_inputs import files_of, stack_of_files, with_inputs
     from stxm_live.phase_mapping.exploration import explore_stack, named_references
     from stxm_live.phase_mapping.exploration.workflow import blank_recipe
-    from stxm_live.plotting.exploration import exploration_plates, unidentified_plate
-    from stxm_live.plotting.paper_figures import write_plates
 
     names = _names(name, save_references, force=force)
     channels = _three(rgb)
@@ -134,21 +132,13 @@ def explore(
     )
     with console.working("exploring"):
         found = explore_stack(
-            frames,
-            chosen,
-            n_clusters=clusters,
-            n_components=components,
-            cluster_by=by,
-            seed=seed,
+            frames, chosen, n_clusters=clusters, n_components=components, cluster_by=by, seed=seed
         )
         spectra = dict(found.measured_spectra)
         maps = _maps_of(frames, chosen, spectra) if recipe else None
         known = chosen.corrected_references if recipe else None
         made = named_references(spectra, names, known) if names else None
-        plates = list(exploration_plates(found, maps=images or (), rgb=channels))
-        if maps is not None:
-            plates.append(unidentified_plate(maps))
-        files = write_plates(plates, folder)
+        files = _draw(found, maps, folder, images=images or (), channels=channels)
     _print(found, maps)
     console.print(f"{len(files)} files in {escape(str(folder))}")
     if save_references is not None and made is not None:
@@ -207,6 +197,24 @@ def _maps_of(
         return None
     spectra[component.name] = component
     return maps
+
+
+def _draw(
+    found: Exploration,
+    maps: PhaseMaps | None,
+    folder: Path,
+    *,
+    images: Sequence[str],
+    channels: tuple[str, str, str] | None,
+) -> list[Path]:
+    """Write the pictures, and return their files."""
+    from stxm_live.plotting.exploration import exploration_plates, unidentified_plate
+    from stxm_live.plotting.paper_figures import write_plates
+
+    plates = list(exploration_plates(found, maps=images, rgb=channels))
+    if maps is not None:
+        plates.append(unidentified_plate(maps))
+    return write_plates(plates, folder)
 
 
 def _print(found: Exploration, maps: PhaseMaps | None) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -16,6 +16,9 @@ from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
 from stxm_live.cli.stacks import CatalogOption, SettingsOption, parse_settings
 from stxm_live.core.recipe import Recipe
+
+if TYPE_CHECKING:
+    from stxm_live.core.phase_maps import PhaseMaps
 
 
 @one_line_errors
@@ -48,19 +51,9 @@ def serve(
     chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
     folder = (folder_only(catalog) or default_folder()).expanduser().absolute()
     server = Server(
-        chosen,
-        raw=zmq,
-        maps=results,
-        catalog=folder,
-        roots=root or (),
-        allow_network=allow_network,
+        chosen, raw=zmq, maps=results, catalog=folder, roots=root or (), allow_network=allow_network
     )
-    server.live.add_sink(
-        on_maps=lambda maps: console.print(
-            escape(f"{maps.key}: {maps.status}, revision {maps.revision}; {maps.quality}")
-        ),
-        on_error=lambda uid, error: console.print(escape(f"run {uid[:8]}: {error}")),
-    )
+    server.live.add_sink(on_maps=_print_maps, on_error=_print_error)
 
     def end(*_: object) -> None:
         server.stop()
@@ -74,6 +67,14 @@ def serve(
     finally:
         server.close()
         _end_within(2.0, 0)  # Python would wait until a catalogue that is being opened is open
+
+
+def _print_maps(maps: PhaseMaps) -> None:
+    console.print(escape(f"{maps.key}: {maps.status}, revision {maps.revision}; {maps.quality}"))
+
+
+def _print_error(uid: str, error: Exception) -> None:
+    console.print(escape(f"run {uid[:8]}: {error}"))
 
 
 def _end_within(seconds: float, status: int) -> None:
