@@ -51,6 +51,10 @@ _HAS_REPORTED = """([height, isDark]) => {
 }"""
 
 
+_DRAWS = """() => [...Bokeh.documents[0]._all_models.values()].some(
+    model => model.type.endsWith("SelectTool") && model.active)"""
+
+
 _FAULTS_OF_TEXTS = """() => {
     const texts = [];
     const gather = (node) => {
@@ -245,6 +249,7 @@ class Opened:
 
     def drag(self, name, maps, first, last):
         """Drag from a pixel to another one."""
+        self.page.wait_for_function(_DRAWS)
         # the answer to the button pressed before has to be back, or the picture is moved instead
         self.page.wait_for_timeout(500)
         self.page.mouse.move(*self.place(name, maps, *first))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from queue import Empty, SimpleQueue
 
 PROXY = """
@@ -41,6 +41,15 @@ def a_proxy():
     finally:
         process.kill()
         process.wait()
+
+
+def wait_until_joined(publish, out):
+    """Publish until something of it is heard at the proxy's other side."""
+    from stxm_live.live.remote.sockets import DocumentReceiver
+
+    with closing(DocumentReceiver(out)) as receiver:
+        while receiver.receive(0.02) is None:
+            publish("stop", {"run_start": "of nobody"})
 
 
 def wait_for_port(address, timeout_s=90):

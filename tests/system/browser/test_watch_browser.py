@@ -1,7 +1,6 @@
 """`stxm-live watch` with every program in a process of its own, and a real browser."""
 
 import threading
-import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from catalog_fixtures import EnergyImageDevice, stack_plan
 from dashboard_page import Opened, launch, until, watching
 from particles import particle_counts, particle_scan
-from proxy import a_proxy
+from proxy import a_proxy, wait_until_joined
 from run_engines import a_run_engine
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
@@ -78,7 +77,7 @@ def watched(browser, tmp_path_factory):
     ):
         publish = publisher(into)
         engine.subscribe(publish)
-        time.sleep(1.0)  # until the publisher is joined to the proxy
+        wait_until_joined(publish, out)
         session = Session(engine, chooser)
         session.scan_stack()
         page = Opened(browser, url)
