@@ -30,7 +30,7 @@ from stxm_live.devices.names import names_from
 from stxm_live.plans import stxm_overview, stxm_stack
 
 NAMES = Path(__file__).parents[2] / "profiles" / "profile_stxm" / "microscope.toml"
-RECIPE = Recipe.load("nvpf").with_changes({"model": None})
+RECIPE = Recipe.load("nvpf").with_changes({"model": None, "energy_fit": False})
 FIELD = simulated().field()
 STANDSTILL_S = 0.3
 HANGS_S = 400

@@ -298,7 +298,7 @@ class Tester:
 
     def __init__(self, runs) -> None:
         self._runs = runs
-        self._recipe = Recipe.load("nvpf").with_changes({"model": None})
+        self._recipe = Recipe.load("nvpf").with_changes({"model": None, "energy_fit": False})
         self._mapped: dict = {}
 
     def check(self, shape: str, mutation: str, position: str, rand: random.Random) -> None:

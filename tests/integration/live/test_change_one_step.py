@@ -80,12 +80,12 @@ class Recorded:
 NAMES = ("align", "refine", "i0", "optical_density", "correlate", "resolve", "energy_axis")
 
 
-def test_every_step_is_taken_and_taken_again_by_redo(nvpf):
+def test_every_step_is_taken_and_taken_again_by_redo(nvpf_with_axis):
     default = Steps()
     recorded = {name: Recorded(getattr(default, name)) for name in (*NAMES, "assess")}
-    maps = map_phases(particle_stack(), nvpf, steps=Steps(**recorded))
+    maps = map_phases(particle_stack(), nvpf_with_axis, steps=Steps(**recorded))
     assert {name: step.n_calls for name, step in recorded.items()} == dict.fromkeys(recorded, 1)
-    assert maps.identical(map_phases(particle_stack(), nvpf))
+    assert maps.identical(map_phases(particle_stack(), nvpf_with_axis))
     assert set(maps.provenance["replaced_steps"].values()) == {f"{__name__}.Recorded"}
     maps.redo({"ambiguity_threshold": 0.004})
     again = {name: step.n_calls for name, step in recorded.items()}
@@ -93,16 +93,16 @@ def test_every_step_is_taken_and_taken_again_by_redo(nvpf):
 
 
 @pytest.mark.parametrize("name", [*NAMES, "assess"])
-def test_a_step_that_fails_is_what_wait_raises(nvpf, name):
+def test_a_step_that_fails_is_what_wait_raises(nvpf_with_axis, name):
     def fails(*_):
         raise ValueError(f"no {name} today")
 
     steps = replace(Steps(), **{name: fails})
     with pytest.raises(ValueError, match=f"no {name} today"):
-        map_phases(particle_stack(), nvpf, steps=steps)
+        map_phases(particle_stack(), nvpf_with_axis, steps=steps)
     if name in ("align", "i0", "optical_density", "correlate", "resolve", "assess"):
         with pytest.raises(ValueError, match=f"no {name} today"):
-            live_maps(list(image_documents()), nvpf, steps)
+            live_maps(list(image_documents()), nvpf_with_axis, steps)
 
 
 def test_a_wrong_number_of_shifts_is_named(nvpf):

@@ -68,11 +68,13 @@ def sink(live):
 
 
 @pytest.mark.parametrize("stream", [image_documents, line_documents])
-def test_live_maps_are_those_of_a_replay_bit_for_bit(live, nvpf, stream):
+def test_live_maps_are_those_of_a_replay_bit_for_bit(nvpf_with_axis, stream):
     docs = list(stream())
-    maps = live.wait(feed(live, docs), timeout_s=120)
+    with LivePhaseMapper(nvpf_with_axis) as live:
+        maps = live.wait(feed(live, docs), timeout_s=120)
     assert maps.status == "complete"
-    assert maps.identical(map_run(docs, nvpf))
+    assert maps.energy_axis is not None
+    assert maps.identical(map_run(docs, nvpf_with_axis))
 
 
 def test_images_and_lines_of_the_same_counts_give_the_same_maps(nvpf):

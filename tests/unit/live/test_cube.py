@@ -8,7 +8,7 @@ from stxm_live import LivePhaseMapper, Recipe
 @pytest.fixture(scope="module")
 def told():
     """The views of a live stack with 40 s between its images, and its first maps."""
-    recipe = Recipe.load("nvpf").with_changes({"model": None})
+    recipe = Recipe.load("nvpf").with_changes({"model": None, "energy_fit": False})
     views, maps = [], []
     live = LivePhaseMapper(recipe, background=False)
     live.add_sink(on_cube=views.append, on_maps=maps.append)
