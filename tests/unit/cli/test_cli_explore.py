@@ -14,7 +14,9 @@ def stack(tmp_path):
     write_sdf(tmp_path, "stack")
 
 
-def test_a_first_look_writes_pictures_with_their_numbers_and_named_references(run, stack):
+def test_a_first_look_writes_pictures_with_their_numbers_and_named_references(
+    run, stack, coarse_pictures
+):
     naming = ("--save-references", "found.csv", "--name", "0=one", "--name", "1=other")
     code, text = run("explore", "stack.hdr", "--clusters", "2", *naming)
     assert code == 0, text
