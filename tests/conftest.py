@@ -34,6 +34,21 @@ def own_state(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patient_readers():
+    """Wait for files as long as a busy machine needs; tests of the time-outs set their own."""
+    from stxm_live.io import other_process
+    from stxm_live.io.documents import file_reader
+    from stxm_live.io.files import reading_apart
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(other_process, "START_S", 300.0)
+        patch.setattr(file_reader, "START_S", 300.0)
+        patch.setattr(file_reader, "ANSWER_S", 60.0)
+        patch.setattr(reading_apart, "PATIENCE_S", 60.0)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def nothing_old_to_search():
     """Leave what is loaded out of later searches for garbage: with TensorFlow one takes seconds.

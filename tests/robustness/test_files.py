@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import threading
 
 import h5py
 import nexus_files
@@ -81,9 +80,15 @@ def test_a_tiff_file_that_never_comes_back_is_given_up(tmp_path, little_patience
         read(tmp_path / "s.toml")
 
 
-def test_a_file_that_ends_its_process_does_not_end_this_one(tmp_path, little_patience):
+def test_a_file_that_ends_its_process_does_not_end_this_one(tmp_path, monkeypatch):
     path = with_an_endless_text(tmp_path / "s.hdf5")
-    threading.Timer(0.2, os.kill, [reading_apart._process.pid, signal.SIGKILL]).start()
+    answering = reading_apart._process.answering
+
+    def killed(timeout_s):
+        os.kill(reading_apart._process.pid, signal.SIGKILL)
+        return answering(timeout_s)
+
+    monkeypatch.setattr(reading_apart._process, "answering", killed)
     with pytest.raises(OSError, match=r"s\.hdf5: it ended the process that read it"):
         read_stack(path)
 

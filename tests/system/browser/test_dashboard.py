@@ -351,7 +351,7 @@ def press(button):
 
 def followed(docs):
     """A page after these documents, with the mapper and the chooser of its session."""
-    recipe = Recipe.load("nvpf").with_changes({"model": None})
+    recipe = Recipe.load("nvpf").with_changes({"model": None, "energy_fit": False})
     live = LivePhaseMapper(recipe, background=False)
     chooser, board = RegionChooser(live), Board()
     live.add_sink(board)
