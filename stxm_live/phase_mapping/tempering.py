@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.phase_mapping.mixed_references import TypicalPixel
-from stxm_live.phase_mapping.spatial_prior import neighbour_sum
+from stxm_live.phase_mapping.spatial_prior import DIAGONAL
 
 USUAL_MIXED = 0.25
 """Share of mixed spectra up to which neighbours are as good witnesses as their number says; scans
@@ -15,6 +15,10 @@ of domains many pixels wide, without faults, have 0.16 to 0.23."""
 _ANYWHERE, _ALIKE, _BORDERS = 0.5, 4.0, 1.0
 """Weight of a share of mixed spectra beyond that: always, where mixtures look like phases, and
 where neighbors have different labels."""
+
+_USUAL_BORDERS, _FINE = 0.15, 1.0
+"""Share of neighbors with different labels up to which domains are wide, and weight of more:
+labels of fine domains come from neighbors that are often of another phase."""
 
 _UNIDENTIFIED = 2.0
 """Weight of a share of spectra without a reference."""
@@ -59,10 +63,11 @@ def trust(
     >>> trust(0.2, 0.0, alike=0.9), round(trust(0.2, 0.3), 2)
     (1.0, 0.55)
     >>> round(trust(0.5, 0.0), 2), round(trust(0.5, 0.0, alike=0.5, borders=0.3), 2)
-    (0.88, 0.5)
+    (0.88, 0.43)
     """
     weight = _ANYWHERE + _ALIKE * alike + _BORDERS * borders
     unusual = weight * max(0.0, mixed_share - USUAL_MIXED) + _UNIDENTIFIED * unidentified_share
+    unusual += _FINE * max(0.0, borders - _USUAL_BORDERS)
     return float(max(np.exp(-unusual), LEAST))
 
 
@@ -86,9 +91,9 @@ def trust_in(
         Of the scan; None if it has none that absorbs.
     mixed_share, unidentified_share : float
     """
-    alike = borders = 0.0
+    alike, borders = 0.0, share_of_borders(index, mapped)
     if mixed_share > USUAL_MIXED and pixel is not None:
-        alike, borders = share_alike(index, pixel), share_of_borders(index, mapped)
+        alike = share_alike(index, pixel)
     return trust(mixed_share, unidentified_share, alike=alike, borders=borders)
 
 
@@ -106,16 +111,18 @@ def share_alike(index: NDArray[np.int8], pixel: TypicalPixel) -> float:
 
 
 def share_of_borders(index: NDArray[np.int8], mapped: NDArray[np.bool_]) -> float:
-    """Share of neighboring pixels that have different labels."""
-    label = np.full(mapped.shape, -1, dtype=np.int8)
-    label[mapped] = index
-    alike = sum(
-        float((neighbour_sum(one[None])[0] * one).sum(dtype=np.float64))
-        for one in ((label == k).astype(np.float32) for k in np.unique(index))
-    )
-    inside = mapped.astype(np.float32)
-    pairs = float((neighbour_sum(inside[None])[0] * inside).sum(dtype=np.float64))
-    return 1 - alike / pairs if pairs else 0.0
+    """Share of neighboring pixels that have different labels, diagonal ones by `DIAGONAL`."""
+    n_rows, n_columns = mapped.shape
+    label = np.full((n_rows + 2, n_columns + 2), -1, dtype=np.int8)
+    label[1:-1, 1:-1][mapped] = index
+    differ = pairs = 0.0
+    for down, right, weight in ((0, 1, 1.0), (1, 0, 1.0), (1, 1, DIAGONAL), (1, -1, DIAGONAL)):
+        one = label[1:-1, 1:-1]
+        other = label[1 + down : n_rows + 1 + down, 1 + right : n_columns + 1 + right]
+        both = (one >= 0) & (other >= 0)
+        pairs += weight * np.count_nonzero(both)
+        differ += weight * np.count_nonzero(both & (one != other))
+    return differ / pairs if pairs else 0.0
 
 
 def tempered(probability: NDArray[np.float32], power: float) -> NDArray[np.float32]:

@@ -55,6 +55,18 @@ def test_borders_are_neighbors_of_different_labels():
     assert share_of_borders(np.zeros(0, dtype=np.int8), np.zeros((2, 2), dtype=bool)) == 0
 
 
+def test_fine_domains_are_trusted_less_though_no_spectrum_is_mixed():
+    field = np.ones((40, 40), dtype=bool)
+    wide = (np.indices((40, 40))[0] // 20).ravel().astype(np.int8)
+    fine = (np.indices((40, 40))[0] // 2).ravel().astype(np.int8) % 2
+
+    def power(label):
+        return trust_in(label, field, None, mixed_share=0.2, unidentified_share=0.0)
+
+    assert power(wide) == 1
+    assert power(fine) < 0.9
+
+
 def test_a_core_and_shell_of_clear_phases_is_trusted_more_than_labels_of_mixtures():
     field, ring = np.ones((20, 20), dtype=bool), np.zeros((20, 20), dtype=np.int8)
     ring[5:15, 5:15] = 1
