@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,8 @@ from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.fitted_products import each_part
 from stxm_live.phase_mapping.pixel_amounts import PixelAmounts, common_mixtures, moments
 from stxm_live.phase_mapping.scan_noise import noise_of, photon_gain, photons_of
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
+from stxm_live.phase_mapping.stray_light import without_stray_light
 from stxm_live.phase_mapping.weighted_products import Products
 from stxm_live.preprocessing.normalization import ODStack
 
@@ -61,9 +64,7 @@ def amounts_of(
     if not stack.mapped.any():
         return None
     references = recipe.corrected_references
-    photons, noise = photons_of(stack, recipe), resolution.noise
-    if noise is None:
-        noise = noise_of(spectra, photons, stack, recipe)
+    spectra, photons, noise = _as_labelled(spectra, stack, resolution, recipe)
     values = recipe.phases.in_order(references.phase_names)
     per_unit = spectra.references / (recipe.phases.reference_nm or 1.0)
     mixtures = common_mixtures(spectra.od, photons, per_unit, noise)
@@ -98,6 +99,20 @@ def amounts_of(
         recipe.phases,
         find_total=lambda mask: _total(of_areas(mask[stack.mapped][None])),
     )
+
+
+def _as_labelled(
+    spectra: Correlated, stack: ODStack, resolution: Resolution, recipe: Recipe
+) -> tuple[Correlated, NDArray[np.float32], SpectrumNoise]:
+    """Return spectra without stray light, their photons and noise, as the labels have them."""
+    photons, noise = photons_of(stack, recipe), resolution.noise
+    if noise is None:
+        return spectra, photons, noise_of(spectra, photons, stack, recipe)
+    if not resolution.stray_light:
+        return spectra, photons, noise
+    share, references = resolution.stray_light, spectra.references
+    od, photons = without_stray_light(spectra.od, photons, share, references, noise)
+    return replace(spectra, od=od), photons, noise
 
 
 def _amounts(

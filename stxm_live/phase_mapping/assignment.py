@@ -23,10 +23,11 @@ from stxm_live.phase_mapping.residuals import Residual, residual_of
 from stxm_live.phase_mapping.scan_errors.errors import SharedErrors
 from stxm_live.phase_mapping.scan_errors.search import shared_errors
 from stxm_live.phase_mapping.scan_noise import (
+    NoisySpectra,
     counts_per_photon,
     noise_for_residuals,
     noise_of,
-    photons_of,
+    noisy_spectra,
 )
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.unidentified import Strangeness
@@ -82,6 +83,8 @@ class Resolution:
     noise : SpectrumNoise or None
         Noise and baseline that the labels allow for in each spectrum besides its phase; None if
         the step does not say.
+    stray_light : float
+        Light beside the specimen, over that which it can absorb, that the labels allow for.
     judged : bool
         Whether something shows the noise that residuals are judged by.
     mixed_references : tuple of MixedReference
@@ -107,6 +110,7 @@ class Resolution:
     method: str
     residual: Residual | None = None
     noise: SpectrumNoise | None = None
+    stray_light: float = 0.0
     judged: bool = True
     mixed_references: tuple[MixedReference, ...] = ()
     layered: tuple[LayeredPhase, ...] = ()
@@ -132,7 +136,7 @@ def resolve_spectra(
     model : LatentModel, optional
         One that was trained for these energies.
     """
-    seen = _look(spectra, stack, recipe)
+    seen = _look(noisy_spectra(spectra, stack, recipe), stack, recipe)
     latent = None
     if model is not None:
         # the encoder knows whole spectra only; of the others it makes NaN
@@ -154,14 +158,14 @@ class _Look(NamedTuple):
     spectra: Correlated
     photons: NDArray[np.float32]
     noise: SpectrumNoise
+    stray_light: float
     dispersion: float
     found: Probabilities
 
 
-def _look(spectra: Correlated, stack: ODStack, recipe: Recipe) -> _Look:
-    """Find noise and probabilities."""
-    photons = photons_of(stack, recipe)
-    noise = noise_of(spectra, photons, stack, recipe)
+def _look(noisy: NoisySpectra, stack: ODStack, recipe: Recipe) -> _Look:
+    """Find scatter and probabilities."""
+    spectra, photons, noise, _ = noisy
     dispersion = _scatter(spectra, photons, noise)
     found = phase_probabilities(
         spectra.od,
@@ -172,7 +176,7 @@ def _look(spectra: Correlated, stack: ODStack, recipe: Recipe) -> _Look:
         dispersion=dispersion,
         noise=noise,
     )
-    return _Look(spectra, photons, noise, dispersion, found)
+    return _Look(*noisy, dispersion, found)
 
 
 def _shared_errors(seen: _Look, stack: ODStack, recipe: Recipe) -> SharedErrors | None:
@@ -193,7 +197,9 @@ def _shared_errors(seen: _Look, stack: ODStack, recipe: Recipe) -> SharedErrors 
 def _without(errors: SharedErrors, seen: _Look, stack: ODStack, recipe: Recipe) -> _Look:
     """Look again without these errors."""
     references, energies = recipe.corrected_references, list(stack.energies_ev)
-    return _look(errors.taken_out_of(seen.spectra, references, energies), stack, recipe)
+    spectra = errors.taken_out_of(seen.spectra, references, energies)
+    noise = noise_of(spectra, seen.photons, stack, recipe)
+    return _look(NoisySpectra(spectra, seen.photons, noise, seen.stray_light), stack, recipe)
 
 
 def _resolution(
@@ -235,6 +241,7 @@ def _resolution(
         method=method,
         residual=residual,
         noise=noise,
+        stray_light=seen.stray_light,
         judged=judged is not None,
         mixed_references=mixed,
         layered=layered,

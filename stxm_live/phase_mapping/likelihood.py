@@ -200,6 +200,20 @@ def counts_per_photon_of(
     return gain
 
 
+def best_model(
+    y: NDArray[np.float64], n: NDArray[np.float64], r: NDArray[np.float64], baseline: Baseline
+) -> NDArray[np.float64]:
+    """Return the OD of the best-fitting reference with its baseline; see `best_model_photons`."""
+    found = each_alone(y, n, r, baseline)
+    best = (found.along**2 / found.square).argmax(axis=0)
+    columns = np.arange(y.shape[1])
+    t = found.along[best, columns] / found.square[best, columns]
+    model = (r[best] * t[:, None]).T
+    if len(baseline.shapes):
+        model += product(baseline.shapes.T, found.coefficients(t, best))
+    return np.asarray(model)
+
+
 def best_model_photons(
     y: NDArray[np.float64], n: NDArray[np.float64], r: NDArray[np.float64], baseline: Baseline
 ) -> NDArray[np.float64]:
@@ -213,13 +227,7 @@ def best_model_photons(
     baseline : Baseline
         In units of the photons (`Baseline.in_units_of`).
     """
-    found = each_alone(y, n, r, baseline)
-    best = (found.along**2 / found.square).argmax(axis=0)
-    columns = np.arange(y.shape[1])
-    t = found.along[best, columns] / found.square[best, columns]
-    model = (r[best] * t[:, None]).T
-    if len(baseline.shapes):
-        model += product(baseline.shapes.T, found.coefficients(t, best))
+    model = best_model(y, n, r, baseline)
     return np.asarray(n * np.exp(np.clip(y - model, -2.0, 2.0)))
 
 

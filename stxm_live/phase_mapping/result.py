@@ -321,6 +321,7 @@ def _provenance(found: Found, steps: Steps) -> dict[str, Any]:
         "model_sha256": None if resolution is None else resolution.model_sha256,
         "dispersion": None if resolution is None else resolution.dispersion,
         "baseline_std": None if noise is None else noise.baseline.std,
+        "stray_light": None if resolution is None else resolution.stray_light,
         "replaced_steps": steps.replaced,
         "quantity": found.stack.quantity,
     }

@@ -31,6 +31,11 @@ def notes_on(found: Found) -> tuple[str, ...]:
     if found.change is not None:
         notes.append(change_in_words(found.change, facts.phase_names))
     errors = None if found.resolution is None else found.resolution.shared_errors
+    if found.resolution is not None and found.resolution.stray_light:
+        notes.append(
+            f"{100 * found.resolution.stray_light:.1f} % of the light seems to reach the detector "
+            "beside the specimen: lines are flattened where it is thick, and labels allow for that"
+        )
     if errors is not None:
         notes.append(errors.in_words(facts.phase_names, facts.energies_ev))
     if found.composition is not None:

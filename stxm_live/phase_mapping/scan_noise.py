@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,10 +16,54 @@ from stxm_live.phase_mapping.spectrum_noise import (
     spectrum_noise,
     variance_of_references,
 )
+from stxm_live.phase_mapping.stray_light import stray_share, without_stray_light
 from stxm_live.preprocessing.normalization import ODStack
 
 LIKE_PHOTONS = 1.5
 """Factor on the noise of photons, or its inverse, up to which spectra scatter as photons do."""
+
+
+class NoisySpectra(NamedTuple):
+    """Spectra of a scan as labels are made from them.
+
+    ``spectra`` and ``photons`` (n_energies, n_spectra) are without the ``stray_light``, a share of
+    the light that the specimen can absorb.
+    """
+
+    spectra: Correlated
+    photons: NDArray[np.float32]
+    noise: SpectrumNoise
+    stray_light: float
+
+
+def noisy_spectra(spectra: Correlated, stack: ODStack, recipe: Recipe) -> NoisySpectra:
+    """Return the spectra of a scan without stray light, and their noise.
+
+    Coefficients and references of ``spectra`` stay as they are.
+    """
+    photons = photons_of(stack, recipe)
+    noise = noise_of(spectra, photons, stack, recipe)
+    if not _shows_transmission(stack, recipe):
+        return NoisySpectra(spectra, photons, noise, 0.0)
+    share = stray_share(
+        spectra.od,
+        photons,
+        spectra.references,
+        noise,
+        recipe.corrected_references,
+        list(stack.energies_ev),
+    )
+    if not share:
+        return NoisySpectra(spectra, photons, noise, 0.0)
+    passed = without_stray_light(spectra.od, photons, share, spectra.references, noise)
+    spectra = replace(spectra, od=passed.od)
+    noise = noise_of(spectra, passed.photons, stack, recipe)
+    return NoisySpectra(spectra, passed.photons, noise, share)
+
+
+def _shows_transmission(stack: ODStack, recipe: Recipe) -> bool:
+    """Return True if I over I0 is the transmission, on its own scale."""
+    return stack.quantity != "yield" and recipe.i0.source not in ("spectrum", "monitor")
 
 
 def photons_of(stack: ODStack, recipe: Recipe) -> NDArray[np.float32]:

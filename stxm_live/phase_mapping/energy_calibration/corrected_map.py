@@ -14,7 +14,7 @@ from stxm_live.core.references import listed_ev
 from stxm_live.phase_mapping.assignment import Resolution, resolve_spectra
 from stxm_live.phase_mapping.correlation import Correlated, correlate
 from stxm_live.phase_mapping.energy_calibration.fit import EnergyAxisError, fit_energy_axis
-from stxm_live.phase_mapping.scan_noise import noise_of, photons_of
+from stxm_live.phase_mapping.scan_noise import noisy_spectra
 from stxm_live.preprocessing.normalization import ODStack
 
 WIDTH_WARNING_EV = 0.1
@@ -61,11 +61,11 @@ def find_energy_axis(spectra: Correlated, stack: ODStack, recipe: Recipe) -> Ene
     EnergyAxisError
         If the scan cannot tell.
     """
-    photons = photons_of(stack, recipe)
-    noise = noise_of(spectra, photons, stack, recipe)
+    seen = noisy_spectra(spectra, stack, recipe)
+    noise = seen.noise
     return fit_energy_axis(
-        spectra.od,
-        photons,
+        seen.spectra.od,
+        seen.photons,
         recipe.reference_spectra,
         np.array(stack.energies_ev),
         baseline=noise.baseline.in_units_of(noise.gain),

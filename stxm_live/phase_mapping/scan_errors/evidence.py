@@ -43,6 +43,8 @@ class Explained(NamedTuple):
         Of each phase in the best composition.
     frequency : ndarray of shape (n_phases,)
         Share of each phase in the scan.
+    strange : ndarray of shape (n_spectra,)
+        Probability that nothing describes the spectrum.
     """
 
     log_probability: float
@@ -50,6 +52,7 @@ class Explained(NamedTuple):
     weight: NDArray[np.float64]
     thickness: NDArray[np.float64]
     frequency: NDArray[np.float64]
+    strange: NDArray[np.float64]
 
 
 class Evidence:
@@ -90,6 +93,11 @@ class Evidence:
         """Return how many spectra there are."""
         return int(self._y.shape[1])
 
+    @property
+    def log_precision(self) -> float:
+        """Return what the noise adds to the log probability, the same for all references."""
+        return 0.5 * float(np.log(self._weight).sum())
+
     def of(self, references: NDArray[np.float64], od_error: NDArray[np.float64]) -> float:
         """Return the log probability of all spectra, up to a constant.
 
@@ -129,6 +137,7 @@ class Evidence:
             weight=self._weight * (1 - strange * (1 - 1 / _FACTOR)),
             thickness=thickness,
             frequency=product(frequency[None], shares)[0],
+            strange=strange,
         )
 
     def _frequencies(
