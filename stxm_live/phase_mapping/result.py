@@ -23,7 +23,6 @@ from stxm_live.phase_mapping.amounts import amounts_of
 from stxm_live.phase_mapping.assignment import Resolution
 from stxm_live.phase_mapping.composition.of_scan import ScanComposition
 from stxm_live.phase_mapping.correlation import Correlated
-from stxm_live.phase_mapping.distinguished import SAME, undistinguished
 from stxm_live.phase_mapping.energy_calibration.corrected_map import WIDTH_WARNING_EV, CorrectedMap
 from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.result_notes import notes_on
@@ -53,6 +52,8 @@ class Found:
         Change of the specimen during the scan; None if no energy was measured twice.
     composition : ScanComposition or None
         Composition along the series of the references; None where it was not looked for.
+    twins : tuple of tuple of str
+        Phases that the map does not distinguish: equal ones, or any that lack energies.
     """
 
     stack: ODStack
@@ -63,6 +64,7 @@ class Found:
     model_note: str = ""
     change: SpecimenChange | None = None
     composition: ScanComposition | None = None
+    twins: Twins = ()
 
     @cached_property
     def counts(self) -> NDArray[np.float32]:
@@ -134,20 +136,6 @@ class Found:
     def mixed_references(self) -> tuple[MixedReference, ...]:
         """Mapped phases that mixtures of others look like."""
         return () if self.resolution is None else self.resolution.mixed_references
-
-    @cached_property
-    def twins(self) -> Twins:
-        """Phases that the map does not distinguish: equal ones, or any that lack energies."""
-        found, recipe = self.resolution, self.recipe
-        if found is None:
-            return ()
-        return undistinguished(
-            found.index,
-            found.probability,
-            recipe.corrected_references,
-            self.stack.energies_ev,
-            recipe.ambiguity_threshold if self.stack.missing_ev else SAME,
-        )
 
     def amounts(self) -> Amounts | None:
         """Return composition, thickness and values of pixels, particles and specimen."""

@@ -17,6 +17,7 @@ from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.assignment import needs_model
 from stxm_live.phase_mapping.composition.of_scan import scan_composition
 from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.phase_mapping.distinguished import SAME, less_sure_within, undistinguished
 from stxm_live.phase_mapping.energy_calibration.corrected_map import (
     CorrectedMap,
     corrected_map,
@@ -99,6 +100,14 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
         resolution = steps.resolve(spectra, stack, recipe, model)  # section 3.3
     corrected = axis.result()
     resolution = known_by_axis(resolution, corrected)
+    twins = undistinguished(
+        resolution.index,
+        resolution.probability,
+        recipe.corrected_references,
+        stack.energies_ev,
+        recipe.ambiguity_threshold if stack.missing_ev else SAME,
+    )
+    resolution = less_sure_within(resolution, twins, recipe.corrected_references.phase_names)
     change = change_of(stack, references, recipe)
     composition = scan_composition(spectra, stack, resolution, recipe, quick=kept.quick)
     if composition is not None:
@@ -112,6 +121,7 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
         model_note=note,
         change=change,
         composition=composition,
+        twins=twins,
     )
     quality = steps.assess(found.facts, recipe)
     remake = partial(_redone, kept=kept, recipe=recipe, revision=revision)

@@ -10,8 +10,9 @@ from stxm_live import Recipe, Stack, map_phases
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.stack import Frame
 from stxm_live.core.twins import either
+from stxm_live.phase_mapping.assignment import Resolution, entropy
 from stxm_live.phase_mapping.correlation import correlate
-from stxm_live.phase_mapping.distinguished import undistinguished
+from stxm_live.phase_mapping.distinguished import less_sure_within, undistinguished
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures
 from stxm_live.phase_mapping.weighted_products import Baseline
@@ -160,6 +161,26 @@ def test_references_that_are_equal_share_a_label_in_a_complete_map_too():
     index = np.array([0, 0, 2], dtype=np.int8)
     probability = np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
     assert undistinguished(index, probability, references, energies, 1e-6) == (("a", "b"),)
+
+
+def test_phases_that_share_a_label_are_less_sure_among_themselves_only():
+    probability = np.array([[0.5], [0.1], [0.4]], dtype=np.float32)
+    found = Resolution(
+        index=np.array([0], dtype=np.int8),
+        wrong_probability=np.array([0.55], dtype=np.float32),  # 0.1 for a phase without reference
+        probability=probability,
+        entropy=entropy(probability),
+        mixed=np.array([False]),
+        unidentified=np.array([False]),
+        dispersion=1.0,
+        method="likelihood",
+    )
+    less = less_sure_within(found, (("a", "b"),), ("a", "b", "c"))
+    share = 5**0.7 / (5**0.7 + 1)
+    np.testing.assert_allclose(less.probability[:, 0], [0.6 * share, 0.6 - 0.6 * share, 0.4])
+    np.testing.assert_allclose(less.wrong_probability, 1 - 0.9 * 0.6 * share, rtol=1e-6)
+    assert less.index is found.index
+    assert less_sure_within(found, (), ("a", "b", "c")) is found
 
 
 def test_a_value_without_photons_has_no_weight_whatever_it_is():
