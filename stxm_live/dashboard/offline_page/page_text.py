@@ -165,7 +165,8 @@ def _map(name: str, dataset: xarray.Dataset, figure: str) -> str:
     if name == "od":
         last = dataset.sizes["energy_ev"] - 1
         slider = (
-            f'<label class="energy"><input id="energy" type="range" min="0" max="{last}" step="1">'
+            '<label class="energy"><input id="energy" type="range" aria-label="photon energy" '
+            f'min="0" max="{last}" step="1">'
             '<output id="energy-name"></output></label>'
         )
     if name == "composition":

@@ -96,6 +96,19 @@ def test_the_page_tells_how_far_the_scan_is_and_follows_it(scanned):
     assert "complete" in page.says("subline")
 
 
+ALL_NAMED = """() => {
+    const nameless = (node) => [...node.querySelectorAll("*")].some((each) =>
+        (each.shadowRoot !== null && nameless(each.shadowRoot))
+        || (each.matches("select, input, [role=slider], .bk-spin-btn") && !each.ariaLabel
+            && !each.labels?.length));
+    return document.querySelector("select, main") !== null && !nameless(document);
+}"""
+
+
+def test_every_list_box_and_slider_has_a_name_for_a_screen_reader(scanned):
+    scanned[0].page.wait_for_function(ALL_NAMED)
+
+
 def test_every_pixel_has_the_colour_of_its_phase(scanned):
     page, maps, *_ = scanned
     pixels = [*some_pixels(maps), (0, 0), (59, 3)]
