@@ -50,6 +50,10 @@ _AHEAD_BYTES = 5 * MAX_DOCUMENT_BYTES + 256 * 2**20
 """Most memory of the process that takes messages: 0MQ holds up to four of them."""
 
 _LINGER_MS = 2000
+
+_HANDSHAKE_MS = 2000
+"""A connection that says nothing is closed after this time, and its file descriptor is free."""
+
 _HEAD_BYTES = 200
 _SUBSCRIPTION_BYTES = 256
 
@@ -123,6 +127,7 @@ class DocumentPublisher:
         self._socket.set(zmq.SNDHWM, MAX_WAITING)
         self._socket.set(zmq.LINGER, _LINGER_MS)
         self._socket.set(zmq.MAXMSGSIZE, _SUBSCRIPTION_BYTES)
+        self._socket.set(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
         if not bind:
             self._lost = lost_connections(self._socket)
         attach(self._socket, self.address, bind)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ FILES = ("encoder.tflite", "decoder.tflite", "clusters.npz")
 ARRAYS = ("mean", "covariance", "counts", "pi", "mu", "sigma", "reference_latent")
 MEMBERS = ("member_latent", "member_phase_index")
 """Arrays that bundles have since their training keeps labelled points."""
+
+_MOST_TRIES, _PAUSE_S = 20, 0.05
+"""Tries to read a bundle while it is replaced, and the time between them."""
 
 TRAIN_AGAIN = "train it again with stxm-live train, or restore the folder from where it came from"
 
@@ -154,12 +158,25 @@ class Bundle:
     def load(cls, folder: str | Path) -> Bundle:
         """Read a bundle and verify the SHA-256 of every file.
 
+        One that is being replaced is read again a little later.
+
         Raises
         ------
         BundleError
             If a file is missing or not the one that was written, or if the format is unknown.
         """
         folder = Path(folder)
+        for n_tries in range(_MOST_TRIES):
+            try:
+                return cls._read(folder)
+            except (BundleError, OSError):
+                if n_tries and not any(folder.parent.glob(f".{folder.name}-*")):
+                    raise
+                time.sleep(_PAUSE_S)
+        return cls._read(folder)
+
+    @classmethod
+    def _read(cls, folder: Path) -> Bundle:
         info, sha256 = _read_info(folder)
         files = {name: _read_verified(folder / name, info.sha256[name]) for name in FILES}
         arrays = _read_arrays(folder / "clusters.npz", files["clusters.npz"])

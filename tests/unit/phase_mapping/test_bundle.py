@@ -88,6 +88,25 @@ def test_a_bundle_keeps_its_hash_when_it_is_moved(bundle, copy):
     assert re.fullmatch("[0-9a-f]{64}", bundle.sha256)
 
 
+def test_a_bundle_that_is_being_replaced_is_read_a_little_later(bundle, copy, monkeypatch):
+    away = copy.parent / f".{copy.name}-x"
+    away.mkdir()
+    pauses = []
+
+    def pause(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            (away / "new").rename(copy)
+
+    monkeypatch.setattr("stxm_live.phase_mapping.latent_space.bundle.time.sleep", pause)
+    copy.rename(away / "new")
+    assert Bundle.load(copy).sha256 == bundle.sha256
+    assert len(pauses) == 3
+    with pytest.raises(BundleError, match=r"bundle.json is missing"):
+        Bundle.load(copy.parent / "nothing")
+    assert len(pauses) == 4
+
+
 @pytest.mark.parametrize("name", ["encoder.tflite", "decoder.tflite", "clusters.npz"])
 def test_one_changed_bit_in_a_file_is_refused_with_advice(copy, name):
     path = copy / name
