@@ -225,6 +225,13 @@ class Opened:
             seen.append(picture[int(y), int(x)])
         return np.array(seen)
 
+    def until(self, is_so):
+        """Wait until that is so, while the page goes on."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while not is_so():
+            assert time.monotonic() < deadline
+            self.page.wait_for_timeout(100)
+
     def wait_for_colors(self, name, maps, pixels, expected, timeout_s=PATIENCE_MS / 1000):
         """Wait until the colours are these, to within what rounding does."""
         deadline = time.monotonic() + timeout_s

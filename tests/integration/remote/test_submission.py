@@ -289,7 +289,7 @@ def test_a_real_manager_takes_the_region_and_scans_it(tmp_path):
         assert len(done["result"]["run_uids"]) == 1
 
 
-def until(is_so, timeout_s=120.0):
+def until(is_so, timeout_s=300.0):
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline

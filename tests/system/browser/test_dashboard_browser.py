@@ -135,8 +135,12 @@ def test_the_difference_of_two_energies_is_seen(scanned):
     meaning = page.page.locator(".map-doubt .meaning")
     meaning.get_by_text(f"{maps.energies_ev[4]:.2f} eV minus OD at").wait_for()
     row, column = np.unravel_index(np.nanargmax(difference), difference.shape)
-    red, _, blue = page.colors("doubt", maps, [(row, column)])[0]
-    assert int(red) > int(blue) + 60
+
+    def is_red():
+        red, _, blue = page.colors("doubt", maps, [(row, column)])[0]
+        return int(red) > int(blue) + 60
+
+    page.until(is_red)
     page.choose("doubt-layer", "ambiguous")
 
 
@@ -186,9 +190,13 @@ def test_a_box_that_is_drawn_is_chosen_at_the_press_of_a_button_only(scanned):
     page.drag("phases", maps, (15, 20), (35, 50))
     page.page.get_by_text("not chosen yet").wait_for()
     assert chooser.latest() is None
-    across = page.colors("phases", maps, [(25, column) for column in np.arange(18, 22, 0.2)])
-    assert (across.min(axis=1) > 220).any()  # a light line
-    assert (across.max(axis=1) < 50).any()  # and a dark one
+
+    def is_outlined():
+        across = page.colors("phases", maps, [(25, column) for column in np.arange(18, 22, 0.2)])
+        # a light line and a dark one
+        return (across.min(axis=1) > 220).any() and (across.max(axis=1) < 50).any()
+
+    page.until(is_outlined)
     page.press("Scan the drawn box next")
     page.says("chosen", "Next:")
     region = chooser.latest()
