@@ -91,16 +91,6 @@ def small_bundle(tmp_path_factory):
     return train_small_bundle(tmp_path_factory.mktemp("models") / "bundle")
 
 
-@pytest.fixture
-def step_by_step():
-    """Trainings of a few steps: to make TensorFlow's graph of a step takes longer than these."""
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 @pytest.fixture(scope="session")
 def real_folder(tmp_path_factory):
     """The ALS iron stack as the beamline wrote it."""

@@ -100,6 +100,16 @@ class TestNetwork:
 
 
 @pytest.fixture
+def step_by_step():
+    """Trainings of a few steps: to make TensorFlow's graph of a step takes longer than these."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
 def exported_before(small_bundle, monkeypatch):
     """Networks are not exported; those of the small bundle take their place."""
     bundle = Bundle.load(small_bundle)

@@ -139,7 +139,6 @@ def test_the_default_map_agrees_with_the_authors_by_the_line_of_the_readme(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("step_by_step")
 def test_scanned_live_with_a_model_trained_on_it_and_replayed_in_a_new_process(
     real_folder, stack, recipe, nearest_ev, tmp_path
 ):

@@ -49,7 +49,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def one_training(monkeypatch, step_by_step):
+def one_training(monkeypatch):
     """The first training is a real one; later ones, of the same energies, take its bundle."""
     from stxm_live import gmvae
 
