@@ -27,6 +27,7 @@ small = replace(field, nx=40, ny=40)
 explore_here = partial(explore, camera, energy, recipe.energies_ev, small, **explore_here.keywords)
 RE(explore_here(n_zooms=1, choice_timeout_s=0.2))
 print("RESULT", json.dumps({
+    "frozen": __import__("gc").get_freeze_count(),
     "scan_id": scan_id, "last_scan_id": RE.md["scan_id"], "shape": maps.phase_index.shape,
     "status": maps.status, "differences": maps.differences(again),
     "names": [name for name in "RE live chooser stxm_stack wait_for_maps".split()
@@ -113,6 +114,7 @@ def test_a_session_with_the_profile_scans_maps_stores_and_replays(first):
     assert told["shape"] == [56, 64]
     assert told["differences"] == []
     assert told["scan_id"] == 7  # after those of the tutorial
+    assert told["frozen"] > 100_000  # no search for garbage among the objects of packages
     assert told["names"] == ["RE", "live", "chooser", "stxm_stack", "wait_for_maps"]
     names = ["energy", "sample_x", "sample_y", "camera", "line", "ring_current"]
     assert told["devices"] == names
