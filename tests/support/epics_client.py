@@ -27,7 +27,7 @@ from run_engines import pause_soon
 from stxm_live import LivePhaseMapper, Recipe, map_run
 from stxm_live.devices import load_devices
 from stxm_live.devices.names import names_from
-from stxm_live.plans import stxm_overview, stxm_stack
+from stxm_live.plans import stxm_overview, stxm_sparse_stack, stxm_stack
 
 NAMES = Path(__file__).parents[2] / "profiles" / "profile_stxm" / "microscope.toml"
 RECIPE = Recipe.load("nvpf").with_changes({"model": None, "energy_fit": False})
@@ -205,13 +205,24 @@ def lines_and_overview(folder):
     session.RE(session.plan("line", **few))
     lines = np.concatenate([doc["data"]["line"] for doc in session.events()])
     y_um = [round(doc["data"]["sample_y"], 6) for doc in session.events()]
-    session.devices.energy.set(510.0).wait(120)
     d = session.devices
+    session.docs.clear()
+    some = replace(FIELD, ny=6, nx=9)
+    line, y, options = d.line, d.stages["sample_y"], {"share": 0.5, "shutter": d.shutter}
+    session.RE(stxm_sparse_stack(line, d.energy, (505.0, 517.5), some, y_axis=y, **options))
+    rows = session.docs[0][1]["stxm_live"]["rows"]
+    measured = [6 * k + row for k, of_energy in enumerate(rows) for row in of_energy]
+    sparse = np.concatenate([doc["data"]["line"] for doc in session.events()]).reshape(-1, 9)
+    whole = lines.reshape(-1, 9)[measured]
+    session.devices.energy.set(510.0).wait(120)
     field = replace(FIELD, nx=50, ny=50, dwell_ms=0.5)
     session.docs.clear()
     session.RE(stxm_overview(d.image, d.energy, [505.0, 517.5], field, shutter=d.shutter))
     return {
         "lines_and_images_differ_by": float(np.abs(lines - images).max()),
+        "rows": rows,
+        "rows_and_lines_differ_by": float(np.abs(sparse - whole).max()),
+        "rows_ended": [session.is_open(), d.stages["sample_y"].position],
         "y_um": y_um,
         "y_after": d.stages["sample_y"].position,
         "overview": [session.stop()["exit_status"], session.stop()["num_events"]],

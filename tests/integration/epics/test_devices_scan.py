@@ -44,9 +44,12 @@ def test_a_pause_closes_the_shutter_and_leaves_no_trace_and_an_abort_ends_well(t
     assert told["dark"] == pytest.approx(3.0, abs=0.2)
 
 
-def test_lines_make_the_same_image_and_what_was_moved_goes_back(told_of):
+def test_lines_and_some_of_the_rows_make_the_same_image_and_what_was_moved_goes_back(told_of):
     told = told_of["lines_and_overview"]
     assert told["lines_and_images_differ_by"] == 0
+    assert told["rows"] == [[0, 2, 4], [1, 3, 5]]
+    assert told["rows_and_lines_differ_by"] == 0
+    assert told["rows_ended"] == [False, pytest.approx(0.3)]
     assert told["y_um"][:6] == pytest.approx(told["y_um"][6:])
     assert told["y_um"][0] == -told["y_um"][5]
     assert told["y_after"] == pytest.approx(0.3)
