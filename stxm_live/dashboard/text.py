@@ -24,6 +24,8 @@ def subline(scene: Scene | None) -> str:
         maps = scene.result.maps
         parts.append(maps.status if maps.status == "complete" else f"<b>{maps.status}</b>")
         parts.append(f"{len(maps.energies_ev)} energies, revision {maps.revision}")
+        if str(maps.origin):
+            parts.append(escape(str(maps.origin)))
         if scene.result.origin != "live":
             how = "changed by hand" if scene.result.origin == "changed" else "from the catalogue"
             parts.append(f"<b>{how}</b>: {escape(scene.result.title)}")

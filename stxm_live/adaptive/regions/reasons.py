@@ -78,14 +78,14 @@ def share_of(mask: NDArray[np.bool_], maps: PhaseMaps, window: PixelWindow, word
 
 
 def area(um2: float) -> str:
-    """Return an area with two figures: "2.1 um2".
+    """Return an area with two figures: "2.1 µm²".
 
     Examples
     --------
     >>> area(2.13), area(0.0314)
-    ('2.1 um2', '0.031 um2')
+    ('2.1 µm²', '0.031 µm²')
     """
-    return f"{um2:.2g} um2"
+    return f"{um2:.2g} µm²"
 
 
 def cost(minutes: float | None, dose_mgy: float | None) -> list[str]:

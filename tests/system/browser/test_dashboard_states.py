@@ -27,7 +27,7 @@ QUICK_LOOKS = [(390, 844, "light"), (1280, 800, "dark")]
 
 def suggest(maps, scanned):
     """Five regions with long reasons."""
-    reason = "boundary Na2.4VPF/Na2VPF, 32 % ambiguous, 0.41 um2"
+    reason = "boundary Na2.4VPF/Na2VPF, 32 % ambiguous, 0.41 µm²"
     x0, y0 = maps.extent_um[0], maps.extent_um[2]
     return [
         Region(

@@ -222,7 +222,7 @@ def test_boundaries_are_named_with_what_a_region_holds_and_costs():
         overhead=Overhead(line_s=0.2, energy_s=3),
         dose=dose,
     )
-    assert region.reason.startswith("boundary Na3VPF/Na2VPF, 100 % ambiguous, 0.16 um2, ")
+    assert region.reason.startswith("boundary Na3VPF/Na2VPF, 100 % ambiguous, 0.16 µm², ")
     assert region.minutes == pytest.approx(13 * (1600 * 5e-3 + 40 * 0.2 + 3) / 60)
     assert f"{region.dose_mgy:.2g} MGy, 4 min" in region.reason
     assert region.criterion == "boundaries"
