@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from stxm_live.core.mixed_reference import MixedReference, by_phase
 from stxm_live.core.series import Series
 from stxm_live.phase_mapping.composition.models import Gradual, Models, Score
+from stxm_live.phase_mapping.composition.neighborhood import cropped
 from stxm_live.phase_mapping.fitted_products import fitted_products
 from stxm_live.phase_mapping.likelihood import dispersion_of, n_measured
 from stxm_live.phase_mapping.pair_posterior import pair_posterior
@@ -90,10 +91,11 @@ class Evidence:
                 "shell: pixels are mixtures of these two, and no phase between them is needed"
             )
         if self.supported == "solid solution":
-            same = f"; layers of {pair} through the thickness have the same spectra" if pair else ""
+            alike = f", and of {pair}," if pair else ""
             return (
                 f"the scan supports a solid solution {sure}: {quantity} varies continuously "
-                f"between {self.low:.2g} and {self.high:.2g}{same}"
+                f"between {self.low:.2g} and {self.high:.2g} (layers of neighbors in the series"
+                f"{alike} have the same spectra)"
             )
         return ""
 
@@ -134,6 +136,7 @@ def evidence(
     some = np.flatnonzero(rows[mask])
     if len(some) < FEWEST_SPECTRA:
         return None
+    rows = cropped(rows)
     found = fitted_products(od[:, some], photons[:, some], references, noise.at(some))
     scatter = scatter_of(found, photons[:, some], noise)
     if noise.from_support and scatter > MOST_MISFIT * noise.gain:

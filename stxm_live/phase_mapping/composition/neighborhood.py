@@ -136,3 +136,16 @@ def _change_across(images: NDArray[np.float64]) -> NDArray[np.float64]:
         np.divide(side[1], side[0], where=both, out=np.zeros((ny, nx))) for side in (left, right)
     ]
     return np.asarray(means[1] - means[0])
+
+
+def cropped(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the rows and columns of a mask from the first to the last that hold some of it.
+
+    Examples
+    --------
+    >>> cropped(np.array([[False, False, False], [False, True, True]]))
+    array([[ True,  True]])
+    """
+    used = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+    rows, columns = (slice(each[0], each[-1] + 1) if each.size else slice(0) for each in used)
+    return mask[rows, columns]

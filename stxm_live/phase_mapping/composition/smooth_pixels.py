@@ -11,6 +11,7 @@ from stxm_live.core.even_selection import at_least
 from stxm_live.core.products import product
 from stxm_live.core.series import Series
 from stxm_live.phase_mapping.composition.models import Gradual, smooth_posterior
+from stxm_live.phase_mapping.composition.neighborhood import cropped
 from stxm_live.phase_mapping.composition.nodes import (
     likelihoods,
     nodes_along,
@@ -85,7 +86,7 @@ def smooth_pixels(
     parts = each_part(of_part, od, photons, references, noise)
     likelihood, thick, thick_variance = np.concatenate(parts, axis=2)
     anything = product(nodes.weight[None], likelihood)[0]
-    posterior = smooth_posterior(likelihood, anything, nodes, mask, gradual)
+    posterior = smooth_posterior(likelihood, anything, nodes, cropped(mask), gradual)
     of_nodes = np.concatenate(
         [nodes.shares.T, nodes.x[None], np.square(nodes.shares.T), np.square(nodes.x[None])]
     )
