@@ -48,6 +48,7 @@ PROGRAMS: dict[str, Program] = {
     "figure": Program("speed.figure", "--side 256 --pairs 1 --image-s 0.5"),
     "image_files": Program("speed.image_files", ""),
     "archive": Program("speed.archive", None),
+    "memory": Program("speed.memory", None),
     "display": Program("speed.display", None),
     "resolver": Program("accuracy.resolver", "--side 256"),
     "truth": Program("accuracy.truth", "--worlds matched --photons 1000 --seeds 1"),

@@ -89,7 +89,7 @@ def amounts_of(
     def of_areas(areas: NDArray[np.bool_], **known: Any) -> AreaAmounts:
         return area_amounts(spectra.od, photons, per_unit, noise, areas, **options, **known)
 
-    total = of_areas(areas, sums=np.sum(sums, axis=0))
+    total = of_areas(areas, sums=np.sum(sums, axis=0), members=members)
     return _amounts(
         pixels,
         particle,

@@ -55,6 +55,7 @@ def area_amounts(
     reference_change: NDArray[np.float64] | None = None,
     values: NDArray[np.float64] | None = None,
     sums: NDArray[np.float64] | None = None,
+    members: NDArray[np.float64] | None = None,
 ) -> AreaAmounts:
     """Return how much of each reference whole areas hold.
 
@@ -80,6 +81,8 @@ def area_amounts(
     values : ndarray of shape (n_phases,), optional
     sums : ndarray, optional
         `area_sums` of all spectra, if they are known already.
+    members : ndarray of shape (n_areas, n_spectra), optional
+        `members_of` the areas, if they are known already.
 
     Notes
     -----
@@ -89,7 +92,8 @@ def area_amounts(
     probable one; the uncertainty is that of its normal distribution where all amounts are
     positive, by samples along the principal axes, about that result.
     """
-    members = members_of(areas, photons, len(references))
+    if members is None:
+        members = members_of(areas, photons, len(references))
     if sums is None:
         each = each_part(
             lambda part, found: area_sums(found, members[:, part]), od, photons, references, noise

@@ -46,7 +46,7 @@ def mean_spectra(
     """
     whole = photons.all(axis=0)
     least = np.where(whole, photons, 1).astype(np.float64)
-    known = members * whole
+    known = members if whole.all() else members * whole
     n = np.maximum(known.sum(axis=1), 0.5)[:, None]
     mean = inner_product(known, np.where(whole, unbiased(od, least, gain), 0)) / n
     variance = inner_product(known, gain / least) / n**2

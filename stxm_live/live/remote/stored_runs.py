@@ -86,6 +86,7 @@ class StoredRuns:
     def store(self, maps: PhaseMaps, documents: Sequence[Document]) -> None:
         """Store a result, trying again while the catalogue is busy; a failure is logged."""
         from stxm_live.io.catalog import store_documents
+        from stxm_live.io.catalog.packed_results import packed
 
         self._is_open.wait()
         for pause_s in _PAUSES_S:
@@ -94,7 +95,7 @@ class StoredRuns:
                 with self._lock:
                     if self._broker is None:
                         return
-                    store_documents(self._broker, documents)
+                    store_documents(self._broker, packed(documents))
                 return
             except Exception as error:  # noqa: BLE001  whatever Tiled and its libraries raise
                 logger.warning("the maps of %s could not be stored (%r)", maps.key, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,8 +121,7 @@ class ShiftModel:
 
         Components whose variance is below ``significant`` times the noise are left out.
         """
-        moved = in_threads(SmoothLog.moved, images, [(float(y), float(x)) for y, x in shifts])
-        logs, known = np.stack([m[0] for m in moved]), np.stack([m[1] for m in moved])
+        logs, known = _moved(images, shifts)
         field = _inner(known.min(axis=0) > 0)
         if region is not None:
             field &= region
@@ -133,10 +133,11 @@ class ShiftModel:
         share = (variances - noise) / variances
         project = (share[:, None] * spectra.T * weight).astype(np.float32)
         maps = product(project, logs.reshape(n, -1)).reshape(-1, *field.shape)
-        gradients = np.stack([np.gradient(maps, axis=axis) for axis in (1, 2)])
+        gradients = np.empty((2, *maps.shape), dtype=maps.dtype)
+        for along, gradient in enumerate(gradients, start=1):
+            gradient[:] = np.gradient(maps, axis=along)
         chosen = _telling(gradients, spectra, field, MAX_PIXELS * 13 // n)
-        fit = product(spectra, maps[:, field])
-        correlation = _correlation(logs[:, field], fit)
+        correlation = _correlation(logs[:, field], product(spectra, maps[:, field]))
         predicted = np.exp(-product(spectra, maps[:, chosen]))
         predicted *= (weight / predicted.mean(axis=1, dtype=np.float64))[:, None]
         ny, nx = np.nonzero(chosen)
@@ -221,6 +222,25 @@ class ShiftModel:
         return np.sqrt(np.diag(covariance)).reshape(n, 2)
 
 
+def _moved(
+    images: list[SmoothLog], shifts: NDArray[np.float64]
+) -> tuple[_Float, NDArray[np.float32 | np.bool_]]:
+    """Return the shifted log images, and the known share of each pixel; both (n, ny, nx).
+
+    Each image goes to its place at once, and shares that are all 0 or 1 are kept as bits.
+    """
+    shape = (len(images), *images[0].coefficients.shape)
+    is_whole = all(image.known is None for image in images)
+    logs = np.empty(shape, dtype=np.float32)
+    known: NDArray[Any] = np.empty(shape, dtype=np.bool_ if is_whole else np.float32)
+
+    def move(k: int) -> None:
+        logs[k], known[k] = images[k].moved((float(shifts[k, 0]), float(shifts[k, 1])))
+
+    in_threads(move, range(len(images)))
+    return logs, known
+
+
 def _inner(field: NDArray[np.bool_]) -> NDArray[np.bool_]:
     from scipy.ndimage import binary_erosion
 
@@ -236,7 +256,9 @@ def _components(
     the logarithm; spectra are orthonormal under these weights.
     """
     n = len(logs)
-    weight = np.exp(-logs).mean(axis=1, dtype=np.float64)
+    photons = -logs
+    weight = np.exp(photons, out=photons).mean(axis=1, dtype=np.float64)
+    del photons
     weight /= weight.mean()
     root = np.sqrt(weight)
     covariance = inner_product(logs, logs) / logs.shape[1]

@@ -263,7 +263,8 @@ def test_the_derived_run_has_the_cube_the_maps_and_the_summary_in_streams_of_the
 
 
 @pytest.mark.slow
-def test_a_result_stored_in_a_single_stream_by_an_earlier_version_is_loaded(broker, monkeypatch):
+def test_results_stored_with_an_array_for_each_product_are_loaded(broker, monkeypatch):
+    """As 0.1.0 stored them at first, in a single stream, and later in three."""
     import xarray
 
     from stxm_live.io.catalog import derived
@@ -273,6 +274,9 @@ def test_a_result_stored_in_a_single_stream_by_an_earlier_version_is_loaded(brok
     with monkeypatch.context() as earlier:
         earlier.setattr(derived, "_STREAMS", ("maps",))
         earlier.setattr(derived, "_stream_of", lambda variable: "maps")
-        store_maps(broker, maps)
+        store_documents(broker, derived.map_documents(maps))
+    xarray.testing.assert_identical(load_maps(broker, raw), maps.to_xarray())
 
+    maps = small_maps((raw,))
+    store_documents(broker, derived.map_documents(maps))
     xarray.testing.assert_identical(load_maps(broker, raw), maps.to_xarray())
