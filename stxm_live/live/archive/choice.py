@@ -12,6 +12,9 @@ from stxm_live.live.archive.source import Source
 
 _MOST_LETTERS = 100
 
+_MOST_SCAN_ID = 2**63
+"""Parquet has no larger numbers."""
+
 
 def sources_of_runs(
     runs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]], catalog: str, **options: Any
@@ -114,5 +117,5 @@ def _facts(start: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "sample": None if sample is None else one_line(sample)[:_MOST_LETTERS],
         "time_s": _time_s(start) or None,
-        "scan_id": number if isinstance(number, int) else None,
+        "scan_id": number if type(number) is int and abs(number) < _MOST_SCAN_ID else None,
     }

@@ -16,6 +16,7 @@ from stxm_live.core.stack import Stack
 if TYPE_CHECKING:
     from stxm_live.io.catalog import Broker
 
+_PLAIN_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -58,8 +59,8 @@ class Source:
     @property
     def name(self) -> str:
         """Return the name of the folder of the results, the same each time."""
-        if self.catalog is not None and not _NOT_IN_NAMES.search(self.places[0]):
-            return self.places[0][:80].lstrip(".") or "run"
+        if self.catalog is not None and _PLAIN_UID.fullmatch(self.places[0]):
+            return self.places[0]
         digest = hashlib.sha256("\n".join(self.places).encode("utf-8", "surrogateescape"))
         stem = _NOT_IN_NAMES.sub("-", Path(self.places[0]).name).strip("-.")[:60] or "stack"
         return f"{stem}-{digest.hexdigest()[:8]}"

@@ -64,6 +64,24 @@ def test_another_end_of_a_run_or_another_recipe_is_another_result(tmp_path):
     assert key_of(whole, made_by(two_phases.recipe(tmp_path))) in keys
 
 
+def test_odd_uids_and_numbers_have_folders_of_their_own_and_fit_a_table():
+    uids = ["..", ".", "../a", "a" * 300, "a" * 301, "3f2a91bb-77d0", "a/b"]
+    starts = [
+        start(uid, scan_id=n)
+        for uid, n in zip(uids, [True, 2**70, "7", 7, None, [], 0], strict=True)
+    ]
+
+    sources = sources_of_runs([(document, {}) for document in starts], "c")
+
+    names = [source.name for source in sources]
+    assert len(set(names)) == len(uids)
+    assert "3f2a91bb-77d0" in names
+    assert all("/" not in name and not name.startswith(".") and len(name) < 100 for name in names)
+    numbers = [source.facts["scan_id"] for source in sources]
+    assert sorted(n for n in numbers if n is not None) == [0, 7]
+    assert not any(isinstance(n, bool) for n in numbers)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Two stacks and a damaged file, and a recipe for them."""
