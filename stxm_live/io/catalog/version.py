@@ -25,7 +25,7 @@ def folder_version(folder: Path) -> int:
     path = folder / NAME
     try:
         found = json.loads(path.read_text(encoding="utf-8"))["version"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return VERSION
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: expected a version ({error}); delete the file") from error
