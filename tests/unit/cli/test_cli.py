@@ -36,6 +36,7 @@ def test_the_commented_lines_of_a_new_recipe_are_valid_too(tmp_path):
     values = tomllib.loads(setting.sub(r"\1", text))
     assert values["resolver"] == {
         "method": "likelihood",
+        "model": "phases",
         "spatial": "potts",
         "audit": "list",
         "candidates": "pair",
