@@ -157,8 +157,11 @@ def _client(n_workers: int, scheduler: str | None) -> Iterator[Client]:
     import dask
     from distributed import Client, LocalCluster
 
-    # a worker that is lost is a line of the table, not many of a log
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # a worker that is lost is a line of the table, not many of a log; each logger has its level
+    for name in [
+        name for name in logging.root.manager.loggerDict if name.startswith("distributed")
+    ]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=_CONNECT_S)

@@ -162,6 +162,7 @@ class ShiftModel:
         normal += np.diag(self.shrinkage)
         triangle = np.linalg.inv(np.linalg.cholesky(normal)).astype(np.float32)
         basis = np.einsum("prs,skp->rkp", triangle, whitened, optimize=True)
+        del whitened, normal, triangle  # a third of the memory of this step
         residual = root * self.logs
         residual = residual - np.einsum(
             "rkp,rp->kp", basis, np.einsum("rkp,kp->rp", basis, residual, optimize=True)
@@ -176,6 +177,7 @@ class ShiftModel:
             seen = (design * component[:, None]).reshape(n_all, -1)
             hessian -= inner_product(seen, seen)
         hessian /= scale
+        del basis, seen
         score = (design * residual[:, None] / np.float32(scale)).reshape(n_all, -1)
         drift = np.arange(n_all).reshape(n, -1)[:, :2]  # where the unknown shifts stand
         total = score.sum(axis=1, dtype=np.float64)
@@ -198,7 +200,9 @@ class ShiftModel:
         slopes = np.stack([product(self.spectra, g) for g in self.gradients], axis=1)
         ones = np.ones((n, 1, self.maps.shape[1]), dtype=np.float32)
         maps = np.broadcast_to(self.maps, (n, *self.maps.shape))
-        return np.concatenate([slopes, maps, ones], axis=1) * root[:, None]
+        design = np.concatenate([slopes, maps, ones], axis=1)
+        design *= root[:, None]
+        return design
 
     def _std(
         self,
