@@ -13,6 +13,9 @@ from stxm_live.phase_mapping.weighted_products import Products
 PER_GAP, _FINEST = 8, 32
 """Steps between two neighboring references: as a rule, and at most."""
 
+_LEAST_LOG = -600.0
+"""Logarithm of a likelihood that is none, as a number that can still be divided by."""
+
 _PER_STD = 0.6
 """Steps in a standard deviation of a share, at least, so that likelihoods are smooth over nodes."""
 
@@ -124,4 +127,5 @@ def likelihoods(found: Products, shares: NDArray[np.float64], scale: float) -> N
     log *= 0.5 / scale
     log -= 0.5 * np.log(square)
     log -= log.max(axis=0)
+    np.maximum(log, _LEAST_LOG, out=log)
     return np.exp(log, out=log)

@@ -102,7 +102,7 @@ def scan_composition(
     photons, noise = photons_of(stack, recipe), resolution.noise
     if noise is None:
         noise = noise_of(spectra, photons, stack, recipe)
-    shared_std = max(_LEAST_SHARED, float(np.nanmean(stack.i0_std / stack.i0)))
+    shared_std = max(_LEAST_SHARED, float(np.nan_to_num(stack.i0_std / stack.i0).mean()))
     known = ~resolution.unidentified
     found = evidence(
         spectra.od[:, known],

@@ -45,13 +45,13 @@ def counted(kind, seed=0, photons=PHOTONS):
     thickness = 1.2 * (1 + 0.1 * gaussian_filter(rng.normal(size=(SIDE, SIDE)), 3))
     od = np.einsum("ke,kyx->eyx", REFERENCES, shares * thickness)
     expected = photons * np.stack([gaussian_filter(np.exp(-image), 0.6) for image in od])
-    counts = rng.poisson(expected)
+    counts = np.maximum(rng.poisson(expected), 1)
     i0 = photons * np.exp(rng.normal(0, 0.003, (len(ENERGIES), 1, 1)))
     return np.log(i0 / counts), counts.astype(float), shares
 
 
-def found_in(kind, seed=0):
-    od, counts, _ = counted(kind, seed)
+def found_in(kind, seed=0, photons=PHOTONS):
+    od, counts, _ = counted(kind, seed, photons)
     mask = np.ones((SIDE, SIDE), dtype=bool)
     noise = SpectrumNoise(1.0, True, Baseline.slope(ENERGIES, constant_std=0.01, slope_std=0.005))
     return evidence(
@@ -79,6 +79,13 @@ def test_a_scan_says_whether_it_holds_domains_a_solid_solution_or_layers(kind, s
     if kind == "solid solution":
         assert "x varies continuously between 1.6 and 2.8" in words
     assert words.startswith(f"the scan supports {'a ' if 'solid' in kind else ''}{kind}")
+
+
+@pytest.mark.parametrize("kind", ["domains", "solid solution", "layers"])
+@pytest.mark.parametrize("photons", [3.0, 1e9])
+def test_hardly_any_light_and_very_much_of_it_give_numbers(kind, photons):
+    found = found_in(kind, photons=photons)
+    assert found is None or np.isfinite([found.significance, found.low, found.high]).all()
 
 
 def test_a_small_specimen_decides_nothing():
