@@ -65,7 +65,7 @@ def test_an_imported_stack_comes_back_from_the_catalogue_bit_for_bit(tmp_path, b
     assert start["source_file"] == "stack.hdr"
     contents = b"".join(file.read_bytes() for file in files)
     assert start["source_sha256"] == hashlib.sha256(contents).hexdigest()
-    (listed,) = list_runs(broker)
+    listed = next(run for run in list_runs(broker) if run.uid == uid)
     of_file, of_run = read_stack(path).origin, stack_of_run(broker[uid]).origin
     assert of_run == listed.origin == replace(of_file, sample="NVPF")
     assert of_file.measured == "2007-12-14T18:52:00"  # not the day of the import

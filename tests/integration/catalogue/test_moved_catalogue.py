@@ -232,7 +232,7 @@ def test_odd_runs_hide_no_others(tmp_path):
         assert sum(bool(run.unreadable) for run in listed) == 2
         assert listed_by_tiled(broker) == listed
         CatalogHistory(broker).runs()
-    shown = CliRunner().invoke(app, ["runs", "--catalog", str(folder)])
+    shown = CliRunner().invoke(app, ["runs", "--catalog", str(folder)], env={"COLUMNS": "200"})
     assert shown.exit_code == 0
     assert good[:8] in shown.output
     assert "cannot be read" in " ".join(shown.output.split())
