@@ -49,7 +49,12 @@ def series_of(references: ReferenceSpectra, phases: PhaseOptions) -> Series | No
     if not _is_series(references.od):
         return None
     order = np.arange(references.n_phases)
-    return Series(order, order.astype(np.float64), f"place in {', '.join(references.phase_names)}")
+    first, *_, last = references.phase_names
+    if len(order) == 2:
+        quantity = f"the share of {last} beside {first}"
+    else:
+        quantity = f"the place in the series from {first} (0) to {last} ({len(order) - 1})"
+    return Series(order, order.astype(np.float64), quantity)
 
 
 def _is_series(spectra: NDArray[np.floating]) -> bool:

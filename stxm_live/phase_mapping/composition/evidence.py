@@ -92,9 +92,11 @@ class Evidence:
             )
         if self.supported == "solid solution":
             alike = f", and of {pair}," if pair else ""
+            digits = 1 - int(np.floor(np.log10(max(self.high - self.low, 1e-6))))
+            low, high = round(self.low, digits), round(self.high, digits)
             return (
                 f"the scan supports a solid solution {sure}: {quantity} varies continuously "
-                f"between {self.low:.2g} and {self.high:.2g} (layers of neighbors in the series"
+                f"between {low:g} and {high:g} (layers of neighbors in the series"
                 f"{alike} have the same spectra)"
             )
         return ""

@@ -176,7 +176,7 @@ def test_references_that_are_no_series_are_refused_by_name(tmp_path):
 
 def test_without_values_the_place_in_the_series_is_the_value():
     found = series_of(references(), PhaseOptions())
-    assert found.quantity == "place in one, two, three"
+    assert found.quantity == "the place in the series from one (0) to three (2)"
     np.testing.assert_array_equal(found.values, [0, 1, 2])
 
 
