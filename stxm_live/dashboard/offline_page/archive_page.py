@@ -14,6 +14,7 @@ from urllib.parse import quote
 import numpy as np
 
 from stxm_live.core.amount_words import number_in_words, share_in_words
+from stxm_live.core.origin import Origin
 from stxm_live.core.plain_text import one_line
 from stxm_live.io.results.run_table import phases_of
 from stxm_live.io.whole_file import whole_file
@@ -122,12 +123,10 @@ def small_maps(row: Row) -> str:
 
 def name_and_time(row: Row) -> str:
     """Return name, stack, sample and time of a row."""
-    from stxm_live.io.results.run_table import time_in_words
-
     stack = " ".join(filter(None, (row.get("region"), row.get("polarization"))))
     number = "" if row.get("scan_id") is None else f"scan {row['scan_id']}"
     lines = [number, f"region {stack}" if stack else "", row.get("sample") or ""]
-    lines.append((time_in_words(row.get("time_s")) or "")[:16].replace("T", " "))
+    lines.append(Origin(measured=row.get("measured") or "").when)
     place = row.get("uid") or row.get("file") or ""
     found = f'<b title="{escape(one_line(place))}">{escape(one_line(row["name"]))}</b>'
     return "<br>".join([found, *(escape(one_line(line)) for line in lines if line)])

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from stxm_live.io.results.dataset import final_index_name
 from stxm_live.io.results.nexus import read_nexus
-from stxm_live.io.results.run_table import phases_of, time_in_words
+from stxm_live.io.results.run_table import phases_of
 
 Row = Mapping[str, Any]
 
-_SAME = ("name", "uid", "file", "n_runs", "scan_id", "sample", "time_s", "region", "polarization")
+_SAME = ("name", "uid", "file", "n_runs", "scan_id", "sample", "measured", "region", "polarization")
 """Values that both results of a stack have in common."""
 
 _OF_EACH = ("outcome", "reason", "verdict", "cause", "energy_offset_ev", "ambiguous_share")
@@ -52,9 +52,7 @@ def compared_rows(first: Sequence[Row], second: Sequence[Row], out: Path) -> lis
 
 def comparison_columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """Return the comparison as a table by columns; those of the two results end in 1 and 2."""
-    names = [name for name in _SAME if name != "time_s"]
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    columns["time"] = [time_in_words(row.get("time_s")) for row in rows]
+    columns = {name: [row.get(name) for row in rows] for name in _SAME}
     for name in ("changed_share", "labels_lost", "labels_gained"):
         columns[name] = [row[name] for row in rows]
     for name in _OF_EACH:

@@ -28,7 +28,7 @@ def run_row(
     ----------
     maps : PhaseMaps
     facts : mapping
-        ``sample``, ``time_s`` and ``scan_id`` of the run, as far as they are known.
+        ``sample``, ``measured`` and ``scan_id`` of the run, as far as they are known.
     places : sequence of str
         Uids of the runs, or the file.
     result : str
@@ -36,9 +36,11 @@ def run_row(
     files : sequence of str
         Files in it.
     """
-    quality = maps.quality
+    quality, origin = maps.quality, maps.origin
+    known = {k: v for k in ("sample", "measured") if (v := getattr(origin, k))}
     row = {
         **_begin(facts, places, maps.key),
+        **known,
         "outcome": "mapped",
         "status": maps.status,
         "verdict": quality.verdict,
@@ -96,7 +98,7 @@ def _begin(facts: Mapping[str, Any], places: Sequence[str], key: StackKey | None
         "name": Path(places[0]).name if is_file else places[0][:8],
         "file" if is_file else "uid": places[0],
         "n_runs": len(places),
-        **{name: facts.get(name) for name in ("sample", "time_s", "scan_id")},
+        **{name: facts.get(name) for name in ("sample", "measured", "scan_id")},
         "region": None if key is None else key.region,
         "polarization": None if key is None else key.polarization,
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ from stxm_live.io.whole_file import whole_file
 Row = Mapping[str, Any]
 
 _TEXTS = (
-    *("name", "uid", "file", "sample", "time", "region", "polarization", "outcome", "reason"),
+    *("name", "uid", "file", "sample", "measured", "region", "polarization", "outcome", "reason"),
     *("status", "verdict", "cause", "consequence", "no_phases", "method", "recipe"),
     *("warnings", "result", "thickness_unit", "value_quantity"),
 )
 _COLUMNS = (
-    *("name", "uid", "file", "n_runs", "scan_id", "sample", "time", "region", "polarization"),
+    *("name", "uid", "file", "n_runs", "scan_id", "sample", "measured", "region", "polarization"),
     *("outcome", "reason", "status", "verdict", "cause", "consequence", "no_phases", "method"),
     *("recipe", "synthetic_references", "ambiguous_share"),
     *("energy_offset_ev", "energy_offset_std_ev", "thickness", "thickness_std", "thickness_unit"),
@@ -43,7 +42,7 @@ def phases_of(rows: Iterable[Row]) -> list[str]:
 def table_columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """Return the table by columns; a value that is not known is None.
 
-    Texts are one line each. ``time`` is in UTC.
+    Texts are one line each. ``measured`` is ISO 8601, in the time of the microscope.
     """
     columns = {name: [_value(row, name) for row in rows] for name in _COLUMNS}
     for phase in phases_of(rows):
@@ -122,26 +121,10 @@ def _type_of(name: str, pyarrow: Any) -> Any:
 
 
 def _value(row: Row, name: str) -> Any:
-    if name == "time":
-        return time_in_words(row.get("time_s"))
     if name == "warnings":
         return " | ".join(map(one_line, row.get(name) or ())) or None
     value = row.get(name)
     return one_line(value) if isinstance(value, str) else value
-
-
-def time_in_words(time_s: float | None) -> str | None:
-    """Return a time in UTC; None for one that no calendar has.
-
-    Examples
-    --------
-    >>> time_in_words(0.0)
-    '1970-01-01T00:00:00+00:00'
-    """
-    try:
-        return None if time_s is None else datetime.fromtimestamp(time_s, UTC).isoformat()
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 def _cell(value: Any) -> Any:

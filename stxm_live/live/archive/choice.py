@@ -6,11 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stxm_live.core.plain_text import one_line
+from stxm_live.core.origin import origin_of_start
 from stxm_live.io.documents.announced import announced
 from stxm_live.live.archive.source import Source
-
-_MOST_LETTERS = 100
 
 _MOST_SCAN_ID = 2**63
 """Parquet has no larger numbers."""
@@ -59,7 +57,7 @@ def sources_of_files(paths: Iterable[str | Path], **options: Any) -> list[Source
         Source(
             (str(path.absolute()),),
             state=_state(path),
-            facts={"is_file": True, "time_s": path.stat().st_mtime},
+            facts={"is_file": True},
             **options,
         )
         for path in files
@@ -109,13 +107,10 @@ def _time_s(start: Mapping[str, Any]) -> float:
 
 
 def _facts(start: Mapping[str, Any]) -> dict[str, Any]:
-    """Return sample, time and number of a run for the table; a sample may be a dict."""
-    sample = start.get("sample", start.get("sample_name"))
-    if isinstance(sample, Mapping):
-        sample = sample.get("name")
-    number = start.get("scan_id")
+    """Return sample, time and number of a run for the table."""
+    origin, number = origin_of_start(start), start.get("scan_id")
     return {
-        "sample": None if sample is None else one_line(sample)[:_MOST_LETTERS],
-        "time_s": _time_s(start) or None,
+        "sample": origin.sample or None,
+        "measured": origin.measured or None,
         "scan_id": number if type(number) is int and abs(number) < _MOST_SCAN_ID else None,
     }
