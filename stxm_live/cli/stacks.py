@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -313,7 +314,9 @@ def list_catalog(
     if as_json:
         print_json("runs", {"runs": [run_values(run) for run in runs]})
         return
-    table = Table("run", "scan", "measured", "sample or file", "energies x y x x", "ended", "maps")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("run", "scan", "measured", "sample or file", "E x y x x", "ended", "maps"):
+        table.add_column(name, no_wrap=name in ("run", "measured"))
     for run in runs:
         other = f"cannot be read ({run.unreadable})" if run.unreadable else "not a stack"
         shape = other if run.scan is None else " x ".join(map(str, run.scan.shape))

@@ -16,6 +16,7 @@ from catalog_fixtures import image_scan, line_documents, listed_by_tiled, stack_
 from typer.testing import CliRunner
 
 from stxm_live.cli import app
+from stxm_live.cli.output import console
 from stxm_live.dashboard.history import CatalogHistory
 from stxm_live.io.catalog import (
     close_catalog,
@@ -220,7 +221,7 @@ ODD = {
 
 
 @pytest.mark.slow
-def test_odd_runs_hide_no_others(tmp_path):
+def test_odd_runs_hide_no_others(tmp_path, monkeypatch):
     folder = tmp_path / "runs"
     with opened(folder) as broker:
         good = store_documents(broker, a_run())
@@ -232,7 +233,8 @@ def test_odd_runs_hide_no_others(tmp_path):
         assert sum(bool(run.unreadable) for run in listed) == 2
         assert listed_by_tiled(broker) == listed
         CatalogHistory(broker).runs()
-    shown = CliRunner().invoke(app, ["runs", "--catalog", str(folder)], env={"COLUMNS": "200"})
+    monkeypatch.setattr(console, "width", 200)
+    shown = CliRunner().invoke(app, ["runs", "--catalog", str(folder)])
     assert shown.exit_code == 0
     assert good[:8] in shown.output
     assert "cannot be read" in " ".join(shown.output.split())
