@@ -15,14 +15,14 @@ from stxm_live.io.catalog.run_store import RunStore, delete_run, store_documents
 if TYPE_CHECKING:
     import databroker
 
-_WAIT_FOR_OTHERS_S = 10.0
+_WAIT_FOR_OTHERS_S = 50.0
 _POLL_S = 0.1
 
 
 def require_stored(broker: databroker.Broker, uid: str, sent: Digests) -> None:
     """Read a run back from the catalogue, and wait until its files are on the disk.
 
-    A run that another writer stores has some seconds for its end.
+    A run that another writer stores has a minute, nearly, for its end.
 
     Raises
     ------
