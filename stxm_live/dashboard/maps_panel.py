@@ -165,7 +165,8 @@ class MapsPanel:
 
     def show(self, scene: Scene) -> None:
         """Show a scene; keep zoom and energy if possible, and the pixel for the same stack."""
-        if self.scene is not None and not scene.shows_same_field(self.scene):
+        is_other = self.scene is not None and not scene.shows_same_field(self.scene)
+        if is_other:
             self._pinned = None
             self._mark("pin", None)
             self._mark("hover", None)
@@ -175,6 +176,7 @@ class MapsPanel:
             self._place(scene)
             self._show_whole()
             self.drawn.clear()
+            is_other = False  # the mouse is on another place of the field now
         self._offer_energies(scene)
         self._offer_phases(scene)
         self._follow()
@@ -182,6 +184,8 @@ class MapsPanel:
             self._paint(name)
         if self._pinned is not None:
             self._on_pixel(scene, *self._pinned)
+        elif is_other and len(self.pointer.at) == 3:  # it rests, and says nothing
+            self._look_at(*map(float, self.pointer.at[1:]))
 
     def _place(self, scene: Scene) -> None:
         for each in self.figures.values():

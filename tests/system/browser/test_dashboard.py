@@ -342,6 +342,20 @@ def test_the_pixel_of_another_stack_is_told_no_longer():
     assert "mean of the specimen" in view.pixel.below.text
 
 
+def test_the_pixel_under_a_mouse_that_rests_is_that_of_the_new_stack():
+    board = Board()
+    view = View(board)
+    view.layout()
+    board.on_maps(made_up.maps(run="overview"))
+    view.tick()
+    view.maps.pointer.at = ["phases", 2.79, -1.59]
+    reliability = np.full((60, 80), 7.25, dtype=np.float32)
+    board.on_maps(made_up.maps(run="next", reliability=reliability))
+    view.tick()
+    assert "row 30, column 40" in view.pixel.text.text
+    assert "R 7.25" in view.pixel.text.text
+
+
 # what may go wrong while somebody chooses
 
 
