@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -13,8 +12,6 @@ from stxm_live.core.plain_text import one_line
 
 _LONGEST = 80
 """Letters of a sample's name or a time that are kept."""
-
-_MONTH_FIRST = re.compile(r"\d{4} [A-Za-z]+ \d{1,2} \d{1,2}:\d{2}:\d{2}")
 
 
 @dataclass(frozen=True)
@@ -97,10 +94,9 @@ def iso_time(text: str) -> str:
     text = text.strip()
     with suppress(ValueError):
         return datetime.fromisoformat(text).isoformat(timespec="seconds")
-    if _MONTH_FIRST.fullmatch(text):
-        for form in ("%Y %B %d %H:%M:%S", "%Y %b %d %H:%M:%S"):
-            with suppress(ValueError):
-                return datetime.strptime(text, form).isoformat()
+    for form in ("%Y %B %d %H:%M:%S", "%Y %b %d %H:%M:%S"):
+        with suppress(ValueError):
+            return datetime.strptime(text, form).isoformat()
     return ""
 
 
