@@ -80,7 +80,7 @@ class CopiedImages:
                 for other in known
                 if other is not frame
                 and other not in whole
-                and same_lines(marks[other], marks[frame])
+                and same_lines(other.intensity, frame.intensity, (marks[other], marks[frame]))
             ]
         self._samples, self._marks = known, marks
 

@@ -221,7 +221,8 @@ def _is_recorded(frame: Frame) -> bool:
 
 def _copy_of(first: Frame, copied: Frame) -> str:
     is_equal = np.array_equal(first.intensity, copied.intensity, equal_nan=True)
-    lines = same_lines(line_marks(first.intensity), line_marks(copied.intensity))
+    one, other = first.intensity, copied.intensity
+    lines = same_lines(one, other, (line_marks(one), line_marks(other)))
     if lines and not is_equal:
         which = f"lines {lines.start + 1} to {lines.stop}"
         return (

@@ -18,35 +18,52 @@ _LEAST_PIXELS, _LEAST_VALUES = 16, 4
 
 
 def line_marks(intensity: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return a number for each line of an image; 0 for those that nothing can be said of.
+    """Return a number for each line of an image, (ny,), equal for equal lines.
 
     Parameters
     ----------
     intensity : ndarray of shape (ny, nx)
-
-    Returns
-    -------
-    ndarray of shape (ny,)
-        Equal for equal lines.
     """
-    marks = np.zeros(len(intensity), np.int64)
-    finite = np.isfinite(intensity)
-    if not finite.any() or (intensity[finite] != np.round(intensity[finite])).any():
-        return marks
-    usable = finite & (intensity > 0) & (intensity < intensity[finite].max())
-    for k in np.flatnonzero(usable.sum(axis=1) >= _LEAST_PIXELS):
-        if np.unique(intensity[k, usable[k]]).size >= _LEAST_VALUES:
-            marks[k] = hash(intensity[k].tobytes()) or 1
-    return marks
+    return np.array([hash(line.tobytes()) for line in intensity], np.int64)
 
 
-def same_lines(one: NDArray[np.int64], other: NDArray[np.int64]) -> slice | None:
-    """Return the longest run of equal lines of two images, from their marks; None for a few."""
+def same_lines(
+    one: NDArray[np.float32],
+    other: NDArray[np.float32],
+    marks: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> slice | None:
+    """Return the longest run of equal lines of two images; None for a few.
+
+    Parameters
+    ----------
+    one, other : ndarray of shape (ny, nx)
+    marks : tuple of ndarray of shape (ny,)
+        Those of the two, from `line_marks`.
+    """
     if one.shape != other.shape:
         return None
-    equal = np.concatenate([[False], (one == other) & (one != 0), [False]])
-    ends = np.flatnonzero(equal[1:] != equal[:-1]).reshape(-1, 2)
+    equal = marks[0] == marks[1]
+    for image in (one, other):
+        if np.count_nonzero(equal) < _LEAST_LINES:
+            return None
+        equal &= _says_something(image, equal)
+    padded = np.concatenate([[False], equal, [False]])
+    ends = np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
     if not len(ends):
         return None
     begin, end = max(ends.tolist(), key=lambda run: run[1] - run[0])
     return slice(begin, end) if end - begin >= _LEAST_LINES else None
+
+
+def _says_something(
+    intensity: NDArray[np.float32], looked_at: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return True for those lines of an image that would not be equal by chance."""
+    found = np.zeros(len(intensity), np.bool_)
+    finite = np.isfinite(intensity)
+    if not finite.any() or (intensity[finite] != np.round(intensity[finite])).any():
+        return found
+    usable = finite & (intensity > 0) & (intensity < intensity[finite].max())
+    for k in np.flatnonzero(looked_at & (usable.sum(axis=1) >= _LEAST_PIXELS)):
+        found[k] = np.unique(intensity[k, usable[k]]).size >= _LEAST_VALUES
+    return found
