@@ -135,8 +135,8 @@ def explore(
             frames, chosen, n_clusters=clusters, n_components=components, cluster_by=by, seed=seed
         )
         spectra = dict(found.measured_spectra)
-        maps = _maps_of(frames, chosen, spectra) if recipe else None
-        known = chosen.corrected_references if recipe else None
+        maps = None if chosen.references is None else _maps_of(frames, chosen, spectra)
+        known = None if chosen.references is None else chosen.corrected_references
         made = named_references(spectra, names, known) if names else None
         files = _draw(found, maps, folder, images=images or (), channels=channels)
     _print(found, maps)

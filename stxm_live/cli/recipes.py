@@ -29,6 +29,7 @@ name = "{name}"
 
 # Spectra of the pure phases: a CSV file with the columns energy_ev,<phase>,<phase>,...
 # (OD of any thickness). Write the word "synthetic" in a comment line if they are calculated.
+# Leave it out for a first scan without references: clusters of similar spectra are found then.
 references = "references.csv"
 
 # The energies of the scan to use, in eV; all of them if this is left out.
@@ -163,6 +164,9 @@ def show(
     """
     loaded = Recipe.load(recipe)
     console.print(escape(recipe_path(recipe).read_text(encoding="utf-8")))
+    if loaded.references is None:
+        console.print("no references yet: a scan is explored, and no maps are made of it")
+        return
     references = loaded.reference_spectra
     energies = loaded.energies_ev or tuple(references.energies_ev)
     kind = "synthetic references" if references.synthetic else "references"

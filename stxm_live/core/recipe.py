@@ -51,15 +51,15 @@ _COLOR = re.compile(r"#[0-9a-f]{3}(?:[0-9a-f]{3})?|(?:tab:)?[a-z]+", re.IGNORECA
 class Recipe(Options):
     """All settings that decide a map, apart from the images.
 
-    ``energies_ev`` selects energies of a scan (empty: all of them), ``exclude_energies_ev``
-    leaves some out. ``ambiguity_threshold`` is the paper's 0.005 on Q1 - Q2;
-    ``min_correlation`` (0: off, as in the paper) marks pixels as unidentified whose best
-    coefficient is below it. The true photon energy is the nominal one plus ``energy_offset_ev``,
-    and the beam is wider than that of the references by a Gaussian of standard deviation
-    ``energy_width_ev``, as far as the user knows. With ``energy_fit`` both are also estimated
-    from the scan, and an offset above ``energy_warning_ev`` is in the verdict. ``model`` is a
-    bundle directory; without one that fits, maps are made without the encoder. ``colors`` names
-    a colour per phase, ``#rrggbb`` or a word.
+    Without ``references`` there are no maps; a first scan is explored instead. ``energies_ev``
+    selects energies of a scan (empty: all of them), ``exclude_energies_ev`` leaves some out.
+    ``ambiguity_threshold`` is the paper's 0.005 on Q1 - Q2; ``min_correlation`` (0: off, as in the
+    paper) marks pixels as unidentified whose best coefficient is below it. The true photon energy
+    is the nominal one plus ``energy_offset_ev``, and the beam is wider than that of the references
+    by a Gaussian of standard deviation ``energy_width_ev``, as far as the user knows. With
+    ``energy_fit`` both are also estimated from the scan, and an offset above ``energy_warning_ev``
+    is in the verdict. ``model`` is a bundle directory; without one that fits, maps are made
+    without the encoder. ``colors`` names a colour per phase, ``#rrggbb`` or a word.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Recipe(Options):
     """
 
     name: str = Field(min_length=1)
-    references: Path
+    references: Path | None = None
     energies_ev: tuple[PositiveFloat, ...] | None = None
     exclude_energies_ev: tuple[PositiveFloat, ...] = ()
     energy_tolerance_ev: PositiveFloat = 0.05
@@ -158,7 +158,18 @@ class Recipe(Options):
 
     @cached_property
     def reference_spectra(self) -> ReferenceSpectra:
-        """Return the reference spectra as in the file, read once."""
+        """Return the reference spectra as in the file, read once.
+
+        Raises
+        ------
+        ValueError
+            If the recipe has none.
+        """
+        if self.references is None:
+            raise ValueError(
+                f'recipe "{self.name}" has no references, so no maps can be made with it; enter '
+                "them in the recipe, or find some with stxm-live explore STACK"
+            )
         return ReferenceSpectra.from_csv(self.references)
 
     @cached_property
@@ -217,9 +228,10 @@ class Recipe(Options):
 
     def read_files(self) -> None:
         """Read all files that the recipe names, so that none is missing later."""
-        files = ("reference_spectra", "i0_spectrum", "specimen_mask", "shift_table")
-        for content in (*files, "fingerprint"):
+        for content in ("i0_spectrum", "specimen_mask", "shift_table", "fingerprint"):
             getattr(self, content)
+        if self.references is None:
+            return
         self.phases.in_order(self.reference_spectra.phase_names)
         if self.resolver.model == "composition":
             needed_series(self.reference_spectra, self.phases)

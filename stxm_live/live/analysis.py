@@ -1,4 +1,4 @@
-"""Analysis of stacks from frames to maps, on the worker's thread."""
+"""Analysis of stacks from frames to maps or a first look, on the worker's thread."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.io.documents import StackFrames
 from stxm_live.live.cube import ODCube, cube_view
 from stxm_live.live.progress import Pace
+from stxm_live.phase_mapping.exploration import Exploration, explore_stack
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.phase_mapping.workflow import align_images, map_phases, takes_longer
@@ -23,7 +24,12 @@ from stxm_live.preprocessing.stack_images import ImageCache
 _HELD_PER_IMAGE = 6
 """Memory of a stack per size of its images: aligned, smoothed and mapped ones are kept as well."""
 
-State = Literal["waiting", "scanning", "mapped", "overview", "failed", "ignored", "given up"]
+State = Literal[
+    "waiting", "scanning", "mapped", "explored", "overview", "failed", "ignored", "given up"
+]
+
+Found = PhaseMaps | Exploration
+"""Result of a stack: maps, or what was found without references."""
 
 Show = Callable[[ODCube], None]
 """Function that receives the growing cube."""
@@ -35,7 +41,7 @@ class StackStatus:
 
     ``is_done``: the run has ended and nothing more will come. ``problems`` lists faults on the way,
     ``error`` is the reason if no maps could be made. An ``overview`` has one energy: it has no
-    maps, and this is not a fault.
+    maps, and this is not a fault. A stack is ``explored`` if the recipe has no references.
     """
 
     state: State
@@ -53,6 +59,7 @@ class StackAnalysis:
     ----------
     frames : StackFrames
     recipe : Recipe
+        Without references the stack is explored when it would be mapped.
     model : LatentModel or None
         Result of `load_model`, if any.
     pace : Pace
@@ -70,6 +77,7 @@ class StackAnalysis:
     ) -> None:
         self._scan = frames.scan
         self.maps: PhaseMaps | None = None
+        self.exploration: Exploration | None = None
         self.error: Exception | None = None
         self.no_phases = ""
         self.problems: list[str] = []
@@ -96,6 +104,16 @@ class StackAnalysis:
         return self._scan if self._frames is None else self._frames.scan
 
     @property
+    def why_no_maps(self) -> str:
+        """Return the reason why an ended stack has no maps, in words."""
+        if self.exploration is not None:
+            return (
+                "no maps were made, because the recipe has no references yet; explored(uid, "
+                "timeout_s=...) returns the clusters, to name and save as references"
+            )
+        return self.no_phases or "no maps were made"
+
+    @property
     def held_bytes(self) -> int:
         """Return about how much memory the stack takes, from the images that it has."""
         _, ny, nx = self.scan.shape
@@ -108,7 +126,7 @@ class StackAnalysis:
         *,
         is_last: bool,
         time_s: float = math.nan,
-    ) -> Iterator[PhaseMaps]:
+    ) -> Iterator[Found]:
         """Take new frames; yield maps if they completed or changed the stack.
 
         ``time_s`` is their time, from the event that made them complete.
@@ -126,19 +144,18 @@ class StackAnalysis:
             return
         self._has_new |= bool(whole)
         self._pace.came([frame.announced_ev for frame in whole], time_s)
-        is_first = self.maps is None and self.error is None
-        if self._has_new and (is_first or is_last) and self._frames.is_whole:
+        if self._has_new and (self._has_no_result or is_last) and self._frames.is_whole:
             yield from self._map()
         for frame in whole:
             self._look(frame, show)
         if whole:
             self.n_images = self._frames.n_whole
 
-    def end(self) -> Iterator[PhaseMaps]:
+    def end(self) -> Iterator[Found]:
         """Map what is not mapped yet, and release the frames, because nothing more will come."""
         if self._frames is None:
             return
-        if self._has_new or (self.maps is None and self.error is None):
+        if self._has_new or self._has_no_result:
             yield from self._map()
         self.problems.extend(self._frames.notes)
         self._key, self._scan = self._frames.key, self._frames.scan
@@ -152,6 +169,8 @@ class StackAnalysis:
             state = "failed"
         elif self.maps is not None:
             state = "mapped"
+        elif self.exploration is not None:
+            state = "explored"
         elif self.no_phases:
             state = "overview"
         return StackStatus(
@@ -163,12 +182,19 @@ class StackAnalysis:
             self.error,
         )
 
-    def _map(self) -> Iterator[PhaseMaps]:
+    @property
+    def _has_no_result(self) -> bool:
+        return self.maps is None and self.exploration is None and self.error is None
+
+    def _map(self) -> Iterator[Found]:
         """Yield maps of the frames so far; none if they failed."""
         assert self._frames is not None
         self._has_new = False
         stack = self._frames.stack()
         if self._is_overview(stack):
+            return
+        if self._recipe.references is None:
+            yield from self._explore(stack)
             return
         passes = (True, False) if takes_longer(self._recipe) else (False,)
         for quick in passes:
@@ -193,6 +219,18 @@ class StackAnalysis:
                 return
             self.error = None
             yield self.maps
+
+    def _explore(self, stack: Stack) -> Iterator[Exploration]:
+        """Yield what the frames show without references; nothing if it failed."""
+        try:
+            self.exploration = explore_stack(
+                stack, self._recipe, steps=self._steps, seen=self._seen
+            )
+        except BaseException as caught:  # noqa: BLE001  the scan goes on; the cause is reported
+            self.error = as_error(caught)
+            return
+        self.error = None
+        yield self.exploration
 
     def _is_overview(self, stack: Stack) -> bool:
         """Return True if there are images of only one energy; add it to ``problems``."""

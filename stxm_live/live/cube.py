@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.measured_mean import measured_mean
 from stxm_live.core.recipe import Recipe
+from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.core.twins import Twins, labels, representatives, twins_of
@@ -45,6 +46,7 @@ class ODCube:
     mean_spectrum : ndarray of shape (n_energies,)
         Mean OD of the specimen; NaN where not measured yet.
     reference_od : ndarray of shape (n_phases, n_energies)
+        Of no phase if the recipe has no references; there is no provisional map then.
     inseparable : tuple of (str, str)
         Pairs of phases that the energies so far cannot distinguish.
     twins : tuple of tuple of str
@@ -127,24 +129,23 @@ def cube_view(
         is shifted beyond the recipe's limit.
     """
     energies_ev = tuple(recipe.selected(stack.scan.energies_ev))
-    references = recipe.corrected_references
-    reference_od = references.at(energies_ev)
+    references = None if recipe.references is None else recipe.corrected_references
+    reference_od = np.empty((0, len(energies_ev)))
+    if references is not None:
+        reference_od = references.at(energies_ev)
     if latest.announced_ev not in energies_ev:
         return None
     images = (seen or ImageCache(recipe)).usable(stack)
     registered = od_stack(align_images(images, recipe, steps), recipe, steps)
     axis = _Axis.of(stack, registered, energies_ev)
-    so_far = [energies_ev[k] for k in axis.places]
-    pairs = references.inseparable_pairs(so_far, recipe.ambiguity_threshold)
-    twins = twins_of(references.phase_names, pairs)
     specimen = registered.field.specimen
     gaps = gaps_of(registered.od, registered.shifts_px)
     whole = specimen & (np.isfinite(registered.od).all(axis=0) | gaps)
     spectra = registered.od[:, whole]
-    index, is_ambiguous = None, None
-    if len(labels(references.phase_names, twins)) > 1:
-        first = representatives(references.phase_names, twins)
-        index, is_ambiguous = _provisional(registered, whole, spectra, first, recipe, steps)
+    phases: dict[str, Any] = {"phase_names": (), "synthetic_references": False}
+    if references is not None:
+        so_far = [energies_ev[k] for k in axis.places]
+        phases = _phases(references, so_far, registered, whole, spectra, recipe, steps)
     return ODCube(
         key=stack.key,
         scan=stack.scan,
@@ -155,19 +156,41 @@ def cube_view(
         specimen=specimen.copy(),
         mean_spectrum=axis.spread(measured_mean(spectra)),
         reference_od=reference_od,
-        phase_names=references.phase_names,
         colors=dict(recipe.colors),
-        synthetic_references=references.synthetic,
-        inseparable=tuple(pairs),
-        twins=twins,
-        provisional_index=index,
-        provisional_ambiguous=is_ambiguous,
         shifts_px=axis.spread(registered.shifts_px),
         i0=axis.spread(registered.i0),
         i0_std=axis.spread(registered.i0_std),
         mean_counts=axis.spread(measured_mean(registered.intensity[:, whole])),
         progress=progress,
+        **phases,
     )
+
+
+def _phases(
+    references: ReferenceSpectra,
+    so_far_ev: Sequence[float],
+    registered: ODStack,
+    whole: NDArray[np.bool_],
+    spectra: NDArray[np.float32],
+    recipe: Recipe,
+    steps: Steps,
+) -> dict[str, Any]:
+    """Return what the energies so far say about the phases, as values of the cube."""
+    names = references.phase_names
+    pairs = references.inseparable_pairs(so_far_ev, recipe.ambiguity_threshold)
+    twins = twins_of(names, pairs)
+    index, is_ambiguous = None, None
+    if len(labels(names, twins)) > 1:
+        first = representatives(names, twins)
+        index, is_ambiguous = _provisional(registered, whole, spectra, first, recipe, steps)
+    return {
+        "phase_names": names,
+        "synthetic_references": references.synthetic,
+        "inseparable": tuple(pairs),
+        "twins": twins,
+        "provisional_index": index,
+        "provisional_ambiguous": is_ambiguous,
+    }
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +20,14 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker, weakly
 from stxm_live.io.documents import Copied, Roots, copied, prepare_copies, with_arrays
-from stxm_live.live.analysis import StackStatus
+from stxm_live.live.analysis import Found, StackStatus
 from stxm_live.live.cube import ODCube
 from stxm_live.live.not_mapped import NotMapped
+from stxm_live.live.preparation import Prepared, prepare
 from stxm_live.live.run import LiveRun
 from stxm_live.live.runs import LiveRuns
 from stxm_live.live.sinks import Callbacks, Sinks
-from stxm_live.phase_mapping.latent_space.bundle import BundleError
-from stxm_live.phase_mapping.latent_space.model import LatentModel, load_model
+from stxm_live.phase_mapping.exploration import Exploration
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 
 logger = logging.getLogger("stxm_live")
@@ -54,6 +52,9 @@ def _end(worker: Worker[Any], sinks: Sinks, timers: Timers, at_exit: Callable[[]
 
 class LivePhaseMapper:
     """A Bluesky callback that turns the documents of a stack into maps as they come.
+
+    With a recipe that has no references it looks for clusters of similar spectra instead, which
+    may become references.
 
     On the thread that runs the scan it copies the pixels and returns; the rest happens on a
     worker thread. Errors there are logged, reported to the sinks and raised by `wait`, but never
@@ -104,7 +105,6 @@ class LivePhaseMapper:
         self.recipe = recipe
         limits = limits or Limits(quiet_s=QUIET_S)
         self._runs = LiveRuns(
-            recipe,
             scan=scan,
             roots=Roots(roots),
             patience_s=file_timeout_s,
@@ -113,8 +113,7 @@ class LivePhaseMapper:
         )
         self._idle_timeout_s = idle_timeout_s
         self._timers = Timers()
-        self._model: LatentModel | None = None
-        self._is_warm = False
+        self._prepared: Prepared | None = None
         self._not_mapped = NotMapped()
         self._sinks = Sinks()
         self._changed = threading.Condition()
@@ -164,6 +163,7 @@ class LivePhaseMapper:
         on_cube: Callable[[ODCube], None] | None = None,
         on_maps: Callable[[PhaseMaps], None] | None = None,
         on_error: Callable[[str, Exception], None] | None = None,
+        on_exploration: Callable[[Exploration], None] | None = None,
         own_thread: bool = False,
     ) -> None:
         """Call functions, or the methods of an object so named, with news of the analysis.
@@ -178,12 +178,8 @@ class LivePhaseMapper:
         TypeError
             If there is no method or function to call.
         """
-        callbacks = Callbacks(
-            on_cube or getattr(sink, "on_cube", None),
-            on_maps or getattr(sink, "on_maps", None),
-            on_error or getattr(sink, "on_error", None),
-        )
-        self._sinks.add(callbacks, own_thread=own_thread)
+        given = Callbacks(on_cube, on_maps, on_error, on_exploration)
+        self._sinks.add(given.or_those_of(sink), own_thread=own_thread)
 
     def wait(
         self,
@@ -205,16 +201,33 @@ class LivePhaseMapper:
             If called on the thread that delivers the run's documents, inside a plan: nothing
             could arrive. Use `stxm_live.plans.wait_for_maps` there.
         ValueError
-            If the run is not a stack, if no stack of it matches, or if it has one energy only.
-            Any other error of the analysis is raised as it is.
+            If the run is not a stack, if no stack of it matches, or if it has one energy only;
+            or if the recipe has no references, see `explored`. Any other error of the analysis is
+            raised as it is.
         """
-        with self._changed:
-            run = self._runs[uid]
-            self._check_may_wait(run)
-            self._changed.wait_for(lambda: run.is_done or self._is_closed, timeout_s)
-            if not run.is_done:
-                raise self._not_done(run, timeout_s)
-        return run.maps(region, polarization)
+        return self._ended(uid, timeout_s).maps(region, polarization)
+
+    def explored(
+        self,
+        uid: str,
+        *,
+        region: str | None = None,
+        polarization: str | None = None,
+        timeout_s: float,
+    ) -> Exploration:
+        """Return the clusters of a run without references, when it has ended; errors as `wait`."""
+        return self._ended(uid, timeout_s).exploration(region, polarization)
+
+    def change_recipe(self, recipe: Recipe) -> None:
+        """Map the runs that begin from now on with another recipe, as one with new references.
+
+        Raises
+        ------
+        ValueError or OSError
+            If a file of the recipe cannot be read; the recipe stays as it was.
+        """
+        recipe.read_files()
+        self.recipe = recipe
 
     def stacks(self, uid: str) -> list[StackKey]:
         """Return the stacks that a run belongs to."""
@@ -228,6 +241,11 @@ class LivePhaseMapper:
         """Return the maps that are still in memory, one of each stack, the newest last."""
         with self._changed:
             return self._runs.results()
+
+    def explorations(self) -> list[Exploration]:
+        """Return what was found without references, as far as it is in memory, the newest last."""
+        with self._changed:
+            return self._runs.explorations()
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Finish what has come in and end the worker; later documents are ignored."""
@@ -277,38 +295,20 @@ class LivePhaseMapper:
         with self._changed:
             run.give_up(error)
 
-    def _check_may_wait(self, run: LiveRun) -> None:
-        if self._worker is not None and self._worker.is_current_thread:
-            raise RuntimeError(
-                "a sink cannot wait for maps, because it runs on the thread that makes them"
-            )
-        if run.delivered_by == threading.get_ident():
-            raise RuntimeError(
-                f"run {run.uid[:8]} is delivered by this thread and cannot end while it waits; "
-                "in a plan use: yield from stxm_live.plans.wait_for_maps(live, uid, timeout_s=...)"
-            )
-
-    def _not_done(self, run: LiveRun, timeout_s: float) -> Exception:
-        """Return the reason why there are no maps of a run yet."""
-        if self._is_closed:
-            return RuntimeError(
-                f"run {run.uid[:8]}: the mapper was closed before the run ended; "
-                "use map_run(catalog[uid], recipe)"
-            )
-        status = run.status()
-        return TimeoutError(
-            f"run {run.uid[:8]}: no maps after {timeout_s:g} s; {status.n_images} of "
-            f"{status.n_announced} images are in, "
-            f"{'the stack is not whole' if run.has_stopped else 'the run has not ended'}"
-        )
+    def _ended(self, uid: str, timeout_s: float) -> LiveRun:
+        """Return a run when it has ended."""
+        with self._changed:
+            run = self._runs[uid]
+            is_worker = self._worker is not None and self._worker.is_current_thread
+            run.check_may_wait(is_worker=is_worker)
+            self._changed.wait_for(lambda: run.is_done or self._is_closed, timeout_s)
+            if not run.is_done:
+                raise run.not_done(timeout_s, is_closed=self._is_closed)
+        return run
 
     def _warm_up(self) -> None:
-        """Import and load everything that the first frame needs."""
-        with suppress(BundleError):  # the maps say why there is none
-            self._model = load_model(self.recipe)
-        for name in ("scipy.fft", "scipy.ndimage", "scipy.optimize"):
-            import_module(name)
-        self._is_warm = True
+        """Load what the recipe needs."""
+        self._prepared = prepare(self.recipe)
 
     def _handle(self, item: tuple[str, Copied]) -> None:
         """Take a document on the worker's thread; errors are logged and reported."""
@@ -334,10 +334,10 @@ class LivePhaseMapper:
                 self._changed.notify_all()
 
     def _begin(self, run: LiveRun, start: Mapping[str, Any]) -> None:
-        if not self._is_warm:
-            self._warm_up()
+        if self._prepared is None or self._prepared.recipe is not self.recipe:
+            self._prepared = prepare(self.recipe)
         try:
-            self._runs.begin(start, self._model)
+            self._runs.begin(start, self._prepared)
         except ValueError as error:
             run.ignore(error)
             is_fault = "stxm" in start or isinstance(error, PluginError)
@@ -375,9 +375,9 @@ class LivePhaseMapper:
         if not run.is_done and not run.is_waiting:
             self._later(self._idle_timeout_s, "idle", run)
 
-    def _tell(self, results: Iterable[PhaseMaps]) -> None:
-        for maps in results:
-            self._sinks.maps(maps)
+    def _tell(self, results: Iterable[Found]) -> None:
+        for found in results:
+            self._sinks.result(found)
 
     def _is_last(self, n_bytes: int) -> bool:
         """Return True if no further document waits behind this one."""

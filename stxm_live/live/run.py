@@ -12,8 +12,9 @@ from typing import Any
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.stack import the_one
 from stxm_live.io.documents import RunFrames
-from stxm_live.live.analysis import Show, StackAnalysis, StackStatus, State
+from stxm_live.live.analysis import Found, Show, StackAnalysis, StackStatus, State
 from stxm_live.live.progress import time_of
+from stxm_live.phase_mapping.exploration import Exploration
 
 Analyze = Callable[[RunFrames], Sequence[StackAnalysis]]
 
@@ -109,8 +110,8 @@ class LiveRun:
 
     def take(
         self, name: str, doc: Mapping[str, Any], show: Show | None, *, is_last: bool = True
-    ) -> Iterator[PhaseMaps]:
-        """Take a document, or another look for files ("retry"); yield new maps."""
+    ) -> Iterator[Found]:
+        """Take a document, or another look for files ("retry"); yield new results."""
         frames = self._frames  # it may be given up meanwhile
         if frames is None:
             self.has_stopped |= name == "stop"
@@ -160,7 +161,10 @@ class LiveRun:
         if not each:
             return replace(self._without_stacks, is_done=self.has_stopped)
         states = [status.state for status in each]
-        order: tuple[State, ...] = ("failed", "scanning", "waiting", "overview", "mapped")
+        order: tuple[State, ...] = (
+            *("failed", "scanning", "waiting"),
+            *("overview", "explored", "mapped"),
+        )
         return StackStatus(
             next(state for state in order if state in states),
             sum(status.n_images for status in each),
@@ -178,15 +182,54 @@ class LiveRun:
         ValueError
             If there are none. Any other error of the analysis is raised as it is.
         """
+        stack = self._stack(region, polarization)
+        if stack.maps is None:
+            raise ValueError(f"run {self.uid[:8]}: {stack.why_no_maps}")
+        return stack.maps
+
+    def exploration(self, region: str | None, polarization: str | None) -> Exploration:
+        """Return what was found in a stack without references; errors as for `maps`."""
+        stack = self._stack(region, polarization)
+        if stack.exploration is None:
+            why = "it was mapped with references" if stack.maps is not None else stack.no_phases
+            raise ValueError(f"run {self.uid[:8]} was not explored: {why or 'nothing was made'}")
+        return stack.exploration
+
+    def _stack(self, region: str | None, polarization: str | None) -> StackAnalysis:
+        """Return a stack of the finished run; raise its error if it has one."""
         if not self.stacks:
             error = self._without_stacks.error
             raise error or ValueError(f"run {self.uid[:8]} is not a stack")
         stack = the_one(self.stacks, region, polarization)
         if stack.error is not None:
             raise stack.error.with_traceback(None)
-        if stack.maps is None:
-            raise ValueError(f"run {self.uid[:8]}: {stack.no_phases or 'no maps were made'}")
-        return stack.maps
+        return stack
+
+    def check_may_wait(self, *, is_worker: bool) -> None:
+        """Raise an error if this thread would wait for something that it has to do itself."""
+        if is_worker:
+            raise RuntimeError(
+                "a sink cannot wait for maps, because it runs on the thread that makes them"
+            )
+        if self.delivered_by == threading.get_ident():
+            raise RuntimeError(
+                f"run {self.uid[:8]} is delivered by this thread and cannot end while it waits; "
+                "in a plan use: yield from stxm_live.plans.wait_for_maps(live, uid, timeout_s=...)"
+            )
+
+    def not_done(self, timeout_s: float, *, is_closed: bool) -> Exception:
+        """Return the reason why there is no result yet."""
+        if is_closed:
+            return RuntimeError(
+                f"run {self.uid[:8]}: the mapper was closed before the run ended; "
+                "use map_run(catalog[uid], recipe)"
+            )
+        status = self.status()
+        return TimeoutError(
+            f"run {self.uid[:8]}: no maps after {timeout_s:g} s; {status.n_images} of "
+            f"{status.n_announced} images are in, "
+            f"{'the stack is not whole' if self.has_stopped else 'the run has not ended'}"
+        )
 
     @property
     def failures(self) -> dict[str, Exception]:

@@ -8,14 +8,14 @@ from typing import Any
 
 from stxm_live.core.machine_memory import largest_stack_bytes
 from stxm_live.core.phase_maps import PhaseMaps
-from stxm_live.core.recipe import Recipe
 from stxm_live.core.scan import StackScan
 from stxm_live.core.worker import Limits
 from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames
-from stxm_live.live.analysis import StackAnalysis
+from stxm_live.live.analysis import Found, StackAnalysis
+from stxm_live.live.preparation import Prepared
 from stxm_live.live.progress import Pace
 from stxm_live.live.run import LiveRun
-from stxm_live.phase_mapping.latent_space.model import LatentModel
+from stxm_live.phase_mapping.exploration import Exploration
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 
 KEPT_RESULTS = 8
@@ -33,7 +33,6 @@ class LiveRuns:
 
     Parameters
     ----------
-    recipe : Recipe
     scan : StackScan, optional
         Description of the scan, for start documents without one.
     roots : Roots, optional
@@ -48,7 +47,6 @@ class LiveRuns:
 
     def __init__(
         self,
-        recipe: Recipe,
         *,
         scan: StackScan | None = None,
         roots: Roots | None = None,
@@ -57,7 +55,6 @@ class LiveRuns:
         steps: Steps = DEFAULT,
     ) -> None:
         self._kept_bytes = kept_bytes
-        self._recipe = recipe
         self._scan = scan
         self._roots = roots or Roots()
         self._patience_s = patience_s
@@ -111,7 +108,7 @@ class LiveRuns:
         self._runs[uid] = LiveRun(uid)
         self._forget_outdated()
 
-    def begin(self, start: Mapping[str, Any], model: LatentModel | None) -> None:
+    def begin(self, start: Mapping[str, Any], prepared: Prepared) -> None:
         """Start the analysis of a run with its start document.
 
         Raises
@@ -122,7 +119,7 @@ class LiveRuns:
         frames = RunFrames(
             start,
             self._scan,
-            fields=self._recipe.fields,
+            fields=prepared.recipe.fields,
             roots=self._roots,
             open_stacks=self._open_stacks,
         )
@@ -130,16 +127,15 @@ class LiveRuns:
         def analyze(frames: RunFrames) -> list[StackAnalysis]:
             for stack_frames in frames.stacks:
                 _check_size(stack_frames.scan)
-            return [self._analysis(f, model, Pace(start)) for f in frames.stacks]
+            return [self._analysis(f, prepared, Pace(start)) for f in frames.stacks]
 
         self[str(start["uid"])].begin(frames, analyze, patience_s=self._patience_s)
 
-    def _analysis(
-        self, frames: StackFrames, model: LatentModel | None, pace: Pace
-    ) -> StackAnalysis:
+    def _analysis(self, frames: StackFrames, prepared: Prepared, pace: Pace) -> StackAnalysis:
         """Return the analysis of a stack, which further runs may join."""
         stack = self._joined.get(frames)
-        stack = stack or StackAnalysis(frames, self._recipe, model, pace, self._steps)
+        if stack is None:
+            stack = StackAnalysis(frames, prepared.recipe, prepared.model, pace, self._steps)
         if self._open_stacks.is_open(frames):
             self._joined[frames] = stack
         return stack
@@ -153,7 +149,7 @@ class LiveRuns:
         """End stacks that no run has joined for this time."""
         self._open_stacks.end_idle(idle_s)
 
-    def end_stacks(self) -> Iterator[PhaseMaps]:
+    def end_stacks(self) -> Iterator[Found]:
         """Map the stacks that have ended since the last call."""
         for frames in self._open_stacks.take_ended():
             stack = self._joined.pop(frames, None)
@@ -175,6 +171,11 @@ class LiveRuns:
         """Return the maps of each stack that has any, in the order in which the runs began."""
         stacks = dict.fromkeys(stack for run in self._runs.values() for stack in run.stacks)
         return [s.maps for s in stacks if s.maps is not None and s.error is None]
+
+    def explorations(self) -> list[Exploration]:
+        """Return what was found in each stack that was explored, as `results` does."""
+        stacks = dict.fromkeys(stack for run in self._runs.values() for stack in run.stacks)
+        return [s.exploration for s in stacks if s.exploration is not None and s.error is None]
 
     def forget_descriptors(self, uid: str) -> None:
         """Remove the descriptors of a run, because no more of its documents will come."""

@@ -14,7 +14,9 @@ from stxm_live.core.harmless import as_error
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import Worker
+from stxm_live.live.analysis import Found
 from stxm_live.live.cube import ODCube
+from stxm_live.phase_mapping.exploration import Exploration
 
 logger = logging.getLogger("stxm_live")
 
@@ -27,6 +29,7 @@ class Sink(Protocol):
 
     def on_cube(self, view: ODCube) -> None: ...  # noqa: D102
     def on_maps(self, maps: PhaseMaps) -> None: ...  # noqa: D102
+    def on_exploration(self, exploration: Exploration) -> None: ...  # noqa: D102
     def on_error(self, uid: str, error: Exception) -> None: ...  # noqa: D102
 
 
@@ -37,6 +40,11 @@ class Callbacks:
     on_cube: Callable[[ODCube], None] | None = None
     on_maps: Callable[[PhaseMaps], None] | None = None
     on_error: Callable[[str, Exception], None] | None = None
+    on_exploration: Callable[[Exploration], None] | None = None
+
+    def or_those_of(self, sink: object) -> Callbacks:
+        """Return these functions, and the methods of an object in place of those that are None."""
+        return Callbacks(*(given or getattr(sink, n, None) for n, given in vars(self).items()))
 
 
 class Sinks:
@@ -61,7 +69,7 @@ class Sinks:
         """
         if callbacks == Callbacks():
             raise TypeError(
-                "a sink needs one of the methods on_cube, on_maps, on_error; "
+                "a sink needs one of the methods on_cube, on_maps, on_exploration, on_error; "
                 "name a function, as in add_sink(on_maps=function)"
             )
         self._callbacks.append(self._aside(callbacks) if own_thread else callbacks)
@@ -70,9 +78,10 @@ class Sinks:
         """Show the growing cube."""
         self._tell("on_cube", view.key.run_uids[0], view)
 
-    def maps(self, maps: PhaseMaps) -> None:
-        """Hand out new maps."""
-        self._tell("on_maps", maps.key.run_uids[0], maps)
+    def result(self, found: Found) -> None:
+        """Hand out new maps, or what was found without references."""
+        method = "on_exploration" if isinstance(found, Exploration) else "on_maps"
+        self._tell(method, found.key.run_uids[0], found)
 
     def error(self, uid: str, error: Exception) -> None:
         """Report an error of a run."""
@@ -86,7 +95,7 @@ class Sinks:
             if not worker.close(timeout_s):
                 logger.warning("a sink was still busy after %g s", timeout_s)
 
-    def _tell(self, method: str, uid: str, result: ODCube | PhaseMaps) -> None:
+    def _tell(self, method: str, uid: str, result: ODCube | Found) -> None:
         for callbacks in list(self._callbacks):
             failure = _call(getattr(callbacks, method), result)
             if failure is not None:
@@ -97,7 +106,10 @@ class Sinks:
         aside = Aside(callbacks, name=f"stxm-live-sink-{len(self._workers) + 1}")
         self._workers.append(aside.worker)
         return Callbacks(
-            aside.on_cube if callbacks.on_cube else None, aside.on_maps, aside.on_error
+            aside.on_cube if callbacks.on_cube else None,
+            aside.on_result,
+            aside.on_error,
+            aside.on_result,
         )
 
 
@@ -118,7 +130,7 @@ class Aside:
         self._callbacks = callbacks
         self._lock = threading.Lock()
         self._view: ODCube | None = None
-        self._maps: OrderedDict[StackKey, PhaseMaps] = OrderedDict()
+        self._found: OrderedDict[StackKey, Found] = OrderedDict()
         self.worker: Worker[Callable[[], None]] = Worker(lambda act: act(), name=name)
 
     def on_cube(self, view: ODCube) -> None:
@@ -128,14 +140,14 @@ class Aside:
         if not waits:
             self.worker.submit(self._show)
 
-    def on_maps(self, maps: PhaseMaps) -> None:
-        """Hand these maps to the sink, unless newer ones of their stack come first."""
+    def on_result(self, found: Found) -> None:
+        """Hand this result to the sink, unless a newer one of its stack comes first."""
         with self._lock:
-            waits = self._maps.pop(maps.key, None) is not None
-            self._maps[maps.key] = maps
-            skipped = self._maps.popitem(last=False) if len(self._maps) > KEPT_STACKS else None
+            waits = self._found.pop(found.key, None) is not None
+            self._found[found.key] = found
+            skipped = self._found.popitem(last=False) if len(self._found) > KEPT_STACKS else None
         if skipped is not None:
-            logger.error("a sink hangs: the maps of %s were not given to it", skipped[0])
+            logger.error("a sink hangs: the result of %s was not given to it", skipped[0])
         if not waits:
             self.worker.submit(self._hand_out)
 
@@ -150,9 +162,11 @@ class Aside:
 
     def _hand_out(self) -> None:
         with self._lock:
-            maps = self._maps.popitem(last=False)[1] if self._maps else None
-        if maps is not None:
-            _call(self._callbacks.on_maps, maps)
+            found = self._found.popitem(last=False)[1] if self._found else None
+        if isinstance(found, Exploration):
+            _call(self._callbacks.on_exploration, found)
+        elif found is not None:
+            _call(self._callbacks.on_maps, found)
 
 
 def _call(callback: Callable[..., None] | None, *arguments: Any) -> Exception | None:

@@ -242,13 +242,15 @@ class ODStack(AlignedStack):
 
 
 def find_i0(aligned: AlignedStack, recipe: Recipe) -> I0:
-    """Find specimen and I0 as the recipe's [specimen] and [i0] say.
+    """Find specimen and I0 as the recipe's [specimen] and [i0] say, without references if need be.
 
     Raises
     ------
     ValueError
         If no I0 is found.
     """
+    if recipe.references is None:
+        return find_i0_without_references(aligned, recipe)
     return _find_i0(aligned, recipe, recipe.corrected_references.at(aligned.energies_ev))
 
 

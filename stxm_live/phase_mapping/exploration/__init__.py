@@ -4,6 +4,7 @@ from stxm_live.phase_mapping.exploration.channels import channel
 from stxm_live.phase_mapping.exploration.clusters import Clusters
 from stxm_live.phase_mapping.exploration.components import NonNegative, Principal
 from stxm_live.phase_mapping.exploration.naming import named_references, unidentified_component
+from stxm_live.phase_mapping.exploration.saving import save_as_recipe
 from stxm_live.phase_mapping.exploration.spectra import ExploredSpectra
 from stxm_live.phase_mapping.exploration.workflow import Exploration, explore_stack
 
@@ -16,5 +17,6 @@ __all__ = [
     "channel",
     "explore_stack",
     "named_references",
+    "save_as_recipe",
     "unidentified_component",
 ]

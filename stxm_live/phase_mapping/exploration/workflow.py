@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.stack import Stack
+from stxm_live.core.stack import Stack, StackKey
 from stxm_live.phase_mapping.exploration.clusters import ClusterBy, Clusters, clusters_of
 from stxm_live.phase_mapping.exploration.components import (
     NonNegative,
@@ -15,8 +15,10 @@ from stxm_live.phase_mapping.exploration.components import (
     principal_components,
 )
 from stxm_live.phase_mapping.exploration.spectra import ExploredSpectra
+from stxm_live.phase_mapping.steps import DEFAULT, Steps
+from stxm_live.phase_mapping.workflow import align_images, od_stack
 from stxm_live.preprocessing.reference_extraction import MeasuredSpectrum
-from stxm_live.preprocessing.workflow import register_without_references
+from stxm_live.preprocessing.stack_images import ImageCache
 
 _MOST_SHOWN = 5
 """Most clusters and non-negative components that nobody asked for."""
@@ -28,6 +30,8 @@ class Exploration:
 
     Parameters
     ----------
+    recipe : Recipe
+        Settings it was made with.
     spectra : ExploredSpectra
         Optical density of the specimen.
     pca : Principal
@@ -36,11 +40,29 @@ class Exploration:
     notes : tuple of str
     """
 
+    recipe: Recipe
     spectra: ExploredSpectra
     pca: Principal
     clusters: Clusters
     nmf: NonNegative
     notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        n_pixels, n_energies = self.spectra.od.shape
+        shares = [
+            f"{one.name} ({100 * share:.1f} %)"
+            for one, share in zip(self.clusters.spectra, self.clusters.shares, strict=True)
+        ]
+        return (
+            f"{self.spectra.key}: {n_pixels} specimen pixels, {n_energies} energies; "
+            f"{self.pca.n_above_noise} principal components above the noise; "
+            f"clusters {', '.join(shares)}"
+        )
+
+    @property
+    def key(self) -> StackKey:
+        """Return the key of the stack."""
+        return self.spectra.key
 
     @property
     def measured_spectra(self) -> Mapping[str, MeasuredSpectrum]:
@@ -65,6 +87,8 @@ def explore_stack(
     n_components: int | None = None,
     cluster_by: ClusterBy = "shape",
     seed: int = 0,
+    steps: Steps = DEFAULT,
+    seen: ImageCache | None = None,
 ) -> Exploration:
     """Find components and clusters of the specimen's spectra, without references.
 
@@ -86,6 +110,8 @@ def explore_stack(
         Compare the shape of spectra, whatever the thickness, or their optical density.
     seed : int
         Random seed of k-means, of the non-negative components and of the simulated noise.
+    steps, seen : optional
+        As for `map_phases`.
 
     Returns
     -------
@@ -97,9 +123,11 @@ def explore_stack(
         If there is one energy, no specimen, no I0, or more clusters or components than pixels or
         energies allow.
     """
-    spectra = ExploredSpectra.of(
-        register_without_references(stack, blank_recipe() if recipe is None else recipe)
-    )
+    recipe = blank_recipe() if recipe is None else recipe
+    # references would help to find the specimen: without them it is the same before and after
+    blank = recipe.model_copy(update={"references": None})
+    images = (seen or ImageCache(blank)).usable(stack)
+    spectra = ExploredSpectra.of(od_stack(align_images(images, blank, steps), blank, steps))
     notes = list(spectra.notes)
     if cluster_by == "shape" and len(spectra.energies_ev) < 3:
         cluster_by = "od"
@@ -117,9 +145,9 @@ def explore_stack(
             f"{len(spectra.energies_ev)} energies cannot be made; ask for 1 to {most}"
         )
     nmf, of_nmf = non_negative_components(spectra, n_nmf, seed=seed)
-    return Exploration(spectra, pca, clusters, nmf, (*notes, *of_nmf))
+    return Exploration(recipe, spectra, pca, clusters, nmf, (*notes, *of_nmf))
 
 
 def blank_recipe() -> Recipe:
     """Return the default settings for a stack that has no references yet, and all its energies."""
-    return Recipe.from_values({"name": "exploration", "references": "none yet"})
+    return Recipe(name="exploration")

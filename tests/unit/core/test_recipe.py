@@ -173,7 +173,6 @@ def test_all_wrong_values_are_told_at_once_a_line_each():
     lines = str(e.value).splitlines()[1:]
     assert sorted(line.split(":")[0].strip() for line in lines) == [
         "min_correlation",
-        "references",
         "resolver.k",
     ]
     assert "pydantic" not in str(e.value)
@@ -343,3 +342,11 @@ def test_a_changed_value_makes_the_choice_it_belongs_to(nvpf):
     assert nvpf.with_changes({"alignment.reference_ev": 517.5}).alignment.reference == "constant"
     both = nvpf.with_changes({"i0.region": (0, 1, 0, 1), "i0.source": "empty-region"})
     assert both.i0.source == "empty-region"
+
+
+def test_a_recipe_without_references_is_one_for_a_first_look_and_says_so_when_asked_for_maps():
+    recipe = Recipe.load("first-look")
+    recipe.read_files()
+    assert (recipe.references, len(recipe.fingerprint)) == (None, 64)
+    with pytest.raises(ValueError, match=r'recipe "first-look" has no references.* explore'):
+        recipe.reference_spectra  # noqa: B018

@@ -48,3 +48,16 @@ def test_ambiguity_so_far_becomes_that_of_the_maps(told):
 
 def test_the_time_left_comes_from_the_times_of_the_events(told):
     assert [view.progress.left_s for view in told[0]] == [40.0 * (12 - k) for k in range(13)]
+
+
+def test_without_references_the_cube_has_everything_but_phases(told):
+    views, found = [], []
+    live = LivePhaseMapper(Recipe.load("first-look"), background=False)
+    live.add_sink(on_cube=views.append, on_exploration=found.append)
+    for name, doc in image_documents():
+        live(name, doc)
+    last, mapped = views[-1], told[0][-1]
+    assert (len(views), len(found), last.phase_names) == (13, 1, ())
+    assert last.provisional_index is None
+    np.testing.assert_array_equal(last.shifts_px, mapped.shifts_px)
+    np.testing.assert_allclose(last.i0, mapped.i0, rtol=0.01)

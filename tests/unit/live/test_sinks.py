@@ -47,11 +47,11 @@ def test_a_hanging_sink_is_shown_what_it_was_busy_with_and_the_newest_cube():
 
 def test_a_hanging_sink_gets_the_last_revision_of_every_stack():
     sink = Hanging()
-    sink.sinks.maps(result("busy"))
+    sink.sinks.result(result("busy"))
     assert sink.busy.wait(120)
     for name in "abc":
         for revision in (1, 2, 3):
-            sink.sinks.maps(result(name, revision))
+            sink.sinks.result(result(name, revision))
     sink.let_go()
     assert [(m.key.run_uids[0], m.revision) for m in sink.maps[1:]] == [
         ("a", 3),
@@ -62,11 +62,11 @@ def test_a_hanging_sink_gets_the_last_revision_of_every_stack():
 
 def test_what_a_hanging_sink_keeps_does_not_grow_and_what_it_misses_is_logged(caplog):
     sink = Hanging()
-    sink.sinks.maps(result("busy"))
+    sink.sinks.result(result("busy"))
     assert sink.busy.wait(120)
     with caplog.at_level(logging.ERROR, "stxm_live"):
         for k in range(20):
-            sink.sinks.maps(result(f"run{k}"))
+            sink.sinks.result(result(f"run{k}"))
     sink.let_go()
     assert [m.key.run_uids[0] for m in sink.maps[1:]] == [
         f"run{k}" for k in range(20 - KEPT_STACKS, 20)
@@ -89,5 +89,5 @@ def test_an_error_whose_text_cannot_be_made_is_told_to_the_other_sinks(caplog):
     sinks.add(Callbacks(on_maps=told.append, on_error=lambda uid, error: told.append(str(error))))
     maps = result("a")
     with caplog.at_level(logging.CRITICAL):
-        sinks.maps(maps)
+        sinks.result(maps)
     assert told == ["Unspeakable was raised", maps]

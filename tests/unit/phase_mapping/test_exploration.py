@@ -3,12 +3,14 @@ import pytest
 from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF, PCA
 
+from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.stack import Stack
 from stxm_live.phase_mapping.exploration import (
     channel,
     explore_stack,
     named_references,
+    save_as_recipe,
     unidentified_component,
 )
 from stxm_live.phase_mapping.exploration.channels import default_channels, telling_energies
@@ -218,3 +220,31 @@ def test_what_no_reference_describes_is_a_component_to_be_added(counts_and_truth
     assert np.corrcoef(found.od, PURE[1])[0, 1] > 0.99
     made = named_references({found.name: found}, {"unidentified": "new"}, known)
     assert made.references.phase_names == ("one", "other", "new")
+
+
+def test_named_spectra_become_a_recipe_with_the_settings_of_the_first_look(explored, tmp_path):
+    made = save_as_recipe(
+        explored, {"0": " state  A", "1": "B, cold", "nmf0": ""}, tmp_path / "new"
+    )
+    assert made.reference_spectra.phase_names == ("state A", "B, cold")
+    assert made.alignment == AT_REST.alignment
+    assert made.reference_spectra.od_std is not None
+    assert made == Recipe.load(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ({}, "two spectra"),
+        ({"0": "a", "1": " "}, "two spectra"),
+        ({"0": "a", "1": "a"}, "a is given twice"),
+        ({"0": "a;b", "1": "c"}, "a sign"),
+        ({"0": "a", "1": "\x07"}, "a sign"),
+        ({"0": "a", "1": "a_std"}, "standard errors"),
+        ({"0": "a", "9": "b"}, "no spectrum '9'"),
+    ],
+)
+def test_names_that_cannot_be_saved_are_refused_in_words(explored, tmp_path, names, words):
+    with pytest.raises(ValueError, match=words):
+        save_as_recipe(explored, names, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
