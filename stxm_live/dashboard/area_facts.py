@@ -26,6 +26,8 @@ class AreaFacts:
     ----------
     text, table : str
         HTML, names escaped.
+    n_pixels : int
+        Number of the specimen's pixels in it.
     od, scatter : ndarray of shape (n_energies,)
         Mean of the specimen's pixels and their standard deviation; NaN where nothing is measured.
     scaled : list of ndarray of shape (n_energies,)
@@ -34,6 +36,7 @@ class AreaFacts:
 
     text: str
     table: str
+    n_pixels: int
     od: NDArray[np.float64]
     scatter: NDArray[np.float64]
     scaled: list[NDArray[np.float64]]
@@ -44,7 +47,9 @@ class AreaFacts:
         return self.od - self.scatter, self.od + self.scatter
 
 
-def area_facts(scene: Scene, inside: NDArray[np.bool_]) -> AreaFacts | None:
+def area_facts(
+    scene: Scene, inside: NDArray[np.bool_], name: str = "drawn area"
+) -> AreaFacts | None:
     """Return everything known about the specimen in an area (ny, nx); None if there is none."""
     chosen = inside & scene.specimen
     n = int(chosen.sum())
@@ -60,12 +65,12 @@ def area_facts(scene: Scene, inside: NDArray[np.bool_]) -> AreaFacts | None:
         largest_error = np.nanmax(scatter / np.sqrt(counted), initial=0.0)
     measured = np.isfinite(mean) & scene.measured
     lines = [
-        f"<b>drawn area</b>: {n} pixel{'s' if n > 1 else ''} of specimen",
+        f"<b>{escape(name)}</b>: {n} pixel{'s' if n > 1 else ''} of specimen",
         f"largest standard error of the mean {largest_error:.2g} OD",
     ]
     lines += _amounts(scene, chosen)
     scaled = [scaled_to(reference, mean, measured) for reference in scene.reference_od]
-    return AreaFacts("<br>".join(lines), _table(scene, chosen), mean, scatter, scaled)
+    return AreaFacts("<br>".join(lines), _table(scene, chosen), n, mean, scatter, scaled)
 
 
 def _amounts(scene: Scene, chosen: NDArray[np.bool_]) -> list[str]:

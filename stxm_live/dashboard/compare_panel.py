@@ -47,10 +47,10 @@ class ComparePanel:
         self._board, self._history = board, history
         self._on_pixel, self._on_change = on_pixel, on_change
         self._ranges = Range1d(0, 1), Range1d(0, 1)
-        self._marks = {n: ColumnDataSource({"x": [], "y": []}) for n in ("hover", "pin")}
+        self._hover = ColumnDataSource({"x": [], "y": []})
         self._pointer = Pointer()
         self._pointer.on_change("at", self._on_move)
-        self.figure = MapFigure("compare", self._ranges, self._marks, self._pointer, None)
+        self.figure = MapFigure("compare", self._ranges, self._hover, self._pointer, None)
         self.scene: Scene | None = None
         self._results: tuple[Result, ...] = ()
         self._listed: list[tuple[str, str]] = []
@@ -155,13 +155,13 @@ class ComparePanel:
 
     def _on_move(self, attr: str, old: list[Any], new: list[Any]) -> None:
         scene = self.scene
-        self._marks["hover"].data = {"x": [], "y": []}
+        self._hover.data = {"x": [], "y": []}
         if scene is None or len(new) < 3:
             return
         place = scene.pixel_at(float(new[1]), float(new[2]))
         if place is not None:
             x, y = scene.centre_of(*place)
-            self._marks["hover"].data = {"x": [x], "y": [y]}
+            self._hover.data = {"x": [x], "y": [y]}
             self._on_pixel(scene, *place)
 
 

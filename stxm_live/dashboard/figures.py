@@ -25,10 +25,11 @@ from numpy.typing import NDArray
 from stxm_live.dashboard.drawing import Drawn, outline
 from stxm_live.dashboard.offline_page.page_figures import (
     BAND,
-    add_marks,
+    add_mark,
     add_scale_bar,
     style_plot,
 )
+from stxm_live.dashboard.pins import number_pins
 from stxm_live.plotting.style.palette import FAINT, GROUND, INK
 from stxm_live.plotting.style.raster import FieldOfView
 
@@ -71,13 +72,15 @@ class MapFigure:
     name : str
     ranges : (Range1d, Range1d)
         Shared by figures that move together.
-    marks : dict of ColumnDataSource
-        "hover" and "pin", shared as well.
+    hover : ColumnDataSource
+        Position of the mark under the mouse, shared as well.
     pointer : Pointer
     drawn : Drawn or None
         None if nothing can be drawn here.
     boxes : ColumnDataSource, optional
         Boxes with labels that are outlined, made with `empty_boxes`.
+    pins : ColumnDataSource, optional
+        Kept pixels, of `Pins`.
     """
 
     BESIDE_PX = 66
@@ -87,10 +90,11 @@ class MapFigure:
         self,
         name: str,
         ranges: tuple[Range1d, Range1d],
-        marks: dict[str, ColumnDataSource],
+        hover: ColumnDataSource,
         pointer: Pointer,
         drawn: Drawn | None,
         boxes: ColumnDataSource | None = None,
+        pins: ColumnDataSource | None = None,
     ) -> None:
         self.name = name
         self.zoom, self.pan = BoxZoomTool(), PanTool()
@@ -114,13 +118,15 @@ class MapFigure:
         pixel = np.zeros((1, 1), dtype=np.uint32)
         self.source = ColumnDataSource({"image": [pixel]}, name=f"{name}-image")
         self._glyph = self.plot.image_rgba("image", x=0, y=0, dw=1, dh=1, source=self.source).glyph
-        add_marks(self.plot, marks)
+        add_mark(self.plot, hover)
         style_plot(self.plot, "x (µm)", "y (µm)")
         add_scale_bar(self.plot, ranges[0])
         self.bar = self.plot.center[-1]
         self.bar.visible = self.plot.axis.visible = False
         if boxes is not None:
             outline(self.plot, boxes)
+        if pins is not None:
+            number_pins(self.plot, pins)
         if drawn is not None:
             drawn.place_on(self.plot)
             self.plot.on_event(SelectionGeometry, lambda event: _take(drawn, event))
@@ -167,6 +173,10 @@ def show_whole(ranges: tuple[Range1d, Range1d], field: FieldOfView) -> None:
         axis.update(start=low, end=high, reset_start=low, reset_end=high)
 
 
+Points = tuple[NDArray[np.floating], str, str]
+"""Values, colour and marker of a row of points."""
+
+
 class EnergyPlot:
     """A small plot over the photon energy.
 
@@ -190,12 +200,19 @@ class EnergyPlot:
         )
         nothing: dict[str, list[Any]] = {"xs": [], "ys": [], "color": [], "width": []}
         self.lines = ColumnDataSource(nothing, name=f"{name}-lines")
-        self.points = ColumnDataSource({"x": [], "y": [], "color": []}, name=f"{name}-points")
+        self.points = ColumnDataSource(
+            {"x": [], "y": [], "color": [], "marker": []}, name=f"{name}-points"
+        )
         self.band = ColumnDataSource({"x": [], "low": [], "high": []}, name=f"{name}-band")
         self.plot.varea("x", "low", "high", source=self.band, **BAND)
         self.plot.multi_line("xs", "ys", line_color="color", line_width="width", source=self.lines)
         self.plot.scatter(
-            "x", "y", fill_color="color", line_color=GROUND, size=6, source=self.points
+            *("x", "y"),
+            fill_color="color",
+            marker="marker",
+            line_color=GROUND,
+            size=6,
+            source=self.points,
         )
         style_plot(self.plot, "photon energy (eV)", label)
         self.plot.axis.visible = False
@@ -207,16 +224,16 @@ class EnergyPlot:
         self,
         energies_ev: Sequence[float],
         curves: Sequence[tuple[NDArray[np.floating], str, float]],
-        points: Sequence[tuple[NDArray[np.floating], str]],
+        points: Sequence[Points],
         band: tuple[NDArray[np.float64], ...] = (),
     ) -> None:
-        """Draw curves with colour and width, points with colour, and a band from low to high.
+        """Draw curves with colour and width, points, and a band from low to high.
 
         NaN leaves a gap.
         """
         x = np.asarray(energies_ev, dtype=np.float64)
         _span(self.plot.x_range, x)
-        _span(self.plot.y_range, *(y for y, _, _ in curves), *(y for y, _ in points), *band)
+        _span(self.plot.y_range, *(y for y, _, _ in curves), *(y for y, *_ in points), *band)
         self.band.data = dict(
             zip(("x", "low", "high"), (x, *band) if band else ([],) * 3, strict=True)
         )
@@ -229,8 +246,9 @@ class EnergyPlot:
         }
         self.points.data = {
             "x": np.concatenate([x] * len(points)) if points else [],
-            "y": np.concatenate([np.asarray(y, np.float64) for y, _ in points]) if points else [],
-            "color": [color for y, color in points for _ in y],
+            "y": np.concatenate([np.asarray(y, np.float64) for y, *_ in points]) if points else [],
+            "color": [color for y, color, _ in points for _ in y],
+            "marker": [marker for y, _, marker in points for _ in y],
         }
 
 

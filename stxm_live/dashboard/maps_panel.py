@@ -30,6 +30,7 @@ from stxm_live.dashboard.layers import (
     od_layer,
     phase_layer,
 )
+from stxm_live.dashboard.pins import Pins
 from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.style import WRAPPED, button, html, select
 
@@ -64,17 +65,21 @@ class MapsPanel:
         self.frame_px = 250
         self._on_pixel = on_pixel
         self._shape: tuple[Any, ...] | None = None
-        self._pinned: tuple[int, int] | None = None
+        self.pins = Pins()
+        self.pins.on_change(lambda: self.pins.mark(self.scene))
         self._make_figures()
         self._make_choices()
 
     def _make_figures(self) -> None:
         self._ranges = Range1d(0, 1), Range1d(0, 1)
-        self._marks = {n: ColumnDataSource({"x": [], "y": []}) for n in ("hover", "pin")}
+        self._hover = ColumnDataSource({"x": [], "y": []})
         self.pointer = Pointer()
         self.pointer.on_change("at", self._on_move)
         self.figures = {
-            name: MapFigure(name, self._ranges, self._marks, self.pointer, self.drawn, self.boxes)
+            name: MapFigure(
+                *(name, self._ranges, self._hover, self.pointer, self.drawn, self.boxes),
+                pins=self.pins.source,
+            )
             for name in PLACES
         }
         for each in self.figures.values():
@@ -109,8 +114,9 @@ class MapsPanel:
         drag.js_on_change("active", CustomJS(args={"tools": kinds}, code=_ACTIVATE))
         whole = button("Whole field", self._show_whole)
         clear = button("Remove drawing", self.drawn.clear)
+        release = button("Clear pins", self.pins.clear)
         words = html("Dragging on a map:", "small", margin=(9, 4))
-        return Row(words, drag, whole, clear, styles=WRAPPED)
+        return Row(words, drag, whole, clear, release, styles=WRAPPED)
 
     def columns_of_maps(self) -> dict[str, LayoutDOM]:
         """Return the maps by name, each with its choice above it and its legend below."""
@@ -167,9 +173,8 @@ class MapsPanel:
         """Show a scene; keep zoom and energy if possible, and the pixel for the same stack."""
         is_other = self.scene is not None and not scene.shows_same_field(self.scene)
         if is_other:
-            self._pinned = None
-            self._mark("pin", None)
-            self._mark("hover", None)
+            self.pins.clear()
+            self._mark(None)
         self.scene = scene
         if (scene.field, scene.specimen.shape) != self._shape:
             self._shape = (scene.field, scene.specimen.shape)
@@ -182,9 +187,7 @@ class MapsPanel:
         self._follow()
         for name in PLACES:
             self._paint(name)
-        if self._pinned is not None:
-            self._on_pixel(scene, *self._pinned)
-        elif is_other and len(self.pointer.at) == 3:  # it rests, and says nothing
+        if is_other and len(self.pointer.at) == 3:  # it rests, and says nothing
             self._look_at(*map(float, self.pointer.at[1:]))
 
     def _place(self, scene: Scene) -> None:
@@ -251,23 +254,23 @@ class MapsPanel:
 
     def _on_move(self, attr: str, old: list[Any], new: list[Any]) -> None:
         if len(new) < 3:
-            self._mark("hover", None)
-        elif self._pinned is None:
+            self._mark(None)
+        else:
             self._look_at(float(new[1]), float(new[2]))
 
     def _on_tap(self, name: str, x: float, y: float) -> None:
         place = None if self.scene is None else self.scene.pixel_at(x, y)
-        self._pinned = None if place == self._pinned else place
-        self._mark("pin", self._pinned)
-        self._look_at(x, y)
+        if place is not None:
+            self.pins.toggle(place)
+            self._look_at(x, y)
 
     def _look_at(self, x: float, y: float) -> None:
         scene = self.scene
         place = None if scene is None else scene.pixel_at(x, y)
-        self._mark("hover", place)
+        self._mark(place)
         if scene is not None and place is not None:
             self._on_pixel(scene, *place)
 
-    def _mark(self, name: str, place: tuple[int, int] | None) -> None:
+    def _mark(self, place: tuple[int, int] | None) -> None:
         where = [] if place is None or self.scene is None else [self.scene.centre_of(*place)]
-        self._marks[name].data = {"x": [x for x, _ in where], "y": [y for _, y in where]}
+        self._hover.data = {"x": [x for x, _ in where], "y": [y for _, y in where]}

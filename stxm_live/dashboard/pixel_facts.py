@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
     from stxm_live.dashboard.scene import Scene
 
-INVITATION = "Move the mouse over a map; click to keep a pixel, click it again to release it."
+INVITATION = (
+    "Move the mouse over a map; click to keep a pixel, three at most, and click it again to "
+    "release it."
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,9 +48,11 @@ td i {{ display: inline-block; width: 10px; height: 10px; margin-right: 5px;
   border: 1px solid #8a929c; }}
 th {{ font-weight: 600; color: var(--faint, {FAINT}); }}
 tr.best td {{ font-weight: 700; }}
-.bk-input, .choices__inner, .choices__list--dropdown, .bk-spin-btn {{
+.bk-input, .choices__inner, .choices__list--dropdown {{
   color: var(--ink, {INK}) !important; background-color: var(--field, #fff) !important;
   border-color: var(--line, #b3bac3) !important; }}
+.bk-spin-btn {{ --color: var(--ink, {INK}); width: 24px !important; }}
+.bk-spin-wrapper {{ width: 100% !important; }}
 .bk-input::placeholder, .choices__input {{ color: var(--faint, {FAINT}) !important;
   background-color: transparent !important; }}
 .bk-btn-default {{ color: var(--ink, {INK}) !important;

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from bokeh.document import Document
 from bokeh.models import Column, LayoutDOM, Row, TabPanel, Tabs
 
-from stxm_live.dashboard.area_facts import area_facts
 from stxm_live.dashboard.compare_panel import ComparePanel, listed, offer
 from stxm_live.dashboard.figures import recolor
 from stxm_live.dashboard.history import History
@@ -23,10 +22,11 @@ from stxm_live.dashboard.page_layout import (
     style_widgets,
 )
 from stxm_live.dashboard.pixel_panel import Curves, PixelPanel
-from stxm_live.dashboard.recompute_panel import ChangesPanel, pixels_inside
+from stxm_live.dashboard.recompute_panel import ChangesPanel
 from stxm_live.dashboard.region_panel import NextRegionPanel
 from stxm_live.dashboard.scan_state import elsewhere, headline, progress
 from stxm_live.dashboard.scene import Scene, current_scene
+from stxm_live.dashboard.shown_spectrum import ShownSpectrum
 from stxm_live.dashboard.state import Board, Result, Snapshot
 from stxm_live.dashboard.style import button, html, select
 from stxm_live.dashboard.suggestions_panel import SuggestionsPanel
@@ -77,11 +77,11 @@ class View:
         self.board = board
         self.scene: Scene | None = None
         self._now: Snapshot | None = None
-        self._looked: tuple[Scene, int, int] | None = None
         self._doc: Document | None = None
         self._run_engine, self._paused_since = run_engine, ""
         self.pixel, self.curves = PixelPanel(), Curves()
         self.maps = MapsPanel(self._on_pixel)
+        self.shown = ShownSpectrum(self.maps, self.pixel)
         self.changes = ChangesPanel(board, self.maps.drawn, self._want)
         self.keep = KeepPanel(board, history, folder)
         self.compare = ComparePanel(board, history, self._on_pixel, self._place_maps)
@@ -91,9 +91,6 @@ class View:
         elif suggesting is not None:
             self.next = SuggestionsPanel(suggesting, self.maps.boxes)
         self._wanted = 0
-        self._area_is_due = False
-        self.maps.drawn.on_change(self._on_drawn)
-        self.maps.pointer.on_change("at", lambda attr, old, new: self._on_drawn())
         self.browser = Browser()
         self.browser.on_change("of", self._on_browser)
         # the browser knows a model only if something that is shown refers to it
@@ -172,8 +169,7 @@ class View:
         """Check the board; draw if something has changed."""
         if self.board.now is not self._now:
             self.draw()
-        if self._area_is_due:
-            self._show_area()
+        self.shown.tick()
         self.compare.look()
         if self.next is not None:
             self.next.look()
@@ -188,31 +184,18 @@ class View:
         now = self._now = self.board.now
         self._offer(now.results)
         chosen = next((r for r in now.results if str(r.number) == self.show.value), None)
-        before = self.scene
         self.scene = current_scene(now) if chosen is None else Scene.of_result(chosen)
         self._write(now)
         if self.scene is None:
             return
-        self._look_again(before, self.scene)
+        self.shown.show(self.scene)
         self.maps.show(self.scene)
+        self.shown.show_drawn()
         self.changes.show(self.scene)
         self.keep.show(self.scene)
         if self.next is not None:
             self.next.show(self.scene)
         self.curves.show(self.scene)
-        if self._looked is None:
-            self.pixel.show_mean(self.scene)
-
-    def _look_again(self, before: Scene | None, scene: Scene) -> None:
-        """Show the pixel's new numbers, unless another stack is shown."""
-        if self._looked is None or before is None:
-            return
-        looked, row, column = self._looked
-        if not scene.shows_same_field(before):
-            self._looked = None
-            self.pixel.clear()
-        elif looked is before:
-            self._on_pixel(scene, row, column)
 
     def _write(self, now: Snapshot) -> None:
         self._look_for_pause()
@@ -260,28 +243,13 @@ class View:
         self._third.children = [self.maps.columns["doubt"] if is_alone else self._other]
 
     def _on_pixel(self, scene: Scene, row: int, column: int) -> None:
-        self._looked = scene, row, column
-        self.pixel.show(scene, row, column)
-
-    def _on_drawn(self) -> None:
-        """Show the drawn area soon, when it is drawn and when the mouse leaves the maps."""
-        is_away = not self.maps.pointer.at
-        self._area_is_due = is_away and self.maps.drawn.corners_um is not None
-
-    def _show_area(self) -> None:
-        """Show the mean spectrum of the drawn area, until the mouse is on a pixel."""
-        self._area_is_due, corners = False, self.maps.drawn.corners_um
-        if self.scene is None or corners is None:
-            return
-        facts = area_facts(self.scene, pixels_inside(corners, self.scene))
-        if facts is not None:
-            self.pixel.show_area(self.scene, facts)
+        self.shown.look(scene, row, column)
 
     def _on_browser(self, attr: str, old: list[Any], new: list[Any]) -> None:
         if len(new) != 3:
             return
         self._fit(frame_width_px(float(new[0]), float(new[1])))
-        for plot in (*self.maps.plots, *self.curves.plots, self.pixel.plot, self.compare.plot):
+        for plot in (*self.maps.plots, *self.curves.plots, *self.pixel.plots, self.compare.plot):
             recolor(plot, is_dark=bool(new[2]))
 
     def _fit(self, frame_px: int) -> None:

@@ -66,7 +66,8 @@ def _map_figure(
         dh=abs(field.y_last - field.y_first),
         source=ColumnDataSource({"image": [pixel]}, name=f"{name}-image"),
     )
-    add_marks(plot, marks)
+    add_mark(plot, marks["hover"])
+    add_mark(plot, marks["pin"], AMBIGUOUS, "circle_cross")
     unit = "µm" if field.unit == "um" else "pixel"
     style_plot(plot, f"x ({unit})", f"y ({unit})")
     if field.unit == "um":
@@ -74,19 +75,18 @@ def _map_figure(
     return plot
 
 
-def add_marks(plot: figure, marks: Mapping[str, Any]) -> None:
-    """Mark the pixel under the mouse and the kept one, from the sources "hover" and "pin"."""
-    for mark, color in (("hover", "#ffffff"), ("pin", AMBIGUOUS)):
-        plot.scatter(
-            "x",
-            "y",
-            source=marks[mark],
-            size=13,
-            marker="circle_cross" if mark == "pin" else "circle",
-            fill_alpha=0,
-            line_color=color,
-            line_width=1.6,
-        )
+def add_mark(plot: Any, source: Any, color: str = "#ffffff", marker: str = "circle") -> None:
+    """Mark the pixels of a source with columns x and y; the mouse's own in white."""
+    plot.scatter(
+        "x",
+        "y",
+        source=source,
+        size=13,
+        marker=marker,
+        fill_alpha=0,
+        line_color=color,
+        line_width=1.6,
+    )
 
 
 def add_scale_bar(plot: figure, x_range: Range1d) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import made_up_maps as made_up
 import pytest
-from dashboard_page import Opened, launch
+from dashboard_page import Opened, launch, some_pixels
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
@@ -115,6 +115,22 @@ def test_maps_have_their_verdict_and_the_time_at_which_they_were_made(evening):
     page.says("progress", "finished, mapped at")
     page.says("suggestion", "boundary")
     check(page, "finished", LOOKS)
+
+
+def test_three_kept_pixels_stand_beside_the_one_under_the_mouse(evening):
+    page, *_ = evening
+    maps = made_up.maps(run="first")
+    pixels = some_pixels(maps)
+    for row, column in pixels[2:9:3]:
+        page.hover("phases", maps, row, column)
+        page.page.mouse.click(*page.place("phases", maps, row, column))
+        page.says("pins", f"row {row}, column {column}")
+    page.hover("od", maps, *pixels[6])
+    said = page.says("pins", "3: row")
+    assert "1: row" in said
+    check(page, "kept", LOOKS)
+    page.press("Clear pins")
+    page.page.wait_for_selector(".pins", state="hidden")
 
 
 def test_a_plan_that_waits_for_a_choice_calls_on_top(evening):
