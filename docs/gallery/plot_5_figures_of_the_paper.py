@@ -32,8 +32,12 @@ def scanned(state_of_charge, seed):
 maps = scanned("Na2VPF", 3)
 plates = {plate.name: plate for plate in run_plates(maps, recipe.reference_spectra, bundle)}
 plates |= {plate.name: plate for plate in model_plates(bundle, recipe)}
-others = [ParticleMaps(state, scanned(state, 5)) for state in ("Na3VPF", "Na1VPF")]
-plates |= {p.name: p for p in particle_plates([ParticleMaps("Na2VPF", maps), *others])}
+others = [ParticleMaps("Na1VPF", scanned("Na1VPF", seed)) for seed in (5, 6)]
+plates |= {p.name: p for p in particle_plates([ParticleMaps("Na2VPF", maps), *others], bundle)}
+
+# %%
+# **Fig. 2.** The reference spectra, and the energies of the scan on them.
+figure_2 = plates["fig2-references"]
 
 # %%
 # **Fig. 3.** The Pearson coefficients of every pixel, the initial map, and the ambiguous pixels:
@@ -46,16 +50,16 @@ figure_3 = plates["fig3-correlation"]
 figure_4 = plates["fig4-resolved"]
 
 # %%
-# **Fig. 5.** Particles at three states of charge: initial map, ambiguity, resolved map.
+# **Fig. 5.** Particles at two states of charge: initial map, ambiguity, resolved map.
 figure_5 = plates["fig5-particles"]
 
 # %%
-# **Fig. 6.** Their shares of the phases, in the order of their charge.
-figure_6 = plates["fig6-states-of-charge"]
+# **Fig. 6.** Particles of one state of charge.
+figure_6 = plates["fig6-1-Na1VPF"]
 
 # %%
-# **Fig. S3.** The reference spectra, and the energies of the scan on them.
-figure_s3 = plates["figS3-references"]
+# **Fig. S3.** The reliability over the phase map.
+figure_s3 = plates["figS3-reliability"]
 
 # %%
 # **Fig. S4.** Similarity of the references on these energies. If 1 - PCC is near the threshold
@@ -63,18 +67,21 @@ figure_s3 = plates["figS3-references"]
 figure_s4 = plates["figS4-reference-correlation"]
 
 # %%
-# **Fig. S6.** Clear pixels that are nearer to another phase in latent space: suspected false
-# assignments, which the rule for ambiguous pixels never changes. Here they are on the thin rim,
-# near the broad cluster of one phase. They are listed for inspection, not corrected.
-figure_s6 = plates["figS6-audit"]
+# **Fig. S5.** The network, from the spectrum to latent space and back.
+figure_s5 = plates["figS5-architecture"]
 
 # %%
-# **Fig. S7.** The same spectra in latent space.
-figure_s7 = plates["figS7-audit-latent"]
+# **Fig. S6.** Latent space of all particles, and each particle among the others. Pixels that lie
+# among those of another phase may be false assignments.
+figure_s6 = plates["figS6-latent-space"]
 
 # %%
-# **Fig. S8.** The paper's strategies for ambiguous pixels side by side.
-figure_s8 = plates["figS8-strategies"]
+# **Fig. S7.** Reliability of each particle.
+figure_s7 = plates["figS7-reliability"]
+
+# %%
+# **Fig. S8.** Correlation of each particle with every reference.
+figure_s8 = plates["figS8-correlation"]
 
 # %%
 # **Fig. S9.** Decoded spectra on the straight line from the first reference to the last; they pass
@@ -82,7 +89,8 @@ figure_s8 = plates["figS8-strategies"]
 figure_s9 = plates["figS9-decoder-path"]
 
 # %%
-# **Fig. S10.** K-means in latent space. The groups follow the thickness, and hardly the phase.
+# **Fig. S10.** K-means in latent space. The groups follow the thickness, and hardly the phase:
+# their mean spectra differ in size, and not in shape.
 figure_s10 = plates["figS10-kmeans"]
 
 # %%
@@ -90,5 +98,19 @@ figure_s10 = plates["figS10-kmeans"]
 figure_s11 = plates["figS11-losses"]
 
 # %%
-# **Components of the mixture** (not in the paper): their information on phase and on thickness.
+# The next four are not in the paper. **Audit:** clear pixels that are nearer to another phase in
+# latent space, which the rule for ambiguous pixels never changes. Here they are on the thin rim,
+# near the broad cluster of one phase. They are listed for inspection, not corrected.
+audit = plates["audit"]
+
+# %%
+# **Strategies:** the paper's rules for ambiguous pixels side by side.
+strategies = plates["strategies"]
+
+# %%
+# **States of charge:** the shares of the phases of each particle, in the order of their charge.
+states_of_charge = plates["states-of-charge"]
+
+# %%
+# **Components of the mixture:** their information on phase and on thickness.
 components = plates["components"]

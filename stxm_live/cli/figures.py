@@ -29,6 +29,7 @@ from stxm_live.plotting.style.layout import PictureFormat
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
     from stxm_live.io.catalog import Broker
+    from stxm_live.phase_mapping.latent_space.bundle import Bundle
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures and CSV files.")]
 
@@ -50,25 +51,26 @@ def figures(
     roots: RootsOption = None,
     picture_format: FormatOption = "png",
 ) -> None:
-    """Draw the paper's figures for past runs: 3, 4, S3, S4, S6 to S8; for several also 5 and 6.
+    """Draw the paper's figures for past runs: 2, 3, 4, S3, S4; for several also 5, 6, S6 to S8.
 
     Examples: stxm-live figures -1 --catalog runs; stxm-live figures 3f2a91 77c0 --out paper
     """
     from stxm_live.plotting.paper_figures import ParticleMaps, particle_plates, write_plates
     from stxm_live.plotting.pictures import safe_name
 
-    particles, which = [], Which(region, polarization, roots)
+    particles, bundle, which = [], None, Which(region, polarization, roots)
     with opened(catalog, roots=roots) as broker:
         for run in runs:
             found, chosen = _found(broker, run, recipe, changes, which)
             uid = str(found.start["uid"])
             folder = out / safe_name(uid[:8]) if len(runs) > 1 else out
             with console.working(f"run {uid[:8]}"):
-                maps, files = _draw_run(found, chosen, folder, which, picture_format)
+                maps, bundle, files = _draw_run(found, chosen, folder, which, picture_format)
             console.print(f"run {uid[:8]}: {len(files)} files in {escape(str(folder))}")
             particles.append(ParticleMaps(str(found.start.get("sample") or uid[:8]), maps))
     if len(particles) > 1:
-        files = write_plates(particle_plates(particles), out, picture_format=picture_format)
+        plates = particle_plates(particles, bundle)
+        files = write_plates(plates, out, picture_format=picture_format)
         console.print(f"{len(runs)} runs: {len(files)} files in {escape(str(out))}")
 
 
@@ -89,7 +91,7 @@ def _found(
 
 def _draw_run(
     found: Any, recipe: Recipe, folder: Path, which: Which, picture_format: PictureFormat
-) -> tuple[PhaseMaps, list[Path]]:
+) -> tuple[PhaseMaps, Bundle | None, list[Path]]:
     """Map a run and draw its figures; print a note if some of them need an encoder."""
     from stxm_live.live.replay import map_run
     from stxm_live.phase_mapping.latent_space.bundle import BundleError
@@ -105,8 +107,10 @@ def _draw_run(
     files = write_plates(plates, folder, picture_format=picture_format)
     if maps.latent is None:
         why = [text for text in maps.warnings if "encoder" in text or "resolved" in text]
-        console.print(f"note: figures 4, S6, S7 and S8 are left out: {escape('; '.join(why))}")
-    return maps, files
+        console.print(
+            f"note: figures 4 and S6, audit and strategies are left out: {escape('; '.join(why))}"
+        )
+    return maps, bundle, files
 
 
 @one_line_errors
@@ -120,7 +124,7 @@ def diagnose(
     ] = "nvpf",
     out: Out = Path("diagnosis"),
 ) -> None:
-    """Draw figures S9, S10 and S11 of a bundle, and the components of its mixture.
+    """Draw figures S5, S9, S10 and S11 of a bundle, and the components of its mixture.
 
     Example: stxm-live diagnose bundle --recipe nvpf
     """

@@ -88,6 +88,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
             divergence=float(logs["divergence"]),
             validation_loss=float(logs["val_loss"]),
             validation_reconstruction=float(logs["val_reconstruction"]),
+            validation_divergence=float(logs["val_divergence"]),
         )
         self._check(report)
         self.reports.append(report)

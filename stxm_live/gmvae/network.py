@@ -13,9 +13,8 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-N_LATENT = 3
-WIDTHS = (512, 256, 128, 64)
-DROPOUT = 0.1
+from stxm_live.gmvae.options import DROPOUT, N_LATENT, WIDTHS
+
 SIGMA_FLOOR = 1e-3
 """Smallest standard deviation of a component, so that none collapses onto one spectrum."""
 

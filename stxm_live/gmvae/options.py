@@ -7,6 +7,15 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt
 
+N_LATENT = 3
+"""Dimensions of latent space."""
+
+WIDTHS = (512, 256, 128, 64)
+"""Widths of the encoder's layers; the decoder has them in reverse."""
+
+DROPOUT = 0.1
+"""Share of the values behind the encoder's last hidden layer that a training step leaves out."""
+
 
 class TrainingOptions(BaseModel):
     """Settings of a training; the defaults of the network are from the paper's section 3.3.
@@ -53,6 +62,7 @@ class EpochReport(NamedTuple):
     divergence: float
     validation_loss: float
     validation_reconstruction: float
+    validation_divergence: float
 
 
 OnEpoch = Callable[[EpochReport], None]

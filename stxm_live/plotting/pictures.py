@@ -218,7 +218,7 @@ def _figures(
         yield "energy-axis", _sheet(maps, curves, n_columns=2)
 
 
-def correlation_panels(maps: PhaseMaps) -> list[Panel]:
+def correlation_panels(maps: PhaseMaps, particle: str = "") -> list[Panel]:
     """Return a panel with the correlation with each reference, all on one scale."""
     found = maps.correlation[:, maps.phase_index >= 0]
     lowest = float(np.percentile(found, 1)) if found.size else 0.0
@@ -229,6 +229,7 @@ def correlation_panels(maps: PhaseMaps) -> list[Panel]:
             extent_um=maps.extent_um,
             phase_name=name,
             lowest=lowest,
+            particle=particle,
         )
         for k, name in enumerate(maps.phase_names)
     ]

@@ -252,16 +252,19 @@ def commonest_pairs(pair: NDArray[np.integer], phase_names: Sequence[str]) -> li
 
 
 def draw_reliability(
-    ax: Axes, reliability: NDArray[np.floating], extent_um: Extent, threshold: float | None = None
+    ax: Axes,
+    reliability: NDArray[np.floating],
+    extent_um: Extent,
+    *,
+    title: str = "Reliability of the initial map",
+    subtitle: str = "best minus second-best correlation",
 ) -> None:
     """Draw R = 100 (Q1 - Q2) of shape (ny, nx), NaN beside the specimen."""
     finite = reliability[np.isfinite(reliability)]
     top = max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0
     image = draw_raster(ax, reliability, extent_um, cmap=heat(), vmin=0.0, vmax=top)
     add_colorbar(ax, image, "reliability R = 100 (Q1 − Q2)", extend="max")
-    below = "" if threshold is None else f"; ambiguous below R = {100 * threshold:g}"
-    subtitle = f"best minus second-best correlation{below}"
-    set_titles(ax, "Reliability of the initial map", subtitle)
+    set_titles(ax, title, subtitle)
 
 
 def draw_wrong_probability(
@@ -282,13 +285,19 @@ def draw_correlation(
     phase_name: str,
     *,
     lowest: float = 0.0,
+    particle: str = "",
 ) -> None:
-    """Draw the Pearson coefficient with one reference; NaN beside the specimen."""
+    """Draw the Pearson coefficient with one reference; NaN beside the specimen.
+
+    ``particle`` stands before the name of the phase, where there are several.
+    """
     image = draw_raster(ax, correlation, extent_um, cmap=heat(), vmin=lowest, vmax=1.0)
     add_colorbar(ax, image, "Pearson coefficient", extend="min")
     finite = correlation[np.isfinite(correlation)]
     median = f"median {np.median(finite):.4f}" if finite.size else ""
-    set_titles(ax, f"Correlation with {phase_name}", median)
+    set_titles(
+        ax, f"{particle}: {phase_name}" if particle else f"Correlation with {phase_name}", median
+    )
 
 
 def patch(color: Any) -> Patch:

@@ -1,4 +1,4 @@
-"""Figures S6 and S7: clear pixels whose position in latent space contradicts correlation."""
+"""Audit: clear pixels whose position in latent space contradicts correlation."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def audit(maps: PhaseMaps, bundle: Bundle, margin: float = MARGIN) -> Audit:
     return Audit(image, counts, int(clear.sum()))
 
 
-def figure_s6(maps: PhaseMaps, bundle: Bundle) -> Plate:
+def audit_plate(maps: PhaseMaps, bundle: Bundle) -> Plate:
     """Draw the suspected pixels on the map; the table has one row for each."""
     result = audit(maps, bundle)
     suspected = result.suspected_index >= 0
@@ -103,7 +103,7 @@ def figure_s6(maps: PhaseMaps, bundle: Bundle) -> Plate:
         ),
     ]
     figure = sheet(
-        f"Fig. S6: suspected false assignments, {maps.key}",
+        f"Suspected false assignments, {maps.key}",
         f"{int(suspected.sum())} of {result.n_clear} clear pixels ({100 * result.share:.1f} %) lie "
         f"nearer to another phase's cluster than to their own, by a squared Mahalanobis distance "
         f"above {MARGIN:g}. Check these pixels; they are not changed.",
@@ -112,7 +112,7 @@ def figure_s6(maps: PhaseMaps, bundle: Bundle) -> Plate:
         aspect=aspect_of(maps),
         synthetic=maps.synthetic_references,
     )
-    return Plate("figS6-audit", figure, _suspects_table(maps, result))
+    return Plate("audit", figure, _suspects_table(maps, result))
 
 
 def _suspects_table(maps: PhaseMaps, result: Audit) -> Table:
@@ -149,7 +149,7 @@ def _suspects_table(maps: PhaseMaps, result: Audit) -> Table:
     return Table(header, list(zip(*(c.tolist() for c in cells), strict=True)))
 
 
-def figure_s7(maps: PhaseMaps, bundle: Bundle) -> Plate:
+def audit_latent_plate(maps: PhaseMaps, bundle: Bundle) -> Plate:
     """Draw suspected pixels in latent space and by phase, and the largest group's spectrum."""
     result = audit(maps, bundle)
     panels: list[Panel] = [
@@ -159,7 +159,7 @@ def figure_s7(maps: PhaseMaps, bundle: Bundle) -> Plate:
     if result.counts.any():
         panels.append(partial(_draw_commonest, maps=maps, result=result))
     figure = sheet(
-        f"Fig. S7: suspected false assignments in latent space, {maps.key}",
+        f"Suspected false assignments in latent space, {maps.key}",
         f"{100 * result.share:.1f} % of the clear pixels are suspected.",
         panels,
         3,
@@ -172,7 +172,7 @@ def figure_s7(maps: PhaseMaps, bundle: Bundle) -> Plate:
         if i != j
     ]
     columns = ("phase", "nearest_cluster", "pixels")
-    return Plate("figS7-audit-latent", figure, Table(columns, rows))
+    return Plate("audit-latent", figure, Table(columns, rows))
 
 
 def _draw_suspects(ax: Axes, maps: PhaseMaps, suspected: NDArray[np.bool_]) -> None:

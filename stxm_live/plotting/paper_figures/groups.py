@@ -29,7 +29,7 @@ from stxm_live.plotting.paper_figures.simulated_model import Model, draw_true_ph
 
 
 def figure_s10(model: Model) -> Plate:
-    """Draw K-means groups in latent space beside phases and thickness, which they follow."""
+    """Draw K-means groups in latent space beside phases and thickness, and their spectra."""
     from sklearn.cluster import KMeans
 
     n_groups = len(model.bundle.mixture.weights)
@@ -41,9 +41,15 @@ def figure_s10(model: Model) -> Plate:
     of_phase = information_share(group, model.phase_index)
     of_thickness = information_share(group, model.thickness_class)
     panels: list[Panel] = [
-        partial(_draw_groups, model=model, group=group, view=view, title="K-means"),
+        partial(_draw_groups, model=model, group=group, view=view, title="a  K-means"),
         partial(_draw_thickness, model=model, view=view),
-        partial(draw_true_phases, model=model, view=view),
+        partial(draw_true_phases, model=model, view=view, title="c  True phases"),
+        partial(_draw_spectra, model=model, group=group, scaled=False),
+        partial(_draw_spectra, model=model, group=group, scaled=True),
+        partial(_draw_thickness_of_groups, model=model, group=group),
+        partial(
+            _draw_contents, model=model, group=group, n=n_groups, title="g  Phases in each group"
+        ),
     ]
     figure = sheet(
         f"Fig. S10: {n_groups} K-means groups in latent space",
@@ -63,7 +69,7 @@ def _draw_groups(
     from matplotlib.lines import Line2D
 
     n_groups = int(group.max()) + 1
-    colors = np.asarray(crameri("hawaii")(np.linspace(0.1, 0.95, n_groups)))[:, :3]
+    colors = _colors_of_groups(n_groups)
     seen = view.of(model.latent)
     draw_points(ax, seen, colors[group], view.labels)
     frame(ax, seen)
@@ -86,11 +92,51 @@ def _draw_thickness(ax: Axes, model: Model, view: LatentView) -> None:
     draw_points(ax, seen, np.asarray(heat()(scale(model.thickness))), view.labels)
     frame(ax, seen)
     fitted = np.corrcoef(seen[:, 0], model.thickness)[0, 1]
-    set_titles(ax, "Thickness", f"its correlation with the horizontal axis is {fitted:.2f}")
+    set_titles(ax, "b  Thickness", f"its correlation with the horizontal axis is {fitted:.2f}")
     side = ax.inset_axes((1.04, 0.0, 0.04, 1.0))
     bar = ax.figure.colorbar(ScalarMappable(scale, heat()), cax=side, extend="both")
     bar.set_label("largest optical density", fontsize=8.5, **PLAIN)
     side.tick_params(labelsize=8)
+
+
+def _colors_of_groups(n_groups: int) -> NDArray[np.float64]:
+    colors = np.asarray(crameri("hawaii")(np.linspace(0.1, 0.95, n_groups)))
+    return colors[:, :3]
+
+
+def _draw_spectra(ax: Axes, model: Model, group: NDArray[np.integer], scaled: bool) -> None:
+    """Draw the mean spectrum of each group, as it is or scaled to a largest OD of 1."""
+    steps = np.arange(model.od.shape[1])
+    entries: list[tuple[Any, str]] = []
+    for k, color in enumerate(_colors_of_groups(int(group.max()) + 1)):
+        if not (group == k).any():
+            continue
+        mean = model.od[group == k].mean(axis=0, dtype=np.float64)
+        (line,) = ax.plot(steps, mean / np.abs(mean).max() if scaled else mean, color=color)
+        line.set(linewidth=1.2, marker="o", markersize=2.5)
+        entries.append((line, str(k + 1)))
+    ax.set_xticks(steps, [f"{energy:g}" for energy in model.bundle.info.energies_ev], rotation=60)
+    unit = "optical density / its largest" if scaled else "optical density"
+    style_axes(ax, "photon energy (eV)", unit)
+    title = "e  The same, scaled" if scaled else "d  Mean spectra of the groups"
+    set_titles(ax, title, "to a largest OD of 1" if scaled else "one step per energy")
+    side_legend(ax, entries, "group")
+
+
+def _draw_thickness_of_groups(ax: Axes, model: Model, group: NDArray[np.integer]) -> None:
+    """Draw median, quartiles and the middle 90 % of the largest OD in each group."""
+    colors = _colors_of_groups(int(group.max()) + 1)
+    for k, color in enumerate(colors):
+        members = model.thickness[group == k]
+        if not members.size:
+            continue
+        low, first, middle, third, high = np.percentile(members, [5, 25, 50, 75, 95])
+        ax.plot([k, k], [low, high], color=color, linewidth=1.2)
+        ax.bar(k, third - first, 0.5, bottom=first, color=color)
+        ax.plot([k - 0.25, k + 0.25], [middle, middle], color="black", linewidth=1.4)
+    style_axes(ax, "group", "largest optical density")
+    ax.set_xticks(range(len(colors)), [str(k + 1) for k in range(len(colors))])
+    set_titles(ax, "f  Thickness in each group", "median, quartiles and the middle 90 %")
 
 
 def _group_table(model: Model, group: NDArray[np.integer], n_groups: int, word: str) -> Table:
@@ -116,7 +162,9 @@ def figure_components(model: Model) -> Plate:
     view = view_of_thickness(model.latent, model.thickness, model.phase_index)
     panels: list[Panel] = [
         partial(_draw_components, model=model, mean=responsibilities.mean(axis=0)),
-        partial(_draw_contents, model=model, component=component, n=n),
+        partial(
+            _draw_contents, model=model, group=component, n=n, title="Phases in each component"
+        ),
         partial(_draw_mixture, model=model, view=view),
     ]
     figure = sheet(
@@ -146,22 +194,23 @@ def _draw_components(ax: Axes, model: Model, mean: NDArray[np.float64]) -> None:
     side_legend(ax, [(used, "responsibility"), (prior, "learned weight pi")])
 
 
-def _draw_contents(ax: Axes, model: Model, component: NDArray[np.intp], n: int) -> None:
+def _draw_contents(ax: Axes, model: Model, group: NDArray[np.integer], n: int, title: str) -> None:
+    """Draw the shares of the true phases in each group or component."""
     from matplotlib.patches import Patch
 
     bottom = np.zeros(n)
     for k, color in enumerate(model.colors):
-        members = [model.phase_index[component == c] == k for c in range(n)]
+        members = [model.phase_index[group == c] == k for c in range(n)]
         share = np.array([100 * rows.mean() if rows.size else 0.0 for rows in members])
         ax.bar(range(n), share, 0.7, bottom=bottom, color=color)
         bottom += share
-    style_axes(ax, "component", "share of its spectra (%)")
-    thickness = [model.thickness[component == c] for c in range(n)]
+    style_axes(ax, title.split()[-1], "share of its spectra (%)")
+    thickness = [model.thickness[group == c] for c in range(n)]
     labels = [
         f"{c + 1}\nOD {t.mean():.2f}" if t.size else f"{c + 1}" for c, t in enumerate(thickness)
     ]
     ax.set_xticks(range(n), labels)
-    set_titles(ax, "Phases in each component", "below: mean largest optical density")
+    set_titles(ax, title, "below: mean largest optical density")
     names = model.bundle.info.phase_names
     side_legend(ax, [(Patch(color=c), name) for c, name in zip(model.colors, names, strict=True)])
 

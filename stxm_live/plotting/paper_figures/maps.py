@@ -1,4 +1,4 @@
-"""Figures 3, 4 and S8: from correlation to the resolved map."""
+"""Figures 3, S3 and 4: from correlation to the resolved map."""
 
 from __future__ import annotations
 
@@ -9,14 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.phase_maps import PhaseMaps
-from stxm_live.phase_mapping.latent_space.assignment import (
-    CANDIDATES,
-    STRATEGIES,
-    distance_by,
-    resolve,
-)
+from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
-from stxm_live.plotting.panels.maps import draw_phase_map, draw_reliability
+from stxm_live.plotting.panels.maps import Sureness, draw_phase_map, draw_reliability
 from stxm_live.plotting.panels.result import draw_ambiguity_of_maps, draw_od_of_maps
 from stxm_live.plotting.paper_figures.latent import LatentView, draw_phases, frame, view_of_phases
 from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
@@ -86,8 +81,14 @@ def aspect_of(maps: PhaseMaps) -> float:
     return field_of_view(maps.extent_um, maps.specimen.shape).aspect
 
 
-def index_panel(maps: PhaseMaps, index: NDArray[np.integer], title: str, subtitle: str) -> Panel:
-    """Return a panel with a map in flat colours."""
+def index_panel(
+    maps: PhaseMaps,
+    index: NDArray[np.integer],
+    title: str,
+    subtitle: str,
+    sureness: Sureness | None = None,
+) -> Panel:
+    """Return a panel with a map in flat colours, dimmer where it is not sure."""
     return partial(
         draw_phase_map,
         index=index,
@@ -96,6 +97,7 @@ def index_panel(maps: PhaseMaps, index: NDArray[np.integer], title: str, subtitl
         colors=colors_of(maps),
         title=title,
         subtitle=subtitle,
+        sureness=sureness,
     )
 
 
@@ -143,6 +145,42 @@ def _share_of(mask: NDArray[np.bool_]) -> float:
     return float(mask.mean()) if mask.size else float("nan")
 
 
+def figure_s3(maps: PhaseMaps) -> Plate:
+    """Draw the reliability of the initial map, and the map with its reliability as brightness."""
+    panels: list[Panel] = [
+        index_panel(maps, maps.phase_index, "Initial phase map", "largest coefficient"),
+        partial(draw_reliability, reliability=maps.reliability, extent_um=maps.extent_um),
+        index_panel(
+            maps,
+            maps.phase_index,
+            "Reliability over the phase map",
+            "colour: phase; brightness: reliability",
+            Sureness.of_reliability(maps.reliability),
+        ),
+    ]
+    figure = sheet(
+        f"Fig. S3: reliability of the phases by correlation, {maps.key}",
+        "Reliability R is 100 times the difference of the two largest Pearson coefficients.",
+        panels,
+        3,
+        aspect=aspect_of(maps),
+        synthetic=maps.synthetic_references,
+    )
+    rows = [
+        (name, float(share), *quartiles(maps.reliability[maps.phase_index == k]))
+        for k, (name, share) in enumerate(zip(maps.phase_names, maps.fractions, strict=True))
+    ]
+    columns = ("phase", "share", "reliability_25", "reliability_median", "reliability_75")
+    return Plate("figS3-reliability", figure, Table(columns, rows))
+
+
+def quartiles(values: NDArray[np.floating]) -> tuple[float, float, float]:
+    """Return the three quartiles of the finite values; NaN without any."""
+    finite = values[np.isfinite(values)]
+    low, middle, high = np.percentile(finite, [25, 50, 75]) if finite.size else (np.nan,) * 3
+    return float(low), float(middle), float(high)
+
+
 def figure_4(maps: PhaseMaps, bundle: Bundle) -> Plate:
     """Draw the map before and after the paper's rule, on the specimen and in latent space."""
     pixels = pixels_of(maps)
@@ -164,7 +202,7 @@ def figure_4(maps: PhaseMaps, bundle: Bundle) -> Plate:
         f"Fig. 4: ambiguous pixels by the encoder, {maps.key}",
         f"Top: maps; bottom: latent space along two of its directions. Rule: "
         f"{LATENT_RULES[_strategy(maps)]}, "
-        f"candidates: {_resolver(maps).get('candidates', 'pair')}.",
+        f"candidates: {resolver_of(maps).get('candidates', 'pair')}.",
         panels,
         3,
         aspect=aspect_of(maps),
@@ -233,58 +271,14 @@ def _latent_table(maps: PhaseMaps, pixels: Pixels) -> Table:
     return Table(header, list(table))
 
 
-def figure_s8(maps: PhaseMaps, bundle: Bundle) -> Plate:
-    """Draw the same ambiguous pixels resolved by each of the paper's strategies."""
-    pixels = pixels_of(maps)
-    landmarks = bundle.landmarks.beside(
-        pixels.latent,
-        pixels.phase_index,
-        ~pixels.ambiguous,
-        of_scan=_resolver(maps).get("statistics") == "scan",
-    )
-    panels: list[Panel] = []
-    rows = []
-    n_ambiguous = max(1, int(pixels.ambiguous.sum()))
-    for candidates in CANDIDATES:
-        for strategy in STRATEGIES:
-            index = resolve(
-                pixels.latent,
-                pixels.phase_index,
-                pixels.ambiguous,
-                pixels.pair,
-                distance_by(strategy, landmarks),
-                candidates,
-            )
-            changed = int((index != pixels.phase_index).sum()) / n_ambiguous
-            image = np.full(pixels.mask.shape, -1, dtype=np.int8)
-            image[pixels.mask] = index
-            among = "of the two best" if candidates == "pair" else "of all phases"
-            title = LATENT_RULES[strategy][:1].upper() + LATENT_RULES[strategy][1:]
-            note = f"{among}; {100 * changed:.0f} % of the ambiguous pixels change"
-            panels.append(index_panel(maps, image, title, note))
-            rows.append((strategy, candidates, changed, *shares(index, len(maps.phase_names))))
-    figure = sheet(
-        f"Fig. S8: strategies for ambiguous pixels, {maps.key}",
-        f"{100 * pixels.ambiguous.mean():.1f} % of the pixels are ambiguous; clear ones are the "
-        "same in all maps.",
-        panels,
-        len(STRATEGIES),
-        aspect=aspect_of(maps),
-        synthetic=maps.synthetic_references,
-    )
-    header = ("strategy", "candidates", "changed_share_of_ambiguous")
-    names = tuple(f"share_{name}" for name in maps.phase_names)
-    return Plate("figS8-strategies", figure, Table((*header, *names), rows))
-
-
-def _resolver(maps: PhaseMaps) -> dict[str, str]:
+def resolver_of(maps: PhaseMaps) -> dict[str, str]:
     """Return the recipe's table ``resolver``."""
     return dict(maps.provenance.get("recipe_values", {}).get("resolver", {}))
 
 
 def _strategy(maps: PhaseMaps) -> str:
     """Return the strategy that made `latent_index`."""
-    method = _resolver(maps).get("method", "")
+    method = resolver_of(maps).get("method", "")
     return method if method in STRATEGIES else "mahalanobis"
 
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping import correlation
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
-from stxm_live.plotting.paper_figures.latent import (
-    LatentView,
-    view_of_phases,
-)
+from stxm_live.plotting.paper_figures.architecture import figure_s5
+from stxm_live.plotting.paper_figures.groups import figure_components, figure_s10
+from stxm_live.plotting.paper_figures.latent import LatentView, view_of_phases
 from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
+from stxm_live.plotting.paper_figures.simulated_model import Model, draw_true_phases
 from stxm_live.plotting.pictures import Panel
 from stxm_live.plotting.style.lettering import set_titles, side_legend
 from stxm_live.plotting.style.palette import AMBIGUOUS, crameri
@@ -25,9 +25,6 @@ from stxm_live.plotting.style.raster import style_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-from stxm_live.plotting.paper_figures.groups import figure_components, figure_s10
-from stxm_live.plotting.paper_figures.simulated_model import Model, draw_true_phases
-
 N_STEPS = 41
 """Number of points on the decoder path; every fifth is drawn as a spectrum."""
 
@@ -35,7 +32,7 @@ N_STEPS = 41
 def model_plates(
     bundle: Bundle, recipe: Recipe, *, rng: np.random.Generator | None = None
 ) -> Iterator[Plate]:
-    """Draw figures S9, S10, S11 and the components of a bundle.
+    """Draw figures S5, S9, S10, S11 and the components of a bundle.
 
     Parameters
     ----------
@@ -46,6 +43,7 @@ def model_plates(
         Random numbers for the simulated spectra.
     """
     model = Model.of(bundle, recipe, rng or np.random.default_rng(0))
+    yield figure_s5(bundle)
     yield figure_s9(model)
     yield figure_s10(model)
     yield figure_s11(bundle)
@@ -157,16 +155,14 @@ def figure_s11(bundle: Bundle) -> Plate:
     return Plate("figS11-losses", figure, Table(tuple(history), rows))
 
 
+_CURVES = (("", "training", "#8ecae6"), ("validation_", "validation", AMBIGUOUS))
+"""Beginning of a curve's names in the history, label and colour."""
+
+
 def _draw_losses(ax: Axes, history: dict[str, NDArray[np.float64]]) -> None:
     from matplotlib.ticker import FormatStrFormatter
 
-    entries: list[tuple[Any, str]] = []
-    for name, label, color in (
-        ("loss", "training", "#8ecae6"),
-        ("validation_loss", "validation", AMBIGUOUS),
-    ):
-        (line,) = ax.plot(history["epoch"], history[name], color=color, linewidth=1.4)
-        entries.append((line, label))
+    _draw_curves(ax, history, "loss")
     best = int(np.argmin(history["validation_loss"]))
     ax.plot(history["epoch"][best], history["validation_loss"][best], "o", color=AMBIGUOUS)
     ax.set_yscale("log")
@@ -175,10 +171,20 @@ def _draw_losses(ax: Axes, history: dict[str, NDArray[np.float64]]) -> None:
     style_axes(ax, "epoch", "squared error summed over energies")
     ax.tick_params(axis="y", which="minor", labelsize=7)
     set_titles(ax, "Losses", f"dot: the smallest, epoch {history['epoch'][best]:.0f}")
-    side_legend(ax, entries)
 
 
 def _draw_divergence(ax: Axes, history: dict[str, NDArray[np.float64]]) -> None:
-    ax.plot(history["epoch"], history["divergence"], color="#8ecae6", linewidth=1.4)
+    _draw_curves(ax, history, "divergence")
     style_axes(ax, "epoch", "Kullback-Leibler divergence (nat)")
     set_titles(ax, "Divergence from the mixture", "before it is multiplied by beta")
+
+
+def _draw_curves(ax: Axes, history: dict[str, NDArray[np.float64]], quantity: str) -> None:
+    """Draw a quantity of training and validation; earlier bundles lack some of validation."""
+    entries: list[tuple[Any, str]] = []
+    for beginning, label, color in _CURVES:
+        values = history.get(beginning + quantity)
+        if values is not None:
+            (line,) = ax.plot(history["epoch"], values, color=color, linewidth=1.4)
+            entries.append((line, label))
+    side_legend(ax, entries)

@@ -1,48 +1,33 @@
-"""Figures 5 and 6: maps of several particles, and their phases by state of charge."""
+"""Figures 5, 6, S7 and S8: maps of several particles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.plotting.panels.maps import draw_reliability
 from stxm_live.plotting.panels.result import draw_ambiguity_of_maps, method_in_words
-from stxm_live.plotting.paper_figures.maps import aspect_of, index_panel
-from stxm_live.plotting.paper_figures.plate import Plate, Table, centred, sheet
-from stxm_live.plotting.pictures import Panel
-from stxm_live.plotting.style.lettering import PLAIN, plain, set_titles, side_legend
-from stxm_live.plotting.style.palette import AMBIGUOUS, phase_colors
-from stxm_live.plotting.style.raster import style_axes
+from stxm_live.plotting.paper_figures.maps import aspect_of, index_panel, quartiles
+from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
+from stxm_live.plotting.pictures import Panel, correlation_panels, safe_name
+from stxm_live.plotting.style.lettering import plain
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+_QUARTILES_OF_RELIABILITY = ("reliability_25", "reliability_median", "reliability_75")
 
 
 class ParticleMaps(NamedTuple):
-    """A result and its name in the figures, such as its sample or its run."""
+    """A result and its name in the figures: its sample, or its run.
+
+    Particles of one sample have the same name; figure 6 shows them together.
+    """
 
     name: str
     maps: PhaseMaps
-
-
-def particle_plates(particles: Sequence[ParticleMaps]) -> Iterator[Plate]:
-    """Draw figures 5 and 6.
-
-    Raises
-    ------
-    ValueError
-        If the results have different phases, or if there are none.
-    """
-    kinds = {particle.maps.phase_names for particle in particles}
-    if len(kinds) != 1:
-        listed = "; ".join(", ".join(names) for names in sorted(kinds)) or "none"
-        raise ValueError(f"only particles with the same phases can be compared, got {listed}")
-    yield figure_5(particles)
-    yield figure_6(particles)
 
 
 def figure_5(particles: Sequence[ParticleMaps]) -> Plate:
@@ -59,10 +44,10 @@ def figure_5(particles: Sequence[ParticleMaps]) -> Plate:
         "Initial map, ambiguous pixels and resolved map of each.",
         panels,
         3,
-        aspect=float(np.median([aspect_of(maps) for _, maps in particles])),
-        synthetic=any(maps.synthetic_references for _, maps in particles),
+        aspect=_aspect_of_all(particles),
+        synthetic=any_synthetic(particles),
     )
-    return Plate("fig5-particles", figure, _shares_table(particles))
+    return Plate("fig5-particles", figure, shares_table(particles))
 
 
 def _method(maps: PhaseMaps) -> str:
@@ -71,91 +56,119 @@ def _method(maps: PhaseMaps) -> str:
     return f"resolved {method_in_words(maps)}"
 
 
-def figure_6(particles: Sequence[ParticleMaps]) -> Plate:
-    """Draw the phase shares of every particle, ordered by mean position in the phase list."""
-    ordered = sorted(particles, key=lambda particle: charge(particle.maps))
+def figures_6(particles: Sequence[ParticleMaps]) -> Iterator[Plate]:
+    """Draw the resolved maps of the particles of each sample that has two or more."""
+    samples = dict.fromkeys(particle.name for particle in particles)
+    of_each = {
+        name: [particle for particle in particles if particle.name == name] for name in samples
+    }
+    several = {name: members for name, members in of_each.items() if len(members) > 1}
+    for number, (sample, members) in enumerate(several.items(), start=1):
+        yield _figure_6(number, sample, members)
+
+
+def _figure_6(number: int, sample: str, particles: Sequence[ParticleMaps]) -> Plate:
     panels: list[Panel] = [
-        partial(_draw_shares, particles=ordered, resolved=False),
-        partial(_draw_shares, particles=ordered, resolved=True),
-        partial(_draw_ambiguous, particles=ordered),
+        index_panel(maps, maps.final_index, f"Particle {k + 1}", f"{maps.key}; {_method(maps)}")
+        for k, (_, maps) in enumerate(particles)
     ]
     figure = sheet(
-        "Fig. 6: phases by state of charge",
-        "Particles are ordered by the mean position of their phases in the list of references; "
-        "the first phase is on top.",
+        f"Fig. 6: {len(particles)} particles of {plain(sample, 40)}",
+        "The resolved map of each.",
         panels,
-        3,
-        aspect=min(1.2, max(0.6, 0.12 * len(particles))),
-        synthetic=any(maps.synthetic_references for _, maps in particles),
+        min(3, len(panels)),
+        aspect=_aspect_of_all(particles),
+        synthetic=any_synthetic(particles),
     )
-    return Plate("fig6-states-of-charge", figure, _shares_table(ordered))
+    return Plate(f"fig6-{number}-{safe_name(sample)}", figure, shares_table(particles))
 
 
-def charge(maps: PhaseMaps) -> float:
-    """Return the mean position of the pixels' phases: 0 if all are the first, 1 if all the last."""
-    shares = _final_fractions(maps)
-    places = np.linspace(0, 1, len(shares))
-    return float(shares @ places) if np.isfinite(shares).all() else float("inf")
+def figure_s7(particles: Sequence[ParticleMaps]) -> Plate:
+    """Draw the reliability of the initial map of each particle."""
+    panels: list[Panel] = [
+        partial(
+            draw_reliability,
+            reliability=maps.reliability,
+            extent_um=maps.extent_um,
+            title=plain(name, 40),
+            subtitle=f"{100 * maps.ambiguous_share:.1f} % of the specimen is ambiguous",
+        )
+        for name, maps in particles
+    ]
+    figure = sheet(
+        f"Fig. S7: reliability of {len(particles)} particles",
+        "Reliability R is 100 times the difference of the two largest Pearson coefficients.",
+        panels,
+        min(3, len(panels)),
+        aspect=_aspect_of_all(particles),
+        synthetic=any_synthetic(particles),
+    )
+    rows = [
+        (name, str(maps.key), maps.ambiguous_share, *quartiles(maps.reliability))
+        for name, maps in particles
+    ]
+    columns = ("particle", "stack", "ambiguous_share", *_QUARTILES_OF_RELIABILITY)
+    return Plate("figS7-reliability", figure, Table(columns, rows))
 
 
-def _final_fractions(maps: PhaseMaps) -> NDArray[np.float64]:
+def figure_s8(particles: Sequence[ParticleMaps]) -> Plate:
+    """Draw a row for each particle: its correlation with every reference."""
+    panels: list[Panel] = []
+    for name, maps in particles:
+        panels += correlation_panels(maps, plain(name, 24))
+    n_phases = len(particles[0].maps.phase_names)
+    figure = sheet(
+        f"Fig. S8: correlation of {len(particles)} particles with the references",
+        "A row for each particle; its panels have one scale.",
+        panels,
+        n_phases,
+        aspect=_aspect_of_all(particles),
+        synthetic=any_synthetic(particles),
+    )
+    rows = [
+        (name, str(maps.key), phase, *quartiles(maps.correlation[k]))
+        for name, maps in particles
+        for k, phase in enumerate(maps.phase_names)
+    ]
+    columns = ("particle", "stack", "phase", "pearson_25", "pearson_median", "pearson_75")
+    return Plate("figS8-correlation", figure, Table(columns, rows))
+
+
+def any_synthetic(particles: Sequence[ParticleMaps]) -> bool:
+    """Return True if the references of a particle are calculated."""
+    return any(maps.synthetic_references for _, maps in particles)
+
+
+def _aspect_of_all(particles: Sequence[ParticleMaps]) -> float:
+    return float(np.median([aspect_of(maps) for _, maps in particles]))
+
+
+def final_fractions(maps: PhaseMaps) -> NDArray[np.float64]:
+    """Return the shares of the phases in the resolved map, else in the initial one."""
     return maps.fractions if maps.resolved_fractions is None else maps.resolved_fractions
 
 
-def _shares_table(particles: Sequence[ParticleMaps]) -> Table:
+def shares_table(particles: Sequence[ParticleMaps]) -> Table:
+    """Return the shares of the phases of each particle, a row for each phase."""
     rows = []
     for name, maps in particles:
         for k, phase in enumerate(maps.phase_names):
             rows.append(
-                (name, phase, maps.fractions[k], _final_fractions(maps)[k], maps.ambiguous_share)
+                (
+                    name,
+                    str(maps.key),
+                    phase,
+                    maps.fractions[k],
+                    final_fractions(maps)[k],
+                    maps.ambiguous_share,
+                )
             )
-    columns = ("particle", "phase", "share_by_correlation", "share_resolved", "ambiguous_share")
-    return Table(columns, rows)
-
-
-def _draw_shares(ax: Axes, particles: Sequence[ParticleMaps], resolved: bool) -> None:
-    """Draw a stacked bar for each particle."""
-    from matplotlib.patches import Patch
-
-    first = particles[0].maps
-    colors = phase_colors(first.phase_names, first.colors)
-    shares = np.array(
-        [_final_fractions(maps) if resolved else maps.fractions for _, maps in particles]
+    columns = (
+        "particle",
+        "stack",
+        "phase",
+        "share_by_correlation",
+        "share_resolved",
+        "ambiguous_share",
     )
-    left = np.zeros(len(particles))
-    for k, color in enumerate(colors):
-        ax.barh(range(len(particles)), 100 * shares[:, k], left=left, color=color, height=0.72)
-        ink = "white" if color @ (0.3, 0.6, 0.1) < 0.45 else "black"
-        _write_shares(ax, 100 * shares[:, k], left, ink)
-        left = left + 100 * np.nan_to_num(shares[:, k])
-    _name_rows(ax, particles)
-    ax.set_xlim(0, 100)
-    style_axes(ax, "share of the specimen (%)", "")
-    subtitle = method_in_words(first) if resolved else "every specimen pixel counts"
-    set_titles(ax, "Resolved" if resolved else "By correlation", subtitle)
-    entries: list[tuple[Any, str]] = [
-        (Patch(color=color), name) for color, name in zip(colors, first.phase_names, strict=True)
-    ]
-    side_legend(ax, entries)
-
-
-def _write_shares(
-    ax: Axes, widths: NDArray[np.float64], left: NDArray[np.float64], ink: str
-) -> None:
-    """Write numbers in the parts of a bar that have room for them."""
-    for row, (width, start) in enumerate(zip(widths, left, strict=True)):
-        if width >= 9:
-            centred(ax, start + width / 2, row, f"{width:.0f}", color=ink)
-
-
-def _draw_ambiguous(ax: Axes, particles: Sequence[ParticleMaps]) -> None:
-    shares = [100 * maps.ambiguous_share for _, maps in particles]
-    ax.barh(range(len(particles)), shares, color=AMBIGUOUS, height=0.72)
-    _name_rows(ax, particles)
-    style_axes(ax, "ambiguous share of the specimen (%)", "")
-    set_titles(ax, "Ambiguous pixels", "the two best phases correlate almost equally well")
-
-
-def _name_rows(ax: Axes, particles: Sequence[ParticleMaps]) -> None:
-    ax.set_yticks(range(len(particles)), [plain(name, 10) for name, _ in particles], **PLAIN)
-    ax.set_ylim(len(particles) - 0.5, -0.5)
+    return Table(columns, rows)

@@ -1,4 +1,4 @@
-"""Figures S3 and S4: the reference spectra, and their correlation with each other."""
+"""Figures 2 and S4: the reference spectra, and their correlation with each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def figure_s3(
+def figure_2(
     references: ReferenceSpectra, energies_ev: Sequence[float], colors: NDArray[np.float64]
 ) -> Plate:
     """Draw reference spectra over the whole range, and at the energies of a scan."""
@@ -29,14 +29,14 @@ def figure_s3(
         partial(draw_sampled, references=references, scan_ev=energies_ev, colors=colors),
     ]
     figure = sheet(
-        "Fig. S3: reference spectra",
+        "Fig. 2: reference spectra",
         f"{references.n_phases} phases; the scan measures {len(energies_ev)} energies.",
         panels,
         2,
         synthetic=references.synthetic,
     )
     sampled = np.column_stack([energies_ev, references.at(energies_ev).T]).tolist()
-    return Plate("figS3-references", figure, Table(("energy_ev", *references.phase_names), sampled))
+    return Plate("fig2-references", figure, Table(("energy_ev", *references.phase_names), sampled))
 
 
 def draw_reference_spectra(

@@ -31,6 +31,8 @@ class Model:
     reference_od : ndarray of shape (n_phases, n_energies)
         At the bundle's energies.
     colors : ndarray of shape (n_phases, 3)
+    od : ndarray of shape (n_spectra, n_energies)
+        The simulated spectra.
     latent : ndarray of shape (n_spectra, n_latent)
     phase_index : ndarray of shape (n_spectra,)
         True phases of the simulated spectra.
@@ -44,6 +46,7 @@ class Model:
     bundle: Bundle
     reference_od: NDArray[np.float64]
     colors: NDArray[np.float64]
+    od: NDArray[np.float32]
     latent: NDArray[np.float32]
     phase_index: NDArray[np.int8]
     thickness: NDArray[np.float32]
@@ -70,6 +73,7 @@ class Model:
             bundle=bundle,
             reference_od=references.at(energies),
             colors=phase_colors(references.phase_names, recipe.colors),
+            od=od,
             latent=bundle.encoder().encode(od),
             phase_index=labels,
             thickness=od.max(axis=1),

@@ -41,18 +41,24 @@ def test_the_commands_draw_the_figures_of_runs_and_of_a_bundle(
     assert done.exit_code == 0, done.output
     assert {p.name for p in (tmp_path / "f").glob("*.png")} == {
         "fig5-particles.png",
-        "fig6-states-of-charge.png",
+        "figS6-latent-space.png",
+        "figS7-reliability.png",
+        "figS8-correlation.png",
+        "states-of-charge.png",
     }
-    assert len(list((tmp_path / "f").glob(f"{uid[:8]}/*.png"))) == 7
+    assert len(list((tmp_path / "f").glob(f"{uid[:8]}/*.png"))) == 8
     assert "second" in (tmp_path / "f" / "fig5-particles.csv").read_text()
     settings = ["--set", "model=nowhere", "--out", "g"]
     done = CliRunner().invoke(app, ["figures", "-1", "--catalog", "runs", *settings])
     assert done.exit_code == 0, done.output
-    assert "figures 4, S6, S7 and S8 are left out: no map from the encoder" in done.output
-    assert len(list((tmp_path / "g").glob("*.png"))) == 3
+    assert (
+        "figures 4 and S6, audit and strategies are left out: no map from the encoder"
+        in done.output
+    )
+    assert len(list((tmp_path / "g").glob("*.png"))) == 4
     done = CliRunner().invoke(app, ["diagnose", "--out", "d"])
     assert done.exit_code == 0, done.output
-    assert len(list((tmp_path / "d").glob("*.csv"))) == 4
+    assert len(list((tmp_path / "d").glob("*.csv"))) == 5
     done = CliRunner().invoke(app, ["diagnose", "runs"])
     assert done.exit_code == 1
     assert "is no bundle" in done.output

@@ -22,9 +22,10 @@ def column(plate, name):
 
 
 def test_a_bundle_s_figures_are_pictures_and_tables(plates, tmp_path):
-    assert list(plates) == ["figS9-decoder-path", "figS10-kmeans", "figS11-losses", "components"]
+    names = ["figS5-architecture", "figS9-decoder-path", "figS10-kmeans", "figS11-losses"]
+    assert list(plates) == [*names, "components"]
     for file in write_plates(plates.values(), tmp_path):
-        assert file.stat().st_size > 300, file
+        assert file.stat().st_size > 200, file
 
 
 def test_the_decoder_path_begins_at_the_first_reference_and_ends_at_the_last(shipped_bundle):
@@ -113,3 +114,27 @@ def test_the_first_axis_of_the_other_view_is_the_one_thickness_grows_along():
     view = view_of_thickness(latent, thickness, phase)
     np.testing.assert_allclose(view.directions[0], [0.6, 0, 0.8], atol=0.01)
     np.testing.assert_allclose(np.abs(view.directions[1]), [0, 1, 0], atol=0.05)
+
+
+def test_the_architecture_has_the_layers_of_the_exported_networks(plates, shipped_bundle):
+    from ai_edge_litert.interpreter import Interpreter
+
+    def widths(name):
+        details = Interpreter(model_path=str(shipped_bundle / name)).get_tensor_details()
+        return {int(d["shape"][-1]) for d in details if len(d["shape"]) == 2}
+
+    drawn = column(plates["figS5-architecture"], "width").tolist()
+    assert drawn == [13, 512, 256, 128, 64, 3, 64, 128, 256, 512, 13]
+    assert set(drawn) == widths("encoder.tflite") == widths("decoder.tflite")
+
+
+def test_the_losses_have_the_divergence_of_the_validation_spectra_if_it_is_known(shipped_bundle):
+    from dataclasses import replace
+
+    from stxm_live.plotting.paper_figures.model import figure_s11
+
+    bundle = Bundle.load(shipped_bundle)
+    history = {**bundle.info.history, "validation_divergence": bundle.info.history["divergence"]}
+    known = replace(bundle, info=bundle.info.model_copy(update={"history": history}))
+    lines = [len(plate.figure.axes[1].lines) for plate in (figure_s11(bundle), figure_s11(known))]
+    assert lines == [1, 2]

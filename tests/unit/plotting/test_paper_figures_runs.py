@@ -12,10 +12,12 @@ from stxm_live.phase_mapping.latent_space.model import load_model
 from stxm_live.phase_mapping.workflow import map_phases
 from stxm_live.plotting.paper_figures import ParticleMaps, particle_plates, run_plates, write_plates
 from stxm_live.plotting.paper_figures.audit import MARGIN, audit
-from stxm_live.plotting.paper_figures.maps import figure_3, figure_4, figure_s8, pixels_of
-from stxm_live.plotting.paper_figures.particles import charge, figure_6
+from stxm_live.plotting.paper_figures.maps import figure_3, figure_4, figure_s3, pixels_of
 from stxm_live.plotting.paper_figures.plate import Table, write_table
+from stxm_live.plotting.paper_figures.projection import figure_s6
 from stxm_live.plotting.paper_figures.references import figure_s4
+from stxm_live.plotting.paper_figures.states_of_charge import charge, states_of_charge_plate
+from stxm_live.plotting.paper_figures.strategies import strategies_plate
 
 
 @cache
@@ -38,8 +40,8 @@ def drawn_texts(figure):
 def test_every_figure_of_a_run_is_a_picture_and_a_table(tmp_path, coarse_pictures):
     maps, bundle, recipe = result()
     files = write_plates(run_plates(maps, recipe.reference_spectra, bundle), tmp_path / "f")
-    names = ["fig3", "figS3", "figS4", "fig4", "figS6", "figS7", "figS8"]
-    assert [f.name.split("-")[0] for f in files[::2]] == names
+    names = ["fig2", "fig3", "figS3", "figS4", "fig4", "audit", "audit", "strategies"]
+    assert [f.stem.split("-")[0] for f in files[::2]] == names
     for picture, table in zip(files[::2], files[1::2], strict=True):
         pixels = np.asarray(Image.open(picture).convert("L"))
         assert pixels.std() > 10, picture
@@ -52,7 +54,7 @@ def test_every_figure_of_a_run_is_a_picture_and_a_table(tmp_path, coarse_picture
 def test_without_an_encoder_there_are_only_the_figures_of_correlation(nvpf):
     maps = map_phases(particle_stack(), nvpf)
     plates = run_plates(maps, nvpf.reference_spectra, None)
-    assert [p.name.split("-")[0] for p in plates] == ["fig3", "figS3", "figS4"]
+    assert [p.name.split("-")[0] for p in plates] == ["fig2", "fig3", "figS3", "figS4"]
     with pytest.raises(ValueError, match="made without an encoder"):
         pixels_of(maps)
 
@@ -84,7 +86,9 @@ def test_references_appear_once_per_pair_with_the_coefficient_of_numpy():
 @pytest.mark.parametrize("method", ["mahalanobis", "knn"])
 def test_the_strategies_figure_has_the_recipe_s_own_among_them(method):
     maps, bundle, _ = result(method)
-    rows = {(row["strategy"], row["candidates"]): row for row in rows_of(figure_s8(maps, bundle))}
+    rows = {
+        (row["strategy"], row["candidates"]): row for row in rows_of(strategies_plate(maps, bundle))
+    }
     assert len(rows) == 8
     own = [rows[method, "pair"][f"share_{name}"] for name in maps.phase_names]
     np.testing.assert_allclose(own, maps.resolved_fractions)
@@ -120,12 +124,52 @@ def test_particles_are_ordered_by_their_phases_and_all_shown():
     early = ParticleMaps("Ann", with_shares([0.9, 0.1, 0, 0, 0]))
     assert charge(early.maps) == pytest.approx(0.1 / (n - 1))
     assert charge(late.maps) == pytest.approx(3.5 / (n - 1))
-    figure = figure_6([late, early])
+    figure = states_of_charge_plate([late, early])
     assert [row["particle"] for row in rows_of(figure)[::n]] == ["Ann", "Zoe"]
     assert "50" in drawn_texts(figure.figure)
     plates = list(particle_plates([late, early]))
-    assert [p.name.split("-")[0] for p in plates] == ["fig5", "fig6"]
+    names = ["fig5-particles", "figS7-reliability", "figS8-correlation", "states-of-charge"]
+    assert [p.name for p in plates] == names
     assert drawn_texts(plates[0].figure).count("Zoe") == 2
+
+
+def test_particles_of_one_sample_are_in_a_figure_of_their_own():
+    maps, bundle, _ = result()
+    particles = [ParticleMaps(name, maps) for name in ("Ann", "Zoe", "Ann", "a/b", "a b", "a b")]
+    plates = {plate.name: plate for plate in particle_plates(particles, bundle)}
+    assert [name for name in plates if name.startswith("fig6")] == ["fig6-1-Ann", "fig6-2-a-b"]
+    rows = rows_of(plates["fig6-1-Ann"])
+    assert len(rows) == 2 * len(maps.phase_names)
+    assert {row["particle"] for row in rows} == {"Ann"}
+    assert "figS6-latent-space" in plates
+
+
+def test_each_particle_is_projected_into_the_latent_space_of_all():
+    from dataclasses import replace
+
+    maps, bundle, _ = result()
+    far = replace(maps, latent=maps.latent + np.float32(50))
+    rows = rows_of(figure_s6([ParticleMaps("near", maps), ParticleMaps("far", far)], bundle))
+    clear = (maps.phase_index >= 0) & ~maps.ambiguous
+    for name, one in (("near", maps), ("far", far)):
+        for k, phase in enumerate(maps.phase_names):
+            (row,) = (r for r in rows if (r["particle"], r["phase"]) == (name, phase))
+            members = clear & (maps.phase_index == k)
+            assert row["clear_pixels"] == members.sum()
+            if members.any():
+                mean = one.latent[members].mean(axis=0, dtype=float)
+                np.testing.assert_allclose([row[f"mean_z{i}"] for i in (1, 2, 3)], mean, rtol=1e-3)
+
+
+def test_the_reliability_over_the_map_has_its_quartiles_beside_the_shares():
+    maps, _, _ = result()
+    rows = rows_of(figure_s3(maps))
+    found = [row["reliability_median"] for row in rows]
+    expected = [
+        np.median(maps.reliability[maps.phase_index == k]) if share else np.nan
+        for k, share in enumerate(maps.fractions)
+    ]
+    np.testing.assert_allclose(found, expected)
 
 
 def test_particles_of_other_phases_cannot_be_compared():
