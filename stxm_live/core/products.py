@@ -8,7 +8,8 @@ gets pieces of fixed size that it never shares.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ _VECTOR_PIECE = 4_000
 
 _TILE = 32
 """Rows and columns of `inner_product` taken at once."""
+
+_GROUP = 16_384
+"""Values of each row that are copied at once, as whole pieces."""
 
 _SMALL = 64
 """Rows of a matrix that LAPACK inverts on one thread; it shares from 100 on."""
@@ -57,18 +61,37 @@ def product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     array([[1., 2.],
            [3., 4.]])
     """
-    (m, k), n = a.shape, b.shape[1]
-    if m > n:
+    if len(a) > b.shape[1]:
         return product(b.T, a.T).T
-    out = np.empty((m, n), dtype=np.result_type(a, b))
-    if m * k > _VECTOR_PIECE:  # one column would be too much
-        out[:] = inner_product(a, b.T)
-        return out
-    most = (_VECTOR_PIECE if m == 1 else _piece(out)) // max(m * k, 1)
-    for start in range(0, n, most):
-        part = slice(start, start + most)
-        np.matmul(a, b[:, part], out=out[:, part])
+    out = np.empty((len(a), b.shape[1]), dtype=np.result_type(a, b))
+    for part, piece in product_in_parts(a, b):
+        out[:, part] = piece
     return out
+
+
+def product_in_parts(a: NDArray[Any], b: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield some columns after the other of `product`, for one that need not be kept as a whole.
+
+    Parameters
+    ----------
+    a : ndarray of shape (m, k)
+    b : ndarray of shape (k, n)
+        With n of at least m.
+
+    Examples
+    --------
+    >>> for part, piece in product_in_parts(np.eye(2), np.array([[1.0, 2.0], [3.0, 4.0]])):
+    ...     print(part, piece.tolist())
+    slice(0, 62500, None) [[1.0, 2.0], [3.0, 4.0]]
+    """
+    m, k = a.shape
+    if m * k > _VECTOR_PIECE:  # one column would be too much
+        yield slice(None), inner_product(a, b.T)
+        return
+    most = (_VECTOR_PIECE if m == 1 else _piece(a, b)) // max(m * k, 1)
+    for start in range(0, b.shape[1], most):
+        part = slice(start, start + most)
+        yield part, np.matmul(a, b[:, part])
 
 
 def inner_product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
@@ -89,34 +112,93 @@ def inner_product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     >>> inner_product(np.ones((1, 300_000), dtype=np.float32), np.full((1, 300_000), 0.5))
     array([[150000.]])
     """
-    out = np.empty((len(a), len(b)), dtype=np.result_type(a, b, np.float64))
-    for top in range(0, len(a), _TILE):
-        rows = slice(top, top + _TILE)
-        for left in range(0, len(b), _TILE):
-            columns = slice(left, left + _TILE)
-            if a is b and left < top:
+    dtype = np.result_type(a, b, np.float64)
+    blocks = (lambda rows, part: a[rows, part]), (lambda rows, part: b[rows, part])
+    return _tiled(*blocks, (len(a), len(b), a.shape[1]), dtype, is_symmetric=a is b)
+
+
+def gram(
+    block: Callable[[slice, slice], NDArray[np.floating]], n: int, k: int
+) -> NDArray[np.float64]:
+    """Return ``a @ a.T`` as `inner_product`, of a matrix that is never there as a whole.
+
+    Parameters
+    ----------
+    block : callable
+        Returns some rows and columns of the matrix, which may be made each time.
+    n, k : int
+        Rows and columns of the matrix.
+
+    Examples
+    --------
+    >>> ones = np.ones((2, 300_000), dtype=np.float32)
+    >>> gram(lambda rows, part: 2 * ones[rows, part], *ones.shape)[0]
+    array([1200000., 1200000.])
+    """
+    return _tiled(block, block, (n, n, k), np.dtype(np.float64), is_symmetric=True)
+
+
+_Block = Callable[[slice, slice], NDArray[Any]]
+
+
+def _tiled(
+    of_a: _Block,
+    of_b: _Block,
+    shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+    *,
+    is_symmetric: bool,
+) -> NDArray[Any]:
+    """Return the `inner_product` (m, n) over k values, tile by tile."""
+    m, n, k = shape
+    out = np.empty((m, n), dtype=dtype)
+    for top in range(0, m, _TILE):
+        rows = slice(top, min(top + _TILE, m))
+        for left in range(0, n, _TILE):
+            columns = slice(left, min(left + _TILE, n))
+            if is_symmetric and left < top:
                 out[rows, columns] = out[columns, rows].T
-            else:
-                out[rows, columns] = _tile(a[rows], b[columns], out.dtype)
+                continue
+            sides = partial(of_a, rows), partial(of_b, columns)
+            sizes = rows.stop - rows.start, columns.stop - columns.start
+            out[rows, columns] = _tile(*sides, sizes, k, dtype)
     return out
 
 
-def _tile(a: NDArray[Any], b: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the `inner_product` of a few rows."""
-    k = a.shape[1]
-    most = _VECTOR_PIECE if min(len(a), len(b)) == 1 else _piece(a, b)
-    length = most // (len(a) * len(b))
+def _tile(
+    of_a: Callable[[slice], NDArray[Any]],
+    of_b: Callable[[slice], NDArray[Any]],
+    sizes: tuple[int, int],
+    k: int,
+    dtype: np.dtype[Any],
+) -> NDArray[Any]:
+    """Return the `inner_product` of a few rows: that of each piece, added up in order."""
+    m, n = sizes
+    most = _COMPLEX_PIECE if np.issubdtype(dtype, np.complexfloating) else _PIECE
+    length = (_VECTOR_PIECE if min(m, n) == 1 else most) // (m * n)
     n_whole = k // length
-    # of a matrix with itself numpy would ask for another product, with a limit of its own
-    b = b.copy() if np.may_share_memory(a, b) else b
-    whole = slice(0, n_whole * length)
-    pieces = np.matmul(
-        a[:, whole].reshape(len(a), n_whole, length).transpose(1, 0, 2),
-        b[:, whole].reshape(len(b), n_whole, length).transpose(1, 2, 0),
-    )
-    total = np.asarray(pieces.sum(axis=0, dtype=dtype))
-    total += a[:, whole.stop :] @ b[:, whole.stop :].T
-    return total
+    at_once = max(1, _GROUP // length)
+    total = np.zeros((1, m, n), dtype=dtype)
+    for first in range(0, n_whole, at_once):
+        part = slice(first * length, min(first + at_once, n_whole) * length)
+        a, b = _apart(of_a(part), of_b(part))
+        pieces = np.matmul(
+            a.reshape(m, -1, length).transpose(1, 0, 2), b.reshape(n, -1, length).transpose(1, 2, 0)
+        )
+        total[0] = np.concatenate([total, pieces]).sum(axis=0, dtype=dtype)
+    if n_whole * length < k:
+        rest = slice(n_whole * length, k)
+        a, b = _apart(of_a(rest), of_b(rest))
+        total += a @ b.T
+    return np.asarray(total[0])
+
+
+def _apart(a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return two arrays that share no memory.
+
+    Of a matrix with itself numpy would ask for another product, with a limit of its own.
+    """
+    return a, b.copy() if np.may_share_memory(a, b) else b
 
 
 def _piece(*arrays: NDArray[Any]) -> int:

@@ -47,16 +47,12 @@ class Refined:
     std_px : ndarray of shape (n_images, 2)
         Standard deviation of each, without the common offset, from the scatter between blocks
         of the image. NaN where an image was not refined.
-    correlation : ndarray of shape (n_images,)
-        Pearson correlation of each smoothed log image with its prediction from all energies;
-        NaN where unknown.
     problems : dict of int to str
         Reason for each image that keeps its shift.
     """
 
     shifts_px: NDArray[np.float64]
     std_px: NDArray[np.float64]
-    correlation: NDArray[np.float64]
     problems: dict[int, str]
 
 
@@ -117,10 +113,10 @@ def refined_shifts(
 
 def _among(found: Refined, used: list[int], every: Refined, blank: dict[int, str]) -> Refined:
     """Return the result for some images, extended to all images."""
-    shifts, std, correlation = every.shifts_px.copy(), every.std_px.copy(), every.correlation.copy()
-    shifts[used], std[used], correlation[used] = found.shifts_px, found.std_px, found.correlation
+    shifts, std = every.shifts_px.copy(), every.std_px.copy()
+    shifts[used], std[used] = found.shifts_px, found.std_px
     problems = blank | {used[n]: why for n, why in found.problems.items()}
-    return Refined(shifts, std, correlation, problems)
+    return Refined(shifts, std, problems)
 
 
 def _refined(
@@ -130,7 +126,7 @@ def _refined(
 ) -> Refined | None:
     """Return all images refined, or the reason for those that cannot be; None if none can."""
     shifts = prior.start.copy()
-    correlation, misfits = np.full(len(images), np.nan), []
+    misfits = []
     for significant in _SIGNIFICANT:
         model = ShiftModel.of(images, shifts, region, significant)
         if model is None:
@@ -138,9 +134,9 @@ def _refined(
             return _left_out(
                 prior, int(aside.argmax()), "has too little field in common with the others"
             )
-        correlation = model.correlation
         misfits.append(model.noise)
         step = model.step(prior.precision, prior.pull(shifts))
+        del model  # before the next one is made
         shifts = shifts + step.shifts_px - step.shifts_px.mean(axis=0)
         moved = np.hypot(*(shifts - prior.start).T)
         if moved.max() > MAX_CORRECTION_PX:
@@ -151,7 +147,7 @@ def _refined(
     problems = {int(k): "is not predicted by the other energies" for k in loose}
     shifts, std = np.round(shifts, 3), step.std_px.copy()
     shifts[loose], std[loose] = prior.start[loose], np.nan
-    return Refined(shifts, std, correlation, problems)
+    return Refined(shifts, std, problems)
 
 
 def _left_out(prior: _Prior, image: int, why: str) -> Refined:
@@ -159,7 +155,7 @@ def _left_out(prior: _Prior, image: int, why: str) -> Refined:
 
 
 def _nothing(given: NDArray[np.float64]) -> Refined:
-    return Refined(given, np.full_like(given, np.nan), np.full(len(given), np.nan), {})
+    return Refined(given, np.full_like(given, np.nan), {})
 
 
 def _prior(given: NDArray[np.float64], used: list[int], smooth_drift: bool) -> _Prior:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.products import eigenvectors, inner_product, inverse, product
+from stxm_live.core.products import (
+    eigenvectors,
+    gram,
+    inner_product,
+    inverse,
+    product,
+    product_in_parts,
+)
 from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.spline_shift import spline_coefficients, spline_moved
 from stxm_live.preprocessing.noise import normal_std
@@ -24,6 +33,9 @@ MAX_PIXELS = 40_000
 
 _BLOCK_PX = 16
 """Side of the blocks that give the variance of the score; blocks are taken as independent."""
+
+_CHUNK = 8192
+"""Pixels taken at once."""
 
 _Float = NDArray[np.float32]
 
@@ -107,7 +119,6 @@ class ShiftModel:
     noise: float
     """Variance of a pixel of unit weight."""
     blocks: NDArray[np.intp]  # (p,)
-    correlation: NDArray[np.float64]  # (n,)
 
     @classmethod
     def of(
@@ -127,103 +138,147 @@ class ShiftModel:
             field &= region
         if field.sum() < 4 * _BLOCK_PX**2:
             return None
-        logs -= logs[:, field].mean(axis=1, dtype=np.float64).astype(np.float32)[:, None, None]
-        spectra, variances, noise, weight = _components(logs[:, field], significant)
-        n = len(images)
+        n, flat = len(images), np.flatnonzero(field)
+        logs -= _mean(logs, flat).astype(np.float32)[:, None, None]
+        spectra, variances, noise, weight = _components(logs, flat, significant)
         share = (variances - noise) / variances
         project = (share[:, None] * spectra.T * weight).astype(np.float32)
         maps = product(project, logs.reshape(n, -1)).reshape(-1, *field.shape)
-        gradients = np.empty((2, *maps.shape), dtype=maps.dtype)
-        for along, gradient in enumerate(gradients, start=1):
-            gradient[:] = np.gradient(maps, axis=along)
-        chosen = _telling(gradients, spectra, field, MAX_PIXELS * 13 // n)
-        correlation = _correlation(logs[:, field], product(spectra, maps[:, field]))
-        predicted = np.exp(-product(spectra, maps[:, chosen]))
+        chosen = _telling(maps, spectra, field, MAX_PIXELS * 13 // n)
+        logs, known = logs[:, chosen], known[:, chosen]  # the rest is no longer needed
+        of_pixels = [_gradient(maps, axis)[:, chosen].T for axis in (0, 1)]
+        maps = maps[:, chosen]
+        predicted = np.exp(-product(spectra, maps))
         predicted *= (weight / predicted.mean(axis=1, dtype=np.float64))[:, None]
         ny, nx = np.nonzero(chosen)
         return cls(
             spectra,
-            maps[:, chosen],
-            gradients[:, :, chosen],
-            logs[:, chosen],
-            (predicted * known[:, chosen]).astype(np.float32),
+            maps,
+            np.stack(of_pixels, axis=1).transpose(1, 2, 0),
+            logs,
+            (predicted * known).astype(np.float32),
             (noise / np.maximum(variances - noise, 1e-12)).astype(np.float32),
             noise,
             (ny // _BLOCK_PX) * (field.shape[1] // _BLOCK_PX + 1) + nx // _BLOCK_PX,
-            correlation,
         )
 
     def step(self, precision: NDArray[np.float64], pull: NDArray[np.float64]) -> Step:
         """Return the step to the optimum of the linearized problem with its prior."""
         n = len(self.spectra)
         root = np.sqrt(self.weights)
-        whitened = self.spectra.T[:, :, None] * root  # (r, n, p)
-        normal = np.einsum("rkp,skp->prs", whitened, whitened, optimize=True)
-        normal += np.diag(self.shrinkage)
-        triangle = np.linalg.inv(np.linalg.cholesky(normal)).astype(np.float32)
-        basis = np.einsum("prs,skp->rkp", triangle, whitened, optimize=True)
-        del whitened, normal, triangle  # a third of the memory of this step
-        residual = root * self.logs
-        residual = residual - np.einsum(
-            "rkp,rp->kp", basis, np.einsum("rkp,kp->rp", basis, residual, optimize=True)
-        )
-        design = self._design(root)  # (n, m, p)
-        n_all = n * design.shape[1]
-        scale = self.noise * 4 * np.pi * _SMOOTHING_PX**2  # smoothing spreads noise over pixels
-        hessian = np.zeros((n_all, n_all))
-        for k, block in enumerate(np.split(np.arange(n_all), n)):
-            hessian[np.ix_(block, block)] = inner_product(design[k], design[k])
-        for component in basis:
-            seen = (design * component[:, None]).reshape(n_all, -1)
-            hessian -= inner_product(seen, seen)
-        hessian /= scale
-        del basis, seen
-        score = (design * residual[:, None] / np.float32(scale)).reshape(n_all, -1)
-        drift = np.arange(n_all).reshape(n, -1)[:, :2]  # where the unknown shifts stand
-        total = score.sum(axis=1, dtype=np.float64)
+        basis, residual = self._basis(root), root * self.logs
+        for part in _chunks(residual.shape[1]):
+            seen = np.einsum("rkp,kp->rp", basis[..., part], residual[:, part], optimize=True)
+            residual[:, part] -= np.einsum("rkp,rp->kp", basis[..., part], seen)
+        design = _Design(self, root)
+        hessian = self._hessian(design, basis)
+        del basis
+        drift = np.arange(len(hessian)).reshape(n, -1)[:, :2]  # where the unknown shifts stand
+        total, of_blocks = self._score(design, residual)
         for axis in range(2):
             hessian[np.ix_(drift[:, axis], drift[:, axis])] += precision
             total[drift[:, axis]] += pull[:, axis]
         of_drift = _inverse(hessian)[drift.ravel()]
         return Step(
             inner_product(of_drift, total[None]).reshape(n, 2),
-            self._std(of_drift, score, precision, drift),
+            _std(of_drift, of_blocks, precision, drift),
         )
 
-    def _design(self, root: _Float) -> _Float:
-        """Return the effect of each unknown on each image, (n, 2 + r + 1, p), whitened.
+    @property
+    def _scale(self) -> float:
+        """Return the variance of a smoothed pixel: smoothing spreads noise over pixels."""
+        return self.noise * 4 * np.pi * _SMOOTHING_PX**2
 
-        The unknowns of an image are its shift in y and x, its value in each spectrum, and a
-        constant. The image shifted further by d is the image minus d . gradient.
-        """
-        n = len(self.spectra)
-        slopes = np.stack([product(self.spectra, g) for g in self.gradients], axis=1)
-        ones = np.ones((n, 1, self.maps.shape[1]), dtype=np.float32)
-        maps = np.broadcast_to(self.maps, (n, *self.maps.shape))
-        design = np.concatenate([slopes, maps, ones], axis=1)
-        design *= root[:, None]
-        return design
+    def _basis(self, root: _Float) -> _Float:
+        """Return the whitened spectra at each pixel, made orthonormal, (r, n, p)."""
+        basis = np.empty((*root.T.shape, len(self.maps)), dtype=np.float32).T
+        for part in _chunks(root.shape[1]):
+            whitened = self.spectra.T[:, :, None] * root[:, part]  # (r, n, p)
+            normal = np.einsum("rkp,skp->prs", whitened, whitened, optimize=True)
+            normal += np.diag(self.shrinkage)
+            triangle = np.linalg.inv(np.linalg.cholesky(normal)).astype(np.float32)
+            basis[..., part] = np.einsum("prs,skp->rkp", triangle, whitened, optimize=True)
+        return basis
 
-    def _std(
-        self,
-        of_drift: NDArray[np.float64],
-        score: _Float,
-        precision: NDArray[np.float64],
-        drift: NDArray[np.intp],
-    ) -> NDArray[np.float64]:
-        """Return standard deviations (n, 2) from the scatter of image blocks and the prior."""
-        n = len(drift)
+    def _hessian(self, design: _Design, basis: _Float) -> NDArray[np.float64]:
+        """Return the matrix of the linearized problem, the maps eliminated at every pixel."""
+        n, p = self.logs.shape
+        hessian = np.zeros((n * design.m, n * design.m))
+        for block in np.split(np.arange(n * design.m), n):
+            of_image = design.rows(slice(block[0], block[-1] + 1))
+            hessian[np.ix_(block, block)] = inner_product(of_image, of_image)
+        for component in basis:
+            hessian -= gram(partial(design.rows, component=component), len(hessian), p)
+        hessian /= self._scale
+        return hessian
+
+    def _score(
+        self, design: _Design, residual: _Float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the score of each unknown, (n m,), and that of each block, (n m, n_blocks)."""
         _, block = np.unique(self.blocks, return_inverse=True)
         order = np.argsort(block, kind="stable")
         starts = np.flatnonzero(np.diff(block[order], prepend=-1))
-        sums = np.add.reduceat(score[:, order], starts, axis=1, dtype=np.float64)
-        spread = product(of_drift, sums)
-        covariance = inner_product(spread, spread)
-        by_prior = of_drift[:, drift.ravel()]
-        covariance += product(product(by_prior, np.kron(precision, np.eye(2))), by_prior.T)
-        common = np.eye(2 * n) - np.kron(np.full((n, n), 1 / n), np.eye(2))
-        covariance = product(product(common, covariance), common)
-        return np.sqrt(np.diag(covariance)).reshape(n, 2)
+        total, of_blocks = [], []
+        for k, misfit in enumerate(residual):
+            score = design.rows(slice(k * design.m, (k + 1) * design.m))
+            score *= misfit
+            score /= np.float32(self._scale)
+            total.append(score.sum(axis=1, dtype=np.float64))
+            of_blocks += [np.add.reduceat(s[order], starts, dtype=np.float64) for s in score]
+        return np.concatenate(total), np.stack(of_blocks)
+
+
+class _Design:
+    """Effect of each unknown on each image, whitened: a matrix (n m, p) made where it is needed.
+
+    The m unknowns of an image are its shift in y and x, its value in each of the r spectra, and a
+    constant. The image shifted further by d is the image minus d . gradient.
+    """
+
+    def __init__(self, model: ShiftModel, root: _Float) -> None:
+        self._slopes = np.stack([product(model.spectra, g) for g in model.gradients], axis=1)
+        self._maps, self._root = model.maps, root
+        self.m = 2 + len(model.maps) + 1
+
+    def rows(
+        self, rows: slice, part: slice = slice(None), component: _Float | None = None
+    ) -> _Float:
+        """Return some rows and columns, times a component of the basis (n, p) if one is given."""
+        first, last = rows.start // self.m, -(-rows.stop // self.m)
+        root = self._root[first:last, part]
+        found = np.empty((len(root), self.m, root.shape[1]), dtype=np.float32)
+        found[:, :2] = self._slopes[first:last, :, part]
+        found[:, 2:-1] = self._maps[:, part]
+        found[:, -1] = 1
+        found *= root[:, None]
+        if component is not None:
+            found *= component[first:last, None, part]
+        start = rows.start - first * self.m
+        return found.reshape(-1, found.shape[2])[start : start + rows.stop - rows.start]
+
+
+def _std(
+    of_drift: NDArray[np.float64],
+    of_blocks: NDArray[np.float64],
+    precision: NDArray[np.float64],
+    drift: NDArray[np.intp],
+) -> NDArray[np.float64]:
+    """Return standard deviations (n, 2) from the scatter of image blocks and the prior."""
+    n = len(drift)
+    spread = product(of_drift, of_blocks)
+    covariance = inner_product(spread, spread)
+    by_prior = of_drift[:, drift.ravel()]
+    covariance += product(product(by_prior, np.kron(precision, np.eye(2))), by_prior.T)
+    common = np.eye(2 * n) - np.kron(np.full((n, n), 1 / n), np.eye(2))
+    covariance = product(product(common, covariance), common)
+    return np.sqrt(np.diag(covariance)).reshape(n, 2)
+
+
+def _chunks(n: int) -> Iterator[slice]:
+    """Yield places of so many pixels, some at once."""
+    for start in range(0, n, _CHUNK):
+        yield slice(start, start + _CHUNK)
 
 
 def _moved(
@@ -252,20 +307,19 @@ def _inner(field: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _components(
-    logs: _Float, significant: float
+    logs: _Float, flat: NDArray[np.intp], significant: float
 ) -> tuple[_Float, NDArray[np.float64], float, NDArray[np.float64]]:
     """Return spectra (n, r), variances of maps (r,), noise, and image weights (n,).
 
-    ``logs`` of shape (n, p) have no mean. Images are weighted with their mean photons, found from
-    the logarithm; spectra are orthonormal under these weights.
+    ``logs`` of shape (n, ny, nx) have no mean in the pixels ``flat``, which are used. Images are
+    weighted with their mean photons, found from the logarithm; spectra are orthonormal under
+    these weights.
     """
-    n = len(logs)
-    photons = -logs
-    weight = np.exp(photons, out=photons).mean(axis=1, dtype=np.float64)
-    del photons
+    n, logs = len(logs), logs.reshape(len(logs), -1)
+    weight = _mean(logs, flat, of_photons=True)
     weight /= weight.mean()
     root = np.sqrt(weight)
-    covariance = inner_product(logs, logs) / logs.shape[1]
+    covariance = gram(lambda images, part: logs[images, flat[part]], n, len(flat)) / len(flat)
     variances, vectors = eigenvectors(covariance * np.outer(root, root))
     variances, vectors = variances[::-1], vectors[:, ::-1]
     most = min(MAX_RANK, n - 3)
@@ -275,32 +329,40 @@ def _components(
     return spectra, variances[:rank], noise, weight
 
 
+def _mean(logs: _Float, flat: NDArray[np.intp], *, of_photons: bool = False) -> NDArray[np.float64]:
+    """Return the mean of each image over some pixels, (n,), or that of its photons."""
+    images, total = logs.reshape(len(logs), -1).T, np.zeros((1, len(logs)))
+    for part in _chunks(len(flat)):
+        values = images[flat[part]]  # (p, n): added up in the order of the pixels
+        if of_photons:
+            values = np.exp(-values)
+        total[0] = np.concatenate([total, values]).sum(axis=0)
+    return np.asarray(total[0] / len(flat))
+
+
+def _gradient(maps: _Float, axis: int) -> _Float:
+    """Return the slope of each map (r, ny, nx) along y (0) or x (1)."""
+    slopes = np.empty_like(maps)
+    for slope, values in zip(slopes, maps, strict=True):
+        slope[:] = np.gradient(values, axis=axis)
+    return slopes
+
+
 def _telling(
-    gradients: _Float, spectra: _Float, field: NDArray[np.bool_], most: int
+    maps: _Float, spectra: _Float, field: NDArray[np.bool_], most: int
 ) -> NDArray[np.bool_]:
     """Return the pixels (ny, nx) of the field with the steepest slopes in all images together."""
     metric = spectra.T @ spectra
-    slope = np.zeros(field.shape, dtype=np.float32)
-    for along in gradients:  # y, x
-        seen = product(metric, along.reshape(len(metric), -1)).reshape(along.shape)
-        slope += (seen * along).sum(axis=0)
+    slope: _Float = np.zeros(field.size, dtype=np.float32)
+    for axis in (0, 1):
+        along = _gradient(maps, axis).reshape(len(metric), -1)
+        for part, seen in product_in_parts(metric, along):
+            slope[part] += (seen * along[:, part]).sum(axis=0)
     if field.sum() <= most:
         return field
+    slope = slope.reshape(field.shape)
     limit = np.partition(slope[field], -most)[-most]
     return np.asarray(field & (slope >= limit))
-
-
-def _correlation(logs: _Float, fit: _Float) -> NDArray[np.float64]:
-    """Return the Pearson coefficient of each image with its prediction, shape (n,)."""
-    products = np.einsum("kp,kp->k", logs, fit, dtype=np.float64)
-    norms = np.sqrt(
-        [
-            float(np.square(a, dtype=np.float64).sum())
-            * float(np.square(b, dtype=np.float64).sum())
-            for a, b in zip(logs, fit, strict=True)
-        ]
-    )
-    return np.asarray(products / np.maximum(norms, 1e-30))
 
 
 def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

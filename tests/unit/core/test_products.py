@@ -4,11 +4,13 @@ from threadpoolctl import threadpool_limits
 
 from stxm_live.core.products import (
     eigenvectors,
+    gram,
     inner_product,
     inverse,
     inverses,
     least_squares,
     product,
+    product_in_parts,
 )
 
 
@@ -48,6 +50,26 @@ def test_a_product_in_pieces_is_the_product(rng, dtype, m, k, n):
 def test_a_product_along_a_long_axis_is_the_product(rng, m, n, k):
     a, b = rng.normal(size=(m, k)), rng.normal(size=(n, k))
     np.testing.assert_allclose(on_threads(inner_product, a, b), a @ b.T, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 13, 70])
+def test_a_matrix_made_block_by_block_has_the_same_product_with_itself(rng, n):
+    matrix = rng.normal(size=(n, 50_021)).astype(np.float32)
+    largest = []
+
+    def block(rows, part):
+        largest.append(matrix[rows, part].size)
+        return matrix[rows, part] * np.float32(1)
+
+    np.testing.assert_array_equal(gram(block, *matrix.shape), inner_product(matrix, matrix))
+    assert max(largest) < 32 * 20_000
+
+
+def test_the_parts_of_a_product_are_the_product(rng):
+    a, b = rng.normal(size=(5, 5)), rng.normal(size=(5, 30_001)).astype(np.float32)
+    parts = [piece for _, piece in product_in_parts(a, b)]
+    assert len(parts) == 4
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), product(a, b))
 
 
 def test_of_float32_the_sum_along_a_long_axis_is_float64():
