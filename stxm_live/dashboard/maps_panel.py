@@ -198,6 +198,24 @@ class MapsPanel:
         if self.scene is not None:
             show_whole(self._ranges, self.scene.field)
 
+    @property
+    def part_um(self) -> tuple[float, float, float, float] | None:
+        """Ends in x, then y, of the part of the field that is shown; None for the whole field."""
+        x, y = self._ranges
+        whole = (x.reset_start, x.reset_end, y.reset_start, y.reset_end)
+        shown = (x.start, x.end, y.start, y.end)
+        return None if shown == whole else shown
+
+    def show_part(self, x0: float, x1: float, y0: float, y1: float) -> None:
+        """Show a part of the field; nothing changes if it is smaller than a pixel."""
+        if self.scene is None:
+            return
+        field, (ny, nx) = self.scene.field, self.scene.specimen.shape
+        is_wide = x1 - x0 > abs(field.x_last - field.x_first) / nx
+        if is_wide and y1 - y0 > abs(field.y_last - field.y_first) / ny:
+            for axis, low, high in zip(self._ranges, (x0, y0), (x1, y1), strict=True):
+                axis.update(start=low, end=high)
+
     def _offer_phases(self, scene: Scene) -> None:
         options = [(str(k), name) for k, name in enumerate(scene.phase_names)] or [("0", "")]
         if options != self.share_of.options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from bokeh.core.properties import Any as AnyValue
-from bokeh.core.properties import List
+from bokeh.core.properties import List, String
 from bokeh.document import Document
 from bokeh.events import ConnectionLost, DocumentReady
 from bokeh.model import DataModel
@@ -40,6 +40,14 @@ window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", tel
 tell();
 """
 
+_WRITE_ADDRESS = """
+const url = new URL(window.location.href);
+for (const name of [...url.searchParams.keys()])
+  if (name !== "token" && name !== "theme") url.searchParams.delete(name);
+for (const [name, value] of new URLSearchParams(browser.query)) url.searchParams.set(name, value);
+window.history.replaceState(null, "", url);
+"""
+
 LOST = (
     "Connection lost: this page is no longer updated. The scan does not depend on it. The page "
     "reloads when the dashboard answers again; if the dashboard was restarted, open its new link."
@@ -53,6 +61,12 @@ note.style.cssText = "position:sticky;top:0;z-index:1000;margin:0;padding:8px 14
   + "font:600 16px system-ui,'DejaVu Sans',sans-serif;color:#fff;background:#b3202a";
 note.textContent = said;
 document.body.prepend(note);
+const url = new URL(window.location.href);
+if (url.searchParams.has("run") && !url.searchParams.has("result")) {  // it followed the newest
+  url.searchParams.set("was", url.searchParams.get("run"));
+  url.searchParams.delete("run");
+  window.history.replaceState(null, "", url);
+}
 const look = async () => {
   const signal = AbortSignal.timeout(30000);
   const answer = await fetch(window.location.href, {cache: "no-store", signal}).catch(() => null);
@@ -64,9 +78,13 @@ setTimeout(look, 1000);
 
 
 class Browser(DataModel):  # type: ignore[misc]
-    """What the browser reports: width of the maps and height of the window in px, dark or not."""
+    """What the browser reports: width of the maps and height of the window in px, dark or not.
+
+    ``query`` is what its address shall say of the view, see `link`.
+    """
 
     of = List(AnyValue, default=[])
+    query = String(default="")
 
 
 def open_page(doc: Document, parts: dict[str, LayoutDOM], browser: Browser, title: str) -> None:
@@ -79,6 +97,7 @@ def open_page(doc: Document, parts: dict[str, LayoutDOM], browser: Browser, titl
     doc.template_variables["page_css"] = (here / "live_page.css").read_text(encoding="utf-8")
     doc.title = title
     doc.js_on_event(DocumentReady, CustomJS(args={"browser": browser}, code=_REPORT_BROWSER))
+    browser.js_on_change("query", CustomJS(args={"browser": browser}, code=_WRITE_ADDRESS))
     doc.js_on_event(ConnectionLost, CustomJS(args={"said": LOST}, code=_SAY_LOST))
     # Bokeh's own message is small, and its reconnection fails for lack of arrays
     doc.config.update(notify_connection_status=False, reconnect_session=False)

@@ -6,6 +6,7 @@ import time
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from bokeh.document import Document
 from bokeh.models import Column, LayoutDOM, Row, TabPanel, Tabs
@@ -14,6 +15,7 @@ from stxm_live.dashboard.compare_panel import ComparePanel, listed, offer
 from stxm_live.dashboard.figures import recolor
 from stxm_live.dashboard.history import History
 from stxm_live.dashboard.keep_panel import KeepPanel
+from stxm_live.dashboard.link import Link, restore, values_of
 from stxm_live.dashboard.maps_panel import MapsPanel
 from stxm_live.dashboard.page_layout import (
     Browser,
@@ -91,6 +93,8 @@ class View:
         elif suggesting is not None:
             self.next = SuggestionsPanel(suggesting, self.maps.boxes)
         self._wanted = 0
+        self._link: Link | None = None
+        self._not_found = ""
         self.browser = Browser()
         self.browser.on_change("of", self._on_browser)
         # the browser knows a model only if something that is shown refers to it
@@ -106,7 +110,8 @@ class View:
         self.elsewhere = html("", "elsewhere", **wide)
         self.said = html("", "said", visible=False, **wide)
         self.notes = html("", "notes", **wide)
-        self.show = select([("0", FOLLOW)], lambda _: self.draw(), "show", width=240)
+        self.show = select([("0", FOLLOW)], lambda _: self._choose(), "show", width=240)
+        self.tabs = Tabs(sizing_mode="stretch_width")
 
     def parts(self) -> dict[str, LayoutDOM]:
         """Return the parts of the page by name; they can be placed once."""
@@ -120,6 +125,7 @@ class View:
             ("Earlier runs", self.compare.layout()),
             (self.keep.title, self.keep.layout()),
         ]
+        self.tabs.tabs = [TabPanel(title=title, child=child) for title, child in tabs]
         follow = button("Show the newest", self._follow)
         self._beside = Row(self.elsewhere, follow, visible=False, sizing_mode="stretch_width")
         parts: dict[str, LayoutDOM] = {
@@ -136,9 +142,7 @@ class View:
             "third": self._third,
             "pixel": self.pixel.layout(),
             "notes": Column(html("<h3>Warnings</h3>"), self.notes, sizing_mode="stretch_width"),
-            "tabs": Tabs(
-                tabs=[TabPanel(title=t, child=c) for t, c in tabs], sizing_mode="stretch_width"
-            ),
+            "tabs": self.tabs,
             "curves": self.curves.layout(),
         }
         style_widgets(parts)
@@ -161,6 +165,9 @@ class View:
         """Show the page in a browser's document."""
         open_page(doc, self.parts(), self.browser, title)
         self._doc, self._title = doc, title
+        context = doc.session_context
+        if context is not None and context.request is not None:
+            self._link = Link.from_arguments(context.request.arguments)
         doc.add_periodic_callback(self.tick, LOOK_MS)
         doc.add_periodic_callback(self.tick_slowly, 1000)
         self.tick()
@@ -175,16 +182,23 @@ class View:
             self.next.look()
 
     def tick_slowly(self) -> None:
-        """Update the times."""
+        """Update the times, and the link in the browser's address."""
         self._write(self.board.now)
         self._call()
+        if self._link is None:
+            self.browser.query = urlencode(values_of(self))
 
     def draw(self) -> None:
         """Draw everything again."""
         now = self._now = self.board.now
+        if self._link is not None and not self._wanted:
+            self._wanted = self._link.number_in(now)
         self._offer(now.results)
         chosen = next((r for r in now.results if str(r.number) == self.show.value), None)
+        before = self.scene
         self.scene = current_scene(now) if chosen is None else Scene.of_result(chosen)
+        if before is not None and self.scene is not None and before.key != self.scene.key:
+            self._not_found = ""
         self._write(now)
         if self.scene is None:
             return
@@ -196,6 +210,10 @@ class View:
         if self.next is not None:
             self.next.show(self.scene)
         self.curves.show(self.scene)
+        if self._link is not None:
+            link, self._link = self._link, None
+            self._not_found = restore(self, link)
+            self._write(now)
 
     def _write(self, now: Snapshot) -> None:
         self._look_for_pause()
@@ -208,7 +226,7 @@ class View:
         )
         other = elsewhere(self.scene, now)
         self.elsewhere.text, self._beside.visible = f"<p>{other}</p>", bool(other)
-        said = f"{now.working} …" if now.working else now.note
+        said = f"{now.working} …" if now.working else now.note or self._not_found
         self.said.update(text=f"<p>{escape(said)}</p>" if said else "", visible=bool(said))
         self.notes.text = notes(self.scene, now)
 
@@ -223,6 +241,10 @@ class View:
         self.ask.update(text=f"<p>{calls}</p>" if calls else "", visible=bool(calls))
         if self._doc is not None:
             self._doc.title = TITLE_CALLS if calls else self._title
+
+    def _choose(self) -> None:
+        self._not_found = ""
+        self.draw()
 
     def _follow(self) -> None:
         self.show.value = "0"

@@ -285,6 +285,26 @@ def test_a_lost_connection_is_told_and_the_page_comes_back_with_the_dashboard(br
     again.close()
 
 
+def test_the_address_shows_another_browser_the_same(browser, scanned):
+    page, maps, *_ = scanned
+    row, column = some_pixels(maps)[3]
+    page.hover("od", maps, row, column)
+    page.page.mouse.click(*page.place("od", maps, row, column))
+    page.choose("doubt-layer", "reliability")
+    page.page.get_by_title("light or dark page").click()
+    page.page.wait_for_url(f"**pins={row}.{column}**")
+    page.page.wait_for_url("**doubt=reliability**")
+    other = Opened(browser, page.page.url)
+    assert f"1: row {row}, column {column}" in other.says("pins", "1: row")
+    other.page.locator(".map-doubt .meaning").get_by_text("best minus second-best").wait_for()
+    assert other.page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert other.complaints == []
+    other.page.close()
+    page.page.get_by_title("light or dark page").click()
+    page.choose("doubt-layer", "ambiguous")
+    page.press("Clear pins")
+
+
 def test_a_choice_made_in_one_browser_is_seen_and_withdrawn_in_another(scanned, late):
     first, _, _, chooser, _ = scanned
     first.page.get_by_text("Next region", exact=True).click()
