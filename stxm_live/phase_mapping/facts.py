@@ -78,6 +78,8 @@ class Facts:
         An energy axis was fitted to the scan.
     twins : tuple of tuple of str
         Phases that the map does not distinguish.
+    mixed_share : float
+        Share of the identified pixels that hold two phases.
     change : SpecimenChange or None
         Change of the specimen during the scan, where an energy was measured twice.
     """
@@ -109,6 +111,7 @@ class Facts:
     copied_ev: tuple[float, ...] = ()
     quantity: Quantity = "counts"
     twins: Twins = ()
+    mixed_share: float = 0.0
 
     @property
     def expected_wrong(self) -> float:

@@ -14,6 +14,7 @@ from stxm_live.core.references import listed_ev
 from stxm_live.core.twins import together
 from stxm_live.phase_mapping.energy_calibration.corrected_map import axis_in_words, departs
 from stxm_live.phase_mapping.facts import Facts
+from stxm_live.phase_mapping.mixed_columns import mixed_columns
 from stxm_live.phase_mapping.repeated_energies import change_in_words
 from stxm_live.phase_mapping.scan_errors.errors import Cause
 
@@ -108,6 +109,7 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
             _layers,
             _unjudged,
             _noise,
+            mixed_columns,
             _i0,
             _field,
         )

@@ -25,6 +25,7 @@ from stxm_live.phase_mapping.composition.of_scan import ScanComposition
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.energy_calibration.corrected_map import WIDTH_WARNING_EV, CorrectedMap
 from stxm_live.phase_mapping.facts import Facts
+from stxm_live.phase_mapping.mixed_columns import share_of_mixed
 from stxm_live.phase_mapping.result_notes import notes_on
 from stxm_live.phase_mapping.scan_noise import counts_per_photon, photon_gain
 from stxm_live.phase_mapping.steps import Steps
@@ -186,6 +187,7 @@ class Found:
             largest_od=self.largest_od,
             specimen_in_box=specimen_in_box(stack.field, self.recipe, stack.extent_um),
             change=self.change,
+            mixed_share=share_of_mixed(resolution),
         )
 
 

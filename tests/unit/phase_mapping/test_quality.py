@@ -52,6 +52,7 @@ def test_without_probabilities_the_verdict_makes_no_claim_about_labels(nvpf):
         ({"misfit": 9.0}, "limited", "every reference 3.0 times more than the noise"),
         ({"common_field": 0.7}, "limited", "only 70 % of the field is in every image"),
         ({"i0_relative_std": 0.02}, "limited", "I0 is uncertain by 2.0 %: it rests on few empty"),
+        ({"mixed_share": 0.64}, "limited", "64 % of the columns hold two phases; a label names"),
         ({"unidentified_share": 0.12}, "limited", "12 % of the specimen agrees with no reference"),
         (
             {"wrong_probability": wrong(0.12), "dispersion": 2.04},
@@ -113,6 +114,7 @@ def test_layers_are_the_cause_and_longer_dwell_is_no_advice_where_they_make_labe
         {"misfit": 3.9},
         {"misfit": None},
         {"common_field": 0.8},
+        {"mixed_share": 0.49},
     ],
 )
 def test_up_to_its_limit_nothing_is_said(nvpf, facts):
