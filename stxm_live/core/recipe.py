@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib import resources
@@ -33,7 +32,7 @@ from stxm_live.core.recipe_options import (
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.series import needed_series
 from stxm_live.core.shift_files import read_shifts
-from stxm_live.core.text_files import read_text
+from stxm_live.core.text_files import read_toml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -122,11 +121,7 @@ class Recipe(Options):
             If the file is not a valid recipe; one line per wrong value.
         """
         path = recipe_path(path_or_name)
-        try:
-            values = tomllib.loads(read_text(path))
-        except tomllib.TOMLDecodeError as error:
-            raise ValueError(f"{path}: {error}") from None
-        return cls.from_values(values, folder=path.parent)
+        return cls.from_values(read_toml(path), folder=path.parent)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], *, folder: str | Path = ".") -> Recipe:

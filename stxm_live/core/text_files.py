@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import re
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 MAX_TEXT_BYTES = 64 * 2**20
 """Largest text file of numbers that is read."""
@@ -42,6 +44,21 @@ def read_text(path: Path) -> str:
     if b"\0" in content:
         raise ValueError(f"{path}: not a text file")
     return content.decode("cp1252", "replace")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the values of a TOML file.
+
+    Raises
+    ------
+    ValueError
+        If the file is no text, too large, or no TOML.
+    """
+    text = read_text(path)
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # an integer of too many digits is no TOMLDecodeError
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _encodings(content: bytes) -> Iterable[str]:

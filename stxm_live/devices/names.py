@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
+
+from stxm_live.core.text_files import read_toml
 
 PvName = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\s\"']+$")]
 DeviceName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)]
@@ -122,11 +123,7 @@ def load_names(path: str | Path) -> MicroscopeNames:
         If it is not TOML, or a key is missing, unknown or wrong; one line per key.
     """
     path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return names_from(values, source=str(path))
+    return names_from(read_toml(path), source=str(path))
 
 
 def names_from(values: Mapping[str, Any], *, source: str = "the names") -> MicroscopeNames:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def notes_on(found: Found) -> tuple[str, ...]:
     """Everything that is to be said beside the verdict."""
     stack, facts, recipe = found.stack, found.facts, found.recipe
-    notes = [*stack.notes, *_made_from(found)]
+    notes = [*stack.notes, *_on_scale(found), *_made_from(found)]
     if facts.separation < 2 * recipe.ambiguity_threshold:
         notes.append(
             f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these "
@@ -49,6 +49,15 @@ def notes_on(found: Found) -> tuple[str, ...]:
     notes.extend(_on_references(found))
     notes.extend(notes_on_mixtures(found.mixed_references))
     return tuple(notes)
+
+
+def _on_scale(found: Found) -> Iterator[str]:
+    """Say which direction of the images has no scale."""
+    x0, x1, y0, y1 = found.stack.extent_um
+    ny, nx = found.stack.field.specimen.shape
+    for name, length_um, n in (("x", abs(x1 - x0), nx), ("y", abs(y1 - y0), ny)):
+        if n > 1 and not length_um > 0:
+            yield f"all positions along {name} are the same: lengths and areas have no scale"
 
 
 def _on_references(found: Found) -> list[str]:

@@ -22,18 +22,17 @@ Files that are read without a mapping, each with the images of one energy or mor
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from stxm_live.core.quantity import Quantity
 from stxm_live.core.stack import Stack
-from stxm_live.core.text_files import read_text
+from stxm_live.core.text_files import read_toml
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import check_inside, chosen
 from stxm_live.io.files.hdf5 import counts, numbers, opened_hdf5
@@ -42,6 +41,8 @@ from stxm_live.io.files.number_table import read_energies
 from stxm_live.io.files.tiff import TIFF, tiff_images
 
 _Axis = Literal["energy", "y", "x"]
+_PixelSizeUm = Annotated[float, Field(ge=1e-5, le=1e4)]
+_DwellMs = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class Mapping(BaseModel):
@@ -50,8 +51,9 @@ class Mapping(BaseModel):
     ``file`` is an HDF5 file, a TIFF file with a page for each energy, or a list of files, one for
     each energy. ``data`` is the HDF5 data set of the counts, ``axes`` the order of its dimensions.
     ``energies`` is a list in eV, an HDF5 data set, or a text file with energies in its first
-    column. ``pixel_size_um`` is one number or [x, y]. ``quantity`` says what the numbers are, where
-    they are not counts. Files that are read without a mapping need ``file`` only.
+    column. ``pixel_size_um`` is one number or [x, y], from 1e-5 to 1e4. ``quantity`` says what the
+    numbers are, where they are not counts. Files that are read without a mapping need ``file``
+    only.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,8 +63,8 @@ class Mapping(BaseModel):
     axes: tuple[_Axis, _Axis, _Axis] = ("energy", "y", "x")
     energies: tuple[float, ...] | str = ()
     energy_unit: Literal["eV", "keV"] = "eV"
-    pixel_size_um: PositiveFloat | tuple[PositiveFloat, PositiveFloat] | None = None
-    dwell_ms: Annotated[float, Field(ge=0)] = 0.0
+    pixel_size_um: _PixelSizeUm | tuple[_PixelSizeUm, _PixelSizeUm] | None = None
+    dwell_ms: _DwellMs = 0.0
     quantity: Quantity | None = None
 
     @field_validator("axes")
@@ -119,10 +121,9 @@ def read_mapped(
 
 def read_mapping(path: Path) -> Mapping:
     """Read the mapping in a TOML file."""
+    values = read_toml(path)
     try:
-        return Mapping(**tomllib.loads(read_text(path)))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from error
+        return Mapping(**values)
     except ValidationError as error:
         problems = "; ".join(_in_words(e) for e in error.errors())
         raise ValueError(f"{path}: {problems}") from error

@@ -180,6 +180,9 @@ def test_all_wrong_values_are_told_at_once_a_line_each():
 
 def test_a_slip_in_the_toml_is_told_with_file_and_line(tmp_path):
     path = tmp_path / "recipe.toml"
+    path.write_text("energies_ev = " + "1" * 5000)
+    with pytest.raises(ValueError, match=r"recipe\.toml: .*integer"):
+        Recipe.load(path)
     path.write_text('name = "iron"\nenergies_ev = [515.6, 517.5\n[i0]\nsource =\n')
     with pytest.raises(ValueError, match=r"recipe\.toml: .*line \d"):
         Recipe.load(path)

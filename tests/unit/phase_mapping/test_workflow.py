@@ -47,11 +47,14 @@ def test_the_expected_share_of_wrong_labels_is_the_true_one(maps):
     assert expected == pytest.approx(1 - right(maps.resolved_index), abs=0.03)
 
 
-def test_maps_know_the_dwell_of_their_scan_if_it_was_announced(nvpf, maps):
+def test_maps_know_the_dwell_of_their_scan_and_whether_it_has_a_scale(nvpf, maps):
     stack = particle_stack()
-    slow = replace(stack, scan=stack.scan.model_copy(update={"dwell_ms": 4.0}))
-    assert map_phases(slow, nvpf).dwell_ms == 4.0
+    known = {"dwell_ms": 4.0, "x_extent_um": (2.0, 2.0)}
+    slow = map_phases(replace(stack, scan=stack.scan.model_copy(update=known)), nvpf)
+    assert slow.dwell_ms == 4.0
     assert maps.dwell_ms is None
+    no_scale = "all positions along x are the same: lengths and areas have no scale"
+    assert [no_scale in found.warnings for found in (slow, maps)] == [True, False]
 
 
 def test_coefficients_are_those_of_numpy(maps):
