@@ -11,6 +11,7 @@ from bokeh.core.properties import List
 from bokeh.events import MouseLeave, MouseMove, SelectionGeometry, Tap
 from bokeh.model import DataModel
 from bokeh.models import (
+    BasicTickFormatter,
     BoxSelectTool,
     BoxZoomTool,
     ColumnDataSource,
@@ -217,6 +218,7 @@ class EnergyPlot:
         style_plot(self.plot, "photon energy (eV)", label)
         self.plot.axis.visible = False
         self.plot.grid.visible = True
+        self.plot.yaxis.formatter = BasicTickFormatter(power_limit_low=-5)
         for axis in (self.plot.xaxis, self.plot.yaxis):
             axis.axis_label_text_font_size = axis.major_label_text_font_size = "11px"
 

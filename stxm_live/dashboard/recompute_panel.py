@@ -1,4 +1,4 @@
-"""New maps with changes: another I0 box, a mask, energies left out, an energy offset."""
+"""New maps with changes: another I0 box, a mask, energies left out, an offset, a method."""
 
 from __future__ import annotations
 
@@ -11,8 +11,27 @@ from numpy.typing import NDArray
 
 from stxm_live.dashboard.drawing import Drawn
 from stxm_live.dashboard.scene import Scene
-from stxm_live.dashboard.state import MASK, Board
-from stxm_live.dashboard.style import WRAPPED, button, html
+from stxm_live.dashboard.state import MASK, Board, Result
+from stxm_live.dashboard.style import WRAPPED, button, html, select
+from stxm_live.dashboard.undo import Undo
+from stxm_live.plotting.panels.result import METHODS
+
+_RECIPES = "", "as in the recipe"
+
+_METHODS = (_RECIPES, *METHODS.items())
+
+_BASELINES = (
+    _RECIPES,
+    ("auto", "as the scan shows"),
+    ("none", "none"),
+    ("constant", "a constant"),
+    ("slope", "a constant and a slope"),
+)
+
+Settings = tuple[dict[str, Any], dict[str, str], list[str], float, str, str]
+"""Values of the recipe and their titles from drawings; energies left out, offset and choices."""
+
+_NOTHING: Settings = {}, {}, [], 0.0, "", ""
 
 _NOTHING_DRAWN = "Draw a box or an outline on a map first (choose it under “Dragging on a map”)."
 
@@ -34,10 +53,16 @@ class ChangesPanel:
         self._drawing: dict[str, Any] = {}
         self._titles: dict[str, str] = {}
         self._offered: list[str] = []
+        self._undo = Undo()
+        self._made: dict[int, Settings] = {}
         self.left_out = MultiChoice(
             options=[], value=[], width=215, placeholder="energies to leave out", name="left-out"
         )
         self.offset = Spinner(value=0.0, step=0.05, low=-5, high=5, width=90, name="offset")
+        self.method = select(_METHODS, lambda _: None, "method", width=215)
+        self.baseline = select(_BASELINES, lambda _: None, "baseline", width=165)
+        self.back = button("Undo", lambda: self._go(self._undo.before), disabled=True)
+        self.forth = button("Redo", lambda: self._go(self._undo.after), disabled=True)
         self.whole = Checkbox(label="include pixels without specimen", active=False)
         self.words = html("", "small", min_height=34, sizing_mode="stretch_width")
 
@@ -46,28 +71,37 @@ class ChangesPanel:
         of_drawing = Row(
             button("I0 from the drawn box", self._take_i0),
             button("Map only the drawn area", self._take_mask),
+            self.whole,
             styles=WRAPPED,
         )
         energies = Row(
             self.left_out,
-            html(
-                '<span title="true photon energy = nominal energy + offset">offset (eV)</span>',
-                margin=(9, 2),
-            ),
-            self.offset,
+            _named("offset (eV)", "true photon energy = nominal energy + offset", self.offset),
+            styles=WRAPPED,
+        )
+        choices = Row(
+            _named("labels", "method that gives each pixel its phase", self.method),
+            _named("baseline", "what each spectrum has besides its phase", self.baseline),
             styles=WRAPPED,
         )
         make = Row(
             button("Make new maps", self.make, kind="primary"),
+            self.back,
+            self.forth,
             button("Start over", self.reset),
-            self.whole,
             styles=WRAPPED,
         )
-        return Column(of_drawing, energies, self.words, make, sizing_mode="stretch_width")
+        return Column(
+            *(of_drawing, energies, choices, self.words, make),
+            sizing_mode="stretch_width",
+        )
 
     def show(self, scene: Scene) -> None:
         """Offer the energies of a scene."""
         self._scene = scene
+        number = 0 if scene.result is None else scene.result.number
+        self.back.disabled = self._undo.before(number) is None
+        self.forth.disabled = self._undo.after(number) is None
         maps = scene.result.base if scene.result is not None else None
         energies = scene.energies_ev if maps is None else maps.energies_ev
         offered = [f"{energy:.2f}" for energy in energies]
@@ -96,17 +130,62 @@ class ChangesPanel:
         ):
             changes["energy_offset_ev"] = offset_ev
             titles["offset"] = f"energies {offset_ev:+g} eV"
+        for choice, name in ((self.method, "method"), (self.baseline, "baseline")):
+            if choice.value:
+                changes[f"resolver.{name}"] = choice.value
+                titles[name] = f"{name}: {dict(choice.options)[choice.value]}"
         if not changes:
             self._board.say(note="Nothing was changed: choose a box, an energy or an offset.")
             return
-        self._board.redo(result, changes, ", ".join(titles.values()), self._then)
+        settings = self._now()
+
+        def made(number: int) -> None:
+            kept = {result.number for result in self._board.now.results}
+            for old in self._made.keys() - kept:
+                self._made[old] = _NOTHING  # it may hold a large mask
+            self._made[number] = settings
+            self._undo.made(number, after=result.number)
+            self._then(number)
+
+        self._board.redo(result, changes, ", ".join(titles.values()), made)
 
     def reset(self) -> None:
         """Discard all changes."""
-        self._drawing, self._titles = {}, {}
-        self.left_out.value, self.offset.value = [], 0.0
         self._drawn.clear()
+        self._set(_NOTHING)
+
+    def _now(self) -> Settings:
+        choices = self.method.value, self.baseline.value
+        left_out, offset_ev = list(self.left_out.value), float(self.offset.value or 0.0)
+        return dict(self._drawing), dict(self._titles), left_out, offset_ev, *choices
+
+    def _set(self, settings: Settings) -> None:
+        drawing, titles, left_out, self.offset.value, method, baseline = settings
+        self._drawing, self._titles = dict(drawing), dict(titles)
+        self.left_out.value = list(left_out)
+        self.method.value, self.baseline.value = method, baseline
         self._write()
+
+    def _go(self, step: Callable[[int], int | None]) -> None:
+        """Show the maps before or after those that are shown, and their settings."""
+        result = None if self._scene is None else self._scene.result
+        number = None if result is None else step(result.number)
+        if result is None or number is None:
+            return
+        other = self._kept(result, number)
+        if other is None:
+            self._board.say(note="The maps of that step are no longer kept in memory.")
+            return
+        self._set(self._made.get(number, _NOTHING))
+        self._then(other.number)
+
+    def _kept(self, result: Result, number: int) -> Result | None:
+        """Return a result by number; for maps of a scan that were refined since, these."""
+        results = self._board.now.results
+        kept = [other for other in results if other.number == number]
+        if not kept and number not in self._made:
+            kept = [r for r in results if r.origin == "live" and r.maps.key == result.maps.key]
+        return kept[-1] if kept else None
 
     def _take_i0(self) -> None:
         box = self._drawn.box_um
@@ -137,6 +216,11 @@ class ChangesPanel:
 
     def _write(self) -> None:
         self.words.text = "; ".join(self._titles.values())
+
+
+def _named(name: str, meaning: str, control: LayoutDOM) -> Row:
+    """Return a control with its name before it, and its meaning as a tooltip."""
+    return Row(html(f'<span title="{meaning}">{name}</span>', margin=(9, 6)), control)
 
 
 def pixels_inside(corners: list[tuple[float, float]], scene: Scene) -> NDArray[np.bool_]:

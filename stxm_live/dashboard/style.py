@@ -12,6 +12,13 @@ from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, INK
 WRAPPED = {"flex-wrap": "wrap", "max-width": "100%"}
 """Styles of a row that continues on a further line if it is too wide."""
 
+_ARROW = (
+    'url(\'data:image/svg+xml;utf8,<svg version="1.1" viewBox="0 0 25 20" '
+    'xmlns="http://www.w3.org/2000/svg"><path d="M 0,0 25,0 12.5,20 Z" '
+    'fill="gray" /></svg>\')'
+)
+"""Arrow of a list, as Bokeh's own but not black, which a dark page would hide."""
+
 STYLE = f"""
 :host {{ font: 13px/1.35 system-ui, "DejaVu Sans", sans-serif; color: var(--ink, {INK}); }}
 p {{ margin: 0; }}
@@ -51,6 +58,7 @@ tr.best td {{ font-weight: 700; }}
 .bk-input, .choices__inner, .choices__list--dropdown {{
   color: var(--ink, {INK}) !important; background-color: var(--field, #fff) !important;
   border-color: var(--line, #b3bac3) !important; }}
+select.bk-input:not([size]) {{ background-image: {_ARROW} !important; }}
 .bk-spin-btn {{ --color: var(--ink, {INK}); width: 24px !important; }}
 .bk-spin-wrapper {{ width: 100% !important; }}
 .bk-input::placeholder, .choices__input {{ color: var(--faint, {FAINT}) !important;
@@ -94,8 +102,10 @@ def select(
     return made
 
 
-def button(label: str, act: Callable[[], None], *, kind: str = "default") -> Button:
+def button(
+    label: str, act: Callable[[], None], *, kind: str = "default", disabled: bool = False
+) -> Button:
     """Return a button whose name is its label."""
-    made = Button(label=label, button_type=kind, name=label)
+    made = Button(label=label, button_type=kind, name=label, disabled=disabled)
     made.on_click(lambda _: act())
     return made

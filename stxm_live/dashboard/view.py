@@ -174,7 +174,7 @@ class View:
 
     def tick(self) -> None:
         """Check the board; draw if something has changed."""
-        if self.board.now is not self._now:
+        if self.board.now is not self._now or self._wanted:
             self.draw()
         self.shown.tick()
         self.compare.look()
@@ -252,7 +252,11 @@ class View:
     def _offer(self, results: tuple[Result, ...]) -> None:
         self.compare.offer(results)
         wanted, self._wanted = self._wanted, 0
-        value = str(wanted) if wanted else self.show.value
+        newest = self.board.now.newest
+        if newest is not None and wanted == newest.number:
+            value = "0"
+        else:
+            value = str(wanted) if wanted else self.show.value
         offer(self.show, [("0", FOLLOW), *listed(results)], value)
 
     def _want(self, number: int) -> None:

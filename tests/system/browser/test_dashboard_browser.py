@@ -231,9 +231,12 @@ def test_maps_made_by_hand_are_those_of_redo_and_are_called_changed(scanned):
     pixels = some_pixels(maps, 30)
     assert (redone.final_index != maps.final_index).any()
     page.wait_for_colors("phases", maps, pixels, expected_colors(maps, redone.final_index, pixels))
-    page.choose("show", "0")
+    page.press("Undo")
     page.wait_for_colors("phases", maps, pixels, expected_colors(maps, maps.final_index, pixels))
-    page.choose("offset", 0.0)
+    page.press("Redo")
+    page.wait_for_colors("phases", maps, pixels, expected_colors(maps, redone.final_index, pixels))
+    page.press("Start over")
+    page.choose("show", "0")
 
 
 def test_a_change_that_cannot_be_made_is_a_sentence(scanned):
