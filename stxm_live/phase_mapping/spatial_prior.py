@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import repeat
+from itertools import pairwise, repeat
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,10 @@ _LARGE = 5.0
 
 _BAND = 131_072
 """Values of a band of rows, over all phases; with fewer, threads wait for the interpreter."""
+
+_ROWS = 128
+"""Rows swept at once, besides those on either side that they depend on: with fewer, more rows are
+swept twice, with more, more memory is needed."""
 
 _SHARES = 4
 """Parts that threads share the bands in; the result does not depend on it."""
@@ -126,14 +131,30 @@ def potts_mixed(
         strength = strength_for(np.einsum("kkn->kn", hypotheses.log_likelihood))
     rows, columns = _box(mask)
     window = mask[rows, columns]
-    pure = np.zeros((n_phases, *window.shape), dtype=np.float32)
-    pairs = np.zeros((n_phases, n_phases, *window.shape), dtype=np.float32)
-    pure[:, window], pairs[:, :, window] = hypotheses.weights()
-    own, mixed = pure, np.zeros_like(pure)
-    if n_phases > 1 and iterations > 0:
-        scan = mixing_of(hypotheses) if scan is None else scan
-        own, mixed = _Sweeps(window, pure, pairs, strength, mixing, scan).after(iterations)
-    return assignment(own[:, window], mixed[:, window])
+    scan = mixing_of(hypotheses) if scan is None else scan
+    if n_phases == 1:
+        iterations = 0
+    n_above = _n_above(window)
+    found = np.empty((n_above[-1], n_phases), dtype=np.float32).T
+    mixed = np.empty(n_above[-1], dtype=np.float32)
+    for start in range(0, len(window), _ROWS):
+        stop = min(start + _ROWS, len(window))
+        # each sweep hears of one more row on either side
+        wide = slice(max(start - iterations, 0), min(stop + iterations, len(window)))
+        some = slice(n_above[wide.start], n_above[wide.stop])
+        pure, pairs = Hypotheses(hypotheses.log_likelihood[:, :, some]).weights()
+        swept = pure, np.zeros_like(pure)
+        if iterations > 0:
+            swept = _Sweeps(window[wide], pure, pairs, strength, mixing, scan).after(iterations)
+        kept = slice(n_above[start], n_above[stop])
+        inside = slice(kept.start - some.start, kept.stop - some.start)
+        found[:, kept], mixed[kept] = assignment(*(part[:, inside] for part in swept))
+    return Assignment(found, mixed)
+
+
+def _n_above(window: NDArray[np.bool_]) -> list[int]:
+    """Return how many spectra are above each row, and how many there are."""
+    return [0, *np.cumsum(window.sum(axis=1)).tolist()]
 
 
 class _Sweeps:
@@ -145,8 +166,9 @@ class _Sweeps:
     Parameters
     ----------
     window : ndarray of bool, shape (ny, nx)
-    pure : ndarray of shape (n_phases, ny, nx)
-    pairs : ndarray of shape (n_phases, n_phases, ny, nx)
+        Where the spectra are from.
+    pure : ndarray of shape (n_phases, n_spectra)
+    pairs : ndarray of shape (n_phases, n_phases, n_spectra)
         Likelihoods relative to the best.
     strength, mixing : float
     scan : Mixing
@@ -162,54 +184,82 @@ class _Sweeps:
         scan: Mixing,
     ) -> None:
         with_other = scan.with_other.astype(np.float32)
-        alone = 1 - with_other.sum(axis=1)
+        self._alone = 1 - with_other.sum(axis=1)
         self._anywhere = np.stack(
-            [np.einsum("j,jyx->yx", w, p) for w, p in zip(with_other, pairs, strict=True)]
+            [np.einsum("j,jn->n", w, p) for w, p in zip(with_other, pairs, strict=True)]
         )
-        self._pure, self._pairs = pure * alone[:, None, None], pairs
-        self._alone, self._strength, self._mixing = alone, strength, mixing
-        weight = _neighbours(_padded(window[None].astype(np.float32)))
-        self._near = 1 / np.maximum(weight, np.float32(1e-6))
-        n_rows = max(1, _BAND // max(1, len(pure) * pure.shape[2]))
-        starts = range(0, len(window), n_rows)
-        self._bands = [slice(start, min(start + n_rows, len(window))) for start in starts]
+        self._pure, self._pairs = pure * self._alone[:, None], pairs
+        self._strength, self._mixing = strength, mixing
         self._own, self._mixed = np.empty_like(pure), np.empty_like(pure)
+        self._shape = len(pure), len(window) + 2, window.shape[1]
+        weight = neighbour_sum(window[None].astype(np.float32))[0, window]
+        self._near = 1 / np.maximum(weight, np.float32(1e-6))
+        n_rows = max(1, _BAND // max(1, len(pure) * window.shape[1]))
+        ends = [*range(0, len(window), n_rows), len(window)]
+        n_above = _n_above(window)
+        self._bands = [
+            _Band(
+                rows, slice(n_above[rows.start], n_above[rows.stop]), np.flatnonzero(window[rows])
+            )
+            for rows in (slice(first, last) for first, last in pairwise(ends))
+        ]
 
     def after(self, iterations: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Weights of each phase alone and as the larger part of a mixture."""
-        q = _padded(self._pure / np.maximum(self._pure.sum(axis=0), np.float32(1e-30)))
+        """Weights (n_phases, n_spectra) of each phase alone, and as more of a mixture."""
+        q, following = np.zeros((2, *self._shape), dtype=np.float32)
+        start = self._pure / np.maximum(self._pure.sum(axis=0), np.float32(1e-30))
+        for band in self._bands:
+            band.put(start[:, band.spectra], q)
         shared = [self._bands[k::_SHARES] for k in range(min(_SHARES, len(self._bands)))]
         for _ in range(iterations):
-            following = np.zeros_like(q)
             in_threads(self._sweep, shared, repeat(q), repeat(following))
-            q = following
+            q, following = following, q
         return self._own, self._mixed
 
     def _sweep(
-        self, bands: list[slice], q: NDArray[np.float32], following: NDArray[np.float32]
+        self, bands: list[_Band], q: NDArray[np.float32], following: NDArray[np.float32]
     ) -> None:
         """From padded probabilities to those that follow, in some of the bands."""
         for band in bands:
-            around = _neighbours(q[:, band.start : band.stop + 2])
-            share = around * self._near[:, band]
+            some = band.spectra
+            around = band.taken(_neighbours(q[:, band.rows.start : band.rows.stop + 2]))
+            share = around * self._near[some]
             own = share * np.float32(self._mixing)
             own += np.float32(1 - self._mixing)
-            own *= self._pure[:, band]
+            own *= self._pure[:, some]
             share *= np.float32(self._mixing)
             if self._strength > _LARGE:
                 around -= around.max(axis=0)
             around *= np.float32(self._strength)
             support = np.exp(around, out=around)
-            mixed = self._mixed[:, band]
+            mixed = self._mixed[:, some]
             for k, pairs in enumerate(self._pairs):
-                np.einsum("jyx,jyx->yx", share, pairs[:, band], out=mixed[k])
+                np.einsum("jn,jn->n", share, pairs[:, some], out=mixed[k])
                 mixed[k] *= self._alone[k]
-            mixed += self._anywhere[:, band]
+            mixed += self._anywhere[:, some]
             mixed *= support
-            self._own[:, band] = own = np.multiply(own, support, out=own)
+            self._own[:, some] = own = np.multiply(own, support, out=own)
             own += mixed
             own /= np.maximum(own.sum(axis=0), np.float32(1e-30))
-            following[:, band.start + 1 : band.stop + 1] = own
+            band.put(own, following)
+
+
+class _Band(NamedTuple):
+    """Some rows of a window, their spectra, and the places of these in the rows."""
+
+    rows: slice
+    spectra: slice
+    places: NDArray[np.intp]
+
+    def taken(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the values of the spectra, (n_phases, n), from those of all places."""
+        return values.reshape(len(values), -1).take(self.places, axis=1)
+
+    def put(self, values: NDArray[np.float32], padded: NDArray[np.float32]) -> None:
+        """Write the values of the spectra to their places in an image that has a row above."""
+        ny, nx = self.rows.stop - self.rows.start, padded.shape[2]
+        inside = padded[:, self.rows.start + 1 : self.rows.stop + 1].reshape(-1, ny * nx)
+        inside[:, self.places] = values
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -220,6 +220,7 @@ def test_neither_pieces_nor_bands_nor_threads_change_a_value(monkeypatch):
     )
     np.testing.assert_allclose(part.misfit, whole.misfit[half], rtol=1e-5, atol=1e-6)
     monkeypatch.setattr("stxm_live.phase_mapping.spatial_prior._BAND", 7 * 60 * 3)
+    monkeypatch.setattr("stxm_live.phase_mapping.spatial_prior._ROWS", 9)
     again = potts_mixed(whole.hypotheses, mask)
     np.testing.assert_array_equal(again.probability, swept.probability)
     np.testing.assert_array_equal(again.mixed, swept.mixed)
