@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from stxm_live.gmvae.network import GMVAE
 from stxm_live.gmvae.options import EpochReport, OnEpoch, TrainingError, TrainingOptions
+
+_log = logging.getLogger(__name__)
 
 STEPS_PER_CALL = 50
 """Batches per call into TensorFlow: 1.5 times faster than one at a time."""
@@ -31,13 +34,15 @@ def fit(
 ) -> tuple[GMVAE, list[EpochReport]]:
     """Train a network on spectra of shape (n_spectra, n_energies).
 
-    The weights are those of the epoch with the smallest validation loss. Sets the random seeds
-    of Python, numpy and TensorFlow.
+    The weights are those of the epoch with the smallest validation loss. Ctrl-C ends the training
+    and keeps the best of the epochs so far. Sets the random seeds of Python, numpy and TensorFlow.
 
     Raises
     ------
     TrainingError
         If the loss is no longer a finite number.
+    KeyboardInterrupt
+        If Ctrl-C is pressed before the first epoch has ended.
     """
     keras.utils.set_random_seed(options.seed)
     model = GMVAE(train.shape[1], options.n_components, options.beta, options.seed)
@@ -48,14 +53,22 @@ def fit(
         jit_compile=False,
     )
     watch = _Watch(options, progress)
-    model.fit(
-        _batches(train, batch, options.seed),
-        validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(4096).cache(),
-        epochs=options.epochs or NO_END,
-        shuffle=False,
-        verbose=0,
-        callbacks=[watch],
-    )
+    try:
+        model.fit(
+            _batches(train, batch, options.seed),
+            validation_data=tf.data.Dataset.from_tensor_slices(validation).batch(4096).cache(),
+            epochs=options.epochs or NO_END,
+            shuffle=False,
+            verbose=0,
+            callbacks=[watch],
+        )
+    except KeyboardInterrupt:
+        if not watch.reports:
+            raise
+        _log.warning(
+            "stopped by Ctrl-C after epoch %d: the best epoch so far is kept; writing the bundle",
+            watch.reports[-1].epoch,
+        )
     model.set_weights(watch.best_weights)
     return model, watch.reports
 

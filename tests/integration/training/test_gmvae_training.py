@@ -1,5 +1,6 @@
 """The network in Keras, and the training of small ones."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,19 @@ class TestTraining:
         assert bundle.info.options["split_by"] == "particle"
         assert data.source == "measured"
         assert data.synthetic  # its references are calculated ones
+
+    @pytest.mark.usefixtures("step_by_step", "exported_before")
+    def test_ctrl_c_keeps_the_best_epoch_so_far_once_there_is_one(self, recipe, tmp_path, caplog):
+        od, _, _ = simulate(recipe, 400)
+        options = TrainingOptions(epochs=50)
+
+        def after_two(report):
+            if report.epoch == 2:
+                signal.raise_signal(signal.SIGINT)
+
+        bundle = train_bundle(recipe, od, out=tmp_path / "b", options=options, progress=after_two)
+        assert bundle.info.history["epoch"] == (1, 2)
+        assert "stopped by Ctrl-C after epoch 2" in caplog.text
 
     @pytest.mark.usefixtures("step_by_step")
     def test_a_diverging_loss_is_an_error_with_advice(self, recipe, tmp_path):
