@@ -24,6 +24,7 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from stxm_live.dashboard.drawing import Drawn, outline
+from stxm_live.dashboard.line_profile import Line
 from stxm_live.dashboard.offline_page.page_figures import (
     BAND,
     add_mark,
@@ -80,6 +81,7 @@ class MapFigure:
         None if nothing can be drawn here.
     boxes : ColumnDataSource, optional
         Boxes with labels that are outlined, made with `empty_boxes`.
+    line : Line, optional
     pins : ColumnDataSource, optional
         Kept pixels, of `Pins`.
     """
@@ -95,6 +97,7 @@ class MapFigure:
         pointer: Pointer,
         drawn: Drawn | None,
         boxes: ColumnDataSource | None = None,
+        line: Line | None = None,
         pins: ColumnDataSource | None = None,
     ) -> None:
         self.name = name
@@ -126,6 +129,8 @@ class MapFigure:
         self.bar.visible = self.plot.axis.visible = False
         if boxes is not None:
             outline(self.plot, boxes)
+        if line is not None:
+            line.place_on(self.plot)
         if pins is not None:
             number_pins(self.plot, pins)
         if drawn is not None:
@@ -186,9 +191,13 @@ class EnergyPlot:
     name, label : str
     height_px : int
         Height with its axis; the width is that of the page's part.
+    along : str
+        Label of the axis of energies, or of what is in their place.
     """
 
-    def __init__(self, name: str, label: str, height_px: int) -> None:
+    def __init__(
+        self, name: str, label: str, height_px: int, along: str = "photon energy (eV)"
+    ) -> None:
         self.plot = figure(
             name=name,
             height=height_px,
@@ -215,7 +224,7 @@ class EnergyPlot:
             size=6,
             source=self.points,
         )
-        style_plot(self.plot, "photon energy (eV)", label)
+        style_plot(self.plot, along, label)
         self.plot.axis.visible = False
         self.plot.grid.visible = True
         self.plot.yaxis.formatter = BasicTickFormatter(power_limit_low=-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 MAX_SHOWN_PIXELS = 2**20
 """Larger images are shown with every second, third ... pixel."""
+
+Limits = tuple[float, float]
+"""Values shown darkest and brightest."""
 
 Rgba = NDArray[np.uint8]
 """Red, green, blue and alpha of each pixel, shape (ny, nx, 4)."""
@@ -55,12 +59,13 @@ def phase_image(index: NDArray[np.integer], colors: NDArray[np.float64]) -> Rgba
     return np.asarray(table[index])
 
 
-def grey_image(od: NDArray[np.floating]) -> tuple[Rgba, float, float]:
+def grey_image(od: NDArray[np.floating], limits: Limits | None = None) -> tuple[Rgba, float, float]:
     """Return the optical density in grey, and the values shown black and white.
 
-    Grey runs from the 0.5th to the 99.5th percentile; pixels without a value are blue.
+    Without limits grey runs from the 0.5th to the 99.5th percentile; pixels without a value are
+    blue.
     """
-    low, high = _span(od, 0.5, 99.5)
+    low, high = limits or _span(od, 0.5, 99.5)
     share = np.clip((np.nan_to_num(od, nan=low) - low) / (high - low), 0.0, 1.0)
     grey = np.rint(255 * share).astype(np.uint8)
     image = np.stack([grey, grey, grey, np.full_like(grey, 255)], axis=-1)
@@ -68,17 +73,28 @@ def grey_image(od: NDArray[np.floating]) -> tuple[Rgba, float, float]:
     return image, low, high
 
 
-def heat_image(values: NDArray[np.floating], top: float) -> Rgba:
-    """Return values from 0 to ``top`` as dim to bright; background where there are none."""
-    return _mapped(values, 0.0, top, heat(), GROUND)
+def heat_image(values: NDArray[np.floating], low: float, high: float) -> Rgba:
+    """Return values from low to high as dim to bright; background where there are none."""
+    return _mapped(values, low, high, heat(), GROUND)
 
 
-def difference_image(first: NDArray[Any], second: NDArray[Any]) -> tuple[Rgba, float]:
-    """Return second minus first from blue over white to red, and the largest difference shown."""
-    difference = second - first
+def difference_image(
+    difference: NDArray[Any], limits: Limits | None = None
+) -> tuple[Rgba, float, float]:
+    """Return a difference from blue over white to red, and the values shown darkest."""
     finite = np.abs(difference[np.isfinite(difference)])
     top = max(float(np.percentile(finite, 99.5)), 1e-6) if finite.size else 1.0
-    return _mapped(difference, -top, top, crameri("vik"), NO_DATA), top
+    low, high = limits or (-top, top)
+    return _mapped(difference, low, high, crameri("vik"), NO_DATA), low, high
+
+
+def rgb_image(planes: Sequence[NDArray[np.floating]]) -> tuple[Rgba, list[Limits]]:
+    """Return three images as red, green and blue, and the values shown dark and bright."""
+    limits = [_span(plane, 0.5, 99.5) for plane in planes]
+    grey = [grey_image(plane, ends)[0] for plane, ends in zip(planes, limits, strict=True)]
+    image = np.stack([*(each[..., 0] for each in grey), grey[0][..., 3]], axis=-1)
+    image[~np.isfinite(np.stack(planes)).all(axis=0)] = rgba_of(NO_DATA)
+    return image, limits
 
 
 def ambiguity_image(maps: PhaseMaps) -> Rgba:

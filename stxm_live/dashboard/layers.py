@@ -13,6 +13,7 @@ from stxm_live.core.amounts import thickness_unit
 from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.twins import labels, merged_index
 from stxm_live.dashboard.images import (
+    Limits,
     Rgba,
     ambiguity_image,
     difference_image,
@@ -20,6 +21,7 @@ from stxm_live.dashboard.images import (
     heat_image,
     hex_colors,
     phase_image,
+    rgb_image,
     specimen_image,
 )
 from stxm_live.dashboard.text import method, ramp, swatches
@@ -52,30 +54,49 @@ DOUBT_LAYERS = (
     ("composition", "Share of"),
     ("counts", "Counts per energy"),
     ("difference", "Difference of two energies"),
+    ("mean", "Mean over energies"),
+    ("rgb", "Red, green and blue"),
 )
 """Name and label of each map that can be chosen."""
+
+OF_ENERGIES = ("difference", "mean", "rgb")
+"""Maps made from images at energies that are chosen."""
+
+_RGB = ("#ff0000", "#00b000", "#0040ff")
 
 _NOTHING = "no specimen with a valid spectrum"
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A picture of shape (ny, nx, 4), its legend as HTML and its meaning as plain text."""
+    """A picture of shape (ny, nx, 4), its legend as HTML and its meaning as plain text.
+
+    ``values`` of shape (ny, nx) are those that the picture shows from the first to the second of
+    ``limits``, in ``unit``; None if it shows no numbers.
+    """
 
     image: Rgba
     legend: str
     meaning: str
+    values: NDArray[np.floating] | None = None
+    limits: Limits = (0.0, 1.0)
+    unit: str = ""
 
 
-def od_layer(scene: Scene, energy: int) -> Layer:
+def od_layer(scene: Scene, energy: int, limits: Limits | None = None) -> Layer:
     """Return the optical density at one energy."""
-    od = scene.od[energy]
-    image, low, high = grey_image(od)
+    meaning = f"at {scene.energies_ev[energy]:.2f} eV, ln(I0/I)"
+    return _grey(scene.od[energy], meaning, limits)
+
+
+def _grey(od: NDArray[np.floating], meaning: str, limits: Limits | None) -> Layer:
+    """Return an optical density in grey, with its share of pixels without a value."""
+    image, low, high = grey_image(od, limits)
     legend = ramp(["#000000", "#ffffff"], f"{low:.2f}", f"{high:.2f} OD")
     missing = 1.0 - float(np.isfinite(od).mean())
     if missing:
         legend += swatches([(NO_DATA, f"no value: {100 * missing:.1f} %")])
-    return Layer(image, legend, f"at {scene.energies_ev[energy]:.2f} eV, ln(I0/I)")
+    return Layer(image, legend, meaning, od, (low, high), "OD")
 
 
 def phase_layer(scene: Scene, name: str) -> Layer:
@@ -108,29 +129,37 @@ def phase_layer(scene: Scene, name: str) -> Layer:
     return Layer(phase_image(index, scene.colors), legend, meanings[name])
 
 
-def doubt_layer(scene: Scene, name: str, energies: tuple[int, int], phase: int = 0) -> Layer:
+def doubt_layer(
+    scene: Scene,
+    name: str,
+    energies: tuple[int, ...],
+    phase: int = 0,
+    limits: Limits | None = None,
+) -> Layer:
     """Return a map to judge the phase map by.
 
-    ``energies`` are the two of a difference, ``phase`` is that of a share.
+    ``energies`` are the two of a difference, the first and last of a mean, or the three of red,
+    green and blue; ``phase`` is that of a share.
     """
-    if name == "difference":
-        return _difference(scene, *energies)
+    if name in OF_ENERGIES:
+        return _of_energies(scene, name, energies, limits)
     maps = scene.maps
     if maps is None:
         return Layer(
             specimen_image(scene.specimen),
             swatches([(SPECIMEN, "specimen")]),
-            "shown with the final maps; the difference of two energies can be shown now",
+            "shown with the final maps; differences and means of energies can be shown now",
         )
     if name == "ambiguous":
         return _ambiguity(maps)
     if name in ("thickness", "value", "composition"):
-        return _amount(maps, name, phase)
+        return _amount(maps, name, phase, limits)
     values, top, meaning = _values(maps, name)
     if values is None:
         return _specimen(maps, "not resolved")
-    legend = ramp(hex_colors(heat()), "0", f"{top:.2g} and more")
-    return Layer(heat_image(values, top), legend, meaning)
+    low, high = limits or (0.0, top)
+    legend = ramp(hex_colors(heat()), f"{low:.2g}", f"{high:.2g} and more")
+    return Layer(heat_image(values, low, high), legend, meaning, values, (low, high))
 
 
 def _index(scene: Scene, name: str) -> NDArray[np.int8] | None:
@@ -140,11 +169,36 @@ def _index(scene: Scene, name: str) -> NDArray[np.int8] | None:
     return index
 
 
-def _difference(scene: Scene, first: int, second: int) -> Layer:
-    image, top = difference_image(scene.od[first], scene.od[second])
-    legend = ramp(hex_colors(crameri("vik")), f"−{top:.2f}", f"+{top:.2f} OD")
+def _of_energies(
+    scene: Scene, name: str, energies: tuple[int, ...], limits: Limits | None
+) -> Layer:
+    """Return a map made from images at chosen energies; the choice itself says which."""
+    if name == "rgb":
+        return _colors_of(scene, energies[:3])
+    first, second = energies[:2]
+    if name == "mean":
+        low, high = sorted((first, second))
+        images = scene.od[low : high + 1]
+        known = np.isfinite(images)
+        with np.errstate(invalid="ignore"):
+            mean = np.where(known, images, 0).sum(axis=0) / known.sum(axis=0)
+        return _grey(mean, f"mean OD of {high - low + 1} energies", limits)
+    difference = scene.od[second] - scene.od[first]
+    image, bottom, top = difference_image(difference, limits)
+    legend = ramp(hex_colors(crameri("vik")), f"{bottom:+.2f}", f"{top:+.2f} OD")
     a, b = scene.energies_ev[first], scene.energies_ev[second]
-    return Layer(image, legend, f"OD at {b:.2f} eV minus OD at {a:.2f} eV")
+    meaning = f"OD at {b:.2f} eV minus OD at {a:.2f} eV"
+    return Layer(image, legend, meaning, difference, (bottom, top), "OD")
+
+
+def _colors_of(scene: Scene, energies: tuple[int, ...]) -> Layer:
+    """Return images at three energies as red, green and blue."""
+    image, limits = rgb_image([scene.od[energy] for energy in energies])
+    entries = [
+        (color, f"{scene.energies_ev[k]:.2f} eV: {low:.2f} to {high:.2f} OD")
+        for color, k, (low, high) in zip(_RGB, energies, limits, strict=True)
+    ]
+    return Layer(image, swatches(entries), "OD at three energies")
 
 
 def _ambiguity(maps: PhaseMaps) -> Layer:
@@ -182,7 +236,7 @@ def _specimen(maps: PhaseMaps, why: str) -> Layer:
     return Layer(specimen_image(maps.specimen), swatches([(SPECIMEN, "specimen")]), why)
 
 
-def _amount(maps: PhaseMaps, name: str, phase: int) -> Layer:
+def _amount(maps: PhaseMaps, name: str, phase: int, limits: Limits | None) -> Layer:
     """Return thickness, value or the share of a phase, with the mean of the specimen."""
     amounts = maps.amounts
     if amounts is None:
@@ -196,15 +250,18 @@ def _amount(maps: PhaseMaps, name: str, phase: int) -> Layer:
     )
     if name == "composition":
         mean = share_in_words(found[0, phase], std[0, phase], distinguished=not _alike(maps, phase))
-        legend = ramp(hex_colors(heat()), "0", "100 %")
+        low, high = limits or (0.0, 1.0)
+        legend = ramp(hex_colors(heat()), f"{100 * low:.3g}", f"{100 * high:.3g} %")
         meaning = f"specimen {mean} by volume{_alike(maps, phase)}"
-        return Layer(heat_image(values[phase], 1.0), legend, meaning)
-    low, high = value_range(name, values)
+        image = heat_image(values[phase], low, high)
+        return Layer(image, legend, meaning, values[phase], (low, high))
+    low, high = limits or value_range(name, values)
     legend = ramp(hex_colors(heat()), f"{'≤ ' if low else ''}{low:.3g}", f"≥ {high:.3g}")
     what = f"in {thickness_unit(amounts.unit)}" if name == "thickness" else amounts.quantity
     mean = number_in_words(found[0], std[0])
     meaning = f"{what or 'by volume'}; mean of the specimen {mean}"
-    return Layer(heat_image(values - low, high - low), legend, meaning)
+    unit = thickness_unit(amounts.unit) if name == "thickness" else ""
+    return Layer(heat_image(values, low, high), legend, meaning, values, (low, high), unit)
 
 
 def _alike(maps: PhaseMaps, phase: int) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from stxm_live.core.stack import StackKey
     from stxm_live.dashboard.drawing import Drawn
+    from stxm_live.dashboard.maps_panel import MapsPanel
     from stxm_live.dashboard.scene import Scene
     from stxm_live.dashboard.state import Snapshot
     from stxm_live.dashboard.view import View
@@ -106,12 +107,21 @@ def values_of(view: View) -> dict[str, str]:
         values["energy"] = str(int(maps.energy.value))
     if view.tabs.active:
         values["tab"] = str(view.tabs.active)
+    return values | _marks(maps)
+
+
+def _marks(maps: MapsPanel) -> dict[str, str]:
+    """Return the values of what is kept and drawn on the maps, and of the part that is shown."""
+    values = {}
     pins = [f"{pin.row}.{pin.column}" for pin in maps.pins]
-    values |= {"pins": _BETWEEN.join(pins)} if pins else {}
+    if pins:
+        values["pins"] = _BETWEEN.join(pins)
     if maps.drawn.box_um is not None:
         values["box"] = _written(_ends(*maps.drawn.box_um))
     elif maps.drawn.outline_um is not None:
         values["outline"] = _written(_simplified(maps.drawn.outline_um))
+    if maps.line.ends is not None:
+        values["line"] = _written(list(maps.line.ends))
     if maps.part_um is not None:
         values["part"] = _written(_ends(*maps.part_um))
     return values
@@ -141,6 +151,9 @@ def restore(view: View, link: Link) -> str:
         if None not in pixel and pixel not in [[p.row, p.column] for p in view.maps.pins]:
             view.maps.pins.toggle((int(row), int(column)))
     _draw(view.maps.drawn, scene, given)
+    line = _corners(given.get("line", ""), scene)
+    if len(line) == 2:
+        view.maps.line.show(*line)
     part = _corners(given.get("part", ""), scene)
     if len(part) == 2:
         view.maps.show_part(*_limits(part))
@@ -154,6 +167,7 @@ def _choices(view: View) -> dict[str, Select]:
         "doubt": maps.doubt,
         "first": maps.first,
         "second": maps.second,
+        "third": maps.third,
         "share": maps.share_of,
         "mean": view.pixel.mean_of,
     }

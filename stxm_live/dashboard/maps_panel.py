@@ -21,22 +21,24 @@ from bokeh.plotting import figure
 
 from stxm_live.dashboard.drawing import Drawn, empty_boxes
 from stxm_live.dashboard.figures import MapFigure, Pointer, show_whole
-from stxm_live.dashboard.images import for_screen
+from stxm_live.dashboard.images import Limits, for_screen
 from stxm_live.dashboard.layers import (
     DOUBT_LAYERS,
+    OF_ENERGIES,
     PHASE_LAYERS,
     Layer,
     doubt_layer,
     od_layer,
     phase_layer,
 )
+from stxm_live.dashboard.line_profile import Line
 from stxm_live.dashboard.pins import Pins
 from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.style import WRAPPED, button, html, select
 
 PLACES = ("od", "phases", "doubt")
 
-_DRAGS = ("Zoom in", "Move", "Draw a box", "Draw an outline")
+_DRAGS = ("Zoom in", "Move", "Draw a box", "Draw an outline", "Draw a line")
 _ACTIVATE = "tools.forEach((same, k) => same.forEach(tool => { tool.active = k == cb_obj.active }))"
 
 OnPixel = Callable[[Scene, int, int], None]
@@ -54,14 +56,19 @@ class MapsPanel:
     ----------
     scene : Scene or None
     drawn : Drawn
+    line : Line
+    layers : dict of Layer
+        The maps that are shown, by "od", "phases" and "doubt".
     boxes : ColumnDataSource
         Boxes that are outlined on all maps.
     """
 
     def __init__(self, on_pixel: OnPixel) -> None:
         self.scene: Scene | None = None
-        self.drawn = Drawn()
+        self.drawn, self.line = Drawn(), Line()
         self.boxes = empty_boxes()
+        self.layers: dict[str, Layer] = {}
+        self._limits: dict[str, Limits] = {}
         self.frame_px = 250
         self._on_pixel = on_pixel
         self._shape: tuple[Any, ...] | None = None
@@ -78,6 +85,7 @@ class MapsPanel:
         self.figures = {
             name: MapFigure(
                 *(name, self._ranges, self._hover, self.pointer, self.drawn, self.boxes),
+                line=self.line,
                 pins=self.pins.source,
             )
             for name in PLACES
@@ -95,12 +103,14 @@ class MapsPanel:
         self.phases = select(PHASE_LAYERS, lambda _: self._paint("phases"), "phases-layer")
         self.doubt = select(DOUBT_LAYERS, lambda _: self._on_doubt(), "doubt-layer")
         nothing = [("0", "")]
-        self.second = select(nothing, lambda _: self._paint("doubt"), "second", width=88)
-        self.first = select(nothing, lambda _: self._paint("doubt"), "first", width=88)
+        self.first, self.second, self.third = (
+            select(nothing, lambda _: self._paint("doubt"), name, width=84, margin=(0, 2))
+            for name in ("first", "second", "third")
+        )
         self.share_of = select(nothing, lambda _: self._paint("doubt"), "share-of", width=130)
         self.share_of.visible = False
-        minus = html("−", margin=(8, 0), width=10)
-        self.pair = Row(self.second, minus, self.first, visible=False)
+        self.between = html("−", margin=(7, 2), width=14)
+        self.of_energies = Row(visible=False, height=36)
         self.energy.on_change("value", lambda attr, old, new: self._on_energy(new))
         self.follow.on_change("active", lambda attr, old, new: self._follow())
 
@@ -111,9 +121,11 @@ class MapsPanel:
             [getattr(each, kind) for each in self.figures.values()]
             for kind in ("zoom", "pan", "select", "lasso")
         ]
+        for each in self.figures.values():
+            self.line.draw_on(each.plot, drag, _DRAGS.index("Draw a line"))
         drag.js_on_change("active", CustomJS(args={"tools": kinds}, code=_ACTIVATE))
         whole = button("Whole field", self._show_whole)
-        clear = button("Remove drawing", self.drawn.clear)
+        clear = button("Remove drawing", self._clear)
         release = button("Clear pins", self.pins.clear)
         words = html("Dragging on a map:", "small", margin=(9, 4))
         return Row(words, drag, whole, clear, release, styles=WRAPPED)
@@ -123,11 +135,13 @@ class MapsPanel:
         above: dict[str, LayoutDOM] = {
             "od": Row(self.energy, self.follow, height=44),
             "phases": Row(self.phases, height=44),
-            "doubt": Row(self.doubt, self.pair, self.share_of, height=44),
+            "doubt": Row(self.doubt, self.share_of, height=44),
         }
+        below = {"od": [], "phases": [], "doubt": [self.of_energies]}
         self.columns = {
             name: Column(
                 above[name],
+                *below[name],
                 self.meanings[name],
                 each.plot,
                 self.legends[name],
@@ -166,7 +180,7 @@ class MapsPanel:
         self._fit_doubt()
 
     def _fit_doubt(self) -> None:
-        beside = 232 if self.pair.visible else 150 if self.share_of.visible else 0
+        beside = 150 if self.share_of.visible else 0
         self.doubt.width = self.column_px - 20 - beside
 
     def show(self, scene: Scene) -> None:
@@ -174,13 +188,14 @@ class MapsPanel:
         is_other = self.scene is not None and not scene.shows_same_field(self.scene)
         if is_other:
             self.pins.clear()
+            self._limits.clear()
             self._mark(None)
         self.scene = scene
         if (scene.field, scene.specimen.shape) != self._shape:
             self._shape = (scene.field, scene.specimen.shape)
             self._place(scene)
             self._show_whole()
-            self.drawn.clear()
+            self._clear()
             is_other = False  # the mouse is on another place of the field now
         self._offer_energies(scene)
         self._offer_phases(scene)
@@ -193,6 +208,10 @@ class MapsPanel:
     def _place(self, scene: Scene) -> None:
         for each in self.figures.values():
             each.place(scene.field, self.frame_px)
+
+    def _clear(self) -> None:
+        self.drawn.clear()
+        self.line.clear()
 
     def _show_whole(self) -> None:
         if self.scene is not None:
@@ -226,10 +245,11 @@ class MapsPanel:
         if self._energy > last:
             self.energy.value = last
         self.energy.end = max(last, 1)
-        options = [(str(k), f"{e:.2f} eV") for k, e in enumerate(scene.energies_ev)]
+        options = [(str(k), f"{e:.2f}") for k, e in enumerate(scene.energies_ev)]
         if options == self.first.options:
             return
-        for choice, default in ((self.first, 0), (self.second, (last + 1) // 2)):
+        middle = (last + 1) // 2
+        for choice, default in ((self.first, 0), (self.second, middle), (self.third, last)):
             known = int(choice.value) <= last and len(choice.options) > 1
             choice.options = options
             choice.value = choice.value if known else str(default)
@@ -248,15 +268,26 @@ class MapsPanel:
         self._paint("od")
 
     def _on_doubt(self) -> None:
-        self.pair.visible = self.doubt.value == "difference"
-        self.share_of.visible = self.doubt.value == "composition"
+        name = self.doubt.value
+        if name == "rgb":
+            chosen = [self.first, self.second, self.third]
+        elif name in OF_ENERGIES:
+            ends = (self.second, self.first) if name == "difference" else (self.first, self.second)
+            self.between.text = "−" if name == "difference" else "to"
+            chosen = [ends[0], self.between, ends[1]]
+        else:
+            chosen = []
+        self.of_energies.children = [*chosen, html("eV", margin=(7, 2))]
+        self.of_energies.visible = name in OF_ENERGIES
+        self.meanings["doubt"].visible = not self.of_energies.visible  # the choice says it
+        self.share_of.visible = name == "composition"
         self._fit_doubt()
         self._paint("doubt")
 
     def _paint(self, name: str) -> None:
         if self.scene is None:
             return
-        layer = self._layer(self.scene, name)
+        layer = self.layers[name] = self._layer(self.scene, name)
         self.figures[name].paint(for_screen(layer.image, self.scene.field))
         self.legends[name].text = layer.legend
         self.meanings[name].text = escape(layer.meaning)
@@ -264,11 +295,24 @@ class MapsPanel:
     def _layer(self, scene: Scene, name: str) -> Layer:
         last = len(scene.energies_ev) - 1
         if name == "od":
-            return od_layer(scene, min(self._energy, last))
+            return od_layer(scene, min(self._energy, last), self._limits.get(self._limited(name)))
         if name == "phases":
             return phase_layer(scene, self.phases.value)
-        pair = min(int(self.first.value), last), min(int(self.second.value), last)
-        return doubt_layer(scene, self.doubt.value, pair, int(self.share_of.value))
+        chosen = self.first, self.second, self.third
+        energies = tuple(min(int(choice.value), last) for choice in chosen)
+        limits = self._limits.get(self._limited(name))
+        return doubt_layer(scene, self.doubt.value, energies, int(self.share_of.value), limits)
+
+    def _limited(self, name: str) -> str:
+        """Return the name under which the limits of a map's contrast are kept."""
+        return self.doubt.value if name == "doubt" else name
+
+    def set_limits(self, name: str, limits: Limits | None) -> None:
+        """Show a map, "od" or "doubt", from dark at one value to bright at another."""
+        self._limits.pop(self._limited(name), None)
+        if limits is not None:
+            self._limits[self._limited(name)] = limits
+        self._paint(name)
 
     def _on_move(self, attr: str, old: list[Any], new: list[Any]) -> None:
         if len(new) < 3:

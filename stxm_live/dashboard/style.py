@@ -74,7 +74,8 @@ select.bk-input:not([size]) {{ background-image: {_ARROW} !important; }}
 .bk-tab {{ color: var(--ink, {INK}); border-color: var(--line, #b3bac3) !important; }}
 .bk-tab.bk-active {{ color: var(--ink, {INK}) !important;
   background: var(--track, #e4e7ea) !important; }}
-.bk-header {{ border-color: var(--line, #b3bac3) !important; flex-wrap: wrap; }}
+.bk-header {{ border-color: var(--line, #b3bac3) !important; }}
+.bk-headers-wrapper {{ flex-wrap: wrap !important; }}
 .noUi-target, .noUi-connects {{ background: var(--track, #e4e7ea) !important; }}
 .noUi-handle {{ background: var(--field, #fff) !important; border-color: var(--faint) !important; }}
 """

@@ -12,6 +12,7 @@ from bokeh.document import Document
 from bokeh.models import Column, LayoutDOM, Row, TabPanel, Tabs
 
 from stxm_live.dashboard.compare_panel import ComparePanel, listed, offer
+from stxm_live.dashboard.contrast_panel import ContrastPanel
 from stxm_live.dashboard.figures import recolor
 from stxm_live.dashboard.history import History
 from stxm_live.dashboard.keep_panel import KeepPanel
@@ -85,6 +86,7 @@ class View:
         self.maps = MapsPanel(self._on_pixel)
         self.shown = ShownSpectrum(self.maps, self.pixel)
         self.changes = ChangesPanel(board, self.maps.drawn, self._want)
+        self.contrast = ContrastPanel(self.maps)
         self.keep = KeepPanel(board, history, folder)
         self.compare = ComparePanel(board, history, self._on_pixel, self._place_maps)
         self.next: NextRegionPanel | SuggestionsPanel | None = None
@@ -111,7 +113,7 @@ class View:
         self.said = html("", "said", visible=False, **wide)
         self.notes = html("", "notes", **wide)
         self.show = select([("0", FOLLOW)], lambda _: self._choose(), "show", width=240)
-        self.tabs = Tabs(sizing_mode="stretch_width")
+        self.tabs, self._tab_of_contrast = Tabs(sizing_mode="stretch_width"), -1
 
     def parts(self) -> dict[str, LayoutDOM]:
         """Return the parts of the page by name; they can be placed once."""
@@ -122,9 +124,11 @@ class View:
         tabs = [(self.next.title, self.next.layout())] if self.next is not None else []
         tabs += [
             ("Change the maps", self.changes.layout()),
+            (self.contrast.title, self.contrast.layout()),
             ("Earlier runs", self.compare.layout()),
             (self.keep.title, self.keep.layout()),
         ]
+        self._tab_of_contrast = [title for title, _ in tabs].index(self.contrast.title)
         self.tabs.tabs = [TabPanel(title=title, child=child) for title, child in tabs]
         follow = button("Show the newest", self._follow)
         self._beside = Row(self.elsewhere, follow, visible=False, sizing_mode="stretch_width")
@@ -177,6 +181,8 @@ class View:
         if self.board.now is not self._now or self._wanted:
             self.draw()
         self.shown.tick()
+        if self.tabs.active == self._tab_of_contrast:
+            self.contrast.look()
         self.compare.look()
         if self.next is not None:
             self.next.look()
@@ -275,7 +281,13 @@ class View:
         if len(new) != 3:
             return
         self._fit(frame_width_px(float(new[0]), float(new[1])))
-        for plot in (*self.maps.plots, *self.curves.plots, *self.pixel.plots, self.compare.plot):
+        for plot in (
+            *self.maps.plots,
+            *self.curves.plots,
+            *self.pixel.plots,
+            *self.contrast.plots,
+            self.compare.plot,
+        ):
             recolor(plot, is_dark=bool(new[2]))
 
     def _fit(self, frame_px: int) -> None:

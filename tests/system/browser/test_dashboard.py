@@ -419,8 +419,8 @@ def test_maps_that_suggest_nothing_say_why_and_a_box_can_be_chosen_on_them():
         assert headline in view.headline.text
         assert why in view.next.no_more.text
         for layer, _ in DOUBT_LAYERS:
-            assert "nan" not in doubt_layer(view.scene, layer, (0, 1)).legend
-            assert "nan" not in doubt_layer(view.scene, layer, (0, 1)).meaning
+            assert "nan" not in doubt_layer(view.scene, layer, (0, 1, 2)).legend
+            assert "nan" not in doubt_layer(view.scene, layer, (0, 1, 2)).meaning
         assert not any(take.visible for take in view.next.takes)
         view.maps.drawn.show_box(0.6, 1.2, 0.5, 1.1)
         press(view.next.choose)

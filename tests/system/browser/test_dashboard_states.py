@@ -133,6 +133,26 @@ def test_three_kept_pixels_stand_beside_the_one_under_the_mouse(evening):
     page.page.wait_for_selector(".pins", state="hidden")
 
 
+def test_a_drawn_line_has_its_profile_beside_the_histogram(evening):
+    page, *_ = evening
+    maps = made_up.maps(run="first")
+    page.page.get_by_text("Contrast and profile", exact=True).click()
+    page.page.get_by_text("Draw a line", exact=True).click()
+    page.page.wait_for_timeout(500)
+    page.page.mouse.move(*page.place("phases", maps, 30, 10))
+    page.page.mouse.down()
+    page.page.mouse.move(*page.place("phases", maps, 30, 60), steps=4)
+    page.page.mouse.up()
+    page.page.get_by_text("to the last point, 1 µm").wait_for()
+    page.choose("doubt-layer", "rgb")
+    page.page.locator(".map-doubt .legend").get_by_text("532.20 eV").wait_for()
+    check(page, "contrast", LOOKS)
+    page.choose("doubt-layer", "ambiguous")
+    page.press("Remove drawing")
+    page.page.get_by_text("for the values along it").wait_for()
+    page.page.get_by_text("Zoom in", exact=True).click()
+
+
 def test_a_plan_that_waits_for_a_choice_calls_on_top(evening):
     page, _, chooser, _ = evening
     chooser.question, chooser.question_left_s = "the next region of sample B", 580.0
