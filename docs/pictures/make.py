@@ -1,4 +1,4 @@
-"""Draw dashboard.png and page.png of the documentation.
+"""Draw dashboard.png, first-look.png and page.png of the documentation.
 
 python docs/pictures/make.py
 
@@ -37,19 +37,33 @@ def simulated_stack(recipe: Recipe) -> Stack:
 
 
 @contextmanager
-def chromium() -> Iterator[Page]:
-    """Open a browser's page of 1280 x 920 px."""
+def chromium(height_px: int = 920) -> Iterator[Page]:
+    """Open a browser's page, 1280 px wide."""
     with sync_playwright() as playwright:
         options = {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu"]}
         browser = playwright.chromium.launch(**options)
-        page = browser.new_page(viewport={"width": 1280, "height": 920})
+        page = browser.new_page(viewport={"width": 1280, "height": height_px})
         page.set_default_timeout(PATIENCE_MS)
         yield page
         browser.close()
 
 
+def draw_first_look(stack: Stack) -> None:
+    """Draw the dashboard after a scan without references."""
+    with chromium(1210) as page, LivePhaseMapper(Recipe.load("first-look")) as live:
+        documents = list(stack_documents(stack, md={"sample": "simulated particle"}))
+        dashboard = serve(live)
+        page.goto(dashboard.url)
+        for name, doc in documents:
+            live(name, doc)
+        live.explored(str(documents[0][1]["uid"]), timeout_s=PATIENCE_MS / 1000)
+        page.wait_for_timeout(6000)
+        page.screenshot(path=HERE / "first-look.png")
+        dashboard.close()
+
+
 def main() -> None:
-    """Draw both pictures."""
+    """Draw the pictures."""
     recipe = Recipe.load("nvpf")
     stack = simulated_stack(recipe)
     with chromium() as page, LivePhaseMapper(recipe) as live, RegionChooser(live) as chooser:
@@ -62,6 +76,7 @@ def main() -> None:
         page.wait_for_timeout(6000)  # until the last picture has come
         page.screenshot(path=HERE / "dashboard.png")
         dashboard.close()
+    draw_first_look(stack)
     with TemporaryDirectory() as folder, chromium() as page:
         path = write_page(maps, Path(folder) / "maps.html")
         page.goto(path.as_uri())

@@ -49,14 +49,15 @@ def fit_of(scene: Scene, od: NDArray[np.floating], n_pixels: int) -> Fit | None:
     Returns
     -------
     Fit or None
-        None with fewer energies than would test a fit: one more than its free numbers.
+        None with fewer energies than would test a fit: one more than its free numbers; and
+        without references.
     """
     from scipy.optimize import nnls
 
     values = np.asarray(od, dtype=np.float64)
     std = noise(scene.maps, values, n_pixels)
     known = np.isfinite(values) & scene.measured & np.isfinite(scene.reference_od).all(axis=0)
-    if known.sum() <= len(scene.reference_od) + 1:
+    if not scene.phase_names or known.sum() <= len(scene.reference_od) + 1:
         return None
     weights = np.ones(len(values)) if std is None else 1 / np.where(std > 0, std, np.inf)
     if not (np.isfinite(weights[known]).all() and weights[known].any()):

@@ -105,7 +105,9 @@ def phase_layer(scene: Scene, name: str) -> Layer:
     if index is None:
         legend = swatches([(SPECIMEN, "specimen")])
         wanted = "no corrected map: the energy axis agrees with the recipe"
-        if scene.maps is None:
+        if scene.has_no_references:
+            wanted = "no references yet: clusters are shown when the images are complete"
+        elif scene.maps is None:
             wanted = "shown once the energies distinguish phases"
         return Layer(specimen_image(scene.specimen), legend, wanted)
     index = merged_index(index, scene.phase_names, scene.twins)
@@ -123,6 +125,8 @@ def phase_layer(scene: Scene, name: str) -> Layer:
         "phase_index": "largest correlation, ambiguous pixels included",
         "corrected_index": "references shifted and broadened to fit the scan",
     }
+    if scene.exploration is not None:
+        meanings[name] = "clusters of similar spectra (k-means), whatever the thickness"
     legend = swatches(entries)
     if not counts.sum():
         legend += " no specimen in the field of view"
@@ -148,7 +152,9 @@ def doubt_layer(
         return Layer(
             specimen_image(scene.specimen),
             swatches([(SPECIMEN, "specimen")]),
-            "shown with the final maps; differences and means of energies can be shown now",
+            "needs references; differences and means of energies can be shown now"
+            if scene.has_no_references
+            else "shown with the final maps; differences and means of energies can be shown now",
         )
     if name == "ambiguous":
         return _ambiguity(maps)

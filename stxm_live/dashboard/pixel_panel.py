@@ -180,9 +180,11 @@ class PixelPanel:
         self.residual.show(scene.energies_ev, zero, residuals, band)
         noise = "" if std is None else f"; band: ± noise of {whose}"
         self.rest.text = (
-            f"measured minus the best mixture of the references and a constant{noise}"
+            f"measured minus the best mixture of the {scene.lines} and a constant{noise}"
             if residuals
             else _TOO_FEW
+            if scene.lines
+            else ""
         )
 
 
@@ -202,7 +204,8 @@ def _caption(white: _Spectrum | None, *, n_pins: int) -> str:
         if is_common(strange)
         else ""
     )
-    return f"{shown}lines: references, scaled to it{common}"
+    lines = "references" if white is None else white.scene.lines
+    return f"{shown}lines: {lines}, scaled to it{common}" if lines else shown.removesuffix("; ")
 
 
 def _pin_text(scene: Scene, pin: Pin) -> str:

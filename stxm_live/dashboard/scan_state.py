@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stxm_live.dashboard.scene import Scene
     from stxm_live.dashboard.state import Failure, Snapshot
     from stxm_live.live.cube import ODCube
+    from stxm_live.phase_mapping.exploration import Exploration
 
 IDLE = "idle"
 ATTENTION = "limited"
@@ -40,16 +41,27 @@ def headline(scene: Scene | None, now: Snapshot, paused_since: str = "") -> tupl
     failure = failure_of(scene, now)
     if failure is not None and (scene is None or scene.maps is None):
         what = escape(failure.text)
-        say = f"<b>Analysis failed:</b> {what}. The scan goes on, and its images are kept."
-        return say, "poor"
+        begin = "Analysis failed:"
+        if scene is not None and scene.has_no_references:
+            begin = "No references yet, and no clusters:"
+        return f"<b>{begin}</b> {what}. The scan goes on, and its images are kept.", "poor"
     if scene is None:
         return "<b>Waiting</b> for the first image of a stack.", IDLE
+    if scene.exploration is not None:
+        return _explored(scene.exploration), IDLE
     if scene.maps is None:
         return _scanning(scene, now, paused_since)
     quality = scene.maps.quality
     rest = str(quality).partition(": ")[2]
     part = " of an incomplete scan" if scene.maps.status == "incomplete" else ""
     return f"<b>{_VERDICTS[quality.verdict]}</b> map{part}: {escape(rest)}", quality.verdict
+
+
+def _explored(exploration: Exploration) -> str:
+    n = len(exploration.clusters.spectra)
+    found = f"{n} clusters of similar spectra" if n > 1 else "all spectra are similar"
+    todo = "name them below and save them as references for the next scan"
+    return f"<b>No references yet:</b> {found}; {todo if n > 1 else 'nothing to name'}."
 
 
 def _scanning(scene: Scene, now: Snapshot, paused_since: str) -> tuple[str, str]:
@@ -62,13 +74,16 @@ def _scanning(scene: Scene, now: Snapshot, paused_since: str) -> tuple[str, str]
         rest = "phases need at least two energies"
         return f"<b>Overview</b> at {scene.last_ev:.2f} eV: {rest}.", IDLE
     if n_measured == n_energies:
-        say = f"<b>All {n_energies} energies are measured</b>; the maps are being computed."
+        what = "clusters" if scene.has_no_references else "the maps"
+        say = f"<b>All {n_energies} energies are measured</b>; {what} are being computed."
         return say, IDLE
     silence = _silence(now)
     if silence:
         why = "the scan may be paused, waiting for beam, or ended"
         return f"<b>No new image for {silence}</b> since {so_far}: {why}.", ATTENTION
     what = "provisional phases are shown" if scene.index is not None else "too few for phases yet"
+    if scene.has_no_references:
+        what = "no references yet, so there will be clusters instead of phases"
     return f"<b>Scanning:</b> {so_far}; {what}.", IDLE
 
 
@@ -88,6 +103,8 @@ def progress(scene: Scene | None, now: Snapshot, paused_since: str = "") -> tupl
         made = time.localtime(scene.result.time_s)
         day = "%H:%M" if made[:3] == time.localtime()[:3] else "%Y-%m-%d %H:%M"
         return 1.0, f"finished, mapped at {time.strftime(day, made)}"
+    if scene.exploration is not None:
+        return 1.0, f"finished, {len(scene.energies_ev)} energies"
     assert scene.view is not None
     so_far = _progress_of(scene.view)
     text = f"{so_far.n_images} of {so_far.n_announced} energies"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stxm_live.core.twins import Twins
     from stxm_live.dashboard.state import Result, Snapshot
     from stxm_live.live.cube import ODCube
+    from stxm_live.phase_mapping.exploration import Exploration
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,8 @@ class Scene:
     i0 : ndarray of shape (n_energies,) or None
     view : ODCube or None
     result : Result or None
+    exploration : Exploration or None
+        The first look at a stack without references; its clusters are shown as phases.
     """
 
     key: StackKey
@@ -66,6 +69,7 @@ class Scene:
     i0: NDArray[np.float64] | None = None
     view: ODCube | None = None
     result: Result | None = None
+    exploration: Exploration | None = None
 
     @classmethod
     def of_view(cls, view: ODCube) -> Scene:
@@ -111,6 +115,52 @@ class Scene:
             result=result,
         )
 
+    @classmethod
+    def of_exploration(cls, exploration: Exploration, view: ODCube | None = None) -> Scene:
+        """Return the scene of a first look: clusters with their mean spectra, in place of phases.
+
+        With the ``view`` of the same stack there is optical density beside the specimen, too.
+        """
+        spectra, clusters = exploration.spectra, exploration.clusters
+        names = cluster_names(exploration)
+        index = np.full(spectra.pixels.shape, -1, dtype=np.int8)
+        index[spectra.pixels] = clusters.index
+        od, shifts_px, i0 = spectra.cube.astype(np.float32), None, None
+        if view is not None and int(view.measured.sum()) == len(od):
+            od = view.od[view.measured]
+            if view.shifts_px is not None and view.i0 is not None:
+                shifts_px, i0 = view.shifts_px[view.measured], view.i0[view.measured]
+        return cls(
+            key=exploration.key,
+            energies_ev=tuple(float(e) for e in spectra.energies_ev),
+            measured=np.ones(len(od), dtype=bool),
+            latest=brightest_energy(exploration.pca.mean),
+            od=od,
+            extent_um=spectra.extent_um,
+            specimen=spectra.pixels,
+            mean_od=exploration.pca.mean,
+            reference_od=np.array([each.od for each in clusters.spectra]),
+            phase_names=names,
+            colors=phase_colors(names),
+            index=index,
+            shifts_px=shifts_px,
+            i0=i0,
+            view=view,
+            exploration=exploration,
+        )
+
+    @property
+    def has_no_references(self) -> bool:
+        """True for a stack that has no references yet."""
+        return self.exploration is not None or not self.phase_names
+
+    @property
+    def lines(self) -> str:
+        """The spectra to compare with, in words; empty as long as there are none."""
+        if self.exploration is not None:
+            return "clusters"
+        return "references" if self.phase_names else ""
+
     @property
     def maps(self) -> PhaseMaps | None:
         """The maps, if it is finished."""
@@ -120,7 +170,7 @@ class Scene:
     def twins(self) -> Twins:
         """Phases that are not distinguished, or not yet."""
         shown = self.view if self.maps is None else self.maps
-        return () if shown is None else shown.twins
+        return () if shown is None or self.exploration is not None else shown.twins
 
     @cached_property
     def field(self) -> FieldOfView:
@@ -158,8 +208,18 @@ class Scene:
         )
 
 
+def cluster_names(exploration: Exploration) -> tuple[str, ...]:
+    """Return the names of the clusters, as legends have them."""
+    return tuple(f"cluster {each.name}" for each in exploration.clusters.spectra)
+
+
 def current_scene(now: Snapshot) -> Scene | None:
-    """Return the newest scene: the stack being measured, else the last maps."""
+    """Return the newest scene: the stack being measured, else the last maps or first look."""
+    found = now.exploration
+    if found is not None and (
+        now.newest is None if now.view is None else now.view.key == found.key
+    ):
+        return Scene.of_exploration(found, now.view)
     if now.view is not None and (now.is_scanning or now.newest is None):
         return Scene.of_view(now.view)
     return None if now.newest is None else Scene.of_result(now.newest)

@@ -145,7 +145,7 @@ def serve(
     catalog : path, databroker.Broker or History, optional
         Catalogue whose earlier runs are listed, and in which maps can be stored.
     folder : path
-        Exports are written into new folders in this one.
+        Exports and saved references are written into new folders in this one.
     address : str
         Address of this machine. One that other machines can reach needs ``allow_network``.
     allow_network : bool
@@ -169,6 +169,7 @@ def serve(
             "allow_network if the network is trusted"
         )
     board = _board_of(live)
+    change_recipe = None if isinstance(live, Board) else live.change_recipe
     history = _history_of(catalog)
     sockets, bound = bind_sockets(address, port)
     token = secrets.token_urlsafe(24) if token is None else token
@@ -180,9 +181,9 @@ def serve(
     host = socket.gethostname() if address in ("", "0.0.0.0", "::") else address
     host = f"[{host}]" if ":" in host else host
     return Served(
-        lambda doc: View(board, chooser, history, suggesting, run_engine, folder).open_in(
-            doc, "stxm_live"
-        ),
+        lambda doc: View(
+            board, chooser, history, suggesting, run_engine, folder, change_recipe
+        ).open_in(doc, "stxm_live"),
         f"http://{host}:{bound}/?token={quote(token)}",
         sockets,
         guard,
@@ -204,7 +205,14 @@ def dashboard(
     """
     import panel
 
-    view = View(_board_of(live), chooser, _history_of(catalog), run_engine=run_engine)
+    change_recipe = None if isinstance(live, Board) else live.change_recipe
+    view = View(
+        _board_of(live),
+        chooser,
+        _history_of(catalog),
+        run_engine=run_engine,
+        change_recipe=change_recipe,
+    )
     pane = panel.pane.Bokeh(view.layout(), sizing_mode="stretch_width")
     view.draw()
     panel.state.add_periodic_callback(view.tick, LOOK_MS)
@@ -218,6 +226,8 @@ def _board_of(live: LivePhaseMapper | Board) -> Board:
     board = Board()
     live.add_sink(board)
     board.begin_with(live.results())
+    for exploration in live.explorations()[-1:]:
+        board.on_exploration(exploration)
     return board
 
 

@@ -18,6 +18,7 @@ from stxm_live.core.worker import Worker
 
 if TYPE_CHECKING:
     from stxm_live.live.cube import ODCube
+    from stxm_live.phase_mapping.exploration import Exploration
 
 logger = logging.getLogger("stxm_live")
 
@@ -83,6 +84,8 @@ class Snapshot:
         All results kept, the newest last.
     newest : Result or None
         The newest live result.
+    exploration : Exploration or None
+        The newest first look, at a stack without references.
     is_scanning : bool
         True if ``view`` has no maps yet, or has images that came after its maps.
     failures : tuple of Failure
@@ -97,6 +100,7 @@ class Snapshot:
     came_s: float = 0.0
     results: tuple[Result, ...] = ()
     newest: Result | None = None
+    exploration: Exploration | None = None
     is_scanning: bool = False
     failures: tuple[Failure, ...] = ()
     working: str = ""
@@ -131,7 +135,9 @@ class Board:
             if now.view is None or now.view.key != view.key:
                 self._next(note="")
             has_maps = now.newest is not None and now.newest.maps.key == view.key
-            self._next(view=view, came_s=time.monotonic(), is_scanning=not has_maps)
+            is_explored = now.exploration is not None and now.exploration.key == view.key
+            is_scanning = not has_maps and not is_explored
+            self._next(view=view, came_s=time.monotonic(), is_scanning=is_scanning)
 
     def on_maps(self, maps: PhaseMaps) -> None:
         """Keep a result; a later revision replaces an earlier one."""
@@ -143,6 +149,15 @@ class Board:
             view = self.now.view
             scanning = self.now.is_scanning and view is not None and view.key != maps.key
             self._next(results=_kept([*others, result]), newest=result, is_scanning=scanning)
+
+    def on_exploration(self, exploration: Exploration) -> None:
+        """Keep a first look at a stack without references."""
+        if self._is_closed:
+            return
+        with self._lock:
+            view = self.now.view
+            scanning = self.now.is_scanning and view is not None and view.key != exploration.key
+            self._next(exploration=exploration, is_scanning=scanning)
 
     def begin_with(self, earlier: Iterable[PhaseMaps]) -> None:
         """Keep results made before this board was connected, the newest last."""

@@ -50,6 +50,8 @@ def notes(scene: Scene | None, now: Snapshot) -> str:
         items += maps.warnings
         if maps.synthetic_references and not any("synthetic" in text for text in items):
             items.append(SYNTHETIC)
+    elif scene is not None and scene.exploration is not None:
+        items += scene.exploration.notes
     elif scene is not None and scene.view is not None:
         items += [f"not distinguished yet: {a} and {b}" for a, b in scene.view.inseparable[:6]]
         if scene.view.synthetic_references:

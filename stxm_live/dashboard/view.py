@@ -14,6 +14,7 @@ from bokeh.models import Column, LayoutDOM, Row, TabPanel, Tabs
 from stxm_live.dashboard.compare_panel import ComparePanel, listed, offer
 from stxm_live.dashboard.contrast_panel import ContrastPanel
 from stxm_live.dashboard.figures import recolor
+from stxm_live.dashboard.first_look_panel import ChangeRecipe, FirstLookPanel
 from stxm_live.dashboard.history import History
 from stxm_live.dashboard.keep_panel import KeepPanel
 from stxm_live.dashboard.link import Link, restore, values_of
@@ -65,7 +66,9 @@ class View:
     run_engine : bluesky.RunEngine, optional
         Of this process; the page then says when it is paused.
     folder : path
-        Parent of the folders of exports.
+        Parent of the folders of exports, and of saved references.
+    change_recipe : callable, optional
+        Gets a recipe with references that were saved in the page, for the next scans.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class View:
         suggesting: RegionChooser | None = None,
         run_engine: RunEngine | None = None,
         folder: str | Path = EXPORTS,
+        change_recipe: ChangeRecipe | None = None,
     ) -> None:
         self.board = board
         self.scene: Scene | None = None
@@ -88,6 +92,7 @@ class View:
         self.changes = ChangesPanel(board, self.maps.drawn, self._want)
         self.contrast = ContrastPanel(self.maps)
         self.keep = KeepPanel(board, history, folder)
+        self.first = FirstLookPanel(board, folder, change_recipe)
         self.compare = ComparePanel(board, history, self._on_pixel, self._place_maps)
         self.next: NextRegionPanel | SuggestionsPanel | None = None
         if chooser is not None:
@@ -206,6 +211,7 @@ class View:
         if before is not None and self.scene is not None and before.key != self.scene.key:
             self._not_found = ""
         self._write(now)
+        self._show_first_look(now)
         if self.scene is None:
             return
         self.shown.show(self.scene)
@@ -220,6 +226,17 @@ class View:
             link, self._link = self._link, None
             self._not_found = restore(self, link)
             self._write(now)
+
+    def _show_first_look(self, now: Snapshot) -> None:
+        """Show the newest look at a stack without references, in a tab that appears with it."""
+        if now.exploration is None:
+            return
+        self.first.show(now.exploration)
+        if self.tabs.tabs[0].title != self.first.title:
+            layout = self.first.layout()
+            style_widgets({self.first.title: layout})
+            tab = TabPanel(title=self.first.title, child=layout)
+            self.tabs.update(tabs=[tab, *self.tabs.tabs], active=0)
 
     def _write(self, now: Snapshot) -> None:
         self._look_for_pause()
@@ -281,13 +298,8 @@ class View:
         if len(new) != 3:
             return
         self._fit(frame_width_px(float(new[0]), float(new[1])))
-        for plot in (
-            *self.maps.plots,
-            *self.curves.plots,
-            *self.pixel.plots,
-            *self.contrast.plots,
-            self.compare.plot,
-        ):
+        others = (*self.pixel.plots, self.compare.plot, *self.first.plots, *self.contrast.plots)
+        for plot in (*self.maps.plots, *self.curves.plots, *others):
             recolor(plot, is_dark=bool(new[2]))
 
     def _fit(self, frame_px: int) -> None:

@@ -6,7 +6,7 @@ from stxm_live.phase_mapping.exploration.components import NonNegative, Principa
 from stxm_live.phase_mapping.exploration.naming import named_references, unidentified_component
 from stxm_live.phase_mapping.exploration.saving import save_as_recipe
 from stxm_live.phase_mapping.exploration.spectra import ExploredSpectra
-from stxm_live.phase_mapping.exploration.workflow import Exploration, explore_stack
+from stxm_live.phase_mapping.exploration.workflow import Exploration, explore_stack, regrouped
 
 __all__ = [
     "Clusters",
@@ -17,6 +17,7 @@ __all__ = [
     "channel",
     "explore_stack",
     "named_references",
+    "regrouped",
     "save_as_recipe",
     "unidentified_component",
 ]

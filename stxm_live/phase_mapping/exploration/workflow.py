@@ -128,11 +128,36 @@ def explore_stack(
     blank = recipe.model_copy(update={"references": None})
     images = (seen or ImageCache(blank)).usable(stack)
     spectra = ExploredSpectra.of(od_stack(align_images(images, blank, steps), blank, steps))
+    pca = principal_components(spectra, seed=seed)
+    return _grouped(recipe, spectra, pca, n_clusters, n_components, cluster_by, seed)
+
+
+def regrouped(exploration: Exploration, n_clusters: int) -> Exploration:
+    """Return an exploration with another number of clusters and of non-negative components.
+
+    Raises
+    ------
+    ValueError
+        If there are more than pixels or energies allow.
+    """
+    spectra, pca = exploration.spectra, exploration.pca
+    return _grouped(exploration.recipe, spectra, pca, n_clusters, None, "shape", 0)
+
+
+def _grouped(
+    recipe: Recipe,
+    spectra: ExploredSpectra,
+    pca: Principal,
+    n_clusters: int | None,
+    n_components: int | None,
+    cluster_by: ClusterBy,
+    seed: int,
+) -> Exploration:
+    """Find clusters and non-negative components; arguments and errors as for `explore_stack`."""
     notes = list(spectra.notes)
     if cluster_by == "shape" and len(spectra.energies_ev) < 3:
         cluster_by = "od"
         notes.append("two energies show no shape of spectra: clusters are by optical density")
-    pca = principal_components(spectra, seed=seed)
     wanted = min(max(pca.n_above_noise, 1), _MOST_SHOWN) if n_clusters is None else n_clusters
     clusters = clusters_of(spectra, pca, wanted, by=cluster_by, seed=seed)
     if len(clusters.spectra) < wanted:

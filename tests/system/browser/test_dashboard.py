@@ -180,6 +180,12 @@ class Finished:
     def results(self):
         return self._results
 
+    def explorations(self):
+        return []
+
+    def change_recipe(self, recipe):
+        """No scan comes."""
+
 
 def test_a_dashboard_that_is_opened_late_shows_the_newest_result():
     pytest.importorskip("panel")
