@@ -105,12 +105,14 @@ class MapsPanel:
         nothing = [("0", "")]
         self.first, self.second, self.third = (
             select(nothing, lambda _: self._paint("doubt"), name, width=84, margin=(0, 2))
-            for name in ("first", "second", "third")
+            for name in ("first", "second", "third-energy")
         )
         self.share_of = select(nothing, lambda _: self._paint("doubt"), "share-of", width=130)
         self.share_of.visible = False
         self.between = html("−", margin=(7, 2), width=14)
-        self.of_energies = Row(visible=False, height=36)
+        # all of them from the beginning, for they get the colours of the page with the others
+        choices = self.first, self.between, self.second, self.third
+        self.of_energies = Row(*choices, visible=False, height=36)
         self.energy.on_change("value", lambda attr, old, new: self._on_energy(new))
         self.follow.on_change("active", lambda attr, old, new: self._follow())
 

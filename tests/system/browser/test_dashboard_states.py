@@ -63,10 +63,11 @@ def check(page, state, looks=QUICK_LOOKS):
     folder = os.environ.get("STXM_LIVE_SCREENSHOTS")
     for width, height, scheme in LOOKS if folder else looks:
         page.look(width, height, scheme)
+        faults = page.faults_of_texts()
         if folder:
             path = Path(folder) / f"{state}-{width}-{scheme}.png"
             page.page.screenshot(path=str(path), full_page=True)
-        assert page.faults_of_texts() == [], (state, width, scheme)
+        assert faults == [], (state, width, scheme)
     page.look(1280, 800)
 
 

@@ -6,11 +6,14 @@ import pytest
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
+from bokeh.models import Widget
+
 from stxm_live.dashboard import Board
 from stxm_live.dashboard.layers import DOUBT_LAYERS, doubt_layer, od_layer
 from stxm_live.dashboard.line_profile import profile
 from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.state import Result
+from stxm_live.dashboard.style import STYLE
 from stxm_live.dashboard.view import View
 
 
@@ -88,6 +91,14 @@ def test_the_limits_of_the_slider_are_those_of_the_picture_until_it_is_automatic
     view.maps.set_limits("od", None)
     view.tick()
     np.testing.assert_array_equal(grey_of(view), automatic)
+
+
+@pytest.mark.parametrize("name", ["rgb", "mean", "difference", "composition"])
+def test_what_chooses_energies_or_a_phase_has_the_colours_of_the_page(view, name):
+    view.maps.doubt.value = name
+    for control in view.maps.columns["doubt"].select({"type": Widget}):
+        assert STYLE in control.stylesheets, control
+    view.maps.doubt.value = "ambiguous"
 
 
 def test_a_map_without_numbers_says_so(view):
