@@ -6,6 +6,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+MEASURED = HERE.parents[1] / "shared" / "data" / "als_fe_l23_71214078_sdf.tgz"
 sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests" / "support")]
 
 import architecture  # noqa: E402
@@ -60,6 +61,8 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
     "filename_pattern": r"plot_",
+    # the measured stack is no part of the project: without it there is no page of it
+    "ignore_pattern": r"__init__\.py" if MEASURED.is_file() else r"__init__\.py|measured",
     "image_scrapers": ("matplotlib", plate_scraper),
     "capture_repr": ("_repr_html_", "__repr__"),
     "within_subsection_order": "FileNameSortKey",
