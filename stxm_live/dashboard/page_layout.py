@@ -89,9 +89,10 @@ class Browser(DataModel):  # type: ignore[misc]
 
 def open_page(doc: Document, parts: dict[str, LayoutDOM], browser: Browser, title: str) -> None:
     """Place named parts in the page of a browser's document."""
-    for name, part in parts.items():
-        part.name = name
-        doc.add_root(part)
+    with doc.models.freeze():  # or Bokeh collects all models again for each part: .3 s
+        for name, part in parts.items():
+            part.name = name
+            doc.add_root(part)
     here = files("stxm_live.dashboard")
     doc.template = Template((here / "live_page.html").read_text(encoding="utf-8"))
     doc.template_variables["page_css"] = (here / "live_page.css").read_text(encoding="utf-8")

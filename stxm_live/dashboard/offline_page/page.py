@@ -189,9 +189,14 @@ def _hex(rgb: Any) -> list[str]:
 
 def _bokeh_parts(figures: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
     """Return Bokeh's script, the script that draws the figures, and an element per figure."""
+    from bokeh.document import Document
     from bokeh.embed import components
     from bokeh.resources import Resources
 
+    document = Document()
+    with document.models.freeze():  # or Bokeh collects all models again for each figure
+        for figure in figures.values():
+            document.add_root(figure)
     script, places = components(figures, wrap_script=False)
     library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
     return library.replace("</script", r"<\/script"), script, places
