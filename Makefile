@@ -14,9 +14,10 @@ session: .venv/demo.stamp
 	$(BIN)/ipython --ipython-dir=profiles --profile=sim
 
 # two at a time; the tests of a file share what it prepared; the long files come first.
-# Hypothesis draws the same examples each time, and new ones with STXM_LIVE_FUZZ=1
+# Hypothesis draws the same examples each time, and new ones with STXM_LIVE_FUZZ=1. Bytecode is
+# kept, or every process that a test starts compiles the package again: 1 s
 test: .venv/dev.stamp
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .

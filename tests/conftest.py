@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from catalog_fixtures import broker, signatures_once  # noqa: F401
+from catalog_fixtures import broker, dependencies_once  # noqa: F401
 from hypothesis import HealthCheck, settings
 from pictures import coarse_pictures, no_pictures, quick_pictures  # noqa: F401
 from run_engines import a_run_engine
