@@ -36,7 +36,7 @@ def test_a_scan_that_stopped_early_is_replayed_from_the_catalogue_as_it_was_live
                 detector,
                 scope.energy,
                 recipe.energies_ev,
-                replace(scope.field(), ny=40),
+                replace(scope.field(), nx=32, ny=24),
                 y_axis=scope.y if mode == "line" else None,
                 any_order=mode == "line",
             )

@@ -99,7 +99,8 @@ def test_every_region_of_a_run_is_opened(history, runs):
 def page(runs):
     """The page of a ``watch`` process that shows the run with a result, and that of two regions."""
     for browser in launch():
-        with watching(runs.folder, runs.mapped[:8], runs.regions[:8]) as (_, url):
+        shown = runs.mapped[:8], runs.regions[:8], "--set", "energy_fit=false"
+        with watching(runs.folder, *shown) as (_, url):
             opened = Opened(browser, url)
             opened.says("suggestion", "labels corrected")
             opened.choose("outlined", False, "active")  # lines would lie over pixels
