@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.amounts import Amounts
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.large_arrays import LargeArray
 from stxm_live.core.map_dataset import NUMBERS, dataset_of
 from stxm_live.core.map_products import PRODUCTS
 from stxm_live.core.mixed_reference import MixedReference
@@ -46,7 +47,7 @@ class Quality:
         return f"{self.verdict}: {self.cause}; {self.consequence}. {self.action}"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class PhaseMaps:
     """Phase of every pixel, its certainty, and all other products of one stack.
 
@@ -98,7 +99,7 @@ class PhaseMaps:
     phase_names: tuple[str, ...]
     energies_ev: tuple[float, ...]
     extent_um: tuple[float, float, float, float]
-    od: NDArray[np.float32]
+    od: LargeArray = LargeArray()  # noqa: RUF009  a descriptor
     counts: NDArray[np.float32]
     specimen: NDArray[np.bool_]
     valid: NDArray[np.bool_]
@@ -148,8 +149,8 @@ class PhaseMaps:
 
     def __post_init__(self) -> None:
         for name in PRODUCTS:
-            array = getattr(self, name)
-            if array is not None:
+            array = vars(self)[name]
+            if isinstance(array, np.ndarray):
                 array.flags.writeable = False
 
     @property
@@ -200,12 +201,12 @@ class PhaseMaps:
     @cached_property
     def unidentified_spectrum(self) -> UnidentifiedSpectrum | None:
         """Return the mean spectrum of the unidentified pixels; None if there are none."""
-        noise = None
+        od, noise = self.od, None
         if self.dispersion is not None:
-            counts = self.i0[:, None] * np.exp(-self.od[:, self.unidentified].astype(np.float64))
+            counts = self.i0[:, None] * np.exp(-od[:, self.unidentified].astype(np.float64))
             noise = self.dispersion / counts
         return unidentified_spectrum(
-            self.od,
+            od,
             self.unidentified,
             int((self.specimen & self.valid).sum()),
             noise_variance=noise,

@@ -138,16 +138,30 @@ def gram(
     return _tiled(block, block, (n, n, k), np.dtype(np.float64), is_symmetric=True)
 
 
-_Block = Callable[[slice, slice], NDArray[Any]]
+def inner_product_of_blocks(
+    of_a: Callable[[slice, slice], NDArray[np.floating]],
+    of_b: Callable[[slice, slice], NDArray[np.floating]],
+    shape: tuple[int, int, int],
+) -> NDArray[np.float64]:
+    """Return ``a @ b.T`` as `inner_product`, of two matrices that are made block by block.
+
+    Parameters
+    ----------
+    of_a, of_b : callable
+        Return some rows and columns of each matrix.
+    shape : (m, n, k)
+        Rows of either, and columns.
+    """
+    return _tiled(of_a, of_b, shape, np.dtype(np.float64))
 
 
 def _tiled(
-    of_a: _Block,
-    of_b: _Block,
+    of_a: Callable[[slice, slice], NDArray[Any]],
+    of_b: Callable[[slice, slice], NDArray[Any]],
     shape: tuple[int, int, int],
     dtype: np.dtype[Any],
     *,
-    is_symmetric: bool,
+    is_symmetric: bool = False,
 ) -> NDArray[Any]:
     """Return the `inner_product` (m, n) over k values, tile by tile."""
     m, n, k = shape

@@ -138,10 +138,10 @@ def cube_view(
     images = (seen or ImageCache(recipe)).usable(stack)
     registered = od_stack(align_images(images, recipe, steps), recipe, steps)
     axis = _Axis.of(stack, registered, energies_ev)
-    specimen = registered.field.specimen
-    gaps = gaps_of(registered.od, registered.shifts_px)
-    whole = specimen & (np.isfinite(registered.od).all(axis=0) | gaps)
-    spectra = registered.od[:, whole]
+    specimen, od = registered.field.specimen, registered.od
+    gaps = gaps_of(od, registered.shifts_px)
+    whole = specimen & (np.isfinite(od).all(axis=0) | gaps)
+    spectra = od[:, whole]
     phases: dict[str, Any] = {"phase_names": (), "synthetic_references": False}
     if references is not None:
         so_far = [energies_ev[k] for k in axis.places]
@@ -152,7 +152,7 @@ def cube_view(
         energies_ev=energies_ev,
         measured=np.isin(np.arange(len(energies_ev)), axis.places),
         latest=energies_ev.index(latest.announced_ev),
-        od=axis.spread(registered.od),
+        od=axis.spread(od),
         specimen=specimen.copy(),
         mean_spectrum=axis.spread(measured_mean(spectra)),
         reference_od=reference_od,

@@ -73,13 +73,17 @@ def amounts_of(
     areas = (particle == numbers[:, None]) | (numbers[:, None] == 0)
     members = members_of(areas, photons, len(per_unit))
 
-    def of_part(part: slice, found: Products) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        rows = moments(found, mixtures, values) if pixels is None else np.empty((0, 0), np.float32)
-        return rows, area_sums(found, members[:, part])
+    n_rows = 0 if pixels is not None else 2 * len(per_unit) + 4
+    rows = np.empty((n_rows, spectra.od.shape[1]), dtype=np.float32)
 
-    rows, sums = zip(*each_part(of_part, spectra.od, photons, per_unit, noise), strict=True)
+    def of_part(part: slice, found: Products) -> NDArray[np.float64]:
+        if n_rows:
+            rows[:, part] = moments(found, mixtures, values)
+        return area_sums(found, members[:, part])
+
+    sums = each_part(of_part, spectra.od, photons, per_unit, noise)
     if pixels is None:
-        pixels = PixelAmounts.of(np.concatenate(rows, axis=1), known=values is not None)
+        pixels = PixelAmounts.of(rows, known=values is not None)
     options = _common_errors(stack, recipe)
     if found_references is not None:
         change = np.nan_to_num(found_references - spectra.references)

@@ -55,7 +55,7 @@ def area_amounts(
     reference_change: NDArray[np.float64] | None = None,
     values: NDArray[np.float64] | None = None,
     sums: NDArray[np.float64] | None = None,
-    members: NDArray[np.float64] | None = None,
+    members: NDArray[np.bool_] | None = None,
 ) -> AreaAmounts:
     """Return how much of each reference whole areas hold.
 
@@ -81,7 +81,7 @@ def area_amounts(
     values : ndarray of shape (n_phases,), optional
     sums : ndarray, optional
         `area_sums` of all spectra, if they are known already.
-    members : ndarray of shape (n_areas, n_spectra), optional
+    members : ndarray of bool, shape (n_areas, n_spectra), optional
         `members_of` the areas, if they are known already.
 
     Notes
@@ -146,7 +146,7 @@ def _best_and_std(
     return best, np.hypot(samples.std(axis=1), samples.mean(axis=1) - best)
 
 
-def area_sums(found: Products, members: NDArray[np.float64]) -> NDArray[np.float64]:
+def area_sums(found: Products, members: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return sums over areas of the amounts, their covariance without its scale, and the pixels.
 
     Shape (n_areas, n_phases + n_phases**2 + 1).
@@ -155,14 +155,13 @@ def area_sums(found: Products, members: NDArray[np.float64]) -> NDArray[np.float
     ----------
     found : Products
         Of some spectra.
-    members : ndarray of shape (n_areas, n_spectra)
-        1 for those of an area, 0 for others.
+    members : ndarray of bool, shape (n_areas, n_spectra)
     """
     n_phases = len(found.along)
     of_each = _inverses(found.gram(), found.along)
     amounts = np.einsum("ijn,jn->in", of_each, found.along)
     rows = [amounts, of_each.reshape(n_phases**2, -1), np.ones_like(amounts[:1])]
-    return inner_product(members, np.concatenate(rows))
+    return inner_product(members.astype(np.float64), np.concatenate(rows))
 
 
 def _means(
@@ -176,13 +175,13 @@ def _means(
 
 def members_of(
     areas: NDArray[np.bool_], photons: NDArray[np.floating], n_phases: int
-) -> NDArray[np.float64]:
-    """Return 1 for the spectra of an area (n_areas, n_spectra) that say how much it holds.
+) -> NDArray[np.bool_]:
+    """Return the spectra of each area (n_areas, n_spectra) that say how much it holds.
 
     Those with fewer energies than phases do not, if others have more.
     """
     enough = np.broadcast_to(n_measured(photons) > n_phases, areas.shape[1])
-    return areas.astype(np.float64) * enough if enough.any() else areas.astype(np.float64)
+    return areas & enough if enough.any() else areas
 
 
 def _inverses(gram: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[np.float64]:

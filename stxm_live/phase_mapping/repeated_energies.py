@@ -165,8 +165,8 @@ def _expected(
     inside: NDArray[np.bool_],
 ) -> Expected | None:
     """Predict the specimen at one energy; None if the references do not reach beside it."""
-    mapped = stack.mapped
-    spectra = np.stack([_smooth(stack.od[k], mapped)[mapped] for k in others])
+    mapped, od = stack.mapped, stack.od
+    spectra = np.stack([_smooth(od[k], mapped)[mapped] for k in others])
     label = best_two(pearson(spectra, references[:, others])).first_index
     if (label < 0).any():
         return None

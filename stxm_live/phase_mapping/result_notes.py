@@ -102,7 +102,7 @@ def _made_from(found: Found) -> Iterator[str]:
             f"{share:.1f} % of the specimen's pixels lack up to {most} of {n_energies} energies; "
             "their labels are made from the others"
         )
-    n_left_out = n_hardly_measured(stack.od, stack.shifts_px)
+    n_left_out = n_hardly_measured(stack.images_od(), stack.shifts_px)
     if n_left_out:
         yield (
             f"{n_left_out} pixels of the field were measured at fewer than two energies and have "

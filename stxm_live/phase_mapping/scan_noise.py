@@ -71,9 +71,7 @@ def photons_of(stack: ODStack, recipe: Recipe) -> NDArray[np.float32]:
 
     0 where an image lacks a pixel.
     """
-    photons = stack.intensity[:, stack.mapped] * np.float32(recipe.detector.photons_per_count)
-    photons[np.isnan(photons)] = 0
-    return np.asarray(photons)
+    return stack.photons(recipe.detector.photons_per_count)
 
 
 def noise_of(

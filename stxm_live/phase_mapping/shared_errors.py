@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.products import inner_product, inverse, product
+from stxm_live.core.products import inner_product_of_blocks, inverse, product
 from stxm_live.phase_mapping.likelihood import unbiased
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 
@@ -30,7 +30,7 @@ class SharedError(NamedTuple):
 def mean_spectra(
     od: NDArray[np.floating],
     photons: NDArray[np.floating],
-    members: NDArray[np.float64],
+    members: NDArray[np.bool_],
     gain: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean OD of areas, and its variance by counting, (n_areas, n_energies) each.
@@ -40,16 +40,29 @@ def mean_spectra(
     Parameters
     ----------
     od, photons : ndarray of shape (n_energies, n_spectra)
-    members : ndarray of shape (n_areas, n_spectra)
+    members : ndarray of bool, shape (n_areas, n_spectra)
     gain : float
         Variance of the photons over their mean.
     """
-    whole = photons.all(axis=0)
-    least = np.where(whole, photons, 1).astype(np.float64)
-    known = members if whole.all() else members * whole
-    n = np.maximum(known.sum(axis=1), 0.5)[:, None]
-    mean = inner_product(known, np.where(whole, unbiased(od, least, gain), 0)) / n
-    variance = inner_product(known, gain / least) / n**2
+    whole = np.asarray(photons.all(axis=0))
+    n = np.maximum((members & whole).sum(axis=1), 0.5)[:, None]
+
+    def known(areas: slice, part: slice) -> NDArray[np.float64]:
+        return (members[areas, part] & whole[part]).astype(np.float64)
+
+    def least(energies: slice, part: slice) -> NDArray[np.float64]:
+        return np.where(whole[part], photons[energies, part], 1).astype(np.float64)
+
+    def expected(energies: slice, part: slice) -> NDArray[np.float64]:
+        values = unbiased(od[energies, part], least(energies, part), gain)
+        return np.where(whole[part], values, 0)
+
+    def variances(energies: slice, part: slice) -> NDArray[np.float64]:
+        return gain / least(energies, part)
+
+    shape = len(members), *od.shape
+    mean = inner_product_of_blocks(known, expected, shape) / n
+    variance = inner_product_of_blocks(known, variances, shape) / n**2
     return mean, np.where(n < 1, np.inf, variance)
 
 

@@ -27,7 +27,7 @@ from stxm_live.phase_mapping.latent_space.model import LatentModel, model_that_f
 from stxm_live.phase_mapping.repeated_energies import change_of
 from stxm_live.phase_mapping.result import Found, phase_maps
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
-from stxm_live.preprocessing.normalization import AlignedStack, ODStack
+from stxm_live.preprocessing.normalization import AlignedStack, ODStack, optical_density
 from stxm_live.preprocessing.repeated_images import with_repeated_images
 from stxm_live.preprocessing.stack_images import ImageCache, StackImages
 from stxm_live.preprocessing.workflow import move
@@ -84,6 +84,7 @@ def map_phases(
     images = (seen or ImageCache(recipe)).usable(stack)
     aligned = align_images(images, recipe, steps, refine=not quick)  # section 3.1
     aligned = with_repeated_images(aligned, images, recipe)
+    del images  # and what was computed of them, unless it was seen before
     return _map_aligned(aligned, recipe, _Kept(aligned, recipe, steps, model, quick), revision)
 
 
@@ -143,8 +144,9 @@ def align_images(
 def od_stack(aligned: AlignedStack, recipe: Recipe, steps: Steps = DEFAULT) -> ODStack:
     """Find I0, and the optical density ln(I0/I)."""
     i0 = steps.i0(aligned, recipe)
-    od = steps.optical_density(aligned.intensity, i0.i0[:, None, None])
-    return ODStack.of(aligned, i0, od)
+    if steps.optical_density is optical_density:
+        return ODStack.of(aligned, i0)
+    return ODStack.of(aligned, i0, steps.optical_density(aligned.intensity, i0.i0[:, None, None]))
 
 
 def _check_enough(aligned: AlignedStack) -> None:

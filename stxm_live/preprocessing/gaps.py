@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,17 +52,22 @@ def gaps_of(values: NDArray[np.floating], shifts_px: NDArray[np.float64]) -> NDA
     return found
 
 
-def n_hardly_measured(values: NDArray[np.floating], shifts_px: NDArray[np.float64]) -> int:
+def n_hardly_measured(
+    images: Iterable[NDArray[np.floating]], shifts_px: NDArray[np.float64]
+) -> int:
     """Return how many pixels of the common field have fewer than two energies.
 
     Parameters
     ----------
-    values : ndarray of shape (n_energies, ny, nx)
+    images : iterable of ndarray of shape (ny, nx)
         NaN where not measured.
     shifts_px : ndarray of shape (n_energies, 2)
     """
-    known = _n_known(values[:, *common_window(values.shape[1:], shifts_px)])
-    return 0 if known is None else int((known < 2).sum())
+    known = sum(
+        np.isfinite(image[common_window(image.shape, shifts_px)]).astype(np.int16)
+        for image in images
+    )
+    return int(np.sum(known < 2))
 
 
 def _n_known(values: NDArray[np.floating]) -> NDArray[np.intp] | None:
@@ -121,18 +128,28 @@ def _amount(
 
 
 def measured_range(
-    od: NDArray[np.float32], gaps: NDArray[np.bool_]
+    images: Iterable[NDArray[np.float32]], shifts_px: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the least and the largest OD of each pixel, (ny, nx), gaps left out where they are.
+    """Return the least and the largest value of each pixel, (ny, nx).
 
     Parameters
     ----------
-    od : ndarray of shape (n_energies, ny, nx)
-    gaps : ndarray of bool, shape (ny, nx)
-        Pixels that lack energies; elsewhere a missing energy makes both NaN.
+    images : iterable of ndarray of shape (ny, nx)
+    shifts_px : ndarray of shape (n_energies, 2)
+        In the common field two values are enough; elsewhere a missing one makes both NaN.
     """
-    low, high = od.min(axis=0), od.max(axis=0)
-    if gaps.any():
-        low[gaps] = np.nanmin(od[:, gaps], axis=0)
-        high[gaps] = np.nanmax(od[:, gaps], axis=0)
+    each = iter(images)
+    low = next(each).copy()
+    high, known = low.copy(), np.isfinite(low).astype(np.int16)
+    least, most = low.copy(), low.copy()
+    for image in each:
+        np.minimum(low, image, out=low)
+        np.maximum(high, image, out=high)
+        np.fmin(least, image, out=least)
+        np.fmax(most, image, out=most)
+        known += np.isfinite(image)
+    gaps = np.zeros(low.shape, dtype=np.bool_)
+    window = common_window(low.shape, shifts_px)
+    gaps[window] = (known[window] >= 2) & (known[window] < len(shifts_px))
+    low[gaps], high[gaps] = least[gaps], most[gaps]
     return low, high

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
@@ -10,12 +10,13 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.large_arrays import while_used
 from stxm_live.core.origin import Origin
 from stxm_live.core.quantity import Quantity
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack, StackKey
 from stxm_live.core.threads import in_threads
-from stxm_live.preprocessing.gaps import filled_for_specimen, gaps_of, measured_range
+from stxm_live.preprocessing.gaps import filled_for_specimen, measured_range
 from stxm_live.preprocessing.i0 import (
     I0,
     borrowed_i0,
@@ -183,7 +184,9 @@ class ODStack(AlignedStack):
 
     Parameters
     ----------
-    od : ndarray of shape (n_energies, ny, nx), float32
+    replaced_od : ndarray of shape (n_energies, ny, nx), float32, or None
+        Optical density of a step that replaced `optical_density`. Without one it is made where it
+        is needed, because it is as large as the stack.
     field : Field
         Specimen and empty support.
     valid : ndarray of bool, shape (ny, nx)
@@ -194,7 +197,7 @@ class ODStack(AlignedStack):
         Variance of the counts over their mean; None without empty support.
     """
 
-    od: NDArray[np.float32]
+    replaced_od: NDArray[np.float32] | None = None
     field: Field
     valid: NDArray[np.bool_]
     i0: NDArray[np.float64]
@@ -203,24 +206,42 @@ class ODStack(AlignedStack):
 
     _of_each_energy: ClassVar[tuple[str, ...]] = (
         *AlignedStack._of_each_energy,
-        "od",
+        "replaced_od",
         "i0",
         "i0_std",
     )
 
     @classmethod
-    def of(cls, aligned: AlignedStack, i0: I0, od: NDArray[np.float32]) -> ODStack:
-        """Make the result from aligned images, their I0, and their optical density."""
+    def of(
+        cls, aligned: AlignedStack, i0: I0, replaced_od: NDArray[np.float32] | None = None
+    ) -> ODStack:
+        """Make the result from aligned images and their I0, or from an optical density as well."""
         values = {field.name: getattr(aligned, field.name) for field in fields(AlignedStack)}
-        return cls(
+        unchecked = cls(
             **values | {"notes": (*aligned.notes, *i0.notes)},
-            od=od,
+            replaced_od=replaced_od,
             field=i0.field,
-            valid=_has_spectrum(od, aligned.shifts_px),
+            valid=np.zeros(aligned.intensity.shape[1:], dtype=np.bool_),
             i0=i0.i0,
             i0_std=i0.std,
             dispersion=i0.dispersion,
         )
+        return replace(unchecked, valid=_has_spectrum(unchecked.images_od(), aligned.shifts_px))
+
+    @property
+    def od(self) -> NDArray[np.float32]:
+        """Return the optical density, shape (n_energies, ny, nx), the same while it is held."""
+        return while_used(self, "_od", lambda: self._od_of(slice(None)))
+
+    def images_od(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the optical density of each image, (ny, nx)."""
+        for energy in range(len(self.energies_ev)):
+            yield self._od_of(slice(energy, energy + 1))[0]
+
+    def _od_of(self, energies: slice) -> NDArray[np.float32]:
+        if self.replaced_od is not None:
+            return self.replaced_od[energies].view()
+        return optical_density(self.intensity[energies], self.i0[energies, None, None])
 
     @cached_property
     def mapped(self) -> NDArray[np.bool_]:
@@ -230,7 +251,10 @@ class ODStack(AlignedStack):
     @property
     def n_measured(self) -> NDArray[np.intp]:
         """Return how many energies each mapped pixel has, shape (n_spectra,)."""
-        return np.asarray(np.isfinite(self.spectra).sum(axis=0))
+        found = np.zeros(int(self.mapped.sum()), dtype=np.intp)
+        for image in self.images_od():
+            found += np.isfinite(image[self.mapped])
+        return found
 
     @property
     def spectra(self) -> NDArray[np.float32]:
@@ -238,7 +262,26 @@ class ODStack(AlignedStack):
 
         NaN where an image lacks the pixel, as in a lost line.
         """
-        return self.od[:, self.mapped]
+        if self.replaced_od is not None:
+            return self.replaced_od[:, self.mapped]
+        return optical_density(self.intensity[:, self.mapped], self.i0[:, None])
+
+    def photons(self, per_count: float) -> NDArray[np.float32]:
+        """Return the photons behind each value of `spectra`; 0 where an image lacks a pixel.
+
+        Parameters
+        ----------
+        per_count : float
+            Photons for each count.
+        """
+
+        def counted() -> NDArray[np.float32]:
+            photons = self.intensity[:, self.mapped]
+            photons *= np.float32(per_count)
+            photons[np.isnan(photons)] = 0
+            return photons
+
+        return while_used(self, f"_photons_{per_count}", counted)
 
 
 def find_i0(aligned: AlignedStack, recipe: Recipe) -> I0:
@@ -319,9 +362,14 @@ def optical_density(
     return np.subtract(log_i0, log, out=log)
 
 
-def _has_spectrum(od: NDArray[np.float32], shifts_px: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return True in the common field where two energies or more differ, (ny, nx)."""
-    low, high = measured_range(od, gaps_of(od, shifts_px))
+def _has_spectrum(
+    images: Iterable[NDArray[np.float32]], shifts_px: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return True in the common field where two energies or more differ, (ny, nx).
+
+    From the optical density of each image. Where some images lack a pixel, the others count.
+    """
+    low, high = measured_range(images, shifts_px)
     largest = np.maximum(np.maximum(high, -low), 1)
     return np.asarray(np.isfinite(high - low) & (high - low > FLAT_OD * largest))
 

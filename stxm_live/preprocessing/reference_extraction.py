@@ -119,7 +119,8 @@ def region_spectrum(
     """
     measured = register_without_references(stack, recipe.with_changes({"energies_ev": None}))
     inside = _region_mask(measured, region, source)
-    chosen = inside & np.isfinite(measured.od).all(axis=0)
+    od = measured.od
+    chosen = inside & np.isfinite(od).all(axis=0)
     if region is None or isinstance(region, tuple):
         chosen &= measured.field.specimen
     if not chosen.any():
@@ -127,7 +128,7 @@ def region_spectrum(
             f"{source}: none of the {int(inside.sum())} pixels of the region is specimen with a "
             "spectrum; choose a region on the particle (the maps show where it is)"
         )
-    pixels = measured.od[:, chosen].astype(np.float64)
+    pixels = od[:, chosen].astype(np.float64)
     mean = pixels.mean(axis=1)
     thickness = product(mean[None], pixels)[0] / max(float(mean @ mean), np.finfo(np.float64).tiny)
     n_pixels = pixels.shape[1]

@@ -228,7 +228,9 @@ def _plane(image: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.
     level = float(np.median(image[chosen]))
     design = [np.ones(len(rows))]
     axes = []
-    for places, grid in zip((rows, columns), np.indices(image.shape), strict=True):
+    ny, nx = image.shape
+    grids = np.arange(ny)[:, None], np.arange(nx)
+    for places, grid in zip((rows, columns), grids, strict=True):
         low, high = np.percentile(places, [5, 95])
         if high - low >= 0.25 * grid.max():
             middle = places.mean()

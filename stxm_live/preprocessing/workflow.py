@@ -19,7 +19,6 @@ from stxm_live.preprocessing.normalization import (
     ODStack,
     find_i0,
     find_i0_without_references,
-    optical_density,
 )
 from stxm_live.preprocessing.stack_images import ImageCache, StackImages
 
@@ -148,9 +147,7 @@ def register(
         As for `align`, and if no frame is left or no I0 is found.
     """
     aligned = align_stack(stack, recipe, refining=refining, seen=seen)
-    i0 = find_i0(aligned, recipe)
-    od = optical_density(aligned.intensity, i0.i0[:, None, None])
-    return ODStack.of(aligned, i0, od)
+    return ODStack.of(aligned, find_i0(aligned, recipe))
 
 
 def register_without_references(stack: Stack, recipe: Recipe) -> ODStack:
@@ -160,8 +157,7 @@ def register_without_references(stack: Stack, recipe: Recipe) -> ODStack:
     `register`.
     """
     aligned = align_stack(stack, recipe)
-    i0 = find_i0_without_references(aligned, recipe)
-    return ODStack.of(aligned, i0, optical_density(aligned.intensity, i0.i0[:, None, None]))
+    return ODStack.of(aligned, find_i0_without_references(aligned, recipe))
 
 
 def _box(images: StackImages, recipe: Recipe) -> Box | None:

@@ -111,6 +111,7 @@ def evidence(
     series: Series,
     *,
     shared_std: float,
+    known: NDArray[np.bool_] | None = None,
 ) -> Evidence | None:
     """Return what a scan supports; None with too few spectra, or where references do not fit.
 
@@ -124,6 +125,8 @@ def evidence(
     series : Series
     shared_std : float
         Error of the OD that all pixels share, of I0 or of the references.
+    known : ndarray of bool, shape (n_spectra,), optional
+        Spectra that some reference describes; the others are left out.
 
     Notes
     -----
@@ -134,13 +137,14 @@ def evidence(
     more parameters. Borders of domains are mixtures too: a solid solution has to be better where
     the composition hardly changes.
     """
-    rows = _middle_rows(mask)
+    rows = _middle_rows(mask if known is None else _masked(mask, known))
     some = np.flatnonzero(rows[mask])
     if len(some) < FEWEST_SPECTRA:
         return None
     rows = cropped(rows)
-    found = fitted_products(od[:, some], photons[:, some], references, noise.at(some))
-    scatter = scatter_of(found, photons[:, some], noise)
+    photons = photons[:, some]
+    found = fitted_products(od[:, some], photons, references, noise.at(some))
+    scatter = scatter_of(found, photons, noise)
     if noise.from_support and scatter > MOST_MISFIT * noise.gain:
         return None
     models = Models(found, series, rows, scatter)
@@ -152,7 +156,7 @@ def evidence(
     elif inside < -SIGNIFICANT and significance(solid, domains, rows) < SIGNIFICANT:
         supported = "domains"
     pair, layers = models.layers(solid.gradual)
-    error = shared_std * float(np.sqrt(np.median(photons[:, some]) / scatter))
+    error = shared_std * float(np.sqrt(np.median(photons) / scatter))
     better = 0 if layers is None else _better(solid, layers, rows, error)
     if better < 0 and layers is not None and significance(layers, domains, rows) > SIGNIFICANT:
         supported = "layers"
@@ -214,6 +218,13 @@ def _better(solid: Score, layers: Score, mask: NDArray[np.bool_], error: float) 
     if abs(sigmas) < SIGNIFICANT or np.sqrt(2 * mean) < _BEYOND_ERRORS * error:
         return 0
     return 1 if sigmas > 0 else -1
+
+
+def _masked(mask: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask with some of its pixels only."""
+    found = np.zeros_like(mask)
+    found[mask] = chosen
+    return found
 
 
 def _middle_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -123,9 +123,12 @@ def likelihoods(found: Products, shares: NDArray[np.float64], scale: float) -> N
     ndarray of shape (n_nodes, n_spectra)
     """
     along, square = found.of_shares(shares)
-    log = along**2 / square
+    log = np.square(along, out=along)
+    log /= square
     log *= 0.5 / scale
-    log -= 0.5 * np.log(square)
+    np.log(square, out=square)
+    square *= 0.5
+    log -= square
     log -= log.max(axis=0)
     np.maximum(log, _LEAST_LOG, out=log)
     return np.exp(log, out=log)

@@ -103,15 +103,15 @@ def scan_composition(
     if noise is None:
         noise = noise_of(spectra, photons, stack, recipe)
     shared_std = max(_LEAST_SHARED, float(np.nan_to_num(stack.i0_std / stack.i0).mean()))
-    known = ~resolution.unidentified
     found = evidence(
-        spectra.od[:, known],
-        photons[:, known],
+        spectra.od,
+        photons,
         spectra.references,
-        noise.at(np.flatnonzero(known)),
-        _masked(stack.mapped, known),
+        noise,
+        stack.mapped,
         series,
         shared_std=shared_std,
+        known=~resolution.unidentified,
     )
     if not asked_for or not stack.mapped.any():
         return ScanComposition(series, found, None)
@@ -128,13 +128,6 @@ def scan_composition(
         shared_std=shared_std,
     )
     return ScanComposition(series, found, smooth)
-
-
-def _masked(mask: NDArray[np.bool_], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a mask with some of its pixels only."""
-    found = np.zeros_like(mask)
-    found[mask] = chosen
-    return found
 
 
 def _scatter(spectra: Correlated, photons: NDArray[np.float32], noise: SpectrumNoise) -> float:
