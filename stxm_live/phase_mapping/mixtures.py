@@ -48,14 +48,24 @@ class Hypotheses:
         """Return the number of pure phases."""
         return len(self.log_likelihood)
 
+    @property
+    def of_pure(self) -> NDArray[np.float32]:
+        """Return the log-likelihoods of the pure phases, (n_phases, n_spectra)."""
+        return np.asarray(np.einsum("kkn->kn", self.log_likelihood))
+
     def weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Likelihoods relative to the best: pure (n_phases, n_spectra), mixed (as the field).
 
         Zero on the diagonal of the mixed ones. All alike where nothing is possible.
         """
-        peak = self.log_likelihood.max(axis=(0, 1), initial=-np.inf)
+        return Hypotheses(self.log_likelihood.copy()).into_weights()
+
+    def into_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return `weights`, the mixed ones in the place of the log-likelihoods."""
+        mixed = self.log_likelihood
+        peak = mixed.max(axis=(0, 1), initial=-np.inf)
         possible = np.isfinite(peak)
-        mixed = self.log_likelihood - np.where(possible, peak, np.float32(0))
+        mixed -= np.where(possible, peak, np.float32(0))
         np.exp(mixed, out=mixed)
         if not possible.all():
             mixed[:, :, ~possible] = 1
@@ -82,12 +92,19 @@ def assignment(pure: NDArray[np.float32], mixed: NDArray[np.float32]) -> Assignm
     return Assignment(np.divide(probability, total, out=probability), mixed.sum(axis=0) / total)
 
 
-class MixtureFit(NamedTuple):
-    """`Hypotheses`, and the misfit of the best of them.
+class Misfit(NamedTuple):
+    """Misfit of the best hypothesis for each spectrum.
 
     ``misfit`` has shape (n_spectra,): chi-squared in units of the counting noise, to be compared
     with ``degrees`` degrees of freedom, a number for each spectrum where some lack energies.
     """
+
+    misfit: NDArray[np.float32]
+    degrees: int | NDArray[np.intp]
+
+
+class MixtureFit(NamedTuple):
+    """`Hypotheses`, and the `Misfit` of the best of them."""
 
     hypotheses: Hypotheses
     misfit: NDArray[np.float32]

@@ -19,7 +19,7 @@ _SHARE_WEIGHT = 500
 _EM_SPECTRA = 5_000
 """Spectra that the frequencies are estimated from, evenly spread."""
 
-_MIXING_SPECTRA, _MIXING_TOLERANCE = 3_000, 1e-3
+MIXING_SPECTRA, _MIXING_TOLERANCE = 3_000, 1e-3
 """The same for `mixing_of`, and the change of a frequency at which it is known well enough."""
 
 
@@ -43,7 +43,7 @@ def mixing_of(hypotheses: Hypotheses) -> Mixing:
 
     By expectation maximisation, as in `by_frequencies`; the place of the spectra does not count.
     """
-    chosen = at_most(_MIXING_SPECTRA, hypotheses.log_likelihood.shape[2])
+    chosen = at_most(MIXING_SPECTRA, hypotheses.log_likelihood.shape[2])
     some = Hypotheses(hypotheses.log_likelihood[:, :, chosen])
     frequency, share = _frequencies(some, tolerance=_MIXING_TOLERANCE)
     mixed = share * _pair_weight(frequency)

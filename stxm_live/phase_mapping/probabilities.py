@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_most
 from stxm_live.core.recipe import Recipe
+from stxm_live.phase_mapping.likelihood import n_measured
 from stxm_live.phase_mapping.missing_reference import SURE, missing_reference
 from stxm_live.phase_mapping.mixed_references import TypicalPixel, typical_pixel
-from stxm_live.phase_mapping.mixtures import Assignment, Hypotheses, fit_mixtures
-from stxm_live.phase_mapping.phase_frequencies import Mixing, by_frequencies, mixing_of
+from stxm_live.phase_mapping.mixtures import (
+    Assignment,
+    Hypotheses,
+    Misfit,
+    MixtureFit,
+    fit_mixtures,
+)
+from stxm_live.phase_mapping.phase_frequencies import (
+    MIXING_SPECTRA,
+    Mixing,
+    by_frequencies,
+    mixing_of,
+)
 from stxm_live.phase_mapping.scan_noise import LIKE_PHOTONS
-from stxm_live.phase_mapping.spatial_prior import potts_mixed
+from stxm_live.phase_mapping.spatial_prior import (
+    STRENGTH_SPECTRA,
+    potts_in_bands,
+    potts_mixed,
+    strength_for,
+)
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.tempering import tempered, trust_in
 from stxm_live.phase_mapping.unidentified import misfit_allowed, unidentified
 
 _TYPICAL_SPECTRA = 10_000
 """An even selection, from which photons and OD of a typical pixel are found."""
+
+_AT_ONCE = 60_000
+"""Spectra whose likelihoods are made at once; of more, a few are made twice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,21 +108,27 @@ def phase_probabilities(
         How far spectra scatter about the references, as `fit_references` finds it.
     noise : SpectrumNoise
     """
-    fit = partial(
-        fit_mixtures,
-        od,
-        photons,
-        dispersion=dispersion,
-        gain=noise.gain,
-        baseline=noise.baseline,
-        more_variance=noise.of_references,
-    )
-    fitted = fit(references)
-    scan = mixing_of(fitted.hypotheses)
-    assigned = _assigned(fitted.hypotheses, mapped, recipe, scan)
+    n_spectra = od.shape[1]
+
+    def assigned(references: NDArray[np.float64]) -> _Assigned:
+        def fit(some: slice) -> MixtureFit:
+            return fit_mixtures(
+                od[:, some],
+                photons[:, some],
+                references,
+                dispersion=dispersion,
+                gain=noise.gain,
+                baseline=noise.baseline,
+                more_variance=noise.at(some).of_references,
+            )
+
+        return _assigned(fit, n_spectra, mapped, recipe)
+
+    by_references = assigned(references)
+    scan = by_references.scan
     in_photons = 1.0 if noise.from_support else noise.gain
     strange = unidentified(
-        fitted,
+        Misfit(by_references.misfit, n_measured(photons) - 1 - noise.baseline.n_free),
         mapped,
         gain=in_photons,
         allowance=misfit_allowed(od, photons, noise.gain / in_photons),
@@ -111,10 +139,9 @@ def phase_probabilities(
     if is_shown:
         missing = missing_reference(od, photons, references, strange, noise.baseline)
     without_reference = float(strange.mean()) if strange.size and is_shown else 0.0
-    found = Probabilities(assigned.probability, assigned.mixed, strange, scan.share)
+    found = Probabilities(*by_references.assignment, strange, scan.share)
     if missing is not None:
-        hypotheses = fit(np.vstack([references, missing])).hypotheses
-        chance = _assigned(hypotheses, mapped, recipe, mixing_of(hypotheses)).probability[-1]
+        chance = assigned(np.vstack([references, missing])).assignment.probability[-1]
         found = replace(found, unidentified=strange | (chance > SURE), missing=chance)
         without_reference = 0.0
     power = trust_in(
@@ -127,13 +154,43 @@ def phase_probabilities(
     return replace(found, probability=tempered(found.probability, power))
 
 
+class _Assigned(NamedTuple):
+    """Probabilities, the misfit of each spectrum, and how many of the scan's are mixtures."""
+
+    assignment: Assignment
+    misfit: NDArray[np.float32]
+    scan: Mixing
+
+
 def _assigned(
-    hypotheses: Hypotheses, mapped: NDArray[np.bool_], recipe: Recipe, scan: Mixing
-) -> Assignment:
-    """Return probabilities by neighbors, or by frequencies, as the recipe says."""
-    if recipe.resolver.spatial == "potts":
-        return potts_mixed(hypotheses, mapped, scan=scan)
-    return by_frequencies(hypotheses)
+    fit: Callable[[slice], MixtureFit],
+    n_spectra: int,
+    mapped: NDArray[np.bool_],
+    recipe: Recipe,
+) -> _Assigned:
+    """Return probabilities by neighbors, or by frequencies, as the recipe says.
+
+    Likelihoods of all pairs are twice as large as the spectra: of many, those of some rows are
+    made at a time.
+    """
+    misfit = np.empty(n_spectra, dtype=np.float32)
+
+    def hypotheses_of(some: slice) -> Hypotheses:
+        fitted = fit(some)
+        misfit[some] = fitted.misfit
+        return fitted.hypotheses
+
+    by_neighbors = recipe.resolver.spatial == "potts"
+    if by_neighbors and n_spectra > _AT_ONCE:
+        scan = mixing_of(hypotheses_of(at_most(MIXING_SPECTRA, n_spectra)))
+        strength = strength_for(hypotheses_of(at_most(STRENGTH_SPECTRA, n_spectra)).of_pure)
+        found = potts_in_bands(hypotheses_of, mapped, scan=scan, strength=strength)
+    else:
+        hypotheses = hypotheses_of(slice(None))
+        scan = mixing_of(hypotheses)
+        by_others = partial(potts_mixed, mask=mapped, scan=scan) if by_neighbors else by_frequencies
+        found = by_others(hypotheses)
+    return _Assigned(found, misfit, scan)
 
 
 def _typical_pixel(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise, repeat
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.core.threads import in_threads
 from stxm_live.phase_mapping.mixtures import Assignment, Hypotheses, assignment
 from stxm_live.phase_mapping.phase_frequencies import Mixing, mixing_of
@@ -26,6 +28,9 @@ _INFORMED = 0.4
 
 DIAGONAL = 0.7071
 """Weight of a diagonal neighbour: the inverse of its distance."""
+
+STRENGTH_SPECTRA = 20_000
+"""An even selection, from which the strength is found."""
 
 ITERATIONS = 15
 """Sweeps over the image."""
@@ -59,7 +64,7 @@ def strength_for(log_likelihood: NDArray[np.floating]) -> float:
     Parameters
     ----------
     log_likelihood : ndarray of shape (n_phases, n_spectra)
-        An even selection of at most 20 000 spectra is used.
+        An even selection of at most `STRENGTH_SPECTRA` is used.
 
     Examples
     --------
@@ -70,7 +75,7 @@ def strength_for(log_likelihood: NDArray[np.floating]) -> float:
     n_phases, n_spectra = log_likelihood.shape
     if n_phases < 2 or n_spectra == 0:
         return STRENGTH
-    chosen = _relative(log_likelihood[:, :: max(1, -(-n_spectra // 20_000))]).astype(np.float64)
+    chosen = _relative(log_likelihood[:, at_most(STRENGTH_SPECTRA, n_spectra)]).astype(np.float64)
     p = np.exp(chosen)
     p /= p.sum(axis=0)
     entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=0).mean()
@@ -126,12 +131,40 @@ def potts_mixed(
     often as the scan as a whole holds it. So columns with one phase above another are not taken
     for a third one whose spectrum is between them.
     """
-    n_phases = hypotheses.n_phases
     if strength is None:
-        strength = strength_for(np.einsum("kkn->kn", hypotheses.log_likelihood))
+        strength = strength_for(hypotheses.of_pure)
+    return potts_in_bands(
+        lambda some: Hypotheses(hypotheses.log_likelihood[:, :, some].copy()),
+        mask,
+        scan=mixing_of(hypotheses) if scan is None else scan,
+        strength=strength,
+        mixing=mixing,
+        iterations=iterations,
+    )
+
+
+def potts_in_bands(
+    hypotheses_of: Callable[[slice], Hypotheses],
+    mask: NDArray[np.bool_],
+    *,
+    scan: Mixing,
+    strength: float,
+    mixing: float = MIXING,
+    iterations: int = ITERATIONS,
+) -> Assignment:
+    """Return `potts_mixed`, with the likelihoods of some rows at a time.
+
+    Parameters
+    ----------
+    hypotheses_of : callable
+        Returns those of some spectra, which will be overwritten. Those beside a band are asked
+        for more than once.
+    mask, scan, strength, mixing, iterations
+        As for `potts_mixed`.
+    """
     rows, columns = _box(mask)
     window = mask[rows, columns]
-    scan = mixing_of(hypotheses) if scan is None else scan
+    n_phases = len(scan.with_other)
     if n_phases == 1:
         iterations = 0
     n_above = _n_above(window)
@@ -142,7 +175,7 @@ def potts_mixed(
         # each sweep hears of one more row on either side
         wide = slice(max(start - iterations, 0), min(stop + iterations, len(window)))
         some = slice(n_above[wide.start], n_above[wide.stop])
-        pure, pairs = Hypotheses(hypotheses.log_likelihood[:, :, some]).weights()
+        pure, pairs = hypotheses_of(some).into_weights()
         swept = pure, np.zeros_like(pure)
         if iterations > 0:
             swept = _Sweeps(window[wide], pure, pairs, strength, mixing, scan).after(iterations)
@@ -169,7 +202,7 @@ class _Sweeps:
         Where the spectra are from.
     pure : ndarray of shape (n_phases, n_spectra)
     pairs : ndarray of shape (n_phases, n_phases, n_spectra)
-        Likelihoods relative to the best.
+        Likelihoods relative to the best. ``pure`` is overwritten.
     strength, mixing : float
     scan : Mixing
     """
@@ -188,7 +221,8 @@ class _Sweeps:
         self._anywhere = np.stack(
             [np.einsum("j,jn->n", w, p) for w, p in zip(with_other, pairs, strict=True)]
         )
-        self._pure, self._pairs = pure * self._alone[:, None], pairs
+        self._pure, self._pairs = pure, pairs
+        self._pure *= self._alone[:, None]
         self._strength, self._mixing = strength, mixing
         self._own, self._mixed = np.empty_like(pure), np.empty_like(pure)
         self._shape = len(pure), len(window) + 2, window.shape[1]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_most
-from stxm_live.phase_mapping.mixtures import MixtureFit
+from stxm_live.phase_mapping.mixtures import Misfit, MixtureFit
 from stxm_live.phase_mapping.spatial_prior import neighbour_sum
 
 _FACTORS = (2.0, 3.0, 5.0, 10.0, 30.0)
@@ -85,13 +85,13 @@ def _log_odds(
 
 
 def unidentified(
-    fit: MixtureFit, mask: NDArray[np.bool_], *, gain: float = 1.0, allowance: float = 0.0
+    fit: Misfit | MixtureFit, mask: NDArray[np.bool_], *, gain: float = 1.0, allowance: float = 0.0
 ) -> NDArray[np.bool_]:
     """Find the spectra with which no phase and no mixture of two agrees.
 
     Parameters
     ----------
-    fit : MixtureFit
+    fit : Misfit or MixtureFit
         Of n_spectra spectra.
     mask : ndarray of bool, shape (ny, nx)
         Where they are from, in row-major order.

@@ -5,7 +5,9 @@ from scipy.stats import kstest
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.mixtures import Hypotheses, fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import Mixing, by_frequencies, mixing_of
+from stxm_live.phase_mapping.probabilities import phase_probabilities
 from stxm_live.phase_mapping.spatial_prior import potts_mixed
+from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.unidentified import unidentified
 from stxm_live.phase_mapping.weighted_products import Baseline
 
@@ -224,3 +226,25 @@ def test_neither_pieces_nor_bands_nor_threads_change_a_value(monkeypatch):
     again = potts_mixed(whole.hypotheses, mask)
     np.testing.assert_array_equal(again.probability, swept.probability)
     np.testing.assert_array_equal(again.mixed, swept.mixed)
+
+
+def test_the_map_is_the_same_whether_likelihoods_are_made_at_once_or_for_some_rows(
+    monkeypatch, nvpf
+):
+    rng = np.random.default_rng(9)
+    labels = np.repeat(np.arange(3), 1000).reshape(50, 60)
+    od, counts = measured(one_hot(labels), 500, rng)
+    mask = rng.random(labels.shape) < 0.9
+    od, counts = od[:, mask.ravel()], counts[:, mask.ravel()]
+    noise = SpectrumNoise(1.0, True, Baseline.none(len(od)))
+
+    def found():
+        return phase_probabilities(od, counts, REFERENCES, mask, nvpf, dispersion=1.0, noise=noise)
+
+    at_once = found()
+    monkeypatch.setattr("stxm_live.phase_mapping.probabilities._AT_ONCE", 100)
+    monkeypatch.setattr("stxm_live.phase_mapping.spatial_prior._ROWS", 9)
+    by_rows = found()
+    np.testing.assert_allclose(by_rows.probability, at_once.probability, atol=1e-5)
+    np.testing.assert_array_equal(by_rows.unidentified, at_once.unidentified)
+    assert by_rows.mixed_share == pytest.approx(at_once.mixed_share, abs=1e-6)
