@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
@@ -141,10 +141,23 @@ class CatalogHistory:
                 close_catalog(self._broker)
             self._broker = None
 
-    def _from_raw(self, stored: PhaseMaps) -> PhaseMaps:
-        """Map a stored result again with its recipe, so that it has its images."""
+    def map_again(self, maps: PhaseMaps, changes: Mapping[str, Any]) -> PhaseMaps:
+        """Return maps of the raw runs of a result with changes, of the alignment too.
+
+        Raises
+        ------
+        ValueError
+            If there is no ``map_run``, or the catalogue does not have the images.
+        """
+        if self._map_run is None:
+            raise ValueError("images are aligned anew by map_run: CatalogHistory(runs, map_run)")
+        recipe = Recipe.from_values(maps.provenance["recipe_values"]).with_changes(changes)
+        return self._from_raw(maps, recipe)
+
+    def _from_raw(self, stored: PhaseMaps, changed: Recipe | None = None) -> PhaseMaps:
+        """Map a result again with its recipe, or a changed one, so that it has its images."""
         assert self._map_run is not None
-        recipe = Recipe.from_values(stored.provenance["recipe_values"])
+        recipe = changed or Recipe.from_values(stored.provenance["recipe_values"])
         with self._lock:
             broker = self._opened()
             missing = [uid[:8] for uid in stored.key.run_uids if uid not in broker.v2]

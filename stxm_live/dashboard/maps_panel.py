@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -32,6 +33,7 @@ from stxm_live.dashboard.layers import (
     phase_layer,
 )
 from stxm_live.dashboard.line_profile import Line
+from stxm_live.dashboard.moved_images import Moves, with_moves
 from stxm_live.dashboard.pins import Pins
 from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.style import WRAPPED, button, html, select
@@ -68,6 +70,8 @@ class MapsPanel:
         self.drawn, self.line = Drawn(), Line()
         self.boxes = empty_boxes()
         self.layers: dict[str, Layer] = {}
+        self._seen: Scene | None = None
+        self._moves: Moves = {}
         self._limits: dict[str, Limits] = {}
         self.frame_px = 250
         self._on_pixel = on_pixel
@@ -192,7 +196,9 @@ class MapsPanel:
             self.pins.clear()
             self._limits.clear()
             self._mark(None)
-        self.scene = scene
+        if scene is not self.scene:
+            self._moves = {}
+        self.scene = self._seen = scene
         if (scene.field, scene.specimen.shape) != self._shape:
             self._shape = (scene.field, scene.specimen.shape)
             self._place(scene)
@@ -260,6 +266,24 @@ class MapsPanel:
     def _energy(self) -> int:
         return int(self.energy.value)
 
+    @property
+    def energy_shown(self) -> int:
+        """Return the number of the energy whose image is shown."""
+        last = 0 if self.scene is None else len(self.scene.energies_ev) - 1
+        return min(self._energy, last)
+
+    def move_images(self, moves: Moves) -> None:
+        """Show some images moved by rows and columns; everything else stays as it is."""
+        if self.scene is None or moves == self._moves:
+            return
+        self._moves, self._seen = moves, self.scene
+        if moves:
+            self._seen = replace(
+                self.scene, od=with_moves(self.scene.od, self.scene.energies_ev, moves)
+            )
+        self._paint("od")
+        self._paint("doubt")
+
     def _follow(self) -> None:
         if self.follow.active and self.scene is not None:
             self.energy.value = self.scene.latest
@@ -289,7 +313,7 @@ class MapsPanel:
     def _paint(self, name: str) -> None:
         if self.scene is None:
             return
-        layer = self.layers[name] = self._layer(self.scene, name)
+        layer = self.layers[name] = self._layer(self._seen or self.scene, name)
         self.figures[name].paint(for_screen(layer.image, self.scene.field))
         self.legends[name].text = layer.legend
         self.meanings[name].text = escape(layer.meaning)
@@ -297,7 +321,7 @@ class MapsPanel:
     def _layer(self, scene: Scene, name: str) -> Layer:
         last = len(scene.energies_ev) - 1
         if name == "od":
-            return od_layer(scene, min(self._energy, last), self._limits.get(self._limited(name)))
+            return od_layer(scene, self.energy_shown, self._limits.get(self._limited(name)))
         if name == "phases":
             return phase_layer(scene, self.phases.value)
         chosen = self.first, self.second, self.third

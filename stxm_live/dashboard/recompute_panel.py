@@ -9,9 +9,11 @@ import numpy as np
 from bokeh.models import Checkbox, Column, LayoutDOM, MultiChoice, Row, Spinner
 from numpy.typing import NDArray
 
-from stxm_live.dashboard.drawing import Drawn
+from stxm_live.dashboard.history import History
+from stxm_live.dashboard.maps_panel import MapsPanel
+from stxm_live.dashboard.moved_images import MovedImages, Moves
 from stxm_live.dashboard.scene import Scene
-from stxm_live.dashboard.state import MASK, Board, Result
+from stxm_live.dashboard.state import MASK, SHIFTS, Board, Remake, Result
 from stxm_live.dashboard.style import WRAPPED, button, html, select
 from stxm_live.dashboard.undo import Undo
 from stxm_live.plotting.panels.result import METHODS
@@ -28,10 +30,15 @@ _BASELINES = (
     ("slope", "a constant and a slope"),
 )
 
-Settings = tuple[dict[str, Any], dict[str, str], list[str], float, str, str]
-"""Values of the recipe and their titles from drawings; energies left out, offset and choices."""
+Settings = tuple[dict[str, Any], dict[str, str], list[str], float, str, str, Moves]
+"""Values from drawings and their titles, energies left out, offset, choices, and moved images."""
 
-_NOTHING: Settings = {}, {}, [], 0.0, "", ""
+_NOTHING: Settings = {}, {}, [], 0.0, "", "", {}
+
+_NO_IMAGES = (
+    "Images are moved in runs of a catalogue only: start the dashboard with one and with map_run, "
+    "or use stxm-live watch."
+)
 
 _NOTHING_DRAWN = "Draw a box or an outline on a map first (choose it under “Dragging on a map”)."
 
@@ -42,13 +49,23 @@ class ChangesPanel:
     Parameters
     ----------
     board : Board
-    drawn : Drawn
+    maps : MapsPanel
     then : callable
         Called with the number of the new result, on any thread.
+    history : History, optional
+        One with a method ``map_again``, as `CatalogHistory`, can align images anew.
     """
 
-    def __init__(self, board: Board, drawn: Drawn, then: Callable[[int], None]) -> None:
-        self._board, self._drawn, self._then = board, drawn, then
+    def __init__(
+        self,
+        board: Board,
+        maps: MapsPanel,
+        then: Callable[[int], None],
+        history: History | None = None,
+    ) -> None:
+        self._board, self._drawn, self._then = board, maps.drawn, then
+        self._map_again: Remake | None = getattr(history, "map_again", None)
+        self.moved = MovedImages(maps)
         self._scene: Scene | None = None
         self._drawing: dict[str, Any] = {}
         self._titles: dict[str, str] = {}
@@ -92,16 +109,22 @@ class ChangesPanel:
             styles=WRAPPED,
         )
         return Column(
-            *(of_drawing, energies, choices, self.words, make),
+            *(of_drawing, energies, choices, self.moved.layout(), self.words, make),
             sizing_mode="stretch_width",
         )
 
     def show(self, scene: Scene) -> None:
-        """Offer the energies of a scene."""
+        """Offer the energies of a scene; what was drawn or moved is of one field only."""
+        if self._scene is not None and not scene.shows_same_field(self._scene):
+            self._drawing.pop(MASK, None)
+            self._titles.pop("mask", None)
+            self.moved.set({})
+            self._write()
         self._scene = scene
         number = 0 if scene.result is None else scene.result.number
         self.back.disabled = self._undo.before(number) is None
         self.forth.disabled = self._undo.after(number) is None
+        self.moved.set(self.moved.moves, applied=self._made.get(number, _NOTHING)[-1])
         maps = scene.result.base if scene.result is not None else None
         energies = scene.energies_ev if maps is None else maps.energies_ev
         offered = [f"{energy:.2f}" for energy in energies]
@@ -116,6 +139,28 @@ class ChangesPanel:
         if result is None:
             self._board.say(note="There are no maps to change yet; wait for the scan to end.")
             return
+        changes, titles = self._changed(result)
+        if self.moved.moves and self._map_again is None:
+            self._board.say(note=_NO_IMAGES)
+            return
+        if not changes:
+            self._board.say(note="Nothing was changed: choose a box, an energy or an offset.")
+            return
+        settings = self._now()
+
+        def made(number: int) -> None:
+            kept = {result.number for result in self._board.now.results}
+            for old in self._made.keys() - kept:
+                self._made[old] = _NOTHING  # it may hold a large mask
+            self._made[number] = settings
+            self._undo.made(number, after=result.number)
+            self._then(number)
+
+        remake = self._map_again if self.moved.moves else None
+        self._board.redo(result, changes, ", ".join(titles.values()), made, remake)
+
+    def _changed(self, result: Result) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the changes of the recipe, and their titles."""
         changes, titles = dict(self._drawing), dict(self._titles)
         recipe = result.base.provenance.get("recipe_values", {})
         energies = dict(zip(self._offered, result.base.energies_ev, strict=False))
@@ -134,20 +179,10 @@ class ChangesPanel:
             if choice.value:
                 changes[f"resolver.{name}"] = choice.value
                 titles[name] = f"{name}: {dict(choice.options)[choice.value]}"
-        if not changes:
-            self._board.say(note="Nothing was changed: choose a box, an energy or an offset.")
-            return
-        settings = self._now()
-
-        def made(number: int) -> None:
-            kept = {result.number for result in self._board.now.results}
-            for old in self._made.keys() - kept:
-                self._made[old] = _NOTHING  # it may hold a large mask
-            self._made[number] = settings
-            self._undo.made(number, after=result.number)
-            self._then(number)
-
-        self._board.redo(result, changes, ", ".join(titles.values()), made)
+        if self.moved.moves:
+            changes[SHIFTS] = self.moved.shifts(result.base)
+            titles["moved"] = self.moved.title()
+        return changes, titles
 
     def reset(self) -> None:
         """Discard all changes."""
@@ -157,13 +192,15 @@ class ChangesPanel:
     def _now(self) -> Settings:
         choices = self.method.value, self.baseline.value
         left_out, offset_ev = list(self.left_out.value), float(self.offset.value or 0.0)
-        return dict(self._drawing), dict(self._titles), left_out, offset_ev, *choices
+        drawing = dict(self._drawing), dict(self._titles)
+        return *drawing, left_out, offset_ev, *choices, dict(self.moved.moves)
 
     def _set(self, settings: Settings) -> None:
-        drawing, titles, left_out, self.offset.value, method, baseline = settings
+        drawing, titles, left_out, self.offset.value, method, baseline, moves = settings
         self._drawing, self._titles = dict(drawing), dict(titles)
         self.left_out.value = list(left_out)
         self.method.value, self.baseline.value = method, baseline
+        self.moved.set(moves)
         self._write()
 
     def _go(self, step: Callable[[int], int | None]) -> None:

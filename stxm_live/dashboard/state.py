@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.shift_files import write_shifts
 from stxm_live.core.worker import Worker
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ MOST_LETTERS = 400
 """Longest error message shown, in characters; messages of a database can be very long."""
 
 MASK = "specimen.mask"
+SHIFTS = "alignment.shifts"
+"""Settings of a recipe that are files, and may be given as arrays here."""
+
+Remake = Callable[[PhaseMaps, Mapping[str, Any]], PhaseMaps]
+"""Makes maps again with changes."""
 
 Origin = Literal["live", "changed", "stored"]
 
@@ -122,7 +128,7 @@ class Board:
     now: Snapshot = field(default_factory=Snapshot)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _worker: Worker[Callable[[], None]] | None = field(default=None, repr=False)
-    _masks: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+    _files: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
     _n_results: int = 0
     _is_closed: bool = False
 
@@ -190,15 +196,18 @@ class Board:
         changes: Mapping[str, Any],
         title: str,
         then: Callable[[int], None] = lambda number: None,
+        remake: Remake | None = None,
     ) -> None:
-        """Make new maps of a result with changes, on a thread; see `PhaseMaps.redo`.
+        """Make new maps of a result with changes, on a thread.
 
-        A mask among the changes may be an array of shape (ny, nx). ``then`` is called with the
-        number of the new result, on that thread.
+        A mask among the changes may be an array of shape (ny, nx), shifts lines (n, 3) of energy,
+        y and x. ``then`` is called with the number of the new result, on that thread. By default
+        the maps are made by `PhaseMaps.redo`.
         """
 
         def make() -> None:
-            made = of.base.redo(self._with_mask_file(changes))
+            again = PhaseMaps.redo if remake is None else remake
+            made = again(of.base, self._with_files(changes))
             then(self.add(made, "changed", f"{of.base.key}: {title}", of.base).number)
 
         self.do(make, f"making new maps: {title}")
@@ -227,12 +236,12 @@ class Board:
             self._next(**changes)
 
     def close(self, timeout_s: float = 10.0) -> None:
-        """Stop keeping results, end the thread and remove drawn masks."""
+        """Stop keeping results, end the thread and remove the files of changes."""
         self._is_closed = True
         if self._worker is not None:
             self._worker.close(timeout_s)
-        if self._masks is not None:
-            self._masks.cleanup()
+        if self._files is not None:
+            self._files.cleanup()
 
     def _next(self, **changes: Any) -> None:
         self.now = replace(self.now, number=self.now.number + 1, **changes)
@@ -241,16 +250,22 @@ class Board:
         self._n_results += 1
         return Result(self._n_results, maps, origin, title, base, time.time())
 
-    def _with_mask_file(self, changes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the changes with a drawn mask written to a file, as a recipe needs it."""
-        mask = changes.get(MASK)
-        if mask is None or not isinstance(mask, np.ndarray):
-            return dict(changes)
-        if self._masks is None:
-            self._masks = tempfile.TemporaryDirectory(prefix="stxm-live-masks-")
-        path = Path(self._masks.name) / f"mask-{self.now.number}.npy"
-        np.save(path, np.asarray(mask, dtype=bool))
-        return {**changes, MASK: path}
+    def _with_files(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the changes with arrays written to files, as a recipe needs them."""
+        given = dict(changes)
+        mask, shifts = changes.get(MASK), changes.get(SHIFTS)
+        if isinstance(mask, np.ndarray):
+            given[MASK] = self._folder() / f"mask-{self.now.number}.npy"
+            np.save(given[MASK], np.asarray(mask, dtype=bool))
+        if isinstance(shifts, np.ndarray):
+            given[SHIFTS] = self._folder() / f"shifts-{self.now.number}.csv"
+            write_shifts(given[SHIFTS], shifts[:, 0].tolist(), shifts[:, 1:])
+        return given
+
+    def _folder(self) -> Path:
+        if self._files is None:
+            self._files = tempfile.TemporaryDirectory(prefix="stxm-live-changes-")
+        return Path(self._files.name)
 
 
 def _kept(results: list[Result]) -> tuple[Result, ...]:

@@ -89,7 +89,7 @@ class View:
         self.pixel, self.curves = PixelPanel(), Curves()
         self.maps = MapsPanel(self._on_pixel)
         self.shown = ShownSpectrum(self.maps, self.pixel)
-        self.changes = ChangesPanel(board, self.maps.drawn, self._want)
+        self.changes = ChangesPanel(board, self.maps, self._want, history)
         self.contrast = ContrastPanel(self.maps)
         self.keep = KeepPanel(board, history, folder)
         self.first = FirstLookPanel(board, folder, change_recipe)
@@ -173,6 +173,7 @@ class View:
     def open_in(self, doc: Document, title: str) -> None:
         """Show the page in a browser's document."""
         open_page(doc, self.parts(), self.browser, title)
+        self.changes.moved.listen(doc)
         self._doc, self._title = doc, title
         context = doc.session_context
         if context is not None and context.request is not None:

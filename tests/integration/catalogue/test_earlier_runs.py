@@ -11,6 +11,7 @@ from shapes import fields_run
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
 from stxm_live import map_run
+from stxm_live.core.shift_files import write_shifts
 from stxm_live.core.stack import StackKey
 from stxm_live.dashboard import CatalogHistory
 from stxm_live.io.catalog import close_catalog, open_catalog, store_documents, store_maps
@@ -80,6 +81,20 @@ def test_a_stored_result_is_changed_as_the_maps_of_its_raw_run_are(history, runs
     again = stored.redo(changes)
     assert again.identical(runs.maps.redo(changes))
     assert again.warnings == runs.maps.redo(changes).warnings
+
+
+def test_one_image_is_moved_by_hand_and_all_others_stay(history, runs, tmp_path):
+    maps, moved = runs.maps, 4
+    shifts = maps.shifts_px.copy()
+    shifts[moved] += (0.0, 2.0)
+    write_shifts(tmp_path / "shifts.csv", maps.energies_ev, shifts)
+    again = history.map_again(maps, {"alignment.shifts": tmp_path / "shifts.csv"})
+    inner = np.s_[5:-5, 5:-5]
+    for k, (before, after) in enumerate(zip(maps.od, again.od, strict=True)):
+        expected = np.roll(before, 2, axis=1) if k == moved else before
+        assert np.median(np.abs(after - expected)[inner]) < 0.01, k
+    with pytest.raises(ValueError, match="by map_run"):
+        CatalogHistory(runs.folder).map_again(maps, {})
 
 
 def test_a_result_whose_images_are_gone_is_shown_and_it_is_said_why_it_stays_as_it_is(history):

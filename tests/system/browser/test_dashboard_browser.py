@@ -248,6 +248,22 @@ def test_a_change_that_cannot_be_made_is_a_sentence(scanned):
     page.press("Start over")
 
 
+def test_arrow_keys_move_the_image_while_they_are_switched_on(scanned):
+    page, *_ = scanned
+    page.page.get_by_text("Change the maps", exact=True).click()
+    page.press("Move an image")
+    page.page.get_by_text("Arrow keys move the image").wait_for()
+    for key in ("ArrowRight", "ArrowRight", "Shift+ArrowUp"):
+        page.page.keyboard.press(key)
+    page.page.get_by_text("eV moved by -1 rows, +0.5 columns").wait_for()  # y descends
+    page.press("Make new maps")
+    page.says("said", "of a catalogue only")
+    page.press("Start over")
+    page.press("Move an image")
+    page.page.keyboard.press("ArrowRight")
+    page.page.get_by_text("eV moved by").wait_for(state="hidden")
+
+
 def test_a_browser_that_joins_late_sees_the_same_and_asks_only_this_machine(scanned, late):
     maps = scanned[1]
     pixels = some_pixels(maps)

@@ -45,6 +45,14 @@ def suggest(maps, scanned):
     ]
 
 
+SLIDERS_ARE_NAMED = """() => {
+    const names = (node) => [...node.querySelectorAll("*")].flatMap((each) => [
+        ...(each.shadowRoot === null ? [] : names(each.shadowRoot)),
+        ...(each.matches("[role=slider]") ? [each.ariaLabel] : [])]);
+    return names(document).sort().join() === "bright,dark,photon energy";
+}"""
+
+
 @pytest.fixture(scope="module")
 def evening():
     """A page, and what it shows: board, chooser and RunEngine are moved on by the tests."""
@@ -145,6 +153,7 @@ def test_a_drawn_line_has_its_profile_beside_the_histogram(evening):
     page.page.mouse.move(*page.place("phases", maps, 30, 60), steps=4)
     page.page.mouse.up()
     page.page.get_by_text("to the last point, 1 µm").wait_for()
+    page.page.wait_for_function(SLIDERS_ARE_NAMED)
     page.choose("doubt-layer", "rgb")
     page.page.locator(".map-doubt .legend").get_by_text("532.20 eV").wait_for()
     check(page, "contrast", LOOKS)

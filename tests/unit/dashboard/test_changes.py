@@ -94,6 +94,21 @@ def test_maps_that_were_refined_since_are_what_is_gone_back_to(page):
     assert view.scene.result.maps.revision == 3
 
 
+def test_the_mask_of_one_field_is_not_that_of_the_next(page):
+    view, *_ = page
+    view.maps.drawn.show_box(2.4, 3.0, -2.0, -1.3)
+    view.changes._take_mask()
+    assert "drawn pixels" in view.changes.words.text
+    view.board.on_maps(made_up.maps(run="base", revision=2))
+    view.tick()
+    assert "drawn pixels" in view.changes.words.text
+    view.board.on_maps(made_up.maps(run="next"))
+    view.tick()
+    assert view.changes.words.text == ""
+    view.changes.make()
+    assert "Nothing was changed" in view.board.now.note
+
+
 def test_every_method_and_baseline_that_is_offered_is_one_of_the_recipe():
     recipe = Recipe.load("nvpf")
     for name, choices in (("method", _METHODS), ("baseline", _BASELINES)):
