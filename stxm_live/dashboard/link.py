@@ -106,7 +106,7 @@ def values_of(view: View) -> dict[str, str]:
     if not maps.follow.active:
         values["energy"] = str(int(maps.energy.value))
     if view.tabs.active:
-        values["tab"] = str(view.tabs.active)
+        values["tab"] = view.tab
     return values | _marks(maps)
 
 
@@ -143,8 +143,7 @@ def restore(view: View, link: Link) -> str:
     energy = _whole(given.get("energy", ""), len(scene.energies_ev))
     if energy is not None:
         view.maps.follow.active, view.maps.energy.value = False, energy
-    tab = _whole(given.get("tab", ""), len(view.tabs.tabs))
-    view.tabs.active = view.tabs.active if tab is None else tab
+    view.open_tab(given.get("tab", ""))
     for place in given.get("pins", "").split(_BETWEEN)[: len(LOOKS)]:
         row, _, column = place.partition(".")
         pixel = [_whole(row, scene.specimen.shape[0]), _whole(column, scene.specimen.shape[1])]

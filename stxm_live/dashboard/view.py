@@ -118,7 +118,7 @@ class View:
         self.said = html("", "said", visible=False, **wide)
         self.notes = html("", "notes", **wide)
         self.show = select([("0", FOLLOW)], lambda _: self._choose(), "show", width=240)
-        self.tabs, self._tab_of_contrast = Tabs(sizing_mode="stretch_width"), -1
+        self.tabs = Tabs(sizing_mode="stretch_width")
 
     def parts(self) -> dict[str, LayoutDOM]:
         """Return the parts of the page by name; they can be placed once."""
@@ -133,7 +133,6 @@ class View:
             ("Earlier runs", self.compare.layout()),
             (self.keep.title, self.keep.layout()),
         ]
-        self._tab_of_contrast = [title for title, _ in tabs].index(self.contrast.title)
         self.tabs.tabs = [TabPanel(title=title, child=child) for title, child in tabs]
         follow = button("Show the newest", self._follow)
         self._beside = Row(self.elsewhere, follow, visible=False, sizing_mode="stretch_width")
@@ -156,6 +155,17 @@ class View:
         }
         style_widgets(parts)
         return parts
+
+    @property
+    def tab(self) -> str:
+        """Title of the tab that is shown; one for a first look may come before the others."""
+        return str(self.tabs.tabs[self.tabs.active].title) if self.tabs.tabs else ""
+
+    def open_tab(self, title: str) -> None:
+        """Show a tab, if there is one of this title."""
+        titles = [tab.title for tab in self.tabs.tabs]
+        if title in titles:
+            self.tabs.active = titles.index(title)
 
     def layout(self) -> LayoutDOM:
         """Return all parts as one object, for a page of somebody else's."""
@@ -187,7 +197,7 @@ class View:
         if self.board.now is not self._now or self._wanted:
             self.draw()
         self.shown.tick()
-        if self.tabs.active == self._tab_of_contrast:
+        if self.tab == self.contrast.title:
             self.contrast.look()
         self.compare.look()
         if self.next is not None:

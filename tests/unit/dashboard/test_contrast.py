@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
-from bokeh.models import Widget
+from bokeh.models import Div, TabPanel, Widget
 
 from stxm_live.dashboard import Board
 from stxm_live.dashboard.layers import DOUBT_LAYERS, doubt_layer, od_layer
@@ -28,7 +28,7 @@ def view():
     board.on_maps(made_up.maps(find_amounts=made_up.amounts))
     view = View(board)
     view.parts()
-    view.tabs.active = view._tab_of_contrast
+    view.open_tab(view.contrast.title)
     view.tick()
     return view
 
@@ -137,3 +137,12 @@ def test_the_profile_follows_the_line_and_goes_with_it(view):
     view.tick()
     assert view.contrast.line.lines.data["ys"] == []
     assert "Draw a line" in view.contrast.below.text
+
+
+def test_a_tab_that_comes_before_the_others_stops_no_histogram(view):
+    view.tabs.tabs = [TabPanel(title="First look", child=Div()), *view.tabs.tabs]
+    view.open_tab(view.contrast.title)
+    view.maps.line.show(view.scene.centre_of(20, 5), view.scene.centre_of(20, 75))
+    view.tick()
+    assert len(view.contrast.line.lines.data["ys"]) == 1
+    view.maps._clear()
