@@ -29,6 +29,7 @@ def dataset_of(maps: PhaseMaps) -> xarray.Dataset:
     """Return all products of a result; see `PhaseMaps.to_xarray`."""
     import xarray
 
+    amounts = maps.final_amounts  # before the optical density, which is as large as the stack
     ny, nx = maps.specimen.shape
     x0, x1, y0, y1 = maps.extent_um
     values = {name: (product, getattr(maps, name)) for name, product in PRODUCTS.items()}
@@ -50,7 +51,6 @@ def dataset_of(maps: PhaseMaps) -> xarray.Dataset:
         for name, (product, array) in values.items()
         if array is not None
     }
-    amounts = maps.final_amounts
     if amounts is not None:
         variables |= amounts.variables()
     coordinates = {

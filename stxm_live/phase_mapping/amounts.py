@@ -35,7 +35,7 @@ _TOGETHER = 26.0
 
 
 def amounts_of(
-    spectra: Correlated,
+    find_spectra: Callable[[], Correlated],
     stack: ODStack,
     resolution: Resolution,
     recipe: Recipe,
@@ -48,8 +48,8 @@ def amounts_of(
 
     Parameters
     ----------
-    spectra : Correlated
-        Of the mapped pixels, without gaps.
+    find_spectra : callable
+        Returns those of the mapped pixels, without gaps; called again for areas that are drawn.
     stack : ODStack
     resolution : Resolution
         Its probabilities give the shares by pixels, its dispersion the scatter of the spectra.
@@ -64,7 +64,7 @@ def amounts_of(
     if not stack.mapped.any():
         return None
     references = recipe.corrected_references
-    spectra, photons, noise = _as_labelled(spectra, stack, resolution, recipe)
+    spectra, photons, noise = _as_labelled(find_spectra(), stack, resolution, recipe)
     values = recipe.phases.in_order(references.phase_names)
     per_unit = spectra.references / (recipe.phases.reference_nm or 1.0)
     mixtures = common_mixtures(spectra.od, photons, per_unit, noise)
@@ -90,10 +90,21 @@ def amounts_of(
         options["reference_change"] = change / (recipe.phases.reference_nm or 1.0)
     options |= {"dispersion": mixtures.dispersion, "values": values}
 
-    def of_areas(areas: NDArray[np.bool_], **known: Any) -> AreaAmounts:
-        return area_amounts(spectra.od, photons, per_unit, noise, areas, **options, **known)
+    def of_areas(
+        od: NDArray[np.float32],
+        photons: NDArray[np.float32],
+        areas: NDArray[np.bool_],
+        **known: Any,
+    ) -> AreaAmounts:
+        return area_amounts(od, photons, per_unit, noise, areas, **options, **known)
 
-    total = of_areas(areas, sums=np.sum(sums, axis=0), members=members)
+    def find_total(mask: NDArray[np.bool_]) -> AreaTotal:
+        again, counted, _ = _as_labelled(find_spectra(), stack, resolution, recipe)
+        return _total(of_areas(again.od, counted, mask[stack.mapped][None]))
+
+    known = {"sums": np.sum(sums, axis=0), "members": members}
+    total = of_areas(spectra.od, photons, areas, **known)
+    del spectra, photons, areas
     return _amounts(
         pixels,
         particle,
@@ -101,7 +112,7 @@ def amounts_of(
         stack.mapped,
         resolution.probability,
         recipe.phases,
-        find_total=lambda mask: _total(of_areas(mask[stack.mapped][None])),
+        find_total,
     )
 
 
@@ -201,8 +212,11 @@ def expected_shares(
     p = probability.astype(np.float64)
     w = np.ones(p.shape[1]) if weight is None else weight.astype(np.float64)
     total = max(float(w.sum()), np.finfo(np.float64).tiny)
-    variance = _TOGETHER * (w**2 * p * (1 - p)).sum(axis=1)
-    return (w * p).sum(axis=1) / total, np.sqrt(variance) / total
+    spread = w**2 * p
+    spread *= 1 - p
+    variance = _TOGETHER * spread.sum(axis=1)
+    p *= w
+    return p.sum(axis=1) / total, np.sqrt(variance) / total
 
 
 def _particles(mapped: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -204,6 +204,15 @@ class Correlated:
         filled[:, some] = np.where(known, y, mean + thickness * (reference - of_reference))
         return replace(self, od=filled)
 
+    def small(self) -> Correlated:
+        """Return the same without the arrays of spectra and coefficients, to be kept."""
+        n_energies, n_phases = self.references.shape[1], len(self.references)
+        return replace(
+            self,
+            od=np.empty((n_energies, 0), dtype=np.float32),
+            correlation=np.empty((n_phases, 0), dtype=np.float32),
+        )
+
     @property
     def reliability(self) -> NDArray[np.float32]:
         """R = 100 (Q1 - Q2), shape (n_spectra,)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from typing import Any
@@ -55,6 +55,8 @@ class Found:
         Composition along the series of the references; None where it was not looked for.
     twins : tuple of tuple of str
         Phases that the map does not distinguish: equal ones, or any that lack energies.
+    as_measured : bool
+        True if ``spectra`` are those of the stack, with gaps filled, and can be made again.
     """
 
     stack: ODStack
@@ -66,6 +68,7 @@ class Found:
     change: SpecimenChange | None = None
     composition: ScanComposition | None = None
     twins: Twins = ()
+    as_measured: bool = False
 
     @cached_property
     def counts(self) -> NDArray[np.float32]:
@@ -145,7 +148,20 @@ class Found:
         recipe, pixels = self.recipe, None
         if self.composition is not None and self.composition.smooth is not None:
             recipe, pixels = self.composition.valued(recipe), self.composition.smooth.amounts
-        return amounts_of(self.spectra, self.stack, self.resolution, recipe, found, pixels)
+        return amounts_of(self._spectra, self.stack, self.resolution, recipe, found, pixels)
+
+    def _spectra(self) -> Correlated:
+        """Return the spectra, made again if they were not kept."""
+        if self.spectra.od.size or not self.as_measured:
+            return self.spectra
+        return replace(self.spectra, od=self.stack.spectra).without_gaps()
+
+    def small(self) -> Found:
+        """Return the same with what `amounts` needs and cannot make again."""
+        if not self.as_measured or self.resolution is None:
+            return self
+        resolution = replace(self.resolution, latent=None, residual=None)
+        return replace(self, spectra=self.spectra.small(), resolution=resolution)
 
     @property
     def _scatter(self) -> float | None:
@@ -242,7 +258,7 @@ def phase_maps(
         warnings=notes_on(found),
         provenance=_provenance(found, steps) | ({"quick": True} if quick else {}),
         remake=remake,
-        find_amounts=None if found.resolution is None else found.amounts,
+        find_amounts=None if found.resolution is None else found.small().amounts,
     )
 
 

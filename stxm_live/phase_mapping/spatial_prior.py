@@ -175,14 +175,32 @@ def potts_in_bands(
         # each sweep hears of one more row on either side
         wide = slice(max(start - iterations, 0), min(stop + iterations, len(window)))
         some = slice(n_above[wide.start], n_above[wide.stop])
-        pure, pairs = hypotheses_of(some).into_weights()
-        swept = pure, np.zeros_like(pure)
-        if iterations > 0:
-            swept = _Sweeps(window[wide], pure, pairs, strength, mixing, scan).after(iterations)
         kept = slice(n_above[start], n_above[stop])
         inside = slice(kept.start - some.start, kept.stop - some.start)
-        found[:, kept], mixed[kept] = assignment(*(part[:, inside] for part in swept))
+        found[:, kept], mixed[kept] = assignment(
+            *(
+                weights[:, inside]
+                for weights in _swept(
+                    hypotheses_of(some), window[wide], strength, mixing, scan, iterations
+                )
+            )
+        )
     return Assignment(found, mixed)
+
+
+def _swept(
+    hypotheses: Hypotheses,
+    window: NDArray[np.bool_],
+    strength: float,
+    mixing: float,
+    scan: Mixing,
+    iterations: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return weights of each phase alone, and as more of a mixture; overwrites the hypotheses."""
+    pure, pairs = hypotheses.into_weights()
+    if iterations == 0:
+        return pure, np.zeros_like(pure)
+    return _Sweeps(window, pure, pairs, strength, mixing, scan).after(iterations)
 
 
 def _n_above(window: NDArray[np.bool_]) -> list[int]:

@@ -95,7 +95,10 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
     steps = kept.steps
     stack = od_stack(aligned, recipe, steps)  # equation 3
     references = recipe.corrected_references.at(stack.energies_ev)
-    spectra = steps.correlate(stack.spectra, references, recipe).without_gaps()  # section 3.2
+    measured = stack.spectra
+    correlated = steps.correlate(measured, references, recipe)  # section 3.2
+    spectra, as_measured = correlated.without_gaps(), correlated.od is measured
+    del measured, correlated
     model, note = kept.model_for(stack, recipe)
     with _energy_axis_beside(spectra, stack, recipe, kept) as axis:
         resolution = steps.resolve(spectra, stack, recipe, model)  # section 3.3
@@ -123,6 +126,7 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
         change=change,
         composition=composition,
         twins=twins,
+        as_measured=as_measured,
     )
     quality = steps.assess(found.facts, recipe)
     remake = partial(_redone, kept=kept, recipe=recipe, revision=revision)

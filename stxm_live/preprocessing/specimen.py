@@ -43,6 +43,9 @@ _WINDOW_PX = 7
 _ROUNDS = 20
 """Most rounds for the level of the support."""
 
+_ROWS_AT_ONCE = 64
+"""Rows whose medians are found at once."""
+
 _OUTLIERS = 4.0
 """Pixels this many standard deviations from the support are not used for I0."""
 
@@ -159,8 +162,16 @@ def _filled(
 
 
 def _median_of_nine(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the median of 3 x 3 pixels, by a sorting network that is ten times faster."""
-    padded = np.pad(image, 1, mode="edge")
+    """Return the median of 3 x 3 pixels, for some rows after the others."""
+    padded, median = np.pad(image, 1, mode="edge"), np.empty_like(image)
+    for start in range(0, len(image), _ROWS_AT_ONCE):
+        rows = median[start : start + _ROWS_AT_ONCE]
+        rows[:] = _median_inside(padded[start : start + len(rows) + 2])
+    return median
+
+
+def _median_inside(padded: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the median about all but the outermost pixels, by a quick sorting network."""
     low, middle, high = _sorted_three(padded[:-2], padded[1:-1], padded[2:])
     largest_low = np.maximum(np.maximum(low[:, :-2], low[:, 1:-1]), low[:, 2:])
     _, median_middle, _ = _sorted_three(middle[:, :-2], middle[:, 1:-1], middle[:, 2:])
