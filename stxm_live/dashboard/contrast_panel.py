@@ -19,7 +19,7 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from stxm_live.dashboard.figures import EnergyPlot
-from stxm_live.dashboard.line_profile import profile
+from stxm_live.dashboard.line_profile import MOST_ACROSS, profile
 from stxm_live.dashboard.offline_page.page_figures import style_plot
 from stxm_live.dashboard.style import WRAPPED, button, html, select
 
@@ -68,7 +68,9 @@ class ContrastPanel:
             margin=(2, 18),
         )
         self.slider.on_change("value_throttled", lambda attr, old, new: self._limit(new))
-        self.width = Spinner(value=1, low=1, high=50, step=1, width=72, name="profile-width")
+        self.width = Spinner(
+            value=1, low=1, high=MOST_ACROSS, step=1, width=72, name="profile-width"
+        )
         self.words = html("", "small", sizing_mode="stretch_width")
         self.below = html(_DRAW, "small", sizing_mode="stretch_width")
         self.line = EnergyPlot("profile", "", 165, "distance (µm)")
@@ -151,8 +153,11 @@ class ContrastPanel:
             self.line.show([0.0, 1.0], [], [])
             self.below.text = _DRAW
             return
-        width = int(self.width.value or 1)
+        asked = self.width.value
+        width = int(asked) if asked is not None and 1 <= asked <= MOST_ACROSS else 1
         distance, values = profile(scene, layer.values, ends, width)
+        if not distance.size:
+            return
         unit = "µm" if scene.field.unit == "um" else "pixel"
         self.line.plot.xaxis.axis_label = f"distance ({unit})"
         self.line.plot.yaxis.axis_label = layer.unit or "value"
@@ -163,7 +168,7 @@ class ContrastPanel:
     def _limit(self, limits: tuple[float, float]) -> None:
         """Show the map from dark to bright between limits that the user chose."""
         low, high = (float(end) for end in limits)
-        if not self._is_filling and low < high:
+        if not self._is_filling and low < high and np.isfinite(high - low):
             self._maps.set_limits(self.of.value, (low, high))
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from stxm_live.dashboard.scene import Scene
 
+MOST_ACROSS = 50
+"""Largest number of pixels across a line whose mean is taken."""
+
 Ends = tuple[tuple[float, float], tuple[float, float]]
 """x, y of the first and of the last point."""
 
@@ -27,6 +30,9 @@ const show = () => { line._timer = null; line.data = line._next; };
 if (cb_obj.event_name == "panend") { clearTimeout(line._timer); show(); line._from = null; }
 else if (line._timer == null) line._timer = setTimeout(show, wait_ms);
 """
+
+_LONGEST = 4
+"""Longest line that is followed, in times the rows and columns of the image."""
 
 _WAIT_MS = 60
 """Shortest time in ms between two reports of the line while it is drawn."""
@@ -90,17 +96,20 @@ def profile(
     Returns
     -------
     distance, value : ndarray of shape (n,)
-        Points one pixel apart; NaN outside of the image and where nothing is measured.
+        Points one pixel apart; NaN outside of the image and where nothing is measured. Nothing for
+        a line that is much longer than the image.
     """
     from skimage.measure import profile_line
 
     (x0, y0), (x1, y1) = ends
     first, last = (_row_column(scene, x, y) for x, y in ends)
+    if np.hypot(first[0] - last[0], first[1] - last[1]) > _LONGEST * sum(values.shape):
+        return np.zeros(0), np.zeros(0)
     along = profile_line(
         np.asarray(values, dtype=np.float64),
         first,
         last,
-        linewidth=width_px,
+        linewidth=min(max(width_px, 1), MOST_ACROSS),
         order=1,
         mode="constant",
         cval=np.nan,

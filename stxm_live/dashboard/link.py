@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stxm_live.dashboard.view import View
 
 MOST_CORNERS = 200
-"""Corners of an outline in a link; one with more is simplified."""
+"""Corners of an outline in a link; of one with more, some are left out."""
 
 MOST_LETTERS = 4000
 """Longest value that is read."""
@@ -119,7 +119,7 @@ def _marks(maps: MapsPanel) -> dict[str, str]:
     if maps.drawn.box_um is not None:
         values["box"] = _written(_ends(*maps.drawn.box_um))
     elif maps.drawn.outline_um is not None:
-        values["outline"] = _written(_simplified(maps.drawn.outline_um))
+        values["outline"] = _written(_thinned(maps.drawn.outline_um))
     if maps.line.ends is not None:
         values["line"] = _written(list(maps.line.ends))
     if maps.part_um is not None:
@@ -216,13 +216,7 @@ def _corners(text: str, scene: Scene) -> Corners:
     return corners if len(numbers) % 2 == 0 and len(corners) <= MOST_CORNERS else []
 
 
-def _simplified(corners: Corners) -> Corners:
+def _thinned(corners: Corners) -> Corners:
     """Return an outline with at most `MOST_CORNERS` corners."""
-    from skimage.measure import approximate_polygon
-
-    points = np.array(corners, dtype=np.float64)
-    tolerance = float(np.ptp(points, axis=0).max()) / 1000
-    while len(points) > MOST_CORNERS:
-        points = approximate_polygon(np.array(corners, dtype=np.float64), tolerance)
-        tolerance *= 2
-    return [(float(x), float(y)) for x, y in points]
+    kept = np.linspace(0, len(corners), min(len(corners), MOST_CORNERS), endpoint=False)
+    return [corners[int(k)] for k in kept]

@@ -34,13 +34,15 @@ _HINT = (
 )
 
 _LISTEN = """
-let count = 0;
+let count = 0, last = 0;
 document.addEventListener("keydown", (event) => {
   const step = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]};
   const from = event.composedPath()[0];
   const isField = from.matches !== undefined && from.matches("select, input, [role=slider]");
   if (!(event.key in step) || !toggle.active || isField) return;
   event.preventDefault();
+  if (event.repeat && Date.now() - last < 100) return;  // a large image takes a while to move
+  last = Date.now();
   keys.pressed = [count++, ...step[event.key], event.shiftKey];
 });
 """

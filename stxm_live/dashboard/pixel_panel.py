@@ -52,7 +52,7 @@ class PixelPanel:
 
     def __init__(self) -> None:
         wide = {"sizing_mode": "stretch_width"}
-        self.text = html(INVITATION, "pixel-text", min_height=112, **wide)
+        self.text = html(INVITATION, "pixel-text", min_height=140, **wide)
         self.table = html("", "pixel-table", **wide)
         self.below = html("", "small", **wide)
         self.kept = html("", "pins", visible=False, **wide)

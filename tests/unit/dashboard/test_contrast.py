@@ -139,6 +139,24 @@ def test_the_profile_follows_the_line_and_goes_with_it(view):
     assert "Draw a line" in view.contrast.below.text
 
 
+def test_what_no_browser_of_ours_sends_takes_no_memory_and_no_time(view):
+    here = view.scene.centre_of(20, 5)
+    for there in ((1e15, 0.0), (float("nan"), 0.0), (float("inf"), 1.0), here):
+        view.maps.line.show(here, there)
+        view.tick()
+    view.maps.line.show(here, view.scene.centre_of(20, 75))
+    for width in (1e12, float("nan"), -3, None):
+        view.contrast.width.value = width
+        view.tick()
+        assert len(view.contrast.line.lines.data["ys"]) == 1
+    view.contrast.width.value = 1
+    for limits in ((0.0, float("inf")), (float("nan"), 1.0), (2.0, 1.0)):
+        before = view.maps.layers["od"].limits
+        view.contrast._limit(limits)
+        assert view.maps.layers["od"].limits == before
+    view.maps._clear()
+
+
 def test_a_tab_that_comes_before_the_others_stops_no_histogram(view):
     view.tabs.tabs = [TabPanel(title="First look", child=Div()), *view.tabs.tabs]
     view.open_tab(view.contrast.title)

@@ -102,6 +102,9 @@ def test_an_outline_of_many_corners_keeps_its_shape(views, view):
     distance = np.hypot((corners[:, 0] - 2.8) / 0.4, (corners[:, 1] + 1.6) / 0.3)
     np.testing.assert_allclose(distance, 1, atol=0.01)
     assert len(urlencode(values_of(views[0]))) < 8000
+    views[0].maps.drawn.outline.xs = [float("nan")] * 900
+    assert len(values_of(views[0])["outline"]) < 8000
+    views[0].maps.drawn.clear()
 
 
 @pytest.mark.parametrize(
