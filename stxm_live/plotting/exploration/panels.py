@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stxm_live.plotting.reference_pictures import DASHES
 from stxm_live.plotting.style.lettering import set_titles, side_legend
-from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND, crameri, heat
+from stxm_live.plotting.style.palette import GROUND, crameri, heat
 from stxm_live.plotting.style.raster import Extent, add_colorbar, draw_raster, style_axes
 
 if TYPE_CHECKING:
@@ -18,36 +18,11 @@ if TYPE_CHECKING:
 
     from stxm_live.phase_mapping.exploration import Principal
 
-_SCREE = 20
-"""Eigenvalues in the scree plot at least, and one and a half times those above the noise."""
-
 _POINTS = 5000
 """Most points of a scatter plot."""
 
 _LOW, _HIGH = 2.0, 98.0
 """Percentiles that an image shows as dark and as bright."""
-
-
-def draw_scree(ax: Axes, pca: Principal) -> None:
-    """Draw the eigenvalues on a logarithmic scale, and the noise floor."""
-    n = min(len(pca.eigenvalues), max(_SCREE, pca.n_above_noise * 3 // 2))
-    shown, above = np.maximum(pca.eigenvalues[:n], 1e-30), pca.n_above_noise
-    numbers = np.arange(n)
-    ax.semilogy(numbers, shown, color="white", linewidth=0.8, zorder=2)
-    options: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 5}
-    (signal,) = ax.plot(numbers[:above], shown[:above], color="#8ecae6", zorder=3, **options)
-    (noise,) = ax.plot(numbers[above:], shown[above:], color="#8a929c", zorder=3, **options)
-    entries: list[tuple[Any, str]] = [(signal, f"{above} above noise"), (noise, "noise")]
-    bottom = shown.min() / 2
-    if pca.noise_floor > 0:
-        floor = ax.axhline(pca.noise_floor, color=AMBIGUOUS, linestyle=(0, (4, 3)), linewidth=1.1)
-        entries.append((floor, "noise floor"))
-        bottom = min(bottom, pca.noise_floor / 2)
-    ax.set_ylim(max(bottom, shown[0] * 1e-9), shown[0] * 2)
-    ax.locator_params(axis="x", integer=True)
-    style_axes(ax, "component, from 0", "variance (eigenvalue)")
-    set_titles(ax, "Scree plot", "variance of each component about the mean spectrum")
-    side_legend(ax, entries)
 
 
 def draw_lines(

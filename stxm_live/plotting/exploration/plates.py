@@ -16,11 +16,11 @@ from stxm_live.plotting.exploration.panels import (
     draw_rgb,
     draw_scatter,
     draw_scores,
-    draw_scree,
     draw_values,
 )
 from stxm_live.plotting.panels.maps import draw_phase_map
 from stxm_live.plotting.panels.result import draw_spectra_of_maps
+from stxm_live.plotting.panels.scree import draw_scree
 from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
 from stxm_live.plotting.style.palette import SPECIMEN, UNIDENTIFIED, phase_colors
 from stxm_live.plotting.style.raster import field_of_view

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.live.cube import ODCube
 from stxm_live.plotting.live_figure.layout import SIZE_IN
 from stxm_live.plotting.live_figure.moment import Moment, failure, final, growing, waiting
 from stxm_live.plotting.live_figure.notebook import NotebookPicture, draws_inline
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from stxm_live.core.phase_maps import PhaseMaps
     from stxm_live.core.stack import StackKey
-    from stxm_live.live.cube import ODCube
+    from stxm_live.phase_mapping.exploration import Exploration
 
 _LOOK_S = 0.05
 """Seconds between two checks for a new image where no event loop runs."""
@@ -33,7 +34,8 @@ class LiveFigure:
     The image at one energy; the phase map; the ambiguous pixels; the mean spectrum over the
     references; drift, incident intensity and counts; the phases that the energies so far can
     distinguish, and after the scan the offset of its energy axis. The verdict and the time left
-    are written above the panels.
+    are written above the panels. With a recipe without references, clusters and scree plot come
+    in place of phases.
 
     Connect it with ``live.add_sink(figure, own_thread=True)``. With a ``folder`` it writes a
     picture per energy and one of the result, drawn on the thread that calls; `write_pictures`
@@ -74,6 +76,7 @@ class LiveFigure:
         self._palette = palette
         self._size_in, self._dpi = size_in or SIZE_IN, dpi
         self._newest = waiting()
+        self._exploration: Exploration | None = None
         self._first_key: StackKey | None = None
         self._window: Window | None = None
         self._notebook: NotebookPicture | None = None
@@ -88,16 +91,25 @@ class LiveFigure:
         digits = max(2, len(str(len(view.energies_ev))))
         energy_ev = view.energies_ev[view.latest]
         name = f"energy-{view.latest + 1:0{digits}d}-{energy_ev:.2f}eV.png"
-        moment = growing(view, self._palette)
+        moment = growing(view, self._palette, self._exploration)
         if not self._newest.outdates(view):
             self._newest = moment
         self._draw(moment, self._folder_of(view.key), name)
+        if self._exploration is not None and self._exploration.key == view.key:
+            self.on_exploration(self._exploration)  # it came before the last image
 
     def on_maps(self, maps: PhaseMaps) -> None:
         """Show a result."""
         name = "maps.png" if maps.revision == 1 else f"maps-revision-{maps.revision}.png"
         self._newest = final(maps, self._palette)
         self._draw(self._newest, self._folder_of(maps.key), name)
+
+    def on_exploration(self, exploration: Exploration) -> None:
+        """Show what was found without references, on the newest image of that stack."""
+        self._exploration, view = exploration, self._newest.shown
+        if isinstance(view, ODCube) and view.key == exploration.key:
+            self._newest = growing(view, self._palette, exploration)
+            self._draw(self._newest, self._folder_of(exploration.key), "clusters.png")
 
     def on_error(self, uid: str, error: BaseException) -> None:
         """Show that the analysis of a run failed, and why."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stxm_live.live.cube import ODCube
+    from stxm_live.phase_mapping.exploration import Exploration
     from stxm_live.plotting.live_figure.energy_image import EnergyImage
 
 
@@ -63,9 +64,11 @@ def waiting() -> Moment:
     return Moment(draw_waiting)
 
 
-def growing(view: ODCube, palette: Palette) -> Moment:
-    """Return the moment of a stack that is being measured."""
-    return Moment(partial(draw_growing, view=view, palette=palette), view, view.progress)
+def growing(view: ODCube, palette: Palette, exploration: Exploration | None = None) -> Moment:
+    """Return the moment of a stack that is being measured, with its exploration if it has one."""
+    found = exploration if exploration is not None and exploration.key == view.key else None
+    draw = partial(draw_growing, view=view, exploration=found, palette=palette)
+    return Moment(draw, view, view.progress)
 
 
 def final(maps: PhaseMaps, palette: Palette) -> Moment:

@@ -13,6 +13,7 @@ from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.live.progress import Progress
 from stxm_live.plotting.live_figure.energy_image import EnergyImage
+from stxm_live.plotting.live_figure.first_look import draw_without_references, running
 from stxm_live.plotting.live_figure.header import write_live_header, write_notes
 from stxm_live.plotting.live_figure.layout import LiveAxes, fit_text, live_axes, remove_panels
 from stxm_live.plotting.live_figure.legends import (
@@ -49,8 +50,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from stxm_live.live.cube import ODCube
-
-RUNNING = ("scan running", FAINT)
+    from stxm_live.phase_mapping.exploration import Exploration
 
 
 def draw_waiting(figure: Figure) -> None:
@@ -62,9 +62,10 @@ def draw_waiting(figure: Figure) -> None:
 def draw_growing(
     figure: Figure,
     view: ODCube,
+    exploration: Exploration | None = None,
     *,
     palette: Palette = "roma",
-    detail: tuple[str, str] = RUNNING,
+    detail: tuple[str, str] | None = None,
 ) -> EnergyImage:
     """Draw a stack that is being measured.
 
@@ -74,16 +75,22 @@ def draw_growing(
         An empty one, or one that `stxm_live.plotting.live_figure.layout.cleared` left;
         `stxm_live.plotting.live_figure.layout.SIZE_IN` is its natural size.
     view : ODCube
+    exploration : Exploration, optional
+        Clusters of the same stack, if the recipe has no references.
     palette : {"roma", "paper"}
     detail : (str, str)
         The header's second line and its colour.
     """
     aspect = field_of_view(view.scan.extent_um, view.specimen.shape).aspect
-    axes = live_axes(figure, aspect, sixth="pairs")
+    axes = live_axes(figure, aspect, sixth="pairs" if view.phase_names else "scree")
     colors = phase_colors(view.phase_names, view.colors, palette=palette)
     strip = PhaseStrip([(patch(c), name) for c, name in zip(colors, view.phase_names, strict=True)])
-    _draw_growing_maps(axes, view, colors, strip)
     _draw_growing_curves(axes, view, colors, strip)
+    if view.phase_names:
+        _draw_growing_maps(axes, view, colors, strip)
+        _draw_growing_pairs(axes.energies, view)
+    else:
+        draw_without_references(axes, view, exploration, strip, palette)
     image = EnergyImage(
         axes.image,
         axes.spectra,
@@ -99,7 +106,7 @@ def draw_growing(
     write_live_header(
         figure,
         f"{view.key}: energy {n_measured} of {n_energies}, {view.energies_ev[view.latest]:.2f} eV",
-        *detail,
+        *(detail or running(exploration)),
         progress=view.progress or Progress(n_measured, n_energies),
     )
     write_notes(figure, SYNTHETIC if view.synthetic_references else "")
@@ -147,7 +154,7 @@ def _draw_growing_maps(
 def _draw_growing_curves(
     axes: LiveAxes, view: ODCube, colors: NDArray[np.float64], strip: PhaseStrip
 ) -> None:
-    """Draw spectra, drift and I0, and the phases that the energies so far can distinguish."""
+    """Draw spectra, drift and I0."""
     draw_spectra(
         axes.spectra,
         view.energies_ev,
@@ -169,8 +176,12 @@ def _draw_growing_curves(
         nothing if view.mean_counts is None else view.mean_counts,
         i0_std=view.i0_std,
     )
+
+
+def _draw_growing_pairs(ax: Axes, view: ODCube) -> None:
+    """Draw the phases that the energies so far can distinguish."""
     usable = [e for e, known in zip(view.energies_ev, view.measured, strict=True) if known]
-    _draw_pairs(axes.energies, view.phase_names, view.energies_ev, view.reference_od, usable,
+    _draw_pairs(ax, view.phase_names, view.energies_ev, view.reference_od, usable,
                 view.inseparable)  # fmt: skip
 
 

@@ -178,12 +178,13 @@ def draw_no_map_yet(
     pairs: Sequence[tuple[str, str]],
     *,
     title: str,
+    subtitle: str = "shown once the energies distinguish phases",
     legend: DrawLegend = side_legend,
 ) -> None:
     """Draw the particle's outline, and list the phases that the energies cannot distinguish yet."""
     rgb = np.where(specimen[..., None], _rgb(SPECIMEN), _rgb(GROUND))
     draw_raster(ax, rgb, extent_um)
-    set_titles(ax, title, "shown once the energies distinguish phases")
+    set_titles(ax, title, subtitle)
     lines = [f"{a} | {b}" for a, b in pairs[:10]]
     if len(pairs) > len(lines):
         lines.append(f"and {len(pairs) - len(lines)} more pairs")

@@ -66,7 +66,8 @@ def draw_spectra(
     dots = {"marker": "o", "markersize": size, "markeredgewidth": 0, "zorder": 3}
     mean = _curve(ax, energies[known], mean_spectrum[known], "white", 1.0, **dots)
     entries += [(None, ""), (on_light(mean), "specimen")]
-    subtitle = "references scaled to it (factor and constant)" if known.sum() > 1 else ""
+    has_references = len(phase_names) > 0 and known.sum() > 1
+    subtitle = "references scaled to it (factor and constant)" if has_references else ""
     if is_common(unidentified):
         entries.append(_draw_unidentified(ax, energies, unidentified))
         subtitle = "references scaled to it; pink band: ± scatter of the pixels"

@@ -10,7 +10,9 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.image import imread
 from matplotlib.text import Text
+from particles import image_documents
 
+from stxm_live import LivePhaseMapper, Recipe
 from stxm_live.live.progress import Progress
 from stxm_live.plotting import LiveFigure
 from stxm_live.plotting.live_figure.header import time_left_in_words
@@ -292,3 +294,21 @@ def _labels_beyond_limits(ax):
 
 def test_a_figure_needs_no_pyplot():
     assert agg_figure((2, 2)).canvas.manager is None
+
+
+def test_without_references_clusters_and_scree_plot_come_in_place_of_phases(tmp_path):
+    live = LivePhaseMapper(Recipe.load("first-look"), background=False)
+    views, found = [], []
+    live.add_sink(on_cube=views.append, on_exploration=found.append)
+    for name, doc in image_documents():
+        live(name, doc)
+    figure = LiveFigure(tmp_path, dpi=COARSE)
+    figure.on_cube(views[-2])
+    assert "shown when the images are complete" in words(drawn(figure))
+    figure.on_exploration(found[0])
+    figure.on_cube(views[-1])
+    text = words(drawn(figure))
+    assert "energy 13 of 13" in text
+    assert "No references yet: 3 clusters" in text
+    assert "Scree plot" in text
+    assert (tmp_path / "clusters.png").is_file()
