@@ -96,7 +96,8 @@ def explore(
     Raises
     ------
     ValueError
-        As `stxm_stack`, before anything moves; or if the overview shows no specimen.
+        As `stxm_stack`, before anything moves; if the recipe has no references; or if the
+        overview shows no specimen.
     TimeoutError, KeyError
         As `wait_for_maps`. After any error, the shutter is closed and the axes are moved back.
     """
@@ -115,6 +116,11 @@ def explore(
             **options,
         )
 
+    if live.recipe.references is None:
+        raise ValueError(
+            "regions are chosen from maps, and the recipe has no references yet; scan the field "
+            "with stxm_stack, name its clusters and save them as references first"
+        )
     group_uid, common = str(uuid4()), md or {}
     exploration = _Exploration(
         chooser=chooser,

@@ -53,7 +53,11 @@ def serve(
     server = Server(
         chosen, raw=zmq, maps=results, catalog=folder, roots=root or (), allow_network=allow_network
     )
-    server.live.add_sink(on_maps=_print_maps, on_error=_print_error)
+    server.live.add_sink(
+        on_maps=_print_maps,
+        on_error=_print_error,
+        on_exploration=lambda found: console.print(escape(str(found))),
+    )
 
     def end(*_: object) -> None:
         server.stop()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -30,6 +30,10 @@ from stxm_live.cli.stacks import (
 )
 from stxm_live.core.recipe import Recipe
 
+if TYPE_CHECKING:
+    from stxm_live.core.stack import Stack
+    from stxm_live.dashboard import Board
+
 FinishedRunsArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -46,7 +50,8 @@ RecipeOption = Annotated[
     str | None,
     typer.Option(
         help="A TOML file or a shipped name; default: the one of the run's stored result, else "
-        "nvpf."
+        "nvpf. With first-look, or another one without references, clusters are shown, to name "
+        "and save as references."
     ),
 ]
 PortOption = Annotated[int, typer.Option(help="Port of the page; 0 for any free port.")]
@@ -224,7 +229,6 @@ def _watch_finished(
     from stxm_live.dashboard import Board, CatalogHistory, serve
     from stxm_live.io.catalog.reading import find_run
     from stxm_live.live.replay import map_run, stacks_of_runs
-    from stxm_live.phase_mapping.workflow import map_phases
 
     interrupted = threading.Event()
     with opened(catalog, roots=roots) as broker:
@@ -236,7 +240,7 @@ def _watch_finished(
             stacks = stacks_of_runs(list(found.values()), fields=recipe.fields, roots=roots)
             for stack in sorted(stacks, key=lambda s: -order.index(s.key.run_uids[0])):
                 try:
-                    board.on_maps(map_phases(stack, recipe))
+                    _show(stack, recipe, board)
                 except ValueError as error:
                     if len(stacks) == 1:
                         raise
@@ -251,6 +255,17 @@ def _watch_finished(
                 interrupted.wait()
             finally:
                 served.close()
+
+
+def _show(stack: Stack, recipe: Recipe, board: Board) -> None:
+    """Map a stack and show it; without references, explore it."""
+    from stxm_live.phase_mapping.exploration import explore_stack
+    from stxm_live.phase_mapping.workflow import map_phases
+
+    if recipe.references is None:
+        board.on_exploration(explore_stack(stack, recipe))
+    else:
+        board.on_maps(map_phases(stack, recipe))
 
 
 def _announce(url: str, stop: Callable[[], None]) -> None:

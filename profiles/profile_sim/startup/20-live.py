@@ -11,14 +11,15 @@ from functools import partial
 
 import bluesky.preprocessors as bpp
 
-from stxm_live import LivePhaseMapper, map_run
+from stxm_live import LivePhaseMapper, Recipe, map_run
 from stxm_live.io.catalog import RawWriter, last_scan_id, open_catalog
 from stxm_live.plans import stxm_stack, wait_for_maps, wait_until_stored
 from stxm_live.plotting.live_figure.header import time_left_in_words
 
 catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
 writer = RawWriter(catalog)
-live = LivePhaseMapper(recipe)
+# STXM_LIVE_RECIPE=first-look: a first scan, without references
+live = LivePhaseMapper(Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf"))
 
 RE.subscribe(writer)  # before anything that may fail: what is scanned is stored
 RE.subscribe(live)
@@ -30,6 +31,8 @@ live.add_sink(
         f"({view.energies_ev[view.latest]:g} eV), {time_left_in_words(view.progress)}"
     )
 )
+
+live.add_sink(on_exploration=print)  # clusters, if the recipe has no references
 
 # a plan ends when its runs are stored, so that catalog[-1] is the one that was just measured
 RE.preprocessors.append(

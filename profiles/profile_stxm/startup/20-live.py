@@ -23,12 +23,14 @@ from stxm_live.plans import stxm_overview, stxm_stack, wait_for_maps, wait_until
 from stxm_live.plans.remote import stxm_overview_remote, stxm_stack_remote  # for a queue server
 from stxm_live.plotting import LiveFigure
 
+# STXM_LIVE_RECIPE=first-look: a first scan, without references
 recipe = Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf")
 catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
 writer = RawWriter(catalog)
 live = LivePhaseMapper(recipe)
 figure = LiveFigure(os.environ.get("STXM_LIVE_PICTURES") or None)
 live.add_sink(figure, own_thread=True)
+live.add_sink(on_exploration=print)  # clusters, if the recipe has no references
 
 RE.subscribe(writer)  # before anything that may fail: what is scanned is stored
 RE.subscribe(live)

@@ -5,12 +5,13 @@ import logging
 import numpy as np
 import pytest
 
+from stxm_live.adaptive.chooser import RegionChooser
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.region import Region
 from stxm_live.live.mapper import LivePhaseMapper
 from stxm_live.live.replay import stack_of_run
 from stxm_live.phase_mapping.exploration import explore_stack, save_as_recipe
-from stxm_live.plans import stxm_stack
+from stxm_live.plans import explore, stxm_stack
 from stxm_live.sim.instrument import SimulatedMicroscope
 
 FIELD = Region((-1.2, 1.2), (-1.2, 1.2), nx=41, ny=40)
@@ -84,6 +85,12 @@ def test_a_scan_without_references_is_named_and_maps_the_next_scan(
     assert (maps.fractions > 0.05).all()
     with pytest.raises(ValueError, match="mapped with references"):
         live.explored(maps.key.run_uids[0], timeout_s=120)
+
+
+def test_a_plan_that_chooses_regions_refuses_before_anything_moves(RE, scope, live, nvpf):
+    with RegionChooser(live) as chooser, pytest.raises(ValueError, match="no references yet"):
+        RE(explore(scope.camera, scope.energy, nvpf.energies_ev, FIELD, chooser=chooser, live=live))
+    assert list(live._runs) == []
 
 
 def test_one_energy_is_no_fault_and_no_clusters(RE, scope, live, sink):

@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
+from stxm_live.cli.watch import _show
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack, StackKey
 from stxm_live.dashboard.first_look_panel import FirstLookPanel
@@ -21,13 +22,18 @@ RECIPE = Recipe(name="first").with_changes({"alignment.enabled": False})
 
 
 @pytest.fixture(scope="module")
-def found():
+def stack():
     rng = np.random.default_rng(3)
     spectra = np.exp(-0.5 * ((ENERGIES - np.array([[704.0], [708.0]])) / 2) ** 2)
     od = np.zeros((7, 20, 24))
     od[:, 5:15, 4:12], od[:, 5:15, 12:20] = spectra[0][:, None, None], spectra[1][:, None, None]
     counts = rng.poisson(3000 * np.exp(-od)).astype(np.float32)
-    return explore_stack(Stack.from_arrays(counts, ENERGIES), RECIPE, n_clusters=2)
+    return Stack.from_arrays(counts, ENERGIES)
+
+
+@pytest.fixture(scope="module")
+def found(stack):
+    return explore_stack(stack, RECIPE, n_clusters=2)
 
 
 @pytest.fixture
@@ -152,3 +158,9 @@ def test_why_there_are_no_clusters_is_said_in_words(found, board):
     said, kind = headline(scene, board.now)
     assert "No references yet, and no clusters:</b> no specimen in the field" in said
     assert kind == "poor"
+
+
+def test_a_finished_run_is_watched_with_a_recipe_without_references(stack, board):
+    _show(stack, RECIPE, board)
+    assert board.now.exploration.key == stack.key
+    assert board.now.results == ()
