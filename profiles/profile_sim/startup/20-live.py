@@ -18,7 +18,6 @@ from stxm_live.plotting.live_figure.header import time_left_in_words
 
 catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
 writer = RawWriter(catalog)
-# STXM_LIVE_RECIPE=first-look: a first scan, without references
 live = LivePhaseMapper(Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf"))
 
 RE.subscribe(writer)  # before anything that may fail: what is scanned is stored
@@ -26,13 +25,12 @@ RE.subscribe(live)
 writer.guard(RE)
 RE.md["scan_id"] = last_scan_id(catalog)
 live.add_sink(
+    on_exploration=print,  # clusters, if STXM_LIVE_RECIPE is first-look
     on_cube=lambda view: print(
         f"energy {view.progress.n_images} of {view.progress.n_announced} "
         f"({view.energies_ev[view.latest]:g} eV), {time_left_in_words(view.progress)}"
-    )
+    ),
 )
-
-live.add_sink(on_exploration=print)  # clusters, if the recipe has no references
 
 # a plan ends when its runs are stored, so that catalog[-1] is the one that was just measured
 RE.preprocessors.append(
