@@ -62,6 +62,17 @@ def draw_first_look(stack: Stack) -> None:
         dashboard.close()
 
 
+def keep_pixels(page: Page) -> None:
+    """Click on two pixels of the phase map, and leave it."""
+    box = page.locator(".map-phases canvas").first.bounding_box()
+    assert box is not None
+    for right, down in ((0.5, 0.35), (0.7, 0.55)):
+        page.mouse.click(box["x"] + right * box["width"], box["y"] + down * box["height"])
+        page.wait_for_timeout(1000)
+    page.mouse.move(2, 2)
+    page.wait_for_timeout(2000)
+
+
 def main() -> None:
     """Draw the pictures."""
     recipe = Recipe.load("nvpf")
@@ -74,6 +85,7 @@ def main() -> None:
             live(name, doc)
         maps = live.wait(str(documents[0][1]["uid"]), timeout_s=PATIENCE_MS / 1000)
         page.wait_for_timeout(6000)  # until the last picture has come
+        keep_pixels(page)
         page.screenshot(path=HERE / "dashboard.png")
         dashboard.close()
     draw_first_look(stack)
