@@ -1,4 +1,4 @@
-"""Figures that commands write, without rendering them."""
+"""Figures and pages that commands write, without rendering them."""
 
 from pathlib import Path
 
@@ -29,6 +29,12 @@ def no_pictures(monkeypatch, quick_pictures):
     monkeypatch.setattr(
         "stxm_live.plotting.pictures._figures", lambda *_: iter([("overview", Figure())])
     )
+
+
+@pytest.fixture
+def no_pages(monkeypatch):
+    """The HTML page of a result is an empty file: to make it takes .5 s."""
+    monkeypatch.setattr("stxm_live.dashboard.offline_page.page.page", lambda dataset: "")
 
 
 @pytest.fixture

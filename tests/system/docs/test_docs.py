@@ -49,6 +49,15 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def quick_maps(monkeypatch):
+    """Recipes without the fit of the energy axis, which takes half of the time of a small map."""
+    load = Recipe.load
+    monkeypatch.setattr(
+        Recipe, "load", lambda *source: load(*source).with_changes({"energy_fit": False})
+    )
+
+
+@pytest.fixture
 def one_training(monkeypatch):
     """The first training is a real one; later ones, of the same energies, take its bundle."""
     from stxm_live import gmvae
@@ -67,7 +76,7 @@ def one_training(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_a_page_shows_works(page, folder, RE, request, no_pictures):
+def test_what_a_page_shows_works(page, folder, RE, request, no_pictures, no_pages, quick_maps):
     if page.stem == "training":
         request.getfixturevalue("one_training")
     text = page.read_text(encoding="utf-8")
