@@ -11,12 +11,12 @@ from particles import particle_counts, particle_scan
 
 from stxm_live.core.scan import metadata_of_stacks
 
-STEP = 3
+STEP = 4
 
 
 @cache
 def small_counts():
-    """Counts (13, 20, 24), energies in eV."""
+    """Counts (13, 15, 18), energies in eV."""
     counts, energies_ev, _ = particle_counts()
     small = np.ascontiguousarray(counts[:, ::STEP, ::STEP])
     small.flags.writeable = False

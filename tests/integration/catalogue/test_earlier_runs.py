@@ -59,7 +59,7 @@ def history(runs, nvpf):
 def test_the_list_has_every_stack_the_latest_first_and_in_words(history, runs):
     listed = dict(history.runs())
     assert list(listed) == [runs.regions, runs.aborted, runs.unmapped, runs.mapped]
-    ends = ["24 x 20", "72 x 60, abort", "72 x 60", "72 x 60"]
+    ends = ["18 x 15", "72 x 60, abort", "72 x 60", "72 x 60"]
     for (uid, words), end in zip(listed.items(), ends, strict=True):
         assert words.endswith(f" ({uid[:8]}): 13 energies, {end}")
 
