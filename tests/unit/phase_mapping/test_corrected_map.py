@@ -91,9 +91,7 @@ def test_an_axis_that_cannot_be_fitted_is_said_and_nothing_else_suffers(recipe):
     assert own.size
 
 
-@pytest.mark.parametrize(
-    ("offset_ev", "width_ev"), [(0.2, 0.0), (0.4, 0.0), (-0.3, 0.0), (0.0, 0.3)]
-)
+@pytest.mark.parametrize(("offset_ev", "width_ev"), [(0.4, 0.0), (-0.3, 0.0), (0.0, 0.3)])
 def test_labels_of_a_wrong_axis_do_not_look_sure(recipe, offset_ev, width_ev):
     _, energies_ev, particle = particle_counts()
     seen = recipe.reference_spectra.corrected(offset_ev, width_ev)

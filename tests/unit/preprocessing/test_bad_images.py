@@ -1,5 +1,7 @@
 """One image of a stack is spoilt: what the user reads, and that all else survives."""
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 from particles import NX, NY, particle_counts
@@ -136,16 +138,16 @@ def check_survived(maps, drift, which, words):
 
 
 def cases(faults):
-    """Every fault at two of the places, so that each place has half of the faults."""
-    pairs = [(spoil, which) for n, spoil in enumerate(faults) for which in SPOILT[n % 2 :: 2]]
-    return [pytest.param(*pair, id=f"{pair[0].__name__}-{pair[1]}") for pair in pairs]
+    """Every fault at one of the places, in turn."""
+    places = zip(faults, cycle(SPOILT), strict=False)
+    return [pytest.param(spoil, which, id=f"{spoil.__name__}-{which}") for spoil, which in places]
 
 
 @pytest.mark.parametrize(("spoil", "which"), cases(KEPT))
 def test_a_spoilt_image_is_named_and_the_others_lie_where_they_should(recipe, spoil, which):
     stack, drift = drifting(spoil, which)
-    # the maps of the last image at the earlier place, refined ones at the later
-    maps = map_phases(stack, recipe, quick=which in SPOILT[:2])
+    # the maps of the last image at every other place, refined ones between
+    maps = map_phases(stack, recipe, quick=which in SPOILT[::2])
     assert maps.status == "complete"
     check_survived(maps, drift, which, KEPT[spoil])
     # all but the lines without beam, and four pixels of drift
