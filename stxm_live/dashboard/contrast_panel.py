@@ -167,9 +167,8 @@ class ContrastPanel:
 
     def _limit(self, limits: tuple[float, float]) -> None:
         """Show the map from dark to bright between limits that the user chose."""
-        low, high = (float(end) for end in limits)
-        if not self._is_filling and low < high and np.isfinite(high - low):
-            self._maps.set_limits(self.of.value, (low, high))
+        if not self._is_filling:
+            self._maps.set_limits(self.of.value, (float(limits[0]), float(limits[1])))
 
 
 def _finite(layer: Layer) -> NDArray[np.floating]:

@@ -32,6 +32,10 @@ MOST_LETTERS = 4000
 
 _BETWEEN = "_"
 
+_CONTRASTS = "od", "doubt"
+
+_ENERGIES = "first", "second", "third"
+
 Corners = list[tuple[float, float]]
 
 
@@ -101,7 +105,8 @@ def values_of(view: View) -> dict[str, str]:
     if view.show.value != "0":
         values["result"] = view.show.value
     for name, choice in _choices(view).items():
-        if choice.value != choice.options[0][0]:
+        is_meant = choice.value != choice.options[0][0]
+        if maps.of_energies.visible if name in _ENERGIES else is_meant:
             values[name] = choice.value
     if not maps.follow.active:
         values["energy"] = str(int(maps.energy.value))
@@ -113,6 +118,10 @@ def values_of(view: View) -> dict[str, str]:
 def _marks(maps: MapsPanel) -> dict[str, str]:
     """Return the values of what is kept and drawn on the maps, and of the part that is shown."""
     values = {}
+    for name in _CONTRASTS:
+        limits = maps.limits(name)
+        if limits is not None:
+            values[f"contrast-{name}"] = _BETWEEN.join(f"{end:.7g}" for end in limits)
     pins = [f"{pin.row}.{pin.column}" for pin in maps.pins]
     if pins:
         values["pins"] = _BETWEEN.join(pins)
@@ -144,19 +153,28 @@ def restore(view: View, link: Link) -> str:
     if energy is not None:
         view.maps.follow.active, view.maps.energy.value = False, energy
     view.open_tab(given.get("tab", ""))
+    _mark(view.maps, scene, given)
+    return ""
+
+
+def _mark(maps: MapsPanel, scene: Scene, given: Mapping[str, str]) -> None:
+    """Keep pixels, draw, and show the part of the field and the contrast of a link."""
     for place in given.get("pins", "").split(_BETWEEN)[: len(LOOKS)]:
         row, _, column = place.partition(".")
         pixel = [_whole(row, scene.specimen.shape[0]), _whole(column, scene.specimen.shape[1])]
-        if None not in pixel and pixel not in [[p.row, p.column] for p in view.maps.pins]:
-            view.maps.pins.toggle((int(row), int(column)))
-    _draw(view.maps.drawn, scene, given)
+        if None not in pixel and pixel not in [[p.row, p.column] for p in maps.pins]:
+            maps.pins.toggle((int(row), int(column)))
+    _draw(maps.drawn, scene, given)
+    for name in _CONTRASTS:
+        limits = _numbers(given.get(f"contrast-{name}", ""))
+        if len(limits) == 2:
+            maps.set_limits(name, (limits[0], limits[1]))
     line = _corners(given.get("line", ""), scene)
     if len(line) == 2:
-        view.maps.line.show(*line)
+        maps.line.show(*line)
     part = _corners(given.get("part", ""), scene)
     if len(part) == 2:
-        view.maps.show_part(*_limits(part))
-    return ""
+        maps.show_part(*_limits(part))
 
 
 def _choices(view: View) -> dict[str, Select]:
@@ -199,13 +217,17 @@ def _whole(text: str, end: int) -> int | None:
     return int(text) if is_one and int(text) < end else None
 
 
-def _corners(text: str, scene: Scene) -> Corners:
-    """Return corners x, y in the image or beside it; nothing if one is elsewhere or no number."""
+def _numbers(text: str) -> list[float]:
+    """Return the numbers of a value; none if one of them is no number."""
     try:
-        numbers = [float(part) for part in text.split(_BETWEEN)]
+        return [float(part) for part in text.split(_BETWEEN)]
     except ValueError:
         return []
-    field = scene.field
+
+
+def _corners(text: str, scene: Scene) -> Corners:
+    """Return corners x, y in the image or beside it; nothing if one is elsewhere or no number."""
+    numbers, field = _numbers(text), scene.field
     for values, (first, last) in zip(
         (numbers[::2], numbers[1::2]), (field[:2], field[2:4]), strict=True
     ):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
+import numpy as np
 from bokeh.models import (
     Checkbox,
     Column,
@@ -321,20 +322,26 @@ class MapsPanel:
     def _layer(self, scene: Scene, name: str) -> Layer:
         last = len(scene.energies_ev) - 1
         if name == "od":
-            return od_layer(scene, self.energy_shown, self._limits.get(self._limited(name)))
+            return od_layer(scene, self.energy_shown, self.limits(name))
         if name == "phases":
             return phase_layer(scene, self.phases.value)
         chosen = self.first, self.second, self.third
         energies = tuple(min(int(choice.value), last) for choice in chosen)
-        limits = self._limits.get(self._limited(name))
+        limits = self.limits(name)
         return doubt_layer(scene, self.doubt.value, energies, int(self.share_of.value), limits)
 
     def _limited(self, name: str) -> str:
         """Return the name under which the limits of a map's contrast are kept."""
         return self.doubt.value if name == "doubt" else name
 
+    def limits(self, name: str) -> Limits | None:
+        """Return the limits that were chosen for a map, "od" or "doubt"; None if automatic."""
+        return self._limits.get(self._limited(name))
+
     def set_limits(self, name: str, limits: Limits | None) -> None:
-        """Show a map, "od" or "doubt", from dark at one value to bright at another."""
+        """Show a map, "od" or "doubt", from dark at one value to bright at a larger one."""
+        if limits is not None and not 0 < limits[1] - limits[0] < np.inf:
+            return
         self._limits.pop(self._limited(name), None)
         if limits is not None:
             self._limits[self._limited(name)] = limits

@@ -75,6 +75,7 @@ class MovedImages:
         self.keys = Keys()
         self.keys.on_change("pressed", self._on_key)
         self.switch = Toggle(label="Move an image", name="move-image", tags=[self.keys])
+        self.switch.visible = False  # until the browser reports its arrow keys
         self.switch.on_change("active", lambda attr, old, new: self._write())
         self.words = html("", "small", margin=(9, 6))
 
@@ -84,6 +85,7 @@ class MovedImages:
 
     def listen(self, doc: Document) -> None:
         """Let the browser report its arrow keys."""
+        self.switch.visible = True
         args = {"keys": self.keys, "toggle": self.switch}
         doc.js_on_event(DocumentReady, CustomJS(args=args, code=_LISTEN))
 

@@ -38,6 +38,7 @@ def view(views):
     view.maps.pins.clear()
     view.maps.drawn.clear()
     view.maps._show_whole()
+    view.maps._limits.clear()
     view.maps.doubt.value, view.maps.phases.value = "ambiguous", "final"
     view.draw()
     return view
@@ -67,13 +68,25 @@ def test_a_link_shows_what_its_page_showed(views, view):
         first.maps.pins.toggle(place)
     first.maps.drawn.show_box(2.2, 2.9, -2.0, -1.3)
     first.maps.show_part(2.1, 3.0, -2.1, -1.2)
+    first.maps.set_limits("od", (0.2, 0.9))
+    first.maps.set_limits("doubt", (0.25, 0.75))
     values = values_of(first)
     assert opened(view, values) == ""
     assert values_of(view) == values
     assert view.scene.key.run_uids == ("first",)
     assert view.maps.part_um == (2.1, 3.0, -2.1, -1.2)
     assert not view.maps.follow.active
+    assert (view.maps.limits("od"), view.maps.limits("doubt")) == ((0.2, 0.9), (0.25, 0.75))
     first.show.value = "0"
+
+
+def test_energies_are_in_a_link_if_the_map_is_made_from_them(views, view):
+    first = views[0]
+    assert "second" not in values_of(first)
+    first.maps.doubt.value, first.maps.second.value = "difference", "0"
+    opened(view, values_of(first))
+    assert (view.maps.doubt.value, view.maps.second.value) == ("difference", "0")
+    first.maps.doubt.value, first.maps.second.value = "ambiguous", "7"
 
 
 def test_a_newest_run_that_is_no_longer_the_newest_is_found(view):
@@ -123,6 +136,9 @@ def test_an_outline_of_many_corners_keeps_its_shape(views, view):
         {"part": "2.5_-1.5_2.5_-1.5"},
         {"part": "2.5_-1.5_2.500001_-1.2"},
         {"part": "-1e9_-1e9_1e9_1e9"},
+        {"contrast-od": "nan_1", "contrast-doubt": "1_inf"},
+        {"contrast-od": "0.5_0.5", "contrast-doubt": "1_0"},
+        {"contrast-od": "0.5", "contrast-doubt": "0_1_2"},
         {"tab": "1", "energy": "13"},
         {"tab": "<script>", "energy": "-1"},
         {"phases": "__class__", "doubt": "<script>", "first": "9999", "mean": "77"},
