@@ -1,6 +1,7 @@
 """The dashboard without a browser: who is let in, what the board keeps, what is said."""
 
 import contextlib
+import re
 import socket
 import subprocess
 import sys
@@ -67,6 +68,9 @@ def test_whoever_has_the_link_sees_the_page(served):
     assert "<title>stxm_live</title>" in body
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert response.headers["Cache-Control"] == "no-store"
+    # the scripts that it needs, and the one that Panel's needs where that is imported
+    scripts = re.findall(r"/static/js/([a-z-]+)", body)
+    assert scripts == ["bokeh", "bokeh-widgets", "bokeh-tables"]
 
 
 @pytest.mark.parametrize("path", ["/", "/?token=", "/?token=a-toke", "/?token=%ff", "/autoload.js"])
