@@ -12,7 +12,7 @@ from functools import partial
 import bluesky.preprocessors as bpp
 
 from stxm_live import LivePhaseMapper, Recipe, map_run
-from stxm_live.io.catalog import RawWriter, last_scan_id, open_catalog
+from stxm_live.io.catalog import RawWriter, last_scan_id, open_catalog, store_maps
 from stxm_live.plans import stxm_stack, wait_for_maps, wait_until_stored
 from stxm_live.plotting.live_figure.header import time_left_in_words
 
@@ -31,8 +31,8 @@ live.add_sink(
         f"({view.energies_ev[view.latest]:g} eV), {time_left_in_words(view.progress)}"
     ),
 )
-
-# a plan ends when its runs are stored, so that catalog[-1] is the one that was just measured
+live.add_sink(on_maps=partial(store_maps, catalog), own_thread=True)
+# a plan ends when its runs are stored, so that catalog[uid] can be read at the prompt
 RE.preprocessors.append(
     partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))
 )

@@ -6,7 +6,7 @@ import gc
 from stxm_live.io.catalog.folder import catalog_folder
 
 print("Simulated STXM: RE, live, chooser, explore_here, stxm_stack, camera, energy, recipe")
-print(f"Runs are stored in {catalog_folder(catalog)}; catalog[-1] is the last one")
+print(f"Runs and their maps are stored in {catalog_folder(catalog)}; catalog[uid] is a run")
 print(
     "RE(explore_here(n_zooms=0)) records an overview; Ctrl-C pauses a plan; quit() ends the session"
 )

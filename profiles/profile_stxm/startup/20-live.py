@@ -37,7 +37,7 @@ RE.subscribe(live)
 writer.guard(RE)
 RE.md["scan_id"] = last_scan_id(catalog)
 
-# a plan ends when its runs are stored, so that catalog[-1] is the one that was just measured
+# a plan ends when its runs are stored, so that catalog[uid] can be read at the prompt
 RE.preprocessors.append(
     partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))
 )

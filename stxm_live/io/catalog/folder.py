@@ -11,13 +11,13 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext, suppress
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stxm_live.io.catalog.door import Door, Doorkeeper
 from stxm_live.io.catalog.index import DATABASE, TABLES
 from stxm_live.io.catalog.locking import prepare_tables, require_writable
 from stxm_live.io.catalog.relocation import relocate
@@ -30,7 +30,6 @@ logger = logging.getLogger("stxm_live")
 
 _CLOSE_STREAM = "/api/v1/stream/close/"
 _DATA = "data"
-_POLL_S = 0.05
 
 
 def default_folder() -> Path:
@@ -138,11 +137,22 @@ def catalog_folder(broker: databroker.Broker) -> Path | None:
 
 
 def wait_before_closing(broker: databroker.Broker, is_done: Callable[[], bool]) -> None:
-    """Let an embedded catalogue close only when this function returns True.
+    """Let an embedded catalogue close only when this function returns True."""
+    door = getattr(broker, "stxm_live_door", None)
+    if isinstance(door, Door):
+        door.wait_for(is_done)
 
-    Tiled closes it when the interpreter ends, before any exit function of Python is called.
+
+def kept_open(broker: databroker.Broker) -> AbstractContextManager[None]:
+    """Keep an embedded catalogue open for what is done within.
+
+    Raises
+    ------
+    CatalogClosedError
+        If it is closed, as at the end of the interpreter.
     """
-    getattr(broker, "stxm_live_waited_for", []).append(is_done)
+    door = getattr(broker, "stxm_live_door", None)
+    return door.inside() if isinstance(door, Door) else nullcontext()
 
 
 def _prepare(folder: Path, databases: Path) -> None:
@@ -259,7 +269,7 @@ def _connect(
     logging.getLogger("tiled.server.app").setLevel(logging.WARNING)
     registry = copy.deepcopy(default_serialization_registry)
     registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
-    waited_for: list[Callable[[], bool]] = []
+    door = Door()
     tree = from_uri(
         databases / DATABASE,
         specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
@@ -269,18 +279,13 @@ def _connect(
     with warnings.catch_warnings():
         # starlette wants httpx2 for its test client, which Tiled talks to the catalogue with
         warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
-        tasks = {"startup": [], "background": [], "shutdown": [partial(_until_done, waited_for)]}
+        tasks = {"startup": [], "background": [], "shutdown": [door.shut]}
         app = build_app(tree, serialization_registry=registry, tasks=tasks)
         app.add_middleware(_NobodySubscribes)
+        app.add_middleware(Doorkeeper, door=door)
         context = _connected(app, folder)
     broker = Broker(from_context(context))
     broker.stxm_live_folder = folder
     broker.stxm_live_copies = copies
-    broker.stxm_live_waited_for = waited_for
+    broker.stxm_live_door = door
     return broker
-
-
-async def _until_done(waited_for: list[Callable[[], bool]]) -> None:
-    """Wait for the writers; the catalogue's server still answers them."""
-    while not all(is_done() for is_done in list(waited_for)):
-        await asyncio.sleep(_POLL_S)

@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from stxm_live.core.scan import StackScan
-from stxm_live.io.catalog.folder import catalog_folder
+from stxm_live.io.catalog.folder import catalog_folder, kept_open
 from stxm_live.io.catalog.locking import sole_writer
 from stxm_live.io.catalog.names import check_names
 from stxm_live.io.catalog.read_back import Digests, digest
@@ -185,20 +185,30 @@ class RunStore:
 def store_documents(
     broker: databroker.Broker, documents: Iterable[tuple[str, Mapping[str, Any]]]
 ) -> str:
-    """Store one whole run and return its uid; if this fails, nothing of the run stays."""
+    """Store one whole run and return its uid; if this fails, nothing of the run stays.
+
+    An embedded catalogue that is closed meanwhile, as at the end of the interpreter, closes when
+    the run is stored.
+
+    Raises
+    ------
+    CatalogClosedError
+        If it is closed already.
+    """
     documents = iter(documents)
     first = next(documents)
     uid = str(first[1]["uid"])
     check_names("uid", [uid])
-    if uid in broker.v2:
-        raise ValueError(f"run {uid[:8]} is in the catalogue already")
-    store = RunStore(broker, bytes_per_write=_BYTES_PER_WRITE)
-    try:
-        for name, doc in chain([first], documents):
-            store(name, doc)
-    except BaseException:
-        delete_run(broker, uid)
-        raise
+    with kept_open(broker):
+        if uid in broker.v2:
+            raise ValueError(f"run {uid[:8]} is in the catalogue already")
+        store = RunStore(broker, bytes_per_write=_BYTES_PER_WRITE)
+        try:
+            for name, doc in chain([first], documents):
+                store(name, doc)
+        except BaseException:
+            delete_run(broker, uid)
+            raise
     return uid
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stxm_live.io.catalog import close_catalog, open_catalog
+from stxm_live.io.catalog import close_catalog, load_maps, open_catalog
 from stxm_live.io.catalog.reading import documents
 
 PROFILES = Path(__file__).parents[3] / "profiles"
@@ -21,14 +21,15 @@ raster = replace(field, nx=32, ny=28)
 microscope.camera._exposure_time_s = lambda scan: 0.0
 (uid,) = RE(stxm_stack(camera, energy, recipe.energies_ev, raster))
 maps = live.wait(uid, timeout_s=120)
-again = map_run(catalog[-1], recipe)  # stored by the time the prompt is back
-scan_id = catalog[-1].start["scan_id"]
+again = map_run(catalog[uid], recipe)  # stored by the time the prompt is back
+scan_id = catalog[uid].start["scan_id"]
 small = replace(field, nx=40, ny=40)
 explore_here = partial(explore, camera, energy, recipe.energies_ev, small, **explore_here.keywords)
 RE(explore_here(n_zooms=1, choice_timeout_s=0.2))
 print("RESULT", json.dumps({
     "frozen": __import__("gc").get_freeze_count(),
-    "scan_id": scan_id, "last_scan_id": RE.md["scan_id"], "shape": maps.phase_index.shape,
+    "uid": uid, "scan_id": scan_id, "last_scan_id": RE.md["scan_id"],
+    "shape": maps.phase_index.shape,
     "status": maps.status, "differences": maps.differences(again),
     "names": [name for name in "RE live chooser stxm_stack wait_for_maps".split()
               if name in globals()],
@@ -125,7 +126,10 @@ def test_a_session_with_the_profile_scans_maps_stores_and_replays(first):
     assert told["names"] == ["RE", "live", "chooser", "stxm_stack", "wait_for_maps"]
     names = ["energy", "sample_x", "sample_y", "camera", "line", "ring_current"]
     assert told["devices"] == names
-    assert (folder / "runs").is_dir()
+    broker = open_catalog(folder / "runs")
+    stored = load_maps(broker, told["uid"])
+    close_catalog(broker)
+    assert [stored.sizes["y"], stored.sizes["x"]] == told["shape"]
 
 
 @pytest.mark.slow
