@@ -38,11 +38,11 @@ _MOST_COUNTED = 2**18
 _DRAW = "Choose “Draw a line” above and drag on a map for the values along it."
 _NO_NUMBERS = "This map shows no single number: choose another one above it."
 
-_MAPS = (("od", "the image (left)"), ("doubt", "the map on the right"))
+_MAPS = (("od", "the image"), ("doubt", "the third map"))
 
 
 class ContrastPanel:
-    """Histogram, contrast limits and line profile of the image or of the map on the right.
+    """Histogram, contrast limits and line profile of the image or of the third map.
 
     Parameters
     ----------
@@ -71,6 +71,8 @@ class ContrastPanel:
         self.width = Spinner(
             value=1, low=1, high=MOST_ACROSS, step=1, width=72, name="profile-width"
         )
+        named = html("mean across the line (pixels)", margin=(9, 6))
+        self.across = Row(named, self.width, visible=False)
         self.words = html("", "small", sizing_mode="stretch_width")
         self.below = html(_DRAW, "small", sizing_mode="stretch_width")
         self.line = EnergyPlot("profile", "", 165, "distance (µm)")
@@ -103,9 +105,16 @@ class ContrastPanel:
             button("Automatic contrast", lambda: self._maps.set_limits(self.of.value, None)),
             styles=WRAPPED,
         )
-        across = Row(html("mean across the line (pixels)", margin=(9, 6)), self.width)
         return Column(
-            *(choice, self.words, self.histogram, self.slider, self.below, self.line.plot, across),
+            *(
+                choice,
+                self.words,
+                self.histogram,
+                self.slider,
+                self.below,
+                self.line.plot,
+                self.across,
+            ),
             sizing_mode="stretch_width",
         )
 
@@ -149,6 +158,7 @@ class ContrastPanel:
     def _show_profile(self, layer: Layer) -> None:
         scene, ends = self._maps.scene, self._maps.line.ends
         self.line.plot.visible = self.below.visible = layer.values is not None
+        self.across.visible = layer.values is not None and ends is not None
         if scene is None or ends is None or layer.values is None or ends[0] == ends[1]:
             self.line.show([0.0, 1.0], [], [])
             self.below.text = _DRAW

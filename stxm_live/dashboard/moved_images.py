@@ -29,8 +29,8 @@ Moves = dict[float, tuple[float, float]]
 """Rows and columns by which the image at an energy in eV is moved."""
 
 _HINT = (
-    "Arrow keys move the image on the left by a quarter of a pixel, with Shift by a whole one. The "
-    "difference of two energies shows whether it lies on another one."
+    "Arrow keys move the image (the first map) by a quarter of a pixel, with Shift by a whole one. "
+    "The difference of two energies shows whether it lies on another one."
 )
 
 _LISTEN = """
