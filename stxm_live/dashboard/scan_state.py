@@ -59,9 +59,11 @@ def headline(scene: Scene | None, now: Snapshot, paused_since: str = "") -> tupl
 
 def _explored(exploration: Exploration) -> str:
     n = len(exploration.clusters.spectra)
-    found = f"{n} clusters of similar spectra" if n > 1 else "all spectra are similar"
+    if n == 1:
+        found = "the spectra differ by thickness only, as far as these energies show"
+        return f"<b>No references yet:</b> {found}."
     todo = "name them below and save them as references for the next scan"
-    return f"<b>No references yet:</b> {found}; {todo if n > 1 else 'nothing to name'}."
+    return f"<b>No references yet:</b> {n} clusters of similar spectra; {todo}."
 
 
 def _scanning(scene: Scene, now: Snapshot, paused_since: str) -> tuple[str, str]:

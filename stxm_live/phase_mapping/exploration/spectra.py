@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.od_uncertainty import smoothing
+from stxm_live.core.references import listed_ev
 from stxm_live.core.stack import StackKey
 from stxm_live.preprocessing.gaps import filled_for_specimen
 from stxm_live.preprocessing.noise import normal_std
@@ -82,6 +83,12 @@ class ExploredSpectra:
             notes.append(
                 f"{100 * (1 - measured.mean()):.1f} % of the values were not measured and were "
                 "estimated from the other energies of the same pixels"
+            )
+        if stack.missing_ev:
+            n_announced = len(stack.energies_ev) + len(stack.missing_ev)
+            notes.append(
+                f"{len(stack.missing_ev)} of {n_announced} announced energies are missing: "
+                f"{listed_ev(stack.missing_ev)} eV"
             )
         if stack.dispersion is None:
             notes.append(

@@ -24,8 +24,10 @@ def running(exploration: Exploration | None) -> tuple[str, str]:
     if exploration is None:
         return "scan running", FAINT
     n = len(exploration.clusters.spectra)
-    what = f"{n} clusters of similar spectra" if n > 1 else "all spectra are similar"
-    return f"No references yet: {what}; name them to have references for the next scan", FAINT
+    what = "the spectra differ by thickness only, as far as these energies show"
+    if n > 1:
+        what = f"{n} clusters of similar spectra; name them to have references for the next scan"
+    return f"No references yet: {what}", FAINT
 
 
 def draw_without_references(

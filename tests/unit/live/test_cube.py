@@ -61,3 +61,15 @@ def test_without_references_the_cube_has_everything_but_phases(told):
     assert last.provisional_index is None
     np.testing.assert_array_equal(last.shifts_px, mapped.shifts_px)
     np.testing.assert_allclose(last.i0, mapped.i0, rtol=0.01)
+
+
+def test_a_scan_that_ended_early_is_explored_and_names_what_is_missing():
+    found, n_events = [], 0
+    live = LivePhaseMapper(Recipe.load("first-look"), background=False)
+    live.add_sink(on_exploration=found.append)
+    for name, doc in image_documents():
+        n_events += name == "event"
+        if name != "event" or n_events <= 11:
+            live(name, doc)
+    assert len(found[0].spectra.energies_ev) == 11
+    assert "2 of 13 announced energies are missing: 530.3, 532.2 eV" in found[0].notes
