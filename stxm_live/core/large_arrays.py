@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
+
+_HELD: WeakKeyDictionary[Any, dict[str, ref[NDArray[np.float32]]]] = WeakKeyDictionary()
+"""Arrays that somebody holds, by their owner."""
 
 
 def while_used(
@@ -18,18 +21,18 @@ def while_used(
     Parameters
     ----------
     owner : object
-        Has a dictionary of attributes, in which a weak reference is kept.
+        Is compared by its identity.
     name : str
-        Name of the reference.
+        Name of the array.
     make : callable
         Returns the array, always the same values. It becomes read-only.
     """
-    known = vars(owner).get(name)
-    array: NDArray[np.float32] | None = None if known is None else known()
+    held = _HELD.setdefault(owner, {})
+    array = held[name]() if name in held else None
     if array is None:
         array = make()
         array.flags.writeable = False
-        vars(owner)[name] = ref(array)
+        held[name] = ref(array)
     return array
 
 
@@ -39,7 +42,7 @@ class LargeArray:
     Examples
     --------
     >>> from dataclasses import dataclass
-    >>> @dataclass(kw_only=True)
+    >>> @dataclass(frozen=True, eq=False, kw_only=True)
     ... class Result:
     ...     od: LargeArray = LargeArray()
     >>> Result(od=np.ones(2)).od, Result(od=lambda: np.zeros(2)).od
@@ -54,7 +57,7 @@ class LargeArray:
         if instance is None:
             raise AttributeError(self._name)
         value: Any = vars(instance)[self._name]
-        return while_used(instance, f"_{self._name}", value) if callable(value) else value
+        return while_used(instance, self._name, value) if callable(value) else value
 
     def __set__(
         self, instance: Any, value: NDArray[np.float32] | Callable[[], NDArray[np.float32]]

@@ -229,7 +229,7 @@ def phase_maps(
         energies_ev=stack.energies_ev,
         extent_um=stack.extent_um,
         dwell_ms=stack.dwell_ms,
-        od=lambda: stack.od,
+        od=partial(getattr, stack, "od"),
         counts=found.counts,
         specimen=stack.field.specimen,
         valid=stack.valid,

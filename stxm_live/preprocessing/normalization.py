@@ -231,7 +231,7 @@ class ODStack(AlignedStack):
     @property
     def od(self) -> NDArray[np.float32]:
         """Return the optical density, shape (n_energies, ny, nx), the same while it is held."""
-        return while_used(self, "_od", lambda: self._od_of(slice(None)))
+        return while_used(self, "od", lambda: self._od_of(slice(None)))
 
     def images_od(self) -> Iterator[NDArray[np.float32]]:
         """Yield the optical density of each image, (ny, nx)."""
@@ -281,7 +281,7 @@ class ODStack(AlignedStack):
             photons[np.isnan(photons)] = 0
             return photons
 
-        return while_used(self, f"_photons_{per_count}", counted)
+        return while_used(self, f"photons {per_count}", counted)
 
 
 def find_i0(aligned: AlignedStack, recipe: Recipe) -> I0:

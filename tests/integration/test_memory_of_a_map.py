@@ -1,5 +1,6 @@
 """Memory that a map needs beside its stack, by Python's own count of its arrays."""
 
+import copy
 import gc
 import tracemalloc
 
@@ -44,6 +45,7 @@ def test_a_result_keeps_the_aligned_images_and_its_maps_but_no_optical_density(s
     held = maps.od
     assert maps.od is held
     assert not held.flags.writeable
+    np.testing.assert_array_equal(copy.deepcopy(maps).od, held)
 
 
 def test_a_refinement_holds_its_unknowns_for_some_images_only(stack):
