@@ -75,6 +75,7 @@ PROGRAMS: dict[str, Program] = {
     "harm": Program("robustness.harm", None),
     "kill": Program("robustness.harm", None, "--kill"),
     "endings": Program("robustness.endings", None),
+    "first_look": Program("robustness.first_look", None),
     "faults": Program("robustness.harm", None, "--faults 20000"),
     "files": Program("robustness.files", None, "--files 20000"),
     "messages": Program("robustness.harm", None, "--messages 20000"),

@@ -18,6 +18,9 @@ ClusterBy = Literal["shape", "od"]
 MOST_CLUSTERS = 50
 """Most clusters; more could not be shown."""
 
+_SOME = 2000
+"""Rows that are compared first."""
+
 _STARTS = 10
 """Of k-means; the best one counts."""
 
@@ -101,7 +104,7 @@ def clusters_of(
         compared, weights = by_shape(pca)
     else:
         compared, weights = pca.scores[:, : max(pca.n_above_noise, 1)], None
-    n_different = min(n, len(np.unique(compared.round(9), axis=0)))
+    n_different = _n_different(compared.round(9), n)
     k_means = KMeans(n_different, n_init=_STARTS, random_state=seed)
     labels = k_means.fit(compared, sample_weight=weights).labels_
     counts = np.bincount(labels, minlength=n_different)
@@ -114,6 +117,16 @@ def clusters_of(
         spectra=tuple(mean for mean, _ in means),
         scatter=np.array([scatter for _, scatter in means]),
     )
+
+
+def _n_different(rows: NDArray[np.float64], most: int) -> int:
+    """Return the number of different rows, at most ``most``.
+
+    Some rows have so many as a rule; to sort all of them would hold the interpreter, and a scan.
+    """
+    step = -(-len(rows) // _SOME)
+    found = min(most, len(np.unique(rows[::step], axis=0)))
+    return found if found == most or step == 1 else min(most, len(np.unique(rows, axis=0)))
 
 
 def _mean_spectrum(
