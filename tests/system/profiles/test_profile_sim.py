@@ -21,7 +21,7 @@ raster = replace(field, nx=32, ny=28)
 microscope.camera._exposure_time_s = lambda scan: 0.0
 (uid,) = RE(stxm_stack(camera, energy, recipe.energies_ev, raster))
 maps = live.wait(uid, timeout_s=120)
-again = map_run(catalog[uid], recipe)  # stored by the time the prompt is back
+again = map_run(catalog[uid], live.recipe)  # stored by the time the prompt is back
 scan_id = catalog[uid].start["scan_id"]
 small = replace(field, nx=40, ny=40)
 explore_here = partial(explore, camera, energy, recipe.energies_ev, small, **explore_here.keywords)
@@ -75,10 +75,10 @@ def session(folder: Path, code: str) -> tuple[list, str]:
     Its maps are made without the fit of the energy axis, which takes most of their time.
     """
     shutil.copytree(PROFILES, folder / "profiles", dirs_exist_ok=True, ignore=IGNORED)
-    devices = folder / "profiles" / "profile_sim" / "startup" / "10-devices.py"
-    text, whole = devices.read_text(), 'Recipe.load("nvpf")'
+    startup = folder / "profiles" / "profile_sim" / "startup" / "20-live.py"
+    text, whole = startup.read_text(), 'Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf")'
     assert whole in text
-    devices.write_text(text.replace(whole, f'{whole}.with_changes({{"energy_fit": False}})'))
+    startup.write_text(text.replace(whole, f'{whole}.with_changes({{"energy_fit": False}})'))
     command = ["-m", "IPython", f"--ipython-dir={folder / 'profiles'}", "--profile=sim"]
     environment = {**os.environ, "STXM_LIVE_CATALOG": str(folder / "runs")}
     done = subprocess.run(
