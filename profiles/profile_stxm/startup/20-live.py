@@ -23,8 +23,7 @@ from stxm_live.plans import stxm_overview, stxm_stack, wait_for_maps, wait_until
 from stxm_live.plans.remote import stxm_overview_remote, stxm_stack_remote  # for a queue server
 from stxm_live.plotting import LiveFigure
 
-# STXM_LIVE_RECIPE=first-look: a first scan, without references
-recipe = Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf")
+recipe = Recipe.load(os.environ.get("STXM_LIVE_RECIPE") or "nvpf")  # first-look: no references
 catalog = open_catalog(os.environ.get("STXM_LIVE_CATALOG") or None)
 writer = RawWriter(catalog)
 live = LivePhaseMapper(recipe)
@@ -36,7 +35,6 @@ RE.subscribe(writer)  # before anything that may fail: what is scanned is stored
 RE.subscribe(live)
 writer.guard(RE)
 RE.md["scan_id"] = last_scan_id(catalog)
-
 # a plan ends when its runs are stored, so that catalog[uid] can be read at the prompt
 RE.preprocessors.append(
     partial(bpp.finalize_wrapper, final_plan=partial(wait_until_stored, writer))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
@@ -29,8 +28,9 @@ class Door:
     """Those who use an embedded catalogue; it is shut when the last of them has left.
 
     Tiled closes such a catalogue when the interpreter ends, before any exit function of Python is
-    called. A request that is answered later opens the database again, and the interpreter waits
-    for the thread of that connection without end.
+    called. It breaks off the requests that are being answered; and one that is answered later
+    opens the database again, and the interpreter waits for the thread of that connection without
+    end. So `shut` comes before everything that Tiled does.
     """
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ class Door:
         """Keep the catalogue open until this function returns True."""
         self._waited_for.append(is_done)
 
-    async def shut(self) -> None:
-        """Wait until nobody is inside, which is answered meanwhile; then let nobody in."""
+    def shut(self) -> None:
+        """Wait until nobody is inside, and let nobody in again."""
         until_s, quiet = time.monotonic() + _LONGEST_S, _QUIET_POLLS
         while True:
             quiet = quiet + 1 if self._is_done and not self._n_inside else 0
@@ -72,7 +72,7 @@ class Door:
                 self._is_shut = is_late or (quiet > _QUIET_POLLS and not self._n_inside)
                 if self._is_shut:
                     break
-            await asyncio.sleep(_POLL_S)
+            time.sleep(_POLL_S)
         if self._n_inside:
             logger.error("the catalogue closes although something still uses it")
 

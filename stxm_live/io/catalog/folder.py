@@ -279,11 +279,11 @@ def _connect(
     with warnings.catch_warnings():
         # starlette wants httpx2 for its test client, which Tiled talks to the catalogue with
         warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
-        tasks = {"startup": [], "background": [], "shutdown": [door.shut]}
-        app = build_app(tree, serialization_registry=registry, tasks=tasks)
+        app = build_app(tree, serialization_registry=registry)
         app.add_middleware(_NobodySubscribes)
         app.add_middleware(Doorkeeper, door=door)
         context = _connected(app, folder)
+    context.http_client.exit_stack.callback(door.shut)  # the last one that is added is called first
     broker = Broker(from_context(context))
     broker.stxm_live_folder = folder
     broker.stxm_live_copies = copies

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -24,7 +25,7 @@ def answer_to(door, answer=None):
 def test_a_request_is_answered_until_the_catalogue_is_closed_and_then_refused():
     door = Door()
     assert answer_to(door) == 200
-    asyncio.run(door.shut())
+    door.shut()
     assert answer_to(door) == 410
     with pytest.raises(CatalogClosedError, match="the session ends"), door.inside():
         pass
@@ -33,23 +34,20 @@ def test_a_request_is_answered_until_the_catalogue_is_closed_and_then_refused():
 def test_it_stays_open_for_those_inside_and_for_those_who_come_right_after_them():
     door, events, entered = Door(), [], threading.Event()
 
-    async def use_twice():
+    def use_twice():
         for k in range(2):
             with door.inside():
                 entered.set()
-                await asyncio.sleep(0.1)
+                time.sleep(0.1)
                 events.append(k)
-            await asyncio.sleep(0.06)
+            time.sleep(0.06)
 
-    async def both():
-        using = asyncio.create_task(use_twice())
-        await asyncio.sleep(0)
-        assert entered.is_set()
-        await door.shut()
-        events.append("shut")
-        await using
-
-    asyncio.run(both())
+    using = threading.Thread(target=use_twice)
+    using.start()
+    entered.wait()
+    door.shut()
+    events.append("shut")
+    using.join()
     assert events == [0, 1, "shut"]
 
 
@@ -58,7 +56,7 @@ def test_it_waits_for_writers_but_not_without_end_for_others(monkeypatch, caplog
     door, looks = Door(), []
     door.wait_for(lambda: looks.append(1) or len(looks) > 3)
     with door.inside():
-        asyncio.run(door.shut())
+        door.shut()
     assert len(looks) > 3
     assert "although something still uses it" in caplog.text
     assert answer_to(door) == 410
