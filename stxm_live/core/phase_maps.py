@@ -298,6 +298,37 @@ class PhaseMaps:
         """
         return hyperspy_signal(self.to_xarray())
 
+    def plot(
+        self,
+        product: str = "",
+        *,
+        ax: Any = None,
+        palette: Literal["roma", "paper", "print"] = "roma",
+    ) -> Any:
+        """Draw one product on axes, of a new figure if there are none.
+
+        Parameters
+        ----------
+        product : str
+            Name of its picture, such as "reliability", "ambiguity", "wrong-probability", "spectra",
+            "thickness", "correlation-Na1VPF" or "share-Na1VPF"; default: the final map.
+        ax : matplotlib.axes.Axes, optional
+        palette : {"roma", "paper", "print"}
+            Colours of the phases; "print" can be read in grey.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        ValueError
+            If the result has no such product; the message lists those that it has.
+        """
+        from stxm_live.plotting import plot_product
+
+        return plot_product(self, product, ax=ax, palette=palette)
+
     def summary(self) -> list[tuple[str, float, float | None]]:
         """Return a row per label: name, share by correlation, share by the resolver or None.
 

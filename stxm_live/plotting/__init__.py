@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stxm_live.plotting.live_figure.figure import LiveFigure
+    from stxm_live.plotting.one_product import plot_product
     from stxm_live.plotting.pictures import summary_png_base64, write_pictures
 
-__all__ = ["LiveFigure", "summary_png_base64", "write_pictures"]
+__all__ = ["LiveFigure", "plot_product", "summary_png_base64", "write_pictures"]
 
 _HOMES = {
     "LiveFigure": "stxm_live.plotting.live_figure.figure",
+    "plot_product": "stxm_live.plotting.one_product",
     "summary_png_base64": "stxm_live.plotting.pictures",
     "write_pictures": "stxm_live.plotting.pictures",
 }

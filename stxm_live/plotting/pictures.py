@@ -198,7 +198,7 @@ def _figures(
     maps: PhaseMaps, truth: NDArray[np.integer] | None, palette: Palette
 ) -> Iterator[tuple[str, Figure]]:
     """Yield file name and figure of each picture."""
-    panels = _panels(maps, truth, palette)
+    panels = panels_of(maps, truth, palette)
     notes = [partial(draw_notes, maps=maps)] if other_warnings(maps) else []
     yield "overview", _sheet(maps, [*panels.values(), *notes], n_columns=3)
     summary = agg_figure(SIZE_IN, dpi=100)
@@ -244,8 +244,8 @@ def amount_panels(maps: PhaseMaps) -> list[Panel]:
     return panels + [partial(draw_share, maps=maps, phase=k) for k in range(len(maps.phase_names))]
 
 
-def _panels(
-    maps: PhaseMaps, truth: NDArray[np.integer] | None, palette: Palette
+def panels_of(
+    maps: PhaseMaps, truth: NDArray[np.integer] | None = None, palette: Palette = "roma"
 ) -> dict[str, Panel]:
     """Return the panels of a result by file name, in reading order."""
     panels: dict[str, Panel] = {

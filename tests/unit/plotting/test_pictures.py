@@ -73,6 +73,23 @@ def test_a_picture_for_a_paper_keeps_its_text(tmp_path, coarse_pictures, drawn, 
     assert (b"Initial phase map" if kind == "svg" else b"/FontFile2") in content
 
 
+def test_one_product_is_drawn_on_axes_of_ones_own():
+    from matplotlib import pyplot
+
+    maps = made_up.maps()
+    figure, axes = pyplot.subplots()
+    assert maps.plot("reliability", ax=axes) is axes
+    assert axes.images
+    assert "Reliability of the initial map" in words(figure)
+    own = maps.plot()
+    assert "Resolved phase map" in words(own.figure)
+    name = maps.phase_names[1]
+    assert f"Correlation with {name}" in words(maps.plot(f"correlation-{name}").figure)
+    with pytest.raises(ValueError, match="product 'height': this result has optical-density, "):
+        maps.plot("height")
+    pyplot.close("all")
+
+
 def test_all_warnings_are_written_in_the_overview():
     maps = made_up.maps(warnings=tuple(f"note {k} of the scan" for k in range(9)))
     text = words(figures(maps)["overview"])
