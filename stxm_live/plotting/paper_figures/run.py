@@ -65,7 +65,8 @@ def particle_plates(
     ----------
     particles : sequence of ParticleMaps
     bundle : Bundle, optional
-        The bundle the maps were made with. Without it there is no figure S6.
+        The bundle the maps were made with. Without it there is no figure S6, nor if some were made
+        with another one, whose latent space cannot be compared.
 
     Raises
     ------
@@ -78,8 +79,12 @@ def particle_plates(
         raise ValueError(f"only particles with the same phases can be compared, got {listed}")
     yield figure_5(particles)
     yield from figures_6(particles)
-    if bundle is not None and all(maps.latent is not None for _, maps in particles):
+    if bundle is not None and all(_made_with(bundle, maps) for _, maps in particles):
         yield figure_s6(particles, bundle)
     yield figure_s7(particles)
     yield figure_s8(particles)
     yield states_of_charge_plate(particles)
+
+
+def _made_with(bundle: Bundle, maps: PhaseMaps) -> bool:
+    return maps.latent is not None and maps.provenance.get("model_sha256") == bundle.sha256

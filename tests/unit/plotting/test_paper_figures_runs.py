@@ -134,6 +134,8 @@ def test_particles_are_ordered_by_their_phases_and_all_shown():
 
 
 def test_particles_of_one_sample_are_in_a_figure_of_their_own():
+    from dataclasses import replace
+
     maps, bundle, _ = result()
     particles = [ParticleMaps(name, maps) for name in ("Ann", "Zoe", "Ann", "a/b", "a b", "a b")]
     plates = {plate.name: plate for plate in particle_plates(particles, bundle)}
@@ -142,6 +144,9 @@ def test_particles_of_one_sample_are_in_a_figure_of_their_own():
     assert len(rows) == 2 * len(maps.phase_names)
     assert {row["particle"] for row in rows} == {"Ann"}
     assert "figS6-latent-space" in plates
+    other = replace(maps, provenance={**maps.provenance, "model_sha256": "of another bundle"})
+    mixed = particle_plates([ParticleMaps("Ann", maps), ParticleMaps("Zoe", other)], bundle)
+    assert "figS6-latent-space" not in [plate.name for plate in mixed]
 
 
 def test_each_particle_is_projected_into_the_latent_space_of_all():
