@@ -205,7 +205,7 @@ class MapsPanel:
             self._place(scene)
             self._show_whole()
             self._clear()
-            is_other = False  # the mouse is on another place of the field now
+            self.pointer.at = []  # or a mouse that comes back to the same place is not reported
         self._offer_energies(scene)
         self._offer_phases(scene)
         self._follow()

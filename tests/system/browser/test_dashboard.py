@@ -366,6 +366,20 @@ def test_the_pixel_under_a_mouse_that_rests_is_that_of_the_new_stack():
     assert "R 7.25" in view.pixel.text.text
 
 
+def test_a_mouse_on_the_same_place_of_another_field_is_reported_again():
+    board = Board()
+    view = View(board)
+    view.layout()
+    board.on_maps(made_up.maps(run="overview"))
+    view.tick()
+    view.maps.pointer.at = ["phases", 2.79, -1.59]
+    board.on_maps(made_up.maps(run="mirrored", extent_um=(3.58, 2.0, -2.18, -1.0)))
+    view.tick()
+    assert view.pixel.text.text == INVITATION
+    view.maps.pointer.at = ["phases", 2.79, -1.59]  # a browser says what has changed only
+    assert "row 29, column 39" in view.pixel.text.text
+
+
 # what may go wrong while somebody chooses
 
 

@@ -285,6 +285,16 @@ def test_maps_lie_right_wherever_the_axes_point(boarded, extent_um):
     page.hover("phases", maps, row, column)
 
 
+def test_a_mouse_that_rests_while_another_field_comes_is_still_heard(boarded):
+    first = made_up.maps(run="first")
+    page, board = boarded(first)
+    page.hover("phases", first, 20, 30)
+    mirrored = made_up.maps(run="mirrored", extent_um=(3.58, 2.0, -2.18, -1.0))
+    board.on_maps(mirrored)
+    page.says("pixel-text", without="row 20, column 30")
+    page.hover("phases", mirrored, 39, 49)  # the same place on the screen
+
+
 def test_a_lost_connection_is_told_and_the_page_comes_back_with_the_dashboard(browser):
     def serving(port=0):
         board = Board()
