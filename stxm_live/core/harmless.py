@@ -86,6 +86,10 @@ def _is_text(value: object) -> bool:
     return issubclass(type(value), str)
 
 
+class SessionEndsError(RuntimeError):
+    """Something cannot be done because the session ends; a sentence says it, and no traceback."""
+
+
 def as_error(error: BaseException) -> Exception:
     """Return an error of a user's function as an exception that is reported like any other.
 

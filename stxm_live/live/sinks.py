@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from stxm_live.core.harmless import as_error
+from stxm_live.core.harmless import SessionEndsError, as_error
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.stack import StackKey
 from stxm_live.core.worker import Worker
@@ -175,6 +175,9 @@ def _call(callback: Callable[..., None] | None, *arguments: Any) -> Exception | 
         return None
     try:
         callback(*arguments)
+    except SessionEndsError as error:
+        logger.warning("a result came too late for a sink: %s; a replay makes it again", error)
+        return error
     except BaseException as error:  # it must not end the analysis: nobody asked for that
         with suppress(BaseException):  # an error whose text cannot be made
             logger.exception("a sink failed")

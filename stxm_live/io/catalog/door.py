@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from stxm_live.core.harmless import SessionEndsError
+
 logger = logging.getLogger("stxm_live")
 
 _POLL_S = 0.05
@@ -20,7 +22,7 @@ _LONGEST_S = 60.0
 """Seconds for which the end waits for others than writers, which have a rule of their own."""
 
 
-class CatalogClosedError(RuntimeError):
+class CatalogClosedError(SessionEndsError):
     """The catalogue is closed, and does not open again in this session."""
 
 

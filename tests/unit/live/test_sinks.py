@@ -2,6 +2,7 @@ import logging
 import threading
 from types import SimpleNamespace
 
+from stxm_live.core.harmless import SessionEndsError
 from stxm_live.core.stack import StackKey
 from stxm_live.live.sinks import KEPT_STACKS, Callbacks, Sinks
 
@@ -91,3 +92,16 @@ def test_an_error_whose_text_cannot_be_made_is_told_to_the_other_sinks(caplog):
     with caplog.at_level(logging.CRITICAL):
         sinks.result(maps)
     assert told == ["Unspeakable was raised", maps]
+
+
+def test_a_result_that_comes_too_late_to_be_stored_is_a_sentence(caplog):
+    def store(maps):
+        raise SessionEndsError("the catalogue is closed")
+
+    sinks = Sinks()
+    sinks.add(Callbacks(on_maps=store))
+    sinks.result(result("a"))
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.exc_info is None
+    assert "came too late for a sink: the catalogue is closed" in record.getMessage()
