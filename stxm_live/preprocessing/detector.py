@@ -53,6 +53,8 @@ def usable_intensity(
     if intensity.size and intensity.min() > 0 and intensity.max() < limit:  # NaN fails both
         return intensity, Unusable()
     missing = ~np.isfinite(intensity)
+    if missing.all():  # an image that was announced and hardly begun takes no memory
+        return np.broadcast_to(np.float32(np.nan), intensity.shape), Unusable(intensity.size)
     not_positive = ~missing & (intensity <= 0)
     saturated = ~missing & (intensity >= limit)
     unusable = missing | not_positive | saturated

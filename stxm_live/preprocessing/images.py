@@ -56,11 +56,9 @@ class Image:
                 f"shows {np.nanmedian(self.intensity):g} counts in nearly every pixel "
                 "(blank or saturated?)"
             )
-        hot = hot_pixels(self.intensity)
-        self.n_hot = len(hot)
-        if self.n_hot:
-            self.intensity = self.intensity.copy()
-            self.intensity[hot[:, 0], hot[:, 1]] = np.nan
+        self.n_hot = 0
+        if not self.problem:
+            self._leave_out_hot_pixels()
         self.clipped = clipped_share(self.intensity)
         self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
         self.levels = line_levels(self._seen())
@@ -68,6 +66,13 @@ class Image:
         self._as_counted = self.intensity
         self._pattern: Pattern | None = None
         self._moved: tuple[tuple[float, float], NDArray[np.float32], int] | None = None
+
+    def _leave_out_hot_pixels(self) -> None:
+        hot = hot_pixels(self.intensity)
+        self.n_hot = len(hot)
+        if self.n_hot:
+            self.intensity = self.intensity.copy()
+            self.intensity[hot[:, 0], hot[:, 1]] = np.nan
 
     def dimness(self, typical: float) -> str:
         """Return the fault of counts that are low compared with other images; empty if none."""

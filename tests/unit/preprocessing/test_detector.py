@@ -59,6 +59,13 @@ def test_a_dead_image_is_all_unusable_and_no_warning():
     assert np.isnan(optical_density(intensity, 100.0)).all()
 
 
+def test_an_image_that_was_announced_and_hardly_begun_takes_no_memory():
+    nothing = np.broadcast_to(np.float32(np.nan), (8192, 512))
+    intensity, unusable = usable_intensity(nothing)
+    assert intensity.strides == (0, 0)
+    assert unusable == Unusable(missing=8192 * 512)
+
+
 def test_incident_intensity_is_the_mean_of_counts_not_of_their_logarithms():
     rng = np.random.default_rng(3)
     intensity = rng.poisson(4.0, (2, 60, 80)).astype(np.float32) + 1
