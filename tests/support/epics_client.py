@@ -1,13 +1,13 @@
 """What a session at the microscope does, run in a process of its own: EPICS reads its environment
 once.
 
-``python epics_client.py FOLDER SCENARIO...`` prints the scenarios' results as JSON.
+``python epics_client.py SCENARIO...`` prints what the scenarios tell, as JSON. The IOC of
+one is that of the next as long as it lives.
 """
 
 import faulthandler
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -25,7 +25,7 @@ from epics_ioc import SHAPE, simulated
 from run_engines import pause_soon
 
 from stxm_live import LivePhaseMapper, Recipe, map_run
-from stxm_live.devices import load_devices
+from stxm_live.devices import connection, load_devices
 from stxm_live.devices.names import names_from
 from stxm_live.plans import stxm_overview, stxm_sparse_stack, stxm_stack
 
@@ -37,12 +37,38 @@ HANGS_S = 400
 """After so long every thread tells where it is; less than `epics_process.CLIENT_S`."""
 
 
-def start_ioc(port):
-    """An IOC in a process of its own, when it listens."""
-    command = [sys.executable, str(Path(__file__).with_name("epics_ioc.py")), str(port)]
-    ioc = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert ioc.stdout.readline() == "ready\n"
-    return ioc
+class Ioc:
+    """An IOC in a process of its own, which can die and be started anew."""
+
+    process = None
+
+    def lives(self):
+        return self.process is not None and self.process.poll() is None
+
+    def start(self):
+        """Start it; it listens then."""
+        command = [sys.executable, str(Path(__file__).with_name("epics_ioc.py"))]
+        command.append(os.environ["EPICS_CA_SERVER_PORT"])
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self.process.stdout.readline() == "ready\n"
+
+    def kill(self):
+        """Let it die, and wait until it has."""
+        self.process.kill()
+        self.process.wait()
+
+
+IOC = Ioc()
+
+
+def wait_until(is_so, patience_s=120):
+    """Wait for what happens in a thread or a process of its own."""
+    deadline = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 class Session:
@@ -105,31 +131,20 @@ class Session:
     def put_high_limit(self, value_um):
         """Change the soft limit of the x stage, and wait until it is known here."""
         self.put("FINE:X.HLM", value_um)
-        deadline = time.monotonic() + 120
-        while self.devices.stages["sample_x"].limits[1] != value_um:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(lambda: self.devices.stages["sample_x"].limits[1] == value_um)
 
     def is_open(self):
         return self.devices.shutter.is_open
 
 
-def scan_and_store(folder):
-    from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
-
-    catalog = open_catalog(folder)
-    writer = RawWriter(catalog)
+def scan():
     session = Session()
-    session.RE.subscribe(writer)
-    writer.guard(session.RE)
     (uid,) = session.RE(session.plan())
     maps = session.live.wait(uid, timeout_s=120)
-    writer.wait(uid, 60)
-    stored = map_run(catalog[uid], RECIPE)
     descriptor = next(doc for name, doc in session.docs if name == "descriptor")
     result = {
         "status": maps.status,
-        "live_and_replayed_differ": maps.differences(stored),
+        "live_and_replayed_differ": maps.differences(map_run(session.docs, RECIPE)),
         "energies_ev": [doc["data"]["energy"] for doc in session.events()],
         "keys": sorted(session.events()[0]["data"]),
         "open_after": session.is_open(),
@@ -138,8 +153,6 @@ def scan_and_store(folder):
         "cube_error": float(np.abs(session.cube() - expected_cube(session)).max()),
     }
     session.live.close()
-    writer.close()
-    close_catalog(catalog)
     return result
 
 
@@ -154,7 +167,7 @@ def expected_cube(session):
     )
 
 
-def pause_and_abort(folder):
+def pause_and_abort():
     session = Session()
     few = {"energies_ev": (505.0, 517.5, 524.0, 530.3), "dwell_ms": 8.0}
     session.RE(session.plan(**few))
@@ -195,7 +208,7 @@ def dark_image(session):
     return float(session.cube().mean())
 
 
-def lines_and_overview(folder):
+def lines_and_overview():
     session = Session()
     few = {"energies_ev": (505.0, 517.5), "ny": 6, "nx": 9}
     session.RE(session.plan(**few))
@@ -231,7 +244,7 @@ def lines_and_overview(folder):
     }
 
 
-def refusals(folder):
+def refusals():
     session = Session()
     d = session.devices
     d.connect()
@@ -248,7 +261,7 @@ def refusals(folder):
     return {"refused": refused, "moved": moved, "documents": len(session.docs)}
 
 
-def faults(folder):
+def faults():
     session = Session(image=1.0, energy=1.5, sample_x=1.5)
     d = session.devices
     d.connect()
@@ -319,17 +332,11 @@ def stopped(energy):
     return [*results, energy.position == first and first < 900]
 
 
-def ioc_dies(folder):
-    port = os.environ["EPICS_CA_SERVER_PORT"]
-    first = start_ioc(port)
-    try:
-        session = Session()
-        session.devices.connect()
-        while_counting(session.devices.image, first.kill, number=5)
-        error = session.fails(session.plan(dwell_ms=8.0))
-    finally:
-        first.kill()
-        first.wait()
+def ioc_dies():
+    session = Session(connect_timeout_s=1.0)
+    session.devices.connect(60)
+    while_counting(session.devices.image, IOC.kill, number=5)
+    error = session.fails(session.plan(dwell_ms=8.0))
     uid = session.docs[0][1]["uid"]
     maps = session.live.wait(uid, timeout_s=60)
     result = {
@@ -340,34 +347,29 @@ def ioc_dies(folder):
         "n_energies": len(maps.energies_ev),
         "warnings": maps.warnings,
     }
-    second = start_ioc(port)
-    try:
-        session.devices.connect(60)
-        session.docs.clear()
-        result["again"] = session.fails(session.plan())
-        uid = session.docs[0][1]["uid"]
-        result["status_again"] = session.live.wait(uid, timeout_s=60).status
-    finally:
-        second.send_signal(signal.SIGTERM)
-        result["exit_code"] = second.wait(60)
+    IOC.start()
+    session.devices.connect(60)
+    session.docs.clear()
+    result["again"] = session.fails(session.plan())
+    uid = session.docs[0][1]["uid"]
+    result["status_again"] = session.live.wait(uid, timeout_s=60).status
     return result
 
 
-def ioc_is_lost_unnoticed(folder):
+def ioc_is_lost_unnoticed():
     """The moment in which Channel Access knows that a PV is lost, and ophyd does not."""
-    ioc = start_ioc(os.environ["EPICS_CA_SERVER_PORT"])
-    session = Session(connect_timeout_s=2.0)
+    connection.PUT_S = 0.3
+    session = Session(connect_timeout_s=0.3)
     d = session.devices
-    d.connect(10.0)
+    d.connect(60)
     goes_on = threading.Event()
     dispatcher = ophyd.cl.get_dispatcher()
     dispatcher.get_thread_context("metadata").run(goes_on.wait)
-    ioc.kill()
-    ioc.wait()
-    time.sleep(0.5)
-    for device in d.all:
-        for walked in device.walk_signals():
-            walked.item._read_pv.connected = True
+    IOC.kill()
+    pvs = [walked.item._read_pv for device in d.all for walked in device.walk_signals()]
+    wait_until(lambda: not any(pv.connected for pv in pvs))
+    for pv in pvs:
+        pv.connected = True
     acts = {
         "energy": lambda: d.energy.set(510.0).wait(10),
         "energy.stop": d.energy.stop,
@@ -383,15 +385,13 @@ def ioc_is_lost_unnoticed(folder):
     return told
 
 
-def suspended_through_an_outage(folder):
+def suspended_through_an_outage():
     """The beam goes, the plan waits for it, and meanwhile the IOC dies and is started anew."""
     from bluesky.suspenders import SuspendFloor
 
-    port = os.environ["EPICS_CA_SERVER_PORT"]
-    iocs = [start_ioc(port)]
     session = Session(repeats=1)
     d = session.devices
-    d.connect()
+    d.connect(60)
     few = {"energies_ev": (505.0, 517.5, 524.0, 530.3), "dwell_ms": 8.0}
     session.RE(session.plan(**few))
     undisturbed = session.cube()
@@ -407,25 +407,17 @@ def suspended_through_an_outage(folder):
 
     def outage():
         session.put("FAULT", 5)
-        deadline = time.monotonic() + 120
-        while not suspender.tripped and time.monotonic() < deadline:
-            time.sleep(0.05)
+        wait_until(lambda: suspender.tripped)
         time.sleep(0.5)
         seen["tripped"] = suspender.tripped
         seen["open"] = session.is_open()
         seen["n_images"] = len(session.events())
-        iocs[0].kill()
-        iocs[0].wait()
-        time.sleep(2)
-        iocs.append(start_ioc(port))
+        IOC.kill()
+        IOC.start()
 
     while_counting(d.image, outage, number=3)
-    try:
-        seen["error"] = session.fails(session.plan(**few))
-        seen["open_after"] = session.is_open()
-    finally:
-        for ioc in iocs:
-            ioc.kill()
+    seen["error"] = session.fails(session.plan(**few))
+    seen["open_after"] = session.is_open()
     uid = session.docs[0][1]["uid"]
     return seen | {
         "repeated_differs_by": repeated,
@@ -445,7 +437,7 @@ def timed(act):
     return [time.monotonic() - began, "", ""]
 
 
-def nobody_answers(folder):
+def nobody_answers():
     session = Session(connect_timeout_s=0.5)
     try:
         session.devices.connect(0.5)
@@ -457,25 +449,31 @@ def nobody_answers(folder):
 SCENARIOS = {
     f.__name__: f
     for f in (
-        scan_and_store,
+        nobody_answers,
+        scan,
         pause_and_abort,
         lines_and_overview,
         refusals,
         faults,
         ioc_dies,
-        ioc_is_lost_unnoticed,
         suspended_through_an_outage,
-        nobody_answers,
+        ioc_is_lost_unnoticed,
     )
 }
 
 if __name__ == "__main__":
     faulthandler.dump_traceback_later(HANGS_S, exit=True)
+    told = {}
     try:
-        outcome = {name: SCENARIOS[name](Path(sys.argv[1])) for name in sys.argv[2:]}
-        sys.stdout.write(f"RESULT {json.dumps(outcome)}\n")
+        for name in sys.argv[1:]:
+            if name != "nobody_answers" and not IOC.lives():
+                IOC.start()
+            told[name] = SCENARIOS[name]()
     except BaseException:  # noqa: BLE001  told, and then nothing is waited for
         traceback.print_exc()
+    finally:
+        IOC.kill()
+    sys.stdout.write(f"RESULT {json.dumps(told)}\n")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # no waiting for the threads of Channel Access

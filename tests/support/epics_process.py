@@ -49,29 +49,19 @@ def served(command, port, ready="ready\n"):
             ioc.kill()
 
 
-def run_client(scenario, folder, port):
-    """The result of a scenario of `epics_client`."""
-    return run_clients((scenario,), folder, port)[scenario]
-
-
-def run_clients(scenarios, folder, port):
-    """The results of scenarios of `epics_client`, one after the other, by their names."""
+def run_client(*scenarios):
+    """What scenarios of `epics_client` tell, by their names, one after the other in one session."""
     done = subprocess.run(
-        [sys.executable, str(HERE / "epics_client.py"), str(folder), *scenarios],
+        [sys.executable, str(HERE / "epics_client.py"), *scenarios],
         capture_output=True,
         text=True,
         timeout=CLIENT_S,
-        env=environment(port),
+        env=environment(free_port()),
         stdin=subprocess.DEVNULL,
         check=False,
     )
     lines = [text for text in done.stdout.splitlines() if text.startswith("RESULT ")]
     assert lines, done.stdout[-3000:] + done.stderr[-30000:]
-    return json.loads(lines[0].removeprefix("RESULT "))
-
-
-def run_with_ioc(scenarios, folder):
-    """As `run_clients`, at an IOC of their own."""
-    port = free_port()
-    with served([sys.executable, str(HERE / "epics_ioc.py"), str(port)], port):
-        return run_clients(scenarios, folder, port)
+    told = json.loads(lines[0].removeprefix("RESULT "))
+    assert list(told) == list(scenarios), done.stderr[-30000:]
+    return told
