@@ -1,34 +1,15 @@
 """The same road on a measured stack: ALS 11.0.2, Fe L2,3, 123 energies (B. Toner, M. Marcus)."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-from run_engines import a_run_engine
-from typer.testing import CliRunner
 
-from stxm_live import LivePhaseMapper, Recipe, ReferenceSpectra, map_phases
+from stxm_live import Recipe, ReferenceSpectra, map_phases
 from stxm_live.adaptive.energies.cost import Conditions
 from stxm_live.adaptive.energies.selection import Offer, choose_energies
-from stxm_live.cli import app
 from stxm_live.core.recipe_files import read_mask, read_two_columns
-from stxm_live.io.catalog import (
-    RawWriter,
-    close_catalog,
-    delete_run,
-    derived_uids,
-    load_maps,
-    open_catalog,
-    store_maps,
-)
 from stxm_live.io.files import read_stack
 from stxm_live.phase_mapping.exploration import explore_stack
-from stxm_live.plans import stxm_stack
 from stxm_live.preprocessing.reference_extraction import region_spectrum
-from stxm_live.sim.instrument import SimulatedMicroscope
 
 pytestmark = pytest.mark.real
 
@@ -124,13 +105,11 @@ def test_i0_found_in_the_image_is_the_measured_one_but_for_a_factor(stack, recip
     assert ratio.std() / ratio.mean() < 0.002  # counting noise of the region is 0.001
 
 
-@pytest.mark.parametrize("own_i0", [False, True])
 def test_the_default_map_agrees_with_the_authors_by_the_line_of_the_readme(
-    real_folder, stack, recipe, own_i0
+    real_folder, stack, recipe
 ):
     plain = {"energy_fit": True, "specimen.mask": None}
-    if not own_i0:
-        plain |= {"i0.source": "empty-region", "i0.spectrum": None}
+    plain |= {"i0.source": "empty-region", "i0.spectrum": None}
     found = map_phases(stack, recipe.with_changes(plain))
     assert found.energy_axis is not None
     theirs = read_mask(real_folder / "mask_file.msk")
@@ -138,73 +117,6 @@ def test_the_default_map_agrees_with_the_authors_by_the_line_of_the_readme(
     assert 100 * oxidised.mean() == pytest.approx(73.6, abs=3)
     assert "energy" not in str(found.quality)
     assert abs(found.energy_offset_ev) < 0.05
-
-
-@pytest.mark.slow
-def test_scanned_live_with_a_model_trained_on_it_and_replayed_in_a_new_process(
-    real_folder, stack, recipe, nearest_ev, tmp_path
-):
-    folder = tmp_path / "runs"
-    toml = Path(recipe.references).parent / "fe13.toml"
-    text = (toml.parent / "fe.toml").read_text()
-    toml.write_text(f"energies_ev = {list(nearest_ev)}\nmodel = 'bundle'\n{text}")
-    bundle = toml.parent / "bundle"
-    catalog = ["--catalog", str(folder)]
-    for command in (
-        ["import", str(real_folder / "71214078.hdr"), *catalog],
-        [
-            "train",
-            "-1",
-            "--recipe",
-            str(toml),
-            "--epochs",
-            "1",
-            "--per-run",
-            "1000",
-            "--out",
-            str(bundle),
-            *catalog,
-        ],
-    ):
-        done = CliRunner().invoke(app, command)
-        assert done.exit_code == 0, done.output
-    thirteen = Recipe.load(toml)
-    microscope = SimulatedMicroscope.with_recorded(stack, reuse_buffer=True)
-    broker = open_catalog(folder)
-    writer = RawWriter(broker)
-    try:
-        with LivePhaseMapper(thirteen) as live, a_run_engine() as run_engine:
-            run_engine.subscribe(writer)
-            run_engine.subscribe(live)
-            (uid,) = run_engine(
-                stxm_stack(
-                    microscope.camera,
-                    microscope.energy,
-                    nearest_ev,
-                    microscope.field(),
-                )
-            )
-            maps = live.wait(uid, timeout_s=60)
-        writer.wait(uid, timeout_s=60)
-        assert maps.latent_index is not None, maps.warnings
-        assert 60 < 100 * maps.fractions[0] < 80
-        delete_run(broker, store_maps(broker, maps))
-        assert derived_uids(broker, uid) == []
-    finally:
-        writer.close()
-        close_catalog(broker)
-
-    replay = [sys.executable, "-m", "stxm_live", "replay", uid]
-    options = [*catalog, "--recipe", str(toml)]
-    subprocess.run([*replay, *options], check=True, env=os.environ, capture_output=True)
-    broker = open_catalog(folder)
-    try:
-        replayed = load_maps(broker, uid)
-    finally:
-        close_catalog(broker)
-    for name, variable in maps.to_xarray().data_vars.items():
-        assert replayed[name].dtype == variable.dtype, name
-        np.testing.assert_array_equal(replayed[name].values, variable.values, err_msg=name)
 
 
 def test_two_clusters_without_references_are_the_two_end_members(stack, maps, real_folder):
