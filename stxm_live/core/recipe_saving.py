@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.recipe import Recipe
+
+if TYPE_CHECKING:
+    from stxm_live.core.phase_maps import PhaseMaps
 
 _FILES = {
     ("references",): "references",
@@ -46,6 +50,30 @@ def save_recipe(recipe: Recipe, folder: str | Path) -> Path:
     path = folder / "recipe.toml"
     path.write_text("\n".join(_lines(values)) + "\n", encoding="utf-8")
     return path
+
+
+def with_saved_recipe(maps: PhaseMaps, folder: str | Path) -> PhaseMaps:
+    """Save the recipe of a result with its files, and return the result with the saved recipe.
+
+    The files of a mask that was drawn, or of images that were moved by hand, are gone with the page
+    that wrote them; those of the saved recipe stay. A result without a recipe is returned as it is,
+    and one whose files are gone gets a warning.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    values = maps.provenance.get("recipe_values")
+    if not values:
+        return maps
+    try:
+        saved = Recipe.load(save_recipe(Recipe.from_values(values), folder))
+    except FileNotFoundError as error:
+        note = f"the recipe is not stored with this result: {error.filename} is gone"
+        return replace(maps, warnings=(*maps.warnings, note))
+    values = saved.model_dump(mode="json")
+    return replace(maps, provenance={**maps.provenance, "recipe_values": values})
 
 
 def _lines(values: Mapping[str, Any], table: str = "") -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe_saving import with_saved_recipe
 from stxm_live.dashboard.stored_maps import Remake, maps_of
 from stxm_live.io.documents.announced import announced
 
@@ -125,12 +126,21 @@ class CatalogHistory:
             return stored
         return replace(stored, remake=Remake(stored, partial(self._from_raw, stored)))
 
-    def store(self, maps: PhaseMaps) -> str:
-        """Store a result in the catalogue, and return its uid."""
+    def store(self, maps: PhaseMaps, folder: str | Path) -> str:
+        """Store a result in the catalogue, and return its uid.
+
+        The files that its recipe names are copied to ``recipes`` in the catalogue's folder, or to
+        ``folder`` if the catalogue is on a server.
+        """
         from stxm_live.io.catalog import store_maps
+        from stxm_live.io.catalog.folder import catalog_folder
 
         with self._lock:
-            return store_maps(self._opened(), maps)
+            broker = self._opened()
+            own = catalog_folder(broker)
+            recipes = Path(folder) if own is None else own / "recipes"
+            name = str(maps.provenance.get("recipe_sha256", ""))[:12]
+            return store_maps(broker, with_saved_recipe(maps, recipes / name))
 
     def close(self) -> None:
         """Close the catalogue, if this object opened it."""

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from bokeh.models import Column, LayoutDOM, Row
 
 from stxm_live.core.phase_maps import PhaseMaps
-from stxm_live.core.recipe import Recipe
-from stxm_live.core.recipe_saving import save_recipe
+from stxm_live.core.recipe_saving import with_saved_recipe
 from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.state import Board
 from stxm_live.dashboard.style import WRAPPED, button, html
@@ -45,7 +44,7 @@ class KeepPanel:
 
     def __init__(self, board: Board, history: History | None, folder: str | Path) -> None:
         self._board, self._folder = board, Path(folder)
-        self._store: Callable[[PhaseMaps], str] | None = getattr(history, "store", None)
+        self._store: Callable[[PhaseMaps, Path], str] | None = getattr(history, "store", None)
         self._scene: Scene | None = None
         words = _WORDS + (_STORE_WORDS if self._store is not None else "")
         self.words = html(words, "small", sizing_mode="stretch_width")
@@ -72,9 +71,11 @@ class KeepPanel:
         return f"Exported to {folder.resolve()}"
 
     def _store_maps(self) -> None:
-        maps, store = self._maps(), self._store
+        maps, store, recipes = self._maps(), self._store, self._folder / "recipes"
         if maps is not None and store is not None:
-            self._board.do(lambda: f"Stored as result {store(maps)[:8]}", "storing the maps")
+            self._board.do(
+                lambda: f"Stored as result {store(maps, recipes)[:8]}", "storing the maps"
+            )
 
     def _maps(self) -> PhaseMaps | None:
         maps = None if self._scene is None else self._scene.maps
@@ -96,11 +97,9 @@ def export_maps(maps: PhaseMaps, folder: Path) -> None:
     from stxm_live.plotting.pictures import write_pictures
 
     folder.mkdir(parents=True, exist_ok=True)
+    maps = with_saved_recipe(maps, folder / "recipe")
     dataset = maps.to_xarray()
     write_nexus(dataset, folder / "maps.nxs")
     write_page(dataset, folder / "maps.html")
     write_csv(dataset, folder / "csv")
     write_pictures(maps, folder / "pictures")
-    values = maps.provenance.get("recipe_values")
-    if values:
-        save_recipe(Recipe.from_values(values), folder / "recipe")

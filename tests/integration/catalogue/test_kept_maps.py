@@ -1,6 +1,8 @@
 """Maps that a page keeps: exported with their recipe, and stored in the catalogue."""
 
+import json
 import time
+from dataclasses import replace
 
 import made_up_maps as made_up
 import numpy as np
@@ -13,9 +15,11 @@ pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
 from bokeh.events import ButtonClick
 
+from stxm_live.core.recipe_saving import with_saved_recipe
 from stxm_live.dashboard import Board, CatalogHistory
 from stxm_live.dashboard.view import View
 from stxm_live.io.catalog import close_catalog, load_maps, open_catalog
+from stxm_live.io.catalog.folder import catalog_folder
 from stxm_live.io.results import read_nexus
 
 
@@ -77,7 +81,9 @@ def test_an_export_has_numbers_pictures_page_and_the_recipe_that_makes_the_same_
     np.testing.assert_array_equal(
         read_nexus(folder / "maps.nxs")["resolved_index"].values, changed.resolved_index
     )
+    provenance = json.loads(read_nexus(folder / "maps.nxs").attrs["provenance"])
     recipe = Recipe.load(folder / "recipe")
+    assert provenance["recipe_values"] == recipe.model_dump(mode="json")
     assert recipe.specimen.mask.parent == folder / "recipe"  # the drawn mask is gone with the page
     again = map_run(documents, recipe)
     np.testing.assert_array_equal(again.resolved_index, changed.resolved_index)
@@ -91,6 +97,18 @@ def test_changed_maps_can_be_stored_as_a_result_of_their_run(kept):
     changed = board.now.results[-1].maps
     stored = load_maps(catalog, changed.key.run_uids[0])
     np.testing.assert_array_equal(stored["resolved_index"].values, changed.resolved_index)
+    provenance = json.loads(stored.attrs["provenance"])
+    recipe = Recipe.from_values(provenance["recipe_values"])
+    # the drawn mask is gone with the page, and a replay takes the recipe of the stored result
+    assert recipe.specimen.mask.is_relative_to(catalog_folder(catalog))
+    assert recipe.fingerprint == provenance["recipe_sha256"]
+
+
+def test_a_result_whose_references_are_gone_is_kept_with_a_warning(kept, tmp_path):
+    maps = kept[1].now.newest.maps
+    gone = {**maps.provenance["recipe_values"], "references": str(tmp_path / "gone.csv")}
+    lost = replace(maps, provenance={**maps.provenance, "recipe_values": gone})
+    assert "gone.csv is gone" in with_saved_recipe(lost, tmp_path / "recipe").warnings[-1]
 
 
 def test_without_maps_or_a_folder_to_write_to_there_is_a_sentence(tmp_path):
