@@ -16,10 +16,11 @@ from stxm_live.core.energy_axis import EnergyAxis
 from stxm_live.core.large_arrays import LargeArray
 from stxm_live.core.map_dataset import NUMBERS, dataset_of
 from stxm_live.core.map_products import PRODUCTS
+from stxm_live.core.map_signal import signal_of
+from stxm_live.core.map_table import table_of
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.od_uncertainty import od_std, smoothing
 from stxm_live.core.origin import Origin, identity
-from stxm_live.core.pixel_table import hyperspy_signal, pixel_table
 from stxm_live.core.specimen_change import SpecimenChange
 from stxm_live.core.stack import StackKey
 from stxm_live.core.twins import Twins, labels, merged_shares
@@ -289,14 +290,14 @@ class PhaseMaps:
 
     def to_dataframe(self) -> pandas.DataFrame:
         """Return a table with a row for each specimen pixel with a valid spectrum."""
-        return pixel_table(self.to_xarray())
+        return table_of(self.to_xarray())
 
     def to_hyperspy(self) -> dict[str, Any]:
         """Return the optical density for HyperSpy: ``hs.signals.Signal1D(**maps.to_hyperspy())``.
 
         HyperSpy is not imported.
         """
-        return hyperspy_signal(self.to_xarray())
+        return signal_of(self.to_xarray())
 
     def plot(
         self,

@@ -1,4 +1,4 @@
-"""Maps in the forms of other packages: a table of pixels, and a signal of HyperSpy."""
+"""A result as a table of pandas, a row for each pixel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _FIELD = {"y", "x"}
 
 
-def pixel_table(maps: xarray.Dataset) -> pandas.DataFrame:
+def table_of(maps: xarray.Dataset) -> pandas.DataFrame:
     """Return a row for each specimen pixel with a valid spectrum.
 
     A product with one value a pixel is a column of its own name; one with a value for each phase
@@ -45,34 +45,3 @@ def _labels(maps: xarray.Dataset, dim: str) -> list[str]:
     if dim in maps.coords:
         return [str(value) for value in maps[dim].values]
     return [str(k + 1) for k in range(maps.sizes[dim])]
-
-
-def hyperspy_signal(maps: xarray.Dataset) -> dict[str, Any]:
-    """Return the optical density as keywords for ``hyperspy.api.signals.Signal1D``.
-
-    The navigation axes are y and x in um, the signal axis is the energy in eV, with the energies
-    as they were measured.
-    """
-    axes: list[dict[str, Any]] = []
-    for name in ("y", "x"):
-        positions = maps[name].values
-        scale = float(positions[1] - positions[0]) if positions.size > 1 else 1.0
-        axes.append(
-            {
-                "name": name,
-                "size": positions.size,
-                "offset": float(positions[0]),
-                "scale": scale,
-                "units": "um",
-                "navigate": True,
-            }
-        )
-    energies = {"_type": "DataAxis", "name": "Energy", "units": "eV", "navigate": False}
-    return {
-        "data": np.moveaxis(maps["od"].values, 0, -1),
-        "axes": [*axes, {**energies, "axis": maps["energy_ev"].values}],
-        "metadata": {
-            "General": {"title": f"Optical density, {maps.attrs.get('source') or 'run'}"},
-            "Signal": {"quantity": "Optical density"},
-        },
-    }
