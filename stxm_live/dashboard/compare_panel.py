@@ -107,8 +107,13 @@ class ComparePanel:
         if self.scene is not None:
             self.figure.place(self.scene.field, frame_px)
 
+    @property
+    def shown(self) -> Result | None:
+        """Return the result that is shown beside the maps, if there is one."""
+        return next((r for r in self._results if str(r.number) == self.choice.value), None)
+
     def _choose(self) -> None:
-        result = next((r for r in self._results if str(r.number) == self.choice.value), None)
+        result = self.shown
         had = self.scene is not None
         self.scene = None if result is None else Scene.of_result(result)
         if self.scene is not None and result is not None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from bokeh.models import Checkbox, Column, LayoutDOM, RadioButtonGroup, Row, TextInput
 from bokeh.plotting import figure
 
@@ -18,7 +17,7 @@ from stxm_live.dashboard.style import STYLE, WRAPPED, button, html, select
 from stxm_live.dashboard.text import swatches
 from stxm_live.phase_mapping.exploration import Exploration, regrouped, save_as_recipe
 from stxm_live.plotting.pictures import safe_name
-from stxm_live.plotting.style.palette import AMBIGUOUS, phase_colors
+from stxm_live.plotting.style.palette import AMBIGUOUS, hex_of, phase_colors
 
 _KINDS = ("Clusters", "Components (NMF)")
 
@@ -152,7 +151,7 @@ class FirstLookPanel:
 
 
 def _colors(names: list[str]) -> list[str]:
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.rint(255 * phase_colors(names)).astype(int)]
+    return hex_of(phase_colors(names))
 
 
 def _save(

@@ -97,6 +97,23 @@ def rgb_image(planes: Sequence[NDArray[np.floating]]) -> tuple[Rgba, list[Limits
     return image, limits
 
 
+def channel_image(
+    channels: Sequence[tuple[NDArray[np.floating] | None, Limits]], specimen: NDArray[np.bool_]
+) -> Rgba:
+    """Return three maps as red, green and blue between their limits; ground beside the specimen.
+
+    A map that is None, and a pixel without a value, is dark.
+    """
+    image = np.zeros((*specimen.shape, 4), dtype=np.uint8)
+    image[..., 3] = 255
+    for k, (values, (low, high)) in enumerate(channels):
+        if values is not None:
+            share = (np.nan_to_num(values, nan=low) - low) / (high - low)
+            image[..., k] = np.rint(255 * np.clip(share, 0.0, 1.0))
+    image[~specimen] = rgba_of(GROUND)
+    return image
+
+
 def ambiguity_image(maps: PhaseMaps) -> Rgba:
     """Return an image of clear, ambiguous, unidentified and invalid specimen pixels."""
     image = np.empty((*maps.specimen.shape, 4), dtype=np.uint8)

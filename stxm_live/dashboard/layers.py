@@ -12,10 +12,12 @@ from stxm_live.core.amount_words import look_alikes, number_in_words, share_in_w
 from stxm_live.core.amounts import thickness_unit
 from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.twins import labels, merged_index
+from stxm_live.dashboard.channels import channel_of
 from stxm_live.dashboard.images import (
     Limits,
     Rgba,
     ambiguity_image,
+    channel_image,
     difference_image,
     grey_image,
     heat_image,
@@ -33,6 +35,7 @@ from stxm_live.plotting.style.palette import (
     UNIDENTIFIED,
     crameri,
     heat,
+    hex_of,
 )
 from stxm_live.plotting.style.value_range import value_range
 
@@ -55,7 +58,8 @@ DOUBT_LAYERS = (
     ("counts", "Counts per energy"),
     ("difference", "Difference of two energies"),
     ("mean", "Mean over energies"),
-    ("rgb", "Red, green and blue"),
+    ("rgb", "Three energies as colors"),
+    ("rgb-maps", "Three maps as colors"),
 )
 """Name and label of each map that can be chosen."""
 
@@ -113,7 +117,7 @@ def phase_layer(scene: Scene, name: str) -> Layer:
     index = merged_index(index, scene.phase_names, scene.twins)
     counts = np.bincount(index[index >= 0].ravel(), minlength=len(scene.phase_names))
     shares = 100 * counts / max(1, counts.sum())
-    colors = _hex(scene.colors)
+    colors = hex_of(scene.colors)
     shown = labels(scene.phase_names, scene.twins)
     entries = [
         # all of the specimen is of one of them: a share would say nothing
@@ -139,11 +143,12 @@ def doubt_layer(
     energies: tuple[int, ...],
     phase: int = 0,
     limits: Limits | None = None,
+    channels: tuple[str, ...] = ("",) * 3,
 ) -> Layer:
     """Return a map to judge the phase map by.
 
     ``energies`` are the two of a difference, the first and last of a mean, or the three of red,
-    green and blue; ``phase`` is that of a share.
+    green and blue; ``phase`` is that of a share, and ``channels`` are the names of three maps.
     """
     if name in OF_ENERGIES:
         return _of_energies(scene, name, energies, limits)
@@ -158,6 +163,8 @@ def doubt_layer(
         )
     if name == "ambiguous":
         return _ambiguity(maps)
+    if name == "rgb-maps":
+        return _channels(maps, channels)
     if name in ("thickness", "value", "composition"):
         return _amount(maps, name, phase, limits)
     values, top, meaning = _values(maps, name)
@@ -205,6 +212,14 @@ def _colors_of(scene: Scene, energies: tuple[int, ...]) -> Layer:
         for color, k, (low, high) in zip(_RGB, energies, limits, strict=True)
     ]
     return Layer(image, swatches(entries), "OD at three energies")
+
+
+def _channels(maps: PhaseMaps, names: tuple[str, ...]) -> Layer:
+    """Return three maps as red, green and blue."""
+    found = [channel_of(maps, name) for name in names]
+    entries = [(color, each.text) for color, each in zip(_RGB, found, strict=True)]
+    image = channel_image([(each.values, each.limits) for each in found], maps.specimen)
+    return Layer(image, swatches(entries), "three maps as red, green and blue")
 
 
 def _ambiguity(maps: PhaseMaps) -> Layer:
@@ -280,7 +295,3 @@ def _alike(maps: PhaseMaps, phase: int) -> str:
 def _top(values: NDArray[np.float32]) -> float:
     finite = values[np.isfinite(values)]
     return max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0
-
-
-def _hex(colors: NDArray[np.float64]) -> list[str]:
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.rint(255 * colors).astype(int)]

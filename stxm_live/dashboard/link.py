@@ -35,6 +35,7 @@ _BETWEEN = "_"
 _CONTRASTS = "od", "doubt"
 
 _ENERGIES = "first", "second", "third"
+_COLORS = "red", "green", "blue"
 
 Corners = list[tuple[float, float]]
 
@@ -89,11 +90,15 @@ class Link:
 def _stack_values(key: StackKey) -> dict[str, str]:
     """Return the values that name a stack; further runs may join it later."""
     values = {
-        "run": key.run_uids[0] if key.run_uids else key.source,
+        "run": _run_of(key),
         "region": key.region,
         "polarization": key.polarization,
     }
     return {name: value for name, value in values.items() if value}
+
+
+def _run_of(key: StackKey) -> str:
+    return key.run_uids[0] if key.run_uids else key.source
 
 
 def values_of(view: View) -> dict[str, str]:
@@ -104,9 +109,16 @@ def values_of(view: View) -> dict[str, str]:
     values = _stack_values(scene.key)
     if view.show.value != "0":
         values["result"] = view.show.value
+    beside = view.compare.shown
+    if beside is not None:
+        values["beside"] = f"{beside.number}{_BETWEEN}{_run_of(beside.maps.key)}"
     for name, choice in _choices(view).items():
         is_meant = choice.value != choice.options[0][0]
-        if maps.of_energies.visible if name in _ENERGIES else is_meant:
+        if name in _ENERGIES:
+            is_meant = maps.of_energies.visible
+        elif name in _COLORS:
+            is_meant = maps.of_maps.visible
+        if is_meant:
             values[name] = choice.value
     if not maps.follow.active:
         values["energy"] = str(int(maps.energy.value))
@@ -149,6 +161,9 @@ def restore(view: View, link: Link) -> str:
     for name, choice in _choices(view).items():
         if given.get(name) in dict(choice.options):
             choice.value = given[name]
+    for result in view.board.now.results:
+        if given.get("beside") == f"{result.number}{_BETWEEN}{_run_of(result.maps.key)}":
+            view.compare.choice.value = str(result.number)
     energy = _whole(given.get("energy", ""), len(scene.energies_ev))
     if energy is not None:
         view.maps.follow.active, view.maps.energy.value = False, energy
@@ -187,6 +202,7 @@ def _choices(view: View) -> dict[str, Select]:
         "third": maps.third,
         "share": maps.share_of,
         "mean": view.pixel.mean_of,
+        **dict(zip(_COLORS, maps.colors, strict=True)),
     }
 
 

@@ -21,6 +21,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from stxm_live.dashboard.channels import channel_names
 from stxm_live.dashboard.drawing import Drawn, empty_boxes
 from stxm_live.dashboard.figures import MapFigure, Pointer, show_whole
 from stxm_live.dashboard.images import Limits, for_screen
@@ -118,6 +119,11 @@ class MapsPanel:
         # all of them from the beginning, for they get the colours of the page with the others
         choices = self.first, self.between, self.second, self.third
         self.of_energies = Row(*choices, visible=False, height=36)
+        self.colors = [
+            select(nothing, lambda _: self._paint("doubt"), name, width=84, margin=(0, 2))
+            for name in ("red", "green", "blue")
+        ]
+        self.of_maps = Row(*self.colors, visible=False, height=36)
         self.energy.on_change("value", lambda attr, old, new: self._on_energy(new))
         self.follow.on_change("active", lambda attr, old, new: self._follow())
 
@@ -144,7 +150,7 @@ class MapsPanel:
             "phases": Row(self.phases, height=44),
             "doubt": Row(self.doubt, self.share_of, height=44),
         }
-        below = {"od": [], "phases": [], "doubt": [self.of_energies]}
+        below = {"od": [], "phases": [], "doubt": [self.of_energies, self.of_maps]}
         self.columns = {
             name: Column(
                 above[name],
@@ -184,6 +190,8 @@ class MapsPanel:
             self.legends[name].width = self.meanings[name].width = self.column_px - 12
         self.energy.width = self.column_px - 115
         self.phases.width = self.column_px - 20
+        for each in self.colors:
+            each.width = (self.column_px - 32) // 3
         self._fit_doubt()
 
     def _fit_doubt(self) -> None:
@@ -248,6 +256,10 @@ class MapsPanel:
         options = [(str(k), name) for k, name in enumerate(scene.phase_names)] or [("0", "")]
         if options != self.share_of.options:
             self.share_of.options, self.share_of.value = options, "0"
+        colors = channel_names(scene.phase_names)
+        if colors != self.colors[0].options:
+            for k, each in enumerate(self.colors):
+                each.options, each.value = colors, colors[min(k, len(colors) - 1)][0]
 
     def _offer_energies(self, scene: Scene) -> None:
         last = len(scene.energies_ev) - 1
@@ -306,7 +318,9 @@ class MapsPanel:
             chosen = []
         self.of_energies.children = [*chosen, html("eV", margin=(7, 2))]
         self.of_energies.visible = name in OF_ENERGIES
-        self.meanings["doubt"].visible = not self.of_energies.visible  # the choice says it
+        self.of_maps.visible = name == "rgb-maps"
+        # the choices say it
+        self.meanings["doubt"].visible = not (self.of_energies.visible or self.of_maps.visible)
         self.share_of.visible = name == "composition"
         self._fit_doubt()
         self._paint("doubt")
@@ -328,7 +342,8 @@ class MapsPanel:
         chosen = self.first, self.second, self.third
         energies = tuple(min(int(choice.value), last) for choice in chosen)
         limits = self.limits(name)
-        return doubt_layer(scene, self.doubt.value, energies, int(self.share_of.value), limits)
+        phase, channels = int(self.share_of.value), tuple(each.value for each in self.colors)
+        return doubt_layer(scene, self.doubt.value, energies, phase, limits, channels)
 
     def _limited(self, name: str) -> str:
         """Return the name under which the limits of a map's contrast are kept."""

@@ -43,6 +43,7 @@ from stxm_live.plotting.style.palette import (
     SPECIMEN,
     UNIDENTIFIED,
     heat,
+    hex_of,
     phase_colors,
 )
 from stxm_live.plotting.style.raster import FieldOfView, field_of_view
@@ -88,7 +89,7 @@ def page(dataset: xarray.Dataset) -> str:
     """Return the HTML of a page."""
     x, y = dataset["x"].values, dataset["y"].values
     field = field_of_view((x[0], x[-1], y[0], y[-1]), (y.size, x.size))
-    colors = _hex(phase_colors(dataset["phase"].values.tolist(), _recipe_colors(dataset)))
+    colors = hex_of(phase_colors(dataset["phase"].values.tolist(), _recipe_colors(dataset)))
     arrays, maps_precision = packed_maps(dataset, MOST_BYTES // 2)
     shown = tuple(name for name in _shown(dataset) if name not in MAPS or name in arrays)
     energies = dataset["energy_ev"].values
@@ -159,7 +160,7 @@ def _header(
             "unidentified": UNIDENTIFIED,
             "invalid": INVALID,
         },
-        "heat": _hex(heat()(np.arange(256))[:, :3]),
+        "heat": hex_of(heat()(np.arange(256))[:, :3]),
         "energies_ev": dataset["energy_ev"].values.tolist(),
         "references": np.asarray(dataset["reference_od"].values).tolist(),
         "shape": [dataset.sizes["y"], dataset.sizes["x"]],
@@ -181,10 +182,6 @@ def _top(reliability: Any) -> float:
 def _recipe_colors(dataset: xarray.Dataset) -> Mapping[str, str]:
     values = json.loads(dataset.attrs["provenance"]).get("recipe_values") or {}
     return values.get("colors") or {}
-
-
-def _hex(rgb: Any) -> list[str]:
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.rint(255 * np.asarray(rgb)).astype(int)]
 
 
 def _bokeh_parts(figures: dict[str, Any]) -> tuple[str, str, dict[str, str]]:

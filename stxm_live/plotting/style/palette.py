@@ -86,6 +86,13 @@ def phase_colors(
     return rgb
 
 
+def hex_of(colors: NDArray[np.floating]) -> list[str]:
+    """Return colours (n, 3), 0 to 1, as ``#rrggbb``."""
+    from matplotlib.colors import to_hex
+
+    return [to_hex(color) for color in colors]
+
+
 def _sampled(n_phases: int, palette: Palette) -> NDArray[np.float64]:
     """Return evenly spaced colours of a palette, of shape (n_phases, 3)."""
     from matplotlib.colors import LinearSegmentedColormap

@@ -43,7 +43,7 @@ def test_every_map_with_numbers_is_shown_between_the_limits_that_are_given():
     for name, _ in DOUBT_LAYERS:
         layer = doubt_layer(scene, name, (0, 4, 9), 2)
         if layer.values is None:
-            assert name in ("ambiguous", "rgb")
+            assert name in ("ambiguous", "rgb", "rgb-maps")
             continue
         low, high = (float(end) for end in np.nanpercentile(layer.values, [30, 60]))
         high = max(high, low + 0.01)
@@ -56,6 +56,24 @@ def test_every_map_with_numbers_is_shown_between_the_limits_that_are_given():
         seen += len(ends[1])
         assert not np.array_equal(*ends), name
     assert seen > 4
+
+
+def test_three_maps_are_red_green_and_blue():
+    scene = scene_of()
+    maps, names = scene.maps, ("1", "reliability", "")
+    layer = doubt_layer(scene, "rgb-maps", (0, 4, 9), channels=names)
+    top = np.nanpercentile(maps.reliability, 99)
+    shares = maps.amounts.composition[1], np.clip(maps.reliability / top, 0, 1)
+    at = maps.specimen & maps.valid
+    for k, share in enumerate(shares):
+        np.testing.assert_allclose(layer.image[at][:, k], 255 * np.nan_to_num(share[at]), atol=0.51)
+    assert not layer.image[at][:, 2].any()
+    for text in (f"{maps.phase_names[1]}: 0 to 100 %", "R: 0 to", "nothing"):
+        assert text in layer.legend
+    unresolved = scene_of(resolved_index=None)
+    assert doubt_layer(
+        unresolved, "rgb-maps", (0, 4, 9), channels=("value", "0", "counts")
+    ).image.any()
 
 
 def test_a_mean_and_three_colours_are_those_of_their_energies():

@@ -89,6 +89,23 @@ def test_energies_are_in_a_link_if_the_map_is_made_from_them(views, view):
     first.maps.doubt.value, first.maps.second.value = "ambiguous", "7"
 
 
+def test_maps_that_are_shown_as_colors_and_a_result_beside_them_are_in_a_link(views, view):
+    first = views[0]
+    first.maps.doubt.value = "rgb-maps"
+    for each, name in zip(first.maps.colors, ("3", "reliability", ""), strict=True):
+        each.value = name
+    first.compare.choice.value = "1"
+    values = values_of(first)
+    opened(view, values)
+    assert [each.value for each in view.maps.colors] == ["3", "reliability", ""]
+    assert view.compare.shown.maps.key.run_uids == ("first",)
+    view.compare.choice.value = "0"
+    opened(view, values | {"beside": values["beside"].replace("first", "second")})
+    assert view.compare.shown is None  # the number is of another run here
+    first.compare.choice.value, first.maps.doubt.value = "0", "ambiguous"
+    assert not {"beside", "red"} & set(values_of(first))
+
+
 def test_a_newest_run_that_is_no_longer_the_newest_is_found(view):
     assert opened(view, {"run": "first", "region": "1"}) == ""
     assert view.scene.key.run_uids == ("first",)
