@@ -18,10 +18,11 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from stxm_live.dashboard.figures import EnergyPlot
+from stxm_live.dashboard.energy_plot import EnergyPlot
 from stxm_live.dashboard.line_profile import MOST_ACROSS, profile
 from stxm_live.dashboard.offline_page.page_figures import style_plot
 from stxm_live.dashboard.style import WRAPPED, button, html, select
+from stxm_live.plotting.style.palette import FAINT
 
 if TYPE_CHECKING:
     from stxm_live.dashboard.layers import Layer
@@ -80,7 +81,7 @@ class ContrastPanel:
 
     def _make_histogram(self) -> None:
         self.bars = ColumnDataSource({"left": [], "right": [], "top": []}, name="histogram")
-        self.shown = BoxAnnotation(left=0, right=1, fill_alpha=0.2, fill_color="white")
+        self.shown = BoxAnnotation(left=0, right=1, fill_alpha=0.3, fill_color=FAINT)
         self.histogram = figure(
             name="histogram-plot",
             height=120,
@@ -157,8 +158,8 @@ class ContrastPanel:
 
     def _show_profile(self, layer: Layer) -> None:
         scene, ends = self._maps.scene, self._maps.line.ends
-        self.line.plot.visible = self.below.visible = layer.values is not None
-        self.across.visible = layer.values is not None and ends is not None
+        self.below.visible = layer.values is not None
+        self.line.plot.visible = self.across.visible = self.below.visible and ends is not None
         if scene is None or ends is None or layer.values is None or ends[0] == ends[1]:
             self.line.show([0.0, 1.0], [], [])
             self.below.text = _DRAW

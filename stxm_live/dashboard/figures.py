@@ -1,8 +1,8 @@
-"""The Bokeh figures of the dashboard: maps that move together, small plots of energies."""
+"""The Bokeh figures of the dashboard: maps that move together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from bokeh.core.properties import List
 from bokeh.events import MouseLeave, MouseMove, SelectionGeometry, Tap
 from bokeh.model import DataModel
 from bokeh.models import (
-    BasicTickFormatter,
     BoxSelectTool,
     BoxZoomTool,
     ColumnDataSource,
@@ -26,17 +25,12 @@ from numpy.typing import NDArray
 from stxm_live.dashboard.drawing import Drawn, outline
 from stxm_live.dashboard.line_profile import Line
 from stxm_live.dashboard.offline_page.page_figures import (
-    BAND,
     add_mark,
     add_scale_bar,
     style_plot,
 )
 from stxm_live.dashboard.pins import number_pins
-from stxm_live.plotting.style.palette import FAINT, GROUND, INK
 from stxm_live.plotting.style.raster import FieldOfView
-
-PALE_INK = "#dfe3e8"
-"""Colour of texts on a dark page."""
 
 _POINTER_MS = 40
 """Shortest time in ms between two reports of the mouse position."""
@@ -177,108 +171,3 @@ def show_whole(ranges: tuple[Range1d, Range1d], field: FieldOfView) -> None:
     for axis, ends in zip(ranges, (field[:2], field[2:4]), strict=True):
         low, high = sorted(ends)
         axis.update(start=low, end=high, reset_start=low, reset_end=high)
-
-
-Points = tuple[NDArray[np.floating], str, str]
-"""Values, colour and marker of a row of points."""
-
-
-class EnergyPlot:
-    """A small plot over the photon energy.
-
-    Parameters
-    ----------
-    name, label : str
-    height_px : int
-        Height with its axis; the width is that of the page's part.
-    along : str
-        Label of the axis of energies, or of what is in their place.
-    """
-
-    def __init__(
-        self, name: str, label: str, height_px: int, along: str = "photon energy (eV)"
-    ) -> None:
-        self.plot = figure(
-            name=name,
-            height=height_px,
-            sizing_mode="stretch_width",
-            min_border_right=12,
-            x_range=Range1d(0, 1),
-            y_range=Range1d(0, 1),
-            toolbar_location=None,
-            tools="",
-        )
-        nothing: dict[str, list[Any]] = {"xs": [], "ys": [], "color": [], "width": []}
-        self.lines = ColumnDataSource(nothing, name=f"{name}-lines")
-        self.points = ColumnDataSource(
-            {"x": [], "y": [], "color": [], "marker": []}, name=f"{name}-points"
-        )
-        self.band = ColumnDataSource({"x": [], "low": [], "high": []}, name=f"{name}-band")
-        self.plot.varea("x", "low", "high", source=self.band, **BAND)
-        self.plot.multi_line("xs", "ys", line_color="color", line_width="width", source=self.lines)
-        self.plot.scatter(
-            *("x", "y"),
-            fill_color="color",
-            marker="marker",
-            line_color=GROUND,
-            size=6,
-            source=self.points,
-        )
-        style_plot(self.plot, along, label)
-        self.plot.axis.visible = False
-        self.plot.grid.visible = True
-        self.plot.yaxis.formatter = BasicTickFormatter(power_limit_low=-5)
-        for axis in (self.plot.xaxis, self.plot.yaxis):
-            axis.axis_label_text_font_size = axis.major_label_text_font_size = "11px"
-
-    def show(
-        self,
-        energies_ev: Sequence[float],
-        curves: Sequence[tuple[NDArray[np.floating], str, float]],
-        points: Sequence[Points],
-        band: tuple[NDArray[np.float64], ...] = (),
-    ) -> None:
-        """Draw curves with colour and width, points, and a band from low to high.
-
-        NaN leaves a gap.
-        """
-        x = np.asarray(energies_ev, dtype=np.float64)
-        _span(self.plot.x_range, x)
-        _span(self.plot.y_range, *(y for y, _, _ in curves), *(y for y, *_ in points), *band)
-        self.band.data = dict(
-            zip(("x", "low", "high"), (x, *band) if band else ([],) * 3, strict=True)
-        )
-        self.plot.axis.visible = bool(curves or points)
-        self.lines.data = {
-            "xs": [x] * len(curves),
-            "ys": [np.asarray(y, dtype=np.float64) for y, _, _ in curves],
-            "color": [color for _, color, _ in curves],
-            "width": [width for _, _, width in curves],
-        }
-        self.points.data = {
-            "x": np.concatenate([x] * len(points)) if points else [],
-            "y": np.concatenate([np.asarray(y, np.float64) for y, *_ in points]) if points else [],
-            "color": [color for y, color, _ in points for _ in y],
-            "marker": [marker for y, _, marker in points for _ in y],
-        }
-
-
-def recolor(plot: figure, *, is_dark: bool) -> None:
-    """Draw the axes of a plot for a light or a dark page."""
-    for axis in plot.axis:
-        axis.update(
-            axis_label_text_color=PALE_INK if is_dark else INK,
-            major_label_text_color=PALE_INK if is_dark else INK,
-            **dict.fromkeys(
-                ("axis_line_color", "major_tick_line_color", "minor_tick_line_color"), FAINT
-            ),
-        )
-
-
-def _span(shown: Range1d, *values: NDArray[np.floating]) -> None:
-    """Set a range to the finite values and a margin."""
-    every = np.concatenate([np.asarray(v, dtype=np.float64) for v in values] or [np.zeros(0)])
-    finite = every[np.isfinite(every)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    margin = 0.06 * (high - low) or max(0.05 * abs(high), 0.5)
-    shown.update(start=low - margin, end=high + margin)

@@ -9,10 +9,11 @@ import numpy as np
 from bokeh.models import ColumnDataSource, Range1d, Span
 from bokeh.plotting import figure
 
-from stxm_live.dashboard.figures import EnergyPlot
+from stxm_live.dashboard.energy_plot import EnergyPlot
 from stxm_live.dashboard.offline_page.page_figures import style_plot
 from stxm_live.phase_mapping.exploration import Principal
-from stxm_live.plotting.style.palette import AMBIGUOUS, GROUND
+from stxm_live.plotting.style.grounds import on_ground
+from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, GROUND
 from stxm_live.preprocessing.reference_extraction import MeasuredSpectrum
 
 ABOVE, NOISE = "#8ecae6", "#8a929c"
@@ -29,6 +30,7 @@ class SpectraPlot(EnergyPlot):
         super().__init__("first-look-spectra", "optical density", 230)
         nothing: dict[str, list[Any]] = {"x": [], "low": [], "high": [], "color": []}
         self.errors = ColumnDataSource(nothing, name="first-look-errors")
+        self._error_colors: list[str] = []
         self.plot.segment(
             "x", "low", "x", "high", line_color="color", line_width=2, source=self.errors
         )
@@ -39,6 +41,7 @@ class SpectraPlot(EnergyPlot):
         curves = [(each.od, color) for each, color in zip(spectra, colors, strict=True)]
         few = len(energies) <= 40
         points = [(od, color, "circle") for od, color in curves if few]
+        self._error_colors = [color for color in colors for _ in energies]
         self.show(energies.tolist(), [(od, color, 1.5) for od, color in curves], points)
         std = np.array([np.zeros(len(energies)) if s.std is None else s.std for s in spectra])
         od = np.array([each.od for each in spectra])
@@ -47,10 +50,19 @@ class SpectraPlot(EnergyPlot):
             "x": np.tile(energies, len(spectra)),
             "low": low,
             "high": high,
-            "color": np.repeat(colors, len(energies)),
+            "color": self._seen_error_colors(),
         }
         margin = 0.06 * (np.nanmax(high) - np.nanmin(low)) or 0.5
         self.plot.y_range.update(start=np.nanmin(low) - margin, end=np.nanmax(high) + margin)
+
+    def _draw(self) -> None:
+        super()._draw()
+        seen = self._seen_error_colors()
+        if len(self.errors.data["x"]) == len(seen):
+            self.errors.data = {**self.errors.data, "color": seen}
+
+    def _seen_error_colors(self) -> list[str]:
+        return [on_ground(color, self.plot.background_fill_color) for color in self._error_colors]
 
 
 class ScreePlot:
@@ -69,7 +81,7 @@ class ScreePlot:
             tools="",
         )
         self.points = ColumnDataSource({"x": [], "y": [], "color": []}, name="scree-points")
-        self.plot.line("x", "y", line_color="white", line_width=0.8, source=self.points)
+        self.plot.line("x", "y", line_color=FAINT, line_width=0.8, source=self.points)
         self.plot.scatter(
             "x", "y", fill_color="color", line_color=GROUND, size=8, source=self.points
         )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from stxm_live.core.twins import label_of
 from stxm_live.core.unidentified_spectrum import UnidentifiedSpectrum
 from stxm_live.dashboard.area_facts import AreaFacts
-from stxm_live.dashboard.figures import EnergyPlot, Points
+from stxm_live.dashboard.energy_plot import Curve, EnergyPlot, Points
 from stxm_live.dashboard.fit import Fit, fit_of
 from stxm_live.dashboard.pins import Pin
 from stxm_live.dashboard.pixel_facts import INVITATION, pixel_facts
@@ -22,15 +22,16 @@ from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.style import html, select
 from stxm_live.dashboard.text import swatches
 from stxm_live.plotting.panels.spectra import is_common, scaled_to
-from stxm_live.plotting.style.palette import FAINT, UNIDENTIFIED
+from stxm_live.plotting.style.palette import FAINT, UNIDENTIFIED, hex_of
 
 _X, _Y, _I0 = "#66aaee", "#ee8899", "#66cc88"
 
 SPECIMEN = "the specimen"
 
-_TOO_FEW = "Residuals are shown once more energies are measured than there are references."
+_INK_SWATCH = '<i class="ink"></i>'
+"""Colour of the spectrum that is shown: white on a dark page, black on a light one."""
 
-Curve = tuple[NDArray[np.floating], str, float]
+_TOO_FEW = "Residuals are shown once more energies are measured than there are references."
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +72,10 @@ class PixelPanel:
         return Column(
             html("<h3>Pixel or drawn area</h3>"),
             Row(html("otherwise the mean of", "small", margin=(9, 6)), self.mean_of),
-            self.text,
             self.spectrum.plot,
             self.below,
             self.kept,
+            self.text,
             self.residual.plot,
             self.rest,
             self.table,
@@ -161,7 +162,7 @@ class PixelPanel:
         band = () if white is None else white.band
         self.spectrum.show(scene.energies_ev, curves, points, band)
         self.below.text = _caption(white, n_pins=len(pins))
-        whose = "the white points" if white is not None else f"pin {pins[0].number}" if pins else ""
+        whose = white.name if white is not None else f"pin {pins[0].number}" if pins else ""
         self._draw_residuals(scene, fits, points, whose)
 
     def _draw_residuals(
@@ -190,12 +191,12 @@ class PixelPanel:
 
 def _references(white: _Spectrum) -> list[Curve]:
     """Return the references scaled to a spectrum."""
-    colors = [f"rgb({r},{g},{b})" for r, g, b in np.rint(255 * white.scene.colors).astype(int)]
+    colors = hex_of(white.scene.colors)
     return [(y, color, 1.5) for y, color in zip(white.scaled, colors, strict=True)]
 
 
 def _caption(white: _Spectrum | None, *, n_pins: int) -> str:
-    shown = "" if white is None else f"white: {white.name}; "
+    shown = "" if white is None else f"{_INK_SWATCH}{white.name}; "
     if n_pins:
         return f"{shown}points: measured; lines: the best mixtures of the references"
     strange = None if white is None else white.strange
@@ -225,7 +226,7 @@ class Curves:
     def layout(self) -> LayoutDOM:
         """Return the plots, one below the other."""
         titles = (
-            f'Drift in <span style="color:{_X}">x</span> and <span style="color:{_Y}">y</span>',
+            'Drift in <span class="drift-x">x</span> and <span class="drift-y">y</span>',
             '<span title="counts without specimen, at each energy">Incident intensity I0</span>',
         )
         headed = (

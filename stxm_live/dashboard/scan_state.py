@@ -104,7 +104,9 @@ def progress(scene: Scene | None, now: Snapshot, paused_since: str = "") -> tupl
     if scene.result is not None:
         made = time.localtime(scene.result.time_s)
         day = "%H:%M" if made[:3] == time.localtime()[:3] else "%Y-%m-%d %H:%M"
-        return 1.0, f"finished, mapped at {time.strftime(day, made)}"
+        is_whole = scene.result.maps.status != "incomplete"
+        how = "finished" if is_whole else "ended early"
+        return 1.0, f"{how}, mapped at {time.strftime(day, made)}"
     if scene.exploration is not None:
         return 1.0, f"finished, {len(scene.energies_ev)} energies"
     assert scene.view is not None

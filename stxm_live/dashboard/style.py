@@ -47,6 +47,10 @@ p.idle {{ color: var(--ink, {INK}); border-color: var(--line, #b3bac3) !importan
 .entry i {{ display: inline-block; width: 12px; height: 12px; border: 1px solid #8a929c;
   margin-right: 5px; vertical-align: -2px; box-sizing: border-box; }}
 .entry i.ramp {{ width: 110px; margin: 0 6px; }}
+i.ink {{ display: inline-block; width: 10px; height: 10px; border-radius: 5px; margin-right: 5px;
+  background: var(--ink, {INK}); }}
+.drift-x {{ color: var(--drift-x, #2f6fae); }}
+.drift-y {{ color: var(--drift-y, #b3485a); }}
 table {{ border-collapse: collapse; font-size: 12.5px; }}
 td, th {{ padding: 1px 10px 1px 0; text-align: right; font-variant-numeric: tabular-nums; }}
 td:first-child, th:first-child {{ text-align: left; max-width: 150px; overflow: hidden;

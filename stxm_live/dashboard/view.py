@@ -13,7 +13,6 @@ from bokeh.models import Column, LayoutDOM, Row, TabPanel, Tabs
 
 from stxm_live.dashboard.compare_panel import ComparePanel, listed, offer
 from stxm_live.dashboard.contrast_panel import ContrastPanel
-from stxm_live.dashboard.figures import recolor
 from stxm_live.dashboard.first_look_panel import ChangeRecipe, FirstLookPanel
 from stxm_live.dashboard.history import History
 from stxm_live.dashboard.keep_panel import KeepPanel
@@ -35,6 +34,7 @@ from stxm_live.dashboard.state import Board, Result, Snapshot
 from stxm_live.dashboard.style import button, html, select
 from stxm_live.dashboard.suggestions_panel import SuggestionsPanel
 from stxm_live.dashboard.text import notes, subline
+from stxm_live.dashboard.theme import recolor
 
 if TYPE_CHECKING:
     from bluesky import RunEngine

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.plotting.panels.spectra import scaled_to
+from stxm_live.plotting.style.grounds import LIGHT_GROUND, on_ground
 from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, GROUND, INK, UNIDENTIFIED
 from stxm_live.plotting.style.raster import FieldOfView
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 BAND: Mapping[str, Any] = {"fill_color": UNIDENTIFIED, "fill_alpha": 0.35}
 """Colour of the band for the scatter of pixels that were not identified."""
+
+PALE_INK = "#dfe3e8"
+"""Colour of texts and grids on a dark ground."""
 
 _WIDTH_PX = 300
 _SPECTRUM_PX = 310
@@ -120,22 +124,23 @@ def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
     plot = _energy_figure("spectrum", energies_ev, _SPECTRUM_PX)
     plot.y_range = Range1d(0.0, 1.0)
     nothing: list[list[float]] = [[] for _ in colors]
+    seen = [on_ground(color, LIGHT_GROUND) for color in colors]
     lines = ColumnDataSource(
-        {"xs": nothing, "ys": nothing, "color": colors, "width": [1.5] * len(colors)},
+        {"xs": nothing, "ys": nothing, "color": seen, "width": [1.5] * len(colors)},
         name="references",
     )
     plot.multi_line("xs", "ys", line_color="color", line_width="width", source=lines)
     pixel = ColumnDataSource({"x": [], "y": []}, name="pixel")
-    plot.line("x", "y", source=pixel, line_color="white", line_width=1.0)
+    plot.line("x", "y", source=pixel, line_color=INK, line_width=1.0)
     plot.scatter(
         "x",
         "y",
         source=pixel,
         size=6 if len(energies_ev) <= 40 else 3,
-        fill_color="white",
+        fill_color=INK,
         line_color=GROUND,
     )
-    style_plot(plot, "photon energy (eV)", "optical density")
+    style_plot(plot, "photon energy (eV)", "optical density", LIGHT_GROUND)
     return plot
 
 
@@ -149,10 +154,10 @@ def unidentified_figure(dataset: xarray.Dataset, colors: list[str]) -> figure:
     plot.varea(energies, mean - scatter, mean + scatter, **BAND)
     for reference, color in zip(dataset["reference_od"].values, colors, strict=True):
         scaled = scaled_to(reference, mean, np.isfinite(mean))
-        plot.line(energies, scaled, line_color=color, line_width=1.5)
-    plot.line(energies, mean, line_color=UNIDENTIFIED, line_width=2.5)
-    plot.segment(energies, mean - std, energies, mean + std, line_color="white", line_width=2)
-    style_plot(plot, "photon energy (eV)", "optical density")
+        plot.line(energies, scaled, line_color=on_ground(color, LIGHT_GROUND), line_width=1.5)
+    plot.line(energies, mean, line_color=on_ground(UNIDENTIFIED, LIGHT_GROUND), line_width=2.5)
+    plot.segment(energies, mean - std, energies, mean + std, line_color=INK, line_width=2)
+    style_plot(plot, "photon energy (eV)", "optical density", LIGHT_GROUND)
     return plot
 
 
@@ -173,14 +178,15 @@ def _energy_figure(name: str, energies_ev: Sequence[float], width_px: int) -> fi
     )
 
 
-def style_plot(plot: Any, x_label: str, y_label: str) -> None:
-    """Set small labels, thin ticks and a dark background."""
+def style_plot(plot: Any, x_label: str, y_label: str, ground: str = GROUND) -> None:
+    """Set small labels, thin ticks and the background, a dark one for maps."""
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
-    plot.background_fill_color = GROUND
+    plot.background_fill_color = ground
     plot.border_fill_color = None
     plot.grid.visible = plot.name in ("spectrum", "unidentified")
     plot.grid.grid_line_alpha = 0.15
+    plot.grid.grid_line_color = PALE_INK if ground == GROUND else INK
     plot.outline_line_color = FAINT
     plot.xaxis.axis_label, plot.yaxis.axis_label = x_label, y_label
     for axis in (plot.xaxis, plot.yaxis):

@@ -1,0 +1,24 @@
+"""Ground and axes of the plots on a light and on a dark page."""
+
+from __future__ import annotations
+
+from bokeh.plotting import figure
+
+from stxm_live.dashboard.offline_page.page_figures import PALE_INK
+from stxm_live.plotting.style.grounds import LIGHT_GROUND
+from stxm_live.plotting.style.palette import FAINT, GROUND, INK
+
+
+def recolor(plot: figure, *, is_dark: bool) -> None:
+    """Draw ground and axes of a plot for a light or a dark page."""
+    ink = PALE_INK if is_dark else INK
+    for axis in plot.axis:
+        axis.update(
+            axis_label_text_color=ink,
+            major_label_text_color=ink,
+            **dict.fromkeys(
+                ("axis_line_color", "major_tick_line_color", "minor_tick_line_color"), FAINT
+            ),
+        )
+    plot.grid.grid_line_color = ink
+    plot.background_fill_color = GROUND if is_dark else LIGHT_GROUND
