@@ -2,8 +2,8 @@
 Maps that look wrong, and what the verdict says
 ===============================================
 
-The same **synthetic** particle, measured well once and wrongly five times. Each picture has the map
-on the left, and on the right where it may be wrong; the verdict stands above.
+The same **synthetic** particle, measured well once, and then with one fault after the other. Each
+picture has the map on the left, and on the right where it may be wrong; the verdict stands above.
 """
 
 import textwrap
@@ -26,14 +26,16 @@ weights = STATES_OF_CHARGE["Na2VPF"]
 particle = make_particle((120, 120), phase_weights=weights, rng=np.random.default_rng(4))
 
 
-def measured(photons=2000, offset_ev=0.0, i0_errors=0.0):
-    """Measure the particle."""
+def measured(photons=2000, offset_ev=0.0, i0_errors=0.0, spoil=None):
+    """Measure the particle; ``spoil`` changes the counts afterwards."""
     rng = np.random.default_rng(1)
     od = od_cube(particle, spectra, energies_ev + offset_ev)
     errors = i0_errors * rng.standard_normal(len(energies_ev))
     od = od + errors[:, None, None] * particle.specimen
+    counts = rng.poisson(photons * np.exp(-od)).astype(float)
+    kept = np.ones(len(energies_ev), dtype=bool) if spoil is None else spoil(counts)
     return Stack.from_arrays(
-        rng.poisson(photons * np.exp(-od)), recipe.energies_ev, extent_um=(0.0, 3.6, 3.6, 0.0)
+        counts[kept], energies_ev[kept].tolist(), extent_um=(0.0, 3.6, 3.6, 0.0)
     )
 
 
@@ -84,8 +86,9 @@ for offset_ev in (-0.3, -0.1, 0.1, 0.4, 0.6):
 # %%
 # A phase has no reference
 # ------------------------
-# The recipe leaves out the most frequent phase. ``stxm-live explore --recipe`` shows the mean
-# spectrum of what agrees with no reference, and can save it as a reference.
+# The recipe leaves out the most frequent phase. Its pixels look like mixtures of the others, as
+# layers do. Where they look like nothing, the verdict says how much agrees with no reference, and
+# ``stxm-live explore --recipe`` shows its mean spectrum and can save it as a reference.
 kept = [k for k, name in enumerate(spectra.phase_names) if name != "Na2VPF"]
 names = tuple(spectra.phase_names[k] for k in kept)
 fewer = ReferenceSpectra(names, spectra.energies_ev, spectra.od[kept], synthetic=True)
@@ -105,3 +108,62 @@ mapped(i0_errors=0.04)
 # -----------------------------------
 # Every optical density is too low. Move the box, or leave it out: the empty part is found without.
 mapped(changes={"i0.source": "region", "i0.region": (1.2, 2.4, 1.2, 2.4)})
+
+
+# %%
+# Two images are exchanged
+# ------------------------
+# The files of two energies were saved under each other's names.
+def exchange(counts):
+    """Exchange two images, and keep all."""
+    counts[[6, 8]] = counts[[8, 6]]
+    return np.ones(len(counts), dtype=bool)
+
+
+mapped(spoil=exchange)
+
+
+# %%
+# An image repeats another one
+# ----------------------------
+# The detector gave the image before once more.
+def repeat(counts):
+    """Put an image in the place of the next one, and keep all."""
+    counts[7] = counts[6]
+    return np.ones(len(counts), dtype=bool)
+
+
+mapped(spoil=repeat)
+
+# %%
+# Energies are missing
+# --------------------
+# The images between 516 and 519 eV were lost.
+mapped(spoil=lambda counts: (energies_ev < 516) | (energies_ev > 519))
+
+# %%
+# One reference does not fit
+# --------------------------
+# The energy axis of the reference of Na1VPF is 0.3 eV off: where this phase is, lines seem to be
+# weaker than in the references. Crystals in another orientation look alike.
+shifted = spectra.od.copy()
+shifted[3] = np.interp(spectra.energies_ev - 0.3, spectra.energies_ev, shifted[3])
+off = ReferenceSpectra(spectra.phase_names, spectra.energies_ev, shifted, synthetic=True)
+with TemporaryDirectory() as folder:
+    off.to_csv(Path(folder) / "off.csv")
+    mapped(changes={"references": Path(folder) / "off.csv", "model": None})
+
+
+# %%
+# The images drift and are not aligned
+# ------------------------------------
+# Every third image is a pixel further to the right. Phases are smeared along the drift, edges are
+# of other phases, and the verdict finds lines that do not fit.
+def drift(counts):
+    """Move the images to the right, and keep all."""
+    for k, image in enumerate(counts):
+        image[:] = np.roll(image, k // 3, axis=1)
+    return np.ones(len(counts), dtype=bool)
+
+
+mapped(changes={"alignment.enabled": False}, spoil=drift)
