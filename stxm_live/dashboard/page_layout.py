@@ -29,7 +29,8 @@ _REPORT_BROWSER = """
 const tell = () => {
   const style = getComputedStyle(document.documentElement);
   const maps = document.querySelector(".maps");
-  const width = maps === null ? window.innerWidth - 350 : maps.clientWidth;
+  const header = document.querySelector("header");  // on a phone the maps have no box of their own
+  const width = maps === null ? window.innerWidth - 350 : maps.clientWidth || header.clientWidth;
   browser.of = [width, window.innerHeight, style.getPropertyValue("--is-dark").trim() === "1"];
 };
 let timer = null;

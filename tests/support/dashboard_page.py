@@ -44,8 +44,11 @@ _HAS_REPORTED = """([height, isDark]) => {
     for (const model of Bokeh.documents[0]._all_models.values())
         if (model.type.endsWith("Browser")) {
             const maps = document.querySelector(".maps");
-            const width = maps === null ? window.innerWidth - 350 : maps.clientWidth;
-            return model.of[0] === width && model.of[1] === height && model.of[2] === isDark;
+            const wide = maps?.clientWidth || document.querySelector("header")?.clientWidth;
+            const width = maps === null ? window.innerWidth - 350 : wide;
+            const ground = Bokeh.documents[0].get_model_by_name("spectrum").background_fill_color;
+            return model.of[0] === width && model.of[1] === height && model.of[2] === isDark
+                && (ground === "#ffffff") !== isDark;  // the answer is there
         }
     return false;
 }"""
