@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -134,8 +135,8 @@ def moments(
     first = p * posterior.share
     second = first * posterior.share
     second += p * posterior.share_variance
-    values = np.zeros(n_phases) if values is None else values
-    sums = product(_sums(n_phases, values), np.concatenate([p, first, second]))
+    known = (0.0,) * n_phases if values is None else tuple(map(float, values))
+    sums = product(_sums(known), np.concatenate([p, first, second]))
     share, square = sums[:n_phases], sums[n_phases + 1 : -1]
     deviation = _deviation(share, square)
     np.maximum(share, 0, out=share)
@@ -147,12 +148,14 @@ def moments(
     return np.concatenate([share, deviation, np.stack(others)]).astype(np.float32)
 
 
-def _sums(n_phases: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+@lru_cache(maxsize=8)
+def _sums(of_phases: tuple[float, ...]) -> NDArray[np.float64]:
     """Return the matrix from moments of the pairs' shares to those of phases and of the value.
 
     Shape (2 n_phases + 2, 3 n_pairs): probability, first and second moment of the share of the
     second phase of each two; mean share of each phase, mean value, and the means of their squares.
     """
+    n_phases, values = len(of_phases), np.array(of_phases)
     first, second = pairs(n_phases)
     of_first, of_second = (np.eye(n_phases)[which].T for which in (first, second))
     start, step = values[first][None], (values[second] - values[first])[None]
