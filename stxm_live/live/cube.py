@@ -198,8 +198,8 @@ class _Axis:
     """Places of the measured rows among the announced energies."""
 
     n_energies: int
-    rows: Sequence[int]
-    places: Sequence[int]
+    rows: list[int]
+    places: list[int]
 
     @classmethod
     def of(cls, stack: Stack, registered: ODStack, energies_ev: Sequence[float]) -> _Axis:
@@ -210,9 +210,15 @@ class _Axis:
         return cls(len(energies_ev), rows, places)
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return rows of ``values`` (n_measured, ...) at their places; NaN where not measured."""
+        """Return rows of ``values`` (n_measured, ...) at their places; NaN where not measured.
+
+        Values that are at their places already are not copied, for a cube is large.
+        """
+        if self.rows == self.places == [*range(self.n_energies)] and len(values) == self.n_energies:
+            return values.view()
         out = np.full((self.n_energies, *values.shape[1:]), np.nan, dtype=values.dtype)
-        out[self.places] = values[self.rows]
+        for place, row in zip(self.places, self.rows, strict=True):
+            out[place] = values[row]
         return out
 
 
