@@ -1,19 +1,27 @@
-"""A session that ends while a result is being stored."""
+"""A session of its own: what others stored is there, and what it stores itself is stored."""
 
 import os
 import subprocess
 import sys
 
-from stxm_live.io.catalog import close_catalog, open_catalog
+from catalog_fixtures import stack_images
+
+from stxm_live.core.stack import Stack
+from stxm_live.io.catalog import close_catalog, open_catalog, store_documents
 from stxm_live.io.catalog.reading import documents
+from stxm_live.io.files import stack_documents
 
 SESSION = """
 import sys, threading
 from particles import image_documents
 from stxm_live.io.catalog import open_catalog
+from stxm_live.io.catalog.reading import documents
 from stxm_live.io.catalog.run_store import RunStore, store_documents
 
 broker = open_catalog(sys.argv[1])
+for name, doc in documents(broker[-1]):
+    if name == "event":
+        print(doc["data"]["counts"].tobytes().hex())
 store, begun = RunStore.__call__, threading.Event()
 
 def slowly(self, name, doc):
@@ -34,19 +42,23 @@ print(*(run[0][1]["uid"] for run in runs))
 """
 
 
-def test_what_is_being_stored_when_python_ends_is_stored_and_the_process_ends(tmp_path):
+def test_runs_are_found_bit_for_bit_and_what_is_being_stored_when_python_ends_is_stored(tmp_path):
+    images = stack_images(3)
+    broker = open_catalog(tmp_path / "runs")
+    store_documents(broker, stack_documents(Stack.from_arrays(images, [515.0, 516.0, 517.0])))
+    close_catalog(broker)
     done = subprocess.run(
-        [sys.executable, "-c", SESSION, str(tmp_path / "runs")],
+        [sys.executable, "-W", "error", "-c", SESSION, str(tmp_path / "runs")],
         capture_output=True,
         text=True,
         timeout=300,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Traceback" not in done.stderr, done.stderr[-3000:]
-    assert len(done.stdout.split()) == 2
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr[-3000:]
+    *stored, two_uids = done.stdout.splitlines()
+    assert stored == [image.tobytes().hex() for image in images]
     broker = open_catalog(tmp_path / "runs")
-    for uid in done.stdout.split():
+    for uid in two_uids.split():
         assert [name for name, _ in documents(broker.v2[uid])][-1] == "stop"
     close_catalog(broker)

@@ -98,9 +98,15 @@ def test_a_rewound_scan_gives_the_later_image_with_its_own_energy(recorded, brok
         np.testing.assert_array_equal(event["data"]["counts"], sign * images[k])
 
 
+@pytest.fixture(scope="module")
+def stored(broker):
+    """A stored stack: its uid and its images."""
+    return store_stack(broker, sample="valid")
+
+
 @pytest.mark.slow
-def test_header_and_run_of_either_version_give_the_same_documents(broker):
-    uid, images = store_stack(broker)
+def test_header_and_run_of_either_version_give_the_same_documents(broker, stored):
+    uid, images = stored
 
     runs = (broker[uid], broker.v2[uid], broker.v2[uid].v2, broker.v3[uid])
     replayed = [pairs_of(run) for run in runs]
@@ -113,12 +119,10 @@ def test_header_and_run_of_either_version_give_the_same_documents(broker):
 
 
 @pytest.mark.slow
-def test_replayed_documents_are_valid_and_complete(broker):
+def test_replayed_documents_are_valid_and_complete(broker, stored):
     from event_model import DocumentNames, schema_validators
 
-    uid, _ = store_stack(broker, sample="valid")
-
-    replayed = list(documents(broker[uid]))
+    replayed = list(documents(broker[stored[0]]))
 
     for name, doc in replayed:
         schema_validators[DocumentNames[name]].validate(doc)
@@ -131,27 +135,18 @@ def test_replayed_documents_are_valid_and_complete(broker):
 
 
 @pytest.mark.slow
-def test_lines_are_replayed_in_order_although_they_came_in_another(broker):
+def test_lines_are_replayed_in_order_although_they_came_in_another_and_in_small_blocks(
+    broker, monkeypatch
+):
     images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
-    uid = store_documents(broker, line_documents(images, scan, lines=[3, 4, 5, 0, 2, 1]))
+    uid = store_documents(broker, line_documents(images, scan, lines=[3, 4, 5, 0, 2, 1, 2]))
 
-    replayed = events_of(broker[uid])
-
-    assert [event["seq_num"] for event in replayed] == [1, 2, 3, 4, 5, 6]
-    lines = np.stack([event["data"]["counts"] for event in replayed])
-    np.testing.assert_array_equal(lines, images.reshape(-1, 5))
-
-
-@pytest.mark.slow
-def test_reading_in_small_blocks_gives_the_same(broker, monkeypatch):
-    lines = [0, 1, 2, 1, 2, 3, 4, 5]
-    images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
-    uid = store_documents(broker, line_documents(images, scan, lines=lines))
-    monkeypatch.setattr(reading, "_BLOCK_BYTES", 45)
-
-    replayed = np.stack([event["data"]["counts"] for event in events_of(broker[uid])])
-
-    np.testing.assert_array_equal(replayed, images.reshape(-1, 5))
+    for block_bytes in (reading._BLOCK_BYTES, 45):
+        monkeypatch.setattr(reading, "_BLOCK_BYTES", block_bytes)
+        replayed = events_of(broker[uid])
+        assert [event["seq_num"] for event in replayed] == [1, 2, 3, 4, 5, 6]
+        lines = np.stack([event["data"]["counts"] for event in replayed])
+        np.testing.assert_array_equal(lines, images.reshape(-1, 5))
 
 
 @pytest.mark.slow
@@ -207,12 +202,15 @@ def test_the_last_run_is_found_by_minus_one_its_scan_id_and_its_uid(broker):
     assert uid_of(-2) == uid_of(90) == first
 
 
+@pytest.fixture(scope="module")
+def latest(broker):
+    return store_stack(broker)[0]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("key", [123456, "00000000-no", "-100000", "abc"])
-def test_a_run_that_is_not_there_is_refused_with_the_latest_ones(broker, key):
-    uid, _ = store_stack(broker)
-
-    with pytest.raises(KeyError, match=rf"no run {key} in the catalogue.*{uid[:8]}"):
+def test_a_run_that_is_not_there_is_refused_with_the_latest_ones(broker, latest, key):
+    with pytest.raises(KeyError, match=rf"no run {key} in the catalogue.*{latest[:8]}"):
         find_run(broker, key)
 
 
