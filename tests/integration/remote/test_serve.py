@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proxy import Results, ServerProcess, a_proxy, free_ports, wait_until_joined
 
-from stxm_live import LivePhaseMapper, Recipe, map_run
+from stxm_live import Recipe, map_run
 from stxm_live.io.catalog.backup import BackupFile
 from stxm_live.live.remote.addresses import checked_address
 from stxm_live.live.remote.gapless import Gapless
@@ -275,57 +275,47 @@ def test_documents_that_make_no_sense_are_left_out(caplog):
 # the process
 
 
-@pytest.fixture
-def link(tmp_path):
-    """Proxy, results and a server that reads the backup files in a folder."""
+@pytest.mark.slow
+def test_results_and_failures_come_back_also_from_a_process_that_was_killed_meanwhile(tmp_path):
     (results,) = free_ports(1)
-    with a_proxy() as (into, out):
+    with a_proxy() as (into, out), contextlib.ExitStack() as closing:
         server = ServerProcess(out, results, tmp_path)
+        closing.callback(server.kill)
         heard = Results(results)
+        closing.callback(heard.close)
         publish = publisher(into)
+        closing.callback(publish.close)
         wait_until_joined(publish, out)
-        yield server, heard, publish
-        publish.close()
-        heard.close()
-        server.kill()
+        priorities = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (server.process.pid, 0)]
+        assert priorities[0] > priorities[1]
 
+        docs = list(image_documents())
+        for pair in docs:
+            publish(*pair)
+        expected = map_run(docs, Recipe.load("nvpf"))
+        run = heard.matching(lambda run: same_products(run, expected))
+        assert run["start"]["purpose"] == "analysis"
+        assert run["start"]["original_run_uid"] == docs[0][1]["uid"]
 
-@pytest.mark.slow
-def test_killed_at_an_image_and_started_again_it_makes_identical_maps(link, tmp_path):
-    server, heard, publish = link
-    docs = list(image_documents())
-    uid = docs[0][1]["uid"]
-    backup = BackupFile(tmp_path / "backup" / f"{uid}.jsonl")
-    for n, (name, doc) in enumerate(docs):
-        backup(name, doc)
-        publish(name, doc)
-        time.sleep(0.05)
-        if n == 8:
-            server.kill()
-        if n == 10:
-            server.start()
-    backup.close()
-    expected = map_run(docs, Recipe.load("nvpf"))
-    run = heard.matching(lambda run: same_products(run, expected))
-    assert run["stop"]["exit_status"] == "success"
+        for pair in documents(list(image_events())[:1], particle_scan()):
+            publish(*pair)
+        failed = heard.matching(lambda run: run["stop"]["exit_status"] == "fail")
+        assert "at least two images" in failed["stop"]["reason"]
 
-
-@pytest.mark.slow
-def test_results_come_back_as_documents_and_failures_with_their_reason(link):
-    server, heard, publish = link
-    assert os.getpriority(os.PRIO_PROCESS, server.process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
-    docs = list(image_documents())
-    for name, doc in docs:
-        publish(name, doc)
-    with LivePhaseMapper(Recipe.load("nvpf"), background=False) as live:
-        for name, doc in docs:
-            live(name, doc)
-        expected = live.wait(docs[0][1]["uid"], timeout_s=0)
-    run = heard.matching(lambda run: same_products(run, expected))
-    assert run["start"]["purpose"] == "analysis"
-    assert run["start"]["original_run_uid"] == docs[0][1]["uid"]
-    for name, doc in documents(list(image_events())[:1], particle_scan()):
-        publish(name, doc)
-    failed = heard.matching(lambda run: run["stop"]["exit_status"] == "fail")
-    assert "at least two images" in failed["stop"]["reason"]
-    assert server.close() == 0
+        again = list(image_documents())
+        uid = again[0][1]["uid"]
+        backup = BackupFile(tmp_path / "backup" / f"{uid}.jsonl")
+        for n, pair in enumerate(again):
+            backup(*pair)
+            publish(*pair)
+            time.sleep(0.05)
+            if n == 8:
+                server.kill()
+            if n == 10:
+                server.start()
+        backup.close()
+        run = heard.matching(
+            lambda run: run["start"]["original_run_uid"] == uid and same_products(run, expected)
+        )
+        assert run["stop"]["exit_status"] == "success"
+        assert server.close() == 0
