@@ -39,7 +39,7 @@ def recipe(real_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def maps(stack, recipe):
-    return map_phases(stack, recipe)
+    return map_phases(stack, recipe, quick=True)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_the_best_correlation_is_the_larger_weighted_share_of_a_linear_combinati
 
 
 def test_thirteen_energies_keep_most_labels_of_the_full_spectrum(stack, recipe, maps, nearest_ev):
-    few = map_phases(stack, recipe.with_changes({"energies_ev": nearest_ev}))
+    few = map_phases(stack, recipe.with_changes({"energies_ev": nearest_ev}), quick=True)
     assert few.energies_ev == nearest_ev
     inside = maps.specimen
     assert (few.phase_index[inside] == maps.phase_index[inside]).mean() >= 0.92
@@ -75,7 +75,7 @@ def test_thirteen_energies_keep_most_labels_of_the_full_spectrum(stack, recipe, 
 def test_thirteen_chosen_energies_keep_the_labels_of_all_123(stack, recipe, maps):
     like_correlation, offer = Conditions(900, baseline="constant"), Offer(keep_ev=(700.0,))
     chosen = choose_energies(recipe.reference_spectra, 13, like_correlation, offer)
-    few = map_phases(stack, recipe.with_changes({"energies_ev": chosen}))
+    few = map_phases(stack, recipe.with_changes({"energies_ev": chosen}), quick=True)
     assert few.energies_ev == chosen
     same = few.phase_index[maps.specimen] == maps.phase_index[maps.specimen]
     assert same.mean() >= 0.93  # 0.94 with thirteen chosen by eye
