@@ -150,7 +150,7 @@ def test_chosen_energies_are_a_line_for_a_recipe_and_fewer_cost_more(run):
 
 
 def test_the_lowest_energy_of_the_range_is_kept_for_the_pre_edge(run):
-    options = ["--n", 4, "--low", 510.05, "--high", 535]
+    options = ["--n", 4, "--fewest", 4, "--low", 510.05, "--high", 535]
     assert "energies_ev = [510.1, " in run("choose-energies", "--recipe", "nvpf", *options)[1]
     code, text = run("choose-energies", "--recipe", "nvpf", *options, "--keep", "")
     assert code == 0

@@ -41,7 +41,7 @@ def test_an_axis_as_the_recipe_says_gives_no_second_map(recipe):
     assert abs(found.axis.offset_ev) < 0.03
 
 
-def test_a_second_map_is_as_right_as_one_made_with_the_axis_known(recipe):
+def test_a_second_map_is_as_right_and_as_sure_as_one_made_with_the_axis_known(recipe):
     known = recipe.with_changes({"energy_offset_ev": 0.3, "energy_width_ev": 0.15})
     _, by_known, known_truth = correction(known, 0.3, 0.15)
     found, disturbed, truth = correction(recipe, 0.3, 0.15)
@@ -53,10 +53,7 @@ def test_a_second_map_is_as_right_as_one_made_with_the_axis_known(recipe):
     assert right[1] < right[0] - 0.2
     assert right[2] == pytest.approx(right[0], abs=0.01)
     assert any(n.startswith("energy offset or composition") for n in found.notes)
-
-
-def test_probabilities_of_the_second_map_belong_to_its_labels(recipe):
-    second = correction(recipe, -0.3)[0].resolution
+    second = found.resolution
     probability = second.probability
     np.testing.assert_allclose(probability.sum(axis=0), 1, rtol=1e-5)
     np.testing.assert_array_equal(second.index, probability.argmax(axis=0))
@@ -91,7 +88,7 @@ def test_an_axis_that_cannot_be_fitted_is_said_and_nothing_else_suffers(recipe):
     assert own.size
 
 
-@pytest.mark.parametrize(("offset_ev", "width_ev"), [(0.4, 0.0), (-0.3, 0.0), (0.0, 0.3)])
+@pytest.mark.parametrize(("offset_ev", "width_ev"), [(0.4, 0.0), (0.0, 0.3)])
 def test_labels_of_a_wrong_axis_do_not_look_sure(recipe, offset_ev, width_ev):
     _, energies_ev, particle = particle_counts()
     seen = recipe.reference_spectra.corrected(offset_ev, width_ev)
