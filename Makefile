@@ -13,11 +13,12 @@ demo: .venv/demo.stamp
 session: .venv/demo.stamp
 	$(BIN)/ipython --ipython-dir=profiles --profile=sim
 
-# two at a time; the tests of a file share what it prepared; the long files come first.
+# two at a time, each with one thread for linear algebra: more of them wait for one another by
+# turning on the spot. The tests of a file share what it prepared; the long files come first.
 # Hypothesis draws the same examples each time, and new ones with STXM_LIVE_FUZZ=1. Bytecode is
 # kept, or every process that a test starts compiles the package again: 1 s
 test: .venv/dev.stamp
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
