@@ -65,6 +65,7 @@ PROGRAMS: dict[str, Program] = {
     "sparse": Program("accuracy.sparse", "--seeds 1", real=True),
     "damage": Program("accuracy.damage", "--quick --stacks 20 --side 64"),
     "composite": Program("accuracy.composite_worlds", "--quick --parts worlds"),
+    "promises": Program("accuracy.promises", None),
     "energy_axis": Program("accuracy.energy_axis", None, real=True),
     "energy_choice": Program("accuracy.energy_choice", None, "--side 96 --seeds 2"),
     "dose": Program("accuracy.dose", None, "--seeds 1 3 5"),

@@ -214,10 +214,6 @@ def _resolution(
 ) -> Resolution:
     """Return labels with what is probable of them, and what the references leave."""
     spectra, photons, noise, found = seen.spectra, seen.photons, seen.noise, seen.found
-    judged = noise_for_residuals(noise, stack)
-    residual = _residual(spectra, photons, index, found, judged, stack)
-    if residual is not None:
-        found = replace(found, probability=residual.reckoned_with(found.probability))
     mixed = _mixed_references(spectra, stack, recipe, index, noise)
     layered = layered_phases(
         spectra.od,
@@ -229,6 +225,12 @@ def _resolution(
         mixed=mixed,
         phase_names=recipe.corrected_references.phase_names,
     )
+    if layered:  # they are why mixtures are common, and the other labels are as sure as elsewhere
+        found = found.trusted(~np.isin(index, [one.phase for one in layered]))
+    judged = noise_for_residuals(noise, stack)
+    residual = _residual(spectra, photons, index, found, judged, stack)
+    if residual is not None:
+        found = replace(found, probability=residual.reckoned_with(found.probability))
     found = replace(found, probability=shared_with_layers(found.probability, index, layered))
     return Resolution(
         index=index,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +18,16 @@ _NOISE_PX, _REACH_PX = 1, 3
 """Pixels that are compared are farther apart than the first, whose noise alignment may share,
 and at most as far apart as the second, in rows and in columns."""
 
-_SIGNIFICANT = 6.0
+SIGNIFICANT = 6.0
 """Gradual change of composition over its standard error from which it is one."""
 
 _LEAST_SPREAD = 0.03
 """Standard deviation of the composition within an area, in parts of the way from one phase of a
 mixture to the other; less may come of a leak, of the background or of I0."""
+
+TOGETHER = 0.2
+"""Common part of the relative changes of a mixture's parts from which they increase together: .37
+to 1.3 in domains and solid solutions of composite worlds, .05 at most in cores and shells."""
 
 _MOST_PIXELS = 8_000
 """Of a phase, those in the middle rows: more would say the same."""
@@ -93,6 +98,9 @@ def layered_phases(
     the variance of the composition, and its standard error follows from the products. Pixels
     beside other labels do not count, for boundaries of domains are mixtures too.
 
+    A solid solution changes gradually, too. Where it is thicker, there is more of everything; a
+    core in a shell is thicker by its core. So both parts must not increase together.
+
     A phase whose areas are too small for that counts too if the same layers look like it, for
     the composition passes through both.
     """
@@ -104,17 +112,14 @@ def layered_phases(
     too_small = set()
     for phase, found in mixtures.items():
         if found:
-            part, share = next(iter(found[0].parts.items()))
-            pair = [phase_names.index(phase), phase_names.index(part)]
-            other = 1 - share / sum(found[0].parts.values())
-            chosen = _middle(np.flatnonzero(index == pair[0]))
-            amount, unit = _amounts(od, photons, references[pair], chosen, noise)
-            variance, std = _gradual(amount, _area(chosen, mapped))
-            is_wide = variance > (_LEAST_SPREAD / (unit * other)) ** 2
-            if is_wide and variance > _SIGNIFICANT * std:
-                significance[phase] = variance / std
-            if np.isinf(std):
+            k = phase_names.index(phase)
+            spectra = PhaseArea.of(od, photons, noise, index == k, mapped)
+            parts = {phase_names.index(name): share for name, share in found[0].parts.items()}
+            change = spectra.change(references, k, parts)
+            if change is None:
                 too_small.add(phase)
+            elif change > SIGNIFICANT and spectra.common_growth(references, parts) < TOGETHER:
+                significance[phase] = change
     layers = {frozenset(one.parts) for phase in significance for one in mixtures[phase]}
     return tuple(
         _layered(phase, found, index, phase_names, significance.get(phase, 0.0))
@@ -170,46 +175,100 @@ def _layered(
     )
 
 
-def _amounts(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    pair: NDArray[np.float64],
-    chosen: NDArray[np.intp],
-    noise: SpectrumNoise,
-) -> tuple[NDArray[np.float64], float]:
-    """Return how much of the second phase spectra have beside the first, in units of noise.
+class PhaseArea(NamedTuple):
+    """Spectra (n_energies, n_spectra) of a phase, and where they are in some rows of an image."""
 
-    And the unit, in parts of the thickness, of a typical spectrum.
-    """
-    y, n = od[:, chosen].astype(np.float64), photons[:, chosen].astype(np.float64)
-    baseline = noise.baseline.in_units_of(noise.gain)
-    expected = best_model_photons(unbiased(y, n, noise.gain), n, pair[:1], baseline)
-    y = unbiased(y, expected, noise.gain)
-    if noise.of_references is not None:
-        expected = photons_worth(expected, noise.of_references[:, chosen], noise.gain)
-    found = products(y, expected, pair, baseline)
-    (own, across, square), (along, along_second) = found.square, found.along
-    square = np.maximum(square - across**2 / own, np.finfo(np.float64).tiny)
-    second = (along_second - across / own * along) / square
-    thickness = np.maximum(along / own + (1 - across / own) * second, 1e-6)
-    unit = np.sqrt(noise.gain / square)
-    return second / unit, float(np.median(unit / thickness)) if len(chosen) else np.inf
+    od: NDArray[np.floating]
+    photons: NDArray[np.floating]
+    noise: SpectrumNoise
+    place: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        od: NDArray[np.floating],
+        photons: NDArray[np.floating],
+        noise: SpectrumNoise,
+        chosen: NDArray[np.bool_],
+        mapped: NDArray[np.bool_],
+    ) -> PhaseArea:
+        """Return the chosen ones of the spectra of a map; of many, those in the middle rows."""
+        some = _middle(np.flatnonzero(chosen))
+        return cls(od[:, some], photons[:, some], noise.at(some), _area(some, mapped))
+
+    def change(
+        self, references: NDArray[np.float64], phase: int, parts: dict[int, float]
+    ) -> float | None:
+        """Return the gradual change of composition over its standard error.
+
+        0 where it is less than other errors of a scan may make; None in too small an area.
+        """
+        part, share = next(iter(parts.items()))
+        first, second, unit = self._amounts(references[[phase, part]])
+        deviation, counted = self._deviations(second / unit)
+        variance, std = _shared(deviation, deviation, counted)
+        if np.isinf(std):
+            return None
+        along = float(np.median(unit / np.maximum(first + second, 1e-6)))
+        way = along * (1 - share / sum(parts.values()))
+        return variance / std if variance > (_LEAST_SPREAD / way) ** 2 else 0.0
+
+    def common_growth(self, references: NDArray[np.float64], parts: dict[int, float]) -> float:
+        """Return how much the parts of a mixture increase together, as the thickness does.
+
+        1 where both increase by the same factor, 0 where one does not increase with the other. Only
+        changes that neighbors share count, inside connected areas.
+        """
+        part, *others = parts
+        rest = sum(parts[k] * references[k] for k in others) / sum(parts[k] for k in others)
+        one, other, _ = self._amounts(np.stack([references[part], rest]))
+        if min(one.mean(), other.mean()) <= 0:
+            return 1.0  # no mixture
+        (first, counted), (second, _) = (self._deviations(x / x.mean()) for x in (one, other))
+        pairs = (first, second), (first, first), (second, second)
+        both, of_first, of_second = (_shared(x, y, counted)[0] for x, y in pairs)
+        return 2 * both / max(of_first + of_second, float(np.finfo(np.float64).tiny))
+
+    def _amounts(
+        self, pair: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return the amounts of two references, and the standard deviation of the second."""
+        y, n = self.od.astype(np.float64), self.photons.astype(np.float64)
+        baseline = self.noise.baseline.in_units_of(self.noise.gain)
+        expected = best_model_photons(unbiased(y, n, self.noise.gain), n, pair[:1], baseline)
+        y = unbiased(y, expected, self.noise.gain)
+        if self.noise.of_references is not None:
+            expected = photons_worth(expected, self.noise.of_references, self.noise.gain)
+        found = products(y, expected, pair, baseline)
+        (own, across, square), (along, along_second) = found.square, found.along
+        square = np.maximum(square - across**2 / own, np.finfo(np.float64).tiny)
+        second = (along_second - across / own * along) / square
+        return along / own - across / own * second, second, np.sqrt(self.noise.gain / square)
+
+    def _deviations(
+        self, amount: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return images of deviations from the means of connected areas, and of what counts."""
+        from scipy.ndimage import binary_erosion, label
+
+        inside, n_areas = label(binary_erosion(self.place, np.ones((3, 3))))
+        of_pixel = inside[self.place]
+        size = np.bincount(of_pixel, minlength=n_areas + 1)
+        mean = np.bincount(of_pixel, amount, minlength=n_areas + 1) / np.maximum(size, 1)
+        deviation = np.zeros(self.place.shape)
+        counted = np.zeros(self.place.shape, dtype=np.bool_)
+        counted[self.place] = large = (of_pixel > 0) & (size[of_pixel] >= _LEAST_AREA)
+        deviation[self.place] = np.where(large, amount - mean[of_pixel], 0.0)
+        return deviation, counted
 
 
-def _gradual(amount: NDArray[np.float64], area: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the variance inside connected areas that neighbors share, and its standard error."""
-    from scipy.ndimage import binary_erosion, label
-
-    inside, n_areas = label(binary_erosion(area, np.ones((3, 3))))
-    of_pixel = inside[area]
-    size = np.bincount(of_pixel, minlength=n_areas + 1)
-    mean = np.bincount(of_pixel, amount, minlength=n_areas + 1) / np.maximum(size, 1)
-    deviation, counted = np.zeros(area.shape), np.zeros(area.shape, dtype=np.bool_)
-    counted[area] = large = (of_pixel > 0) & (size[of_pixel] >= _LEAST_AREA)
-    deviation[area] = np.where(large, amount - mean[of_pixel], 0.0)
+def _shared(
+    one: NDArray[np.float64], other: NDArray[np.float64], counted: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return the covariance that neighbors share, and its standard error."""
     total, square, n_pairs = 0.0, 0.0, 0
-    for here, there in _pairs(area.shape):
-        together = deviation[here] * deviation[there]
+    for here, there in _pairs(counted.shape):
+        together = one[here] * other[there]
         total += float(together.sum())
         square += float((together**2).sum())
         n_pairs += int((counted[here] & counted[there]).sum())

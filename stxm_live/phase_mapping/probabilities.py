@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from stxm_live.core.even_selection import at_most
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.likelihood import n_measured
-from stxm_live.phase_mapping.missing_reference import SURE, missing_reference
+from stxm_live.phase_mapping.missing_reference import (
+    SURE,
+    as_common_as_found,
+    missing_reference,
+)
 from stxm_live.phase_mapping.mixed_references import TypicalPixel, typical_pixel
 from stxm_live.phase_mapping.mixtures import (
     Assignment,
@@ -63,6 +67,8 @@ class Probabilities:
     missing : ndarray of shape (n_spectra,), float32, or None
         Probability that the pixel is of a phase without a reference, where the scan shows one;
         ``probability`` is that of each phase if it is not.
+    power : float
+        Power that the probabilities were raised to.
     """
 
     probability: NDArray[np.float32]
@@ -70,6 +76,7 @@ class Probabilities:
     unidentified: NDArray[np.bool_]
     mixed_share: float
     missing: NDArray[np.float32] | None = None
+    power: float = 1.0
 
     @property
     def most_probable(self) -> NDArray[np.int8]:
@@ -82,6 +89,12 @@ class Probabilities:
         if self.missing is not None:
             right = right * (1 - self.missing)
         return np.asarray(np.float32(1) - right)
+
+    def trusted(self, where: NDArray[np.bool_]) -> Probabilities:
+        """Return these with the probabilities of some spectra as before they were tempered."""
+        probability = self.probability.copy()
+        probability[:, where] = tempered(probability[:, where], 1 / self.power)
+        return replace(self, probability=probability)
 
 
 def phase_probabilities(
@@ -142,7 +155,9 @@ def phase_probabilities(
     found = Probabilities(*by_references.assignment, strange, scan.share)
     if missing is not None:
         chance = assigned(np.vstack([references, missing])).assignment.probability[-1]
-        found = replace(found, unidentified=strange | (chance > SURE), missing=chance)
+        strange = strange | (chance > SURE)
+        chance = as_common_as_found(chance, strange, len(references))
+        found = replace(found, unidentified=strange, missing=chance)
         without_reference = 0.0
     power = trust_in(
         found.most_probable,
@@ -151,7 +166,7 @@ def phase_probabilities(
         mixed_share=scan.share,
         unidentified_share=without_reference,
     )
-    return replace(found, probability=tempered(found.probability, power))
+    return replace(found, probability=tempered(found.probability, power), power=power)
 
 
 class _Assigned(NamedTuple):

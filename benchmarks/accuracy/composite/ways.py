@@ -16,6 +16,8 @@ from scipy.optimize import nnls
 
 from benchmarks.accuracy.composite.worlds import Scan
 from stxm_live import PhaseMaps, Recipe, Stack, map_phases
+from stxm_live.phase_mapping.steps import DEFAULT as DEFAULT_STEPS
+from stxm_live.phase_mapping.steps import Steps
 
 DEFAULT = "default"
 CORRELATION = "correlation"
@@ -54,7 +56,7 @@ class Answer:
 
 
 @contextmanager
-def mapped(scan: Scan, **changes: Any) -> Iterator[PhaseMaps]:
+def mapped(scan: Scan, *, steps: Steps = DEFAULT_STEPS, **changes: Any) -> Iterator[PhaseMaps]:
     """The default maps of a scan; as long as the context lasts they can be made again.
 
     The recipe says nothing but the references, and has no trained network.
@@ -63,7 +65,7 @@ def mapped(scan: Scan, **changes: Any) -> Iterator[PhaseMaps]:
         path = Path(folder) / "references.csv"
         scan.references.to_csv(path)
         recipe = Recipe(name="composite", references=path, **changes)
-        yield map_phases(Stack.from_arrays(scan.counts, scan.energies_ev), recipe)
+        yield map_phases(Stack.from_arrays(scan.counts, scan.energies_ev), recipe, steps=steps)
 
 
 def default(maps: PhaseMaps) -> Answer:

@@ -15,9 +15,12 @@ B_IS_A_AND_C = MixedReference("b", {"a": 0.5, "c": 0.5}, 0.0)
 SIDE = 30
 
 
-def layered(of_a, rng, *, labels=1, mixed=(B_IS_A_AND_C,), photons=1000.0, more_od=0.0):
+def layered(
+    of_a, rng, *, labels=1, mixed=(B_IS_A_AND_C,), photons=1000.0, more_od=0.0, thickness=1.0
+):
     """Of columns (30, 30) with this share of a, the rest c, all labelled alike."""
-    od = (of_a[..., None] * A + (1 - of_a[..., None]) * C + more_od).reshape(-1, len(ENERGIES)).T
+    column = of_a[..., None] * A + (1 - of_a[..., None]) * C
+    od = (np.asarray(thickness)[..., None] * column + more_od).reshape(-1, len(ENERGIES)).T
     counts = rng.poisson(photons * np.exp(-od))
     noise = SpectrumNoise(1.0, True, Baseline.slope(ENERGIES))
     return layered_phases(
@@ -43,6 +46,15 @@ def test_composition_that_changes_gradually_is_that_of_layers(rng):
     assert found.significance > 10
     assert found.remaining == 0.5
     np.testing.assert_allclose(found.others, [0.5, 0.0, 0.5])
+
+
+def test_a_phase_whose_composition_changes_while_both_parts_grow_is_a_solid_solution(rng):
+    assert layered(ramp(0.4, 0.6), rng, thickness=ramp(0.5, 1.5).T) == ()
+
+
+def test_a_core_that_grows_in_a_shell_that_does_not_is_layers(rng):
+    thickness = ramp(0.8, 1.2)
+    assert layered(1 - 0.5 / thickness, rng, thickness=thickness) != ()
 
 
 @pytest.mark.parametrize("photons", [300.0, 10_000.0])
@@ -112,6 +124,12 @@ def test_a_core_in_its_shell_is_never_called_good(core, photons, nvpf, rng):
     absent = is_particle & (maps.resolved_index == maps.phase_names.index("Na2VPF"))
     assert absent.mean() > 0.3 * is_particle.mean()
     assert maps.wrong_probability[absent].min() > 0.6
+
+
+def test_what_is_no_layer_beside_layers_is_as_sure_as_elsewhere(nvpf, rng):
+    maps, _ = core_and_shell(nvpf, "Na3VPF", 1000.0, rng)
+    shell = maps.resolved_index == maps.phase_names.index("Na1VPF")
+    assert maps.wrong_probability[shell & ~maps.unidentified].mean() < 0.2
 
 
 def core_and_shell(nvpf, core, photons, rng):

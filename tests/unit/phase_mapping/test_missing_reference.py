@@ -47,6 +47,14 @@ def test_a_weak_difference_from_the_references_is_found_once_its_spectrum_is_kno
     assert promised.mean() < right.mean() + 0.03
 
 
+def test_what_is_left_of_a_scan_of_a_missing_phase_is_most_likely_that_phase_too(nvpf, references):
+    od, counts, _, strange = scanned(references, 700, 0.97)
+    found = phase_probabilities(od, counts, references, FIELD, nvpf, dispersion=1.0, noise=NOISE)
+    labelled = ~found.unidentified
+    promised = 1 - found.of_others(found.most_probable)[labelled & strange]
+    assert promised.mean() < 0.2  # 0.58 if it is as common as any other phase
+
+
 def test_a_mixture_of_the_references_is_no_phase_of_its_own(references):
     amounts = np.random.default_rng(0).dirichlet(np.ones(len(references)), 200)
     od, everywhere = references.T @ amounts.T, np.ones(200, dtype=bool)
