@@ -49,6 +49,7 @@ PROGRAMS: dict[str, Program] = {
     "image_files": Program("speed.image_files", ""),
     "archive": Program("speed.archive", None),
     "memory": Program("speed.memory", None),
+    "large_stack": Program("speed.large_stack", None, "--side 512 --energies 60 --gib 0.1"),
     "display": Program("speed.display", None),
     "resolver": Program("accuracy.resolver", "--side 256"),
     "truth": Program("accuracy.truth", "--worlds matched --photons 1000 --seeds 1"),

@@ -26,12 +26,22 @@ def largest_stack_bytes(root: Path = Path("/")) -> int:
     root : Path
         Folder with ``proc`` and ``sys``.
     """
-    return min(LARGEST_STACK_BYTES, *(int(_SHARE * n) for n in _available_bytes(root)))
+    return min(LARGEST_STACK_BYTES, int(_SHARE * available_bytes(root)))
+
+
+def available_bytes(root: Path = Path("/")) -> int:
+    """Return the memory that this process may still take; 16 GiB where nothing says it.
+
+    Parameters
+    ----------
+    root : Path
+        Folder with ``proc`` and ``sys``.
+    """
+    return min(_available_bytes(root), default=2 * LARGEST_STACK_BYTES)
 
 
 def _available_bytes(root: Path) -> Iterator[int]:
     """Yield the memory that the machine, and each control group of this process, has left."""
-    yield 2 * LARGEST_STACK_BYTES
     machine = _numbers(root / "proc/meminfo").get("MemAvailable:")
     if machine is not None:
         yield 1024 * machine

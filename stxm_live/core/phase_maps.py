@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.amounts import Amounts
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.file_arrays import empty_like
 from stxm_live.core.large_arrays import LargeArray
 from stxm_live.core.map_dataset import NUMBERS, dataset_of
 from stxm_live.core.map_products import PRODUCTS
@@ -195,9 +196,13 @@ class PhaseMaps:
         """
         if self.dispersion is None or self.i0_std is None:
             return None
-        counts = self.i0[:, None, None] * np.exp(-self.od.astype(np.float64))
-        of_image = self.dispersion * smoothing(self.shifts_px)
-        return od_std(counts, self.i0, self.i0_std, of_image)
+        od, of_image = self.od, self.dispersion * smoothing(self.shifts_px)
+        std = empty_like(od)
+        for k, image in enumerate(od):
+            one = slice(k, k + 1)
+            counts = self.i0[k] * np.exp(-image[None].astype(np.float64))
+            std[one] = od_std(counts, self.i0[one], self.i0_std[one], of_image[one])
+        return std
 
     @cached_property
     def unidentified_spectrum(self) -> UnidentifiedSpectrum | None:

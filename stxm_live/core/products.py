@@ -155,6 +155,32 @@ def inner_product_of_blocks(
     return _tiled(of_a, of_b, shape, np.dtype(np.float64))
 
 
+def sum_over(block: Callable[[slice], NDArray[np.float64]], n: int, k: int) -> NDArray[np.float64]:
+    """Return the sum over the columns of a matrix that is made some columns after the others.
+
+    Parameters
+    ----------
+    block : callable
+        Returns some columns of the matrix.
+    n, k : int
+        Rows and columns of the matrix.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Added up column by column, whatever their number.
+
+    Examples
+    --------
+    >>> sum_over(lambda part: np.ones((2, 30_000))[:, part], 2, 30_000)
+    array([30000., 30000.])
+    """
+    total = np.zeros((1, n))
+    for start in range(0, k, _GROUP):
+        total[0] = np.concatenate([total, block(slice(start, start + _GROUP)).T]).sum(axis=0)
+    return np.asarray(total[0])
+
+
 def _tiled(
     of_a: Callable[[slice, slice], NDArray[Any]],
     of_b: Callable[[slice, slice], NDArray[Any]],

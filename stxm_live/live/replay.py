@@ -22,6 +22,7 @@ from stxm_live.io.documents import (
     StackFrames,
     snapshot,
 )
+from stxm_live.io.large_stacks import check_announced_size, with_images_in_files
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.phase_mapping.workflow import map_phases
@@ -112,6 +113,8 @@ def stacks_of_runs(
                 frames = RunFrames(
                     copied, scan, fields=fields, roots=folders, open_stacks=open_stacks
                 )
+                for announced in frames.stacks:
+                    check_announced_size(announced.scan)
             elif frames is None:
                 raise ValueError(f"the first document is a {name}, expected a start document")
             else:
@@ -123,7 +126,7 @@ def stacks_of_runs(
             found |= dict.fromkeys(frames.stacks)
     if not found:
         raise why_not[0] if why_not else ValueError("the run has no documents")
-    return [frames.stack() for frames in found]
+    return [with_images_in_files(frames.stack()) for frames in found]
 
 
 def _read_late_files(frames: RunFrames, patience_s: float) -> None:

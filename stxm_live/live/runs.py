@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from stxm_live.core.machine_memory import largest_stack_bytes
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.scan import StackScan
 from stxm_live.core.worker import Limits
 from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames
+from stxm_live.io.large_stacks import check_announced_size
 from stxm_live.live.analysis import Found, StackAnalysis
 from stxm_live.live.preparation import Prepared
 from stxm_live.live.progress import Pace
@@ -126,7 +125,7 @@ class LiveRuns:
 
         def analyze(frames: RunFrames) -> list[StackAnalysis]:
             for stack_frames in frames.stacks:
-                _check_size(stack_frames.scan)
+                check_announced_size(stack_frames.scan)
             return [self._analysis(f, prepared, Pace(start)) for f in frames.stacks]
 
         self[str(start["uid"])].begin(frames, analyze, patience_s=self._patience_s)
@@ -204,13 +203,3 @@ class LiveRuns:
         """Return about how much memory the stacks of all runs take."""
         runs = (run for run in self._runs.values() if run not in without)
         return sum(s.held_bytes for s in {stack for run in runs for stack in run.stacks})
-
-
-def _check_size(scan: StackScan) -> None:
-    n_bytes, most_bytes = 4 * math.prod(scan.shape), largest_stack_bytes()
-    if n_bytes > most_bytes:
-        raise ValueError(
-            f"the start document announces images of {n_bytes / 2**30:.3g} GiB (shape "
-            f"{scan.shape}); at most {most_bytes / 2**30:.3g} GiB are mapped (half "
-            "of the memory available, and no more than 8 GiB)"
-        )

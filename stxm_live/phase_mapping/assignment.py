@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_least
+from stxm_live.core.file_arrays import empty_like, in_bands
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.correlation import Correlated
@@ -140,7 +142,7 @@ def resolve_spectra(
     latent = None
     if model is not None:
         # the encoder knows whole spectra only; of the others it makes NaN
-        whole = np.where(seen.photons > 0, spectra.od, np.float32(np.nan))
+        whole = in_bands(partial(_whole, seen.photons, spectra.od), empty_like(spectra.od))
         latent = latent_map(whole, spectra.best, spectra.ambiguous, model, recipe.resolver)
     method, index = _labels(spectra, latent, seen.found, recipe)
     errors = _shared_errors(seen, stack, recipe)
@@ -150,6 +152,13 @@ def resolve_spectra(
             method, index = _labels(spectra, latent, of_images.found, recipe)
         seen = _without(errors, seen, stack, recipe)
     return _resolution(seen, stack, recipe, method, index, latent, errors, model)
+
+
+def _whole(
+    photons: NDArray[np.float32], od: NDArray[np.float32], part: slice
+) -> NDArray[np.float32]:
+    """Return some spectra with NaN where they were not measured."""
+    return np.where(photons[:, part] > 0, od[:, part], np.float32(np.nan))
 
 
 class _Look(NamedTuple):

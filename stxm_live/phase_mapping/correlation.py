@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import bands, empty_as, in_bands
 from stxm_live.core.products import product
 from stxm_live.core.recipe import Recipe
 
@@ -69,13 +70,15 @@ def pearson(spectra: NDArray[np.floating], references: NDArray[np.floating]) -> 
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     centred /= np.where(length > 0, length, 1.0)
     out = np.empty((len(references), n_spectra), dtype=np.float32)
+    n_known = np.empty(n_spectra, dtype=np.intp)
     for start in range(0, n_spectra, _CHUNK):
         part = slice(start, start + _CHUNK)
         out[:, part] = _pearson(spectra[:, part], centred)
-    known = ~np.isnan(spectra)
-    if not known.all():
-        some = np.flatnonzero((known.sum(axis=0) >= 2) & ~known.all(axis=0))
-        out[:, some] = _pearson_of_some(spectra[:, some], known[:, some], references)
+        n_known[part] = n_energies - np.isnan(spectra[:, part]).sum(axis=0)
+    some = np.flatnonzero((n_known >= 2) & (n_known < n_energies))
+    for start in range(0, len(some), _CHUNK):
+        chosen = some[start : start + _CHUNK]
+        out[:, chosen] = _pearson_of_some(spectra[:, chosen], references)
     return out
 
 
@@ -93,11 +96,10 @@ def _pearson(spectra: NDArray[np.floating], unit: NDArray[np.float64]) -> NDArra
 
 
 def _pearson_of_some(
-    spectra: NDArray[np.floating],
-    known: NDArray[np.bool_],
-    references: NDArray[np.floating],
+    spectra: NDArray[np.floating], references: NDArray[np.floating]
 ) -> NDArray[np.float64]:
     """Coefficients of spectra that lack energies, each on those that it has."""
+    known = ~np.isnan(spectra)
     count = known.sum(axis=0)
     r = references - references.mean(axis=1, keepdims=True, dtype=np.float64)
     weight, x = known.astype(np.float64), np.where(known, spectra, 0.0).astype(np.float64)
@@ -189,20 +191,26 @@ class Correlated:
         So every spectrum can be compared with every reference at all energies. What was filled
         has no photons, and so no weight in labels and probabilities.
         """
-        known = ~np.isnan(self.od)
-        if known.all():
+        lacking = [np.isnan(self.od[:, part]).any(axis=0) for part in bands(self.od.shape[1])]
+        some = np.flatnonzero(np.concatenate([np.empty(0, dtype=np.bool_), *lacking]))
+        if not some.size:
             return self
-        some = np.flatnonzero(~known.all(axis=0))
-        known, count = known[:, some], np.maximum(known[:, some].sum(axis=0), 1)
+        filled = in_bands(lambda part: self.od[:, part], empty_as(self.od, self.od.shape))
+        for part in bands(len(some)):
+            filled[:, some[part]] = self._filled(some[part])
+        return replace(self, od=filled)
+
+    def _filled(self, some: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return some spectra that lack energies, without gaps, (n_energies, n)."""
+        known = ~np.isnan(self.od[:, some])
+        count = np.maximum(known.sum(axis=0), 1)
         reference = self.references[np.maximum(self.best.first_index[some], 0)].T
         y = np.where(known, self.od[:, some], 0.0).astype(np.float64)
         mean, of_reference = y.sum(axis=0) / count, (reference * known).sum(axis=0) / count
         centred = np.where(known, reference - of_reference, 0.0)
         square = np.square(centred).sum(axis=0)
         thickness = (centred * y).sum(axis=0) / np.where(square > 0, square, 1.0)
-        filled = self.od.copy()
-        filled[:, some] = np.where(known, y, mean + thickness * (reference - of_reference))
-        return replace(self, od=filled)
+        return np.where(known, y, mean + thickness * (reference - of_reference))
 
     def small(self) -> Correlated:
         """Return the same without the arrays of spectra and coefficients, to be kept."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.products import sum_over
 from stxm_live.phase_mapping.weighted_products import Baseline
 
 FEWEST, LEAST_SHARE = 15, 0.01
@@ -80,9 +81,13 @@ def mean_spectrum(
     od: NDArray[np.floating], photons: NDArray[np.floating], chosen: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the mean spectrum of some, by photons; 0 at energies that none of them has."""
-    weight = photons[:, chosen].astype(np.float64)
-    total = weight.sum(axis=1)
-    weighted = (weight * od[:, chosen]).sum(axis=1)
+    pixels = np.flatnonzero(chosen)
+
+    def both(part: slice) -> NDArray[np.float64]:
+        weight = photons[:, pixels[part]].astype(np.float64)
+        return np.concatenate([weight, weight * od[:, pixels[part]]])
+
+    total, weighted = np.split(sum_over(both, 2 * len(od), len(pixels)), 2)
     return np.asarray(np.divide(weighted, total, out=np.zeros_like(total), where=total > 0))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import bands, empty_as, in_bands
 from stxm_live.core.products import product
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.baseline_widths import learned_baseline
@@ -95,14 +97,25 @@ def variance_of_references(
     -------
     ndarray of shape (n_energies, n_spectra), float32
     """
-    variance = np.zeros(od.shape, dtype=np.float32)
+    variance = empty_as(od, od.shape)
+    variance[...] = 0
     for k, (reference, std) in enumerate(zip(references, reference_std, strict=True)):
         centred = (reference - reference.mean()).astype(np.float32)
         chosen = np.flatnonzero(index == k)
-        along = product(centred[None], np.ascontiguousarray(od[:, chosen], dtype=np.float32))[0]
+        spectra = in_bands(partial(_columns, od, chosen), empty_as(od, (len(od), len(chosen))))
+        along = product(centred[None], spectra)[0]
         thickness = np.maximum(along, 0) / np.float32(np.square(centred).sum())
-        variance[:, chosen] = np.square(std.astype(np.float32)[:, None] * thickness)
+        for part in bands(len(chosen)):
+            of_part = std.astype(np.float32)[:, None] * thickness[part]
+            variance[:, chosen[part]] = np.square(of_part)
     return variance
+
+
+def _columns(
+    od: NDArray[np.floating], chosen: NDArray[np.intp], part: slice
+) -> NDArray[np.floating]:
+    """Return some of the chosen spectra."""
+    return od[:, chosen[part]]
 
 
 def has_free_constant(recipe: Recipe) -> bool:

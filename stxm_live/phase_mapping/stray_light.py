@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_most
+from stxm_live.core.file_arrays import bands, empty_like
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.phase_mapping.likelihood import best_model, of_length_one
 from stxm_live.phase_mapping.missing_reference import FEWEST, LEAST_SHARE, mean_spectrum
@@ -78,11 +79,13 @@ def without_stray_light(
     The measured OD is -ln((T + s) / (1 + s)) for a transmission T. It is a straight line about the
     transmission of the best reference, so that noise is stretched and not bent.
     """
-    y, w, _ = _linear(od, photons, share, references, noise)
-    measured = photons > 0
-    return Transmitted(
-        np.where(measured, y, od).astype(np.float32), np.where(measured, w, 0).astype(np.float32)
-    )
+    passed, worth = empty_like(od, np.float32), empty_like(photons, np.float32)
+    for part in bands(od.shape[1]):
+        y, w, _ = _linear(od[:, part], photons[:, part], share, references, noise)
+        measured = photons[:, part] > 0
+        passed[:, part] = np.where(measured, y, od[:, part])
+        worth[:, part] = np.where(measured, w, 0)
+    return Transmitted(passed, worth)
 
 
 def stray_share(

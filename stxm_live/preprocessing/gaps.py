@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from stxm_live.core.file_arrays import bands, empty_like, in_bands, of_pixels
+from stxm_live.core.products import sum_over
 
 _ROUNDS = 5
 """Of fitting the usual course over the energies, and each pixel's place on it."""
@@ -96,34 +99,75 @@ def filled_for_specimen(
     gaps = gaps_of(log_intensity, shifts_px)
     if not gaps.any():
         return log_intensity
-    some = np.isfinite(log_intensity).sum(axis=0) >= 2
-    values = log_intensity[:, some].astype(np.float64)
-    known = np.isfinite(values)
-    values[~known] = 0.0
-    count = np.maximum(known.sum(axis=1, keepdims=True), 1)
-    base = values.sum(axis=1, keepdims=True) / count
-    course = np.ones_like(base)
-    for _ in range(_ROUNDS):
-        place = _amount(values - base, known, course, axis=0)
-        place -= place.mean()
-        away = np.where(known, values - course * place, 0.0)
-        base = away.sum(axis=1, keepdims=True) / count
-        course = _amount(values - base, known, place, axis=1)
-    filled = log_intensity.copy()
-    wanted = gaps[some]
-    filled[:, gaps] = np.where(known, values, base + course * place)[:, wanted]
+    some = sum(np.isfinite(image).astype(np.int16) for image in log_intensity) >= 2
+    pixels = of_pixels(log_intensity, some)
+    base, course, place = _fitted(pixels)
+    filled = empty_like(log_intensity)
+    for image, before in zip(filled, log_intensity, strict=True):
+        image[...] = before
+    (rows, columns), wanted = np.nonzero(gaps), np.flatnonzero(gaps[some])
+    for part in bands(len(wanted)):
+        values, known = _known(pixels[:, wanted[part]])
+        usual = base + course * place[:, wanted[part]]
+        filled[:, rows[part], columns[part]] = np.where(known, values, usual)
     return filled
+
+
+def _fitted(pixels: NDArray[np.float32]) -> tuple[NDArray[np.float64], ...]:
+    """Return a constant spectrum, a second one (both (n_energies, 1)), and how much each pixel has.
+
+    Of so many pixels' spectra, (n_energies, n_pixels), some are taken after the others.
+    """
+    n_energies, n_pixels = pixels.shape
+
+    def over_pixels(
+        of_part: Callable[[slice], NDArray[np.float64]],
+    ) -> NDArray[np.float64]:
+        return sum_over(of_part, n_energies, n_pixels)[:, None]
+
+    def placed(part: slice) -> NDArray[np.float64]:
+        return _amount(*_known(pixels[:, part]), base, course)
+
+    def away(part: slice) -> NDArray[np.float64]:
+        values, known = _known(pixels[:, part])
+        return np.where(known, values - course * place[:, part], 0.0)
+
+    def along(part: slice) -> NDArray[np.float64]:
+        values, known = _known(pixels[:, part])
+        return np.where(known, (values - base) * place[:, part], 0.0)
+
+    def square(part: slice) -> NDArray[np.float64]:
+        return np.where(_known(pixels[:, part])[1], place[:, part] ** 2, 0.0)
+
+    count = over_pixels(lambda part: _known(pixels[:, part])[1].astype(np.float64))
+    count = np.maximum(count, 1)
+    base = over_pixels(lambda part: _known(pixels[:, part])[0]) / count
+    course, place = np.ones_like(base), np.empty((1, n_pixels))
+    for _ in range(_ROUNDS):
+        in_bands(placed, place)
+        place -= place.mean()
+        base = over_pixels(away) / count
+        course = over_pixels(along) / np.maximum(over_pixels(square), 1e-12)
+    return base, course, place
+
+
+def _known(values: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return values with 0 where they are not known, and where they are."""
+    found = values.astype(np.float64)
+    known = np.isfinite(found)
+    found[~known] = 0.0
+    return found, known
 
 
 def _amount(
     values: NDArray[np.float64],
     known: NDArray[np.bool_],
-    along: NDArray[np.float64],
-    axis: int,
+    base: NDArray[np.float64],
+    course: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return how much of a course the known values hold, summed over an axis that stays."""
-    product = np.where(known, values * along, 0.0).sum(axis=axis, keepdims=True)
-    square = np.where(known, along**2, 0.0).sum(axis=axis, keepdims=True)
+    """Return how much of a course the known values of each pixel hold, (1, n_pixels)."""
+    product = np.where(known, (values - base) * course, 0.0).sum(axis=0, keepdims=True)
+    square = np.where(known, course**2, 0.0).sum(axis=0, keepdims=True)
     return np.asarray(product / np.maximum(square, 1e-12))
 
 

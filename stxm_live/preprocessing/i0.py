@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import of_pixels
 from stxm_live.core.products import least_squares
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import BEYOND_EV, listed_ev
@@ -148,7 +149,9 @@ def i0_of_images(
     i0 = measured_i0(recipe, energies_ev, monitors)
     if i0 is None:
         i0 = mean_over(intensity, region)
-        std = _std_of_mean(intensity[:, region], i0, scatter, 1 / recipe.detector.photons_per_count)
+        std = _std_of_mean(
+            of_pixels(intensity, region), i0, scatter, 1 / recipe.detector.photons_per_count
+        )
         return I0(i0, std, scatter, field)
     return I0(i0, np.zeros_like(i0), scatter, field)
 
@@ -260,7 +263,7 @@ def mean_over(intensity: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArr
     -----
     Counts are averaged, not optical densities: the mean of ln I0 is biased by counting noise.
     """
-    chosen = intensity[:, mask]
+    chosen = of_pixels(intensity, mask)
     known = np.isfinite(chosen)
     counted = known.sum(axis=1)
     if chosen.shape[1] == 0 or np.any(counted == 0):

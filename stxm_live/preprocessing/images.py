@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import kept_as
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Frame
 from stxm_live.preprocessing.alignment.row_gaps import shifted_rows, without_row_gaps
@@ -59,6 +60,7 @@ class Image:
         self.n_hot = 0
         if not self.problem:
             self._leave_out_hot_pixels()
+        self.intensity = kept_as(frame.intensity, self.intensity)
         self.clipped = clipped_share(self.intensity)
         self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
         self.levels = line_levels(self._seen())
@@ -99,7 +101,8 @@ class Image:
         if np.array_equal(lines, self.lost):
             return
         self.lost = lines
-        self.intensity = np.where(lines[:, None], np.float32(np.nan), self._as_counted)
+        left = np.where(lines[:, None], np.float32(np.nan), self._as_counted)
+        self.intensity = kept_as(self._as_counted, left)
         self._pattern = self._moved = None
 
     def lacks_most(self) -> str:

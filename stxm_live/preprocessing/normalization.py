@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import empty_as, empty_like, of_pixels
 from stxm_live.core.large_arrays import while_used
 from stxm_live.core.origin import Origin
 from stxm_live.core.quantity import Quantity
@@ -170,7 +171,7 @@ class AlignedStack:
         for name in self._of_each_energy:
             values = getattr(self, name)
             if isinstance(values, np.ndarray):
-                changes[name] = values[rows]
+                changes[name] = _images(values, rows)
             elif values is not None:
                 changes[name] = tuple(values[k] for k in rows)
         kept_ev = {self.energies_ev[k] for k in rows}
@@ -231,7 +232,16 @@ class ODStack(AlignedStack):
     @property
     def od(self) -> NDArray[np.float32]:
         """Return the optical density, shape (n_energies, ny, nx), the same while it is held."""
-        return while_used(self, "od", lambda: self._od_of(slice(None)))
+
+        def whole() -> NDArray[np.float32]:
+            if self.replaced_od is not None:
+                return self.replaced_od.view()
+            od = empty_like(self.intensity)
+            for image, made in zip(self.images_od(), od, strict=True):
+                made[...] = image
+            return od
+
+        return while_used(self, "od", whole)
 
     def images_od(self) -> Iterator[NDArray[np.float32]]:
         """Yield the optical density of each image, (ny, nx)."""
@@ -263,8 +273,9 @@ class ODStack(AlignedStack):
         NaN where an image lacks the pixel, as in a lost line.
         """
         if self.replaced_od is not None:
-            return self.replaced_od[:, self.mapped]
-        return optical_density(self.intensity[:, self.mapped], self.i0[:, None])
+            return of_pixels(self.replaced_od, self.mapped)
+        i0 = self.i0[:, None]
+        return of_pixels(self.intensity, self.mapped, lambda some: optical_density(some, i0))
 
     def photons(self, per_count: float) -> NDArray[np.float32]:
         """Return the photons behind each value of `spectra`; 0 where an image lacks a pixel.
@@ -275,13 +286,22 @@ class ODStack(AlignedStack):
             Photons for each count.
         """
 
-        def counted() -> NDArray[np.float32]:
-            photons = self.intensity[:, self.mapped]
+        def counted(photons: NDArray[np.float32]) -> NDArray[np.float32]:
             photons *= np.float32(per_count)
             photons[np.isnan(photons)] = 0
             return photons
 
-        return while_used(self, f"photons {per_count}", counted)
+        return while_used(
+            self, f"photons {per_count}", lambda: of_pixels(self.intensity, self.mapped, counted)
+        )
+
+
+def _images(values: NDArray[Any], rows: list[int]) -> NDArray[Any]:
+    """Return the values of some energies, one after the other where they are large."""
+    chosen = empty_as(values, (len(rows), *values.shape[1:]), values.dtype)
+    for place, row in enumerate(rows):
+        chosen[place] = values[row]
+    return chosen
 
 
 def find_i0(aligned: AlignedStack, recipe: Recipe) -> I0:
@@ -303,7 +323,7 @@ def find_i0_without_references(aligned: AlignedStack, recipe: Recipe) -> I0:
 
 
 def _find_i0(aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float64] | None) -> I0:
-    log = np.empty_like(aligned.intensity)
+    log = empty_like(aligned.intensity)
     in_threads(np.log, aligned.intensity, log)
     log = filled_for_specimen(log, aligned.shifts_px)
     quantity, known_i0 = aligned.quantity, aligned.known_i0

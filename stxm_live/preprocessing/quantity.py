@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import kept_as
 from stxm_live.core.quantity import Quantity, recognized
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Frame, Stack
@@ -79,7 +80,7 @@ def _if_od(stack: Stack) -> Stack:
 
 def _transmitted(od: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
-        return np.exp(-od.astype(np.float64) / scale).astype(np.float32)
+        return kept_as(od, np.exp(-od.astype(np.float64) / scale).astype(np.float32))
 
 
 def _yield_scales(stack: Stack, recipe: Recipe) -> list[float]:

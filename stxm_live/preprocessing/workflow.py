@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import empty_as
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.region import box_mask
 from stxm_live.core.shift_files import shifts_at
@@ -180,9 +181,14 @@ def _moved(
 ) -> tuple[NDArray[np.float32], list[int]]:
     """Return the shifted images, (n_energies, ny, nx), and their pixels that became dark."""
     shifts = [(float(y), float(x)) for y, x in shifts_px]
-    moved = in_threads(Image.moved, images, shifts)
-    cube = np.stack([plane for plane, _ in moved])
-    n_dark = [n for _, n in moved]
+    shape = images[0].intensity.shape
+    cube = empty_as(images[0].intensity, (len(images), *shape))
+
+    def move_to(image: Image, shift_px: tuple[float, float], place: int) -> int:
+        cube[place], n = image.moved(shift_px)
+        return n
+
+    n_dark = in_threads(move_to, images, shifts, range(len(images)))
     if keep:  # as part of the cube: once in memory is enough
         for image, shift, plane, n in zip(images, shifts, cube, n_dark, strict=True):
             image.keep(shift, plane, n)

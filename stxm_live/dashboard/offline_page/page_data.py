@@ -36,11 +36,16 @@ _SPECTRA_LADDER = (
     (2, 0.01, 0.08),
     (4, 0.01, 0.08),
     (8, 0.02, 0.08),
+    (16, 0.02, 0.08),
+    (32, 0.02, 0.08),
 )
 """Block size and steps of a `Precision`, from fine to coarse; the first that fits is used.
 
 Most of the bytes are noise, which nobody needs beside the specimen.
 """
+
+_MOST_VALUES = 4
+"""Values for each byte of text beyond which no precision makes them fit."""
 
 
 class Precision(NamedTuple):
@@ -86,17 +91,24 @@ def packed(values: NDArray[Any], step: float) -> Packed:
     >>> packed(np.array([[0.5, np.nan], [-1.0, 2.26]]), 0.5).describe()
     {'shape': (2, 2), 'start': -1.0, 'step': 0.5}
     """
-    values = np.asarray(values, dtype=np.float64)
-    finite = np.isfinite(values)
-    low, high = (values[finite].min(), values[finite].max()) if finite.any() else (0.0, 0.0)
+    images = values if values.ndim > 2 else values[None]  # one at a time: they may be many
+    ends = [
+        (some.min(), some.max()) for image in images if (some := image[np.isfinite(image)]).size
+    ]
+    low = float(min((low for low, _ in ends), default=0.0))
+    high = float(max((high for _, high in ends), default=0.0))
     step = max(step, (high - low) / (_LARGEST_CODE - 2))
     start = float(np.floor(low / step) * step)
-    codes = np.zeros(values.shape, dtype=np.uint16)
-    codes[finite] = np.rint((values[finite] - start) / step) + 1
-    differences = np.diff(codes, axis=-1, prepend=np.uint16(0)).view(np.int16)
-    zigzag = ((differences << 1) ^ (differences >> 15)).view(np.uint16)
-    planes = np.stack([zigzag & 255, zigzag >> 8]).astype(np.uint8)
-    text = b64encode(zlib.compress(planes.tobytes(), 6)).decode("ascii")
+    codes = np.zeros(images.shape, dtype=np.uint16)
+    for image, code in zip(images, codes, strict=True):
+        finite = np.isfinite(image)
+        code[finite] = np.rint((image[finite].astype(np.float64) - start) / step) + 1
+        differences = np.diff(code, axis=-1, prepend=np.uint16(0)).view(np.int16)
+        code[...] = ((differences << 1) ^ (differences >> 15)).view(np.uint16)
+    packer = zlib.compressobj(6)
+    data = [packer.compress((code & 255).astype(np.uint8).tobytes()) for code in codes]
+    data += [packer.compress((code >> 8).astype(np.uint8).tobytes()) for code in codes]
+    text = b64encode(b"".join(data) + packer.flush()).decode("ascii")
     return Packed(values.shape, start, step, text)
 
 
@@ -152,15 +164,28 @@ def _steps(dataset: xarray.Dataset, factor: int, of_amounts: int) -> Iterator[tu
 def packed_spectra(
     od: NDArray[np.floating], specimen: NDArray[np.bool_], most_bytes: int
 ) -> tuple[Packed, Precision]:
-    """Pack OD of shape (n_energies, ny, nx) as precisely as fits, or at the coarsest step."""
+    """Pack OD of shape (n_energies, ny, nx) as precisely as fits, or at the coarsest step.
+
+    What is hopelessly too much is not tried.
+    """
     for precision in (Precision(*rung) for rung in _SPECTRA_LADDER):
-        step = precision.step_beside_od
-        beside = od if step == precision.step_od else np.rint(od / step) * step
-        means = block_means(np.where(specimen, od, beside), precision.block_px)
+        is_last = precision == _SPECTRA_LADDER[-1]
+        if not is_last and od.size / precision.block_px**2 > _MOST_VALUES * most_bytes:
+            continue
+        means = np.stack([_rounded(image, specimen, precision) for image in od])
         data = packed(means, precision.step_od)
         if len(data.text) <= most_bytes:
             break
     return data, precision
+
+
+def _rounded(
+    image: NDArray[np.floating], specimen: NDArray[np.bool_], precision: Precision
+) -> NDArray[np.floating]:
+    """Return the OD of one energy in blocks, rounded beside the specimen."""
+    step = precision.step_beside_od
+    beside = image if step == precision.step_od else np.rint(image / step) * step
+    return block_means(np.where(specimen, image, beside), precision.block_px)
 
 
 def block_means(od: NDArray[np.floating], block_px: int) -> NDArray[np.floating]:

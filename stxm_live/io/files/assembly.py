@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stxm_live.core.file_arrays import is_in_file
 from stxm_live.core.quantity import Quantity
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey, first_and_repeated
@@ -166,7 +167,8 @@ def measured_lines(image: NDArray[np.floating]) -> MeasuredLines:
     """Return an image with NaN in its last lines if they hold zeros and NaN only."""
     has_counts = (np.nan_to_num(image) != 0).any(axis=1)
     n_lines = int(np.flatnonzero(has_counts)[-1]) + 1 if has_counts.any() else 0
-    intensity = np.array(image, dtype=np.float32)
+    # one in a file of ours was made to be read into
+    intensity = np.array(image, dtype=np.float32, copy=None if is_in_file(image) else True)
     intensity[n_lines:] = np.nan
     n_missing = int(np.isnan(intensity[:n_lines]).all(axis=1).sum())
     return MeasuredLines(intensity, n_lines - n_missing, n_lines == len(image))

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from stxm_live.core.machine_memory import largest_stack_bytes
+from stxm_live.core.file_arrays import check_disk, too_large_for_memory
+from stxm_live.core.machine_memory import LARGEST_STACK_BYTES
 from stxm_live.core.scan import MAX_IMAGE_PIXELS
 
 
@@ -26,25 +27,36 @@ def check_regular(path: Path) -> Path:
     return path
 
 
-def check_size(path: Path, shape: Sequence[int]) -> None:
+def check_size(path: Path, shape: Sequence[int]) -> bool:
     """Check the size of the images of a file before they are read.
+
+    Returns
+    -------
+    bool
+        True if they are too large to be mapped in memory, and there is the disk space for files.
 
     Raises
     ------
     ValueError
         If they are larger than any stack that is mapped.
     """
-    n_bytes, most_bytes = 4 * math.prod(shape), largest_stack_bytes()
+    n_bytes = 4 * math.prod(shape)
     if math.prod(sorted(shape)[-2:]) > MAX_IMAGE_PIXELS:
         raise ValueError(
             f"{path}: images of shape {tuple(shape)}; at most {MAX_IMAGE_PIXELS} pixels are read"
         )
-    if n_bytes > most_bytes:
+    if n_bytes > LARGEST_STACK_BYTES:
         raise ValueError(
             f"{path}: images of {n_bytes / 2**30:.3g} GiB (shape {tuple(shape)}); at most "
-            f"{most_bytes / 2**30:.3g} GiB are read (half of the memory available, "
-            "and no more than 8 GiB)"
+            f"{LARGEST_STACK_BYTES / 2**30:.3g} GiB are read"
         )
+    if not too_large_for_memory(n_bytes):
+        return False
+    try:
+        check_disk(n_bytes)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return True
 
 
 def check_inside(path: Path, folder: Path) -> Path:

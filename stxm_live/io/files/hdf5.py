@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import NoFileSpaceError, empty, parts_of
 from stxm_live.io.documents.hdf5_sources import Hdf5Files
 from stxm_live.io.documents.paths import Roots
 from stxm_live.io.files.folder import check_inside, check_size
@@ -52,6 +53,8 @@ def opened_hdf5(path: Path) -> Iterator[Any]:
             file = h5py.File(path, "r", swmr=True, locking=False)
         with file:
             yield file
+    except NoFileSpaceError:
+        raise
     except MemoryError as error:
         raise ValueError(f"{path}: larger than the memory ({error})") from error
     except (OSError, RuntimeError) as error:
@@ -117,8 +120,12 @@ def numbers(path: Path, group: Any, name: str) -> NDArray[np.float64]:
 def counts(path: Path, group: Any, name: str) -> NDArray[np.float32]:
     """Return a data set as float32 of its own shape; errors as for `numbers`."""
     data = _dataset_of_numbers(path, group, name)
-    check_size(path, data.shape)
-    return np.asarray(_values(path, data.astype(np.float32), of=data))
+    if not check_size(path, data.shape):
+        return np.asarray(_values(path, data.astype(np.float32), of=data))
+    images = empty(data.shape)
+    for part in parts_of(data.shape):
+        images[part] = _values(path, data.astype(np.float32), of=data, part=part)
+    return images
 
 
 def dataset_in(path: Path, group: Any, name: str) -> Any:
@@ -175,8 +182,8 @@ _FILTERS = {
 """Names of compression filters that HDF5 itself does not have."""
 
 
-def _values(path: Path, readable: Any, of: Any = None) -> Any:
-    """Read a data set, with the filters of hdf5plugin if HDF5 itself lacks one.
+def _values(path: Path, readable: Any, of: Any = None, part: Any = ()) -> Any:
+    """Read a data set or a part of it, with the filters of hdf5plugin if HDF5 itself lacks one.
 
     Raises
     ------
@@ -185,7 +192,7 @@ def _values(path: Path, readable: Any, of: Any = None) -> Any:
     """
     dataset = readable if of is None else of
     try:
-        return readable[()]
+        return readable[part]
     except OSError:
         if not missing_filters(dataset):
             raise
@@ -197,7 +204,7 @@ def _values(path: Path, readable: Any, of: Any = None) -> Any:
             f"{path}: {dataset.name} is compressed with {', '.join(missing)}, which is not "
             "installed; pip install hdf5plugin"
         )
-    return readable[()]
+    return readable[part]
 
 
 def missing_filters(dataset: Any) -> list[str]:

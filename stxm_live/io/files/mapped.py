@@ -30,11 +30,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from stxm_live.core.file_arrays import stacked, to_file
 from stxm_live.core.quantity import Quantity
 from stxm_live.core.stack import Stack
 from stxm_live.core.text_files import read_toml
 from stxm_live.io.files.assembly import ScanGrid, assembled
-from stxm_live.io.files.folder import check_inside, chosen
+from stxm_live.io.files.folder import check_inside, check_size, chosen
 from stxm_live.io.files.hdf5 import counts, numbers, opened_hdf5
 from stxm_live.io.files.joined import joined
 from stxm_live.io.files.number_table import read_energies
@@ -166,12 +167,14 @@ def _hdf5_images(mapping: Mapping, files: list[Path]) -> NDArray[np.float32]:
     for file in files:
         with opened_hdf5(file) as opened:
             images.append(counts(file, opened, mapping.data))
+        if len(files) > 1 and check_size(file, (len(files), *images[-1].shape)):
+            images[-1] = to_file(images[-1])
     if len(images) > 1 and any(
         image.ndim != 2 or image.shape != images[0].shape for image in images
     ):
         shapes = ", ".join(f"{f.name} {i.shape}" for f, i in zip(files, images, strict=True))
         raise ValueError(f"{files[0].parent}: expected images of one shape (y, x): {shapes}")
-    return images[0] if len(images) == 1 else np.stack(images)
+    return images[0] if len(images) == 1 else stacked(images)
 
 
 def _energies(path: Path, mapping: Mapping, file: Path) -> NDArray[np.float64]:

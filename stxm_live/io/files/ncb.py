@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import empty
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import check_inside, check_size, chosen
@@ -105,7 +106,7 @@ def _read_dat(dat: Path) -> _Described:
     return _Described(scale, grid, energies_ev)
 
 
-def _read_images(path: Path, stack: _Described) -> NDArray[np.float64]:
+def _read_images(path: Path, stack: _Described) -> NDArray[np.floating]:
     """Return the counts, shape (n_energies, ny, nx)."""
     dtype = np.dtype("<f4" if stack.scale < 0 else "<i2")
     shape = len(stack.energies_ev), len(stack.grid.y_um), len(stack.grid.x_um)
@@ -114,9 +115,19 @@ def _read_images(path: Path, stack: _Described) -> NDArray[np.float64]:
         raise ValueError(
             f"{path}: {n_bytes} bytes, its .dat announces {announced}: {shape} of {dtype.name}"
         )
-    check_size(path, shape)
-    images = np.fromfile(path, dtype).reshape(shape).astype(np.float64)
-    return images if stack.scale < 0 else images / stack.scale
+    if not check_size(path, shape):
+        return _scaled(np.fromfile(path, dtype).reshape(shape), stack.scale)
+    images: NDArray[np.floating] = empty(shape)
+    with path.open("rb") as file:
+        for image in images:
+            counts = np.fromfile(file, dtype, image.size).reshape(image.shape)
+            image[...] = _scaled(counts, stack.scale)
+    return images
+
+
+def _scaled(counts: NDArray[Any], scale: float) -> NDArray[np.float64]:
+    values = counts.astype(np.float64)
+    return values if scale < 0 else values / scale
 
 
 def _numbers(dat: Path, lines: Sequence[str], number: int, n_expected: int) -> list[float]:

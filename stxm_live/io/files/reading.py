@@ -20,6 +20,7 @@ from stxm_live.io.files.quantity import with_quantity
 from stxm_live.io.files.reading_apart import read_apart, stack_of_parts
 from stxm_live.io.files.sdf import read_sdf, sdf_files
 from stxm_live.io.files.tiff import TIFF, read_tiff, tiff_files
+from stxm_live.io.large_stacks import with_images_in_files
 
 
 class Reader(Protocol):
@@ -108,7 +109,10 @@ def read_stack(
     """
     if not isinstance(path, str | Path):
         paths = [Path(one) for one in path]
-        found = [_read_images(one, region, detector, quantity) for one in paths]
+        found = []
+        for place in paths:
+            read = _read_images(place, region, detector, quantity)
+            found.append(read._replace(stack=with_images_in_files(read.stack, len(paths))))
         stack = joined(paths, [one.stack for one in found])
         _check_is_stack(", ".join(map(str, paths)), stack)
         name = f"{paths[0].name} and {len(paths) - 1} more"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import NoFileSpaceError, empty, too_large_for_memory
 from stxm_live.core.machine_memory import LARGEST_STACK_BYTES
 from stxm_live.core.origin import Origin
 from stxm_live.core.scan import StackScan
@@ -57,7 +58,7 @@ def read_apart(
     ValueError, FileNotFoundError
         Errors of the reader.
     OSError
-        If the file is not read in time, or ends the process.
+        If the file is not read in time, or ends the process, or the disk has no space.
     """
     n_bytes = sum(file.stat().st_size for file in files if file.is_file())
     patience_s = PATIENCE_S + n_bytes / _BYTES_PER_S
@@ -79,7 +80,7 @@ def read_apart(
                     f"not read within {patience_s:.0f} s; it is damaged or its disk does not answer"
                 )
                 raise TimeoutError(f"{path}: {why}") from None
-            if not isinstance(error, EOFError | OSError):
+            if isinstance(error, NoFileSpaceError) or not isinstance(error, EOFError | OSError):
                 raise
             if was_ready:
                 why = "it ended the process that read it; it is damaged"
@@ -106,13 +107,15 @@ def _answer(request: dict[str, Any], patience_s: float) -> Parts:
         patience_s += header["other_files_bytes"] / _BYTES_PER_S
         header = _process.header(patience_s)
     end_s = time.monotonic() + patience_s
-    arrays = []
+    arrays: list[NDArray[Any]] = []
+    n_bytes = sum(4 * math.prod(shape) for _, shape in header.get("arrays", ()))
+    make = empty if too_large_for_memory(n_bytes) else np.empty
     left_bytes = 2 * LARGEST_STACK_BYTES
     for dtype, shape in header.get("arrays", ()):
         left_bytes -= math.prod(shape) * np.dtype(dtype).itemsize
         if left_bytes < 0:
             raise OSError("it sends more than the largest stack")
-        arrays.append(np.empty(shape, np.dtype(dtype)))
+        arrays.append(make(shape, np.dtype(dtype)))
         connection = _process.answering(end_s - time.monotonic())
         connection.recv_bytes_into(arrays[-1].data.cast("B"))
     return Parts(header, arrays)

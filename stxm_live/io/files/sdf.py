@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import to_file
 from stxm_live.core.origin import Origin, iso_time
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.io.files.assembly import announced_scan, monitor_of, stack_of_frames
@@ -61,7 +62,7 @@ def read_sdf(
     taken = chosen_region(path, header, region, detector)
     scan, notes = announced_scan(path, taken.energies_ev, taken.grid, taken.ring_current_ma)
     notes = [*taken.notes, *notes]
-    check_size(path, scan.shape)
+    is_large = check_size(path, scan.shape)
     frames: list[Frame] = []
     finished = True
     for index, announced_ev in enumerate(scan.energies_ev):
@@ -73,6 +74,7 @@ def read_sdf(
             finished = False
             continue
         intensity, n_lines = _read_image(image, scan.image_shape)
+        intensity = to_file(intensity) if is_large else intensity
         is_whole = n_lines == scan.image_shape[0]
         if not is_whole:
             finished = False

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import empty, parts_of, stacked
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import check_inside, check_size, chosen
@@ -122,7 +123,7 @@ def tiff_images(files: Sequence[Path]) -> NDArray[np.float32]:
     if len({image.shape for image in images}) > 1:
         shapes = ", ".join(f"{f.name} {i.shape}" for f, i in zip(files, images, strict=True))
         raise ValueError(f"{files[0].parent}: the images have different shapes: {shapes}")
-    return images[0] if len(images) == 1 else np.stack(images)
+    return images[0] if len(images) == 1 else stacked(images)
 
 
 class _WrongContentError(ValueError):
@@ -135,11 +136,21 @@ def _pages(file: Path, tiff: Any, n_files: int) -> NDArray[np.float32]:
     if first.axes.endswith("S") and first.dtype == np.uint8:
         raise _WrongContentError(f"{file}: a picture in colours, not counts")
     if len(shapes) == 1 or first.ndim > 2:
-        check_size(file, (n_files, *first.shape))
-        return np.asarray(first.asarray(), dtype=np.float32)
+        is_large = check_size(file, (n_files, *first.shape))
+        if not is_large:
+            return np.asarray(first.asarray(), dtype=np.float32)
+        pages = first.asarray(out=empty(first.shape, first.dtype))
+        images = empty(first.shape)
+        for part in parts_of(first.shape):
+            images[part] = pages[part]
+        return images
     if len(set(shapes)) > 1:
         raise _WrongContentError(
             f"{file}: its pages have different shapes: {', '.join(map(str, shapes[:5]))}"
         )
-    check_size(file, (len(shapes), *first.shape))
-    return np.stack([np.asarray(s.asarray(), dtype=np.float32) for s in tiff.series])
+    if not check_size(file, (len(shapes), *first.shape)):
+        return np.stack([np.asarray(s.asarray(), dtype=np.float32) for s in tiff.series])
+    images = empty((len(shapes), *first.shape))
+    for image, series in zip(images, tiff.series, strict=True):
+        image[...] = series.asarray()
+    return images

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.energy_axis import EnergyAxis
+from stxm_live.core.file_arrays import empty_as, in_bands
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.phase_mapping.assignment import Resolution, resolve_spectra
@@ -107,7 +108,7 @@ def corrected_map(
     reference_od = np.full((references.n_phases, len(energies)), np.nan)
     reference_od[:, covered] = references.at(energies[covered])
     again = resolve(
-        correlate(spectra.od[covered], reference_od[:, covered], recipe),
+        correlate(_at(spectra.od, covered), reference_od[:, covered], recipe),
         stack.at_energies(np.flatnonzero(covered).tolist()),
         recipe,
         None,  # a model was trained for one energy axis: with another there is no latent space
@@ -125,6 +126,12 @@ def corrected_map(
         *_differences(again, energies[~covered], recipe),
     )
     return CorrectedMap(axis, again, reference_od, notes)
+
+
+def _at(od: NDArray[np.float32], covered: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the spectra at some energies, energy by energy in memory."""
+    chosen = empty_as(od, (int(covered.sum()), od.shape[1]))
+    return in_bands(lambda some: od[:, some][covered], chosen)
 
 
 def known_by_axis(resolution: Resolution, corrected: CorrectedMap | None) -> Resolution:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stxm_live.core.file_arrays import is_in_file
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack, StackKey
 from stxm_live.phase_mapping.exploration.clusters import ClusterBy, Clusters, clusters_of
@@ -120,10 +121,16 @@ def explore_stack(
     Raises
     ------
     ValueError
-        If there is one energy, no specimen, no I0, or more clusters or components than pixels or
-        energies allow.
+        If the stack is too large for memory, if there is one energy, no specimen, no I0, or more
+        clusters or components than pixels or energies allow.
     """
     recipe = blank_recipe() if recipe is None else recipe
+    if any(is_in_file(frame.intensity) for frame in stack.frames):
+        raise ValueError(
+            f"{stack.key}: too large for the memory: components and clusters need all spectra at "
+            "once; explore a file of fewer energies or of a part of the field, or map the stack "
+            "with references"
+        )
     # references would help to find the specimen: without them it is the same before and after
     blank = recipe.model_copy(update={"references": None})
     images = (seen or ImageCache(blank)).usable(stack)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import empty_like
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.phase_mapping.correlation import Correlated
 
@@ -109,7 +110,11 @@ class SharedErrors:
         """Return the spectra without errors of their images, beside corrected references."""
         return replace(
             spectra,
-            od=spectra.od - self.images_od[:, None].astype(np.float32),
+            od=np.subtract(
+                spectra.od,
+                self.images_od[:, None].astype(np.float32),
+                out=empty_like(spectra.od),
+            ),
             references=self.corrected(spectra.references, references, energies_ev),
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import of_pixels
 from stxm_live.core.measured_mean import measured_mean
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.references import ReferenceSpectra
@@ -305,7 +306,7 @@ def _mean_counts(maps: PhaseMaps) -> NDArray[np.float64]:
     counted = maps.specimen & maps.valid
     if not counted.any():
         return np.full(len(maps.energies_ev), np.nan)
-    transmitted = measured_mean(np.exp(-maps.od[:, counted]))
+    transmitted = measured_mean(of_pixels(maps.od, counted, lambda od: np.exp(-od)))
     return np.asarray(maps.i0 * transmitted)
 
 

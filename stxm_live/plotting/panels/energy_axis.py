@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import of_pixels
 from stxm_live.core.measured_mean import measured_mean
 from stxm_live.plotting.panels.spectra import scaled_to
 from stxm_live.plotting.style.lettering import DrawLegend, plain, set_titles, side_legend
@@ -117,7 +118,7 @@ def draw_phase_spectrum(
     color: NDArray[np.float64],
 ) -> None:
     """Draw a phase's mean spectrum over its reference, as used and with the axis corrected."""
-    mean = measured_mean(maps.od[:, inside])
+    mean = measured_mean(of_pixels(maps.od, inside))
     everywhere = np.ones(len(mean), dtype=bool)
     (used,) = ax.plot(
         maps.energies_ev,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import of_pixels
 from stxm_live.core.measured_mean import measured_mean
 from stxm_live.plotting.panels.maps import (
     Sureness,
@@ -134,7 +135,7 @@ def mean_spectrum(maps: PhaseMaps) -> NDArray[np.float64]:
 
 def spectrum_over(od: NDArray[np.floating], pixels: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the mean OD of chosen pixels at each energy, (n_energies,); NaN without any."""
-    return measured_mean(od[:, pixels])
+    return measured_mean(of_pixels(od, pixels))
 
 
 def brightest_energy(mean_od: NDArray[np.float64]) -> int:

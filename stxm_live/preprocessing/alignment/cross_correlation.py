@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import kept_as
 from stxm_live.core.products import product
 
 _SMOOTHING_PX = 1.25
@@ -64,8 +65,7 @@ class EdgeImage:
             gaussian_gradient_magnitude,
         )
 
-        if box is not None:
-            intensity = intensity[box]
+        counts = intensity = intensity if box is None else intensity[box]
         usable = np.isfinite(intensity) & (intensity > 0)
         if not usable.any():
             return cls(np.zeros(intensity.shape, dtype=np.float32), 0.0)
@@ -81,12 +81,12 @@ class EdgeImage:
         contrast = float(np.sqrt(max(variance - _noise_variance(log, edges), 0.0)))
         if box is not None:
             pattern *= _faded(pattern.shape)
-        return cls(pattern, contrast)
+        return cls(kept_as(counts, pattern), contrast)
 
     @cached_property
     def anchor_spectrum(self) -> NDArray[np.complex64]:
         """Return the Fourier transform, kept for the images that are aligned to this one."""
-        return self.spectrum()
+        return kept_as(self.pattern, self.spectrum())
 
     @cached_property
     def slope_per_px(self) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.file_arrays import empty_as, kept_as
 from stxm_live.core.products import (
     eigenvectors,
     gram,
@@ -69,7 +69,9 @@ class SmoothLog:
             log /= np.maximum(share, 1e-6)
             log[share < 1e-3] = 0
             share = spline_coefficients(share)
-        return cls(spline_coefficients(log), share, is_blank=bool(np.ptp(log) < 1e-6))
+        share = None if share is None else kept_as(counts, share)
+        log_spline = kept_as(counts, spline_coefficients(log))
+        return cls(log_spline, share, is_blank=bool(np.ptp(log) < 1e-6))
 
     def moved(self, shift_px: tuple[float, float]) -> tuple[_Float, _Float]:
         """Return the shifted log image (ny, nx), and the known share of each pixel (0 to 1)."""
@@ -290,8 +292,8 @@ def _moved(
     """
     shape = (len(images), *images[0].coefficients.shape)
     is_whole = all(image.known is None for image in images)
-    logs = np.empty(shape, dtype=np.float32)
-    known: NDArray[Any] = np.empty(shape, dtype=np.bool_ if is_whole else np.float32)
+    logs = empty_as(images[0].coefficients, shape)
+    known = empty_as(images[0].coefficients, shape, np.bool_ if is_whole else np.float32)
 
     def move(k: int) -> None:
         logs[k], known[k] = images[k].moved((float(shifts[k, 0]), float(shifts[k, 1])))

@@ -92,9 +92,9 @@ def test_spectra_are_as_precise_as_fits(rng):
     assert abs(unpacked(medium) - od).max() <= 0.040001
 
     _, coarsest = packed_spectra(od, specimen, 10)
-    assert coarsest.block_px == 8
+    assert coarsest.block_px == 32
     assert str(coarsest) == (
-        "spectra of blocks of 8 x 8 pixels, OD to ±0.01 (±0.04 beside the specimen)"
+        "spectra of blocks of 32 x 32 pixels, OD to ±0.01 (±0.04 beside the specimen)"
     )
 
 
