@@ -14,6 +14,7 @@ from stxm_live.cli.explore import explore
 from stxm_live.cli.export import export
 from stxm_live.cli.ioc import ioc
 from stxm_live.cli.output import console
+from stxm_live.cli.plain_types import PlainTypes
 from stxm_live.cli.plugins import plugins
 from stxm_live.cli.regions import regions
 from stxm_live.cli.serve import serve
@@ -21,6 +22,7 @@ from stxm_live.cli.watch import watch
 
 app = typer.Typer(
     name="stxm-live",
+    cls=PlainTypes,
     help="Phase and ambiguity maps of X-ray microscope stacks, live in Bluesky and from files.",
     no_args_is_help=True,
     rich_markup_mode="rich",

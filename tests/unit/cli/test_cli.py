@@ -16,6 +16,7 @@ def test_every_command_has_help_with_an_example(run, command):
     code, text = run(*command.split(), "--help")
     assert code == 0
     assert re.search(rf"Examples?: stxm-live {command}", text)
+    assert not re.findall(r"<(?:list|str|int|float|Path)\b[^>]*>", text)  # but <text>, <number>
 
 
 def test_a_new_recipe_is_valid_once_it_has_references(run, tmp_path):
