@@ -172,10 +172,14 @@ def agg_figure(size_in: tuple[float, float], dpi: int = DPI) -> Figure:
 def save_picture(figure: Figure, path: Path, picture_format: PictureFormat = "png") -> Path:
     """Write a figure as a file of that kind, and return its path with the suffix.
 
-    Text stays text in a PDF and an SVG, so that it can be changed for a paper.
+    Curves are on a light ground. Text stays text in a PDF and an SVG, so that it can be changed for
+    a paper.
     """
     import matplotlib
 
+    from stxm_live.plotting.style.lighten import lighten
+
+    lighten(figure)
     target = path.with_name(f"{path.name}.{picture_format}")
     if picture_format == "png":
         save_png(figure, target)

@@ -17,6 +17,7 @@ from stxm_live.plotting.pictures import (
 )
 from stxm_live.plotting.style.layout import PictureFormat, write_footer, write_header
 from stxm_live.plotting.style.lettering import PLAIN
+from stxm_live.plotting.style.lighten import lighten
 from stxm_live.plotting.style.palette import FAINT
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def sheet(
     figure = figure_of_panels(panels, n_columns, aspect)
     write_header(figure, title, detail, FAINT)
     write_footer(figure, SYNTHETIC if synthetic else "")
+    lighten(figure)
     return figure
 
 

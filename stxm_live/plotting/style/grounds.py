@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.colors import to_rgb
 
 from stxm_live.plotting.style.palette import GROUND, INK, hex_of
 
@@ -30,6 +29,8 @@ def on_ground(color: str, ground: str) -> str:
     >>> on_ground("white", LIGHT_GROUND)
     '#20242a'
     """
+    from matplotlib.colors import to_rgb
+
     if ground == GROUND:
         return color
     if color == "white":
