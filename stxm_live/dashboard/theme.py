@@ -8,6 +8,9 @@ from stxm_live.dashboard.offline_page.page_figures import PALE_INK
 from stxm_live.plotting.style.grounds import LIGHT_GROUND
 from stxm_live.plotting.style.palette import FAINT, GROUND, INK
 
+_DARK_PAPER = "#14171b"
+"""Colour of a dark page, as in the style sheet; a border without one keeps traces of a resize."""
+
 
 def recolor(plot: figure, *, is_dark: bool) -> None:
     """Draw ground and axes of a plot for a light or a dark page."""
@@ -22,3 +25,4 @@ def recolor(plot: figure, *, is_dark: bool) -> None:
         )
     plot.grid.grid_line_color = ink
     plot.background_fill_color = GROUND if is_dark else LIGHT_GROUND
+    plot.border_fill_color = _DARK_PAPER if is_dark else LIGHT_GROUND
