@@ -78,5 +78,7 @@ def run_values(run: RunSummary) -> dict[str, Any]:
         "energies_ev": None if scan is None else list(scan.energies_ev),
         "exit_status": run.exit_status or None,
         "has_maps": run.has_maps,
+        "verdict": run.verdict or None,
+        "fractions": run.fractions,
         "unreadable": run.unreadable or None,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
@@ -14,6 +15,9 @@ from rich.table import Table
 from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plain_text import printable
+
+if TYPE_CHECKING:
+    from stxm_live.io.catalog import RunSummary
 
 
 class PlainConsole(Console):
@@ -121,3 +125,12 @@ def comparison(differing: list[str] | None) -> str:
     if differing:
         return f"differs from the stored result in: {', '.join(differing)}"
     return "[green]identical to the stored result, bit for bit[/]"
+
+
+def result_in_words(run: RunSummary) -> str:
+    """Return the verdict on a run's maps with the two largest shares; empty without maps."""
+    if not run.verdict:
+        return "failed" if run.has_maps else ""
+    largest = sorted(run.fractions.items(), key=lambda item: -item[1])[:2]
+    shares = ", ".join(f"{escape(name)} {100 * share:.0f} %" for name, share in largest)
+    return f"{run.verdict}: {shares}" if shares else run.verdict

@@ -29,7 +29,7 @@ from stxm_live.cli.archive import (
 )
 from stxm_live.cli.errors import NOT_TO_BE_TAKEN_AS_IT_IS, one_line_errors
 from stxm_live.cli.json_output import JsonOption, maps_values, only_json, print_json, run_values
-from stxm_live.cli.output import comparison, console, print_result
+from stxm_live.cli.output import comparison, console, print_result, result_in_words
 from stxm_live.cli.picture_options import FormatOption, PaletteOption
 from stxm_live.core.phase_maps import same_array
 from stxm_live.core.recipe import Recipe
@@ -327,7 +327,7 @@ def list_catalog(
             escape(run.origin.sample or run.origin.file),
             escape(shape),
             run.exit_status or "cut off",
-            "yes" if run.has_maps else "",
+            result_in_words(run),
         )
     console.print(table)
 

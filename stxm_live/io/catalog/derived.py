@@ -53,6 +53,8 @@ def map_documents(maps: PhaseMaps) -> Iterator[tuple[str, dict[str, Any]]]:
             **({"original_run_uid": parents[0]} if parents else {}),
             "analysis": {
                 **_analysis(maps.provenance),
+                "verdict": maps.quality.verdict,
+                "fractions": json_clean(_fractions(maps)),
                 "labels": labels,
                 "attributes": json_clean(dataset.attrs),
             },
@@ -63,6 +65,16 @@ def map_documents(maps: PhaseMaps) -> Iterator[tuple[str, dict[str, Any]]]:
     for stream in _STREAMS:
         yield from _stream_documents(run, stream, _variables_of(dataset, stream))
     yield "stop", run.compose_stop(validate=False)
+
+
+def _fractions(maps: PhaseMaps) -> list[list[Any]]:
+    """Return name and share of each phase in the final map, for a list of runs.
+
+    They are pairs, since a key of a document may have no dot, as Na2.4VPF has.
+    """
+    return [
+        [name, share if resolved is None else resolved] for name, share, resolved in maps.summary()
+    ]
 
 
 def failure_documents(uid: str, error: Exception) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stxm_live.io.catalog.stored_stream import StoredStream
 
@@ -31,8 +31,12 @@ _RAW_RUNS = """
 """
 
 _MAPPED = """
-    SELECT parents.value FROM nodes, json_each(nodes.metadata, '$.start.parent_uids') AS parents
+    SELECT parents.value, json_extract(nodes.metadata, '$.start.analysis.verdict'),
+        json_extract(nodes.metadata, '$.start.analysis.fractions'),
+        json_extract(nodes.metadata, '$.start.analysis.attributes.quality')
+    FROM nodes, json_each(nodes.metadata, '$.start.parent_uids') AS parents
     WHERE nodes.parent = 0 AND json_extract(nodes.metadata, '$.start.purpose') = 'analysis'
+    ORDER BY nodes.id
 """
 
 
@@ -72,10 +76,30 @@ class IndexedRun:
     streams: Callable[[], Iterable[StoredStream]]
 
 
+class StoredResult(NamedTuple):
+    """The newest result of a run, as a list of runs has it: verdict, and share of each phase.
+
+    The verdict is empty where the analysis failed.
+    """
+
+    verdict: str
+    fractions: dict[str, float]
+
+
+def stored_result(verdict: Any, fractions: Any, quality: Any) -> StoredResult:
+    """Return the result of these values of a start document, of any age.
+
+    Results of before have no verdict of their own, but "limited: ..." as ``quality``.
+    """
+    pairs = (pair for pair in fractions or () if isinstance(pair, Sequence) and len(pair) == 2)
+    known = {str(name): float(v) for name, v in pairs if isinstance(v, int | float)}
+    return StoredResult(str(verdict or quality or "").partition(":")[0], known)
+
+
 def indexed_runs(
     folder: Path, *, limit: int | None = None
-) -> tuple[list[IndexedRun], frozenset[str]]:
-    """Return the raw runs of a catalogue, the latest first, and the uids of those with maps.
+) -> tuple[list[IndexedRun], dict[str, StoredResult]]:
+    """Return the raw runs of a catalogue, the latest first, and the results of those with maps.
 
     Parameters
     ----------
@@ -97,7 +121,12 @@ def indexed_runs(
         IndexedRun(key, _document(start), _document(stop), partial(_streams, folder, key))
         for key, start, stop in rows
     ]
-    return runs, frozenset(uid for (uid,) in parents if isinstance(uid, str))
+    results = {
+        uid: stored_result(verdict, _pairs(fractions), quality)
+        for uid, verdict, fractions, quality in parents
+        if isinstance(uid, str)
+    }
+    return runs, results
 
 
 def _streams(folder: Path, run: str) -> Iterator[StoredStream]:
@@ -130,6 +159,12 @@ def _reading(database: Path) -> Iterator[sqlite3.Connection]:
     address = f"{database.absolute().as_uri()}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S)) as connection:
         yield connection
+
+
+def _pairs(text: Any) -> list[Any]:
+    """Return a list from its JSON; empty where there is another thing in its place."""
+    value = json.loads(text) if isinstance(text, str) and text.startswith("[") else None
+    return value if isinstance(value, list) else []
 
 
 def _document(text: str | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +15,7 @@ from stxm_live.core.origin import Origin, origin_of_start
 from stxm_live.core.scan import StackScan
 from stxm_live.io.catalog.anywhere import bluesky_catalog
 from stxm_live.io.catalog.folder import catalog_folder, close_catalog, open_catalog
-from stxm_live.io.catalog.index import IndexedRun, indexed_runs
+from stxm_live.io.catalog.index import IndexedRun, StoredResult, indexed_runs, stored_result
 from stxm_live.io.catalog.plan_runs import scan_of_streams, streams_of
 from stxm_live.io.catalog.reading import plain
 from stxm_live.io.documents.announced import UndescribedError, announced
@@ -39,7 +39,11 @@ class RunSummary:
     exit_status : str
         "success", "abort", "fail", or "" for a run without an end.
     has_maps : bool
-        True if a result is stored.
+        True if a result is stored, or the analysis failed.
+    verdict : str
+        Of the newest result; empty if there is none, or if the analysis failed.
+    fractions : dict
+        Share of each phase in it; empty for results that were stored without.
     unreadable : str
         Why the start document cannot be read; empty if it can, or if it describes no stack.
     origin : Origin
@@ -55,6 +59,14 @@ class RunSummary:
     has_maps: bool
     unreadable: str = ""
     origin: Origin = field(default=Origin())
+    verdict: str = ""
+    fractions: dict[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        shape = "no stack" if self.scan is None else " x ".join(map(str, self.scan.shape))
+        named = self.origin.sample or self.origin.file
+        parts = (self.uid[:8], self.origin.when, named, shape, self.exit_status, self.verdict)
+        return f"<run {', '.join(filter(None, parts))}>"
 
 
 def list_runs(catalog: databroker.Broker | Path, *, limit: int | None = None) -> list[RunSummary]:
@@ -73,14 +85,14 @@ def list_runs(catalog: databroker.Broker | Path, *, limit: int | None = None) ->
         If the folder's catalogue is damaged or was written by another version of Tiled.
     """
     with raw_runs(catalog, limit=limit) as (runs, mapped):
-        return [_summary(run, has_maps=run.start.get("uid", run.key) in mapped) for run in runs]
+        return [_summary(run, mapped.get(run.start.get("uid", run.key))) for run in runs]
 
 
 @contextmanager
 def raw_runs(
     catalog: databroker.Broker | Path, *, limit: int | None = None
-) -> Iterator[tuple[list[IndexedRun], frozenset[str]]]:
-    """Yield the documents of the raw runs, the latest first, and the uids of those with maps.
+) -> Iterator[tuple[list[IndexedRun], dict[str, StoredResult]]]:
+    """Yield the documents of the raw runs, the latest first, and the results of those with maps.
 
     Within the block their streams can be read. Arguments and errors are those of `list_runs`.
     """
@@ -103,13 +115,13 @@ def raw_runs(
 
 def _listed_by_tiled(
     broker: databroker.Broker, limit: int | None
-) -> tuple[list[IndexedRun], frozenset[str]]:
+) -> tuple[list[IndexedRun], dict[str, StoredResult]]:
     """Return the raw runs of any catalogue; each of them is asked for."""
     from tiled.queries import Eq
 
     catalog = bluesky_catalog(broker.v2)
-    derived = catalog.search(Eq("purpose", "analysis")).values()
-    mapped = {uid for run in derived for uid in _texts(run.metadata["start"].get("parent_uids"))}
+    starts = [run.metadata["start"] for run in catalog.search(Eq("purpose", "analysis")).values()]
+    mapped = {uid: _result(start) for start in starts for uid in _texts(start.get("parent_uids"))}
     runs: list[IndexedRun] = []
     for key, run in reversed(catalog.items()):
         start = run.metadata["start"]
@@ -119,10 +131,16 @@ def _listed_by_tiled(
             break
         stop = run.metadata.get("stop") or {}
         runs.append(IndexedRun(key, plain(start), plain(stop), partial(streams_of, run)))
-    return runs, frozenset(mapped)
+    return runs, mapped
 
 
-def _summary(run: IndexedRun, *, has_maps: bool) -> RunSummary:
+def _result(start: Mapping[str, Any]) -> StoredResult:
+    analysis = start.get("analysis") or {}
+    quality = (analysis.get("attributes") or {}).get("quality")
+    return stored_result(analysis.get("verdict"), analysis.get("fractions"), quality)
+
+
+def _summary(run: IndexedRun, result: StoredResult | None) -> RunSummary:
     scan, reason = _scan(run)
     return RunSummary(
         uid=run.start.get("uid", run.key),
@@ -131,9 +149,11 @@ def _summary(run: IndexedRun, *, has_maps: bool) -> RunSummary:
         plan_name=str(run.start.get("plan_name", "")),
         scan=scan,
         exit_status=run.stop.get("exit_status", ""),
-        has_maps=has_maps,
+        has_maps=result is not None,
         unreadable=reason,
         origin=origin_of_start(run.start),
+        verdict="" if result is None else result.verdict,
+        fractions={} if result is None else result.fractions,
     )
 
 

@@ -163,6 +163,9 @@ def test_the_list_of_runs_says_what_they_are_and_which_have_maps(broker, stored)
     before = next(run for run in before if run.uid == mapped)
 
     assert (before.uid, before.has_maps, before.scan_id) == (mapped, True, 4711)
+    assert before.verdict in ("good", "limited", "poor")
+    assert sum(before.fractions.values()) == pytest.approx(1)
+    assert (latest.verdict, latest.fractions) == ("", {})
     assert (latest.uid, latest.has_maps, latest.scan_id) == (plain, False, 7)
     assert (latest.plan_name, latest.exit_status) == ("import", "success")
     assert latest.scan == stack.scan
