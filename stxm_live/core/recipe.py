@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat, ValidationError, field_validator
 
+from stxm_live.core.notebook_tables import flat, table_html
 from stxm_live.core.recipe_files import read_mask, read_two_columns
 from stxm_live.core.recipe_names import unknown_setting
 from stxm_live.core.recipe_options import (
@@ -150,6 +151,18 @@ class Recipe(Options):
                 target = target[table]
             target[last] = value
         return Recipe.from_values(values)
+
+    def __repr__(self) -> str:
+        n = "all" if self.energies_ev is None else len(self.energies_ev)
+        references = "no references" if self.references is None else self.references.name
+        return f"<Recipe {self.name}: {references}, {n} energies, {self.resolver.method}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return the values that are not the default as a table for a notebook."""
+        values = flat(self.model_dump(mode="json", exclude_defaults=True))
+        return table_html(f"Recipe {self.name}", values)
 
     @cached_property
     def reference_spectra(self) -> ReferenceSpectra:

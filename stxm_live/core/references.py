@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stxm_live.core.notebook_tables import table_html
 from stxm_live.core.number_tables import read_named_columns
 from stxm_live.core.products import product
 
@@ -48,6 +49,24 @@ class ReferenceSpectra:
     od: NDArray[np.float64]
     synthetic: bool = False
     od_std: NDArray[np.float64] | None = None
+
+    def __repr__(self) -> str:
+        made = ", synthetic" if self.synthetic else ""
+        return f"<ReferenceSpectra {', '.join(self.phase_names)}: {self._energies_in_words}{made}>"
+
+    def _repr_html_(self) -> str:
+        """Return phases, energies and kind as a table for a notebook."""
+        values = {
+            "phases": ", ".join(self.phase_names),
+            "energies": self._energies_in_words,
+            "kind": "synthetic: calculated, not measured" if self.synthetic else "measured",
+        }
+        return table_html("Reference spectra", values)
+
+    @property
+    def _energies_in_words(self) -> str:
+        first, last = self.energies_ev[[0, -1]]
+        return f"{len(self.energies_ev)} energies from {first:g} to {last:g} eV"
 
     def __post_init__(self) -> None:
         if self.od.shape != (len(self.phase_names), len(self.energies_ev)):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from stxm_live.dashboard.scene import Scene
 
 INVITATION = (
-    "Move the mouse over a map; click to keep a pixel, three at most, and click it again to "
-    "release it."
+    "Move the mouse over a map, or tap on it; a click keeps the pixel, three at most, and another "
+    "one releases it."
 )
 
 

@@ -54,6 +54,12 @@ SLIDERS_ARE_NAMED = """() => {
 }"""
 
 
+IS_BELOW = """number => {
+    const map = document.querySelector(`.maps > :nth-child(${number})`).getBoundingClientRect();
+    return Math.abs(document.querySelector(".pixel").getBoundingClientRect().top - map.bottom) < 20;
+}"""
+
+
 @pytest.fixture(scope="module")
 def evening():
     """A page, and what it shows: board, chooser and RunEngine are moved on by the tests."""
@@ -142,6 +148,22 @@ def test_three_kept_pixels_stand_beside_the_one_under_the_mouse(evening):
     check(page, "kept")
     page.press("Clear pins")
     page.page.wait_for_selector(".pins", state="hidden")
+
+
+def test_on_a_phone_the_spectrum_comes_below_the_map_that_was_touched(evening):
+    page, *_ = evening
+    maps = made_up.maps(run="first")
+    pixel = some_pixels(maps)[6]
+    page.look(390, 844)
+    for number, name in ((1, "od"), (3, "doubt"), (2, "phases")):
+        page.page.locator(f".map-{name}").scroll_into_view_if_needed()
+        place = page.place(name, maps, *pixel)
+        page.page.mouse.click(*place)
+        page.page.wait_for_function(IS_BELOW, arg=number)
+        assert page.place(name, maps, *pixel) == pytest.approx(place, abs=1)  # it did not move
+    page.press("Clear pins")
+    page.page.wait_for_selector(".pins", state="hidden")
+    page.look(1280, 800)
 
 
 def test_a_drawn_line_has_its_profile_beside_the_histogram(evening):

@@ -353,3 +353,12 @@ def test_a_recipe_without_references_is_one_for_a_first_look_and_says_so_when_as
     assert (recipe.references, len(recipe.fingerprint)) == (None, 64)
     with pytest.raises(ValueError, match=r'recipe "first-look" has no references.* explore'):
         recipe.reference_spectra  # noqa: B018
+
+
+def test_a_notebook_shows_recipe_and_references_in_few_words():
+    recipe = Recipe.load("nvpf").with_changes({"resolver.method": "pearson"})
+    assert repr(recipe) == str(recipe) == "<Recipe nvpf: references.csv, 13 energies, pearson>"
+    assert "<td>pearson</td>" in recipe._repr_html_()
+    spectra = recipe.reference_spectra
+    assert repr(spectra).endswith("Na1-yVPF: 601 energies from 500 to 560 eV, synthetic>")
+    assert "calculated, not measured" in spectra._repr_html_()
