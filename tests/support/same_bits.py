@@ -117,32 +117,38 @@ def time_ns(ids):
 
 
 def idle():
-    """How many threads of linear algebra there are, and their time before and after maps."""
+    """How many threads of linear algebra there are, their time before and after maps, and these."""
     own = threads()  # nobody else has started one yet
     large_products(np.random.default_rng(0))
     time.sleep(0.5)  # they wait a little for more by turning on the spot
     before = time_ns(own)
-    mapped()
-    return len(own), before, time_ns(own)
+    maps = mapped()
+    return (len(own), before, time_ns(own)), maps
+
+
+def made(beside):
+    """Maps that are made alone, or at once beside others."""
+    if beside:
+        with others():
+            return at_once()
+    with ThreadPoolExecutor(1) as elsewhere:
+        return elsewhere.submit(mapped).result()
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pool", type=int, required=True, help="threads of the analysis")
-    parser.add_argument("--beside", action="store_true", help="more maps, at once, beside others")
-    parser.add_argument("--idle", action="store_true", help="times of threads instead")
+    parser.add_argument("--beside", action="store_true", help="maps at once, beside others")
+    parser.add_argument("--idle", action="store_true", help="times of threads as well")
     options = parser.parse_args()
     os.cpu_count = lambda: options.pool
     if options.idle:
-        sys.stdout.write("{} {} {}\n".format(*idle()))
-        return
-    # threadpoolctl lets only the thread that first set a number set it again
-    threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]))
-    with ThreadPoolExecutor(1) as elsewhere:
-        maps = elsewhere.submit(mapped).result()
-    if options.beside:
-        with others():
-            maps += at_once()
+        times, maps = idle()
+        sys.stdout.write("{} {} {}\n".format(*times))
+    else:
+        # threadpoolctl lets only the thread that first set a number set it again
+        threadpool_limits(int(os.environ["OPENBLAS_NUM_THREADS"]))
+        maps = made(options.beside)
     for one in maps:
         sys.stdout.write(f"{fingerprint(one)}\n")
 
