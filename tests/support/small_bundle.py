@@ -13,8 +13,8 @@ def train_small_bundle(folder: Path) -> Path:
     recipe = Recipe.load("nvpf")
     assert recipe.energies_ev is not None
     od, labels, _ = simulated_spectra(
-        recipe.reference_spectra, recipe.energies_ev, 8000, np.random.default_rng(7)
+        recipe.reference_spectra, recipe.energies_ev, 5000, np.random.default_rng(7)
     )
-    options = TrainingOptions(epochs=8, seed=3)
+    options = TrainingOptions(epochs=4, seed=3)
     train_bundle(recipe, od, out=folder, labels=labels, options=options, simulated=True)
     return folder

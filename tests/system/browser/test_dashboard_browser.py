@@ -32,7 +32,8 @@ def browser():
 @pytest.fixture(scope="module")
 def scanned(browser):
     """A scan that two browsers followed from its first image on, and its maps."""
-    with LivePhaseMapper(Recipe.load("nvpf")) as live, RegionChooser(live) as chooser:
+    recipe = Recipe.load("nvpf").with_changes({"energy_fit": False})
+    with LivePhaseMapper(recipe) as live, RegionChooser(live) as chooser:
         served = serve(live, chooser=chooser)
         first, second = Opened(browser, served.url), Opened(browser, served.url)
         said = {"before": first.says("verdict", "Waiting")}
