@@ -71,7 +71,7 @@ def watched(browser, tmp_path_factory):
         ChoiceServer(chooser, "127.0.0.1:0", token=TOKEN) as server,
         watching(
             tmp_path_factory.mktemp("catalog"),
-            *("--zmq", out, "--choices", server.address),
+            *("--zmq", out, "--choices", server.address, "--set", "energy_fit=false"),
             STXM_LIVE_CHOICES_TOKEN=TOKEN,
         ) as (_, url),
     ):
