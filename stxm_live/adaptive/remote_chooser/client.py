@@ -72,7 +72,7 @@ class RemoteChooser:
         self._timeout_s = timeout_s
         self._state = Answer()
         self._problem = ""
-        self._made_here: Region | None = None
+        self._made_here: tuple[Region, int] | None = None
         self._numbers = count(1)
         self._newest = 0
         self._is_closing = threading.Event()
@@ -136,7 +136,7 @@ class RemoteChooser:
         if own is not None:
             own.choose(region, stack=stack)
         chosen = self._chosen("choose", region=region_values(region), stack=stack_values(stack))
-        self._made_here = None if own is None else chosen
+        self._made_here = None if own is None else (chosen, next(self._numbers))
         return chosen
 
     def choose_box(
@@ -193,9 +193,9 @@ class RemoteChooser:
     def _withdraw_what_is_void(self) -> None:
         """Withdraw a choice made here whose stack is no longer the present one."""
         own, made = self._own, self._made_here
-        if own is None or made is None:
+        if own is None or made is None or self._newest < made[1]:  # nothing was asked since
             return
-        if self.latest() != made:  # claimed, withdrawn, or another one chosen
+        if self.latest() != made[0]:  # claimed, withdrawn, or another one chosen
             self._made_here = None
             own.withdraw()
         elif own.latest() is None:

@@ -19,8 +19,9 @@ pytest.importorskip("zmq", reason="needs the extra stxm-live[zmq]")
 
 from stxm_live.adaptive.chooser import RegionChooser
 from stxm_live.adaptive.queueserver import Queue
-from stxm_live.adaptive.remote_chooser import ChoiceServer, RemoteChooser
+from stxm_live.adaptive.remote_chooser import ChoiceServer, RemoteChooser, client
 from stxm_live.core.region import Region
+from stxm_live.live.remote.wire import from_bytes
 
 FIRST = Region(
     (2.2, 2.8), (-1.2, -1.8), nx=31, ny=31, dwell_ms=2.0, criterion="doubt", reason="why, 6 min"
@@ -147,6 +148,27 @@ def test_a_choice_that_becomes_void_is_withdrawn_from_a_session_without_maps(cho
         until(lambda: remote.stack.run_uids == ("last",))
         time.sleep(0.7)  # two looks
         assert blind.latest() == FIRST
+        remote.close()
+
+
+def test_a_choice_is_not_forgotten_for_a_look_that_was_answered_before_it(chooser, monkeypatch):
+    monkeypatch.setattr(client, "_LOOK_S", 1000.0)  # the test looks
+    with RegionChooser() as blind, ChoiceServer(blind, "127.0.0.1:0") as server:
+        remote = RemoteChooser(server.address, suggesting=chooser)
+        answer_of = client.answer_of
+
+        def overtaken(address, question, **options):
+            if from_bytes(question)["do"] == "choose":
+                remote._ask("look")
+            return answer_of(address, question, **options)
+
+        monkeypatch.setattr(client, "answer_of", overtaken)
+        remote.take(1)
+        remote._withdraw_what_is_void()  # what the one who looked does next
+        chooser.on_maps(maps(run="next"))
+        until(lambda: chooser.latest() is None)
+        remote._look()
+        assert blind.latest() is None
         remote.close()
 
 
