@@ -221,6 +221,7 @@ def of_pixels(
     cube: NDArray[Any],
     mask: NDArray[np.bool_],
     change: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray,
+    dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:
     """Return some pixels of all images, shape (n_images, n_pixels), each pixel's values together.
 
@@ -230,11 +231,13 @@ def of_pixels(
     mask : ndarray of bool, shape (ny, nx)
     change : callable, optional
         Makes the values of some pixels from those of the cube, each by itself, in the same order.
+    dtype : dtype, optional
+        That of the values that are made; by default that of the cube.
     """
     if not is_in_file(cube):
         return change(cube[:, mask])
     n_images, ny, nx = cube.shape
-    found = empty((int(mask.sum()), n_images), cube.dtype).T
+    found = empty((int(mask.sum()), n_images), cube.dtype if dtype is None else dtype).T
     n_rows, start = max(1, _BAND_BYTES // max(1, n_images * nx * cube.itemsize)), 0
     for first in range(0, ny, n_rows):
         rows = slice(first, first + n_rows)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.amounts import Amounts
 from stxm_live.core.energy_axis import EnergyAxis
-from stxm_live.core.file_arrays import empty_like
+from stxm_live.core.file_arrays import empty_like, of_pixels
 from stxm_live.core.large_arrays import LargeArray
 from stxm_live.core.map_dataset import NUMBERS, dataset_of
 from stxm_live.core.map_products import PRODUCTS
@@ -209,8 +209,12 @@ class PhaseMaps:
         """Return the mean spectrum of the unidentified pixels; None if there are none."""
         od, noise = self.od, None
         if self.dispersion is not None:
-            counts = self.i0[:, None] * np.exp(-od[:, self.unidentified].astype(np.float64))
-            noise = self.dispersion / counts
+            i0, dispersion = self.i0[:, None], self.dispersion
+
+            def variance(some: NDArray[np.float32]) -> NDArray[np.float64]:
+                return np.asarray(dispersion / (i0 * np.exp(-some.astype(np.float64))))
+
+            noise = of_pixels(od, self.unidentified, variance, np.float64)
         return unidentified_spectrum(
             od,
             self.unidentified,

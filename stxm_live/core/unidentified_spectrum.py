@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.products import product
+from stxm_live.core.file_arrays import in_bands, of_pixels
+from stxm_live.core.products import product, sum_over
 
 _TILE_PX = 8
 """Side of the squares that count as independent of each other."""
@@ -75,27 +76,37 @@ def unidentified_spectrum(
     of the mean, as in a sample of clusters. The error is at least that of independent pixels and
     that of counting noise, for a few squares may agree by chance.
     """
-    whole = np.isfinite(od[:, unidentified]).all(axis=0)
-    rows, columns = (places[whole] for places in np.nonzero(unidentified))
+    whole = np.isfinite(of_pixels(od, unidentified)).all(axis=0)
+    compared = unidentified.copy()
+    compared[unidentified] = whole
+    rows, columns = np.nonzero(compared)
     n = len(rows)
     if not n:
         return None
-    each = od[:, rows, columns].astype(np.float64)
+    each = of_pixels(od, compared, lambda some: some.astype(np.float64), np.float64)
     mean = each.mean(axis=1)
     thickness = product(mean[None], each)[0] / max(float(mean @ mean), np.finfo(np.float64).tiny)
-    each -= mean[:, None] * thickness
+    in_bands(lambda part: each[:, part] - mean[:, None] * thickness[part], each)
     # the thickness takes one of the energies' degrees of freedom
     each *= np.sqrt(len(each) / (len(each) - 1))
-    pixels = np.square(each).sum(axis=1) / (n - 1) if n > 1 else np.full(len(each), np.nan)
+    squares = sum_over(lambda part: np.square(each[:, part]), *each.shape)
+    pixels = squares / (n - 1) if n > 1 else np.full(len(each), np.nan)
     variances = [pixels / n, _by_tiles(each, rows, columns)]
     if noise_variance is not None:
-        variances.append(noise_variance[:, whole].sum(axis=1, dtype=np.float64) / n**2)
+        variances.append(_sum_of(noise_variance, np.flatnonzero(whole)) / n**2)
     return UnidentifiedSpectrum(
         od=mean,
         od_std=np.sqrt(np.fmax.reduce(variances) + np.square(common_std)),
         od_scatter=np.sqrt(pixels),
         n_pixels=n,
         share=len(whole) / n_mapped,
+    )
+
+
+def _sum_of(variance: NDArray[np.floating], pixels: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the sum over some of the pixels, (n_energies,)."""
+    return sum_over(
+        lambda part: variance[:, pixels[part]].astype(np.float64), len(variance), len(pixels)
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import uniform_filter
 
+from stxm_live.core import file_arrays
 from stxm_live.core.unidentified_spectrum import unidentified_spectrum
 
 SHAPE = (40, 44)
@@ -70,3 +71,17 @@ def test_one_pixel_has_no_scatter_but_the_error_of_its_counts():
 
 def test_without_unidentified_pixels_there_is_no_mean():
     assert mean_of(np.ones((5, *SHAPE)), np.zeros(SHAPE, dtype=bool)) is None
+
+
+def test_many_pixels_are_the_same_bits_in_bands_of_a_file(rng, thickness, tmp_path, monkeypatch):
+    od = (ONE[:, None, None] * thickness + noise_of(rng, 0.03)).astype(np.float32)
+    od[2, 7] = np.nan
+    mask = rng.random(SHAPE) > 0.2
+    options = {"mask": mask, "noise_variance": 0.01 * np.exp(od[:, mask])}
+    expected = mean_of(od, **options)
+    monkeypatch.setenv(file_arrays.SCRATCH, str(tmp_path))
+    monkeypatch.setattr(file_arrays, "_BAND_BYTES", 2000)
+    monkeypatch.setattr(file_arrays, "_PIXELS", 77)
+    found = mean_of(file_arrays.to_file(od), **options)
+    for name in ("od", "od_std", "od_scatter", "n_pixels"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
