@@ -228,7 +228,8 @@ def _ambiguity(maps: PhaseMaps) -> Layer:
     entries = [(SPECIMEN, "clear"), (AMBIGUOUS, f"ambiguous{share}")]
     if maps.unidentified.any():
         unfit = 100 * maps.unidentified.sum() / max(1, counted)
-        entries.append((UNIDENTIFIED, f"no reference fits {unfit:.1f} %"))
+        shown = f"{unfit:.1f}" if unfit >= 0.05 else "<0.1"
+        entries.append((UNIDENTIFIED, f"no reference fits {shown} %"))
     n_invalid = int((maps.specimen & ~maps.valid).sum())
     if n_invalid:
         entries.append((INVALID, f"no valid spectrum: {n_invalid} pixels"))

@@ -162,7 +162,9 @@ class PixelPanel:
         band = () if white is None else white.band
         self.spectrum.show(scene.energies_ev, curves, points, band)
         self.below.text = _caption(white, n_pins=len(pins))
-        whose = white.name if white is not None else f"pin {pins[0].number}" if pins else ""
+        whose = f"pin {pins[0].number}" if pins else ""
+        if white is not None:
+            whose = "the mean" if white.place is None else "the pixel"
         self._draw_residuals(scene, fits, points, whose)
 
     def _draw_residuals(
