@@ -23,8 +23,8 @@ class StackKey(NamedTuple):
     source: str = ""
 
     def __str__(self) -> str:
-        runs = "+".join(uid[:8] for uid in self.run_uids) or "file"
-        name = self.source or f"run {runs}"
+        runs = "+".join(uid[:8] for uid in self.run_uids)
+        name = self.source or (f"run {runs}" if runs else "stack")
         return " ".join(filter(None, (name, f"region {self.region}", self.polarization)))
 
 
