@@ -27,7 +27,8 @@ mixture to the other; less may come of a leak, of the background or of I0."""
 
 TOGETHER = 0.2
 """Common part of the relative changes of a mixture's parts from which they increase together: .37
-to 1.3 in domains and solid solutions of composite worlds, .05 at most in cores and shells."""
+to 1.3 in domains and solid solutions of composite worlds, .05 at most in cores and shells
+(decision 61; ``benchmarks/accuracy/promises.py`` prints it)."""
 
 _MOST_PIXELS = 8_000
 """Of a phase, those in the middle rows: more would say the same."""

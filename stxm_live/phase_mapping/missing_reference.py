@@ -24,7 +24,8 @@ MOST = 0.5
 
 NOT_SAID_BY_NEIGHBORS = 0.5
 """Part of the log-odds of a common missing phase that its neighbors have not said already; what is
-left of composite worlds that are of no known phase promises .12 with 0 and .02 with this."""
+left of composite worlds that are of no known phase promises .12 with 0 and .02 with this
+(decision 61; ``benchmarks/accuracy/promises.py`` prints it)."""
 
 SURE = 0.9
 """Probability of the missing phase from which a pixel has none of the others."""
