@@ -39,7 +39,7 @@ from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle
 ROADS = ("in files", "in memory")
 
 _TILE = 512
-"""Pixels along each side of the particle, which is repeated."""
+"""Pixels along each side of the particle; in larger fields each stands for several pixels."""
 
 _ENERGIES_EV = (506.0, 534.0)
 
@@ -216,7 +216,7 @@ def write_stack(path: Path, side: int, n_energies: int) -> None:
         for k, spectrum in enumerate(spectra):
             od = np.tensordot(spectrum, amount, axes=1)
             drift = int(3 * np.sin(k / 9)), k // 25
-            od = np.tile(np.roll(od, drift, axis=(0, 1)), (side // tile, side // tile))
+            od = np.roll(od, drift, axis=(0, 1)).repeat(side // tile, 0).repeat(side // tile, 1)
             counts[k] = rng.poisson(2000 * np.exp(-od))
         pixels = np.arange(side) * 0.03
         for name, values in (("energy", energies), ("sample_y", pixels), ("sample_x", pixels)):
