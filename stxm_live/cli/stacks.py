@@ -315,17 +315,19 @@ def list_catalog(
         print_json("runs", {"runs": [run_values(run) for run in runs]})
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    sizes = [" x ".join(map(str, run.scan.shape)) if run.scan else "" for run in runs]
+    widest = max(map(len, sizes), default=0)  # they stay on one line; a reason need not
     for name in ("run", "scan", "measured", "sample or file", "E x y x x", "ended", "maps"):
-        table.add_column(name, no_wrap=name in ("run", "measured"))
-    for run in runs:
+        least = widest if name == "E x y x x" else None
+        table.add_column(name, no_wrap=name in ("run", "measured"), min_width=least)
+    for run, size in zip(runs, sizes, strict=True):
         other = f"cannot be read ({run.unreadable})" if run.unreadable else "not a stack"
-        shape = other if run.scan is None else " x ".join(map(str, run.scan.shape))
         table.add_row(
             escape(run.uid[:8]),
             "" if run.scan_id is None else str(run.scan_id),
             run.origin.when or "?",
             escape(run.origin.sample or run.origin.file),
-            escape(shape),
+            escape(size or other),
             run.exit_status or "cut off",
             result_in_words(run),
         )

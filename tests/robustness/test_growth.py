@@ -20,7 +20,7 @@ from growth import fed
 from stxm_live import Recipe
 
 quick = Recipe.load("nvpf").with_changes({"model": None, "energy_fit": False})
-print(json.dumps([memory._asdict() for memory in fed(quick, 18 * 13, every=3 * 13)]))
+print(json.dumps([memory._asdict() for memory in fed(quick, 30 * 13, every=3 * 13)]))
 """
 
 
@@ -31,13 +31,14 @@ def test_images_go_through_one_mapper_and_nothing_of_them_stays():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     memories = [growth.Memory(**values) for values in json.loads(done.stdout)]
     readings = {memory.n_images // 13: memory for memory in memories}
-    # the results of eight stacks stay; the least of some, for what is under way on other threads
-    before = [readings[stacks] for stacks in (9, 12)]
-    after = [readings[stacks] for stacks in (15, 18)]
+    # the results of eight stacks stay, and Python goes on warming up for some more; the least of
+    # some, for what is under way on other threads
+    before = [readings[stacks] for stacks in (18, 21)]
+    after = [readings[stacks] for stacks in (27, 30)]
 
     def grown(what):
         return min(getattr(m, what) for m in after) - min(getattr(m, what) for m in before)
 
-    assert grown("n_blocks") < 6 * 13  # of any kept frame of 6 stacks at least one block
+    assert grown("n_blocks") < 9 * 13  # of any kept frame of 9 stacks at least one block
     assert grown("n_threads") <= 0
     assert grown("n_files") <= 0
