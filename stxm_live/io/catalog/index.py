@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stxm_live.io.catalog.locking import tables
 from stxm_live.io.catalog.stored_stream import StoredStream
 
 DATABASE = "catalog.db"
@@ -146,11 +147,11 @@ def _table(folder: Path, name: str | None, dataset: int | None) -> dict[str, lis
     if name is None:
         return {}
     quoted = name.replace('"', '""')
-    with _reading(folder / TABLES) as connection:
+    with tables(folder / TABLES) as cursor:
         query = f'SELECT * FROM "{quoted}" WHERE _dataset_id = ? ORDER BY seq_num'
-        found = connection.execute(query, [dataset])
-        names = [column for column, *_ in found.description]
-        rows = found.fetchall()
+        cursor.execute(query, [dataset])
+        names = [column for column, *_ in cursor.description]
+        rows = cursor.fetchall()
     return {name: [row[k] for row in rows] for k, name in enumerate(names)}
 
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from stxm_live.io.file_lock import only_one
 
@@ -16,8 +17,43 @@ TIMEOUT_S = 60.0
 
 def prepare_tables(path: Path) -> None:
     """Let others read the tables while they are written; the file keeps this setting."""
-    with closing(sqlite3.connect(path, timeout=TIMEOUT_S)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+    with tables(path, writable=True) as cursor:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.fetchall()
+
+
+@contextmanager
+def tables(path: Path, *, writable: bool = False) -> Iterator[Any]:
+    """Open the tables of a catalogue with the library that Tiled opens them with.
+
+    Python's own SQLite is another one, and two of them in one process do not know of each other:
+    when one closes the file, the system forgets the other's locks, and nobody seems to use it any
+    more. Its log of changes is removed then, and what is written afterwards is seen by no other
+    process, and lost if this one is killed.
+
+    Yields
+    ------
+    cursor
+        Of the database; every statement is a transaction.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If they cannot be read.
+    """
+    from adbc_driver_sqlite import dbapi
+
+    address = f"{path.absolute().as_uri()}?mode={'rwc' if writable else 'ro'}"
+    try:
+        with (
+            closing(dbapi.connect(address, autocommit=True)) as connection,
+            closing(connection.cursor()) as cursor,
+        ):
+            cursor.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT_S:.0f}")
+            cursor.fetchall()
+            yield cursor
+    except dbapi.Error as error:
+        raise sqlite3.DatabaseError(str(error).splitlines()[0]) from error
 
 
 def require_writable(folder: Path) -> None:

@@ -16,6 +16,7 @@ from stxm_live.io.catalog.array_files import named
 from stxm_live.io.catalog.backup import is_being_written, read_backup
 from stxm_live.io.catalog.folder import close_catalog, open_catalog
 from stxm_live.io.catalog.index import DATABASE, TABLES
+from stxm_live.io.catalog.locking import tables
 from stxm_live.io.catalog.version import NAME, folder_version
 
 _ARRAYS = """
@@ -150,9 +151,13 @@ def _database(folder: Path, path: Path) -> Iterator[Finding]:
     try:
         if not path.is_file():
             raise sqlite3.DatabaseError("it is not there")
-        with closing(_read_only(path)) as database:
-            (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
-            if path.name == DATABASE:
+        if path.name == TABLES:
+            with tables(path) as cursor:
+                cursor.execute("PRAGMA quick_check(1)")
+                (answer,) = cursor.fetchone()
+        else:
+            with closing(_read_only(path)) as database:
+                (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
                 database.execute(_ARRAYS + " LIMIT 1").fetchall()
     except sqlite3.Error as error:
         answer = str(error)

@@ -18,7 +18,9 @@ from stxm_live.io.catalog import (
     store_documents,
     store_maps,
 )
+from stxm_live.io.catalog.index import TABLES
 from stxm_live.io.catalog.reading import documents, find_run
+from stxm_live.io.catalog.upkeep import check
 from stxm_live.io.files import stack_documents
 
 
@@ -251,3 +253,24 @@ def test_results_stored_with_an_array_for_each_product_are_loaded(broker, monkey
 
     store_documents(broker, derived.map_documents(maps))
     xarray.testing.assert_identical(load_maps(broker, raw), some)
+
+
+def test_what_is_stored_is_seen_by_other_processes_after_the_folder_was_opened_twice(tmp_path):
+    """With another SQLite library the log of changes was removed under the first catalogue."""
+    folder = tmp_path / "runs"
+    first = open_catalog(folder)
+    stack = Stack.from_arrays(np.ones((13, 8, 8), np.float32), np.linspace(505, 532, 13))
+    store_documents(first, stack_documents(stack))
+    close_catalog(open_catalog(folder))
+    assert check(folder) == []
+    store_documents(first, stack_documents(stack))
+    count = (
+        "import sqlite3, sys; tables = sqlite3.connect(sys.argv[1]); "
+        "((name,),) = tables.execute(\"select name from sqlite_master where name like 'table%'\"); "
+        "print(*tables.execute(f'select count(*) from {name}').fetchone())"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", count, str(folder / TABLES)], capture_output=True, text=True
+    )
+    close_catalog(first)
+    assert found.stdout.split() == [str(2 * 13)], found.stderr
