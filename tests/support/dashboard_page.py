@@ -209,6 +209,14 @@ class Opened:
         """Where the middle of a pixel is on the screen while the whole field is shown."""
         return pixel_on_screen(self.page.evaluate(_FRAME, name), maps, row, column)
 
+    def settled_place(self, name, maps, row, column):
+        """The same, once the page does not move any more."""
+        place = None
+        while place != (now := self.place(name, maps, row, column)):
+            place = now
+            self.page.wait_for_timeout(200)
+        return place
+
     def hover(self, name, maps, row, column):
         wanted = f"row {row}, column {column}"
         deadline = time.monotonic() + PATIENCE_MS / 1000
