@@ -209,12 +209,12 @@ class Opened:
         """Where the middle of a pixel is on the screen while the whole field is shown."""
         return pixel_on_screen(self.page.evaluate(_FRAME, name), maps, row, column)
 
-    def settled_place(self, name, maps, row, column):
-        """The same, once the page does not move any more."""
+    def settled_place(self, name, maps, row, column, quiet_ms=500):
+        """The same, once the page has not moved for a while."""
         place = None
         while place != (now := self.place(name, maps, row, column)):
             place = now
-            self.page.wait_for_timeout(200)
+            self.page.wait_for_timeout(quiet_ms)
         return place
 
     def hover(self, name, maps, row, column):

@@ -155,6 +155,7 @@ def test_on_a_phone_the_spectrum_comes_below_the_map_that_was_touched(evening):
     maps = made_up.maps(run="first")
     pixel = some_pixels(maps)[6]
     page.look(390, 844)
+    page.settled_place("od", maps, *pixel, quiet_ms=5000)  # the maps get their new width
     for number, name in ((1, "od"), (3, "doubt"), (2, "phases")):
         page.page.locator(f".map-{name}").scroll_into_view_if_needed()
         place = page.settled_place(name, maps, *pixel)
