@@ -20,12 +20,8 @@ from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.quality import assess
 from stxm_live.preprocessing.alignment.stack_alignment import Alignment
 from stxm_live.preprocessing.i0 import I0
-from stxm_live.preprocessing.normalization import (
-    AlignedStack,
-    ODStack,
-    find_i0,
-    optical_density,
-)
+from stxm_live.preprocessing.normalization import AlignedStack, ODStack, optical_density
+from stxm_live.preprocessing.stack_i0 import find_i0
 from stxm_live.preprocessing.stack_images import StackImages
 from stxm_live.preprocessing.workflow import align, refine
 

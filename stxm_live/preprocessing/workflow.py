@@ -15,12 +15,8 @@ from stxm_live.core.stack import Stack
 from stxm_live.core.threads import in_threads
 from stxm_live.preprocessing.alignment.stack_alignment import Alignment, Box, place, refined
 from stxm_live.preprocessing.images import Image
-from stxm_live.preprocessing.normalization import (
-    AlignedStack,
-    ODStack,
-    find_i0,
-    find_i0_without_references,
-)
+from stxm_live.preprocessing.normalization import AlignedStack, ODStack
+from stxm_live.preprocessing.stack_i0 import find_i0, find_i0_without_references
 from stxm_live.preprocessing.stack_images import ImageCache, StackImages
 
 MIN_ALIGNABLE_PX = 16
