@@ -53,6 +53,11 @@ def documents(run: Any, *, known_rows: dict[str, int] | None = None) -> Iterator
     ------
     name : str
     document : dict
+
+    Raises
+    ------
+    OSError
+        If an array or a table cannot be read, or if there is no event of a run that had some.
     """
     if not hasattr(run, "documents"):
         yield from run
@@ -78,7 +83,23 @@ def documents(run: Any, *, known_rows: dict[str, int] | None = None) -> Iterator
         yield "event", event
         known[event["uid"]] = row
     if stored.metadata.get("stop"):
-        yield "stop", plain(stored.metadata["stop"])
+        stop = plain(stored.metadata["stop"])
+        if known_rows is None and not known:
+            _require_no_events(stop)
+        yield "stop", stop
+
+
+def _require_no_events(stop: dict[str, Any]) -> None:
+    """Raise an error if a run without a single event had some: nothing would show that."""
+    counted = stop.get("num_events")
+    numbers = counted.values() if isinstance(counted, dict) else ()
+    n_events = sum(n for n in numbers if isinstance(n, int))
+    if n_events:
+        raise OSError(
+            f"the run ended with {n_events} events, and the catalogue gives none of them: its "
+            "table is damaged or gone; put back a copy of it, or restore the run from its backup "
+            "file"
+        )
 
 
 def find_run(broker: databroker.Broker, key: str | int = -1) -> Any:

@@ -73,6 +73,19 @@ def test_a_run_without_the_files_of_its_images_is_an_error_that_names_them(origi
     assert str(file)[:40] in str(error.value)
 
 
+def test_a_run_whose_table_lost_its_events_is_an_error_and_not_a_scan_without_images(
+    original, tmp_path
+):
+    folder, (uid, _) = original
+    shutil.copytree(folder, tmp_path / "runs")
+    with closing(sqlite3.connect(tmp_path / "runs" / "tables.db")) as tables, tables:
+        ((name,),) = tables.execute("SELECT name FROM sqlite_master WHERE name LIKE 'table_%'")
+        tables.execute(f'DELETE FROM "{name}"')
+    none = pytest.raises(OSError, match=r"ended with \d+ events, and the catalogue gives none")
+    with opened(tmp_path / "runs") as broker, none:
+        counts_of(broker, uid)
+
+
 @pytest.mark.slow
 def test_a_copy_is_read_written_and_emptied_and_the_original_stays(original, tmp_path):
     folder, (uid, other) = original
