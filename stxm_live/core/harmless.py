@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import ChainMap, UserDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import islice
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 logger = logging.getLogger("stxm_live")
 
 _MOST_ITEMS = 10_000
 """Items of a subclass of dict that are taken; fewer are copied."""
+
+_MAPPINGS = frozenset({ChainMap, MappingProxyType, UserDict})
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Types of names that are compared by functions of Python."""
 
 _NAMES = ("uid", "run_start", "descriptor", "resource", "stream_resource")
 """Fields by which the run of a document is looked up."""
@@ -71,15 +77,44 @@ class Harmless:
 
 
 def plain(doc: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a document as a dict with plain names, so that no method of a subclass is called."""
+    """Return a document as a dict with plain names, so that no method of a subclass is called.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a dict nor a mapping of Python's own.
+    """
     same: Any = doc
     if not issubclass(type(same), dict):
-        return doc
-    if type(same) is not dict:  # dict(doc) would ask the subclass
-        same = dict(islice(dict.items(same), _MOST_ITEMS))
-    names = {key: same[key] for key in _NAMES if key in same}
-    odd = {k: str.__str__(v) for k, v in names.items() if type(v) is not str and _is_text(v)}
-    return {**same, **odd} if odd else same
+        if type(same) not in _MAPPINGS:
+            raise TypeError(f"a document is a dict, not a {type(same).__name__}")
+        same = dict(same)
+    fields = {plain_name(key): value for key, value in islice(dict.items(same), _MOST_ITEMS)}
+    odd = {k: str.__str__(fields[k]) for k in _NAMES if k in fields and _is_text(fields[k])}
+    return fields | odd
+
+
+def plain_name(name: object) -> Any:
+    """Return the name of a value, to be looked up without a call of its own methods.
+
+    Examples
+    --------
+    >>> [plain_name(name) for name in ("counts", 3, object())]
+    ['counts', 3, 'a name that is a object']
+    """
+    kind = type(name)
+    if kind in _PLAIN:
+        return name
+    return str.__str__(name) if issubclass(kind, str) else f"a name that is a {kind.__name__}"
+
+
+def uid_in(doc: Mapping[str, Any], key: str) -> str:
+    """Return the uid in a field of a document; empty if there is none, or one that is no text.
+
+    The text of another value may be long, and made by a function of the value.
+    """
+    uid = doc.get(key)
+    return uid if type(uid) is str else ""
 
 
 def _is_text(value: object) -> bool:

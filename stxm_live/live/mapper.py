@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stxm_live.core.harmless import Harmless, as_error, plain
+from stxm_live.core.harmless import Harmless, as_error, plain, uid_in
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plugins import PluginError
 from stxm_live.core.recipe import Recipe
@@ -139,10 +139,10 @@ class LivePhaseMapper:
             logger.warning("a %s document arrived after close() and was ignored", name)
             return
         if name == "start":
-            if (known := self._runs.get(str(doc["uid"]))) and not known.has_stopped:
-                logger.warning("run %s began twice; the second is left out", doc["uid"])
+            if (known := self._runs.get(uid := uid_in(doc, "uid"))) and not known.has_stopped:
+                logger.warning("run %s began twice; the second is left out", uid)
                 return
-            self._register(str(doc["uid"]))
+            self._register(uid)
         run, worker = self._runs.of(name, doc), self._worker
         if name == "stop" and run:
             run.delivered_by = None
@@ -317,7 +317,7 @@ class LivePhaseMapper:
         try:
             run = self._runs.of(name, doc)
             if name == "start":
-                self._begin(self._runs[str(doc["uid"])], doc)
+                self._begin(self._runs[uid_in(doc, "uid")], doc)
             elif name == "idle":
                 self._runs.end_idle(self._idle_timeout_s)
             elif run is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from stxm_live.core.harmless import uid_in
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.scan import StackScan
 from stxm_live.core.worker import Limits
@@ -91,19 +92,21 @@ class LiveRuns:
     def of(self, name: str, doc: Mapping[str, Any]) -> LiveRun | None:
         """Return the run of a document, or None if it began before we were subscribed."""
         if name == "start":
-            return self._runs.get(str(doc["uid"]))
+            return self._runs.get(uid_in(doc, "uid"))
         if "descriptor" in doc:
-            uid = self._run_of_key.get(str(doc["descriptor"]), "")
+            uid = self._run_of_key.get(uid_in(doc, "descriptor"), "")
         elif name in ("datum", "datum_page"):
-            uid = self._run_of_key.get(str(doc.get("resource")), "")
+            uid = self._run_of_key.get(uid_in(doc, "resource"), "")
         else:
-            uid = str(doc.get("run_start"))
+            uid = uid_in(doc, "run_start")
             if name in _PARENTS and uid in self._runs:
-                self._run_of_key[str(doc["uid"])] = uid
+                self._run_of_key[uid_in(doc, "uid")] = uid
         return self._runs.get(uid)
 
     def register(self, uid: str) -> None:
         """Register a run at its first document, and remove outdated ones."""
+        if not uid:
+            raise ValueError("a start document has no uid, or one that is no text")
         self._runs[uid] = LiveRun(uid)
         self._forget_outdated()
 
@@ -128,7 +131,7 @@ class LiveRuns:
                 check_announced_size(stack_frames.scan)
             return [self._analysis(f, prepared, Pace(start)) for f in frames.stacks]
 
-        self[str(start["uid"])].begin(frames, analyze, patience_s=self._patience_s)
+        self[uid_in(start, "uid")].begin(frames, analyze, patience_s=self._patience_s)
 
     def _analysis(self, frames: StackFrames, prepared: Prepared, pace: Pace) -> StackAnalysis:
         """Return the analysis of a stack, which further runs may join."""

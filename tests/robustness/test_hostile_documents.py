@@ -7,6 +7,7 @@ import pathlib
 import sys
 import threading
 from collections import OrderedDict, namedtuple
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -92,6 +93,53 @@ class SleepingText(str):
         raise SystemExit(3)
 
     __len__ = __str__ = __eq__ = __repr__ = __format__ = __hash__
+
+
+class SleepingMask(np.ma.MaskedArray):
+    """A masked array of which every question takes a second."""
+
+    @property
+    def nbytes(self):
+        NEVER.wait(1)
+        raise SystemExit(3)
+
+    mask = data = nbytes
+
+
+class SleepingMapping(Mapping):
+    """A document that is no dict, of which every question takes a second."""
+
+    def __len__(self):
+        NEVER.wait(1)
+        raise SystemExit(3)
+
+    __iter__ = __getitem__ = __len__
+
+
+class SleepingName(str):
+    """A name that takes a second to be compared, once it is in a dict."""
+
+    is_slow = False
+
+    def __hash__(self):
+        if SleepingName.is_slow:
+            NEVER.wait(1)
+        return str.__hash__(self)
+
+    def __eq__(self, other):
+        if SleepingName.is_slow:
+            NEVER.wait(1)
+        return str.__eq__(self, other)
+
+
+class SleepingUid:
+    """A uid that is no text, and takes a second to become one."""
+
+    def __str__(self):
+        NEVER.wait(1)
+        raise SystemExit(3)
+
+    __hash__ = __repr__ = __str__
 
 
 class Huge:
@@ -268,9 +316,18 @@ def test_no_value_is_asked_on_the_thread_of_the_scan(
     waited = seconds_waited(monkeypatch)
     subscriber = called_by_a_run_engine[who]
     with caplog.at_level(logging.CRITICAL):
-        for value in (Sleeping(), [Sleeping()], {"a": Sleeping()}, SleepingDict(a=1)):
+        masked = np.ma.masked_array([1.0, 2.0]).view(SleepingMask)
+        for value in (Sleeping(), [Sleeping()], {"a": Sleeping()}, SleepingDict(a=1), masked):
             subscriber(*PLACES[place](value))
         name, doc = PLACES[place](SleepingText("a"))
+        subscriber(name, SleepingMapping())
+        named = {SleepingName(key): value for key, value in doc.items()}
+        named_data = {**doc, "data": {SleepingName("counts"): 1}}
+        monkeypatch.setattr(SleepingName, "is_slow", True)
+        subscriber(name, named)
+        subscriber(name, named_data)
+        for key in ("uid", "run_start", "descriptor", "resource"):
+            subscriber(name, {**doc, key: SleepingUid()})
         subscriber(name, SleepingDict(doc))
         subscriber(name, {**doc, "descriptor": SleepingText("d"), "uid": SleepingText("u")})
     assert waited == []
@@ -290,6 +347,16 @@ def test_a_copy_never_raises_and_keeps_what_is_beside_a_hostile_value(value, pla
     copy = copied(name, {**doc, "beside": [1.5, "a"]}, room_bytes=8 * 2**20)
     assert copy.doc["beside"] == [1.5, "a"]
     assert copy.n_bytes <= 8 * 2**20
+
+
+def test_a_uid_that_is_no_text_is_not_made_one(called_by_a_run_engine, caplog):
+    """To write a million numbers as a text would hold the scan."""
+    live = called_by_a_run_engine["mapper"]
+    numbers = list(range(10**6))
+    with caplog.at_level(logging.ERROR):
+        live("start", {"uid": numbers, "time": 0.0})
+    assert str(numbers) not in live._runs
+    assert "a start document could not be taken" in caplog.text
 
 
 def test_a_log_that_raises_is_no_harm_either(called_by_a_run_engine, monkeypatch):

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stxm_live.core.harmless import Harmless, plain
+from stxm_live.core.harmless import Harmless, plain, uid_in
 from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
 from stxm_live.io.catalog.backup import BackupFile, backup_name, is_being_written
 from stxm_live.io.catalog.failures import Failures
@@ -240,7 +240,7 @@ class RawWriter:
             self._run_of = {child: of for child, of in self._run_of.items() if of != uid}
 
     def _missed(self, name: str, doc: Mapping[str, Any], error: BaseException) -> None:
-        uid = self._run_uid(name, plain(doc))
+        uid = self._run_uid(name, plain(doc)) if issubclass(type(doc), dict) else self._last_uid
         self._lose(uid, RuntimeError(f"a {name} document could not be taken ({error!r:.200})"))
 
     def _lose(self, uid: str, error: Exception) -> None:
@@ -254,8 +254,7 @@ class RawWriter:
     def _run_uid(self, name: str, doc: Mapping[str, Any]) -> str:
         """Return the uid of a document's run; empty if it is not known."""
         uid, run, *parents = (
-            value if type(value := doc.get(key)) is str else ""
-            for key in ("uid", "run_start", "descriptor", "resource")
+            uid_in(doc, key) for key in ("uid", "run_start", "descriptor", "resource")
         )
         if name == "start":
             return uid

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PATIENCE_S = 0.1
-"""Longest wait for an object of an unknown package, once for each type."""
+PATIENCE_S = 0.04
+"""Longest wait for all objects of unknown packages in one document, once for each type."""
 
 _LATE = frozenset({"dask", "h5py", "tiled", "zarr"})
 """Packages whose arrays are read or computed when they are converted."""
@@ -34,7 +34,7 @@ def converted(value: Any, patience_s: float, check_size: Callable[[int], None]) 
     ----------
     value : object
     patience_s : float
-        Longest wait. A type that takes longer is not waited for again.
+        Longest wait. A type that takes `PATIENCE_S` is not waited for again.
     check_size : callable
         Called with the bytes that it announces, before it is converted; raises if they are too
         many.
@@ -49,13 +49,16 @@ def converted(value: Any, patience_s: float, check_size: Callable[[int], None]) 
         raise LateError(f"a {kind.__name__} is read or computed only now")
     if patience_s == np.inf or _package(kind) in _AT_HAND | _LATE:
         return _values(value, check_size)
+    if patience_s <= 0:
+        raise LateError(f"there is no time left for a {kind.__name__}")
     found: list[NDArray[Any] | BaseException] = []
     thread = threading.Thread(target=_convert, args=(value, check_size, found), daemon=True)
     thread.start()
     thread.join(patience_s)
     if not found:
-        _slow.add(kind)
-        raise LateError(f"a {kind.__name__} has no values after {patience_s:g} s")
+        if patience_s >= PATIENCE_S:
+            _slow.add(kind)
+        raise LateError(f"a {kind.__name__} has no values after {patience_s:.2g} s")
     if isinstance(found[0], BaseException):
         raise found[0]
     return found[0]

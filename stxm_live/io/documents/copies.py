@@ -8,14 +8,13 @@ name: the copy has None in its place. Lists become arrays later, on another thre
 from __future__ import annotations
 
 import array
-import datetime
 import gc
 import math
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from operator import countOf
 from pathlib import PurePath
 from sys import getsizeof
 from typing import Any
@@ -23,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.harmless import plain
+from stxm_live.core.harmless import plain, plain_name
 from stxm_live.io.documents.conversion import PATIENCE_S, LateError, converted, is_cut_off
+from stxm_live.io.documents.fixed_values import FIXED, NUMBERS, is_fixed, kinds_of, n_characters
 from stxm_live.io.documents.list_arrays import EVENTS, with_arrays
 from stxm_live.io.documents.spare_memory import SPARE, SpareMemory, surplus_bytes
 
@@ -66,19 +66,10 @@ _BYTES_PER_VALUE = 32
 
 _BYTES_PER_CHARACTER = 4
 
-_TEXTS = frozenset({str, bytes, np.str_, np.bytes_})
-
 _SMALL_BYTES = 64 * 2**10
 """Size up to which there is always room for a document that comes once in a run or a stream."""
 
 _ONCE = frozenset({"start", "descriptor", "resource", "stream_resource", "stop"})
-
-_NUMBERS = frozenset({bool, int, float, complex})
-_FIXED = _NUMBERS | {
-    *(type(None), str, bytes),
-    *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
-}
-"""Types of values that never change."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +126,11 @@ def copied(name: str, doc: Mapping[str, Any], *, room_bytes: float = math.inf) -
 def _copied(name: str, doc: Mapping[str, Any], copy: _Copy) -> Copied:
     is_event = name in EVENTS
     fields = dict(islice(doc.items(), MOST_FIELDS + 1))
-    data: Any = fields.pop("data", None) if is_event else None
+    has_data = is_event and issubclass(type(fields.get("data")), dict)
+    data: Any = fields.pop("data") if has_data else {}
     with _no_garbage_collection():
         out = copy.fields(fields)
-        if issubclass(type(data), dict):
+        if has_data:
             out["data"] = copy.fields(dict(plain(data)), is_reading=True)
     is_small = name in _ONCE and copy.n_bytes <= _SMALL_BYTES
     n_bytes = 0 if is_small else copy.n_bytes
@@ -196,7 +188,9 @@ class _Copy:
         outer_floor = self._floor
         if len(fields) > MOST_FIELDS:
             self._left_out("further fields", _LeftOutError(f"more than {MOST_FIELDS} fields"))
-        for key, value in islice(dict.items(fields), MOST_FIELDS):
+        # all at once: another thread may change the dict
+        for given, value in list(islice(dict.items(fields), MOST_FIELDS)):
+            key = plain_name(given)
             self._parts_left -= 1
             if self._parts_left < 0:
                 self._left_out(
@@ -211,7 +205,7 @@ class _Copy:
                     out[key] = self.fields(value, level=1)
                 else:
                     out[key] = self._column(self._value(value, level))
-            except (_LeftOutError, MemoryError, RecursionError) as error:
+            except Exception as error:  # noqa: BLE001  one odd value costs no image beside it
                 out[key] = None
                 self._left_out(key, error)
                 self.has_no_room |= isinstance(error, MemoryError)
@@ -229,7 +223,7 @@ class _Copy:
 
     def _value(self, value: Any, level: int) -> Any:
         kind = type(value)
-        if kind in _FIXED:
+        if kind in FIXED:
             self._count(0, getsizeof(value))
             return value
         if kind is np.ndarray:
@@ -246,11 +240,11 @@ class _Copy:
         n_items = dict.__len__(value)
         self._count(2 + n_items // _ITEMS_PER_PART, _BYTES_PER_VALUE * (2 + n_items))
         out: dict[Any, Any] = {}
-        for key, item in dict.items(value):
-            if not _is_fixed(type(key)):
+        for key, item in list(dict.items(value)):
+            if not is_fixed(type(key)):
                 raise _LeftOutError(f"it has a key that is a {type(key).__name__}")
             try:
-                number = type(item) in _NUMBERS
+                number = type(item) in NUMBERS
                 out[key] = item if number else self._value(item, level)
             except _TooMuchError:
                 raise
@@ -264,12 +258,12 @@ class _Copy:
         n_items = kind.__len__(value)
         self._count(1 + n_items // _NUMBERS_PER_PART, _BYTES_PER_VALUE * (2 + n_items))
         items = kind.__getitem__(value, slice(None))
-        kinds = _kinds(items)
-        if kinds <= _NUMBERS:
+        kinds = kinds_of(items)
+        if kinds <= NUMBERS:
             return items
-        if all(map(_is_fixed, kinds)):
+        if all(map(is_fixed, kinds)):
             self._count(len(items) // _TEXTS_PER_PART, 0)
-            self._count(0, _BYTES_PER_CHARACTER * _n_characters(items))
+            self._count(0, _BYTES_PER_CHARACTER * n_characters(items))
             return items
         self._count(len(items) // _ITEMS_PER_PART, 0)
         copies = [self._value(item, level) for item in items]
@@ -296,7 +290,13 @@ class _Copy:
         np.copyto(out, value)
         return out
 
-    def _same_masked(self, value: np.ma.MaskedArray[Any, Any]) -> np.ma.MaskedArray[Any, Any]:
+    def _masked(self, value: np.ma.MaskedArray[Any, Any]) -> np.ma.MaskedArray[Any, Any]:
+        kind = type(value)
+        if kind is not np.ma.MaskedArray:  # its mask may come from a function of its own
+            raise _LeftOutError(f"a {kind.__name__} cannot be copied")
+        self._count_array(2 * value.nbytes)
+        if value.dtype.hasobject:
+            raise _LeftOutError("it is a masked array of objects")
         mask = value.mask
         copied_mask = mask if mask is np.ma.nomask else self._same_array(np.asarray(mask))
         values = self._same_array(np.asarray(value.data))
@@ -305,14 +305,11 @@ class _Copy:
     def _other(self, value: Any, level: int) -> Any:
         """Copy values that are none of JSON's."""
         kind = type(value)
-        if _is_fixed(kind) or issubclass(kind, PurePath):
+        if is_fixed(kind) or issubclass(kind, PurePath):
             self._count(1, getsizeof(value))
             return value
         if issubclass(kind, np.ma.MaskedArray):
-            self._count_array(2 * value.nbytes)
-            if value.dtype.hasobject:
-                raise _LeftOutError("it is a masked array of objects")
-            return self._same_masked(value)
+            return self._masked(value)
         if issubclass(kind, np.ndarray | np.void):
             return self._array(np.asarray(value), level)
         for base in (str, bytes, int, float):
@@ -339,6 +336,7 @@ class _Copy:
 
     def _converted(self, value: Any, level: int) -> Any:
         """Copy an object that converts itself, such as an xarray.DataArray."""
+        begin_s = time.monotonic()
         try:
             values = converted(value, self._patience_s, self._has_room)
         except (_LeftOutError, MemoryError, KeyboardInterrupt):
@@ -347,6 +345,8 @@ class _Copy:
             raise _LeftOutError(str(error)) from error
         except BaseException as e:
             raise _LeftOutError(f"a {type(value).__name__} raised {type(e).__name__}") from e
+        finally:
+            self._patience_s -= time.monotonic() - begin_s
         return self._array(values, level)
 
     def _count(self, n_parts: int, n_bytes: int) -> None:
@@ -381,20 +381,3 @@ class _Copy:
             self.left_out.append(f"{str(key)[:60]!r} ({error})")
         elif self._n_left_out == _MOST_NAMED + 1:
             self.left_out.append("further values")
-
-
-def _kinds(items: Any) -> set[type]:
-    """Return the types in a list; that of the first is compared first, which is quicker."""
-    first = type(items[0]) if len(items) else None
-    same = first is not None and countOf(map(type, items), first) == len(items)
-    return {first} if same else set(map(type, items))  # type: ignore[arg-type]
-
-
-def _is_fixed(kind: type) -> bool:
-    """Return True if values of this type never change."""
-    return kind in _FIXED or (issubclass(kind, np.generic) and not issubclass(kind, np.void))
-
-
-def _n_characters(values: Any) -> int:
-    """Return the number of characters in the texts of a list, and in its bytes."""
-    return sum(len(value) for value in values if type(value) in _TEXTS)

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import UserDict
 from pathlib import Path
 
 import numpy as np
@@ -167,8 +168,37 @@ def test_an_object_that_has_no_values_in_time_is_left_out_and_its_type_not_asked
     second = copied("event", event([Slow(), Slow()]))
     end.set()
     assert first.doc["data"] == second.doc["data"] == {"counts": None, "energy": 1.5}
-    assert "has no values after 0.1 s" in first.left_out[0]
+    assert "has no values after 0.04 s" in first.left_out[0]
     assert asked == [1]
+
+
+def test_all_objects_of_a_document_are_waited_for_once():
+    asked, end = [], threading.Event()
+
+    def slow(number):
+        wait = lambda *_, **__: (asked.append(number), end.wait(120))  # noqa: E731
+        return type(f"Slow{number}", (), {"__array__": wait})()
+
+    copy = copied("event", event([slow(n) for n in range(20)]) | {"other": slow(20)})
+    end.set()
+    assert copy.doc["data"] == {"counts": None, "energy": 1.5}
+    assert len(asked) == 1
+    assert "there is no time left for a Slow" in " ".join(copy.left_out)
+
+
+def test_an_error_of_one_value_costs_nothing_beside_it(monkeypatch):
+    def failing(_):
+        raise ValueError("odd")
+
+    monkeypatch.setattr(copies, "is_cut_off", failing)
+    copy = copied("event", event(np.zeros(3)))
+    assert copy.doc["data"] == {"counts": None, "energy": 1.5}
+    assert copy.left_out == ("'counts' (odd)",)
+
+
+def test_readings_that_are_no_dict_are_named():
+    copy = copied("event", {**event(1), "data": UserDict(counts=1)})
+    assert copy.left_out == ("'data' (a UserDict cannot be copied)",)
 
 
 def test_a_log_may_fail_at_the_name_of_a_document_as_well():
