@@ -14,6 +14,7 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.preprocessing.copied_images import CopiedImages
 from stxm_live.preprocessing.images import Image, clipped, leave_out_dark_lines
+from stxm_live.preprocessing.moved_copies import moved_by, row_marks
 from stxm_live.preprocessing.quantity import as_intensity
 from stxm_live.preprocessing.torn_images import line_marks, same_lines
 
@@ -228,6 +229,12 @@ def _copy_of(first: Frame, copied: Frame) -> str:
         return (
             f"has {which} of the image at {first.energy_ev:g} eV, noise included (read while the "
             "detector refilled it?)"
+        )
+    moved = moved_by(row_marks(one), row_marks(other), one.shape[1])
+    if moved and not is_equal:
+        return (
+            f"is the image at {first.energy_ev:g} eV moved by {moved[1]} columns and {moved[0]} "
+            "rows, noise included (detector out of step?)"
         )
     what = "is identical to" if is_equal else "is a multiple of"
     return f"{what} the image at {first.energy_ev:g} eV, noise included (detector stuck?)"

@@ -48,6 +48,39 @@ AS_HANDED_OUT = {
 }
 
 
+MOVED = {
+    "a column": lambda image: np.roll(image, 1, axis=1),
+    "three columns back": lambda image: np.roll(image, -3, axis=1),
+    "a line": lambda image: np.roll(image, 1, axis=0),
+    "a pixel of the stream": lambda image: np.roll(image, 1),
+    "a column and a line, with an edge": lambda image: np.pad(image, ((1, 0), (1, 0)))[:-1, :-1],
+}
+
+
+@pytest.mark.parametrize("way", MOVED)
+@pytest.mark.parametrize(("mean", "side", "ring_current"), [(3, 24, 1), (1000, 70, 301.7)])
+def test_an_old_image_moved_by_whole_pixels_is_found(way, mean, side, ring_current):
+    counts = images(mean, side=side) / np.float32(ring_current)
+    counts[7] = MOVED[way](counts[3])
+    assert copies(stack_of(counts)) == {7: 3}
+
+
+def test_a_scene_that_moved_between_images_with_noise_of_their_own_is_no_copy():
+    scene = np.random.default_rng(1).uniform(200, 1000, (40, 40))
+    moved = [np.roll(scene, n, axis=1) for n in range(6)]
+    counts = np.random.default_rng(2).poisson(moved).astype(np.float32)
+    assert copies(stack_of(counts)) == {}
+
+
+def test_a_moved_copy_is_named_with_its_distance_and_left_out(recipe):
+    counts, energies_ev, _ = particle_counts()
+    counts = counts.copy()
+    counts[8] = np.roll(counts[7], (1, -2), axis=(0, 1))
+    found = ImageCache(recipe).usable(Stack.from_arrays(counts, energies_ev))
+    assert found.copied_ev == (energies_ev[8],)
+    assert "moved by -2 columns and 1 rows, noise included" in " ".join(found.notes)
+
+
 def spoilt(image, value):
     image = image.copy()
     image[3, 4] = value
