@@ -89,12 +89,13 @@ def stack_field(
         found = find_specimen(mean_log, jump)
     except ValueError:
         if recipe.i0.source != "empty-region" or may_be_full:
-            return Field(np.isfinite(mean_log), np.zeros(shape, dtype=bool))
-        if references is None:
+            found = Field(np.isfinite(mean_log), np.zeros(shape, dtype=bool))
+        elif references is None:
             raise
-        found = find_specimen(mean_log)
-        if not _is_of_another_material(log_intensity, found, references):
-            raise
+        else:
+            found = find_specimen(mean_log)
+            if not _is_of_another_material(log_intensity, found, references):
+                raise
     return found if mask is None else Field(mask, found.empty & ~mask)
 
 

@@ -59,7 +59,8 @@ def _find_i0(aligned: AlignedStack, recipe: Recipe, references: NDArray[np.float
     if aligned.known_i0 is not None and recipe.i0.source == "empty-region":
         borrowed = borrowed_i0(log, field, aligned.known_i0)
         if borrowed is not None:
-            return borrowed
+            specimen = field.specimen if drawn else borrowed.field.specimen
+            return borrowed._replace(field=borrowed.field._replace(specimen=specimen))
     return i0_of_images(
         aligned.intensity,
         aligned.energies_ev,

@@ -76,6 +76,22 @@ def test_with_the_overviews_i0_the_optical_density_of_a_full_field_is_true(
     assert (maps.final_index == truth)[maps.specimen].mean() > 0.8
 
 
+@pytest.mark.parametrize("quantity", ["counts", "od"])
+def test_in_a_field_without_empty_support_a_mask_says_what_is_specimen(
+    scope, recipe, i0_counts, tmp_path, quantity
+):
+    mask = np.zeros((40, 40), dtype=bool)
+    mask[5:30, 8:36] = True
+    np.save(tmp_path / "mask.npy", mask)
+    stack = stack_of(scope, recipe, FULL, FULL, i0_counts=i0_counts)
+    if quantity == "od":
+        od = true_od(scope, recipe.energies_ev, FULL, FULL)
+        stack = Stack.from_arrays(od, recipe.energies_ev, quantity="od")
+    maps = map_phases(stack, recipe.with_changes({"specimen.mask": tmp_path / "mask.npy"}))
+    assert np.array_equal(maps.specimen, mask)
+    assert ((maps.phase_index >= 0) == mask).all()
+
+
 def test_without_it_the_field_is_refused_or_its_optical_density_is_wrong(scope, recipe):
     with pytest.raises(ValueError, match="nothing in the field looks empty"):
         map_phases(stack_of(scope, recipe, (-0.9, -0.3), FULL), recipe)
