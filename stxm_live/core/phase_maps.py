@@ -175,7 +175,7 @@ class PhaseMaps:
         """Return the reason why no share of a phase means anything; else ""."""
         if (self.phase_index >= 0).any():
             distinguished = labels(self.phase_names, self.twins)
-            return "" if len(distinguished) > 1 else "these energies distinguish no phases"
+            return "" if len(distinguished) > 1 else "the scan distinguishes no phases"
         return "no valid spectrum in the specimen" if self.specimen.any() else "no specimen"
 
     @property

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+SAME = 1e-6
+"""1 - PCC of references that are the same spectrum, so that no scan distinguishes them."""
+
 Twins = tuple[tuple[str, ...], ...]
 """Groups of phases, two or more in each, in the order of the recipe."""
 

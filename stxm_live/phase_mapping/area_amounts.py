@@ -124,6 +124,10 @@ def area_amounts(
         covariance[k] += product(of_background, of_background.T)
     best, samples = _positive(mean, covariance)
     thickness, thickness_std = _best_and_std(best.sum(axis=1), samples.sum(axis=2))
+    # brighter than I0: the error is as large as what is less than nothing
+    thickness_std = np.where(
+        thickness > 0, thickness_std, np.hypot(thickness_std, mean.sum(axis=1))
+    )
     share, shares = _shares(best), _shares(samples)
     value = value_std = None
     if values is not None:
@@ -135,8 +139,10 @@ def area_amounts(
 
 
 def _shares(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
-    total = np.maximum(amounts.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)
-    return np.asarray(amounts / total)
+    """Return the shares of amounts (..., n_phases), all the same where there is nothing."""
+    total = amounts.sum(axis=-1, keepdims=True)
+    some = np.maximum(total, np.finfo(np.float64).tiny)
+    return np.asarray(np.where(total > 0, amounts / some, 1 / amounts.shape[-1]))
 
 
 def _best_and_std(

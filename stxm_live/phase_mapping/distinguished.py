@@ -1,4 +1,4 @@
-"""Phases that a map does not distinguish, since the energies are not enough."""
+"""Phases that a map does not distinguish, and the verdict on it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.phase_maps import Quality
+from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
-from stxm_live.core.twins import Twins, twins_of
+from stxm_live.core.twins import SAME, Twins, together, twins_of
 from stxm_live.phase_mapping.assignment import Resolution, entropy
+from stxm_live.phase_mapping.facts import Facts
 
-SAME = 1e-6
-"""1 - PCC of references that are the same spectrum, so that no scan distinguishes them."""
+_CHANCE = 0.03
+"""Probability of the labels above chance, 1 being certain, below which all phases share a label."""
 
 _SURE_WITHIN = 0.7
 """Power of the probabilities of phases that share a label, among themselves."""
@@ -42,8 +45,16 @@ def undistinguished(
     threshold : float
         1 - PCC below which two references are looked at: those that correlation cannot
         distinguish. They share a label if the probabilities do not distinguish them either.
+
+    Notes
+    -----
+    Correlation may find differences where there is hardly any absorption, as before the edge. If
+    the probabilities are no better than chance, all phases share a label whatever correlates.
     """
     names = references.phase_names
+    chance = 1 / len(names)
+    if probability.size and probability.max(axis=0).mean() - chance < _CHANCE * (1 - chance):
+        return (names,)
     pairs = references.inseparable_pairs(energies_ev, threshold)
     confused = [
         (a, b) for a, b in pairs if _is_confused(index, probability, names.index(a), names.index(b))
@@ -94,3 +105,32 @@ def _is_confused(
         return False
     two = probability[[first, second]][:, either].astype(np.float64)
     return bool((two.min(axis=0) / np.maximum(two.sum(axis=0), 1e-30)).mean() > _CONFUSED)
+
+
+def no_phase_distinguished(facts: Facts, recipe: Recipe) -> Quality | None:
+    """Return the verdict on a map whose phases all share one label."""
+    if facts.twins != (facts.phase_names,):
+        return None
+    return Quality(
+        "poor",
+        "the scan distinguishes no phases",
+        f"{100 * facts.expected_wrong:.0f} % of the labels are expected wrong, as by chance",
+        "Scan energies at which the references differ, at their absorption edges; or dwell longer.",
+    )
+
+
+def close_references(facts: Facts, recipe: Recipe) -> Quality | None:
+    """Return the verdict on references that hardly differ on the energies of a complete scan."""
+    if facts.separation >= recipe.ambiguity_threshold or facts.missing_ev:
+        return None
+    closest = recipe.corrected_references.inseparable_pairs(
+        facts.energies_ev, facts.separation + SAME
+    )
+    return Quality(
+        "poor",
+        f"the closest references, {together(closest[0])}, differ by 1 - PCC = "
+        f"{facts.separation:.4f} on these energies, less than the ambiguity threshold "
+        f"{recipe.ambiguity_threshold:g}",
+        "pixels of these two phases are ambiguous even without noise",
+        "Add energies at which they differ, or lower ambiguity_threshold.",
+    )

@@ -12,6 +12,7 @@ from stxm_live.core.phase_maps import Quality
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.twins import together
+from stxm_live.phase_mapping.distinguished import close_references, no_phase_distinguished
 from stxm_live.phase_mapping.energy_calibration.corrected_map import axis_in_words, departs
 from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.mixed_columns import mixed_columns
@@ -100,7 +101,8 @@ def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
             _specimen,
             _negative,
             _box,
-            _separation,
+            no_phase_distinguished,
+            close_references,
             _energy_axis,
             _shared_errors,
             _change,
@@ -182,18 +184,6 @@ def _box(facts: Facts, recipe: Recipe) -> Quality | None:
         f"{100 * facts.specimen_in_box:.0f} % of the box for I0 is specimen",
         "I0 is too low, and every optical density with it",
         "Choose a box beside the specimen ([i0] region).",
-    )
-
-
-def _separation(facts: Facts, recipe: Recipe) -> Quality | None:
-    if facts.separation >= recipe.ambiguity_threshold or facts.missing_ev:
-        return None
-    return Quality(
-        "poor",
-        f"the closest references differ by 1 - PCC = {facts.separation:.4f} on these energies, "
-        f"less than the ambiguity threshold {recipe.ambiguity_threshold:g}",
-        "pixels of these two phases are ambiguous even without noise",
-        "Add energies at which they differ, or lower ambiguity_threshold.",
     )
 
 

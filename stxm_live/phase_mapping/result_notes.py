@@ -38,8 +38,10 @@ def notes_on(found: Found) -> tuple[str, ...]:
         )
     if errors is not None:
         notes.append(errors.in_words(facts.phase_names, facts.energies_ev))
-    if found.composition is not None:
-        notes.extend(found.composition.notes(facts.phase_names, found.mixed_references))
+    if found.composition is not None and not facts.largest_od < 0:
+        notes.extend(
+            found.composition.notes(facts.phase_names, found.mixed_references, found.twins)
+        )
     if found.model_note:
         notes.append(found.model_note)
         if needs_model(recipe):
@@ -109,4 +111,4 @@ def _made_from(found: Found) -> Iterator[str]:
             "no label"
         )
     for group in found.twins:
-        yield f"these energies do not distinguish {together(group)}: one label for all"
+        yield f"the scan does not distinguish {together(group)}: one label for all"

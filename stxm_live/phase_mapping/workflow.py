@@ -14,10 +14,11 @@ from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.stack import Stack
+from stxm_live.core.twins import SAME
 from stxm_live.phase_mapping.assignment import needs_model
 from stxm_live.phase_mapping.composition.of_scan import scan_composition
 from stxm_live.phase_mapping.correlation import Correlated
-from stxm_live.phase_mapping.distinguished import SAME, less_sure_within, undistinguished
+from stxm_live.phase_mapping.distinguished import less_sure_within, undistinguished
 from stxm_live.phase_mapping.energy_calibration.corrected_map import (
     CorrectedMap,
     corrected_map,

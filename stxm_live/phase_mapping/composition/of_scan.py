@@ -12,6 +12,7 @@ from stxm_live.core.even_selection import at_least
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.series import Series, needed_series, series_of
+from stxm_live.core.twins import Twins, representatives
 from stxm_live.phase_mapping.assignment import Resolution, entropy
 from stxm_live.phase_mapping.composition.evidence import Evidence, evidence, scatter_of
 from stxm_live.phase_mapping.composition.models import Gradual
@@ -72,12 +73,22 @@ class ScanComposition:
         )
         return recipe.model_copy(update={"phases": phases})
 
-    def notes(self, phase_names: Sequence[str], mixed: Sequence[MixedReference]) -> list[str]:
-        """Return which model the scan supports, in words; nothing where it does not decide."""
-        if self.evidence is None:
+    def notes(
+        self, phase_names: Sequence[str], mixed: Sequence[MixedReference], twins: Twins = ()
+    ) -> list[str]:
+        """Return which model the scan supports, in words; nothing where it does not decide.
+
+        It does not where neighbors in the series are twins, phases that share a label: what lies
+        between them has the spectrum of both.
+        """
+        if self.evidence is None or self._has_neighbors_in(twins, phase_names):
             return []
         note = self.evidence.in_words(phase_names, self.series.quantity, mixed)
         return [note] if note else []
+
+    def _has_neighbors_in(self, twins: Twins, phase_names: Sequence[str]) -> bool:
+        groups = representatives(phase_names, twins)[self.series.order]
+        return bool((np.diff(groups) == 0).any())
 
 
 def scan_composition(

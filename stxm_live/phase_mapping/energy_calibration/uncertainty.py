@@ -84,12 +84,15 @@ def one_composition(
 
 
 def _spread(spectra: NDArray[np.float64], frequencies: NDArray[np.float64], n_phases: int) -> float:
-    """Variance of the spectra over the scan, in squares of the distance of the farthest phases."""
+    """Variance of the spectra over the scan, in squares of the distance of the farthest phases.
+
+    Infinite if all phases have the same spectrum.
+    """
     pure = spectra[:n_phases]
     farthest = ((pure[:, None] - pure) ** 2).sum(axis=2).max()
     mean = product(frequencies[None], spectra)
     variance = frequencies @ ((spectra - mean) ** 2).sum(axis=1)
-    return float(variance / farthest)
+    return float(variance / farthest) if farthest > 0 else np.inf
 
 
 def _likeness(spectra: NDArray[np.float64], to: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.products import inner_product
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.twins import SAME
 from stxm_live.phase_mapping.missing_reference import FEWEST, LEAST_SHARE, mean_spectrum
 from stxm_live.phase_mapping.scan_errors.errors import Cause, SharedErrors, moved
 from stxm_live.phase_mapping.scan_errors.evidence import Evidence, Explained
@@ -159,13 +160,17 @@ class _Search:
         frequent = frequency > _FREQUENT
         if frequent.sum() < 2:
             return
+        # an error of one of two equal references would make them different phases
+        each = self._spectra.smallest_separation(self._energies) > SAME
         lines = self._lines(errors, frequent)
-        if "lines" not in errors.gains and _are_alike(lines[2].lines, self._pure, frequent):
+        alike = _are_alike(lines[2].lines, self._pure, frequent)
+        if each and "lines" not in errors.gains and alike:
             yield lines
         if {"axis", "axes"}.isdisjoint(errors.gains):
             offset = self._axis(errors)
             yield offset
-            yield self._axes(offset[2])
+            if each:
+                yield self._axes(offset[2])
 
     def _references(self, errors: SharedErrors) -> NDArray[np.float64]:
         change = moved(self._spectra, self._energies, errors.shift_ev) / self._unit

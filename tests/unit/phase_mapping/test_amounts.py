@@ -350,6 +350,17 @@ def test_a_pixel_brighter_than_i0_has_no_negative_thickness(recipe):
     assert np.isfinite([*whole.value, *whole.value_std, *whole.share_std[0]]).all()
 
 
+def test_an_area_brighter_than_i0_has_a_thickness_and_a_value_of_which_little_is_known(recipe):
+    _, photons, references, noise, *_ = spectra(recipe, "domains")
+    bright = -0.3 * references[0][:, None] * np.ones(1500)
+    area = np.ones((1, 1500), dtype=bool)
+    whole = area_amounts(bright, photons, references, noise, area, dispersion=1.0, values=VALUES)
+    assert whole.thickness_std[0] > 0.2
+    assert whole.share.sum() == pytest.approx(1)
+    assert VALUES.min() < whole.value[0] < VALUES.max()
+    assert whole.value_std[0] > 0.3
+
+
 def test_a_mask_of_three_pixels_has_amounts_with_wide_intervals(recipe, tmp_path):
     mask = np.zeros(particle_counts()[0].shape[1:], dtype=bool)
     mask[30, 34:37] = True

@@ -17,6 +17,7 @@ from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.mixtures import fit_mixtures
 from stxm_live.phase_mapping.weighted_products import Baseline
 from stxm_live.preprocessing.gaps import filled_for_specimen, gaps_of
+from stxm_live.sim.phantom import od_cube
 
 
 @pytest.fixture(scope="module")
@@ -137,17 +138,18 @@ def test_a_stack_that_ended_anywhere_has_a_map_that_keeps_what_it_promises(recip
 def test_two_energies_distinguish_nothing_and_no_phase_has_all_of_the_specimen(recipe):
     ended = map_phases(ended_after(2), recipe)
     assert ended.twins == (ended.phase_names,)
-    assert "these energies distinguish no phases" in repr(ended)
+    assert "the scan distinguishes no phases" in repr(ended)
     assert "100.0 %" not in repr(ended)
     assert [name for name, _, _ in ended.summary()] == [either(ended.phase_names)]
     assert promised(ended) < 0.4
+    assert not any("supports" in note for note in ended.warnings)
 
 
 def test_phases_that_the_energies_so_far_do_not_distinguish_share_a_label(recipe):
     ended = map_phases(ended_after(5, photons=300), recipe)
     assert any("Na2.4VPF" in group and "Na2VPF" in group for group in ended.twins)
     assert not map_phases(ended_after(12), recipe).twins
-    assert any("do not distinguish" in text for text in ended.warnings)
+    assert any("does not distinguish" in text for text in ended.warnings)
     label, share, resolved = next(row for row in ended.summary() if " or " in row[0])
     members = [ended.phase_names.index(name) for name in label.split(" or ")]
     assert resolved == pytest.approx(ended.resolved_fractions[members].sum())
@@ -161,6 +163,17 @@ def test_references_that_are_equal_share_a_label_in_a_complete_map_too():
     index = np.array([0, 0, 2], dtype=np.int8)
     probability = np.array([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
     assert undistinguished(index, probability, references, energies, 1e-6) == (("a", "b"),)
+
+
+def test_references_that_are_all_equal_share_one_label_and_the_energy_axis_is_no_error(tmp_path):
+    nvpf = Recipe.load("nvpf")
+    known = nvpf.reference_spectra
+    equal = replace(known, od=np.repeat(known.od[2:3], known.n_phases, axis=0))
+    equal.to_csv(tmp_path / "r.csv")
+    recipe = nvpf.with_changes({"references": tmp_path / "r.csv", "model": None})
+    same = map_phases(particle_stack(), recipe)
+    assert same.twins == (known.phase_names,)
+    assert same.quality.verdict == "poor"
 
 
 def test_phases_that_share_a_label_are_less_sure_among_themselves_only():
@@ -255,3 +268,19 @@ def test_energies_before_the_edge_alone_say_that_nothing_is_distinguished(recipe
     )
     assert flat.quality.verdict == "poor"
     assert promised(flat) < 0.5
+
+
+@pytest.mark.parametrize(
+    "before", [(500.0, 503.0, 505.0, 507.0), (500.0, 503.0, 506.0, 508.0, 510.0)]
+)
+def test_a_complete_scan_before_the_edge_has_one_label_and_supports_nothing(recipe, before):
+    """Correlation distinguishes some of the references there; the light does not."""
+    od = od_cube(particle_counts()[2], recipe.reference_spectra, before)
+    counts = np.random.default_rng(4).poisson(1500 * np.exp(-od))
+    flat = map_phases(Stack.from_arrays(counts, before), recipe.with_changes({"energies_ev": None}))
+    assert flat.status == "complete"
+    assert flat.twins == (flat.phase_names,)
+    assert flat.quality.verdict == "poor"
+    assert flat.quality.cause == "the scan distinguishes no phases"
+    assert "absorption edges" in flat.quality.action
+    assert not any("supports" in note for note in flat.warnings)
