@@ -1,7 +1,11 @@
 """No single document ends ``serve`` or swells it, and the next good run is handed on."""
 
+import datetime
+import functools
+import queue
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -359,6 +363,33 @@ def test_a_publisher_keeps_few_bytes_for_someone_who_does_not_read(monkeypatch, 
             waiting = sum(n for tracker, n in list(publish._waiting) if not tracker.done)
             assert waiting <= 4 * 2**20
     assert "does not accept documents; they are left out" in caplog.text
+
+
+UNSENDABLE = {
+    "a date": datetime.datetime(2026, 1, 1),
+    "a complex number": 1j,
+    "a large number": 2**70,
+    "an array of dates": np.zeros(3, "M8[s]"),
+    "records": np.zeros(2, [("a", "<f4")]),
+    "a path": Path("/data"),
+    "a set": {1, "a"},
+    "a name that is a date": {datetime.date(2026, 1, 1): 1},
+    "more levels than are read": functools.reduce(lambda inner, _: [inner], range(90), 0),
+}
+
+
+@pytest.mark.parametrize("what", UNSENDABLE)
+def test_a_value_that_cannot_be_sent_costs_no_image_beside_it(what, monkeypatch, caplog):
+    sent = queue.SimpleQueue()
+    with closing(DocumentPublisher("127.0.0.1:0", bind=True)) as publish:
+        monkeypatch.setattr(publish, "_send", sent.put)
+        data = {"odd": UNSENDABLE[what], "counts": np.ones((2, 2))}
+        publish("event", {"descriptor": "d", "configuration": {"a": data}, "data": data})
+        doc = from_bytes(sent.get(timeout=60).split(b" ", 2)[2])
+    for kept in (doc["data"], doc["configuration"]["a"]):
+        np.testing.assert_array_equal(kept["counts"], np.ones((2, 2)))
+        assert kept["odd"] in (None, {})
+    assert "is sent without" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ class RawWriter:
             self._worker.submit(partial(self._cut_off, uid, error))
 
     def _run_uid(self, name: str, doc: Mapping[str, Any]) -> str:
-        """Return the uid of a document's run; empty if it is not known."""
+        """Return the uid of a document's run; if it is not known, the last one that began."""
         uid, run, *parents = (
             uid_in(doc, key) for key in ("uid", "run_start", "descriptor", "resource")
         )
@@ -261,7 +261,7 @@ class RawWriter:
         of = run or next((self._run_of[uid] for uid in parents if uid in self._run_of), "")
         if name in ("descriptor", "resource", "stream_resource"):
             self._run_of[uid] = of
-        return of
+        return of or self._last_uid
 
     # on the thread of the backup files
 

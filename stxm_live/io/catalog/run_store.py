@@ -111,6 +111,8 @@ class RunStore:
         data = {k: v.item() if _is_single(v) else as_array(v) for k, v in doc["data"].items()}
         for key, value in data.items():
             _check_array(key, value)
+        if doc["descriptor"] not in self._descriptors:
+            raise ValueError(f"an event is of the descriptor {doc['descriptor']!r}, not sent yet")
         keys = self._descriptors[doc["descriptor"]]["data_keys"]
         data = {k: self._number(v, keys.get(k, {})) for k, v in data.items()}
         kind = tuple(

@@ -37,7 +37,10 @@ def as_array(value: Any) -> Any:
     """Return lists of numbers, of texts or of arrays as an array, if they are rectangular."""
     if not isinstance(value, list | tuple) or _shape(value) is None:
         return value
-    copy = np.array(value)
+    try:
+        copy = np.array(value)
+    except ValueError:  # more levels than an array may have
+        return value
     return value if copy.dtype.hasobject else copy  # integers beyond 64 bits
 
 

@@ -13,7 +13,15 @@ from stxm_live.core.worker import Limits, Worker, weakly
 from stxm_live.io.documents import Copied, copied, prepare_copies, with_arrays
 from stxm_live.io.other_process import START_S, OtherProcess
 from stxm_live.live.remote.addresses import absolute_address, checked_address
-from stxm_live.live.remote.wire import MAX_MESSAGE_BYTES, from_bytes, is_pickle, to_bytes
+from stxm_live.live.remote.message_size import check_values
+from stxm_live.live.remote.wire import (
+    MAX_MESSAGE_BYTES,
+    NOT_SENDABLE,
+    from_bytes,
+    is_pickle,
+    sendable,
+    to_bytes,
+)
 
 logger = logging.getLogger("stxm_live")
 
@@ -110,7 +118,13 @@ class DocumentPublisher:
     def _publish(self, item: tuple[str, Copied]) -> None:
         """Pack and send a document, on the thread for this."""
         name, copy = item
-        packed = to_bytes(with_arrays(name, copy.doc))
+        doc = with_arrays(name, copy.doc)
+        try:
+            check_values(packed := to_bytes(doc))
+        except NOT_SENDABLE:
+            doc, odd = sendable(doc)
+            logger.warning("a %s document is sent without %s", name, ", ".join(odd))
+            packed = to_bytes(doc)
         self._send(b" ".join((self._prefix, name.encode(), packed)))
 
     def _leave_out(self) -> None:

@@ -7,6 +7,7 @@ place of pickle, which runs any program that a message contains.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from stxm_live.live.remote.message_size import check_values
 
 MAX_MESSAGE_BYTES = 512 * 2**20
 """A longer message is not read."""
+
+NOT_SENDABLE = (TypeError, ValueError, OverflowError, RecursionError)
+"""Errors of values that cannot be packed, or would be refused where they are read."""
 
 _ARRAY = 1
 """The extension type of msgpack that holds an array: [dtype, shape, bytes]."""
@@ -49,6 +53,26 @@ def to_bytes(doc: Any) -> bytes:
 
     packed: bytes = msgpack.packb(doc, default=_encoded, unicode_errors="replace")
     return packed
+
+
+def sendable(doc: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return a document without the values that cannot be sent, and the names of these."""
+    out: dict[str, Any] = {}
+    odd: list[str] = []
+    for key, value in doc.items():
+        try:
+            if isinstance(value, dict):
+                to_bytes(key)
+                out[key], inner = sendable(value)
+                odd += inner
+            else:
+                check_values(to_bytes({key: value}))
+                out[key] = value
+        except NOT_SENDABLE:
+            odd.append(str(key)[:60])
+            if isinstance(key, str):
+                out[key] = None
+    return out, odd
 
 
 def from_bytes(message: bytes | memoryview, *, writable: bool = True) -> dict[str, Any]:

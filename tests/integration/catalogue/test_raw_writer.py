@@ -607,6 +607,21 @@ def test_arrays_that_the_catalogue_would_change_are_refused_by_name(broker, writ
     np.testing.assert_array_equal(kept.mask, masked.mask)
 
 
+@pytest.mark.parametrize("descriptor", ["of-no-stream", None, 5])
+def test_an_event_of_an_unknown_stream_is_reported_and_in_the_backup(writer, descriptor):
+    run = list(line_documents(stack_images(2, 3, 5), image_scan(2, 3, 5)))
+    uid = run[0][1]["uid"]
+    run[4][1]["descriptor"] = descriptor
+    for pair in run:
+        writer(*pair)
+    with pytest.raises(RuntimeError, match="not sent yet"):
+        writer.wait(uid, 120)
+    writer.flush(120)
+    kept = list(read_backup(writer.backup_folder / f"{uid}.jsonl"))
+    assert [name for name, _ in kept] == [name for name, _ in run]
+    writer.acknowledge()
+
+
 def test_arrays_that_a_killed_program_left_unlisted_are_replaced(broker, tmp_path):
     images, scan = stack_images(2, 3, 5), image_scan(2, 3, 5)
     backup = BackupFile(tmp_path / "run.jsonl")
