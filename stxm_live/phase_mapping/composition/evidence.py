@@ -28,6 +28,11 @@ FEWEST_SPECTRA, _MOST_SPECTRA = 400, 6000
 MOST_MISFIT = 1.5
 """Scatter over the known noise beyond which the references do not describe the spectra."""
 
+FEWEST_ENERGIES, MOST_SHARE_STD = 6, 2.0
+"""With fewer energies, or if a pixel's share between neighbors in the series is less sure, nothing
+is decided: pixels hardly show which neighbor it is, and a background they share looks like domains.
+"""
+
 _BLOCK_PX = 8
 """Side of the blocks whose scores count as independent."""
 
@@ -150,6 +155,9 @@ def evidence(
     models = Models(found, series, rows, scatter)
     domains, solid = models.domains(), models.solid_solution()
     inside = significance(solid, domains, rows, models.is_calm())
+    low, high = models.span(solid.gradual)
+    if len(references[0]) < FEWEST_ENERGIES or models.share_std > MOST_SHARE_STD:
+        return Evidence("", inside, low, high, None, solid.gradual)
     supported: Supported = ""
     if inside > SIGNIFICANT:
         supported = "solid solution"
@@ -161,7 +169,6 @@ def evidence(
     if better < 0 and layers is not None and significance(layers, domains, rows) > SIGNIFICANT:
         supported = "layers"
     may_be = supported == "layers" or (supported == "solid solution" and better == 0)
-    low, high = models.span(solid.gradual)
     return Evidence(supported, inside, low, high, pair if may_be else None, solid.gradual)
 
 

@@ -21,7 +21,7 @@ from stxm_live.phase_mapping.composition.nodes import (
     factor_for,
     likelihoods,
     nodes_along,
-    share_std,
+    share_stds,
 )
 from stxm_live.phase_mapping.pair_posterior import pairs
 from stxm_live.phase_mapping.weighted_products import Products
@@ -77,6 +77,11 @@ class Models:
         Where the spectra are from.
     scale : float
         Variance of the photons over their mean.
+
+    Attributes
+    ----------
+    share_std : float
+        Standard deviation of a typical pixel's share between typical neighbors in the series.
     """
 
     def __init__(
@@ -86,7 +91,9 @@ class Models:
         self._path = nodes_along(series.order, series.values)
         self._chords = chords(series)
         every = [self._path, *self._chords.values()]
-        scale *= factor_for(share_std(found, series.order, scale))
+        share_std = share_stds(found, series.order, scale)
+        self.share_std = float(np.median(share_std))
+        scale *= factor_for(float(share_std.min()))
         self._likelihood = likelihoods(found, np.concatenate([n.shares for n in every]), scale)
         n_path = len(self._path.x)
         self._on_path = self._likelihood[:n_path]

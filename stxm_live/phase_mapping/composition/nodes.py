@@ -61,8 +61,8 @@ def nodes_along(
     return Nodes(shares, x, weight / weight.sum())
 
 
-def share_std(found: Products, order: NDArray[np.intp], scale: float) -> float:
-    """Return the smallest standard deviation of a typical pixel's share between neighbors.
+def share_stds(found: Products, order: NDArray[np.intp], scale: float) -> NDArray[np.float64]:
+    """Return the standard deviation of a typical pixel's share between neighbors, (n - 1,).
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def share_std(found: Products, order: NDArray[np.intp], scale: float) -> float:
         apart = gram[a, a] - 2 * gram[a, b] + gram[b, b] - across**2 / middle
         thickness = (along[a] + along[b]) / 2 / middle
         stds.append(np.sqrt(scale / max(apart, 1e-12 * middle)) / max(thickness, 1e-3))
-    return float(min(stds))
+    return np.array(stds)
 
 
 def steps_for(std: float) -> tuple[int, float]:
@@ -92,7 +92,7 @@ def steps_for(std: float) -> tuple[int, float]:
     Parameters
     ----------
     std : float
-        Result of `share_std`.
+        Smallest of `share_stds`.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from stxm_live.phase_mapping.composition.neighborhood import cropped
 from stxm_live.phase_mapping.composition.nodes import (
     likelihoods,
     nodes_along,
-    share_std,
+    share_stds,
     steps_for,
 )
 from stxm_live.phase_mapping.fitted_products import each_part, fitted_products
@@ -74,7 +74,7 @@ def smooth_pixels(
     """
     some = at_least(_TYPICAL_SPECTRA, od.shape[1])
     typical = fitted_products(od[:, some], photons[:, some], references, noise.at(some))
-    per_gap, factor = steps_for(share_std(typical, series.order, scatter))
+    per_gap, factor = steps_for(float(share_stds(typical, series.order, scatter).min()))
     nodes = nodes_along(series.order, series.values, per_gap=per_gap)
     scatter *= factor
 

@@ -88,6 +88,27 @@ def test_hardly_any_light_and_very_much_of_it_give_numbers(kind, photons):
     assert found is None or np.isfinite([found.significance, found.low, found.high]).all()
 
 
+@pytest.mark.parametrize("n_energies", [4, 5])
+@pytest.mark.parametrize("kind", ["domains", "solid solution"])
+def test_few_energies_decide_nothing(kind, n_energies):
+    """Pixels have backgrounds of their own, like those of their neighbors."""
+    (od, _, _), photons = counted(kind, photons=1e9), 16000.0
+    rng = np.random.default_rng(3)
+    background = 0.05 * gaussian_filter(rng.normal(size=(SIDE, SIDE)), 4) * 14
+    counts = np.maximum(rng.poisson(photons * np.exp(-od - background)), 1)[:n_energies]
+    noise = SpectrumNoise(1.0, True, Baseline.slope(ENERGIES[:n_energies]))
+    found = evidence(
+        np.log(photons / counts).reshape(n_energies, -1),
+        counts.reshape(n_energies, -1).astype(float),
+        REFERENCES[:, :n_energies],
+        noise,
+        np.ones((SIDE, SIDE), dtype=bool),
+        series_of(references(), PhaseOptions(value=VALUES, quantity="x")),
+        shared_std=0.005,
+    )
+    assert found is None or not found.supported
+
+
 def test_a_small_specimen_decides_nothing():
     od, counts, _ = counted("solid solution")
     mask = np.zeros((SIDE, SIDE), dtype=bool)
