@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from stxm_live.cli.errors import UsageError
 from stxm_live.cli.json_output import print_json
 from stxm_live.cli.output import console
 from stxm_live.core.recipe import Recipe
@@ -90,9 +91,9 @@ def many_runs(
         If runs are named and --all or --where is given as well.
     """
     if (all_runs or where is not None) and runs:
-        raise ValueError("name runs, or give --all or --where, not both")
+        raise UsageError("name runs, or give --all or --where, not both")
     if all_runs and where is not None:
-        raise ValueError("--where is a choice among all runs; leave out --all")
+        raise UsageError("--where is a choice among all runs; leave out --all")
     if not (all_runs or where is not None or even_one or len(runs or ()) > 1):
         return []
     from stxm_live.live.archive.choice import sources_of_runs
@@ -157,7 +158,7 @@ class How(NamedTuple):
 def one_only(how: How, several: str) -> None:
     """Raise ValueError for options of many stacks where there is one only."""
     if how.workers > 1 or how.scheduler is not None:
-        raise ValueError(f"--workers and --scheduler are for many stacks; give {several}")
+        raise UsageError(f"--workers and --scheduler are for many stacks; give {several}")
 
 
 def replay_many(
@@ -177,9 +178,9 @@ def replay_many(
         If no recipe is named, or if results are to be compared with stored ones.
     """
     if verify:
-        raise ValueError("--verify is for one run; stxm-live compare compares many")
+        raise UsageError("--verify is for one run; stxm-live compare compares many")
     if recipe is None:
-        raise ValueError("name the recipe with which all these runs are to be mapped: --recipe")
+        raise UsageError("name the recipe with which all these runs are to be mapped: --recipe")
     from stxm_live.plotting.pictures import safe_name
 
     chosen = Recipe.load(recipe).with_changes(changes)

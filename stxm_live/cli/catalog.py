@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.json_output import JsonOption, only_json, print_json
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import CatalogOption, RootsOption, opened
@@ -88,7 +88,7 @@ def export(
     from stxm_live.io.catalog.reading import find_run
 
     if bool(runs) == all_runs:
-        raise ValueError("name runs, or give --all")
+        raise UsageError("name runs, or give --all")
     failed = 0
     with opened(catalog, roots=roots) as broker:
         for name in runs or _all_uids(broker):

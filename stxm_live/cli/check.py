@@ -44,7 +44,7 @@ def check(
         ),
     ],
     recipe: Annotated[
-        str | None, typer.Option(help="Recipe whose energies and [fields] are used; default: nvpf.")
+        str | None, typer.Option(help="Recipe whose energies and fields are used; default: nvpf.")
     ] = None,
     catalog: CatalogOption = None,
     root: Annotated[

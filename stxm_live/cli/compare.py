@@ -20,7 +20,7 @@ from stxm_live.cli.archive import (
     rows_of,
     tasks_of,
 )
-from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.json_output import JsonOption, only_json, print_json
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import CatalogOption, RootsOption, SettingsOption, parse_settings
@@ -63,7 +63,7 @@ def compare(
     """
     only_json(as_json)
     if len(recipes or ()) != 2:
-        raise ValueError("give two recipes: --recipe OLD --recipe NEW")
+        raise UsageError("give two recipes: --recipe OLD --recipe NEW")
     settings = parse_settings(changes)
     chosen = [Recipe.load(name).with_changes(settings) for name in recipes or ()]
     sources = _sources(stacks or [], catalog, where, all_runs, roots)
@@ -95,7 +95,7 @@ def _sources(
     if stacks and catalog is None and all(Path(one).exists() for one in stacks):
         return sources_of_files(stacks, roots=tuple(str(r.absolute()) for r in roots or ()))
     if not (stacks or all_runs or where is not None):
-        raise ValueError("name runs or files, or give --all or --where")
+        raise UsageError("name runs or files, or give --all or --where")
     return many_runs(catalog, stacks, where, all_runs, roots=roots, even_one=True)
 
 

@@ -21,8 +21,15 @@ NOT_TO_BE_TAKEN_AS_IT_IS = 3
 """Exit code of a command that made a map which is poor, or of an incomplete stack."""
 
 
+class UsageError(ValueError):
+    """Options or arguments of a command that do not go together, or have another form."""
+
+
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Print expected errors as a line and exit with 1; STXM_LIVE_DEBUG=1 shows the traceback."""
+    """Print expected errors as a line and exit with 1, or 2 for wrong usage.
+
+    STXM_LIVE_DEBUG=1 shows the traceback.
+    """
 
     @functools.wraps(command)
     def run(*args: P.args, **options: P.kwargs) -> R:
@@ -33,8 +40,16 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         except EXPECTED as error:
             if os.environ.get("STXM_LIVE_DEBUG"):
                 raise
-            text = error.args[0] if isinstance(error, KeyError) and error.args else error
-            typer.secho(f"error: {printable(text)}", fg=typer.colors.RED, err=True)
-            raise typer.Exit(1) from None
+            typer.secho(f"error: {printable(_in_words(error))}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
     return run
+
+
+def _in_words(error: Exception) -> object:
+    """Return the text of an error, without Python's own marks."""
+    if isinstance(error, KeyError) and error.args:
+        return error.args[0]
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return error

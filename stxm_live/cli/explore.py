@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.references import ForceOption, refuse_to_replace, write_with_picture
 from stxm_live.cli.stacks import (
@@ -112,14 +112,14 @@ def explore(
     Examples: stxm-live explore particle.hdr; stxm-live explore particle.hdr --clusters 2
     --save-references fe.csv --name 0=oxidized --name 1=reduced
     """
-    from stxm_live.cli.map_inputs import files_of, stack_of_files, with_inputs
+    from stxm_live.cli.map_inputs import files_of, stack_of_files, stem_of, with_inputs
     from stxm_live.phase_mapping.exploration import explore_stack, named_references
     from stxm_live.phase_mapping.exploration.workflow import blank_recipe
 
     names = _names(name, save_references, force=force)
     channels = _three(rgb)
     paths = files_of(stack)
-    folder = out or Path(f"{paths[0].stem}-explored")
+    folder = out or Path(f"{stem_of(paths[0])}-explored")
     chosen = Recipe.load(recipe) if recipe else blank_recipe()
     chosen = with_inputs(chosen, folder, i0=i0, mask=mask, changes=parse_settings(changes))
     frames = stack_of_files(
@@ -151,18 +151,18 @@ def _names(given: Sequence[str] | None, target: Path | None, *, force: bool) -> 
     for text in given or ():
         spectrum, sign, phase = text.partition("=")
         if not sign or not spectrum.strip() or not phase.strip():
-            raise ValueError(f"--name {text}: expected SPECTRUM=PHASE, as 0=Na1VPF")
+            raise UsageError(f"--name {text}: expected SPECTRUM=PHASE, as 0=Na1VPF")
         if spectrum.strip() in names:
-            raise ValueError(f"--name {text}: {spectrum.strip()} has two names")
+            raise UsageError(f"--name {text}: {spectrum.strip()} has two names")
         names[spectrum.strip()] = phase.strip()
     if target is None:
         if names:
-            raise ValueError("--name: give the file to write as well, --save-references NAME.csv")
+            raise UsageError("--name: give the file to write as well, --save-references NAME.csv")
         return names
     if not names:
-        raise ValueError("--save-references: say which spectra, as --name 0=Na1VPF --name 1=Na3VPF")
+        raise UsageError("--save-references: say which spectra, as --name 0=Na1VPF --name 1=Na3VPF")
     if target.suffix.lower() != ".csv":
-        raise ValueError(f"--save-references {target}: let the name end in .csv")
+        raise UsageError(f"--save-references {target}: let the name end in .csv")
     refuse_to_replace(target, force, "--save-references")
     return names
 
@@ -173,7 +173,7 @@ def _three(text: str | None) -> tuple[str, str, str] | None:
         return None
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != 3:
-        raise ValueError(f"--rgb {text}: expected three images, as 708.2,710,nmf0")
+        raise UsageError(f"--rgb {text}: expected three images, as 708.2,710,nmf0")
     return parts[0], parts[1], parts[2]
 
 

@@ -77,6 +77,11 @@ def files_of(arguments: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
+def stem_of(path: Path) -> str:
+    """Return the name of a file or folder without suffix; of ``.`` and ``..`` the folder's own."""
+    return (path if path.name.strip(".") else path.resolve()).stem
+
+
 def stack_of_files(
     paths: Sequence[Path],
     *,
@@ -107,11 +112,30 @@ def with_inputs(
     mask: Path | None = None,
     changes: Mapping[str, Any],
 ) -> Recipe:
-    """Return a recipe with I0 and mask of a command's options, and then its changes."""
+    """Return a recipe with I0 and mask of a command's options, and then its changes.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If one of them is not there, or I0 cannot be read.
+    """
+    if mask is not None and not mask.exists():
+        raise FileNotFoundError(f"{mask}: no such file")
     extra: dict[str, Any] = {} if mask is None else {"specimen.mask": mask}
     if i0 is not None:
         extra |= {"i0.source": "spectrum", "i0.spectrum": i0_file(i0, folder)}
     return recipe.with_changes(extra | dict(changes))
+
+
+def read_inputs(recipe: Recipe) -> None:
+    """Read references and I0, so that a fault is found before the stack is read.
+
+    Raises
+    ------
+    OSError, ValueError
+        If a file is not there or cannot be read, or if there are no references.
+    """
+    _ = recipe.reference_spectra, recipe.i0_spectrum
 
 
 def recipe_of_references(name: str, references: Sequence[str], folder: Path) -> Recipe:

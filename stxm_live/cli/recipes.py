@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.mixtures import ODOption, PhotonsOption, print_mixtures
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import CatalogOption, RootsOption
@@ -264,9 +264,9 @@ def train(
 def _check_spectra(runs: list[str] | None, simulated: int | None, *, by_particle: bool) -> None:
     """Raise ValueError if there is nothing to train on, or no particle to validate on."""
     if not runs and not simulated:
-        raise ValueError("give runs to train on, --simulated N, or both")
+        raise UsageError("give runs to train on, --simulated N, or both")
     if by_particle and (simulated or not runs):
-        raise ValueError(
+        raise UsageError(
             "--by-particle works with runs only: simulated spectra belong to no particle"
         )
 

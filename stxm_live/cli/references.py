@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.mixtures import ODOption, PhotonsOption, print_mixtures
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import (
@@ -99,7 +99,7 @@ def references(
     from stxm_live.preprocessing.reference_extraction import doubts, joined
 
     if out.suffix.lower() != ".csv":
-        raise ValueError(f"--out {out}: references are written as CSV; let the name end in .csv")
+        raise UsageError(f"--out {out}: references are written as CSV; let the name end in .csv")
     refuse_to_replace(out, force)
     chosen = _reading_recipe(recipe, i0, changes, out)
     made = joined(_spectra(sources, chosen, catalog, roots or ()))
@@ -187,7 +187,7 @@ def choose_energies(
     from stxm_live.adaptive.energies import cost, selection
 
     if (recipe is None) == (references is None):
-        raise ValueError("give either --references or --recipe")
+        raise UsageError("give either --references or --recipe")
     if out is not None:
         refuse_to_replace(out, force)
     loaded = Recipe.load(recipe) if recipe else None
@@ -292,7 +292,7 @@ def _kept(keep: str | None, spectra: ReferenceSpectra, low: float | None) -> tup
     try:
         return tuple(float(cell) for cell in keep.split(",") if cell.strip())
     except ValueError:
-        raise ValueError(f"--keep {keep}: expected energies in eV, as 505,530.3") from None
+        raise UsageError(f"--keep {keep}: expected energies in eV, as 505,530.3") from None
 
 
 def _cost_table(

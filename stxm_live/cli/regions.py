@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.stacks import (
     CatalogOption,
@@ -166,7 +166,7 @@ def _arguments(given: Sequence[str] | None, *, needed: bool) -> dict[str, Any] |
         return None
     missing = [name for name in ("detector", "energy") if name not in arguments]
     if missing:
-        raise ValueError(f"a queue needs the names of your devices: add --with {missing[0]}=NAME")
+        raise UsageError(f"a queue needs the names of your devices: add --with {missing[0]}=NAME")
     return arguments
 
 
@@ -178,7 +178,7 @@ def _numbers(option: str, text: str, counts: tuple[int, ...]) -> list[float]:
         found = []
     if len(found) not in counts:
         many = " or ".join(map(str, counts))
-        raise ValueError(f"{option} {text}: expected {many} numbers in um, separated by commas")
+        raise UsageError(f"{option} {text}: expected {many} numbers in um, separated by commas")
     return found
 
 

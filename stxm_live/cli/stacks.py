@@ -27,7 +27,7 @@ from stxm_live.cli.archive import (
     one_only,
     replay_many,
 )
-from stxm_live.cli.errors import NOT_TO_BE_TAKEN_AS_IT_IS, one_line_errors
+from stxm_live.cli.errors import NOT_TO_BE_TAKEN_AS_IT_IS, UsageError, one_line_errors
 from stxm_live.cli.json_output import JsonOption, maps_values, only_json, print_json, run_values
 from stxm_live.cli.output import comparison, console, print_result, result_in_words
 from stxm_live.cli.picture_options import FormatOption, PaletteOption
@@ -166,8 +166,10 @@ def map_stack(
     """
     from stxm_live.cli.map_inputs import (
         files_of,
+        read_inputs,
         recipe_of_references,
         stack_of_files,
+        stem_of,
         with_inputs,
     )
     from stxm_live.dashboard import write_page
@@ -176,12 +178,13 @@ def map_stack(
 
     only_json(as_json)
     paths = files_of(stack)
-    name = paths[0].stem
+    name = stem_of(paths[0])
     folder = out or Path(f"{name}-maps")
     if (recipe is None) == (not references):
-        raise ValueError("give either --references or --recipe")
+        raise UsageError("give either --references or --recipe; stxm-live explore needs neither")
     chosen = Recipe.load(recipe) if recipe else recipe_of_references(name, references or [], folder)
     chosen = with_inputs(chosen, folder, i0=i0, mask=mask, changes=parse_settings(changes))
+    read_inputs(chosen)
     if each:
         options = {"region": region, "detector": detector, "quantity": quantity}
         how = How(workers, scheduler, page, as_json)
@@ -362,7 +365,7 @@ def parse_settings(settings: Sequence[str] | None, option: str = "--set") -> dic
     for setting in settings or ():
         name, sign, value = setting.partition("=")
         if not sign or not name.strip():
-            raise ValueError(f"{option} {setting}: expected name=value")
+            raise UsageError(f"{option} {setting}: expected name=value")
         try:
             changes[name.strip()] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from stxm_live.cli.errors import one_line_errors
+from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
 from stxm_live.cli.stacks import (
@@ -105,9 +105,9 @@ def watch(
     from stxm_live.io.catalog.anywhere import folder_only, is_server
 
     if zmq is None and choices is not None:
-        raise ValueError("--choices goes with --zmq: a finished run has no plan that asks")
+        raise UsageError("--choices goes with --zmq: a finished run has no plan that asks")
     if zmq is not None and runs:
-        raise ValueError("with --zmq the running scan is shown; leave the runs out")
+        raise UsageError("with --zmq the running scan is shown; leave the runs out")
     let_the_scan_go_first()
     settings = parse_settings(changes)
     page: dict[str, Any] = {

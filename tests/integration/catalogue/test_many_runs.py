@@ -69,7 +69,7 @@ def test_runs_that_meet_a_condition_are_mapped_and_others_say_why_not(run, runs,
     code, text = run("replay", "--where", "sample=none", *chosen[2:], "--recipe", recipe)
     assert (code, "no run meets" in text) == (1, True)
     code, text = run("replay", *runs[:2], *chosen[2:])
-    assert (code, "--recipe" in text) == (1, True)
+    assert (code, "--recipe" in text) == (2, True)
 
 
 def write_and_die_once(maps, folder, marker):

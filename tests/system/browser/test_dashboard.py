@@ -615,10 +615,10 @@ def test_a_stored_result_that_another_version_made_is_told_apart_from_the_change
 
 def test_watch_takes_either_a_stream_or_runs():
     done = CliRunner().invoke(app, ["watch", "--zmq", "127.0.0.1:5578", "3f2a91"])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "leave the runs out" in done.stderr
     done = CliRunner().invoke(app, ["watch", "-1", "--choices", "127.0.0.1:5580"])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert "--choices goes with --zmq" in done.stderr
 
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from stxm_live.cli import app
+from stxm_live.cli.map_inputs import stem_of
 from stxm_live.cli.recipes import TEMPLATE
 from stxm_live.core.recipe import Recipe
 
@@ -16,7 +18,20 @@ def test_every_command_has_help_with_an_example(run, command):
     code, text = run(*command.split(), "--help")
     assert code == 0
     assert re.search(rf"Examples?: stxm-live {command}", text)
-    assert not re.findall(r"<(?:list|str|int|float|Path)\b[^>]*>", text)  # but <text>, <number>
+    assert not re.findall(r"<(?:list|str|int|float|bool|Path)\b[^>]*>", text)  # but <text>
+
+
+def test_brackets_in_a_help_are_not_taken_for_markup():
+    from rich.text import Text
+    from typer.main import get_command
+
+    def helps(command):
+        yield from (param.help for param in command.params if getattr(param, "help", None))
+        for inner in getattr(command, "commands", {}).values():
+            yield from (inner.help, *helps(inner))
+
+    for text in helps(get_command(app)):
+        assert Text.from_markup(text).plain == text
 
 
 def test_a_new_recipe_is_valid_once_it_has_references(run, tmp_path):
@@ -62,9 +77,30 @@ def test_errors_are_one_line_and_exit_with_1(run):
     assert text == "error: nothing.hdr: no such file "
 
 
-def test_wrong_usage_exits_with_2(run):
+def test_wrong_usage_exits_with_2(run, tmp_path):
     assert run("map")[0] == 2
     assert run("nonsense")[0] == 2
+    code, text = run("map", ".")
+    assert code == 2
+    assert text == ("error: give either --references or --recipe; stxm-live explore needs neither ")
+    assert run("map", ".", "--recipe", "nvpf", "--set", "min_correlation")[0] == 2
+
+
+def test_files_that_are_not_there_are_named_without_words_of_python(run, tmp_path):
+    (tmp_path / "stack.ncb").write_bytes(b"")
+    code, text = run("map", "stack.ncb", "-r", "a.csv")
+    assert code == 1
+    assert text == f"error: {tmp_path / 'a.csv'}: no such file or directory "
+    code, text = run("map", "stack.ncb", "--recipe", "nvpf", "--mask", "a.msk")  # before the stack
+    assert code == 1
+    assert text == "error: a.msk: no such file "
+
+
+def test_a_folder_named_by_a_dot_has_its_own_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert stem_of(Path("a/stack.hdr")) == "stack"
+    assert stem_of(Path()) == tmp_path.name
+    assert stem_of(Path("..")) == tmp_path.parent.name
 
 
 @pytest.mark.parametrize("command", ["runs", "replay", "export -1", "figures -1", "train -1"])
@@ -77,11 +113,11 @@ def test_commands_that_only_read_make_no_catalogue(run, tmp_path, command):
 
 def test_train_wants_runs_or_simulated_spectra(run):
     code, text = run("train")
-    assert code == 1
+    assert code == 2
     assert "runs to train on, --simulated N, or both" in text
     for runs in ([], ["-1"]):
         code, text = run("train", *runs, "--simulated", 400, "--by-particle")
-        assert code == 1
+        assert code == 2
         assert "--" in text
 
 

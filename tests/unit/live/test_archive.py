@@ -300,4 +300,4 @@ def test_two_recipes_are_compared_by_the_names_of_labels(run, folder, tmp_path):
     assert 'src="second/' in (tmp_path / "c" / "table.html").read_text()
 
     code, said = run("compare", folder, *recipes[:2])
-    assert (code, "two recipes" in said) == (1, True)
+    assert (code, "two recipes" in said) == (2, True)
