@@ -33,7 +33,7 @@ from stxm_live.core.recipe_options import (
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.series import needed_series
 from stxm_live.core.shift_files import read_shifts
-from stxm_live.core.text_files import read_toml
+from stxm_live.core.text_files import read_bytes, read_toml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -260,7 +260,7 @@ class Recipe(Options):
         files = (self.references, self.i0.spectrum, self.specimen.mask, self.alignment.shifts)
         for path in files:
             if path is not None:
-                digest.update(path.read_bytes())
+                digest.update(read_bytes(path))
         return digest.hexdigest()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.number_tables import read_table
+from stxm_live.core.text_files import read_bytes
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
@@ -28,7 +29,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     if reader is None:
         known = ", ".join(sorted(_MASK_READERS))
         raise ValueError(f"{path}: a mask is a file {known}, not {path.suffix or 'without suffix'}")
-    content = path.read_bytes()
+    content = read_bytes(path)
     try:
         mask = reader(content)
     except _DAMAGED_MASK as error:

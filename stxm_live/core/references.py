@@ -80,6 +80,8 @@ class ReferenceSpectra:
             )
         if not np.all(np.diff(self.energies_ev) > 0):
             raise ValueError("the energies of the references must ascend, each once")
+        if not np.all(np.isfinite(self.energies_ev)):
+            raise ValueError("the energies of the references must be finite numbers")
         if not np.all(np.isfinite(self.od)):
             raise ValueError("the references contain a value that is not a finite number")
         self._check_std()

@@ -25,17 +25,44 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+|\d*,\d+)(?:[eE][+-]?\d+)?|nan", re.IGNORECASE)
 
 
-def read_text(path: Path) -> str:
+def check_regular(path: Path) -> Path:
+    """Return the path, or raise an error if it is a pipe, a device, a socket or a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing of this name.
+    ValueError
+        If it is not a regular file: reading others may never end.
+    """
+    if not path.is_file():
+        path.stat()
+        raise ValueError(f"{path}: not a regular file")
+    return path
+
+
+def read_bytes(path: Path, most_bytes: int = MAX_TEXT_BYTES) -> bytes:
+    """Return the content of a regular file.
+
+    Raises
+    ------
+    ValueError
+        If it is no regular file, or has more bytes.
+    """
+    if check_regular(path).stat().st_size > most_bytes:
+        raise ValueError(f"{path}: larger than {most_bytes // 2**20} MiB, and not read for that")
+    return path.read_bytes()
+
+
+def read_text(path: Path, most_bytes: int = MAX_TEXT_BYTES) -> str:
     """Return the text of a file in UTF-8, UTF-16, UTF-32 or, if it is none of these, cp1252.
 
     Raises
     ------
     ValueError
-        If the file is no text, or too large.
+        If the file is no text, no regular file, or too large.
     """
-    if path.stat().st_size > MAX_TEXT_BYTES:
-        raise ValueError(f"{path}: larger than {MAX_TEXT_BYTES // 2**20} MiB, so not read as text")
-    content = path.read_bytes()
+    content = read_bytes(path, most_bytes)
     for encoding in _encodings(content):
         try:
             return content.decode(encoding)

@@ -11,22 +11,6 @@ from stxm_live.core.machine_memory import LARGEST_STACK_BYTES
 from stxm_live.core.scan import MAX_IMAGE_PIXELS
 
 
-def check_regular(path: Path) -> Path:
-    """Return the path, or raise an error if it is a pipe, a device, a socket or a folder.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing of this name.
-    ValueError
-        If it is not a regular file: reading others may never end.
-    """
-    if not path.is_file():
-        path.stat()
-        raise ValueError(f"{path}: not a regular file")
-    return path
-
-
 def check_size(path: Path, shape: Sequence[int]) -> bool:
     """Check the size of the images of a file before they are read.
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.number_tables import COMMENT
-from stxm_live.core.text_files import read_text, with_decimal_points
-from stxm_live.io.files.folder import check_regular
+from stxm_live.core.text_files import check_regular, read_text, with_decimal_points
 
 
 def read_numbers(path: Path) -> NDArray[np.float64]:

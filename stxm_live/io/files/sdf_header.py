@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from stxm_live.io.files.folder import check_regular
+from stxm_live.core.text_files import check_regular
 
 MAX_HEADER_BYTES = 16 * 2**20
 """Largest header that is read."""

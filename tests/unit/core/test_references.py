@@ -1,9 +1,11 @@
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stxm_live.core.recipe_files import read_two_columns
+from stxm_live.core.recipe_files import read_mask, read_two_columns
 from stxm_live.core.references import ReferenceSpectra
 
 ENERGIES_EV = np.array([510.0, 512.0, 515.0, 520.0])
@@ -79,11 +81,27 @@ def test_writing_and_reading_keeps_every_digit(tmp_path_factory, od, synthetic):
         ("energy_ev,a,b\n510,1,nan\n511,2,1\n", "not a finite number"),
         ("energy_ev,a,a\n510,1,2\n511,2,1\n", "two columns have the same name"),
         ("energy_ev,a,b\n510,1,2\n511,1,1\n", "reference a is constant"),
+        ("energy_ev,a,b\n510,1,2\n1e400,2,1\n", "energies .* must be finite numbers"),
+        (f"energy_ev,{'a' * 200_000},b\n510,1,2\n511,2,1\n", "no table .field larger than"),
     ],
 )
 def test_a_faulty_csv_is_refused_with_its_name_and_the_place(csv_file, text, problem):
     with pytest.raises(ValueError, match=rf"references\.csv.*{problem}"):
         ReferenceSpectra.from_csv(csv_file(text))
+
+
+def test_a_line_of_any_length_is_not_repeated_in_the_error(csv_file):
+    with pytest.raises(ValueError, match="line 3") as refused:
+        ReferenceSpectra.from_csv(csv_file("energy_ev,a,b\n510,1,2\n" + "x," * 10**5))
+    assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("read", [ReferenceSpectra.from_csv, read_two_columns, read_mask])
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path, read):
+    pipe = tmp_path / "pipe.msk"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="not a regular file"):
+        read(pipe)
 
 
 def test_spectra_of_another_shape_than_names_and_energies_are_refused():
