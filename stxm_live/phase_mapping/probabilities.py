@@ -47,7 +47,7 @@ _TYPICAL_SPECTRA = 10_000
 """An even selection, from which photons and OD of a typical pixel are found."""
 
 _AT_ONCE = 60_000
-"""Spectra whose likelihoods are made at once; of more, a few are made twice."""
+"""Spectra whose likelihoods are made at once; of more, some rows after the others."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -157,8 +157,8 @@ def potts_in_bands(
     Parameters
     ----------
     hypotheses_of : callable
-        Returns those of some spectra, which will be overwritten. Those beside a band are asked
-        for more than once.
+        Returns those of some spectra, which will be overwritten. Each is asked for once, from
+        the first to the last.
     mask, scan, strength, mixing, iterations
         As for `potts_mixed`.
     """
@@ -168,6 +168,7 @@ def potts_in_bands(
     if n_phases == 1:
         iterations = 0
     n_above = _n_above(window)
+    weights = _Weights(hypotheses_of, n_phases)
     found = np.empty((n_above[-1], n_phases), dtype=np.float32).T
     mixed = np.empty(n_above[-1], dtype=np.float32)
     for start in range(0, len(window), _ROWS):
@@ -177,30 +178,40 @@ def potts_in_bands(
         some = slice(n_above[wide.start], n_above[wide.stop])
         kept = slice(n_above[start], n_above[stop])
         inside = slice(kept.start - some.start, kept.stop - some.start)
-        found[:, kept], mixed[kept] = assignment(
-            *(
-                weights[:, inside]
-                for weights in _swept(
-                    hypotheses_of(some), window[wide], strength, mixing, scan, iterations
-                )
-            )
-        )
+        pure, pairs = weights.of(some)
+        own, with_other = pure, np.zeros_like(pure)
+        if iterations:
+            sweeps = _Sweeps(window[wide], pure, pairs, strength, mixing, scan)
+            own, with_other = sweeps.after(iterations)
+        found[:, kept], mixed[kept] = assignment(own[:, inside], with_other[:, inside])
     return Assignment(found, mixed)
 
 
-def _swept(
-    hypotheses: Hypotheses,
-    window: NDArray[np.bool_],
-    strength: float,
-    mixing: float,
-    scan: Mixing,
-    iterations: int,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return weights of each phase alone, and as more of a mixture; overwrites the hypotheses."""
-    pure, pairs = hypotheses.into_weights()
-    if iterations == 0:
-        return pure, np.zeros_like(pure)
-    return _Sweeps(window, pure, pairs, strength, mixing, scan).after(iterations)
+class _Weights:
+    """Weights of the spectra of one band after the other, each made once.
+
+    Parameters
+    ----------
+    hypotheses_of : callable
+        Returns those of some spectra.
+    n_phases : int
+    """
+
+    def __init__(self, hypotheses_of: Callable[[slice], Hypotheses], n_phases: int) -> None:
+        self._hypotheses_of = hypotheses_of
+        self._start = self._stop = 0
+        self._known = [np.empty((n_phases,) * n + (0,), dtype=np.float32) for n in (1, 2)]
+
+    def of(self, some: slice) -> list[NDArray[np.float32]]:
+        """Return `Hypotheses.weights` of spectra that begin among those before and end later."""
+        made = self._hypotheses_of(slice(self._stop, some.stop)).into_weights()
+        beside = some.start - self._start
+        self._known = [
+            np.concatenate([known[..., beside:], new], axis=-1)
+            for known, new in zip(self._known, made, strict=True)
+        ]
+        self._start, self._stop = some.start, some.stop
+        return self._known
 
 
 def _n_above(window: NDArray[np.bool_]) -> list[int]:
@@ -220,7 +231,7 @@ class _Sweeps:
         Where the spectra are from.
     pure : ndarray of shape (n_phases, n_spectra)
     pairs : ndarray of shape (n_phases, n_phases, n_spectra)
-        Likelihoods relative to the best. ``pure`` is overwritten.
+        Likelihoods relative to the best.
     strength, mixing : float
     scan : Mixing
     """
@@ -239,8 +250,7 @@ class _Sweeps:
         self._anywhere = np.stack(
             [np.einsum("j,jn->n", w, p) for w, p in zip(with_other, pairs, strict=True)]
         )
-        self._pure, self._pairs = pure, pairs
-        self._pure *= self._alone[:, None]
+        self._pure, self._pairs = pure * self._alone[:, None], pairs
         self._strength, self._mixing = strength, mixing
         self._own, self._mixed = np.empty_like(pure), np.empty_like(pure)
         self._shape = len(pure), len(window) + 2, window.shape[1]

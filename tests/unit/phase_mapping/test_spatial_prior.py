@@ -3,7 +3,7 @@ import pytest
 
 from stxm_live.phase_mapping.mixtures import Hypotheses
 from stxm_live.phase_mapping.phase_frequencies import Mixing
-from stxm_live.phase_mapping.spatial_prior import potts_mixed
+from stxm_live.phase_mapping.spatial_prior import potts_in_bands, potts_mixed
 
 
 def potts(log_likelihood, mask, **options):
@@ -106,3 +106,16 @@ def test_a_spectrum_that_no_phase_explains_is_told_of_all_alike():
     log_likelihood = np.full((3, 4), -np.inf)
     found = potts(log_likelihood, np.ones((2, 2), dtype=bool))
     np.testing.assert_allclose(found, 1 / 3, rtol=1e-6)
+
+
+def test_likelihoods_are_made_once_for_each_spectrum(monkeypatch):
+    monkeypatch.setattr("stxm_live.phase_mapping.spatial_prior._ROWS", 4)
+    mask = np.random.default_rng(5).random((30, 6)) < 0.8
+    asked = []
+
+    def hypotheses_of(some):
+        asked.extend(range(mask.sum())[some])
+        return Hypotheses(np.zeros((2, 2, some.stop - some.start), dtype=np.float32))
+
+    potts_in_bands(hypotheses_of, mask, scan=Mixing(0.0, np.zeros((2, 2))), strength=0.5)
+    assert asked == list(range(mask.sum()))
