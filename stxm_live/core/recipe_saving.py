@@ -1,4 +1,4 @@
-"""Save a recipe with the files that it names, in a folder that can be moved."""
+"""Save a recipe with the files that it names, and find these again where they were moved to."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe import Recipe, shipped_recipes
 
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
@@ -74,6 +74,38 @@ def with_saved_recipe(maps: PhaseMaps, folder: str | Path) -> PhaseMaps:
         return replace(maps, warnings=(*maps.warnings, note))
     values = saved.model_dump(mode="json")
     return replace(maps, provenance={**maps.provenance, "recipe_values": values})
+
+
+def moved_recipe_files(values: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return the values of a stored recipe with the files that are gone where they are now.
+
+    A result that was stored on another machine, or in a folder that was moved since, names files by
+    paths of then. They are looked for in the package's own recipes, and in ``recipes`` of the
+    catalogue's folder.
+
+    Parameters
+    ----------
+    values : mapping
+        ``recipe_values`` of a result's provenance; it stays as it is.
+    folder : path, optional
+        The catalogue's folder.
+    """
+    package = next(iter(shipped_recipes().values())).parents[2]
+    homes = {"recipes": folder, f"{package.name}/recipes": package.parent}
+    moved: dict[str, Any] = json.loads(json.dumps(values))
+    for *tables, last in (*_FILES, ("model",)):
+        table = moved
+        for key in tables:
+            table = table.get(key) or {}
+        stored = table.get(last)
+        if stored is not None and not Path(stored).exists():
+            parts = PureWindowsPath(stored).parts  # of either kind of path
+            for below, home in homes.items():
+                n = len(below.split("/")) + 2
+                here = None if home is None else home.joinpath(*parts[-n:])
+                if here is not None and "/".join(parts[-n:-2]) == below and here.exists():
+                    table[last] = str(here)
+    return moved
 
 
 def _lines(values: Mapping[str, Any], table: str = "") -> Iterator[str]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.json_values import json_clean
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.recipe import Recipe
+from stxm_live.core.recipe_saving import moved_recipe_files
 from stxm_live.io.catalog.anywhere import bluesky_catalog
+from stxm_live.io.catalog.folder import catalog_folder
 from stxm_live.io.catalog.packed_results import STREAM, attributes_of, packed, unpacked
 from stxm_live.io.catalog.run_store import store_documents
 
@@ -139,7 +145,8 @@ def load_maps(
 ) -> xarray.Dataset:
     """Return the last result stored for a raw run, in the form of `PhaseMaps.to_xarray`.
 
-    ``region`` and ``polarization`` select the stack if a run holds several.
+    ``region`` and ``polarization`` select the stack if a run holds several. The files of its
+    recipe are named where they are now, if the catalogue was moved.
 
     Raises
     ------
@@ -172,8 +179,21 @@ def load_maps(
     return xarray.Dataset(
         {name: value for name, value in arrays.items() if not is_coordinate[name]},
         {**labels, **{name: value for name, value in arrays.items() if is_coordinate[name]}},
-        {k: list(v) if isinstance(v, tuple) else v for k, v in analysis["attributes"].items()},
+        _attributes(analysis["attributes"], catalog_folder(broker)),
     )
+
+
+def _attributes(stored: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return the attributes of a stored result, with the files of its recipe where they are now."""
+    found = {k: list(v) if isinstance(v, tuple) else v for k, v in stored.items()}
+    provenance = json.loads(stored.get("provenance", "{}"))
+    values = provenance.get("recipe_values")
+    if values and (moved := moved_recipe_files(values, folder)) != values:
+        with suppress(OSError, ValueError):  # another file is gone, or is none of the recipe's
+            if Recipe.from_values(moved).fingerprint == provenance.get("recipe_sha256"):
+                text = json.dumps({**provenance, "recipe_values": moved}, sort_keys=True)
+                found["provenance"] = text
+    return found
 
 
 def _is_of(run: Any, wanted: Mapping[str, str | None]) -> bool:

@@ -1,8 +1,10 @@
 """Maps that a page keeps: exported with their recipe, and stored in the catalogue."""
 
 import json
+import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import made_up_maps as made_up
 import numpy as np
@@ -101,6 +103,25 @@ def test_changed_maps_can_be_stored_as_a_result_of_their_run(kept):
     recipe = Recipe.from_values(provenance["recipe_values"])
     # the drawn mask is gone with the page, and a replay takes the recipe of the stored result
     assert recipe.specimen.mask.is_relative_to(catalog_folder(catalog))
+    assert recipe.fingerprint == provenance["recipe_sha256"]
+
+
+def test_the_recipe_of_stored_maps_is_found_in_a_catalogue_that_was_moved(kept, tmp_path):
+    _, board, catalog, _ = kept
+    uid = board.now.results[-1].maps.key.run_uids[0]
+    there = json.loads(load_maps(catalog, uid).attrs["provenance"])["recipe_values"]
+    folder = shutil.copytree(catalog_folder(catalog), tmp_path / "taken home")
+    hidden = Path(there["specimen"]["mask"]).parent
+    hidden.rename(tmp_path / "gone")
+    moved = open_catalog(folder)
+    try:
+        provenance = json.loads(load_maps(moved, uid).attrs["provenance"])
+    finally:
+        close_catalog(moved)
+        (tmp_path / "gone").rename(hidden)
+    recipe = Recipe.from_values(provenance["recipe_values"])
+    assert recipe.specimen.mask.is_relative_to(folder)
+    assert recipe.references.is_relative_to(folder)
     assert recipe.fingerprint == provenance["recipe_sha256"]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stxm_live import Recipe
-from stxm_live.core.recipe_saving import save_recipe
+from stxm_live.core.recipe_saving import moved_recipe_files, save_recipe
 
 
 @pytest.fixture
@@ -61,3 +61,26 @@ def test_a_file_that_is_gone_is_an_error_that_names_it(files, tmp_path):
     (files / "refs.csv").unlink()
     with pytest.raises(OSError, match=r"refs\.csv"):
         save_recipe(recipe, tmp_path / "saved")
+
+
+def test_files_of_a_recipe_that_was_moved_are_found_again(tmp_path):
+    (tmp_path / "recipes" / "3f2a91").mkdir(parents=True)
+    mask = tmp_path / "recipes" / "3f2a91" / "mask.npy"
+    mask.write_bytes(b"")
+    shipped = Recipe.load("nvpf").model_dump(mode="json")
+    then = "/opt/other/site-packages/stxm_live/recipes/nvpf"
+    stored = {
+        **shipped,
+        "references": f"{then}/references.csv",
+        "model": f"{then}/bundle",
+        "specimen": {"mask": r"D:\runs\recipes\3f2a91\mask.npy"},
+        "i0": {"source": "spectrum", "spectrum": "/gone/i0.csv"},
+    }
+    found = moved_recipe_files(stored, tmp_path)
+    assert found["references"] == shipped["references"]
+    assert found["model"] == shipped["model"]
+    assert found["specimen"]["mask"] == str(mask)
+    assert found["i0"] == stored["i0"]  # nowhere to be found: it is named as it was
+    assert moved_recipe_files(shipped, None) == shipped
+    own = {"references": "/home/me/nvpf/references.csv"}  # of the user, not of the package
+    assert moved_recipe_files(own, tmp_path) == own
