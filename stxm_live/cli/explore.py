@@ -222,7 +222,7 @@ def _print(found: Exploration, maps: PhaseMaps | None) -> None:
     spectra, pca = found.spectra, found.pca
     n_pixels, n_energies = spectra.od.shape
     table = Table(title=escape(f"{spectra.key}: clusters"), title_justify="left")
-    for column in ("cluster", "share of the specimen", "mean OD"):
+    for column in ("cluster", "share of the pixels", "mean OD"):
         table.add_column(column, justify="right")
     for one, share in zip(found.clusters.spectra, found.clusters.shares, strict=True):
         table.add_row(one.name, f"{100 * share:.1f} %", f"{one.od.mean():.3f}")

@@ -52,6 +52,7 @@ def maps_values(maps: PhaseMaps, files: Sequence[Path] = ()) -> dict[str, Any]:
             {"name": name, "share_by_correlation": share, "share": resolved}
             for name, share, resolved in maps.summary()
         ],
+        "amounts": _amounts(maps),
         "ambiguous_share": maps.ambiguous_share,
         "energy_offset_ev": maps.energy_offset_ev,
         "verdict": quality.verdict,
@@ -61,6 +62,16 @@ def maps_values(maps: PhaseMaps, files: Sequence[Path] = ()) -> dict[str, Any]:
         "warnings": list(maps.warnings),
         "files": [str(path) for path in files],
     }
+
+
+def _amounts(maps: PhaseMaps) -> list[dict[str, Any]] | None:
+    """Return the share of each phase in the specimen's volume; None without amounts."""
+    amounts = maps.amounts
+    if amounts is None:
+        return None
+    shares, std = amounts.area_composition[0], amounts.area_composition_std[0]
+    numbers = zip(maps.phase_names, shares.tolist(), std.tolist(), strict=True)
+    return [{"name": name, "amount": share, "amount_std": s} for name, share, s in numbers]
 
 
 def run_values(run: RunSummary) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.table import Table
 
+from stxm_live.core.amount_words import look_alikes, share_in_words
 from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plain_text import printable
+from stxm_live.core.twins import labels, merged_shares
 
 if TYPE_CHECKING:
     from stxm_live.io.catalog import RunSummary
@@ -51,6 +53,11 @@ class PlainConsole(Console):
 
 console = PlainConsole(highlight=False, soft_wrap=True)
 
+_PIXELS_AND_VOLUME = (
+    "of the pixels: each counts the same, as in the paper; of the volume: each counts by its "
+    "thickness, mixtures by their parts"
+)
+
 _STYLES = {"good": "green", "limited": "yellow", "poor": "red"}
 
 
@@ -65,6 +72,8 @@ def print_result(
     ``agreement`` maps the name of a map to its share of correct pixels, if the truth is known.
     """
     console.print(_shares(maps))
+    if maps.amounts is not None and not maps.no_phases:
+        console.print(f"[dim]{_PIXELS_AND_VOLUME}[/]")
     if maps.identity:
         console.print(f"[dim]{escape(maps.identity)}[/]")
     if agreement:
@@ -105,13 +114,36 @@ def _shares(maps: PhaseMaps) -> Table | str:
     table = Table(title=title, title_justify="left", caption_justify="left")
     table.caption = escape(caption) or None
     table.add_column("phase")
-    table.add_column("by correlation", justify="right")
-    table.add_column(f"resolved ({resolved_by})", justify="right")
+    table.add_column("by correlation\nof the pixels", justify="right")
+    table.add_column(f"resolved ({resolved_by})\nof the pixels", justify="right")
+    volumes = _volumes(maps)
+    if volumes:
+        table.add_column("amount\nof the volume", justify="right")
     for name, share, resolved in maps.summary():
-        table.add_row(escape(name), _percent(share), _percent(resolved))
+        volume = [volumes[name]] if volumes else []
+        table.add_row(escape(name), _percent(share), _percent(resolved), *volume)
     table.add_section()
-    table.add_row("ambiguous", _percent(maps.ambiguous_share), "")
+    table.add_row("ambiguous", _percent(maps.ambiguous_share))
     return table
+
+
+def _volumes(maps: PhaseMaps) -> dict[str, str]:
+    """Return the share of each label in the specimen's volume; empty without amounts."""
+    amounts = maps.amounts
+    if amounts is None:
+        return {}
+    alike = look_alikes(maps.phase_names, maps.twins, alternatives(maps.mixed_references))
+    shares = amounts.area_composition[0]
+    found = {}
+    for k, label in labels(maps.phase_names, maps.twins).items():
+        name = maps.phase_names[k]
+        if label != name:  # of phases that are not distinguished, the sum is known best
+            share = merged_shares(shares, maps.phase_names, maps.twins)[k]
+            found[label] = _percent(float(share))
+        else:
+            std = amounts.area_composition_std[0, k]
+            found[label] = share_in_words(shares[k], std, distinguished=name not in alike)
+    return found
 
 
 def _percent(share: float | None) -> str:

@@ -132,7 +132,9 @@ def phase_layer(scene: Scene, name: str) -> Layer:
     if scene.exploration is not None:
         meanings[name] = "clusters of similar spectra (k-means), whatever the thickness"
     legend = swatches(entries)
-    if not counts.sum():
+    if counts.sum() and len(shown) > 1:
+        legend += " of the pixels"
+    elif not counts.sum():
         legend += " no specimen in the field of view"
     return Layer(phase_image(index, scene.colors), legend, meanings[name])
 

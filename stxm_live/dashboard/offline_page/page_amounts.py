@@ -72,9 +72,10 @@ def amounts_section(dataset: xarray.Dataset) -> str:
         notes.append(f"{listed - _MOST_PARTICLES} more particles are in the CSV and NeXus files")
     words = "".join(f"<br>{escape(text)}" for text in notes)
     return (
-        '<section id="amounts"><h2>Amounts by composition</h2><div class="wide">'
+        '<section id="amounts"><h2>Amounts: share of the volume</h2><div class="wide">'
         f"<table><tr>{head}{phases}</tr>{rows}</table></div>"
-        '<p class="small">Mean of an area by volume ± its standard uncertainty; for phases that '
+        '<p class="small">Mean of an area by volume ± its standard uncertainty: each pixel counts '
+        "by its thickness, a mixture by its parts. For phases that "
         f"cannot be distinguished the interval of 95 %.{words}</p></section>"
     )
 

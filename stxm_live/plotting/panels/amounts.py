@@ -57,7 +57,7 @@ def draw_share(ax: Axes, maps: PhaseMaps, phase: int) -> None:
     )
     _draw(ax, "composition", amounts.composition[phase], maps, "share of the thickness")
     looks = f"; {alike[name]}" if name in alike else ""
-    set_titles(ax, f"Share of {name}", f"specimen {share}{looks}")
+    set_titles(ax, f"Share of {name}", f"specimen {share} of the volume{looks}")
 
 
 def _draw(

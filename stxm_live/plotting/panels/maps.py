@@ -145,7 +145,7 @@ def draw_phase_map(
         ]
     draw_raster(ax, rgb, extent_um)
     set_titles(ax, title, subtitle)
-    legend(ax, entries, "share of the specimen")
+    legend(ax, entries, "share of the pixels")
 
 
 def _phase_entries(
@@ -238,7 +238,7 @@ def draw_ambiguity(
         entries += [(None, line) for line in commonest_pairs(pair[:, ambiguous], phase_names)]
     draw_raster(ax, rgb, extent_um)
     set_titles(ax, title, "the two best phases correlate almost equally well")
-    legend(ax, entries, "share of the specimen")
+    legend(ax, entries, "share of the pixels")
 
 
 def commonest_pairs(pair: NDArray[np.integer], phase_names: Sequence[str]) -> list[str]:

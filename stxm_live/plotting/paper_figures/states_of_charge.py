@@ -71,7 +71,7 @@ def _draw_shares(ax: Axes, particles: Sequence[ParticleMaps], resolved: bool) ->
         left = left + 100 * np.nan_to_num(shares[:, k])
     _name_rows(ax, particles)
     ax.set_xlim(0, 100)
-    style_axes(ax, "share of the specimen (%)", "")
+    style_axes(ax, "share of the pixels (%)", "")
     subtitle = method_in_words(first) if resolved else "every specimen pixel counts"
     set_titles(ax, "Resolved" if resolved else "By correlation", subtitle)
     entries: list[tuple[Any, str]] = [
@@ -93,7 +93,7 @@ def _draw_ambiguous(ax: Axes, particles: Sequence[ParticleMaps]) -> None:
     shares = [100 * maps.ambiguous_share for _, maps in particles]
     ax.barh(range(len(particles)), shares, color=AMBIGUOUS, height=0.72)
     _name_rows(ax, particles)
-    style_axes(ax, "ambiguous share of the specimen (%)", "")
+    style_axes(ax, "ambiguous share of the pixels (%)", "")
     set_titles(ax, "Ambiguous pixels", "the two best phases correlate almost equally well")
 
 
