@@ -71,8 +71,10 @@ class Guard:
         if request.headers.get("Host", "").lower() not in self.hosts:
             return "This is not the dashboard's own address; use the link that stxm_live printed."
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() not in self.hosts:
+        if origin is not None and _host_of(origin) not in self.hosts:
             return "Other web sites may not read the dashboard."
+        if "%00" in request.path:
+            return "There is no such page."
         if request.path.startswith(_OPEN_PATHS):
             return None
         given = request.query_arguments.get("token", [])
@@ -84,6 +86,14 @@ class Guard:
                 "Use the link that stxm_live printed last."
             )
         return None
+
+
+def _host_of(origin: str) -> str:
+    """Return name and port in an address; empty if it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # such as http://[
+        return ""
 
 
 class _Refused(RequestHandler):

@@ -98,6 +98,14 @@ def test_a_request_meant_for_another_host_is_refused(served):
         assert get(served, "/?token=a-token", Host=host)[0].status == 403
 
 
+def test_addresses_that_are_none_are_refused_without_a_traceback(served, caplog):
+    for origin in ("http://[", "http://[::1", "//", ""):
+        assert get(served, "/?token=a-token", Origin=origin)[0].status == 403
+    for path in ("/static/%00", "/static/js/%00bokeh.min.js", "/%00"):
+        assert get(served, path)[0].status == 403
+    assert "Traceback" not in caplog.text
+
+
 def test_a_body_that_nobody_asked_for_is_not_read(served):
     place = urlsplit(served.url)
     with socket.create_connection((place.hostname, place.port), timeout=60) as connection:
