@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -115,7 +115,6 @@ def _all_uids(broker: Broker) -> list[str]:
 def _write(run: object, out: Path, file_format: str, roots: Sequence[Path] | None) -> Path:
     """Write a run as a file named after its uid, and return it."""
     from stxm_live.io.catalog.backup import BackupFile, backup_name
-    from stxm_live.io.catalog.reading import documents
     from stxm_live.io.files import write_nexus_stxm
     from stxm_live.io.whole_file import whole_file
     from stxm_live.live.replay import stack_of_run
@@ -131,12 +130,22 @@ def _write(run: object, out: Path, file_format: str, roots: Sequence[Path] | Non
         unfinished.unlink(missing_ok=True)
         file = BackupFile(unfinished)
         try:
-            for name, document in documents(run):
+            for name, document in _read(run):
                 file(name, document)
             file.sync()
         finally:
             file.close()
     return target
+
+
+def _read(run: object) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the documents of a run; an error of reading is none of the file that is written."""
+    from stxm_live.io.catalog.reading import documents
+
+    try:
+        yield from documents(run)
+    except OSError as error:
+        raise ValueError(str(error)) from error
 
 
 def _folder(catalog: str | None) -> Path:

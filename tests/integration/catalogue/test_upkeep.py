@@ -127,6 +127,20 @@ def test_runs_are_written_as_files_that_are_opened_again(original, run, tmp_path
     np.testing.assert_array_equal(stack.intensity(), stack_images())
 
 
+def test_a_run_that_cannot_be_read_is_named_as_that_and_the_others_are_written(
+    original, folder, run, tmp_path
+):
+    _, whole, other = original
+    for piece in (folder / "data" / whole).rglob("*"):
+        if piece.is_file():
+            piece.unlink()
+    code, text = run("catalog", "export", "--all", "--catalog", folder, "--out", "out")
+    assert code == 1
+    assert f"{whole}: not written" in text
+    assert "choose another folder" not in text
+    assert [p.stem for p in (tmp_path / "out").iterdir()] == [other]
+
+
 def test_a_catalogue_of_before_versions_is_opened_and_gets_one(original, folder):
     """As 0.1.0 wrote it before there was a file of the version; the tables are the same."""
     note = folder / "stxm_live.json"
