@@ -25,7 +25,8 @@ from benchmarks.common.figures import Beside, Figure, Target
 from stxm_live import Recipe, ReferenceSpectra, map_phases
 from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.io.files import read_stack
-from stxm_live.phase_mapping.area_amounts import area_amounts
+from stxm_live.phase_mapping.area_amounts import AreaErrors, area_amounts
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.pixel_amounts import common_mixtures, pixel_amounts
 from stxm_live.phase_mapping.spectrum_noise import spectrum_noise
 
@@ -76,19 +77,14 @@ def _errors(
     noise = spectrum_noise(
         scan.od, scan.photons, scan.references, np.array(energies), recipe, gain=gain
     )
-    mixtures = common_mixtures(scan.od, scan.photons, scan.references, noise)
-    found = pixel_amounts(scan.od, scan.photons, scan.references, noise, mixtures, sodium)
-    whole = area_amounts(
-        scan.od,
-        scan.photons,
-        scan.references,
-        noise,
-        np.ones((1, scan.od.shape[1]), dtype=bool),
-        dispersion=mixtures.dispersion,
-        # the axis that a map finds in such a scan, and that was not applied
-        reference_change=distorted(recipe.reference_spectra, energies, world) - scan.references,
-        values=sodium,
-    )
+    counted = CountedSpectra(scan.od, scan.photons, scan.references, noise)
+    mixtures = common_mixtures(counted)
+    found = pixel_amounts(counted, mixtures, sodium)
+    # the axis that a map finds in such a scan, and that was not applied
+    change = distorted(recipe.reference_spectra, energies, world) - scan.references
+    errors = AreaErrors(mixtures.dispersion, reference_change=change)
+    area = np.ones((1, counted.n_spectra), dtype=bool)
+    whole = area_amounts(counted, area, errors, values=sodium)
     assert found.value is not None
     assert found.value_std is not None
     assert whole.value is not None

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from benchmarks.accuracy.amount_worlds import of_iron, of_worlds
 from benchmarks.common.figures import Beside, Figure, Target, benchmark_parser, report
 from stxm_live import Recipe
-from stxm_live.phase_mapping.area_amounts import area_amounts, area_sums
+from stxm_live.phase_mapping.area_amounts import AreaErrors, area_amounts, area_sums
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import each_part
 from stxm_live.phase_mapping.pixel_amounts import common_mixtures, moments, pixel_amounts
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
@@ -103,15 +104,15 @@ def compared(kind: str, photons: float, n_areas: int, recipe: Recipe) -> list[Fi
     for seed in range(n_areas):
         pixels = world(kind, photons, PIXELS, recipe, np.random.default_rng(seed))
         n = pixels.counts.astype(np.float64)
-        mixtures = common_mixtures(pixels.od, n, references, noise)
-        found = pixel_amounts(pixels.od, n, references, noise, mixtures, SODIUM)
+        counted = CountedSpectra(pixels.od, n, references, noise)
+        found = pixel_amounts(counted, common_mixtures(counted), SODIUM)
         assert found.value is not None
         off.append(found.value - pixels.sodium)
         std.append(found.value_std)
         least.append(bound(pixels, references, baseline))
         thick.append(found.thickness.mean() / pixels.thickness.mean() - 1)
         area = np.ones((1, PIXELS), dtype=bool)
-        whole = area_amounts(pixels.od, n, references, noise, area, dispersion=1.0, values=SODIUM)
+        whole = area_amounts(counted, area, AreaErrors(1.0), values=SODIUM)
         assert whole.value is not None
         assert whole.value_std is not None
         volume = pixels.composition @ pixels.thickness
@@ -152,7 +153,8 @@ def seconds(recipe: Recipe) -> list[Figure]:
     pixels = world("domains", 1000, LARGE, recipe, np.random.default_rng(0))
     od, n = pixels.od.astype(np.float32), pixels.counts.astype(np.float32)
     members = np.ones((1, LARGE))
-    mixtures = common_mixtures(od, n, references, noise)
+    counted = CountedSpectra(od, n, references, noise)
+    mixtures = common_mixtures(counted)
 
     def of_part(part: slice, found: Products) -> object:
         return moments(found, mixtures, SODIUM), area_sums(found, members[:, part])
@@ -160,8 +162,8 @@ def seconds(recipe: Recipe) -> list[Figure]:
     times = []
     for _ in range(3):
         start, on_processors = perf_counter(), process_time()
-        common_mixtures(od, n, references, noise)
-        each_part(of_part, od, n, references, noise)
+        common_mixtures(counted)
+        each_part(of_part, counted)
         times.append((perf_counter() - start, process_time() - on_processors))
     wall, processors = np.min(times, axis=0)
     name = f"amounts of {LARGE} pixels"

@@ -36,6 +36,7 @@ from stxm_live.core.series import Series, series_of
 from stxm_live.phase_mapping.composition.evidence import Evidence, evidence
 from stxm_live.phase_mapping.composition.models import Gradual
 from stxm_live.phase_mapping.composition.smooth_pixels import smooth_pixels
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.mixed_references import of_mapped
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise, spectrum_noise
 
@@ -55,7 +56,8 @@ def supported(one: World, recipe: Recipe, series: Series) -> Evidence | None:
     """Return what the spectra of a specimen support."""
     references = recipe.corrected_references.at(recipe.energies_ev or ())
     noise = noise_in(one, recipe)
-    return evidence(one.od, one.photons, references, noise, one.mask, series, shared_std=SHARED_STD)
+    counted = CountedSpectra(one.od, one.photons, references, noise)
+    return evidence(counted, one.mask, series, shared_std=SHARED_STD)
 
 
 def is_right(found: Evidence, one: World, kind: str, recipe: Recipe) -> bool:
@@ -82,10 +84,7 @@ def errors_of_x(one: World, found: Evidence, recipe: Recipe, series: Series) -> 
     references = recipe.corrected_references.at(recipe.energies_ev or ())
     noise = noise_in(one, recipe)
     smooth = smooth_pixels(
-        one.od,
-        one.photons,
-        references,
-        noise,
+        CountedSpectra(one.od, one.photons, references, noise),
         one.mask,
         series,
         gradual=found.gradual,
@@ -151,9 +150,10 @@ def seconds(recipe: Recipe, series: Series) -> list[Figure]:
     references = recipe.corrected_references.at(recipe.energies_ev or ())
     noise, gradual = noise_in(one, recipe), Gradual(0.2, 0.3, 0.1)
     start = process_time()
-    evidence(od, photons, references, noise, mask, series, shared_std=SHARED_STD)
+    counted = CountedSpectra(od, photons, references, noise)
+    evidence(counted, mask, series, shared_std=SHARED_STD)
     middle = process_time()
-    smooth_pixels(od, photons, references, noise, mask, series, gradual=gradual, scatter=1.0)
+    smooth_pixels(counted, mask, series, gradual=gradual, scatter=1.0)
     end = process_time()
     name = f"of {len(some)} pixels, processor time"
     return [

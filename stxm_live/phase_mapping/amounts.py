@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,13 +12,25 @@ from numpy.typing import NDArray
 from stxm_live.core.amounts import Amounts, AreaTotal
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.recipe_options import PhaseOptions
-from stxm_live.phase_mapping.area_amounts import AreaAmounts, area_amounts, area_sums, members_of
+from stxm_live.phase_mapping.area_amounts import (
+    AreaAmounts,
+    AreaErrors,
+    AreaSums,
+    area_amounts,
+    area_sums,
+    members_of,
+)
 from stxm_live.phase_mapping.assignment import Resolution
 from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import each_part
-from stxm_live.phase_mapping.pixel_amounts import PixelAmounts, common_mixtures, moments
+from stxm_live.phase_mapping.pixel_amounts import (
+    CommonMixtures,
+    PixelAmounts,
+    common_mixtures,
+    moments,
+)
 from stxm_live.phase_mapping.scan_noise import noise_of, photon_gain, photons_of
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.stray_light import without_stray_light
 from stxm_live.phase_mapping.weighted_products import Products
 from stxm_live.preprocessing.normalization import ODStack
@@ -63,71 +74,64 @@ def amounts_of(
     """
     if not stack.mapped.any():
         return None
-    references = recipe.corrected_references
-    spectra, photons, noise = _as_labelled(find_spectra(), stack, resolution, recipe)
+    references, unit = recipe.corrected_references, recipe.phases.reference_nm or 1.0
     values = recipe.phases.in_order(references.phase_names)
-    per_unit = spectra.references / (recipe.phases.reference_nm or 1.0)
-    mixtures = common_mixtures(spectra.od, photons, per_unit, noise)
+
+    def counted() -> CountedSpectra:
+        found = _as_labelled(find_spectra(), stack, resolution, recipe)
+        return found._replace(references=found.references / unit)
+
+    spectra = counted()
+    mixtures = common_mixtures(spectra)
+    errors = _area_errors(stack, recipe, found_references, mixtures.dispersion)
     particle = _particles(stack.mapped)
     numbers = np.arange(0, particle.max(initial=0) + 1)
     areas = (particle == numbers[:, None]) | (numbers[:, None] == 0)
-    members = members_of(areas, photons, len(per_unit))
+    found, known = _pixels_and_sums(spectra, mixtures, values, areas, known=pixels)
+    total = area_amounts(spectra, areas, errors, values=values, known=known)
+    del spectra, areas
 
-    n_rows = 0 if pixels is not None else 2 * len(per_unit) + 4
-    rows = np.empty((n_rows, spectra.od.shape[1]), dtype=np.float32)
+    def find_total(mask: NDArray[np.bool_]) -> AreaTotal:
+        area = mask[stack.mapped][None]
+        return _total(area_amounts(counted(), area, errors, values=values))
+
+    return _amounts(found, particle, total, stack.mapped, resolution, recipe.phases, find_total)
+
+
+def _as_labelled(
+    spectra: Correlated, stack: ODStack, resolution: Resolution, recipe: Recipe
+) -> CountedSpectra:
+    """Return spectra without stray light, with the photons and the noise of the labels."""
+    photons, noise = photons_of(stack, recipe), resolution.noise
+    if noise is None:
+        noise = noise_of(spectra, photons, stack, recipe)
+    elif resolution.stray_light:
+        share = resolution.stray_light
+        passed = without_stray_light(spectra.od, photons, share, spectra.references, noise)
+        return CountedSpectra(*passed, spectra.references, noise)
+    return CountedSpectra(spectra.od, photons, spectra.references, noise)
+
+
+def _pixels_and_sums(
+    spectra: CountedSpectra,
+    mixtures: CommonMixtures,
+    values: NDArray[np.float64] | None,
+    areas: NDArray[np.bool_],
+    *,
+    known: PixelAmounts | None,
+) -> tuple[PixelAmounts, AreaSums]:
+    """Return the amounts of pixels, unless they are known, and sums over areas, at one go."""
+    members = members_of(areas, spectra.photons, len(spectra.references))
+    n_rows = 0 if known is not None else 2 * len(spectra.references) + 4
+    rows = np.empty((n_rows, spectra.n_spectra), dtype=np.float32)
 
     def of_part(part: slice, found: Products) -> NDArray[np.float64]:
         if n_rows:
             rows[:, part] = moments(found, mixtures, values)
         return area_sums(found, members[:, part])
 
-    sums = each_part(of_part, spectra.od, photons, per_unit, noise)
-    if pixels is None:
-        pixels = PixelAmounts.of(rows, known=values is not None)
-    options = _common_errors(stack, recipe)
-    if found_references is not None:
-        change = np.nan_to_num(found_references - spectra.references)
-        options["reference_change"] = change / (recipe.phases.reference_nm or 1.0)
-    options |= {"dispersion": mixtures.dispersion, "values": values}
-
-    def of_areas(
-        od: NDArray[np.float32],
-        photons: NDArray[np.float32],
-        areas: NDArray[np.bool_],
-        **known: Any,
-    ) -> AreaAmounts:
-        return area_amounts(od, photons, per_unit, noise, areas, **options, **known)
-
-    def find_total(mask: NDArray[np.bool_]) -> AreaTotal:
-        again, counted, _ = _as_labelled(find_spectra(), stack, resolution, recipe)
-        return _total(of_areas(again.od, counted, mask[stack.mapped][None]))
-
-    known = {"sums": np.sum(sums, axis=0), "members": members}
-    total = of_areas(spectra.od, photons, areas, **known)
-    del spectra, photons, areas
-    return _amounts(
-        pixels,
-        particle,
-        total,
-        stack.mapped,
-        resolution.probability,
-        recipe.phases,
-        find_total,
-    )
-
-
-def _as_labelled(
-    spectra: Correlated, stack: ODStack, resolution: Resolution, recipe: Recipe
-) -> tuple[Correlated, NDArray[np.float32], SpectrumNoise]:
-    """Return spectra without stray light, their photons and noise, as the labels have them."""
-    photons, noise = photons_of(stack, recipe), resolution.noise
-    if noise is None:
-        return spectra, photons, noise_of(spectra, photons, stack, recipe)
-    if not resolution.stray_light:
-        return spectra, photons, noise
-    share, references = resolution.stray_light, spectra.references
-    od, photons = without_stray_light(spectra.od, photons, share, references, noise)
-    return replace(spectra, od=od), photons, noise
+    sums = AreaSums(members, np.sum(each_part(of_part, spectra), axis=0))
+    return known or PixelAmounts.of(rows, known=values is not None), sums
 
 
 def _amounts(
@@ -135,14 +139,14 @@ def _amounts(
     particle: NDArray[np.intp],
     total: AreaAmounts,
     mapped: NDArray[np.bool_],
-    probability: NDArray[np.float32],
+    resolution: Resolution,
     phases: PhaseOptions,
     find_total: Callable[[NDArray[np.bool_]], AreaTotal],
 ) -> Amounts:
     """Return the amounts of pixels and areas, as images and with the shares of the phases."""
     image = partial(_image, mapped=mapped)
-    share, share_std = expected_shares(probability)
-    volume, volume_std = expected_shares(probability, pixels.thickness)
+    share, share_std = expected_shares(resolution.probability)
+    volume, volume_std = expected_shares(resolution.probability, pixels.thickness)
     return Amounts(
         composition=image(pixels.share),
         composition_std=image(pixels.share_std),
@@ -168,14 +172,24 @@ def _amounts(
     )
 
 
-def _common_errors(stack: ODStack, recipe: Recipe) -> dict[str, Any]:
-    """Return the errors that all pixels of an area have together, for `area_amounts`."""
-    std = recipe.corrected_references.std_at(stack.energies_ev)
-    return {
-        "smoothing": photon_gain(stack),
-        "common_std": np.nan_to_num(stack.i0_std / stack.i0),
-        "reference_std": None if std is None else std / (recipe.phases.reference_nm or 1.0),
-    }
+def _area_errors(
+    stack: ODStack,
+    recipe: Recipe,
+    found_references: NDArray[np.float64] | None,
+    dispersion: float,
+) -> AreaErrors:
+    """Return the errors that all pixels of an area have together."""
+    references, unit = recipe.corrected_references, recipe.phases.reference_nm or 1.0
+    std, change = references.std_at(stack.energies_ev), None
+    if found_references is not None:
+        change = np.nan_to_num(found_references - references.at(stack.energies_ev)) / unit
+    return AreaErrors(
+        dispersion,
+        smoothing=photon_gain(stack),
+        common_std=np.nan_to_num(stack.i0_std / stack.i0),
+        reference_std=None if std is None else std / unit,
+        reference_change=change,
+    )
 
 
 def _total(found: AreaAmounts) -> AreaTotal:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_least
 from stxm_live.core.products import inner_product, inverse, inverses, product
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import each_part
 from stxm_live.phase_mapping.likelihood import n_measured, typical_photons
 from stxm_live.phase_mapping.shared_errors import mean_spectra, shared_error
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import Products, products
 
 _WIDEST = 1e4
@@ -41,31 +41,11 @@ class AreaAmounts(NamedTuple):
     value_std: NDArray[np.float64] | None
 
 
-def area_amounts(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-    areas: NDArray[np.bool_],
-    *,
-    dispersion: float,
-    smoothing: float = 1.0,
-    common_std: NDArray[np.float64] | None = None,
-    reference_std: NDArray[np.float64] | None = None,
-    reference_change: NDArray[np.float64] | None = None,
-    values: NDArray[np.float64] | None = None,
-    sums: NDArray[np.float64] | None = None,
-    members: NDArray[np.bool_] | None = None,
-) -> AreaAmounts:
-    """Return how much of each reference whole areas hold.
+class AreaErrors(NamedTuple):
+    """Errors of the spectra that an area's mean does not lose, or only in part.
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-        0 photons where a spectrum was not measured.
-    references : ndarray of shape (n_phases, n_energies)
-    noise : SpectrumNoise
-    areas : ndarray of bool, shape (n_areas, n_spectra)
     dispersion : float
         How far spectra scatter about the references.
     smoothing : float
@@ -78,11 +58,40 @@ def area_amounts(
     reference_change : ndarray of shape (n_phases, n_energies), optional
         Change of the references that the scan asks for and that was not made, such as another
         energy axis: an error of one standard deviation, of all energies together.
+    """
+
+    dispersion: float
+    smoothing: float = 1.0
+    common_std: NDArray[np.float64] | None = None
+    reference_std: NDArray[np.float64] | None = None
+    reference_change: NDArray[np.float64] | None = None
+
+
+class AreaSums(NamedTuple):
+    """`members_of` areas, and `area_sums` of all spectra."""
+
+    members: NDArray[np.bool_]
+    sums: NDArray[np.float64]
+
+
+def area_amounts(
+    spectra: CountedSpectra,
+    areas: NDArray[np.bool_],
+    errors: AreaErrors,
+    *,
+    values: NDArray[np.float64] | None = None,
+    known: AreaSums | None = None,
+) -> AreaAmounts:
+    """Return how much of each reference whole areas hold.
+
+    Parameters
+    ----------
+    spectra : CountedSpectra
+    areas : ndarray of bool, shape (n_areas, n_spectra)
+    errors : AreaErrors
     values : ndarray of shape (n_phases,), optional
-    sums : ndarray, optional
-        `area_sums` of all spectra, if they are known already.
-    members : ndarray of bool, shape (n_areas, n_spectra), optional
-        `members_of` the areas, if they are known already.
+    known : AreaSums, optional
+        Sums over the areas, if they are known already.
 
     Notes
     -----
@@ -92,36 +101,11 @@ def area_amounts(
     probable one; the uncertainty is that of its normal distribution where all amounts are
     positive, by samples along the principal axes, about that result.
     """
-    if members is None:
-        members = members_of(areas, photons, len(references))
-    if sums is None:
-        each = each_part(
-            lambda part, found: area_sums(found, members[:, part]), od, photons, references, noise
-        )
-        sums = np.sum(each, axis=0)
-    mean, covariance = _means(sums, len(references))
-    # pixels with fewer energies than phases are as the others of their area
-    pixels = areas.sum(axis=1)
-    covariance *= max(dispersion, noise.gain) / smoothing
-    operator = _common_operator(photons, references, noise)
-    spectra, counted = mean_spectra(od, photons, members, max(dispersion, noise.gain) / smoothing)
-    for k, each in enumerate(mean):
-        variance = np.zeros(references.shape[1])
-        if common_std is not None:
-            variance += common_std**2
-        thick = np.maximum(each, 0)
-        thick *= max(each.sum(), 0) / max(thick.sum(), 1e-12)
-        if reference_change is not None:
-            changed = product(operator, product(thick[None], reference_change).T)
-            covariance[k] += product(changed, changed.T)
-        if reference_std is not None:
-            variance += np.square(thick[:, None] * reference_std).sum(axis=0)
-        shared = shared_error(spectra[k], counted[k] + variance, references, noise)
-        variance += shared.misfit_std**2
-        mean[k] -= product(operator, shared.background[:, None])[:, 0]
-        covariance[k] += product(operator * variance, operator.T)
-        of_background = product(operator, shared.shapes.T)
-        covariance[k] += product(of_background, of_background.T)
+    members, sums = _sums_of(spectra, areas) if known is None else known
+    mean, covariance = _means(sums, len(spectra.references))
+    gain = max(errors.dispersion, spectra.noise.gain) / errors.smoothing
+    covariance *= gain
+    _add_shared_errors(mean, covariance, spectra, mean_spectra(*spectra[:2], members, gain), errors)
     best, samples = _positive(mean, covariance)
     thickness, thickness_std = _best_and_std(best.sum(axis=1), samples.sum(axis=2))
     # brighter than I0: the error is as large as what is less than nothing
@@ -133,9 +117,52 @@ def area_amounts(
     if values is not None:
         best_value, of_samples = (share * values).sum(axis=1), (shares * values).sum(axis=2)
         value, value_std = _best_and_std(best_value, of_samples)
+    # pixels with fewer energies than phases are as the others of their area
     return AreaAmounts(
-        pixels, thickness, thickness_std, *_best_and_std(share, shares), value, value_std
+        areas.sum(axis=1),
+        thickness,
+        thickness_std,
+        *_best_and_std(share, shares),
+        value,
+        value_std,
     )
+
+
+def _sums_of(spectra: CountedSpectra, areas: NDArray[np.bool_]) -> AreaSums:
+    members = members_of(areas, spectra.photons, len(spectra.references))
+    parts = each_part(lambda part, found: area_sums(found, members[:, part]), spectra)
+    return AreaSums(members, np.sum(parts, axis=0))
+
+
+def _add_shared_errors(
+    mean: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    spectra: CountedSpectra,
+    of_areas: tuple[NDArray[np.float64], NDArray[np.float64]],
+    errors: AreaErrors,
+) -> None:
+    """Take the background that an area shares from its amounts, and add the errors it shares.
+
+    ``of_areas`` are the areas' `mean_spectra` and their variance.
+    """
+    operator = _common_operator(spectra)
+    for k, (each, mean_od, counted) in enumerate(zip(mean, *of_areas, strict=True)):
+        variance = np.zeros(len(mean_od))
+        if errors.common_std is not None:
+            variance += errors.common_std**2
+        thick = np.maximum(each, 0)
+        thick *= max(each.sum(), 0) / max(thick.sum(), 1e-12)
+        if errors.reference_change is not None:
+            changed = product(operator, product(thick[None], errors.reference_change).T)
+            covariance[k] += product(changed, changed.T)
+        if errors.reference_std is not None:
+            variance += np.square(thick[:, None] * errors.reference_std).sum(axis=0)
+        shared = shared_error(mean_od, counted + variance, spectra.references, spectra.noise)
+        variance += shared.misfit_std**2
+        mean[k] -= product(operator, shared.background[:, None])[:, 0]
+        covariance[k] += product(operator * variance, operator.T)
+        of_background = product(operator, shared.shapes.T)
+        covariance[k] += product(of_background, of_background.T)
 
 
 def _shares(amounts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -198,10 +225,9 @@ def _inverses(gram: NDArray[np.float64], along: NDArray[np.float64]) -> NDArray[
     return inverses(gram)
 
 
-def _common_operator(
-    photons: NDArray[np.floating], references: NDArray[np.float64], noise: SpectrumNoise
-) -> NDArray[np.float64]:
+def _common_operator(spectra: CountedSpectra) -> NDArray[np.float64]:
     """Return by how much an OD at one energy changes the amounts, (n_phases, n_energies)."""
+    _, photons, references, noise = spectra
     n_energies = references.shape[1]
     some = photons[:, at_least(_TYPICAL_SPECTRA, photons.shape[1])]
     typical = np.maximum(typical_photons(some).astype(np.float64), 1e-9)

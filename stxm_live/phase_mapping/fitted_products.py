@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stxm_live.core.threads import in_threads
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.likelihood import best_model_photons, photons_worth, unbiased
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import Products, products
 
 _T = TypeVar("_T")
@@ -19,21 +18,9 @@ _CHUNK = 1024
 """Spectra taken at once; the result does not depend on the number of threads."""
 
 
-def fitted_products(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-) -> Products:
-    """Return `products` in units of photons.
-
-    Parameters
-    ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-        0 photons where a spectrum was not measured.
-    references : ndarray of shape (n_phases, n_energies)
-    noise : SpectrumNoise
-    """
+def fitted_products(spectra: CountedSpectra) -> Products:
+    """Return `products` in units of photons."""
+    od, photons, references, noise = spectra
     y, n, baseline = od.astype(np.float64), photons.astype(np.float64), noise.baseline
     baseline = baseline.in_units_of(noise.gain)
     expected = best_model_photons(unbiased(y, n, noise.gain), n, references, baseline)
@@ -43,13 +30,7 @@ def fitted_products(
     return products(y, expected, references, baseline)
 
 
-def each_part(
-    use: Callable[[slice, Products], _T],
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-) -> list[_T]:
+def each_part(use: Callable[[slice, Products], _T], spectra: CountedSpectra) -> list[_T]:
     """Return what a function makes of the products of each part of the spectra, in order.
 
     The function is called from several threads.
@@ -57,6 +38,6 @@ def each_part(
 
     def of_part(start: int) -> _T:
         part = slice(start, start + _CHUNK)
-        return use(part, fitted_products(od[:, part], photons[:, part], references, noise.at(part)))
+        return use(part, fitted_products(spectra.at(part)))
 
-    return in_threads(of_part, range(0, od.shape[1], _CHUNK))
+    return in_threads(of_part, range(0, spectra.n_spectra, _CHUNK))

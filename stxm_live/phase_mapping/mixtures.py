@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.threads import in_threads
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import fitted_products
 from stxm_live.phase_mapping.likelihood import n_measured, of_length_one, says_nothing
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
@@ -155,15 +156,15 @@ def fit_mixtures(
     gain = dispersion if gain is None else gain
     baseline = baseline or Baseline.none(len(od))
     noise = SpectrumNoise(gain, True, baseline, more_variance)
-    scaled = of_length_one(references)
-    composites = _Composites.of(len(scaled))
-    n_phases, n_spectra = len(scaled), od.shape[1]
+    spectra = CountedSpectra(od, photons, of_length_one(references), noise)
+    n_phases, n_spectra = len(references), spectra.n_spectra
+    composites = _Composites.of(n_phases)
     log_likelihood = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
     misfit = np.empty(n_spectra, dtype=np.float32)
 
     def fit(parts: Iterable[slice]) -> None:
         for part in parts:
-            found = fitted_products(od[:, part], photons[:, part], scaled, noise.at(part))
+            found = fitted_products(spectra.at(part))
             chi2, likelihood = _likelihoods(found, composites, max(dispersion, gain))
             misfit[part] = chi2 / gain
             log_likelihood[composites.majority, composites.minority, part] = likelihood

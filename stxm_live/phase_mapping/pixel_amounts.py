@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_least
 from stxm_live.core.products import product
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import each_part, fitted_products
 from stxm_live.phase_mapping.likelihood import dispersion_of, n_measured
 from stxm_live.phase_mapping.pair_posterior import (
@@ -17,7 +18,6 @@ from stxm_live.phase_mapping.pair_posterior import (
     pair_posterior,
     pairs,
 )
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import Products
 
 _TYPICAL_SPECTRA = 4_000
@@ -64,37 +64,23 @@ class CommonMixtures(NamedTuple):
     dispersion: float
 
 
-def common_mixtures(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-) -> CommonMixtures:
+def common_mixtures(spectra: CountedSpectra) -> CommonMixtures:
     """Return which mixtures a scan holds, from an even selection of its spectra.
 
-    Parameters
-    ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-        0 photons where a spectrum was not measured.
-    references : ndarray of shape (n_phases, n_energies)
-    noise : SpectrumNoise
-        Its gain is the least dispersion.
+    The gain of the noise is the least dispersion.
     """
-    some = at_least(_TYPICAL_SPECTRA, od.shape[1])
-    fitted = fitted_products(od[:, some], photons[:, some], references, noise.at(some))
-    found = pair_posterior(fitted, noise.gain)
-    degrees = n_measured(photons[:, some]) - 2 - noise.baseline.n_free
-    scatter = max(dispersion_of(found.misfit, degrees, otherwise=noise.gain), noise.gain)
-    if scatter > noise.gain:
+    some, gain = spectra.at(at_least(_TYPICAL_SPECTRA, spectra.n_spectra)), spectra.noise.gain
+    fitted = fitted_products(some)
+    found = pair_posterior(fitted, gain)
+    degrees = n_measured(some.photons) - 2 - some.noise.baseline.n_free
+    scatter = max(dispersion_of(found.misfit, degrees, otherwise=gain), gain)
+    if scatter > gain:
         found = pair_posterior(fitted, scatter)
     return CommonMixtures(frequencies_of_pairs(found.likelihood), scatter)
 
 
 def pixel_amounts(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
+    spectra: CountedSpectra,
     mixtures: CommonMixtures,
     values: NDArray[np.float64] | None = None,
 ) -> PixelAmounts:
@@ -102,11 +88,7 @@ def pixel_amounts(
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-        0 photons where a spectrum was not measured.
-    references : ndarray of shape (n_phases, n_energies)
-        Optical density of one unit of thickness.
-    noise : SpectrumNoise
+    spectra : CountedSpectra
     mixtures : CommonMixtures
     values : ndarray of shape (n_phases,), optional
         A number for each phase, which is averaged over the composition.
@@ -118,9 +100,7 @@ def pixel_amounts(
     thickness (`pair_posterior`). Results are mean and standard deviation of that posterior; the
     mean shares are not negative.
     """
-    found = each_part(
-        lambda _, fitted: moments(fitted, mixtures, values), od, photons, references, noise
-    )
+    found = each_part(lambda _, fitted: moments(fitted, mixtures, values), spectra)
     return PixelAmounts.of(np.concatenate(found, axis=1), known=values is not None)
 
 

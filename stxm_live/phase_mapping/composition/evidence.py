@@ -13,10 +13,10 @@ from stxm_live.core.mixed_reference import MixedReference, by_phase
 from stxm_live.core.series import Series
 from stxm_live.phase_mapping.composition.models import Gradual, Models, Score
 from stxm_live.phase_mapping.composition.neighborhood import cropped
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import fitted_products
 from stxm_live.phase_mapping.likelihood import dispersion_of, n_measured
 from stxm_live.phase_mapping.pair_posterior import pair_posterior
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import Products
 
 SIGNIFICANT = 2.5
@@ -108,10 +108,7 @@ class Evidence:
 
 
 def evidence(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
+    spectra: CountedSpectra,
     mask: NDArray[np.bool_],
     series: Series,
     *,
@@ -122,9 +119,7 @@ def evidence(
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-    references : ndarray of shape (n_phases, n_energies)
-    noise : SpectrumNoise
+    spectra : CountedSpectra
     mask : ndarray of bool, shape (ny, nx)
         Where the spectra are from, in row-major order.
     series : Series
@@ -146,17 +141,16 @@ def evidence(
     some = np.flatnonzero(rows[mask])
     if len(some) < FEWEST_SPECTRA:
         return None
-    rows = cropped(rows)
-    photons = photons[:, some]
-    found = fitted_products(od[:, some], photons, references, noise.at(some))
-    scatter = scatter_of(found, photons, noise)
+    rows, spectra = cropped(rows), spectra.at(some)
+    found, noise = fitted_products(spectra), spectra.noise
+    scatter = scatter_of(found, spectra)
     if noise.from_support and scatter > MOST_MISFIT * noise.gain:
         return None
     models = Models(found, series, rows, scatter)
     domains, solid = models.domains(), models.solid_solution()
     inside = significance(solid, domains, rows, models.is_calm())
     low, high = models.span(solid.gradual)
-    if len(references[0]) < FEWEST_ENERGIES or models.share_std > MOST_SHARE_STD:
+    if len(spectra.od) < FEWEST_ENERGIES or models.share_std > MOST_SHARE_STD:
         return Evidence("", inside, low, high, None, solid.gradual)
     supported: Supported = ""
     if inside > SIGNIFICANT:
@@ -164,7 +158,7 @@ def evidence(
     elif inside < -SIGNIFICANT and significance(solid, domains, rows) < SIGNIFICANT:
         supported = "domains"
     pair, layers = models.layers(solid.gradual)
-    error = shared_std * float(np.sqrt(np.median(photons) / scatter))
+    error = shared_std * float(np.sqrt(np.median(spectra.photons) / scatter))
     better = 0 if layers is None else _better(solid, layers, rows, error)
     if better < 0 and layers is not None and significance(layers, domains, rows) > SIGNIFICANT:
         supported = "layers"
@@ -172,18 +166,14 @@ def evidence(
     return Evidence(supported, inside, low, high, pair if may_be else None, solid.gradual)
 
 
-def scatter_of(found: Products, photons: NDArray[np.floating], noise: SpectrumNoise) -> float:
+def scatter_of(found: Products, spectra: CountedSpectra) -> float:
     """Return the variance of the photons over their mean, as spectra scatter about mixtures.
 
-    Parameters
-    ----------
-    found : Products
-    photons : ndarray of shape (n_energies, n_spectra)
-    noise : SpectrumNoise
-        Its gain is the least that is returned.
+    ``found`` are the `fitted_products` of the spectra. It is at least the gain of their noise.
     """
+    noise = spectra.noise
     left = pair_posterior(found, noise.gain).misfit
-    degrees = n_measured(photons) - 2 - noise.baseline.n_free
+    degrees = n_measured(spectra.photons) - 2 - noise.baseline.n_free
     return max(dispersion_of(left, degrees, otherwise=noise.gain), noise.gain)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_least
 from stxm_live.core.mixed_reference import MixedReference
@@ -18,9 +17,9 @@ from stxm_live.phase_mapping.composition.evidence import Evidence, evidence, sca
 from stxm_live.phase_mapping.composition.models import Gradual
 from stxm_live.phase_mapping.composition.smooth_pixels import SmoothPixels, smooth_pixels
 from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import fitted_products
 from stxm_live.phase_mapping.scan_noise import noise_of, photons_of
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.preprocessing.normalization import ODStack
 
 _LEAST_SHARED = 0.005
@@ -113,41 +112,22 @@ def scan_composition(
     photons, noise = photons_of(stack, recipe), resolution.noise
     if noise is None:
         noise = noise_of(spectra, photons, stack, recipe)
+    counted = CountedSpectra(spectra.od, photons, spectra.references, noise)
     shared_std = max(_LEAST_SHARED, float(np.nan_to_num(stack.i0_std / stack.i0).mean()))
-    found = evidence(
-        spectra.od,
-        photons,
-        spectra.references,
-        noise,
-        stack.mapped,
-        series,
-        shared_std=shared_std,
-        known=~resolution.unidentified,
-    )
+    known = ~resolution.unidentified
+    found = evidence(counted, stack.mapped, series, shared_std=shared_std, known=known)
     if not asked_for or not stack.mapped.any():
         return ScanComposition(series, found, None)
-    gradual = _usual(series) if found is None else found.gradual
+    some = counted.at(at_least(_TYPICAL_SPECTRA, counted.n_spectra))
     smooth = smooth_pixels(
-        spectra.od,
-        photons,
-        spectra.references / (recipe.phases.reference_nm or 1.0),
-        noise,
+        counted._replace(references=counted.references / (recipe.phases.reference_nm or 1.0)),
         stack.mapped,
         series,
-        gradual=gradual,
-        scatter=_scatter(spectra, photons, noise),
+        gradual=_usual(series) if found is None else found.gradual,
+        scatter=scatter_of(fitted_products(some), some),
         shared_std=shared_std,
     )
     return ScanComposition(series, found, smooth)
-
-
-def _scatter(spectra: Correlated, photons: NDArray[np.float32], noise: SpectrumNoise) -> float:
-    """Return how far spectra scatter about mixtures of neighbors, from an even selection."""
-    some = at_least(_TYPICAL_SPECTRA, spectra.od.shape[1])
-    found = fitted_products(
-        spectra.od[:, some], photons[:, some], spectra.references, noise.at(some)
-    )
-    return scatter_of(found, photons[:, some], noise)
 
 
 def _usual(series: Series) -> Gradual:

@@ -13,14 +13,15 @@ from stxm_live.core.series import Series
 from stxm_live.phase_mapping.composition.models import Gradual, smooth_posterior
 from stxm_live.phase_mapping.composition.neighborhood import cropped
 from stxm_live.phase_mapping.composition.nodes import (
+    Nodes,
     likelihoods,
     nodes_along,
     share_stds,
     steps_for,
 )
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import each_part, fitted_products
 from stxm_live.phase_mapping.pixel_amounts import PixelAmounts
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import Products
 
 _TYPICAL_SPECTRA = 1_000
@@ -38,10 +39,7 @@ class SmoothPixels(NamedTuple):
 
 
 def smooth_pixels(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
+    spectra: CountedSpectra,
     mask: NDArray[np.bool_],
     series: Series,
     *,
@@ -53,11 +51,7 @@ def smooth_pixels(
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-        0 photons where a spectrum was not measured.
-    references : ndarray of shape (n_phases, n_energies)
-        Optical density of one unit of thickness.
-    noise : SpectrumNoise
+    spectra : CountedSpectra
     mask : ndarray of bool, shape (ny, nx)
         Where the spectra are from, in row-major order.
     series : Series
@@ -72,8 +66,7 @@ def smooth_pixels(
     Values of every node count by their posterior: its own spectrum, thickness integrated out,
     times what the neighbors make probable. Mean and standard deviation are the result.
     """
-    some = at_least(_TYPICAL_SPECTRA, od.shape[1])
-    typical = fitted_products(od[:, some], photons[:, some], references, noise.at(some))
+    typical = fitted_products(spectra.at(at_least(_TYPICAL_SPECTRA, spectra.n_spectra)))
     per_gap, factor = steps_for(float(share_stds(typical, series.order, scatter).min()))
     nodes = nodes_along(series.order, series.values, per_gap=per_gap)
     scatter *= factor
@@ -83,30 +76,43 @@ def smooth_pixels(
         likelihood = likelihoods(found, nodes.shares, scatter)
         return np.stack([likelihood, along / square, scatter / square]).astype(np.float32)
 
-    parts = each_part(of_part, od, photons, references, noise)
-    likelihood, thick, thick_variance = np.concatenate(parts, axis=2)
+    likelihood, thick, thick_variance = np.concatenate(each_part(of_part, spectra), axis=2)
     anything = product(nodes.weight[None], likelihood)[0]
     posterior = smooth_posterior(likelihood, anything, nodes, cropped(mask), gradual)
-    of_nodes = np.concatenate(
-        [nodes.shares.T, nodes.x[None], np.square(nodes.shares.T), np.square(nodes.x[None])]
+    # one over the variance of the OD
+    of_noise = np.maximum(spectra.photons, 1).mean(axis=0) / scatter
+    of_shared = _x_variance(likelihood, nodes) * of_noise * shared_std**2
+    thickness = (posterior * thick).sum(axis=0)
+    variance = (posterior * (thick_variance + np.square(thick - thickness))).sum(axis=0)
+    share, share_std, x, x_std = _shares_and_x(posterior, nodes, of_shared)
+    amounts = PixelAmounts(
+        share,
+        share_std,
+        thickness.astype(np.float32),
+        np.sqrt(variance).astype(np.float32),
+        x,
+        x_std,
     )
-    mean, square = np.split(product(of_nodes, posterior), 2)
-    variance = np.maximum(square - mean**2, 0)
+    nearest = np.eye(len(spectra.references))[nodes.shares.argmax(axis=1)].T
+    return SmoothPixels(amounts, product(nearest, posterior).astype(np.float32))
+
+
+def _x_variance(likelihood: NDArray[np.float32], nodes: Nodes) -> NDArray[np.float64]:
+    """Return the variance of the series' number of each spectrum by itself, (n_spectra,)."""
     alone = likelihood * nodes.weight[:, None]
     alone /= alone.sum(axis=0)
     x, x_square = product(np.stack([nodes.x, nodes.x**2]), alone)
-    of_noise = np.maximum(photons, 1).mean(axis=0) / scatter  # one over the variance of the OD
-    variance[-1] += (x_square - x**2) * of_noise * shared_std**2
-    std = np.sqrt(variance)
-    thickness = (posterior * thick).sum(axis=0)
-    variance = (posterior * (thick_variance + np.square(thick - thickness))).sum(axis=0)
-    amounts = PixelAmounts(
-        mean[:-1].astype(np.float32),
-        std[:-1].astype(np.float32),
-        thickness.astype(np.float32),
-        np.sqrt(variance).astype(np.float32),
-        mean[-1].astype(np.float32),
-        std[-1].astype(np.float32),
-    )
-    nearest = np.eye(len(references))[nodes.shares.argmax(axis=1)].T
-    return SmoothPixels(amounts, product(nearest, posterior).astype(np.float32))
+    return np.asarray(x_square - x**2)
+
+
+def _shares_and_x(
+    posterior: NDArray[np.floating], nodes: Nodes, more_variance: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], ...]:
+    """Return the shares (n_phases, n_spectra) and the series' number, each with its deviation."""
+    of_nodes = np.concatenate([nodes.shares.T, nodes.x[None]])
+    both = np.concatenate([of_nodes, np.square(of_nodes)])
+    mean, square = np.split(product(both, posterior), 2)
+    variance = np.maximum(square - mean**2, 0)
+    variance[-1] += more_variance
+    mean, std = mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
+    return mean[:-1], std[:-1], mean[-1], std[-1]

@@ -12,7 +12,8 @@ from stxm_live.core.amounts import AMOUNT_PRODUCTS, Amounts
 from stxm_live.dashboard.stored_maps import maps_of
 from stxm_live.io.results import read_nexus, write_csv, write_nexus
 from stxm_live.phase_mapping.amounts import expected_shares
-from stxm_live.phase_mapping.area_amounts import area_amounts
+from stxm_live.phase_mapping.area_amounts import AreaErrors, area_amounts
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import fitted_products
 from stxm_live.phase_mapping.pair_posterior import pair_posterior
 from stxm_live.phase_mapping.pixel_amounts import CommonMixtures, common_mixtures, pixel_amounts
@@ -70,9 +71,14 @@ def spectra(recipe, kind, n=1500, seed=0):
     )
 
 
+def amounts_in(od, photons, references, noise, areas, values=None, **errors):
+    counted = CountedSpectra(od, photons, references, noise)
+    return area_amounts(counted, areas, AreaErrors(1.0, **errors), values=values)
+
+
 def pixels_of(od, photons, references, noise, values=None):
-    mixtures = common_mixtures(od, photons, references, noise)
-    return pixel_amounts(od, photons, references, noise, mixtures, values)
+    counted = CountedSpectra(od, photons, references, noise)
+    return pixel_amounts(counted, common_mixtures(counted), values)
 
 
 @pytest.mark.parametrize("kind", ["domains", "core and shell", "solid solution"])
@@ -94,7 +100,7 @@ def test_the_value_of_a_pixel_is_within_its_interval_as_often_as_it_says(recipe,
 def test_the_posterior_of_two_references_is_that_of_numerical_integration(recipe, reverse):
     od, photons, references, noise, *_ = spectra(recipe, "solid solution", n=12)
     two = references[[3, 1] if reverse else [1, 3]]
-    products = fitted_products(od, photons, two, noise)
+    products = fitted_products(CountedSpectra(od, photons, two, noise))
     found = pair_posterior(products, 1.0)
     (own, across, other), (first, second) = products.square, products.along
     s = np.linspace(-0.3, 1.3, 40_001)[:, None]
@@ -120,11 +126,12 @@ def test_the_posterior_of_two_references_is_that_of_numerical_integration(recipe
 
 def test_mixtures_that_a_scan_does_not_hold_do_not_count(recipe):
     """Na3VPF in Na1VPF in all proportions looks like Na2.4VPF and Na2VPF too."""
-    od, photons, references, noise, composition, _ = spectra(recipe, "core and shell")
-    learned = common_mixtures(od, photons, references, noise)
+    *four, composition, _ = spectra(recipe, "core and shell")
+    counted = CountedSpectra(*four)
+    learned = common_mixtures(counted)
     alike = CommonMixtures(np.full(10, 0.1), 1.0)
     off = [
-        pixel_amounts(od, photons, references, noise, mixtures, VALUES).value - VALUES @ composition
+        pixel_amounts(counted, mixtures, VALUES).value - VALUES @ composition
         for mixtures in (learned, alike)
     ]
     assert learned.dispersion == pytest.approx(1, abs=0.05)
@@ -135,13 +142,13 @@ def test_mixtures_that_a_scan_does_not_hold_do_not_count(recipe):
 
 def test_a_background_that_all_pixels_share_is_not_taken_for_a_phase(recipe):
     od, photons, references, noise, composition, thickness = spectra(recipe, "domains")
-    area, options = np.ones((1, 1500), bool), {"dispersion": 1.0, "values": VALUES}
+    area, options = np.ones((1, 1500), bool), {"values": VALUES}
     volume = composition @ thickness
     baseline = Baseline.slope(np.array(recipe.energies_ev), constant_std=0.03, slope_std=0.02)
     wide = noise._replace(baseline=baseline)
     for background in baseline.shapes * [[0.04], [0.05]]:
         leaning = od + background[:, None]
-        found = area_amounts(leaning, photons, references, wide, area, **options)
+        found = amounts_in(leaning, photons, references, wide, area, **options)
         off = found.value[0] - VALUES @ volume / volume.sum()
         assert abs(off) < 0.04
         assert abs(off) < 2.5 * found.value_std[0]
@@ -149,10 +156,10 @@ def test_a_background_that_all_pixels_share_is_not_taken_for_a_phase(recipe):
 
 def test_references_that_do_not_fit_make_an_area_less_sure(recipe):
     od, photons, references, noise, composition, thickness = spectra(recipe, "domains")
-    area, options = np.ones((1, 1500), bool), {"dispersion": 1.0, "values": VALUES}
-    sure = area_amounts(od, photons, references, noise, area, **options)
+    area, options = np.ones((1, 1500), bool), {"values": VALUES}
+    sure = amounts_in(od, photons, references, noise, area, **options)
     odd = references * (1 + 0.04 * np.random.default_rng(5).normal(size=references.shape))
-    found = area_amounts(od, photons, odd, noise, area, **options)
+    found = amounts_in(od, photons, odd, noise, area, **options)
     assert found.value_std[0] > 3 * sure.value_std[0]
     volume = composition @ thickness
     assert abs(found.value[0] - VALUES @ volume / volume.sum()) < 2.5 * found.value_std[0]
@@ -162,12 +169,12 @@ def test_an_energy_axis_that_was_found_and_not_applied_makes_an_area_less_sure(r
     od, photons, references, noise, composition, thickness = spectra(recipe, "domains")
     off_ev = recipe.corrected_references.at(np.array(recipe.energies_ev) + 0.1)
     shifted = od + (off_ev - references).T @ (composition * thickness)
-    area, options = np.ones((1, 1500), bool), {"dispersion": 1.0, "values": VALUES}
+    area, options = np.ones((1, 1500), bool), {"values": VALUES}
     volume = composition @ thickness
     truth = VALUES @ volume / volume.sum()
-    sure = area_amounts(shifted, photons, references, noise, area, **options)
+    sure = amounts_in(shifted, photons, references, noise, area, **options)
     change = off_ev - references
-    found = area_amounts(
+    found = amounts_in(
         shifted, photons, references, noise, area, reference_change=change, **options
     )
     assert abs(sure.value[0] - truth) > 2 * sure.value_std[0]
@@ -180,7 +187,7 @@ def test_the_mean_value_of_an_area_is_that_of_its_volume(recipe, kind):
     for seed in range(4):
         od, photons, references, noise, composition, thickness = spectra(recipe, kind, seed=seed)
         areas = np.array([np.ones(1500, bool), np.arange(1500) < 500])
-        found = area_amounts(od, photons, references, noise, areas, dispersion=1.0, values=VALUES)
+        found = amounts_in(od, photons, references, noise, areas, values=VALUES)
         for k, area in enumerate(areas):
             volume = composition[:, area] @ thickness[area]
             off.append(found.value[k] - VALUES @ volume / volume.sum())
@@ -199,7 +206,7 @@ def test_compositions_that_look_the_same_have_intervals_as_wide(recipe):
     found = pixels_of(od, photons, references, noise)
     assert np.median(found.share_std[2]) > 0.1
     area = np.ones((1, 1500), dtype=bool)
-    whole = area_amounts(od, photons, references, noise, area, dispersion=1.0)
+    whole = amounts_in(od, photons, references, noise, area)
     assert whole.share_std[0, 2] > 3 * whole.share_std[0, 4]
     assert found.value is None
     assert whole.value is None
@@ -213,7 +220,7 @@ def test_references_with_equal_spectra_share_and_the_interval_says_so(recipe):
     np.testing.assert_allclose(found.share[3, third], found.share[4, third], atol=1e-4)
     assert found.share_std[3, third].mean() > 0.2
     areas = np.ones((1, 1500), dtype=bool)
-    whole = area_amounts(od, photons, equal, noise, areas, dispersion=1.0)
+    whole = amounts_in(od, photons, equal, noise, areas)
     assert np.isfinite(whole.share_std).all()
     assert whole.share_std[0, 3:].min() > 0.05
 
@@ -221,11 +228,11 @@ def test_references_with_equal_spectra_share_and_the_interval_says_so(recipe):
 def test_errors_that_all_pixels_share_do_not_become_less_with_their_number(recipe):
     od, photons, references, noise, *_ = spectra(recipe, "solid solution")
     areas = np.ones((1, 1500), dtype=bool)
-    options = {"dispersion": 1.0, "values": VALUES}
-    alone = area_amounts(od, photons, references, noise, areas, **options)
+    options = {"values": VALUES}
+    alone = amounts_in(od, photons, references, noise, areas, **options)
     i0 = np.full(13, 0.01)
-    shared = area_amounts(od, photons, references, noise, areas, common_std=i0, **options)
-    errors = area_amounts(
+    shared = amounts_in(od, photons, references, noise, areas, common_std=i0, **options)
+    errors = amounts_in(
         od, photons, references, noise, areas, reference_std=0.02 * references, **options
     )
     assert shared.value_std[0] > 2 * alone.value_std[0]
@@ -345,7 +352,7 @@ def test_a_pixel_brighter_than_i0_has_no_negative_thickness(recipe):
     assert found.thickness.max() < 0.1
     assert all(np.isfinite(values).all() for values in found)
     area = np.ones((1, 1500), dtype=bool)
-    whole = area_amounts(bright, photons, references, noise, area, dispersion=1.0, values=VALUES)
+    whole = amounts_in(bright, photons, references, noise, area, values=VALUES)
     assert whole.thickness[0] >= 0
     assert np.isfinite([*whole.value, *whole.value_std, *whole.share_std[0]]).all()
 
@@ -354,7 +361,7 @@ def test_an_area_brighter_than_i0_has_a_thickness_and_a_value_of_which_little_is
     _, photons, references, noise, *_ = spectra(recipe, "domains")
     bright = -0.3 * references[0][:, None] * np.ones(1500)
     area = np.ones((1, 1500), dtype=bool)
-    whole = area_amounts(bright, photons, references, noise, area, dispersion=1.0, values=VALUES)
+    whole = amounts_in(bright, photons, references, noise, area, values=VALUES)
     assert whole.thickness_std[0] > 0.2
     assert whole.share.sum() == pytest.approx(1)
     assert VALUES.min() < whole.value[0] < VALUES.max()

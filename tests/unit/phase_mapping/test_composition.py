@@ -10,6 +10,7 @@ from stxm_live.core.series import series_of
 from stxm_live.phase_mapping.composition.evidence import evidence
 from stxm_live.phase_mapping.composition.neighborhood import Witnesses, box_sum, steepness
 from stxm_live.phase_mapping.composition.nodes import nodes_along
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import Baseline
 
@@ -55,10 +56,7 @@ def found_in(kind, seed=0, photons=PHOTONS):
     mask = np.ones((SIDE, SIDE), dtype=bool)
     noise = SpectrumNoise(1.0, True, Baseline.slope(ENERGIES, constant_std=0.01, slope_std=0.005))
     return evidence(
-        od.reshape(13, -1),
-        counts.reshape(13, -1),
-        REFERENCES,
-        noise,
+        CountedSpectra(od.reshape(13, -1), counts.reshape(13, -1), REFERENCES, noise),
         mask,
         series_of(references(), PhaseOptions(value=VALUES, quantity="x")),
         shared_std=0.005,
@@ -97,11 +95,9 @@ def test_few_energies_decide_nothing(kind, n_energies):
     background = 0.05 * gaussian_filter(rng.normal(size=(SIDE, SIDE)), 4) * 14
     counts = np.maximum(rng.poisson(photons * np.exp(-od - background)), 1)[:n_energies]
     noise = SpectrumNoise(1.0, True, Baseline.slope(ENERGIES[:n_energies]))
+    counts = counts.reshape(n_energies, -1).astype(float)
     found = evidence(
-        np.log(photons / counts).reshape(n_energies, -1),
-        counts.reshape(n_energies, -1).astype(float),
-        REFERENCES[:, :n_energies],
-        noise,
+        CountedSpectra(np.log(photons / counts), counts, REFERENCES[:, :n_energies], noise),
         np.ones((SIDE, SIDE), dtype=bool),
         series_of(references(), PhaseOptions(value=VALUES, quantity="x")),
         shared_std=0.005,
@@ -116,7 +112,10 @@ def test_a_small_specimen_decides_nothing():
     series = series_of(references(), PhaseOptions(value=VALUES))
     noise = SpectrumNoise(1.0, True, Baseline.none(13))
     found = evidence(
-        od[:, mask], counts[:, mask], REFERENCES, noise, mask, series, shared_std=0.005
+        CountedSpectra(od[:, mask], counts[:, mask], REFERENCES, noise),
+        mask,
+        series,
+        shared_std=0.005,
     )
     assert found is None
 
