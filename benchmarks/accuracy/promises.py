@@ -172,10 +172,10 @@ def _gradual(
         if len(parts) < 2:
             continue
         of_phase = labelled == k
-        area = PhaseArea.of(noisy.spectra.od, noisy.photons, noisy.noise, of_phase, stack.mapped)
-        change = area.change(noisy.spectra.references, k, parts)
+        area = PhaseArea.of(noisy.counted, of_phase, stack.mapped)
+        change = area.change(k, parts)
         if change is not None and change > SIGNIFICANT:
-            together = area.common_growth(noisy.spectra.references, parts)
+            together = area.common_growth(parts)
             promised = 1 - resolution.wrong_probability[of_phase].mean()
             numbers = f"{change:.0f}", f"{together:.2f}", f"{promised:.2f}"
             kept = f"{(true == k)[of_phase].mean():.2f}"

@@ -105,11 +105,11 @@ def _as_labelled(
     photons, noise = photons_of(stack, recipe), resolution.noise
     if noise is None:
         noise = noise_of(spectra, photons, stack, recipe)
-    elif resolution.stray_light:
-        share = resolution.stray_light
-        passed = without_stray_light(spectra.od, photons, share, spectra.references, noise)
-        return CountedSpectra(*passed, spectra.references, noise)
-    return CountedSpectra(spectra.od, photons, spectra.references, noise)
+    counted = CountedSpectra(spectra.od, photons, spectra.references, noise)
+    if resolution.noise is None or not resolution.stray_light:
+        return counted
+    od, photons = without_stray_light(counted, resolution.stray_light)
+    return counted._replace(od=od, photons=photons)
 
 
 def _pixels_and_sums(

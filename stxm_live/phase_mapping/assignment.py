@@ -14,6 +14,7 @@ from stxm_live.core.file_arrays import empty_like, in_bands
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
 from stxm_live.phase_mapping.latent_space.latent_map import LatentMap, latent_map
 from stxm_live.phase_mapping.latent_space.model import LatentModel
@@ -142,7 +143,7 @@ def resolve_spectra(
     latent = None
     if model is not None:
         # the encoder knows whole spectra only; of the others it makes NaN
-        whole = in_bands(partial(_whole, seen.photons, spectra.od), empty_like(spectra.od))
+        whole = in_bands(partial(_whole, seen.noisy.photons, spectra.od), empty_like(spectra.od))
         latent = latent_map(whole, spectra.best, spectra.ambiguous, model, recipe.resolver)
     method, index = _labels(spectra, latent, seen.found, recipe)
     errors = _shared_errors(seen, stack, recipe)
@@ -162,53 +163,34 @@ def _whole(
 
 
 class _Look(NamedTuple):
-    """Spectra, their noise, and the probabilities that follow from both."""
+    """Spectra with their noise, and the scatter and probabilities that follow from both."""
 
-    spectra: Correlated
-    photons: NDArray[np.float32]
-    noise: SpectrumNoise
-    stray_light: float
+    noisy: NoisySpectra
     dispersion: float
     found: Probabilities
 
 
 def _look(noisy: NoisySpectra, stack: ODStack, recipe: Recipe) -> _Look:
     """Find scatter and probabilities."""
-    spectra, photons, noise, _ = noisy
-    dispersion = _scatter(spectra, photons, noise)
-    found = phase_probabilities(
-        spectra.od,
-        photons,
-        spectra.references,
-        stack.mapped,
-        recipe,
-        dispersion=dispersion,
-        noise=noise,
-    )
-    return _Look(*noisy, dispersion, found)
+    dispersion = _scatter(noisy.counted)
+    found = phase_probabilities(noisy.counted, stack.mapped, recipe, dispersion=dispersion)
+    return _Look(noisy, dispersion, found)
 
 
 def _shared_errors(seen: _Look, stack: ODStack, recipe: Recipe) -> SharedErrors | None:
     """Return the errors that explain why spectra agree with no reference, if any do."""
-    if noise_for_residuals(seen.noise, stack) is None:
+    if noise_for_residuals(seen.noisy.noise, stack) is None:
         return None
-    return shared_errors(
-        seen.spectra.od,
-        seen.photons,
-        seen.spectra.references,
-        seen.noise,
-        seen.found.unidentified,
-        recipe.corrected_references,
-        list(stack.energies_ev),
-    )
+    strange, references = seen.found.unidentified, recipe.corrected_references
+    return shared_errors(seen.noisy.counted, strange, references, list(stack.energies_ev))
 
 
 def _without(errors: SharedErrors, seen: _Look, stack: ODStack, recipe: Recipe) -> _Look:
     """Look again without these errors."""
     references, energies = recipe.corrected_references, list(stack.energies_ev)
-    spectra = errors.taken_out_of(seen.spectra, references, energies)
-    noise = noise_of(spectra, seen.photons, stack, recipe)
-    return _look(NoisySpectra(spectra, seen.photons, noise, seen.stray_light), stack, recipe)
+    spectra = errors.taken_out_of(seen.noisy.spectra, references, energies)
+    noise = noise_of(spectra, seen.noisy.photons, stack, recipe)
+    return _look(seen.noisy._replace(spectra=spectra, noise=noise), stack, recipe)
 
 
 def _resolution(
@@ -222,22 +204,18 @@ def _resolution(
     model: LatentModel | None,
 ) -> Resolution:
     """Return labels with what is probable of them, and what the references leave."""
-    spectra, photons, noise, found = seen.spectra, seen.photons, seen.noise, seen.found
+    (spectra, _, noise, stray_light), found = seen.noisy, seen.found
     mixed = _mixed_references(spectra, stack, recipe, index, noise)
     layered = layered_phases(
-        spectra.od,
-        photons,
-        spectra.references,
+        seen.noisy.counted,
         np.where(found.unidentified, np.int8(-1), index),
-        noise,
         mapped=stack.mapped,
         mixed=mixed,
         phase_names=recipe.corrected_references.phase_names,
     )
     if layered:  # they are why mixtures are common, and the other labels are as sure as elsewhere
         found = found.trusted(~np.isin(index, [one.phase for one in layered]))
-    judged = noise_for_residuals(noise, stack)
-    residual = _residual(spectra, photons, index, found, judged, stack)
+    residual = _residual(seen, index, stack)
     if residual is not None:
         found = replace(found, probability=residual.reckoned_with(found.probability))
     found = replace(found, probability=shared_with_layers(found.probability, index, layered))
@@ -252,8 +230,8 @@ def _resolution(
         method=method,
         residual=residual,
         noise=noise,
-        stray_light=seen.stray_light,
-        judged=judged is not None,
+        stray_light=stray_light,
+        judged=noise_for_residuals(noise, stack) is not None,
         mixed_references=mixed,
         layered=layered,
         shared_errors=errors,
@@ -276,24 +254,15 @@ def _labels(
     return "likelihood", found.most_probable
 
 
-def _residual(
-    spectra: Correlated,
-    photons: NDArray[np.float32],
-    index: NDArray[np.int8],
-    found: Probabilities,
-    noise: SpectrumNoise | None,
-    stack: ODStack,
-) -> Residual | None:
+def _residual(seen: _Look, index: NDArray[np.int8], stack: ODStack) -> Residual | None:
     """Return what the references leave of the spectra, None where nothing shows the noise."""
+    noise = noise_for_residuals(seen.noisy.noise, stack)
     if noise is None:
         return None
     return residual_of(
-        spectra.od,
-        photons,
-        spectra.references,
+        seen.noisy.counted._replace(noise=noise),
         index,
-        noise,
-        known=~found.unidentified,
+        known=~seen.found.unidentified,
         i0_relative_std=np.nan_to_num(stack.i0_std / stack.i0),
     )
 
@@ -327,22 +296,22 @@ def needs_model(recipe: Recipe) -> bool:
     return recipe.resolver.method in STRATEGIES
 
 
-def _scatter(spectra: Correlated, photons: NDArray[np.float32], noise: SpectrumNoise) -> float:
+def _scatter(spectra: CountedSpectra) -> float:
     """Variance over mean of the photons, as spectra scatter about the references.
 
     Those that no reference describes are left out, unless that is nearly all of them.
     """
-    some = at_least(_SCATTER_SPECTRA, photons.shape[1])
+    od, photons, references, noise = spectra.at(at_least(_SCATTER_SPECTRA, spectra.n_spectra))
     fit = fit_references(
-        spectra.od[:, some],
-        photons[:, some],
-        spectra.references,
+        od,
+        photons,
+        references,
         baseline=noise.baseline,
         gain=noise.gain,
-        more_variance=noise.at(some).of_references,
+        more_variance=noise.of_references,
     )
     misfit = fit.chi2.min(axis=0) / noise.gain
-    degrees = n_measured(photons[:, some]) - 1 - noise.baseline.n_free
+    degrees = n_measured(photons) - 1 - noise.baseline.n_free
     kinds = Strangeness.of(misfit, degrees)
     known = kinds.log_odds(misfit) < np.log((1 - kinds.share) / kinds.share)
     if known.all() or known.mean() < _LEAST_KNOWN:

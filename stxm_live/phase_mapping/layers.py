@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.mixed_reference import MixedReference, by_phase
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.likelihood import best_model_photons, photons_worth, unbiased
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import products
 
 _NOISE_PX, _REACH_PX = 1, 3
@@ -65,11 +65,8 @@ class LayeredPhase:
 
 
 def layered_phases(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
+    spectra: CountedSpectra,
     index: NDArray[np.int8],
-    noise: SpectrumNoise,
     *,
     mapped: NDArray[np.bool_],
     mixed: Sequence[MixedReference],
@@ -79,11 +76,9 @@ def layered_phases(
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-    references : ndarray of shape (n_phases, n_energies)
+    spectra : CountedSpectra
     index : ndarray of shape (n_spectra,)
         Labels; -1 where no reference describes the spectrum.
-    noise : SpectrumNoise
     mapped : ndarray of bool, shape (ny, nx)
         Where the spectra are from, in row-major order.
     mixed : sequence of MixedReference
@@ -114,12 +109,12 @@ def layered_phases(
     for phase, found in mixtures.items():
         if found:
             k = phase_names.index(phase)
-            spectra = PhaseArea.of(od, photons, noise, index == k, mapped)
+            area = PhaseArea.of(spectra, index == k, mapped)
             parts = {phase_names.index(name): share for name, share in found[0].parts.items()}
-            change = spectra.change(references, k, parts)
+            change = area.change(k, parts)
             if change is None:
                 too_small.add(phase)
-            elif change > SIGNIFICANT and spectra.common_growth(references, parts) < TOGETHER:
+            elif change > SIGNIFICANT and area.common_growth(parts) < TOGETHER:
                 significance[phase] = change
     layers = {frozenset(one.parts) for phase in significance for one in mixtures[phase]}
     return tuple(
@@ -177,35 +172,26 @@ def _layered(
 
 
 class PhaseArea(NamedTuple):
-    """Spectra (n_energies, n_spectra) of a phase, and where they are in some rows of an image."""
+    """Spectra of a phase, and where they are in some rows of an image."""
 
-    od: NDArray[np.floating]
-    photons: NDArray[np.floating]
-    noise: SpectrumNoise
+    spectra: CountedSpectra
     place: NDArray[np.bool_]
 
     @classmethod
     def of(
-        cls,
-        od: NDArray[np.floating],
-        photons: NDArray[np.floating],
-        noise: SpectrumNoise,
-        chosen: NDArray[np.bool_],
-        mapped: NDArray[np.bool_],
+        cls, spectra: CountedSpectra, chosen: NDArray[np.bool_], mapped: NDArray[np.bool_]
     ) -> PhaseArea:
         """Return the chosen ones of the spectra of a map; of many, those in the middle rows."""
         some = _middle(np.flatnonzero(chosen))
-        return cls(od[:, some], photons[:, some], noise.at(some), _area(some, mapped))
+        return cls(spectra.at(some), _area(some, mapped))
 
-    def change(
-        self, references: NDArray[np.float64], phase: int, parts: dict[int, float]
-    ) -> float | None:
+    def change(self, phase: int, parts: dict[int, float]) -> float | None:
         """Return the gradual change of composition over its standard error.
 
         0 where it is less than other errors of a scan may make; None in too small an area.
         """
         part, share = next(iter(parts.items()))
-        first, second, unit = self._amounts(references[[phase, part]])
+        first, second, unit = self._amounts(self.spectra.references[[phase, part]])
         deviation, counted = self._deviations(second / unit)
         variance, std = _shared(deviation, deviation, counted)
         if np.isinf(std):
@@ -214,13 +200,13 @@ class PhaseArea(NamedTuple):
         way = along * (1 - share / sum(parts.values()))
         return variance / std if variance > (_LEAST_SPREAD / way) ** 2 else 0.0
 
-    def common_growth(self, references: NDArray[np.float64], parts: dict[int, float]) -> float:
+    def common_growth(self, parts: dict[int, float]) -> float:
         """Return how much the parts of a mixture increase together, as the thickness does.
 
         1 where both increase by the same factor, 0 where one does not increase with the other. Only
         changes that neighbors share count, inside connected areas.
         """
-        part, *others = parts
+        references, (part, *others) = self.spectra.references, parts
         rest = sum(parts[k] * references[k] for k in others) / sum(parts[k] for k in others)
         one, other, _ = self._amounts(np.stack([references[part], rest]))
         if min(one.mean(), other.mean()) <= 0:
@@ -234,17 +220,18 @@ class PhaseArea(NamedTuple):
         self, pair: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return the amounts of two references, and the standard deviation of the second."""
-        y, n = self.od.astype(np.float64), self.photons.astype(np.float64)
-        baseline = self.noise.baseline.in_units_of(self.noise.gain)
-        expected = best_model_photons(unbiased(y, n, self.noise.gain), n, pair[:1], baseline)
-        y = unbiased(y, expected, self.noise.gain)
-        if self.noise.of_references is not None:
-            expected = photons_worth(expected, self.noise.of_references, self.noise.gain)
+        od, photons, _, noise = self.spectra
+        y, n = od.astype(np.float64), photons.astype(np.float64)
+        baseline = noise.baseline.in_units_of(noise.gain)
+        expected = best_model_photons(unbiased(y, n, noise.gain), n, pair[:1], baseline)
+        y = unbiased(y, expected, noise.gain)
+        if noise.of_references is not None:
+            expected = photons_worth(expected, noise.of_references, noise.gain)
         found = products(y, expected, pair, baseline)
         (own, across, square), (along, along_second) = found.square, found.along
         square = np.maximum(square - across**2 / own, np.finfo(np.float64).tiny)
         second = (along_second - across / own * along) / square
-        return along / own - across / own * second, second, np.sqrt(self.noise.gain / square)
+        return along / own - across / own * second, second, np.sqrt(noise.gain / square)
 
     def _deviations(
         self, amount: NDArray[np.float64]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_most
 from stxm_live.core.recipe import Recipe
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.likelihood import n_measured
 from stxm_live.phase_mapping.missing_reference import (
     SURE,
@@ -39,7 +40,6 @@ from stxm_live.phase_mapping.spatial_prior import (
     potts_mixed,
     strength_for,
 )
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.tempering import tempered, trust_in
 from stxm_live.phase_mapping.unidentified import misfit_allowed, unidentified
 
@@ -98,61 +98,36 @@ class Probabilities:
 
 
 def phase_probabilities(
-    od: NDArray[np.float32],
-    photons: NDArray[np.float32],
-    references: NDArray[np.float64],
-    mapped: NDArray[np.bool_],
-    recipe: Recipe,
-    *,
-    dispersion: float,
-    noise: SpectrumNoise,
+    spectra: CountedSpectra, mapped: NDArray[np.bool_], recipe: Recipe, *, dispersion: float
 ) -> Probabilities:
     """Probabilities by counting statistics, as the recipe's resolver asks for them.
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-    references : ndarray of shape (n_phases, n_energies)
+    spectra : CountedSpectra
     mapped : ndarray of bool, shape (ny, nx)
         Where the spectra are from.
     recipe : Recipe
         Its ``resolver.spatial`` says whether neighbours count.
     dispersion : float
         How far spectra scatter about the references, as `fit_references` finds it.
-    noise : SpectrumNoise
     """
-    n_spectra = od.shape[1]
 
     def assigned(references: NDArray[np.float64]) -> _Assigned:
-        def fit(some: slice) -> MixtureFit:
-            return fit_mixtures(
-                od[:, some],
-                photons[:, some],
-                references,
-                dispersion=dispersion,
-                gain=noise.gain,
-                baseline=noise.baseline,
-                more_variance=noise.at(some).of_references,
-            )
+        fit = partial(_fit, spectra._replace(references=references), dispersion)
+        return _assigned(fit, spectra.n_spectra, mapped, recipe)
 
-        return _assigned(fit, n_spectra, mapped, recipe)
-
+    od, photons, references, noise = spectra
     by_references = assigned(references)
-    scan = by_references.scan
-    in_photons = 1.0 if noise.from_support else noise.gain
-    strange = unidentified(
-        Misfit(by_references.misfit, n_measured(photons) - 1 - noise.baseline.n_free),
-        mapped,
-        gain=in_photons,
-        allowance=misfit_allowed(od, photons, noise.gain / in_photons),
-    )
+    mixed_share = by_references.scan.share
+    strange = _strange(by_references.misfit, spectra, mapped)
+    found = Probabilities(*by_references.assignment, strange, mixed_share)
     # where the counter may be as noisy as that, a misfit does not show that a reference is missing
     is_shown = noise.from_support or noise.gain < LIKE_PHOTONS
+    without_reference = float(strange.mean()) if strange.size and is_shown else 0.0
     missing = None
     if is_shown:
         missing = missing_reference(od, photons, references, strange, noise.baseline)
-    without_reference = float(strange.mean()) if strange.size and is_shown else 0.0
-    found = Probabilities(*by_references.assignment, strange, scan.share)
     if missing is not None:
         chance = assigned(np.vstack([references, missing])).assignment.probability[-1]
         strange = strange | (chance > SURE)
@@ -162,11 +137,38 @@ def phase_probabilities(
     power = trust_in(
         found.most_probable,
         mapped,
-        _typical_pixel(od, photons, references, noise),
-        mixed_share=scan.share,
+        _typical_pixel(spectra),
+        mixed_share=mixed_share,
         unidentified_share=without_reference,
     )
     return replace(found, probability=tempered(found.probability, power), power=power)
+
+
+def _fit(spectra: CountedSpectra, dispersion: float, some: slice) -> MixtureFit:
+    od, photons, references, noise = spectra.at(some)
+    return fit_mixtures(
+        od,
+        photons,
+        references,
+        dispersion=dispersion,
+        gain=noise.gain,
+        baseline=noise.baseline,
+        more_variance=noise.of_references,
+    )
+
+
+def _strange(
+    misfit: NDArray[np.float32], spectra: CountedSpectra, mapped: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return the spectra that agree with no phase and no mixture of two, (n_spectra,)."""
+    od, photons, _, noise = spectra
+    in_photons = 1.0 if noise.from_support else noise.gain
+    return unidentified(
+        Misfit(misfit, n_measured(photons) - 1 - noise.baseline.n_free),
+        mapped,
+        gain=in_photons,
+        allowance=misfit_allowed(od, photons, noise.gain / in_photons),
+    )
 
 
 class _Assigned(NamedTuple):
@@ -208,12 +210,8 @@ def _assigned(
     return _Assigned(found, misfit, scan)
 
 
-def _typical_pixel(
-    od: NDArray[np.float32],
-    photons: NDArray[np.float32],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-) -> TypicalPixel | None:
+def _typical_pixel(spectra: CountedSpectra) -> TypicalPixel | None:
     """Return a pixel of median photons and OD, from an even selection."""
-    some = at_most(_TYPICAL_SPECTRA, od.shape[1])
-    return typical_pixel(references, od[:, some], photons[:, some] / noise.gain, noise.baseline)
+    some = at_most(_TYPICAL_SPECTRA, spectra.n_spectra)
+    od, photons, references, noise = spectra.at(some)
+    return typical_pixel(references, od, photons / noise.gain, noise.baseline)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_most
 from stxm_live.core.products import inner_product, product
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.likelihood import (
     best_model_photons,
     dispersion_of,
@@ -18,7 +19,6 @@ from stxm_live.phase_mapping.likelihood import (
     typical_photons,
     unbiased,
 )
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.unidentified import KNOWN_TO, misfit_allowed
 from stxm_live.phase_mapping.weighted_products import each_alone, products
 
@@ -87,11 +87,8 @@ class Residual:
 
 
 def residual_of(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.floating],
+    spectra: CountedSpectra,
     index: NDArray[np.int8],
-    noise: SpectrumNoise,
     *,
     known: NDArray[np.bool_],
     i0_relative_std: NDArray[np.float64] | float = 0.0,
@@ -100,11 +97,9 @@ def residual_of(
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-    references : ndarray of shape (n_phases, n_energies)
+    spectra : CountedSpectra
     index : ndarray of shape (n_spectra,)
         Labels.
-    noise : SpectrumNoise
     known : ndarray of bool, shape (n_spectra,)
         Those that some reference describes; the others do not count unless they are nearly all.
     i0_relative_std : ndarray of shape (n_energies,), optional
@@ -123,19 +118,18 @@ def residual_of(
     its square root is compared with the distance of the nearest phases in the same units,
     thickness and baseline free. So the noise cancels, and the share is one for all photon numbers.
     """
-    n_phases = len(references)
+    n_phases = len(spectra.references)
     if not index.size or n_phases < 2:
         return None
     if known.mean() < _LEAST_KNOWN:
         known = np.ones_like(known)
     counted = np.flatnonzero(known)[at_most(_SPECTRA, int(known.sum()))]
-    od, photons, index = od[:, counted], photons[:, counted], index[counted]
-    noise = noise.at(counted)
+    spectra, index = spectra.at(counted), index[counted]
     counts = np.bincount(index, minlength=n_phases)
     present = counts >= _LEAST_SHARE * len(index)
-    mean, std, misfit = _means(od, photons, references, index, noise)
-    misfit /= 1 + misfit_allowed(od, photons, noise.gain)
-    apart = _distances(od, photons, references, noise)
+    mean, std, misfit = _means(spectra, index)
+    misfit /= 1 + misfit_allowed(spectra.od, spectra.photons, spectra.noise.gain)
+    apart = _distances(spectra)
     np.fill_diagonal(apart, np.inf)
     excess = np.sqrt(max(misfit / _FITS_BETTER - 1, 0.0))
     mistaken = _mistaken(apart, excess)
@@ -169,13 +163,9 @@ def _mistaken(apart: NDArray[np.float64], excess: float) -> NDArray[np.float64]:
     return np.asarray(chance)
 
 
-def _distances(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.floating],
-    noise: SpectrumNoise,
-) -> NDArray[np.float64]:
+def _distances(spectra: CountedSpectra) -> NDArray[np.float64]:
     """Return the distances between phases, in standard deviations of a pixel's noise."""
+    od, photons, references, noise = spectra
     y = np.median(od, axis=1)[:, None].astype(np.float64)
     variance = noise.gain / typical_photons(photons)[:, None].astype(np.float64)
     if noise.of_references is not None:
@@ -189,13 +179,10 @@ def _distances(
 
 
 def _means(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.floating],
-    index: NDArray[np.int8],
-    noise: SpectrumNoise,
+    spectra: CountedSpectra, index: NDArray[np.int8]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Mean residual of each phase at each energy, its standard error, and the median misfit."""
+    od, photons, references, noise = spectra
     y, n = od.astype(np.float64), photons.astype(np.float64)
     label, scaled = index.astype(np.intp), of_length_one(references)
     baseline = noise.baseline.in_units_of(noise.gain)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stxm_live.core.od_uncertainty import smoothing
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.spectrum_noise import (
     SpectrumNoise,
     spectrum_noise,
@@ -35,6 +36,11 @@ class NoisySpectra(NamedTuple):
     noise: SpectrumNoise
     stray_light: float
 
+    @property
+    def counted(self) -> CountedSpectra:
+        """Return what a likelihood needs of them."""
+        return CountedSpectra(self.spectra.od, self.photons, self.spectra.references, self.noise)
+
 
 def noisy_spectra(spectra: Correlated, stack: ODStack, recipe: Recipe) -> NoisySpectra:
     """Return the spectra of a scan without stray light, and their noise.
@@ -43,19 +49,13 @@ def noisy_spectra(spectra: Correlated, stack: ODStack, recipe: Recipe) -> NoisyS
     """
     photons = photons_of(stack, recipe)
     noise = noise_of(spectra, photons, stack, recipe)
+    found = NoisySpectra(spectra, photons, noise, 0.0)
     if not _shows_transmission(stack, recipe):
-        return NoisySpectra(spectra, photons, noise, 0.0)
-    share = stray_share(
-        spectra.od,
-        photons,
-        spectra.references,
-        noise,
-        recipe.corrected_references,
-        list(stack.energies_ev),
-    )
+        return found
+    share = stray_share(found.counted, recipe.corrected_references, list(stack.energies_ev))
     if not share:
-        return NoisySpectra(spectra, photons, noise, 0.0)
-    passed = without_stray_light(spectra.od, photons, share, spectra.references, noise)
+        return found
+    passed = without_stray_light(found.counted, share)
     spectra = replace(spectra, od=passed.od)
     noise = noise_of(spectra, passed.photons, stack, recipe)
     return NoisySpectra(spectra, passed.photons, noise, share)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from stxm_live.core.even_selection import at_most
 from stxm_live.core.file_arrays import bands, empty_like
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.likelihood import best_model, of_length_one
 from stxm_live.phase_mapping.missing_reference import FEWEST, LEAST_SHARE, mean_spectrum
 from stxm_live.phase_mapping.scan_errors.evidence import SPECTRA, Evidence
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 
 SHARES = (0.01, 0.02, 0.03, 0.045, 0.06, 0.08, 0.1, 0.13)
 """Stray light over I0 that is tried; more than that is more likely another fault."""
@@ -49,24 +49,15 @@ class Transmitted(NamedTuple):
     photons: NDArray[np.float32]
 
 
-def without_stray_light(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    share: float,
-    references: NDArray[np.floating],
-    noise: SpectrumNoise,
-) -> Transmitted:
+def without_stray_light(spectra: CountedSpectra, share: float) -> Transmitted:
     """Return what spectra would be if no light came beside the specimen.
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-        Optical density with stray light in image and I0, and the photons behind each value; 0
-        where not measured.
+    spectra : CountedSpectra
+        With stray light in image and I0.
     share : float
         Stray light over the light that the specimen can absorb.
-    references : ndarray of shape (n_phases, n_energies)
-    noise : SpectrumNoise
 
     Returns
     -------
@@ -79,9 +70,10 @@ def without_stray_light(
     The measured OD is -ln((T + s) / (1 + s)) for a transmission T. It is a straight line about the
     transmission of the best reference, so that noise is stretched and not bent.
     """
+    od, photons, *_ = spectra
     passed, worth = empty_like(od, np.float32), empty_like(photons, np.float32)
     for part in bands(od.shape[1]):
-        y, w, _ = _linear(od[:, part], photons[:, part], share, references, noise)
+        y, w, _ = _linear(spectra.at(part), share)
         measured = photons[:, part] > 0
         passed[:, part] = np.where(measured, y, od[:, part])
         worth[:, part] = np.where(measured, w, 0)
@@ -89,21 +81,14 @@ def without_stray_light(
 
 
 def stray_share(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-    spectra: ReferenceSpectra,
-    energies_ev: list[float],
+    spectra: CountedSpectra, references: ReferenceSpectra, energies_ev: list[float]
 ) -> float:
     """Return the share of stray light for which some spectra of a scan are most probable.
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-    references : ndarray of shape (n_phases, n_energies)
-    noise : SpectrumNoise
-    spectra : ReferenceSpectra
+    spectra : CountedSpectra
+    references : ReferenceSpectra
         The same references, also beside the scan's energies.
     energies_ev : list of float
 
@@ -117,19 +102,17 @@ def stray_share(
     A small offset of the energy axis, a wider beam and a missing reference look a little like stray
     light, so all are allowed for.
     """
-    whole = np.flatnonzero((photons > 0).all(axis=0))
-    if len(whole) < FEWEST_SPECTRA or len(od) < FEWEST_ENERGIES:
+    whole = np.flatnonzero((spectra.photons > 0).all(axis=0))
+    if len(whole) < FEWEST_SPECTRA or len(spectra.od) < FEWEST_ENERGIES:
         return 0.0
-    chosen = whole[at_most(SPECTRA, len(whole))]
-    od, photons, noise = od[:, chosen], photons[:, chosen], noise.at(chosen)
+    spectra = spectra.at(whole[at_most(SPECTRA, len(whole))])
 
     def climb(known: NDArray[np.float64]) -> _Climb:
-        known = _with_missing(od, photons, known, noise)
-        return _climb(partial(_log_probability, od, photons, known, noise))
+        return _climb(partial(_log_probability, _with_missing(spectra._replace(references=known))))
 
-    if not climb(references).share:
+    if not climb(spectra.references).share:
         return 0.0
-    climbs = [*map(climb, _on_best_axes(od, photons, references, noise, spectra, energies_ev))]
+    climbs = [*map(climb, _on_best_axes(spectra, references, energies_ev))]
     best = max(climbs, key=lambda one: one.value)
     without = max(one.without for one in climbs)
     return best.share if best.value - without >= LEAST_GAIN else 0.0
@@ -158,24 +141,19 @@ def _climb(value: Callable[[float], float]) -> _Climb:
 
 
 def _on_best_axes(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-    spectra: ReferenceSpectra,
-    energies_ev: list[float],
+    spectra: CountedSpectra, references: ReferenceSpectra, energies_ev: list[float]
 ) -> list[NDArray[np.float64]]:
     """Return the references on the best energy axis, and for a wider beam if that fits better."""
-    evidence, energies = Evidence(od, photons, references, noise), np.array(energies_ev)
-    ends = spectra.energies_ev[0], spectra.energies_ev[-1]
-    nominal = spectra.broadened_at(np.clip(energies, *ends), 0.0)
+    evidence, energies = Evidence(spectra), np.array(energies_ev)
+    ends = references.energies_ev[0], references.energies_ev[-1]
+    nominal = references.broadened_at(np.clip(energies, *ends), 0.0)
 
     def on(shift_ev: float, width_ev: float) -> NDArray[np.float64]:
-        seen = spectra.broadened_at(np.clip(energies + shift_ev, *ends), width_ev)
-        return np.asarray(references + seen - nominal)
+        seen = references.broadened_at(np.clip(energies + shift_ev, *ends), width_ev)
+        return np.asarray(spectra.references + seen - nominal)
 
     def value(known: NDArray[np.float64]) -> float:
-        return evidence.of(known, np.zeros(len(od)))
+        return evidence.of(known, np.zeros(len(energies)))
 
     shift_ev = _top(OFFSETS_EV, [value(on(shift_ev, 0.0)) for shift_ev in OFFSETS_EV])
     sharp, *wide = (on(shift_ev, width_ev) for width_ev in WIDTHS_EV)
@@ -183,18 +161,15 @@ def _on_best_axes(
     return [sharp, widest] if value(widest) > value(sharp) else [sharp]
 
 
-def _with_missing(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-) -> NDArray[np.float64]:
-    """Return the references, and the mean of spectra that none describes: one may be missing."""
-    evidence = Evidence(od, photons, references, noise)
-    strange = evidence.explained(references, np.zeros(len(od))).strange > 0.5
+def _with_missing(spectra: CountedSpectra) -> CountedSpectra:
+    """Return spectra with one more reference, the mean of those that agree with none, if any do."""
+    references = spectra.references
+    explained = Evidence(spectra).explained(references, np.zeros(len(spectra.od)))
+    strange = explained.strange > 0.5
     if strange.sum() < max(FEWEST, LEAST_SHARE * len(strange)):
-        return references
-    return np.vstack([references, mean_spectrum(od, photons, strange)])
+        return spectra
+    missing = mean_spectrum(spectra.od, spectra.photons, strange)
+    return spectra._replace(references=np.vstack([references, missing]))
 
 
 def _top(tried: Sequence[float], values: Sequence[float]) -> float:
@@ -205,33 +180,24 @@ def _top(tried: Sequence[float], values: Sequence[float]) -> float:
     return float(np.clip(-b / (2 * a), x[0], x[2]) if a < 0 else x[y.argmax()])
 
 
-def _log_probability(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
-    share: float,
-) -> float:
+def _log_probability(spectra: CountedSpectra, share: float) -> float:
     """Return that of the measured OD per spectrum, up to a constant.
 
     The OD without stray light is stretched, by 1 over the slope; so is the thickness, all values
     of which are as probable beforehand.
     """
-    y, w, slope = _linear(od, photons, share, references, noise)
-    evidence = Evidence(y, w, references, noise)
+    y, w, slope = _linear(spectra, share)
+    evidence, references = Evidence(spectra._replace(od=y, photons=w)), spectra.references
     stretched = float(np.log(slope).mean(axis=0).sum() - np.log(slope).sum())
     value = evidence.of(references, np.zeros(len(y))) + evidence.log_precision + stretched
     return value / int(y.shape[1])
 
 
 def _linear(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    share: float,
-    references: NDArray[np.floating],
-    noise: SpectrumNoise,
+    spectra: CountedSpectra, share: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return OD and photons without stray light, and the slope of the measured OD in it."""
+    od, photons, references, noise = spectra
     measured, n = od.astype(np.float64), photons.astype(np.float64)
     seen = np.exp(-measured) * (1 + share)
     passed = np.maximum(seen - share, _DARKEST * seen)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from simulated_landscapes import Landscape, make_landscape
 
 from stxm_live import PhaseMaps, Recipe, Region, Stack, map_phases
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.probabilities import phase_probabilities
 from stxm_live.phase_mapping.spectrum_noise import spectrum_noise
 from stxm_live.phase_mapping.weighted_products import Baseline
@@ -145,9 +146,8 @@ class Session:
         references = self.recipe.reference_spectra.at(self.energies)
         energies = np.array(self.energies)
         noise = spectrum_noise(od, counts, references, energies, self.recipe, gain=1.0)
-        found = phase_probabilities(
-            od, counts, references, specimen, self.recipe, dispersion=1.0, noise=noise
-        )
+        spectra = CountedSpectra(od, counts, references, noise)
+        found = phase_probabilities(spectra, specimen, self.recipe, dispersion=1.0)
         labels[specimen] = found.most_probable
         return labels
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_most
 from stxm_live.core.products import inner_product, product
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.energy_calibration.likelihood import compositions
 from stxm_live.phase_mapping.likelihood import best_model_photons, of_length_one, unbiased
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.unidentified import KNOWN_TO
 from stxm_live.phase_mapping.weighted_products import Baseline, Products, products
 
@@ -63,20 +63,13 @@ class Evidence:
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-        Spectra that lack an energy are left out.
-    references : ndarray of shape (n_phases, n_energies)
-        From which the photons of each spectrum are expected.
-    noise : SpectrumNoise
+    spectra : CountedSpectra
+        Those that lack an energy are left out. The photons that are expected follow from their
+        references.
     """
 
-    def __init__(
-        self,
-        od: NDArray[np.floating],
-        photons: NDArray[np.floating],
-        references: NDArray[np.floating],
-        noise: SpectrumNoise,
-    ) -> None:
+    def __init__(self, spectra: CountedSpectra) -> None:
+        od, photons, references, noise = spectra
         whole = np.flatnonzero((photons > 0).all(axis=0))
         chosen = whole[at_most(SPECTRA, len(whole))]
         y, n = od[:, chosen].astype(np.float64), photons[:, chosen].astype(np.float64)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from stxm_live.core.products import inner_product
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.twins import SAME
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.missing_reference import FEWEST, LEAST_SHARE, mean_spectrum
 from stxm_live.phase_mapping.scan_errors.errors import Cause, SharedErrors, moved
 from stxm_live.phase_mapping.scan_errors.evidence import Evidence, Explained
-from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 
 LEAST_GAIN = 0.05
 """Log probability per spectrum that an explanation must add, beyond what its numbers cost."""
@@ -55,24 +55,19 @@ Candidate = tuple[Cause, float, SharedErrors]
 
 
 def shared_errors(
-    od: NDArray[np.floating],
-    photons: NDArray[np.floating],
-    references: NDArray[np.float64],
-    noise: SpectrumNoise,
+    spectra: CountedSpectra,
     strange: NDArray[np.bool_],
-    spectra: ReferenceSpectra,
+    references: ReferenceSpectra,
     energies_ev: list[float],
 ) -> SharedErrors | None:
     """Find what explains spectra that agree with no reference, by errors that all pixels share.
 
     Parameters
     ----------
-    od, photons : ndarray of shape (n_energies, n_spectra)
-    references : ndarray of shape (n_phases, n_energies)
-    noise : SpectrumNoise
+    spectra : CountedSpectra
     strange : ndarray of bool, shape (n_spectra,)
         Spectra that agree with no reference.
-    spectra : ReferenceSpectra
+    references : ReferenceSpectra
         The same references, also beside the scan's energies.
     energies_ev : list of float
 
@@ -92,7 +87,7 @@ def shared_errors(
     few = strange.sum() < max(FEWEST, LEAST_SHARE * strange.size)
     if few or len(energies_ev) < FEWEST_ENERGIES:
         return None
-    search = _Search(od, photons, references, noise, strange, spectra, energies_ev)
+    search = _Search(spectra, strange, references, energies_ev)
     found = search.best() if search.evidence.n_spectra >= FEWEST_SPECTRA else None
     return found if found is not None and found.causes else None
 
@@ -102,19 +97,16 @@ class _Search:
 
     def __init__(
         self,
-        od: NDArray[np.floating],
-        photons: NDArray[np.floating],
-        references: NDArray[np.float64],
-        noise: SpectrumNoise,
+        spectra: CountedSpectra,
         strange: NDArray[np.bool_],
-        spectra: ReferenceSpectra,
+        references: ReferenceSpectra,
         energies_ev: list[float],
     ) -> None:
-        self.evidence = Evidence(od, photons, references, noise)
-        self._spectra, self._energies = spectra, energies_ev
-        self._unit = np.linalg.norm(references, axis=1, keepdims=True)
-        self._pure = references / self._unit
-        self._mean = mean_spectrum(od, photons, strange)
+        self.evidence = Evidence(spectra)
+        self._spectra, self._energies = references, energies_ev
+        self._unit = np.linalg.norm(spectra.references, axis=1, keepdims=True)
+        self._pure = spectra.references / self._unit
+        self._mean = mean_spectrum(spectra.od, spectra.photons, strange)
 
     def best(self) -> SharedErrors:
         """Return the best explanation of those that begin with a missing reference, or do not.

@@ -3,6 +3,7 @@ import pytest
 
 from stxm_live import ReferenceSpectra, Stack, map_phases
 from stxm_live.core.mixed_reference import MixedReference
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.layers import layered_phases, shared_with_layers
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.weighted_products import Baseline
@@ -24,11 +25,8 @@ def layered(
     counts = rng.poisson(photons * np.exp(-od))
     noise = SpectrumNoise(1.0, True, Baseline.slope(ENERGIES))
     return layered_phases(
-        np.log(photons / counts),
-        counts.astype(float),
-        REFERENCES,
+        CountedSpectra(np.log(photons / counts), counts.astype(float), REFERENCES, noise),
         np.broadcast_to(labels, of_a.size).astype(np.int8),
-        noise,
         mapped=np.ones(of_a.shape, dtype=bool),
         mixed=mixed,
         phase_names=NAMES,

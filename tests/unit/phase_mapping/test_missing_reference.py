@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.missing_reference import FEWEST, missing_reference
 from stxm_live.phase_mapping.probabilities import phase_probabilities
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
@@ -37,7 +38,9 @@ def test_a_weak_difference_from_the_references_is_found_once_its_spectrum_is_kno
     nvpf, references, unknown
 ):
     od, counts, phase, strange = scanned(references, 700, unknown)
-    found = phase_probabilities(od, counts, references, FIELD, nvpf, dispersion=1.0, noise=NOISE)
+    found = phase_probabilities(
+        CountedSpectra(od, counts, references, NOISE), FIELD, nvpf, dispersion=1.0
+    )
     assert found.unidentified[strange].mean() > 0.9
     assert found.unidentified[~strange].mean() < 0.01
     # labels that are given count the chance that none of the phases is there
@@ -49,7 +52,9 @@ def test_a_weak_difference_from_the_references_is_found_once_its_spectrum_is_kno
 
 def test_what_is_left_of_a_scan_of_a_missing_phase_is_most_likely_that_phase_too(nvpf, references):
     od, counts, _, strange = scanned(references, 700, 0.97)
-    found = phase_probabilities(od, counts, references, FIELD, nvpf, dispersion=1.0, noise=NOISE)
+    found = phase_probabilities(
+        CountedSpectra(od, counts, references, NOISE), FIELD, nvpf, dispersion=1.0
+    )
     labelled = ~found.unidentified
     promised = 1 - found.of_others(found.most_probable)[labelled & strange]
     assert promised.mean() < 0.2  # 0.58 if it is as common as any other phase

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.mixtures import Hypotheses, fit_mixtures
 from stxm_live.phase_mapping.phase_frequencies import Mixing, by_frequencies, mixing_of
@@ -237,9 +238,10 @@ def test_the_map_is_the_same_whether_likelihoods_are_made_at_once_or_for_some_ro
     mask = rng.random(labels.shape) < 0.9
     od, counts = od[:, mask.ravel()], counts[:, mask.ravel()]
     noise = SpectrumNoise(1.0, True, Baseline.none(len(od)))
+    counted = CountedSpectra(od, counts, REFERENCES, noise)
 
     def found():
-        return phase_probabilities(od, counts, REFERENCES, mask, nvpf, dispersion=1.0, noise=noise)
+        return phase_probabilities(counted, mask, nvpf, dispersion=1.0)
 
     at_once = found()
     monkeypatch.setattr("stxm_live.phase_mapping.probabilities._AT_ONCE", 100)

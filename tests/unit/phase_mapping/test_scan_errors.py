@@ -8,6 +8,7 @@ from particles import particle_counts
 from three_lines import ENERGIES, GRID, PHOTONS, REFERENCES, spectrum
 
 from stxm_live.core.stack import Stack
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.facts import Facts
 from stxm_live.phase_mapping.quality import assess
 from stxm_live.phase_mapping.scan_errors.errors import SharedErrors
@@ -39,7 +40,9 @@ def found(*, shift_ev=0.0, images=0.0, lines=0.0, unknown=0.0, order=None, n=400
     seen = np.log(PHOTONS / counts).astype(np.float32)
     noise = SpectrumNoise(1.0, True, Baseline.slope(np.array(ENERGIES), constant_std=0.1))
     worst = strange if unknown else rng.random(n) < 0.3
-    return shared_errors(seen, counts, REFERENCES.at(ENERGIES), noise, worst, REFERENCES, ENERGIES)
+    return shared_errors(
+        CountedSpectra(seen, counts, REFERENCES.at(ENERGIES), noise), worst, REFERENCES, ENERGIES
+    )
 
 
 def test_an_energy_offset_is_not_a_missing_reference():

@@ -6,6 +6,7 @@ from three_lines import ENERGIES, GRID, PHOTONS, REFERENCES
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.likelihood import fit_references
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
 from stxm_live.phase_mapping.stray_light import stray_share, without_stray_light
@@ -26,8 +27,12 @@ def scan(stray, *, thickest=2.5, shift_ev=0.0, n=500):
     return od, np.log(i0 / counts).astype(np.float32), counts, phase
 
 
+def counted(od, photons):
+    return CountedSpectra(od, photons, REFERENCES.at(ENERGIES), NOISE)
+
+
 def share_in(od, photons):
-    return stray_share(od, photons, REFERENCES.at(ENERGIES), NOISE, REFERENCES, ENERGIES)
+    return stray_share(counted(od, photons), REFERENCES, ENERGIES)
 
 
 @pytest.mark.parametrize("stray", [0.02, 0.08])
@@ -48,14 +53,13 @@ def test_few_spectra_or_energies_show_no_stray_light():
     _, od, photons, _ = scan(0.08)
     few = REFERENCES.at(ENERGIES[:5])
     noise = NOISE._replace(baseline=NOISE.baseline.at(slice(5)))
-    found = stray_share(od[:5], photons[:5], few, noise, REFERENCES, ENERGIES[:5])
+    found = stray_share(CountedSpectra(od[:5], photons[:5], few, noise), REFERENCES, ENERGIES[:5])
     assert found == 0
 
 
 def test_spectra_without_it_are_those_of_the_specimen():
     true, od, photons, _ = scan(0.08)
-    references = REFERENCES.at(ENERGIES)
-    found, worth = without_stray_light(od, photons, 0.08, references, NOISE)
+    found, worth = without_stray_light(counted(od, photons), 0.08)
     assert np.abs((found - true).mean(axis=1)).max() < 0.01
     assert (worth <= photons * 1.01).all()
     # noise is as large as these photons say
@@ -72,7 +76,7 @@ def test_spectra_agree_with_the_references_without_it():
         return fit.dispersion
 
     assert scatter(od, photons) > 1.15
-    assert scatter(*without_stray_light(od, photons, 0.08, references, NOISE)) < 1.08
+    assert scatter(*without_stray_light(counted(od, photons), 0.08)) < 1.08
 
 
 @pytest.mark.parametrize("stray", [0.0, 0.08])
@@ -99,7 +103,7 @@ def test_maps_say_how_much_light_came_beside_the_specimen(stray, tmp_path):
 def test_an_energy_that_was_not_measured_stays_so():
     _, od, photons, _ = scan(0.08)
     photons[3, :7], od[3, :7] = 0, 0
-    found, worth = without_stray_light(od, photons, 0.08, REFERENCES.at(ENERGIES), NOISE)
+    found, worth = without_stray_light(counted(od, photons), 0.08)
     assert np.isfinite(found).all()
     assert not worth[3, :7].any()
     assert worth[3, 7:].all()

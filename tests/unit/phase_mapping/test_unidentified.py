@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.energy_calibration.fit import EnergyAxisError, fit_energy_axis
 from stxm_live.phase_mapping.mixtures import fit_mixtures
 from stxm_live.phase_mapping.residuals import residual_of
@@ -74,7 +75,9 @@ def test_an_unknown_phase_moves_no_energy_axis(nvpf, references):
 def left(references, **options):
     od, counts, phase, _ = scanned(references, **options)
     known = np.ones(len(phase), dtype=bool)
-    return residual_of(od, counts, references, phase.astype(np.int8), NOISE, known=known)
+    return residual_of(
+        CountedSpectra(od, counts, references, NOISE), phase.astype(np.int8), known=known
+    )
 
 
 @pytest.mark.parametrize("photons", [1000, 4000])
@@ -92,7 +95,9 @@ def test_the_residual_names_the_image_that_is_off(references):
     od[4] += 0.06
     counts[4] = counts[4] * np.exp(-0.06)
     known = np.ones(len(phase), dtype=bool)
-    residual = residual_of(od, counts, references, phase.astype(np.int8), NOISE, known=known)
+    residual = residual_of(
+        CountedSpectra(od, counts, references, NOISE), phase.astype(np.int8), known=known
+    )
     assert residual.largest_energy == 4
     assert 0.02 < residual.largest_od < 0.06
 
