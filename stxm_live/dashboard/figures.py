@@ -101,18 +101,7 @@ class MapFigure:
         self.lasso = LassoSelectTool(renderers=[], continuous=False)
         tools: list[Any] = [self.zoom, self.pan]
         tools += [self.select, self.lasso] if drawn is not None else []
-        self.plot = figure(
-            name=name,
-            x_range=ranges[0],
-            y_range=ranges[1],
-            frame_width=250,
-            frame_height=250,
-            tools=tools,
-            active_drag=self.zoom,
-            toolbar_location=None,
-            min_border_left=self.BESIDE_PX - 12,
-            min_border_right=8,
-        )
+        self.plot = self._plot(name, ranges, tools)
         pixel = np.zeros((1, 1), dtype=np.uint32)
         self.source = ColumnDataSource({"image": [pixel]}, name=f"{name}-image")
         self._glyph = self.plot.image_rgba("image", x=0, y=0, dw=1, dh=1, source=self.source).glyph
@@ -135,6 +124,21 @@ class MapFigure:
         )
         self.plot.js_on_event(MouseMove, move)
         self.plot.js_on_event(MouseLeave, CustomJS(args={"pointer": pointer}, code=_LEAVE))
+
+    def _plot(self, name: str, ranges: tuple[Range1d, Range1d], tools: list[Any]) -> figure:
+        """Return a figure with nothing in it."""
+        return figure(
+            name=name,
+            x_range=ranges[0],
+            y_range=ranges[1],
+            frame_width=250,
+            frame_height=250,
+            tools=tools,
+            active_drag=self.zoom,
+            toolbar_location=None,
+            min_border_left=self.BESIDE_PX - 12,
+            min_border_right=8,
+        )
 
     def on_tap(self, call: Callable[[str, float, float], None]) -> None:
         """Call a function with the name of the figure and the position of each click."""

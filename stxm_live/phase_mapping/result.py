@@ -217,38 +217,17 @@ def phase_maps(
     remake: Callable[[Mapping[str, Any]], PhaseMaps],
 ) -> PhaseMaps:
     """Return the result: every product as an image, with warnings and provenance."""
-    stack, spectra = found.stack, found.spectra
     references = found.recipe.corrected_references
-    image = partial(_image, mapped=stack.mapped)
-    phase_index = image(spectra.best.first_index)
+    image = partial(_image, mapped=found.stack.mapped)
     return PhaseMaps(
-        key=stack.key,
-        status=_status(stack),
-        revision=revision,
-        phase_names=references.phase_names,
-        energies_ev=stack.energies_ev,
-        extent_um=stack.extent_um,
-        dwell_ms=stack.dwell_ms,
-        od=partial(getattr, stack, "od"),
-        counts=found.counts,
-        specimen=stack.field.specimen,
-        valid=stack.valid,
-        reference_od=spectra.references,
-        shifts_px=stack.shifts_px,
-        shifts_before_px=stack.shifts_before_px,
-        shift_quality=stack.shift_quality,
-        i0=stack.i0,
-        i0_std=stack.i0_std,
-        dispersion=found.dispersion,
-        correlation=image(spectra.correlation),
-        phase_index=phase_index,
-        reliability=image(spectra.reliability),
-        ambiguous=image(spectra.ambiguous),
-        ambiguous_pair=image(spectra.pair),
-        unidentified=image(found.unidentified),
-        fractions=_fractions(phase_index, references.n_phases),
+        **_measured(found.stack),
+        **_correlated(found, image, references.n_phases),
         **_resolved(found.resolution, image, references.n_phases),
         **_corrected(found.corrected, image),
+        revision=revision,
+        phase_names=references.phase_names,
+        counts=found.counts,
+        dispersion=found.dispersion,
         quality=quality,
         mixed_references=found.mixed_references,
         twins=found.twins,
@@ -260,6 +239,41 @@ def phase_maps(
         remake=remake,
         find_amounts=None if found.resolution is None else found.small().amounts,
     )
+
+
+def _measured(stack: ODStack) -> dict[str, Any]:
+    """Return images, alignment and I0 by their names in `PhaseMaps`."""
+    return {
+        "key": stack.key,
+        "status": _status(stack),
+        "energies_ev": stack.energies_ev,
+        "extent_um": stack.extent_um,
+        "dwell_ms": stack.dwell_ms,
+        "od": partial(getattr, stack, "od"),
+        "specimen": stack.field.specimen,
+        "valid": stack.valid,
+        "shifts_px": stack.shifts_px,
+        "shifts_before_px": stack.shifts_before_px,
+        "shift_quality": stack.shift_quality,
+        "i0": stack.i0,
+        "i0_std": stack.i0_std,
+    }
+
+
+def _correlated(found: Found, image: Callable[..., NDArray[Any]], n_phases: int) -> dict[str, Any]:
+    """Return the products of correlation by their names in `PhaseMaps`."""
+    spectra = found.spectra
+    phase_index = image(spectra.best.first_index)
+    return {
+        "reference_od": spectra.references,
+        "correlation": image(spectra.correlation),
+        "phase_index": phase_index,
+        "reliability": image(spectra.reliability),
+        "ambiguous": image(spectra.ambiguous),
+        "ambiguous_pair": image(spectra.pair),
+        "unidentified": image(found.unidentified),
+        "fractions": _fractions(phase_index, n_phases),
+    }
 
 
 def _resolved(
