@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed.large_stack [--side 256 --energies 40 --gib 0.02]
     python -m benchmarks.speed.large_stack --side 2048 --energies 150 --gib 4 --files-only
+    python -m benchmarks.speed.large_stack --side 2048 --energies 16 --gib 0.5 --catalog
 
 The stack (NXstxm, uint16) is made image by image. Each road is a process of its own, with the
 steps from the file to maps, pictures, page and results file. ``anonymous`` is the largest memory of
@@ -34,6 +35,7 @@ from benchmarks.common.figures import Beside, Figure, Target, benchmark_parser, 
 from benchmarks.speed.memory import status_mib
 from stxm_live.core.file_arrays import MEMORY, SCRATCH, is_in_file
 from stxm_live.core.recipe import Recipe
+from stxm_live.core.stack import Stack
 from stxm_live.sim.phantom import STATES_OF_CHARGE, make_particle
 
 ROADS = ("in files", "in memory")
@@ -51,6 +53,7 @@ def main() -> None:
     parser.add_argument("--energies", type=int, default=40)
     parser.add_argument("--gib", type=float, default=0.02, help="memory that the map is given")
     parser.add_argument("--files-only", action="store_true", help="not in memory, for a large one")
+    parser.add_argument("--catalog", action="store_true", help="read it as a run of a catalogue")
     parser.add_argument("--file", type=Path, help="such a stack, if it is there already")
     parser.add_argument("--road", choices=ROADS, help="measure here")
     options = parser.parse_args()
@@ -61,8 +64,17 @@ def main() -> None:
         path = options.file or Path(folder) / "synthetic.hdf5"
         if options.file is None:
             write_stack(path, options.side, options.energies)
+        if options.catalog:
+            path = imported(path, Path(folder) / "runs")
         found = {road: in_process(road, path, options) for road in ROADS[: 2 - options.files_only]}
     report(found, options)
+
+
+def imported(path: Path, catalog: Path) -> Path:
+    """Return the catalogue into which a stack was imported by a process of its own."""
+    command = [sys.executable, "-m", "stxm_live", "import", str(path), "--catalog", str(catalog)]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return catalog
 
 
 def in_process(road: str, path: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -114,7 +126,6 @@ def report(found: dict[str, dict[str, Any]], options: argparse.Namespace) -> Non
 def measured(path: Path) -> dict[str, Any]:
     """Return memory and time of every step, in MiB and s, and a hash of each product."""
     from stxm_live.dashboard import write_page
-    from stxm_live.io.files import read_stack
     from stxm_live.io.results import write_nexus
     from stxm_live.phase_mapping.workflow import map_phases
     from stxm_live.plotting import write_pictures
@@ -123,7 +134,7 @@ def measured(path: Path) -> dict[str, Any]:
     steps: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         with step("read", steps):
-            stack = read_stack(path)
+            stack = last_run(path) if path.is_dir() else read_file(path)
         reader = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         images = [frame.intensity for frame in stack.frames]
         cube_mib, in_file = sum(4 * image.size for image in images) / 2**20, is_in_file(images[0])
@@ -151,10 +162,31 @@ def measured(path: Path) -> dict[str, Any]:
     }
 
 
+def read_file(path: Path) -> Stack:
+    """Return the stack of a file."""
+    from stxm_live.io.files import read_stack
+
+    return read_stack(path)
+
+
+def last_run(catalog: Path) -> Stack:
+    """Return the stack of the last run of a catalogue."""
+    from stxm_live.io.catalog import close_catalog, open_catalog
+    from stxm_live.live.replay import stack_of_run
+
+    broker = open_catalog(catalog)
+    try:
+        return stack_of_run(broker[-1])
+    finally:
+        close_catalog(broker)
+
+
 def _ended_reader_mib() -> float:
-    """Return the largest memory of the process that read the file, which is ended."""
+    """Return the largest memory of the process that reads files; 0 if no file was read."""
     from stxm_live.io.files import reading_apart
 
+    if reading_apart._process is None:
+        return 0.0
     pid = reading_apart._process.pid
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024

@@ -22,7 +22,7 @@ from stxm_live.io.documents import (
     StackFrames,
     snapshot,
 )
-from stxm_live.io.large_stacks import check_announced_size, with_images_in_files
+from stxm_live.io.large_stacks import check_past_size, with_images_in_files
 from stxm_live.phase_mapping.latent_space.model import LatentModel
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
 from stxm_live.phase_mapping.workflow import map_phases
@@ -102,7 +102,7 @@ def stacks_of_runs(
     patience_s: float = 0.0,
 ) -> list[Stack]:
     """Return every stack of one or several runs; arguments and errors as for `map_run`."""
-    open_stacks, found = OpenStacks(), dict[StackFrames, None]()
+    open_stacks, found = OpenStacks(large_in_files=True), dict[StackFrames, None]()
     folders, why_not = Roots(roots), list[NoStackError]()
     for stream in _streams(run):
         frames: RunFrames | None = None
@@ -114,7 +114,7 @@ def stacks_of_runs(
                     copied, scan, fields=fields, roots=folders, open_stacks=open_stacks
                 )
                 for announced in frames.stacks:
-                    check_announced_size(announced.scan)
+                    check_past_size(announced.scan)
             elif frames is None:
                 raise ValueError(f"the first document is a {name}, expected a start document")
             else:

@@ -5,12 +5,20 @@ import os
 
 import numpy as np
 import pytest
-from particles import documents, image_events, particle_counts, particle_scan, particle_stack
+from particles import (
+    documents,
+    image_events,
+    line_events,
+    particle_counts,
+    particle_scan,
+    particle_stack,
+)
 
 from stxm_live import map_phases
 from stxm_live.core import file_arrays
 from stxm_live.core.file_arrays import MEMORY, SCRATCH, is_in_file
 from stxm_live.core.stack import Stack
+from stxm_live.io.documents import OpenStacks, RunFrames
 from stxm_live.io.files import read_stack, write_nexus_stxm
 from stxm_live.io.files.reading import read_here
 from stxm_live.io.large_stacks import with_images_in_files
@@ -71,10 +79,30 @@ def test_files_are_read_into_files(tmp_path, little_memory):
             np.testing.assert_array_equal(frame.intensity, expected.intensity)
 
 
-def test_a_run_is_put_into_files(little_memory):
+@pytest.mark.parametrize("events", [image_events, line_events])
+def test_images_of_a_run_are_put_into_files_as_they_are_read(events, little_memory):
+    expected = stack_of_run(list(documents(events(), particle_scan())))
     little_memory()
-    stack = stack_of_run(list(documents(image_events(), particle_scan())))
-    assert all(is_in_file(frame.intensity) for frame in stack.frames)
+    open_stacks = OpenStacks(large_in_files=True)
+    begun, *rest = documents(events(), particle_scan())
+    run = RunFrames(begun[1], open_stacks=open_stacks)
+    for name, doc in rest:
+        run(name, doc)
+        (frames,) = run.stacks
+        whole = [frame for frame in frames.stack().frames if frame.is_whole]
+        assert all(is_in_file(frame.intensity) for frame in whole)
+    assert len(whole) == len(expected.frames)
+    stack = stack_of_run(list(documents(events(), particle_scan())))
+    for frame, other in zip(stack.frames, expected.frames, strict=True):
+        assert is_in_file(frame.intensity)
+        np.testing.assert_array_equal(frame.intensity, other.intensity)
+
+
+def test_a_past_run_for_which_the_disk_is_too_small_is_refused(little_memory, monkeypatch):
+    little_memory()
+    monkeypatch.setattr(file_arrays, "CUBES_ON_DISK", 10**9)
+    with pytest.raises(ValueError, match=r"images of .* do not fit into memory .* make space"):
+        stack_of_run(list(documents(image_events(), particle_scan())))
 
 
 def test_a_stack_for_which_the_disk_is_too_small_is_refused_in_words(

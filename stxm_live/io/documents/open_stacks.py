@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from stxm_live.core.scan import StackScan
 from stxm_live.io.documents.announced import Announced
 from stxm_live.io.documents.stack_frames import StackFrames
+from stxm_live.io.large_stacks import is_large
 
 MAX_OPEN = 64
 """Most unfinished stacks that wait for another run; beyond this, the oldest are ended."""
@@ -30,9 +32,15 @@ class OpenStacks:
     A stack ends when every announced energy is complete and no run of it is open. It also ends when
     a run of it fails or is aborted, or when another stack replaces it. A replacement has other
     extents or energies under the same id; if ids are made from metadata, it scans an energy again.
+
+    Parameters
+    ----------
+    large_in_files : bool
+        Put images into temporary files where the map of the stack does not fit into memory.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, large_in_files: bool = False) -> None:
+        self._large_in_files = large_in_files
         self._open: dict[_Id, _Joined] = {}
         self._ended: list[StackFrames] = []
 
@@ -40,14 +48,14 @@ class OpenStacks:
         """Return the frames to which a run adds."""
         scan = announced.scan
         if announced.stack_id is None:
-            alone = StackFrames(scan)
+            alone = self._frames_of(scan)
             alone.run_uids.append(uid)
             return alone
         joined_id = (announced.stack_id, scan.region, scan.polarization)
         self._end_replaced(joined_id, announced)
         known = self._open.get(joined_id)
         if known is None:
-            known = _Joined(StackFrames(scan), announced.repeats_begin_anew)
+            known = _Joined(self._frames_of(scan), announced.repeats_begin_anew)
             self._open[joined_id] = known
             while len(self._open) > MAX_OPEN:
                 self.end(next(iter(self._open.values())).frames)
@@ -90,6 +98,9 @@ class OpenStacks:
         """Return the stacks that ended since the last call."""
         ended, self._ended = self._ended, []
         return ended
+
+    def _frames_of(self, scan: StackScan) -> StackFrames:
+        return StackFrames(scan, in_files=self._large_in_files and is_large(scan))
 
     def _end_replaced(self, joined_id: _Id, announced: Announced) -> None:
         """End stacks that another one replaces."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,13 +80,28 @@ class Slot:
     """The parts of one image that have arrived.
 
     Memory is taken for the rows that arrived, not for those that were announced.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    index : int or None
+        Place among the announced energies.
+    planned : tuple of int, optional
+        Rows that are measured; default: all.
+    keep : callable, optional
+        Returns a whole image as it is kept.
     """
 
     def __init__(
-        self, shape: tuple[int, int], index: int | None, planned: tuple[int, ...] | None = None
+        self,
+        shape: tuple[int, int],
+        index: int | None,
+        planned: tuple[int, ...] | None = None,
+        keep: Callable[[NDArray[np.float32]], NDArray[np.float32]] = np.asarray,
     ) -> None:
         self.index = index
         self._planned = planned
+        self._keep = keep
         self.serial = 0
         self.changed = False
         self._shape = shape
@@ -124,11 +139,11 @@ class Slot:
         if piece.counts.shape == self._shape:
             was_whole = self.is_whole
             self._rows.clear()
-            self._intensity = piece.counts
+            self._intensity = self._keep(piece.counts)
             return was_whole
         if self._intensity is not None:
             if self._frame is not None or not self._intensity.flags.writeable:
-                self._intensity = self._intensity.copy()
+                self._intensity = self._keep(self._intensity.copy())
             self._intensity[piece.where] = piece.counts
             return True
         y, columns = piece.where[0].start, piece.where[1]
@@ -141,7 +156,7 @@ class Slot:
         if not self._n_missing:
             nothing = _Row.of(self._shape[1])
             rows = [self._rows.get(k, nothing).counts for k in range(self._shape[0])]
-            self._intensity = np.stack(rows)
+            self._intensity = self._keep(np.stack(rows))
             self._rows.clear()
         return n_new == 0
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from stxm_live.core.file_arrays import to_file
 from stxm_live.core.origin import Origin
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey, first_and_repeated
@@ -37,6 +38,8 @@ class StackFrames:
     ----------
     scan : StackScan
         The announced scan.
+    in_files : bool
+        Put images that are whole into temporary files.
 
     Attributes
     ----------
@@ -50,8 +53,9 @@ class StackFrames:
         True while energies are added as they are measured; the stack is not whole before its end.
     """
 
-    def __init__(self, scan: StackScan) -> None:
+    def __init__(self, scan: StackScan, *, in_files: bool = False) -> None:
         self.scan = scan
+        self._keep = to_file if in_files else np.asarray
         self.run_uids: list[str] = []
         self.is_closed = False
         self.ended_well = False
@@ -275,7 +279,7 @@ class StackFrames:
         rows = None
         if self.scan.rows is not None and piece.index is not None and is_announced:
             rows = self.scan.rows[piece.index]
-        return Slot(self.scan.image_shape, piece.index, rows)
+        return Slot(self.scan.image_shape, piece.index, rows, self._keep)
 
     def _unique_slots(self) -> list[Slot]:
         return list({id(slot): slot for slot in self._slots.values()}.values())
