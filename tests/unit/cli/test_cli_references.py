@@ -42,14 +42,14 @@ def test_references_from_files_are_what_a_recipe_reads(run, spectra):
         assert picture.size[0] > 1000
 
 
-def test_a_table_without_a_name_gives_all_its_phases(run, spectra):
+def test_a_table_without_a_name_gives_all_its_phases(run, spectra, quick_pictures):
     code, text = run("references", "all.csv", "--recipe", "nvpf", "--out", "again.csv")
     assert code == 0, text
     assert "closest on 13 energies: Na1VPF and Na1-yVPF, 1 - PCC = 0.0078" in text
     assert ReferenceSpectra.from_csv("again.csv").phase_names == spectra.phase_names
 
 
-def test_references_from_a_region_of_a_stack(run, spectra, tmp_path):
+def test_references_from_a_region_of_a_stack(run, spectra, quick_pictures, tmp_path):
     write_sdf(tmp_path, "stack")
     _, energies, particle = particle_counts()
     np.save("mine.npy", particle.phase_index == 2)
@@ -96,7 +96,7 @@ def test_a_wrong_source_is_one_line_with_advice(run, spectra, tmp_path, argument
     assert not Path("references.csv").exists()
 
 
-def test_a_file_is_not_replaced_unless_told(run, spectra):
+def test_a_file_is_not_replaced_unless_told(run, spectra, quick_pictures):
     Path("references.csv").write_text("mine")
     code, text = run("references", "all.csv")
     assert code == 1
@@ -195,7 +195,9 @@ def test_chosen_energies_come_with_what_they_leave_mixed(run):
     assert "at 1000 photons and OD 1: a layer of one over the other looks the same" in text
 
 
-def test_references_are_made_with_a_note_on_mixtures_and_the_energy_that_separates_them(run):
+def test_references_are_made_with_a_note_on_mixtures_and_the_energy_that_separates_them(
+    run, quick_pictures
+):
     energies = np.linspace(500, 520, 101)
     a, c = (np.exp(-0.5 * (energies - centre) ** 2) for centre in (505, 512))
     b = 0.3 * a + 0.7 * c + 0.5 * np.exp(-0.5 * ((energies - 518) / 0.3) ** 2)

@@ -26,6 +26,11 @@ def with_encoder(shipped_bundle):
     return map_phases(particle_stack(), recipe)
 
 
+@pytest.fixture(scope="module")
+def nvpf_with_model(nvpf, shipped_bundle):
+    return nvpf.with_changes({"model": shipped_bundle})
+
+
 def right(index):
     """Share of right pixels among those inside one domain of the particle."""
     _, _, particle = particle_counts()
@@ -223,17 +228,17 @@ def test_the_paper_s_map_changes_ambiguous_pixels_only(with_encoder):
 @pytest.mark.parametrize(
     ("method", "product"), [("pearson", "phase_index"), ("mahalanobis", "latent_index")]
 )
-def test_the_recipe_chooses_which_map_is_the_resolved_one(shipped_bundle, method, product):
-    recipe = Recipe.load("nvpf").with_changes({"model": shipped_bundle, "resolver.method": method})
+def test_the_recipe_chooses_which_map_is_the_resolved_one(nvpf_with_model, method, product):
+    recipe = nvpf_with_model.with_changes({"resolver.method": method})
     maps = map_phases(particle_stack(), recipe)
     np.testing.assert_array_equal(maps.resolved_index, getattr(maps, product))
 
 
-def test_every_strategy_in_latent_space_gives_a_map_of_its_own(shipped_bundle, with_encoder):
+def test_every_strategy_in_latent_space_gives_a_map_of_its_own(nvpf_with_model, with_encoder):
     maps = {}
     for method in STRATEGIES:
-        changes = {"model": shipped_bundle, "resolver.method": method}
-        maps[method] = map_phases(particle_stack(), Recipe.load("nvpf").with_changes(changes))
+        recipe = nvpf_with_model.with_changes({"resolver.method": method})
+        maps[method] = map_phases(particle_stack(), recipe)
         np.testing.assert_array_equal(maps[method].resolved_index, maps[method].latent_index)
         assert maps[method].provenance["method"] == method
     np.testing.assert_array_equal(maps["mahalanobis"].latent_index, with_encoder.latent_index)
@@ -242,32 +247,31 @@ def test_every_strategy_in_latent_space_gives_a_map_of_its_own(shipped_bundle, w
 
 
 def test_clusters_of_the_scan_itself_resolve_differently_from_the_training_set_s(
-    shipped_bundle, with_encoder
+    nvpf_with_model, with_encoder
 ):
-    changes = {"model": shipped_bundle, "resolver.statistics": "scan"}
-    maps = map_phases(particle_stack(), Recipe.load("nvpf").with_changes(changes))
+    recipe = nvpf_with_model.with_changes({"resolver.statistics": "scan"})
+    maps = map_phases(particle_stack(), recipe)
     np.testing.assert_array_equal(maps.latent, with_encoder.latent)
     assert "latent_index" in maps.differences(with_encoder)
 
 
-def test_a_bundle_for_other_energies_leaves_the_maps_without_an_encoder(shipped_bundle):
+def test_a_bundle_for_other_energies_leaves_the_maps_without_an_encoder(nvpf_with_model):
     counts, energies_ev, _ = particle_counts()
-    recipe = Recipe.load("nvpf").with_changes({"model": shipped_bundle})
     shifted = Stack.from_arrays(counts, np.add(energies_ev, 0.2))
-    maps = map_phases(shifted, recipe)
+    maps = map_phases(shifted, nvpf_with_model)
     assert maps.latent is None
     assert maps.probability is not None
     assert any("off by" in warning and "0.2" in warning for warning in maps.warnings)
 
 
-def test_a_tampered_bundle_is_refused_and_maps_are_made_without_it(shipped_bundle, tmp_path):
+def test_a_tampered_bundle_is_refused_and_maps_are_made_without_it(shipped_bundle, nvpf, tmp_path):
     import shutil
 
     copy = tmp_path / "bundle"
     shutil.copytree(shipped_bundle, copy)
     model = copy / "encoder.tflite"
     model.write_bytes(model.read_bytes()[:-1] + b"\x01")
-    recipe = Recipe.load("nvpf").with_changes({"model": copy, "resolver.method": "mahalanobis"})
+    recipe = nvpf.with_changes({"model": copy, "resolver.method": "mahalanobis"})
     maps = map_phases(particle_stack(), recipe)
     assert maps.latent is None
     assert any("SHA-256" in warning for warning in maps.warnings)
@@ -286,12 +290,11 @@ def test_a_model_for_other_references_is_refused(shipped_bundle, nvpf, tmp_path)
         load_model(recipe)
 
 
-def test_any_function_may_stand_for_the_encoder(shipped_bundle):
-    recipe = Recipe.load("nvpf").with_changes({"model": shipped_bundle})
-    model = load_model(recipe)._replace(
+def test_any_function_may_stand_for_the_encoder(nvpf_with_model):
+    model = load_model(nvpf_with_model)._replace(
         encode=lambda spectra: np.zeros((len(spectra), 3), np.float32)
     )
-    maps = map_phases(particle_stack(), recipe, model=model)
+    maps = map_phases(particle_stack(), nvpf_with_model, model=model)
     assert (maps.latent[maps.phase_index >= 0] == 0).all()
 
 

@@ -69,7 +69,7 @@ def test_an_overview_of_one_energy_is_drawn():
     assert live.image().std() > 0
 
 
-def test_every_revision_of_a_result_has_a_picture_of_its_own(tmp_path, result):
+def test_every_revision_of_a_result_has_a_picture_of_its_own(tmp_path, quick_pictures, result):
     live = LiveFigure(tmp_path, dpi=COARSE)
     live.on_maps(result)
     live.on_maps(replace(result, latent_index=None, revision=2))
@@ -77,7 +77,7 @@ def test_every_revision_of_a_result_has_a_picture_of_its_own(tmp_path, result):
     assert all(path.exists() for path in live.written)
 
 
-def test_a_second_stack_goes_into_a_folder_of_its_own(tmp_path):
+def test_a_second_stack_goes_into_a_folder_of_its_own(tmp_path, quick_pictures):
     live = LiveFigure(tmp_path / "new" / "folder", dpi=COARSE)
     live.on_cube(made_up.view(0, run="aaaa"))
     live.on_cube(made_up.view(0, run="../b$b"))
@@ -108,7 +108,7 @@ def test_without_a_folder_the_picture_is_there_to_ask_for():
     assert (waiting != growing).any()
 
 
-def test_a_failed_analysis_is_shown_over_the_last_image_of_that_run(tmp_path):
+def test_a_failed_analysis_is_shown_over_the_last_image_of_that_run(tmp_path, quick_pictures):
     live = LiveFigure(tmp_path, dpi=COARSE)
     live.on_cube(made_up.view(4, run="3f2a91bc7d"))
     live.on_error("3f2a91bc7d", ValueError(r"517.5 eV: $\frac{$ has shape (60, 80)"))
@@ -203,7 +203,9 @@ def test_the_six_panels_are_there_while_it_grows_and_in_the_end(result):
     assert all("Synthetic references" in text for text in (growing, final))
 
 
-def test_the_last_image_which_is_told_after_the_maps_does_not_cover_them(result, tmp_path):
+def test_the_last_image_which_is_told_after_the_maps_does_not_cover_them(
+    result, quick_pictures, tmp_path
+):
     live = LiveFigure(tmp_path, dpi=COARSE)
     live.on_maps(result)
     live.on_cube(made_up.view(12))
@@ -296,7 +298,9 @@ def test_a_figure_needs_no_pyplot():
     assert agg_figure((2, 2)).canvas.manager is None
 
 
-def test_without_references_clusters_and_scree_plot_come_in_place_of_phases(tmp_path):
+def test_without_references_clusters_and_scree_plot_come_in_place_of_phases(
+    tmp_path, quick_pictures
+):
     live = LivePhaseMapper(Recipe.load("first-look"), background=False)
     views, found = [], []
     live.add_sink(on_cube=views.append, on_exploration=found.append)

@@ -1,5 +1,6 @@
 """One image of a stack is spoilt: what the user reads, and that all else survives."""
 
+from functools import cache
 from itertools import cycle
 
 import numpy as np
@@ -17,7 +18,7 @@ EXTENT_UM = (0.0, 2.13, 1.77, 0.0)
 
 @pytest.fixture
 def recipe(nvpf):
-    return nvpf.with_changes({"energy_fit": False})
+    return nvpf
 
 
 def drift_of(seed):
@@ -129,6 +130,12 @@ def errors(maps, drift, but):
     return np.hypot(*(left - np.median(left, axis=0)).T)
 
 
+@pytest.fixture(scope="module")
+def whole(nvpf):
+    """The maps of the particle without a spoilt image, by the displacements."""
+    return cache(lambda which: map_phases(drifting(None, which)[0], nvpf))
+
+
 def check_survived(maps, drift, which, words):
     energies_ev = particle_counts()[1]
     assert any(words in text for text in told(maps, energies_ev[which]))
@@ -156,16 +163,17 @@ def test_a_spoilt_image_is_named_and_the_others_lie_where_they_should(recipe, sp
 
 
 @pytest.mark.parametrize(("spoil", "which"), cases(LEFT_OUT))
-def test_an_image_that_shows_nothing_is_left_out_and_the_maps_are_incomplete(recipe, spoil, which):
+def test_an_image_that_shows_nothing_is_left_out_and_the_maps_are_incomplete(
+    recipe, whole, spoil, which
+):
     stack, drift = drifting(spoil, which)
     maps = map_phases(stack, recipe)
     energy_ev = particle_counts()[1][which]
     assert maps.status == "incomplete"
     assert f"{energy_ev:g} eV" in maps.quality.cause
     check_survived(maps, drift, which, LEFT_OUT[spoil])
-    whole = map_phases(drifting(None, which)[0], recipe)
-    both = (whole.phase_index >= 0) & (maps.phase_index >= 0)
-    assert both.sum() > 0.95 * (whole.phase_index >= 0).sum()
+    labelled = whole(which).phase_index >= 0
+    assert (labelled & (maps.phase_index >= 0)).sum() > 0.95 * labelled.sum()
 
 
 @pytest.mark.parametrize("which", SPOILT[::2])
@@ -178,21 +186,19 @@ def test_an_image_saturated_by_the_recipes_limit_is_left_out_by_name(recipe, whi
 
 
 @pytest.mark.parametrize("which", SPOILT[::2])
-def test_a_hot_pixel_costs_no_label(recipe, which):
+def test_a_hot_pixel_costs_no_label(recipe, whole, which):
     """A spline through it would swing over many pixels around; the other energies label them."""
     drift = drift_of(which)
     maps = map_phases(drifting(hot_pixel, which)[0], recipe)
-    whole = map_phases(drifting(None, which)[0], recipe)
     assert np.isnan(maps.od[which][maps.specimen & maps.valid]).any()
-    lost = (maps.phase_index < 0) & (whole.phase_index >= 0)
+    lost = (maps.phase_index < 0) & (whole(which).phase_index >= 0)
     assert lost.sum() < 3
     left = maps.shifts_px + drift
     assert np.hypot(*(left[which] - np.median(left, axis=0))) < 0.15
 
 
-def test_nothing_is_told_of_images_that_are_as_they_should_be(recipe):
-    maps = map_phases(drifting()[0], recipe)
-    assert not any("image at" in text for text in maps.warnings)
+def test_nothing_is_told_of_images_that_are_as_they_should_be(whole):
+    assert not any("image at" in text for text in whole(0).warnings)
 
 
 def test_images_from_a_computer_may_have_one_highest_value(recipe):
