@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import __main__ as runner
 from benchmarks.common.figures import Beside, Figure
-from benchmarks.common.programs import PROGRAMS, ROOT, Outcome, run_program
+from benchmarks.common.programs import PROGRAMS, ROOT, Outcome
 from benchmarks.common.recorded import read_results
 
 ARGUMENTS = {
@@ -43,30 +43,6 @@ def test_every_program_stands_in_the_table_of_the_documentation():
     page = (ROOT / "docs" / "explanation" / "benchmarks.md").read_text()
     for program in PROGRAMS.values():
         assert f"`{program.module.replace('.', '/')}.py`" in page
-
-
-def test_a_program_that_fails_says_why_and_ends():
-    outcome = run_program("speed.correlation", ["--side", "none"], timeout_s=120)
-    assert outcome.reason.startswith("failed with status 2:")
-    assert "--side" in outcome.reason
-    assert not outcome.skipped
-
-
-def test_a_program_that_takes_too_long_is_ended():
-    outcome = run_program("speed.correlation", [], timeout_s=0.01)
-    assert outcome.reason == "not done after 0 s"
-
-
-def test_a_program_that_cannot_run_here_is_skipped():
-    outcome = run_program("speed.display", ["--browser", "no-such-browser"], timeout_s=120)
-    assert outcome.skipped
-    assert outcome.reason == "needs playwright and Chromium at no-such-browser"
-
-
-def test_a_program_gives_its_key_figures():
-    outcome = run_program("speed.correlation", ["--side", "32", "--repeats", "1"], timeout_s=120)
-    assert [figure.beside.name for figure in outcome.figures] == ["plain numpy PCC"]
-    assert not outcome.reason
 
 
 @pytest.fixture
