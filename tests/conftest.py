@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from catalog_fixtures import broker, dependencies_once  # noqa: F401
 from hypothesis import HealthCheck, settings
-from pictures import coarse_pictures, no_pages, no_pictures, quick_pictures  # noqa: F401
+from pictures import (  # noqa: F401
+    coarse_pictures,
+    no_pages,
+    no_pictures,
+    one_plate,
+    quick_pictures,
+)
 from run_engines import a_run_engine
 from small_bundle import train_small_bundle
 

@@ -1,5 +1,6 @@
 """Figures and pages that commands write, without rendering them."""
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,19 @@ def no_pictures(monkeypatch, quick_pictures):
 
     monkeypatch.setattr(
         "stxm_live.plotting.pictures._figures", lambda *_: iter([("overview", Figure())])
+    )
+
+
+@pytest.fixture
+def one_plate(monkeypatch, quick_pictures):
+    """Of the paper's figures there is the first alone, empty: to draw all of a run takes 1 s."""
+    from stxm_live.plotting import paper_figures
+
+    write = paper_figures.write_plates
+    monkeypatch.setattr(
+        paper_figures,
+        "write_plates",
+        lambda plates, *to, **options: write(islice(plates, 1), *to, **options),
     )
 
 

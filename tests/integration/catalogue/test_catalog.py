@@ -242,7 +242,7 @@ def test_results_stored_with_an_array_for_each_product_are_loaded(broker, monkey
 
     raw = store_documents(broker, stack_documents(made_stack()))
     maps = small_maps((raw,))
-    names = ["od", "phase_index", "correlation", "ambiguous", "fractions", "i0", "shifts_px"]
+    names = ["od", "phase_index", "ambiguous", "fractions"]
     some = maps.to_xarray()[names]  # each takes the server a tenth of a second
     monkeypatch.setattr(type(maps), "to_xarray", lambda self: some)
     with monkeypatch.context() as earlier:

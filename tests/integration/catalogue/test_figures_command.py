@@ -19,7 +19,7 @@ def test_the_commands_draw_the_figures_of_runs_and_of_a_bundle(
         )
         md = {**scan.metadata(), "sample": sample}
         uid = store_documents(broker, documents(events, scan, md=md))
-    catalog = ["--catalog", str(catalog_folder(broker))]
+    catalog = ["--catalog", str(catalog_folder(broker)), "--set", "energy_fit=false"]
     code, text = run("figures", "-1", "-2", *catalog, "--out", "f")
     assert code == 0, text
     assert {p.name for p in (tmp_path / "f").glob("*.png")} == {

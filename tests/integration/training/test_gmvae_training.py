@@ -40,8 +40,9 @@ def simulate(recipe, n, seed=0):
 class TestNetwork:
     """The Keras model against the paper and against closed forms."""
 
-    @pytest.fixture
-    def model(self):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def model(cls):
         from stxm_live.gmvae.network import GMVAE
 
         return GMVAE(n_energies=13, n_components=4, beta=1e-5, seed=0)
@@ -94,10 +95,11 @@ class TestNetwork:
 
     def test_components_used_counts_those_in_use(self, model):
         mu = model.mixture_arrays()["mu"].astype(np.float32)
+        before = np.asarray(model.rho)
         model.rho.assign(np.full((4, 3), -3.0))
-        for n in (4, 1):
-            responsibilities = np.asarray(model.responsibilities(mu[:n]))
-            assert effective_components(responsibilities) == pytest.approx(n, abs=0.01)
+        found = [effective_components(np.asarray(model.responsibilities(mu[:n]))) for n in (4, 1)]
+        model.rho.assign(before)
+        assert found == pytest.approx([4, 1], abs=0.01)
 
 
 @pytest.fixture
@@ -125,7 +127,7 @@ class TestTraining:
     def test_it_learns_other_materials_and_ends_at_a_plateau_with_the_best_epoch(self, tmp_path):
         references = two_phases()
         od, labels, _ = simulated_spectra(
-            references, references.energies_ev, 2000, np.random.default_rng(0)
+            references, references.energies_ev, 1000, np.random.default_rng(0)
         )
         data = TrainingSet(od, references, tuple(references.energies_ev), labels)
         reports = []
@@ -135,7 +137,7 @@ class TestTraining:
         assert len(losses) - 1 - losses.argmin() <= 2
         assert bundle.info.history["epoch"] == tuple(range(1, len(losses) + 1))
         bundle.check_fits(references.energies_ev, ("a", "b"), 0.05)
-        assert bundle.encoder().encode(od).shape == (2000, 3)
+        assert bundle.encoder().encode(od).shape == (1000, 3)
         assert bundle.info.data.source == "measured"
         assert not bundle.info.data.synthetic
         assert bundle.info.scores["pearson_accuracy"] > 0.8
@@ -219,7 +221,7 @@ def test_the_exported_networks_agree_with_keras_to_1e_5(small_bundle):
 def test_networks_trained_on_a_measured_stack_agree_with_keras_on_all_of_it(tmp_path):
     od, energies, references = measured_stack()
     bundle = train(
-        TrainingSet(od, references, energies, note="ALS 71214078"),
+        TrainingSet(od[::8], references, energies, note="ALS 71214078"),
         out=tmp_path / "b",
         options=TrainingOptions(epochs=1),
         parity_spectra={"whole stack": od},

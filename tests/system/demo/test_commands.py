@@ -42,7 +42,8 @@ def test_a_training_takes_some_spectra_of_every_run_and_simulated_ones(run, monk
 
 
 def test_the_demo_grows_maps_and_replays_identically_in_a_new_process(run, coarse_pictures):
-    code, text = run("demo", "d", "--size", 48, "--frame-time", 0.1, "--seed", 3)
+    quick = ("--frame-time", 0.1, "--set", "energy_fit=false")
+    code, text = run("demo", "d", "--size", 48, "--seed", 3, *quick)
     assert code == 0, text
     assert "identical to the stored result, bit for bit" in text
     for name in ("Pearson correlation", "the paper's map", "the most probable phase"):

@@ -76,7 +76,8 @@ def one_training(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_what_a_page_shows_works(page, folder, RE, request, no_pictures, no_pages, quick_maps):
+@pytest.mark.usefixtures("no_pictures", "one_plate", "no_pages", "quick_maps")
+def test_what_a_page_shows_works(page, folder, RE, request):
     if page.stem == "training":
         request.getfixturevalue("one_training")
     text = page.read_text(encoding="utf-8")

@@ -23,8 +23,6 @@ microscope.camera._exposure_time_s = lambda scan: 0.0
 maps = live.wait(uid, timeout_s=120)
 again = map_run(catalog[uid], live.recipe)  # stored by the time the prompt is back
 scan_id = catalog[uid].start["scan_id"]
-small = replace(field, nx=40, ny=40)
-explore_here = partial(explore, camera, energy, recipe.energies_ev, small, **explore_here.keywords)
 RE(explore_here(maps=maps, n_zooms=1, choice_timeout_s=0.2))
 print("RESULT", json.dumps({
     "frozen": __import__("gc").get_freeze_count(),
@@ -72,7 +70,9 @@ def keep(name, doc):
 RE.subscribe(keep, "start")
 microscope.camera._exposure_time_s = lambda scan: 0.0
 small = Region(field.x_extent_um, field.y_extent_um, nx=40, ny=40)
-explore_here = partial(explore, camera, energy, recipe.energies_ev, small, **explore_here.keywords)
+explore_here = partial(
+    explore, camera, energy, recipe.energies_ev[::4], small, **explore_here.keywords
+)
 """
 REFUSED = """
 try:
