@@ -99,30 +99,13 @@ def broker(tmp_path_factory) -> Iterator:
 
 @pytest.fixture(autouse=True)
 def dependencies_once() -> None:
-    """FastAPI looks at the functions of Tiled at every request, a third of a catalogue's time.
+    """FastAPI looks at the functions of Tiled whenever a catalogue is opened, a third of its time.
 
-    Here it remembers what it found, from the first test on that finds it imported.
+    Here it remembers their signatures, from the first test on that finds it imported.
     """
     fastapi = sys.modules.get("fastapi.dependencies.utils")
     if fastapi is not None and not hasattr(fastapi.get_typed_signature, "cache_info"):
         fastapi.get_typed_signature = lru_cache(500)(fastapi.get_typed_signature)
-        fastapi.get_dependant = _remembering(fastapi.get_dependant)
-
-
-def _remembering(get_dependant):
-    """The function with a memory for what it found of dependencies; those of routes are changed."""
-    found = {}
-
-    def remembered(*, name=None, **options):
-        if name is None:
-            return get_dependant(**options)
-        values = sorted(options.items())
-        key = name, *((k, tuple(v) if isinstance(v, list) else v) for k, v in values)
-        if key not in found:
-            found[key] = get_dependant(name=name, **options)
-        return found[key]
-
-    return remembered
 
 
 def stack_plan(device, scan, *, before_image=None, md=None):

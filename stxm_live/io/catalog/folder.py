@@ -252,6 +252,18 @@ def _connected(app: Any, folder: Path) -> Any:
         ) from error
 
 
+def _analyse_once(app: Any, context: Any) -> None:
+    """Let FastAPI answer requests by what it found of Tiled's functions when it started.
+
+    While there are overrides it looks at every function again at each request, a third of the time
+    of a store. Tiled's only override gives the settings of this process, which it has changed
+    already; it asks for it once more when it closes.
+    """
+    overrides = dict(app.dependency_overrides)
+    app.dependency_overrides.clear()
+    context.http_client.exit_stack.callback(app.dependency_overrides.update, overrides)
+
+
 def _connect(
     folder: Path,
     image_roots: Sequence[str | Path],
@@ -283,6 +295,7 @@ def _connect(
         app.add_middleware(_NobodySubscribes)
         app.add_middleware(Doorkeeper, door=door)
         context = _connected(app, folder)
+    _analyse_once(app, context)
     context.http_client.exit_stack.callback(door.shut)  # the last one that is added is called first
     broker = Broker(from_context(context))
     broker.stxm_live_folder = folder

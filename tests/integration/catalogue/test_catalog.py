@@ -142,6 +142,18 @@ def test_a_derived_run_names_its_raw_run_and_is_not_taken_for_one(broker, stored
 
 
 @pytest.mark.slow
+def test_a_request_that_was_made_before_is_answered_without_looking_at_functions_again(
+    broker, stored, monkeypatch
+):
+    from fastapi.dependencies import utils
+
+    _, raw, _ = stored
+    expected = images_of(broker[raw])
+    monkeypatch.setattr(utils, "get_dependant", lambda **_: pytest.fail("FastAPI analyses again"))
+    np.testing.assert_array_equal(images_of(broker[raw]), expected)
+
+
+@pytest.mark.slow
 def test_deleting_the_derived_run_leaves_the_raw_run_whole(broker):
     stack = made_stack()
     raw = store_documents(broker, stack_documents(stack))
