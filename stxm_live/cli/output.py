@@ -55,7 +55,7 @@ console = PlainConsole(highlight=False, soft_wrap=True)
 
 _PIXELS_AND_VOLUME = (
     "of the pixels: each counts the same, as in the paper; of the volume: each counts by its "
-    "thickness, mixtures by their parts"
+    "thickness, mixtures by their parts (± standard uncertainty, or the interval of 95 %)"
 )
 
 _STYLES = {"good": "green", "limited": "yellow", "poor": "red"}
