@@ -178,12 +178,17 @@ def _energy_figure(name: str, energies_ev: Sequence[float], width_px: int) -> fi
     )
 
 
+_WITHOUT_EDGE = ".bk-Canvas { clip-path: inset(1px 0 0 1px); }"
+"""Hides the first row and column of a plot: Bokeh covers them by half, and old colours remain."""
+
+
 def style_plot(plot: Any, x_label: str, y_label: str, ground: str = GROUND) -> None:
     """Set small labels, thin ticks and the background, a dark one for maps."""
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
     plot.background_fill_color = ground
     plot.border_fill_color = None
+    plot.stylesheets = [_WITHOUT_EDGE]
     plot.grid.visible = plot.name in ("spectrum", "unidentified")
     plot.grid.grid_line_alpha = 0.15
     plot.grid.grid_line_color = PALE_INK if ground == GROUND else INK

@@ -338,13 +338,19 @@ def test_names_and_messages_are_escaped_and_a_failure_says_that_the_scan_goes_on
     assert "<b>bold" not in notes(current_scene(board.now), board.now)
 
 
-def test_the_pixel_of_another_stack_is_told_no_longer():
+def with_mouse_at_rest():
+    """A board, and its page with the mouse on row 30, column 40 of the maps."""
     board = Board()
     view = View(board)
     view.layout()
     board.on_maps(made_up.maps(run="overview", revision=1))
     view.tick()
     view.maps.pointer.at = ["phases", 2.79, -1.59]
+    return board, view
+
+
+def test_the_pixel_of_another_stack_is_told_no_longer():
+    board, view = with_mouse_at_rest()
     assert "row 30, column 40" in view.pixel.text.text
     reliability = np.full((60, 80), 7.25, dtype=np.float32)
     joined = StackKey(("overview", "more"))
@@ -361,12 +367,7 @@ def test_the_pixel_of_another_stack_is_told_no_longer():
 
 
 def test_the_pixel_under_a_mouse_that_rests_is_that_of_the_new_stack():
-    board = Board()
-    view = View(board)
-    view.layout()
-    board.on_maps(made_up.maps(run="overview"))
-    view.tick()
-    view.maps.pointer.at = ["phases", 2.79, -1.59]
+    board, view = with_mouse_at_rest()
     reliability = np.full((60, 80), 7.25, dtype=np.float32)
     board.on_maps(made_up.maps(run="next", reliability=reliability))
     view.tick()
@@ -375,12 +376,7 @@ def test_the_pixel_under_a_mouse_that_rests_is_that_of_the_new_stack():
 
 
 def test_a_mouse_on_the_same_place_of_another_field_is_reported_again():
-    board = Board()
-    view = View(board)
-    view.layout()
-    board.on_maps(made_up.maps(run="overview"))
-    view.tick()
-    view.maps.pointer.at = ["phases", 2.79, -1.59]
+    board, view = with_mouse_at_rest()
     board.on_maps(made_up.maps(run="mirrored", extent_um=(3.58, 2.0, -2.18, -1.0)))
     view.tick()
     assert view.pixel.text.text == INVITATION

@@ -3,12 +3,15 @@ that no text lies over another one or is cut."""
 
 import os
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
 import made_up_maps as made_up
+import numpy as np
 import pytest
 from dashboard_page import Opened, launch, some_pixels
+from PIL import Image
 
 pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 
@@ -44,6 +47,16 @@ def suggest(maps, scanned):
         )
         for k in range(1, 6)
     ]
+
+
+CORNERS_OF_PLOTS = """() => {
+    const found = (node) => [...node.querySelectorAll("*")].flatMap((each) => {
+        const box = each.getBoundingClientRect();
+        return [...(each.shadowRoot === null ? [] : found(each.shadowRoot)),
+            ...(each.matches(".bk-Canvas") && box.width > 200 ? [[box.x, box.y, box.width]] : [])];
+    });
+    return found(document);
+}"""
 
 
 SLIDERS_ARE_NAMED = """() => {
@@ -231,6 +244,21 @@ def test_maps_of_an_aborted_scan_are_called_incomplete(evening):
     page.says("verdict", "map of an incomplete scan")
     page.says("subline", "incomplete")
     check(page, "aborted")
+
+
+def test_a_plot_keeps_no_line_of_the_colors_before(evening):
+    page, *_ = evening
+    page.look(1280, 800, "dark")
+    page.look(1280, 800)
+    page.page.wait_for_timeout(500)
+    picture = np.asarray(Image.open(BytesIO(page.page.screenshot())).convert("L"))
+    seen = [
+        picture[int(y), int(x) + 5 : int(x + width) - 5]
+        for x, y, width in page.page.evaluate(CORNERS_OF_PLOTS)
+        if y < 700
+    ]
+    assert len(seen) > 3
+    assert min(np.median(row) for row in seen) > 245
 
 
 def test_the_switch_turns_the_page_dark(evening):
