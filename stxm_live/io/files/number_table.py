@@ -12,8 +12,15 @@ from stxm_live.core.number_tables import COMMENT
 from stxm_live.core.text_files import check_regular, read_text, with_decimal_points
 
 
-def read_numbers(path: Path) -> NDArray[np.float64]:
+def read_numbers(path: Path, *, may_be_cut: bool = False) -> NDArray[np.float64]:
     """Read a table of numbers separated by blanks or tabs, also at the end of a line.
+
+    Parameters
+    ----------
+    path : Path
+    may_be_cut : bool
+        Leave out a last line that is shorter than the one above and does not end: writing was
+        interrupted in it.
 
     Raises
     ------
@@ -25,7 +32,10 @@ def read_numbers(path: Path) -> NDArray[np.float64]:
     try:
         table: NDArray[np.float64] = np.loadtxt(path, ndmin=2, encoding="latin-1")
     except ValueError:
-        raise ValueError(_first_fault(path)) from None
+        whole = _without_cut_line(path) if may_be_cut else None
+        if whole is None:
+            raise ValueError(_first_fault(path)) from None
+        return whole
     return table
 
 
@@ -56,6 +66,19 @@ def read_energies(path: Path) -> NDArray[np.float64]:
     if not energies:
         raise ValueError(f"{path}: there are no energies")
     return np.array(energies)
+
+
+def _without_cut_line(path: Path) -> NDArray[np.float64] | None:
+    """Return the lines above a last one that was not written whole; None without such a line."""
+    text = path.read_text(encoding="latin-1")
+    lines = [line for line in text.splitlines() if line.strip()]
+    is_short = len(lines) > 1 and len(lines[-1].split()) < len(lines[-2].split())
+    if text.endswith(("\n", "\r")) or not is_short:
+        return None
+    try:
+        return np.asarray(np.loadtxt(lines[:-1], ndmin=2))
+    except ValueError:
+        return None
 
 
 def _first_fault(path: Path) -> str:

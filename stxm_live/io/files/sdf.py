@@ -112,7 +112,9 @@ def sdf_files(hdr_path: Path) -> list[Path]:
 
 def _read_image(path: Path, shape: tuple[int, int]) -> tuple[NDArray[np.float32], int]:
     """Return an image with NaN in missing lines at its end, and the number of its lines."""
-    values = read_numbers(check_inside(path, path.parent))
+    values = read_numbers(check_inside(path, path.parent), may_be_cut=True)
+    if len(values) == 1 and values.size < shape[1]:  # writing was interrupted in the first line
+        values = np.empty((0, shape[1]))
     n_lines = len(values)
     if values.ndim != 2 or values.shape[1] != shape[1] or n_lines > shape[0]:
         raise ValueError(

@@ -149,6 +149,24 @@ def test_missing_lines_of_an_image_are_nan_and_noted(tmp_path):
     assert stack.notes == ("demo_a002.xim: 1 of 3 lines of the image at 702 eV",)
 
 
+@pytest.mark.parametrize("n_numbers", [2, 5, 11])
+def test_an_image_that_was_cut_off_within_a_line_has_the_lines_above(tmp_path, n_numbers):
+    path = write_stack(tmp_path)
+    image = tmp_path / "demo_a001.xim"
+    lines = image.read_text().splitlines()
+    cells = "\n".join(lines).split("\t")
+    image.write_text("\t".join(cells[:n_numbers])[:-1])
+
+    stack = read_sdf(path)
+
+    whole = n_numbers // COLUMNS
+    assert stack.notes == (f"demo_a001.xim: {whole} of 3 lines of the image at 701.5 eV",)
+    assert not stack.finished
+    assert np.isfinite(stack.intensity()[1, :whole]).all()
+    assert np.isnan(stack.intensity()[1, whole:]).all()
+    assert np.isfinite(stack.intensity()[[0, 2]]).all()
+
+
 def test_an_image_file_that_is_still_empty_counts_as_missing(tmp_path):
     path = write_stack(tmp_path)
     (tmp_path / "demo_a002.xim").write_text("")
