@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from stxm_live.phase_mapping.result import Found
 
 
+_FEW_PX = 30
+"""Specimen of fewer pixels shows hardly more than its labels."""
+
+
 def notes_on(found: Found) -> tuple[str, ...]:
     """Everything that is to be said beside the verdict."""
     stack, facts, recipe = found.stack, found.facts, found.recipe
@@ -89,6 +93,13 @@ def _on_references(found: Found) -> list[str]:
 def _made_from(found: Found) -> Iterator[str]:
     """Say which energies the maps lack, everywhere or in some pixels, and what that means."""
     stack, n_energies = found.stack, len(found.stack.energies_ev)
+    n_specimen = found.facts.n_specimen
+    if 0 < n_specimen < _FEW_PX:
+        pixels = "pixel is" if n_specimen == 1 else "pixels are"
+        yield (
+            f"only {n_specimen} {pixels} specimen: backgrounds, mixtures and the energy axis "
+            "cannot be found from so few; is the mask right?"
+        )
     if stack.missing_ev:
         listed = listed_ev(stack.missing_ev)
         yield f"the scan lacks {listed} eV: the maps are made from the other {n_energies} energies"

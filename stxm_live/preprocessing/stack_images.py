@@ -171,12 +171,16 @@ class ImageCache:
                 where = f"image at {frames[energy_ev].energy_ev:g} eV is unfinished"
                 used = _is_recorded(frames[energy_ev])
                 yield f"{where}; what was recorded is used" if used else f"{where} and was left out"
+        alike: dict[str, list[float]] = {}
         for frame, problem in problems.items():
-            where = f"image at {frame.energy_ev:g} eV"
             if problem:
-                yield f"{where} {problem} and was left out"
+                yield f"image at {frame.energy_ev:g} eV {problem} and was left out"
             else:
-                yield from (f"{where}: {fault}" for fault in self._images[frame].faults())
+                for fault in self._images[frame].faults():
+                    alike.setdefault(fault, []).append(frame.energy_ev)
+        for fault, energies_ev in alike.items():
+            images = "image" if len(energies_ev) == 1 else "images"
+            yield f"{images} at {listed_ev(energies_ev)} eV: {fault}"
 
     def _usable_checks(
         self, stack: Stack, usable: list[Image]

@@ -376,6 +376,7 @@ def test_a_mask_of_three_pixels_has_amounts_with_wide_intervals(recipe, tmp_path
         particle_stack(), recipe.with_changes({"specimen.mask": tmp_path / "mask.npy"})
     )
     assert few.amounts.area_pixels.tolist() == [3]
+    assert any(note.startswith("only 3 pixels are specimen") for note in few.warnings)
     assert np.isfinite(few.amounts.area_value_std).all()
     assert few.amounts.area_value_std[0] > 0.02
     assert np.isfinite(few.composition[:, mask]).all()

@@ -42,6 +42,20 @@ def dumped(image, rng, *, rows=slice(21, 38), column=30, left=0.03):
     return np.where(dark, rng.poisson(left * image), image)
 
 
+def test_a_fault_that_many_images_share_is_said_once(nvpf):
+    counts, energies_ev, _ = particle_counts()
+    lacking = counts.copy()
+    lacking[:, 30] = np.nan
+    lacking[4, 40] = np.nan
+    maps = map_phases(Stack.from_arrays(lacking, energies_ev), nvpf)
+    faults = [note for note in maps.warnings if "unusable pixels" in note]
+    assert faults == [
+        "images at 505, 513.2, 515.6, 516.6, ... 532.2 (12 energies) eV: "
+        "unusable pixels: 72 missing",
+        "image at 517.5 eV: unusable pixels: 144 missing",
+    ]
+
+
 @pytest.mark.parametrize(("k", "left"), [(0, 0.03), (5, 0.0), (5, 0.05), (12, 0.0)])
 def test_lines_without_beam_are_left_out_of_their_image_and_named(nvpf, maps, k, left):
     stack = with_fault(k, lambda image, rng: dumped(image, rng, left=left))
