@@ -204,6 +204,8 @@ def map_stack(
         files = write_pictures(maps, folder, palette=palette, picture_format=picture_format)
         if page:
             files.append(write_page(maps, folder / "maps.html"))
+        else:  # a page of an earlier map would stay beside the new pictures
+            (folder / "maps.html").unlink(missing_ok=True)
     if as_json:
         print_json("maps", maps_values(maps, files))
     print_result(maps, files=files)

@@ -26,12 +26,13 @@ from stxm_live.plotting.panels.maps import (
 )
 from stxm_live.plotting.panels.regions import draw_reasons, draw_regions
 from stxm_live.plotting.panels.result import (
+    SYNTHETIC,
     draw_ambiguity_of_maps,
     draw_notes,
     draw_od_of_maps,
     draw_spectra_of_maps,
     method_in_words,
-    other_warnings,
+    notes_in_panels,
     shares_in_legend,
     write_result_header,
 )
@@ -203,8 +204,10 @@ def _figures(
 ) -> Iterator[tuple[str, Figure]]:
     """Yield file name and figure of each picture."""
     panels = panels_of(maps, truth, palette)
-    notes = [partial(draw_notes, maps=maps)] if other_warnings(maps) else []
-    yield "overview", _sheet(maps, [*panels.values(), *notes], n_columns=3)
+    notes = [partial(draw_notes, lines=lines) for lines in notes_in_panels(maps)]
+    overview = figure_of_panels([*panels.values(), *notes], 3, _aspect(maps))
+    write_result_header(overview, maps, SYNTHETIC if maps.synthetic_references else "")
+    yield "overview", overview
     summary = agg_figure(SIZE_IN, dpi=100)
     draw_final(summary, maps, palette=palette)
     yield "summary", summary

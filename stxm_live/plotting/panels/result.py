@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -149,12 +150,14 @@ def brightest_energy(mean_od: NDArray[np.float64]) -> int:
     return int(np.nan_to_num(mean_od, nan=-np.inf).argmax())
 
 
-def write_result_header(figure: Figure, maps: PhaseMaps) -> None:
-    """Write stack, status and verdict above the panels, and notes below."""
+def write_result_header(figure: Figure, maps: PhaseMaps, notes: str | None = None) -> None:
+    """Write stack, status and verdict above the panels, and below them notes; the first if None."""
     write_header(
         figure, result_title(maps), f"Quality {maps.quality}", VERDICT[maps.quality.verdict]
     )
-    write_footer(figure, notes_on(maps), maps.identity)
+    write_footer(
+        figure, notes_on(maps, ", all in overview") if notes is None else notes, maps.identity
+    )
 
 
 def result_title(maps: PhaseMaps) -> str:
@@ -163,12 +166,12 @@ def result_title(maps: PhaseMaps) -> str:
     return f"{maps.key}: {maps.status}, {len(maps.energies_ev)} energies{revision}"
 
 
-def notes_on(maps: PhaseMaps) -> str:
-    """Return a note on synthetic references, and the first of the warnings."""
+def notes_on(maps: PhaseMaps, where: str = "") -> str:
+    """Return a note on synthetic references, the first of the warnings and where the others are."""
     notes = [SYNTHETIC] if maps.synthetic_references else []
     warnings = other_warnings(maps)
     if warnings:
-        more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+        more = f" (and {len(warnings) - 1} more{where})" if len(warnings) > 1 else ""
         notes.append(f"Note: {plain(warnings[0], _LONGEST_NOTE)}{more}")
     return " ".join(notes)
 
@@ -178,18 +181,22 @@ def other_warnings(maps: PhaseMaps) -> list[str]:
     return [text for text in maps.warnings if "references are synthetic" not in text]
 
 
-def draw_notes(ax: Axes, maps: PhaseMaps) -> None:
-    """Write all warnings of a result in a panel, as many as it holds."""
+def notes_in_panels(maps: PhaseMaps) -> list[list[str]]:
+    """Return the lines of all warnings of a result, as many panels as they take."""
+    panels: list[list[str]] = []
+    for text in other_warnings(maps):
+        item = textwrap.indent(wrapped(text, _NOTE_WIDTH, _NOTE_LINES), "  ").split("\n")
+        item[0] = f"- {item[0].lstrip()}"
+        if not panels or len(panels[-1]) + len(item) > _NOTE_LINES:
+            panels.append([])
+        panels[-1] += item
+    return panels
+
+
+def draw_notes(ax: Axes, lines: Sequence[str]) -> None:
+    """Write lines of `notes_in_panels` in a panel."""
     set_titles(ax, "Notes")
     ax.set_axis_off()
-    lines: list[str] = []
-    warnings = other_warnings(maps)
-    for k, text in enumerate(warnings):
-        item = textwrap.indent(wrapped(text, _NOTE_WIDTH, 3), "  ").replace("  ", "- ", 1)
-        if len(lines) + item.count("\n") + 1 > _NOTE_LINES:
-            lines.append(f"and {len(warnings) - k} more")
-            break
-        lines += item.split("\n")
     ax.text(
         *(0.0, 1.0, "\n".join(lines)),
         ha="left",

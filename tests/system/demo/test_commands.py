@@ -78,11 +78,14 @@ def test_a_stack_is_mapped_with_references_i0_and_mask_in_files(run, no_pictures
     mask = (two_phases.SPECIMEN & (np.arange(two_phases.NX) < 20))[inside]
     np.save("mask.npy", mask)
     options = ("--references", "left.xsp", "--references", "right.xsp", "--i0", "i0.xsp")
+    Path("s-maps").mkdir()
+    Path("s-maps/maps.html").write_text("of an earlier map")
     code, text = run("map", "s.hdf5", *options, "--mask", "mask.npy", "--json")
     assert code == 0, text
     shares = {phase["name"]: phase["share"] for phase in json.loads(text)["phases"]}
     assert shares["left"] == pytest.approx(two_phases.LEFT[inside][mask].mean(), abs=0.03)
     assert Path("s-maps/overview.png").exists()
+    assert not Path("s-maps/maps.html").exists()
 
 
 def test_references_from_a_run_of_the_catalogue(run, tmp_path):

@@ -222,3 +222,13 @@ def test_of_many_regions_all_are_numbered_and_the_first_described():
     figure = pictures._regions_sheet(made_up.maps(), REGIONS * 6, "roma")
     assert len([t for t in figure.axes[0].texts if t.get_text().isdigit()]) == 12
     assert "and 5 more" in words(figure)
+
+
+def test_the_overview_has_all_notes_once_and_other_pictures_say_so():
+    notes = tuple(f"image {k}: " + "a long story of this image " * 6 for k in range(20))
+    maps = made_up.maps(warnings=notes)
+    figures = dict(pictures._figures(maps, None, "roma"))
+    overview = words(figures["overview"])
+    assert [overview.count(f"image {k}: ") for k in range(20)] == [1] * 20
+    assert "more" not in overview
+    assert "(and 19 more, all in overview)" in words(figures["correlation"])
