@@ -81,7 +81,7 @@ KnownOption = Annotated[
     ),
 ]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", "-o", help="Folder for pictures; default: STACK-explored.")
+    Path | None, typer.Option("--out", "-o", help="Folder for the files; default: STACK-explored.")
 ]
 
 
@@ -138,7 +138,7 @@ def explore(
         maps = None if chosen.references is None else _maps_of(frames, chosen, spectra)
         known = None if chosen.references is None else chosen.corrected_references
         made = named_references(spectra, names, known) if names else None
-        files = _draw(found, maps, folder, images=images or (), channels=channels)
+        files = _write(found, maps, folder, images=images or (), channels=channels, names=names)
     _print(found, maps)
     console.print(f"{len(files)} files in {escape(str(folder))}")
     if save_references is not None and made is not None:
@@ -199,22 +199,27 @@ def _maps_of(
     return maps
 
 
-def _draw(
+def _write(
     found: Exploration,
     maps: PhaseMaps | None,
     folder: Path,
     *,
     images: Sequence[str],
     channels: tuple[str, str, str] | None,
+    names: dict[str, str],
 ) -> list[Path]:
-    """Write the pictures, and return their files."""
+    """Write the pictures, and all numbers as NeXus; return the files."""
+    from stxm_live.io.results import write_nexus
+    from stxm_live.phase_mapping.exploration import exploration_dataset
+    from stxm_live.phase_mapping.exploration.saving import EXPLORATION_FILE
     from stxm_live.plotting.exploration import exploration_plates, unidentified_plate
     from stxm_live.plotting.paper_figures import write_plates
 
     plates = list(exploration_plates(found, maps=images, rgb=channels))
     if maps is not None:
         plates.append(unidentified_plate(maps))
-    return write_plates(plates, folder)
+    pictures = write_plates(plates, folder)
+    return [*pictures, write_nexus(exploration_dataset(found, names), folder / EXPLORATION_FILE)]
 
 
 def _print(found: Exploration, maps: PhaseMaps | None) -> None:

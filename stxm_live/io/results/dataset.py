@@ -30,7 +30,9 @@ def as_dataset(maps: PhaseMaps | xarray.Dataset) -> xarray.Dataset:
 
 
 def final_index_name(dataset: xarray.Dataset) -> str:
-    """Return the name of the product that `PhaseMaps.final_index` shows."""
+    """Return the name of the product that `PhaseMaps.final_index` shows, or that of clusters."""
+    if "cluster_index" in dataset:
+        return "cluster_index"
     return "resolved_index" if "resolved_index" in dataset else "phase_index"
 
 

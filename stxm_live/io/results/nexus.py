@@ -91,7 +91,8 @@ def _write_entry(entry: h5py.Group, dataset: xarray.Dataset) -> None:
     synthetic = " (synthetic references)" if dataset.attrs["synthetic_references"] else ""
     runs = ", ".join(uid[:8] for uid in dataset.attrs["run_uids"])
     runs = runs or dataset.attrs.get("source") or "a file"
-    entry["title"] = f"Phase maps of {runs}, region {dataset.attrs['region']}{synthetic}"
+    content = dataset.attrs.get("content", "Phase maps of")
+    entry["title"] = f"{content} {runs}, region {dataset.attrs['region']}{synthetic}"
     _write_result(_group(entry, "result", "NXcollection"), dataset)
     _write_process(_group(entry, "process", "NXprocess"), dataset)
     for name, variable in dataset.data_vars.items():
@@ -155,6 +156,8 @@ def _axis(entry: h5py.Group, group: h5py.Group, dim: str) -> str:
 
 def _meaning(name: str, dataset: xarray.Dataset) -> str:
     """Return what the numbers of an index map or the layers of a product stand for."""
+    if "phase" not in dataset:
+        return ""
     names = ", ".join(f"{k} {phase}" for k, phase in enumerate(dataset["phase"].values))
     if name.endswith("_index") or name == "ambiguous_pair":
         return f": {names}, -1 none"

@@ -3,6 +3,7 @@
 from stxm_live.phase_mapping.exploration.channels import channel
 from stxm_live.phase_mapping.exploration.clusters import Clusters
 from stxm_live.phase_mapping.exploration.components import NonNegative, Principal
+from stxm_live.phase_mapping.exploration.dataset import exploration_dataset
 from stxm_live.phase_mapping.exploration.naming import named_references, unidentified_component
 from stxm_live.phase_mapping.exploration.saving import save_as_recipe
 from stxm_live.phase_mapping.exploration.spectra import ExploredSpectra
@@ -15,6 +16,7 @@ __all__ = [
     "NonNegative",
     "Principal",
     "channel",
+    "exploration_dataset",
     "explore_stack",
     "named_references",
     "regrouped",

@@ -7,9 +7,14 @@ from pathlib import Path
 
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.recipe_saving import save_recipe
+from stxm_live.io.results import write_nexus
+from stxm_live.phase_mapping.exploration.dataset import exploration_dataset
 from stxm_live.phase_mapping.exploration.naming import named_references
 from stxm_live.phase_mapping.exploration.workflow import Exploration
 from stxm_live.preprocessing.reference_extraction import write_references
+
+EXPLORATION_FILE = "exploration.nxs"
+"""NeXus file of `exploration_dataset`."""
 
 
 def save_as_recipe(
@@ -25,8 +30,8 @@ def save_as_recipe(
         Name of the phase by the name of the spectrum, such as ``{"0": "Na1VPF"}``. Spectra
         without a name are left out.
     folder : path
-        Folder for ``recipe.toml``, ``references.csv`` and their standard errors; ``Recipe.load``
-        and ``--recipe`` take it.
+        Folder for ``recipe.toml``, ``references.csv`` and their standard errors, and
+        ``exploration.nxs`` with all maps and spectra; ``Recipe.load`` and ``--recipe`` take it.
 
     Raises
     ------
@@ -48,6 +53,7 @@ def save_as_recipe(
     folder = Path(folder)
     folder.mkdir(parents=True)
     write_references(made, folder / "references.csv")
+    write_nexus(exploration_dataset(exploration, given), folder / EXPLORATION_FILE)
     values = {"name": f"first look at {exploration.key}", "references": folder / "references.csv"}
     save_recipe(exploration.recipe.with_changes(values), folder)
     return Recipe.load(folder)

@@ -7,6 +7,7 @@ from particles import write_sdf
 from stxm_live.core.references import ReferenceSpectra
 
 PICTURES = {f"{n}{s}" for n in ("clusters", "pca", "nmf", "maps") for s in (".png", ".csv")}
+NUMBERS = "exploration.nxs"
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def test_a_first_look_writes_pictures_with_their_numbers_and_named_references(
     code, text = run("explore", "stack.hdr", "--clusters", "2", *naming)
     assert code == 0, text
     assert "principal components above the noise" in text
-    assert {path.name for path in Path("stack-explored").iterdir()} == PICTURES
+    assert {path.name for path in Path("stack-explored").iterdir()} == {*PICTURES, NUMBERS}
     table = np.genfromtxt("stack-explored/clusters.csv", delimiter=",", names=True)
     assert {"energy_ev", "cluster_0_od", "cluster_0_std"} <= set(table.dtype.names)
     assert len(table) == 13

@@ -1,3 +1,6 @@
+import json
+
+import h5py
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -6,8 +9,10 @@ from sklearn.decomposition import NMF, PCA
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.stack import Stack
+from stxm_live.io.results import read_nexus
 from stxm_live.phase_mapping.exploration import (
     channel,
+    exploration_dataset,
     explore_stack,
     named_references,
     save_as_recipe,
@@ -248,3 +253,21 @@ def test_names_that_cannot_be_saved_are_refused_in_words(explored, tmp_path, nam
     with pytest.raises(ValueError, match=words):
         save_as_recipe(explored, names, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_first_look_is_written_with_all_its_maps_and_spectra(explored, tmp_path):
+    save_as_recipe(explored, {"0": "charged", "nmf1": "discharged"}, tmp_path / "saved")
+    kept = read_nexus(tmp_path / "saved" / "exploration.nxs")
+    assert kept.identical(exploration_dataset(explored, {"0": "charged", "nmf1": "discharged"}))
+    assert json.loads(kept.attrs["names"]) == {"0": "charged", "nmf1": "discharged"}
+    index = explored.spectra.image(explored.clusters.index)
+    np.testing.assert_array_equal(kept["cluster_index"], np.nan_to_num(index, nan=-1))
+    for k, cluster in enumerate(explored.clusters.spectra):
+        np.testing.assert_allclose(kept["cluster_od"][k], cluster.od, rtol=1e-6)
+        np.testing.assert_allclose(kept["cluster_od_std"][k], cluster.std, rtol=1e-6)
+    for name, values in (("nmf_amount", explored.nmf.amounts), ("pca_score", explored.pca.scores)):
+        image = explored.spectra.image(values[:, 0])
+        np.testing.assert_allclose(kept[name][0], image, rtol=1e-5, atol=1e-6)
+    with h5py.File(tmp_path / "saved" / "exploration.nxs") as file:
+        assert file["entry"].attrs["default"] == "cluster_index"
+        assert file["entry/title"].asstr()[()].startswith("First look at a file, region 1")
