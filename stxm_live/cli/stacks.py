@@ -344,13 +344,14 @@ def opened(
     catalog: str | Path | None, *, create: bool = False, roots: Sequence[Path] | None = None
 ) -> Iterator[Broker]:
     """Open the catalogue and close it at the end; if it is missing, make it or raise an error."""
-    from stxm_live.io.catalog import close_catalog
     from stxm_live.io.catalog.anywhere import open_anywhere
+    from stxm_live.io.catalog.folder import catalog_folder, close_catalog, damage_named
 
     with console.working("opening the catalogue (some seconds)"):
         broker = open_anywhere(catalog, create=create, image_roots=roots or ())
     try:
-        yield broker
+        with damage_named(catalog_folder(broker)):
+            yield broker
     finally:
         close_catalog(broker)
 
@@ -377,11 +378,9 @@ def parse_settings(settings: Sequence[str] | None, option: str = "--set") -> dic
 
 def recipe_of(name: str | None, stored: Any) -> Recipe:
     """Return the recipe of that name, else the one of a stored result, else nvpf."""
-    if name is not None:
-        return Recipe.load(name)
-    if stored is None:
-        return Recipe.load("nvpf")
-    return Recipe.from_values(json.loads(stored.attrs["provenance"])["recipe_values"])
+    if name is None and stored is not None:
+        return Recipe.from_values(json.loads(stored.attrs["provenance"])["recipe_values"])
+    return Recipe.load("nvpf" if name is None else name)
 
 
 def _exit_if_poor(maps: PhaseMaps) -> None:
@@ -393,10 +392,9 @@ def _exit_if_poor(maps: PhaseMaps) -> None:
 def _differences(maps: PhaseMaps, stored: Any) -> list[str]:
     """Return the names of the products that differ from a stored result."""
     made = maps.to_xarray()
-    names = sorted(set(map(str, made.data_vars)) | set(map(str, stored.data_vars)))
     return [
         name
-        for name in names
+        for name in sorted({*map(str, made.data_vars), *map(str, stored.data_vars)})
         if name not in made
         or name not in stored
         or made[name].dims != stored[name].dims

@@ -9,11 +9,12 @@ import shutil
 import sqlite3
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from hashlib import sha256
 from importlib.util import find_spec
+from json import JSONDecodeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,8 @@ def open_catalog(
         _create_database(folder)
     _prepare(folder, folder)
     write_version(folder)
-    return _connect(folder, image_roots)
+    with damage_named(folder):
+        return _connect(folder, image_roots)
 
 
 def _require_packages() -> None:
@@ -157,16 +159,33 @@ def kept_open(broker: databroker.Broker) -> AbstractContextManager[None]:
 
 def _prepare(folder: Path, databases: Path) -> None:
     """Make the databases fit for use, wherever the folder is now."""
-    try:
+    with damage_named(folder):
         prepare_tables(databases / TABLES)
         relocate(databases / DATABASE, data=folder / _DATA, tables=databases / TABLES)
-    except sqlite3.DatabaseError as error:
-        raise _damaged(folder, error) from error
 
 
-def _damaged(folder: Path, reason: object) -> OSError:
+@contextmanager
+def damage_named(folder: Path | None) -> Iterator[None]:
+    """Raise an error of a catalogue's database, or of Tiled's use of it, as one that says more.
+
+    Raises
+    ------
+    OSError
+        With the folder, and what to do.
+    """
+    try:
+        yield
+    except Exception as error:
+        is_of_tiled = type(error).__module__.partition(".")[0] == "sqlalchemy"
+        if not is_of_tiled and not isinstance(error, sqlite3.DatabaseError | JSONDecodeError):
+            raise
+        raise _damaged(folder, str(error).partition("\n")[0]) from error
+
+
+def _damaged(folder: Path | None, reason: object) -> OSError:
+    where = "on the server" if folder is None else f"in {folder}"
     return OSError(
-        f"the catalogue in {folder} is damaged ({reason}): put back a copy of {DATABASE} and "
+        f"the catalogue {where} is damaged ({reason}): put back a copy of {DATABASE} and "
         f"{TABLES}, or name another folder and restore runs from their backup files"
     )
 
@@ -179,7 +198,8 @@ def _open_for_reading(folder: Path, image_roots: Sequence[str | Path]) -> databr
         shutil.copyfile(file, here / file.name)
     _prepare(folder, here)
     logger.warning("%s cannot be written: its catalogue is opened for reading only", folder)
-    return _connect(folder, image_roots, copies)
+    with damage_named(folder):
+        return _connect(folder, image_roots, copies)
 
 
 def _create_database(folder: Path) -> None:

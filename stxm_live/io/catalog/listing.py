@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any
 from stxm_live.core.origin import Origin, origin_of_start
 from stxm_live.core.scan import StackScan
 from stxm_live.io.catalog.anywhere import bluesky_catalog
-from stxm_live.io.catalog.folder import catalog_folder, close_catalog, open_catalog
+from stxm_live.io.catalog.folder import (
+    catalog_folder,
+    close_catalog,
+    damage_named,
+    open_catalog,
+)
 from stxm_live.io.catalog.index import IndexedRun, StoredResult, indexed_runs, stored_result
 from stxm_live.io.catalog.plan_runs import scan_of_streams, streams_of
 from stxm_live.io.catalog.reading import plain
@@ -107,7 +112,9 @@ def raw_runs(
             return
     broker = open_catalog(catalog, create=False) if isinstance(catalog, Path) else catalog
     try:
-        yield _listed_by_tiled(broker, limit)
+        with damage_named(folder):
+            listed = _listed_by_tiled(broker, limit)
+        yield listed
     finally:
         if isinstance(catalog, Path):
             close_catalog(broker)

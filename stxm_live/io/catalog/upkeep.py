@@ -37,6 +37,8 @@ _OPEN_RUNS = """
     AND json_extract(metadata, '$.start.purpose') IS NOT 'analysis'
 """
 
+_NO_JSON = "SELECT key FROM nodes WHERE NOT json_valid(metadata) LIMIT 1"
+
 _ZARR = "application/x-zarr"
 
 
@@ -159,6 +161,9 @@ def _database(folder: Path, path: Path) -> Iterator[Finding]:
             with closing(_read_only(path)) as database:
                 (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
                 database.execute(_ARRAYS + " LIMIT 1").fetchall()
+                odd = [key for (key,) in database.execute(_NO_JSON)]
+                if odd:
+                    raise sqlite3.DatabaseError(f"the metadata of {odd[0]!r:.40} are no JSON")
     except sqlite3.Error as error:
         answer = str(error)
     if answer != "ok":

@@ -6,6 +6,7 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+from stxm_live.core.text_files import read_text
 from stxm_live.io.whole_file import whole_file
 
 NAME = "stxm_live.json"
@@ -24,7 +25,7 @@ def folder_version(folder: Path) -> int:
     """
     path = folder / NAME
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["version"]
+        found = json.loads(read_text(path))["version"]
     except (FileNotFoundError, NotADirectoryError):
         return VERSION
     except (ValueError, KeyError, TypeError) as error:

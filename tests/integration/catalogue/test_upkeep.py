@@ -1,6 +1,7 @@
 """Check, repair and export of a catalogue in a folder, whose faults are made by hand."""
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -106,6 +107,34 @@ def test_a_damaged_database_is_told_and_nothing_is_touched(folder, run):
     assert code == 1
     assert "catalog.db" in text
     assert content() == before
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        ("UPDATE nodes SET metadata = '{' WHERE parent = 0", "are no JSON"),
+        ("DROP TABLE nodes", "no such table"),
+    ],
+)
+def test_a_database_that_sqlite_reads_and_tiled_does_not_is_an_error_in_one_line(
+    folder, run, spoil, says
+):
+    with closing(sqlite3.connect(folder / "catalog.db")) as database:
+        database.execute(spoil)
+        database.commit()
+    for command in (["catalog", "check"], ["replay", "-1", "--no-store"], ["runs"]):
+        code, text = run(*command, "--catalog", folder)
+        assert code == 1
+        assert "put back a copy of catalog.db" in text
+    assert says in check(folder)[0].what
+
+
+def test_a_pipe_in_place_of_the_version_is_an_error_and_not_waited_for(folder):
+    (folder / "stxm_live.json").unlink()
+    os.mkfifo(folder / "stxm_live.json")
+    with pytest.raises(OSError, match="not a regular file"):
+        open_catalog(folder)
+    assert "version" in kinds(folder)
 
 
 def test_runs_are_written_as_files_that_are_opened_again(original, run, tmp_path):
