@@ -97,6 +97,15 @@ class Stack:
     refusal: str = ""
     origin: Origin = field(default=Origin())
 
+    def __repr__(self) -> str:
+        n_energies, ny, nx = self.scan.shape
+        energies = self.scan.energies_ev
+        span = f", {min(energies):g} to {max(energies):g} eV" if energies else ""
+        return (
+            f"<Stack {self.key}: {len(self.frames)} of {n_energies} images of {ny} x {nx} "
+            f"pixels{span}>"
+        )
+
     @classmethod
     def from_arrays(
         cls,
