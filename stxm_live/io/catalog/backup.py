@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
+from stxm_live.core.text_files import check_regular
 from stxm_live.io.catalog.backup_values import (
     array_pieces,
     decoded,
@@ -185,18 +186,18 @@ def read_backup(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
         If a line cannot be read, or the file is of a later version.
     """
     version = 1
-    with Path(path).open("rb") as file:
+    with check_regular(Path(path)).open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
             try:
                 item = json.loads(line, object_hook=decoded_version_1 if version == 1 else None)
                 if number == 1 and "stxm_live_backup" in item:
-                    version = item["stxm_live_backup"]
+                    version = int(item["stxm_live_backup"])
                     continue
                 doc = decoded(item["doc"]) if version == VERSION else item["doc"]
                 pair = item["name"], doc
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise ValueError(f"{path}: line {number} is damaged ({error})") from error
             if version > VERSION:
                 raise ValueError(f"{path}: version {version}, written by a later stxm_live")

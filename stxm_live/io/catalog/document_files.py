@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from stxm_live.core.text_files import check_regular
 from stxm_live.io.catalog.backup import read_backup
 from stxm_live.io.catalog.backup_values import decoded_version_1
 
@@ -77,7 +78,7 @@ def _documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with check_regular(path).open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
     with gzip.open(path) if is_gzip else path.open("rb") as opened:
         data = opened.read(MAX_BYTES + 1)

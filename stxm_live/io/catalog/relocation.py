@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 logger = logging.getLogger("stxm_live")
@@ -40,7 +40,7 @@ def relocate(database: Path, *, data: Path, tables: Path) -> None:
     tables : path
         SQLite file of the tables.
     """
-    from tiled.utils import ensure_uri, path_from_uri
+    from tiled.utils import ensure_uri
 
     addresses = {
         "tables": ensure_uri(f"sqlite:///{tables}"),
@@ -52,21 +52,26 @@ def relocate(database: Path, *, data: Path, tables: Path) -> None:
             if address.startswith("sqlite:"):
                 new = addresses["tables"] if address.endswith(f"/{tables.name}") else None
             else:
-                path = _in_folder(path_from_uri(address), data)
+                path = _in_folder(address, data)
                 new = None if path is None else ensure_uri(str(path))
             if new is None:
-                logger.warning("%s is not in this catalogue's folder and cannot be read", address)
+                what = f"{address:.300}"
+                logger.warning("%s is not in this catalogue's folder and cannot be read", what)
                 connection.execute(_DISOWN, (number,))
             else:
                 update = "UPDATE assets SET data_uri = ? WHERE id = ?"
                 connection.execute(update, (new, number))
 
 
-def _in_folder(path: Path, data: Path) -> Path | None:
+def _in_folder(address: str, data: Path) -> Path | None:
     """Return where an array of a moved catalogue is now: the same way below its data folder."""
-    for k, part in enumerate(path.parts):
-        if part == data.name:
-            here = data.joinpath(*path.parts[k + 1 :])
-            if here != data and here.exists() and here.resolve().is_relative_to(data):
-                return here
+    from tiled.utils import path_from_uri
+
+    with suppress(ValueError, OSError):  # an address of no file, or longer than a path may be
+        parts = path_from_uri(address).parts
+        for k, part in enumerate(parts):
+            if part == data.name:
+                here = data.joinpath(*parts[k + 1 :])
+                if here != data and here.exists() and here.resolve().is_relative_to(data):
+                    return here
     return None

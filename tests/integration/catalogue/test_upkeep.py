@@ -129,12 +129,40 @@ def test_a_database_that_sqlite_reads_and_tiled_does_not_is_an_error_in_one_line
     assert says in check(folder)[0].what
 
 
+@pytest.mark.parametrize(
+    "address", ["", "data/x", "http://127.0.0.1:9/x", f"file:///data/{'x' * 9999}"]
+)
+def test_one_array_at_an_odd_address_does_not_close_the_catalogue(original, folder, address):
+    _, whole, other = original
+    with closing(sqlite3.connect(folder / "catalog.db")) as database, database:
+        database.execute(
+            "UPDATE assets SET data_uri = ? WHERE data_uri LIKE ?", [address, f"%/{other}/%"]
+        )
+    broker = open_catalog(folder)
+    assert len([*documents(broker[whole])]) > 3
+    close_catalog(broker)
+    assert kinds(folder).count("database") == 0
+
+
 def test_a_pipe_in_place_of_the_version_is_an_error_and_not_waited_for(folder):
     (folder / "stxm_live.json").unlink()
     os.mkfifo(folder / "stxm_live.json")
     with pytest.raises(OSError, match="not a regular file"):
         open_catalog(folder)
     assert "version" in kinds(folder)
+
+
+def test_odd_backup_files_are_each_named_and_not_waited_for(folder):
+    backup = folder / "backup"
+    backup.mkdir(exist_ok=True)
+    os.mkfifo(backup / "pipe.jsonl")
+    (backup / "folder.jsonl").mkdir()
+    (backup / "device.jsonl").symlink_to("/dev/zero")
+    (backup / "version.jsonl").write_text('{"stxm_live_backup": [9]}\n')
+    (backup / "deep.jsonl").write_text("[" * 10**5 + "\n")
+    (backup / "number.jsonl").write_text("3\n")
+    named = [finding.what for finding in check(folder) if finding.kind == "backup"]
+    assert len([what for what in named if "is damaged" in what]) == 6
 
 
 def test_runs_are_written_as_files_that_are_opened_again(original, run, tmp_path):
