@@ -16,14 +16,14 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = rf"(?:between\s+({_NUMBER})\s+and\s+({_NUMBER})|(above|below)\s+({_NUMBER}))"
 
 _TERMS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-    ("phase", re.compile(rf"phase:\s*({_NAME})")),
-    ("boundary", re.compile(rf"boundary\s+of\s+({_NAME})\s+and\s+({_NAME})")),
-    ("area", re.compile(rf"(area)\s+{_RANGE}(?:\s+[uµ]m[2²])?")),
-    ("number", re.compile(rf"(\w[\w-]*)\s+{_RANGE}(?:\s+nm)?")),
+    ("phase", re.compile(rf"phase:\s*({_NAME})", re.I)),
+    ("boundary", re.compile(rf"boundary\s+(?:of|between)\s+({_NAME})\s+and\s+({_NAME})", re.I)),
+    ("area", re.compile(rf"(area)\s+{_RANGE}(?:\s+[uµ]m[2²])?", re.I)),
+    ("number", re.compile(rf"(\w[\w-]*)\s+{_RANGE}(?:\s+nm)?", re.I)),
     ("name", re.compile(r'("[^"]+"|[^\s":]+)')),
 )
 
-_JOINED = re.compile(r"\s+(and|or)\s+")
+_JOINED = re.compile(r"\s+(and|or)\s+", re.I)
 
 EXPECTED = (
     'expected words such as "phase:Na3VPF", "x between 2.0 and 2.4", "thickness above 50", '
@@ -103,7 +103,7 @@ def _terms(text: str) -> Iterator[tuple[str, Term]]:
             raise ValueError(
                 f"criterion {text!r} is not understood at {rest.strip()!r}: {EXPECTED}"
             )
-        word, rest = joined[1], rest[joined.end() :]
+        word, rest = joined[1].lower(), rest[joined.end() :]
 
 
 def _first_term(rest: str, text: str) -> tuple[Term, int]:
@@ -129,4 +129,4 @@ def _limits(
     if low is not None and high is not None:
         return float(low), float(high)
     assert limit is not None
-    return (float(limit), np.inf) if side == "above" else (-np.inf, float(limit))
+    return (float(limit), np.inf) if str(side).lower() == "above" else (-np.inf, float(limit))

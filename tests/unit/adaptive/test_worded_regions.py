@@ -176,6 +176,20 @@ def test_a_recipe_with_words_that_are_not_understood_is_refused():
         Recipe.from_values(values)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "boundary of A and b AND x Above 2 or doubt",
+        "Boundary between A and b and x above 2 OR doubt",
+    ],
+)
+def test_words_may_begin_with_capitals_and_names_keep_theirs(text):
+    assert parse_criterion(text) == (
+        (Term("boundary", ("A", "b")), Term("number", ("x",), 2, np.inf)),
+        (Term("name", ("doubt",)),),
+    )
+
+
 def test_names_with_blanks_are_in_quotes():
     (terms,) = parse_criterion('boundary of "phase A" and B and area above .5 um2')
     assert terms == (
