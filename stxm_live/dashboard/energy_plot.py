@@ -10,7 +10,7 @@ from bokeh.models import BasicTickFormatter, ColumnDataSource, Range1d
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from stxm_live.dashboard.offline_page.page_figures import BAND, style_plot
+from stxm_live.dashboard.offline_page.page_figures import BAND, point_size, style_plot
 from stxm_live.plotting.style.grounds import on_ground
 from stxm_live.plotting.style.palette import GROUND
 
@@ -57,14 +57,14 @@ class EnergyPlot:
         self.band = ColumnDataSource({"x": [], "low": [], "high": []}, name=f"{name}-band")
         self.plot.varea("x", "low", "high", source=self.band, **BAND)
         self.plot.multi_line("xs", "ys", line_color="color", line_width="width", source=self.lines)
-        self.plot.scatter(
+        self._marks = self.plot.scatter(
             *("x", "y"),
             fill_color="color",
             marker="marker",
             line_color=GROUND,
-            size=6,
+            size=point_size(0),
             source=self.points,
-        )
+        ).glyph
         style_plot(self.plot, along, label)
         self.plot.axis.visible = False
         self.plot.grid.visible = True
@@ -97,6 +97,8 @@ class EnergyPlot:
     def _draw(self) -> None:
         """Draw lines and points in the colours for the ground of the plot."""
         x, points, ground = self._x, self._points, self.plot.background_fill_color
+        size = point_size(len(x))
+        self._marks.update(size=size, line_width=1.0 if size > 3 else 0.3)
         curves = [(y, on_ground(color, ground), width) for y, color, width in self._curves]
         self.lines.data = {
             "xs": [x] * len(curves),

@@ -133,7 +133,7 @@ def phase_layer(scene: Scene, name: str) -> Layer:
         meanings[name] = "clusters of similar spectra (k-means), whatever the thickness"
     legend = swatches(entries)
     if counts.sum() and len(shown) > 1:
-        legend += " of the pixels"
+        legend += '<span class="entry">of the pixels</span>'
     elif not counts.sum():
         legend += " no specimen in the field of view"
     return Layer(phase_image(index, scene.colors), legend, meanings[name])

@@ -124,7 +124,7 @@ class NextRegionPanel:
         left = minutes_and_seconds(self._chooser.question_left_s)
         return (
             f"<b>Waiting for your choice, {left} left:</b> {escape(question)}. "
-            "Draw a box or take a suggestion below."
+            "Draw a box or take a suggestion in the tab Next region."
         )
 
     def _in_words(self, choice: Region | None) -> str:

@@ -30,7 +30,7 @@ p.limited {{ color: var(--limited, #9a5200); }}
 p.poor {{ color: var(--poor, #b3202a); }}
 p.idle {{ color: var(--ink, {INK}); border-color: var(--line, #b3bac3) !important; }}
 :host(.ask) p {{ background: {AMBIGUOUS}; color: #201500; padding: 8px 14px; font-size: 20px;
-  border-radius: 4px; overflow-wrap: anywhere; }}
+  border-radius: 4px; margin-bottom: 6px; overflow-wrap: anywhere; }}
 :host(.subline), :host(.small), :host(.meaning) {{ color: var(--faint, {FAINT}); font-size: 12px; }}
 :host(.subline) {{ overflow-wrap: anywhere; }}
 :host(.subline) b {{ color: var(--ink, {INK}); }}

@@ -26,6 +26,8 @@ def subline(scene: Scene | None) -> str:
         parts.append(f"{len(maps.energies_ev)} energies, revision {maps.revision}")
         if str(maps.origin):
             parts.append(escape(str(maps.origin)))
+        if maps.origin.file and maps.origin.file != maps.key.source:
+            parts.append(escape(maps.origin.file))
         if scene.result.origin != "live":
             how = "changed by hand" if scene.result.origin == "changed" else "from the catalogue"
             parts.append(f"<b>{how}</b>: {escape(scene.result.title)}")

@@ -136,7 +136,7 @@ def spectrum_figure(energies_ev: Sequence[float], colors: list[str]) -> figure:
         "x",
         "y",
         source=pixel,
-        size=6 if len(energies_ev) <= 40 else 3,
+        size=point_size(len(energies_ev)),
         fill_color=INK,
         line_color=GROUND,
     )
@@ -176,6 +176,11 @@ def _energy_figure(name: str, energies_ev: Sequence[float], width_px: int) -> fi
         tools="box_zoom,pan,reset",
         toolbar_location="above",
     )
+
+
+def point_size(n_energies: int) -> int:
+    """Return the size of points in px: small where they would hide the curves below."""
+    return 6 if n_energies <= 40 else 3
 
 
 _WITHOUT_EDGE = ".bk-Canvas { clip-path: inset(1px 0 0 1px); }"
