@@ -17,6 +17,9 @@ R = TypeVar("R")
 EXPECTED = (OSError, ValueError, LookupError, RuntimeError, ImportError)
 """Errors caused by input, files or machines; any other error is a fault of the program."""
 
+_MOST_LETTERS = 4000
+"""Longest error that is shown: a file may hold a word of any length."""
+
 NOT_TO_BE_TAKEN_AS_IT_IS = 3
 """Exit code of a command that made a map which is poor, or of an incomplete stack."""
 

@@ -107,4 +107,6 @@ class _Parser:
 
     def _error(self, expected: str, token: str) -> ValueError:
         found = token or "the end of the file"
-        return ValueError(f"{self._path}, line {self._line}: expected {expected}, found {found}")
+        return ValueError(
+            f"{self._path}, line {self._line}: expected {expected:.80}, found {found:.80}"
+        )

@@ -135,6 +135,8 @@ def _pages(file: Path, tiff: Any, n_files: int) -> NDArray[np.float32]:
     first, shapes = tiff.series[0], [series.shape for series in tiff.series]
     if first.axes.endswith("S") and first.dtype == np.uint8:
         raise _WrongContentError(f"{file}: a picture in colours, not counts")
+    if first.dtype.kind not in "buif":
+        raise _WrongContentError(f"{file}: holds {first.dtype}, expected counts")
     if len(shapes) == 1 or first.ndim > 2:
         is_large = check_size(file, (n_files, *first.shape))
         if not is_large:

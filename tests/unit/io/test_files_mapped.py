@@ -98,6 +98,13 @@ def test_images_cut_off_or_of_different_shapes_are_named(tmp_path):
             read_stack(path)
 
 
+def test_complex_images_are_refused_and_their_real_part_is_not_taken(tmp_path):
+    mapping = write(tmp_path, TIFF)
+    tifffile.imwrite(tmp_path / "scan.tif", CUBE.astype(np.complex64))
+    with pytest.raises(ValueError, match="holds complex64, expected counts"):
+        read_stack(mapping)
+
+
 def test_files_that_are_missing_or_lead_out_of_the_folder_are_refused(tmp_path):
     folder = tmp_path / "scan"
     folder.mkdir()
