@@ -11,6 +11,7 @@ from stxm_live.adaptive.regions.box_placement import Interest
 from stxm_live.adaptive.regions.grid import Raster
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.region_criterion import Term, parse_criterion
+from stxm_live.core.twins import representatives
 
 _PART = 0.5
 """Share of the largest interest from which a pixel belongs to a part with an area."""
@@ -62,20 +63,36 @@ def _together(
 
 
 def _phase(maps: PhaseMaps, term: Term) -> NDArray[np.float64]:
-    """Return the probability of a phase where it is the label."""
-    labelled = np.where(maps.final_index == _index(maps, term.names[0]), 1.0, 0.0)
-    if maps.wrong_probability is not None:
+    """Return the probability of a phase where it is the label, or of those that share its label.
+
+    0 everywhere if all phases share one label.
+    """
+    labels = representatives(maps.phase_names, maps.twins)
+    members = np.flatnonzero(labels == labels[_index(maps, term.names[0])])
+    if 1 < len(members) == len(labels):
+        return np.zeros(maps.final_index.shape)
+    labelled = np.where(np.isin(maps.final_index, members), 1.0, 0.0)
+    if len(members) > 1 and maps.probability is not None:
+        labelled *= np.nan_to_num(maps.probability[members].sum(axis=0))
+    elif maps.wrong_probability is not None:
         labelled *= 1 - np.nan_to_num(maps.wrong_probability)
     return labelled
 
 
 def _boundary(maps: PhaseMaps, term: Term) -> NDArray[np.float64]:
-    """Return the number of sides on which two phases are next to each other."""
+    """Return the number of sides on which two phases are next to each other.
+
+    There is no boundary between phases that share a label.
+    """
     a, b = (_index(maps, name) for name in term.names)
     if a == b:
         raise ValueError(f"a boundary is between two phases, not {term.names[0]} twice")
-    index = maps.final_index
+    labels = representatives(maps.phase_names, maps.twins)
+    index = np.where(maps.final_index >= 0, labels[maps.final_index], -1)
+    a, b = int(labels[a]), int(labels[b])
     sides = np.zeros(index.shape)
+    if a == b:
+        return sides
     for here, there in ((np.s_[:-1, :], np.s_[1:, :]), (np.s_[:, :-1], np.s_[:, 1:])):
         beside = (index[here] == a) & (index[there] == b)
         beside |= (index[here] == b) & (index[there] == a)

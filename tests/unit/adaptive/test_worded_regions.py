@@ -70,6 +70,18 @@ def test_a_phase_is_found_where_it_is():
     assert "phase:Na1-yVPF" in region.reason
 
 
+def test_a_phase_that_shares_its_label_is_looked_for_as_that_label():
+    places = [(0, 20, 50, 4), (1, 20, 54, 4)]
+    names = planted([]).phase_names
+    maps = planted(places, twins=(names[:2],), probability=None)
+    (place,) = found_at(maps, "phase:Na3VPF")
+    assert close_to(place, 21.5, 53.5)
+    assert found_at(maps, "boundary of Na3VPF and Na2.4VPF") == []
+    assert found_at(planted(places), "boundary of Na3VPF and Na2.4VPF")
+    for criterion in ("phase:Na3VPF", "boundary of Na3VPF and Na2VPF"):
+        assert found_at(planted(places, twins=(names,)), criterion) == []
+
+
 def test_the_boundary_of_two_phases_is_not_that_of_others():
     maps = planted([(0, 20, 40, 8), (4, 20, 48, 8), (1, 40, 30, 8)])
     (place,) = found_at(maps, "boundary of Na3VPF and Na1-yVPF")
