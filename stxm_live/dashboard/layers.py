@@ -228,8 +228,9 @@ def _ambiguity(maps: PhaseMaps) -> Layer:
     counted = int((maps.specimen & maps.valid).sum())
     share = f" {100 * maps.ambiguous_share:.1f} %" if counted else ""
     entries = [(SPECIMEN, "clear"), (AMBIGUOUS, f"ambiguous{share}")]
-    if maps.unidentified.any():
-        unfit = 100 * maps.unidentified.sum() / max(1, counted)
+    alone = maps.specimen & maps.valid & maps.unidentified & ~maps.ambiguous
+    if alone.any():
+        unfit = 100 * alone.sum() / max(1, counted)
         shown = f"{unfit:.1f}" if unfit >= 0.05 else "<0.1"
         entries.append((UNIDENTIFIED, f"no reference fits {shown} %"))
     n_invalid = int((maps.specimen & ~maps.valid).sum())

@@ -11,9 +11,11 @@ pytest.importorskip("bokeh", reason="needs the extra stxm-live[web]")
 from stxm_live.core.stack import StackKey
 from stxm_live.dashboard import Board
 from stxm_live.dashboard.energy_plot import EnergyPlot
-from stxm_live.dashboard.layers import phase_layer
+from stxm_live.dashboard.images import rgba_of
+from stxm_live.dashboard.layers import doubt_layer, phase_layer
 from stxm_live.dashboard.scene import current_scene
 from stxm_live.dashboard.text import subline
+from stxm_live.plotting.style.palette import UNIDENTIFIED
 
 
 def shown(maps):
@@ -45,3 +47,13 @@ def test_points_of_many_energies_do_not_hide_the_references():
         (marks,) = (r.glyph for r in plot.plot.renderers if hasattr(r.glyph, "marker"))
         sizes.append(marks.size)
     assert sizes == [6, 3]
+
+
+def test_each_pixel_of_the_ambiguity_map_counts_once():
+    maps = made_up.maps()
+    both = maps.specimen & (maps.ambiguous | maps.unidentified)
+    maps = replace(maps, ambiguous=maps.specimen & maps.ambiguous, unidentified=both)
+    layer = doubt_layer(shown(maps), "ambiguous", (0, 1))
+    pink = (layer.image == rgba_of(UNIDENTIFIED)).all(axis=-1).sum()
+    counted = (maps.specimen & maps.valid).sum()
+    assert f"no reference fits {100 * pink / counted:.1f} %" in layer.legend
