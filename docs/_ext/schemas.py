@@ -1,6 +1,7 @@
 """Reference pages from the code: recipe, start document, bundle and command line."""
 
 import inspect
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -149,7 +150,16 @@ def help_text(command: typing.Any) -> str:
     lines = example.split("; ") if example else []
     shown = "".join(f"    {line.strip()}\n" for line in lines)
     label = "For example:" if len(lines) == 1 else "Examples:"
-    return f"{text.strip()}\n" + (f"\n{label}\n\n{shown}" if shown else "")
+    return f"{in_markdown(text.strip())}\n" + (f"\n{label}\n\n{shown}" if shown else "")
+
+
+def in_markdown(text: str) -> str:
+    """Return a help text in Markdown: each sign as it is, options as code.
+
+    ``<phase>`` would be taken for HTML, and two hyphens become a dash.
+    """
+    escaped = re.sub(r"[<*_|\\\[\]]", r"\\\g<0>", text)
+    return re.sub(r"(?<![\w-])--[a-z][a-z-]*", r"`\g<0>`", escaped)
 
 
 def parameters(command: typing.Any, name: str) -> str:
@@ -165,7 +175,7 @@ def parameters(command: typing.Any, name: str) -> str:
         names = ", ".join(f"`{option}`" for option in parameter.opts)
         if parameter.param_type_name == "argument":
             names = f"`{parameter.name.upper()}`"
-        text = (getattr(parameter, "help", "") or "").replace("|", "\\|")
+        text = in_markdown(getattr(parameter, "help", "") or "")
         rows.append(f"| {names} | {text} | {shown_default(parameter)} |")
     return "\n".join(rows) + "\n"
 

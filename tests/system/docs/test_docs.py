@@ -154,3 +154,18 @@ def test_every_public_name_is_in_the_reference():
 
     text = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^   stxm_live\.(\w+)$", text, re.MULTILINE)) >= set(stxm_live.__all__)
+
+
+def test_no_word_of_a_help_is_lost_on_the_page_of_commands(monkeypatch):
+    import typer
+    from markdown_it import MarkdownIt
+
+    monkeypatch.syspath_prepend(DOCS / "_ext")
+    from schemas import command_pages
+
+    page = "\n".join(command_pages(typer.main.get_command(app), "stxm-live"))
+    html = MarkdownIt().enable("table").render(page)
+    assert "CSV energy_ev,&lt;phase&gt;,..." in html
+    assert "<phase>" not in html
+    assert "With <code>--zmq</code>" in html  # not a dash
+    assert "a pattern such as 'e*.h5'" in html
