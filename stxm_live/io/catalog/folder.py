@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import logging
 import shutil
 import sqlite3
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from hashlib import sha256
+from importlib import import_module
 from importlib.util import find_spec
 from json import JSONDecodeError
 from pathlib import Path
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     import databroker
 
 logger = logging.getLogger("stxm_live")
+
+_PACKAGES = ("bluesky_tiled_plugins.exporters", "databroker", "tiled.catalog", "tiled.server.app")
 
 _CLOSE_STREAM = "/api/v1/stream/close/"
 _DATA = "data"
@@ -89,7 +94,9 @@ def open_catalog(
     except OSError:
         if not exists:
             raise
+        _import_packages()
         return _open_for_reading(_plain(folder), image_roots)
+    _import_packages()
     folder = _plain(folder)
     if not exists:
         _create_database(folder)
@@ -107,6 +114,24 @@ def _require_packages() -> None:
             'pip install "stxm-live[catalog]". '
             "Where databroker 1 has to stay, map_run takes its headers without this"
         )
+
+
+def _import_packages() -> None:
+    """Import Tiled and databroker without a search for garbage among half a million new objects.
+
+    Python makes seven of them, a third of the time until a catalogue is open.
+    """
+    if not gc.isenabled() or all(name in sys.modules for name in _PACKAGES):
+        return
+    gc.disable()
+    try:
+        for name in _PACKAGES:
+            import_module(name)
+    finally:
+        if not gc.get_freeze_count():
+            gc.freeze()  # the new objects count as old ones, without a look at them
+            gc.unfreeze()
+        gc.enable()
 
 
 def _plain(folder: Path) -> Path:
