@@ -32,6 +32,17 @@ EPICS = ["integration/epics/test_ioc.py", "support/epics_client.py", "support/ep
 collect_ignore = [] if find_spec("caproto") else EPICS
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect the tests without searches for garbage, a quarter of the time that it takes."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory):
     """A state directory of the tests' own: the token of the account is not theirs."""
