@@ -43,7 +43,9 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         except EXPECTED as error:
             if os.environ.get("STXM_LIVE_DEBUG"):
                 raise
-            typer.secho(f"error: {printable(_in_words(error))}", fg=typer.colors.RED, err=True)
+            said = printable(_in_words(error))
+            said = said if len(said) <= _MOST_LETTERS else f"{said[:_MOST_LETTERS]} ..."
+            typer.secho(f"error: {said}", fg=typer.colors.RED, err=True)
             raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
     return run

@@ -100,7 +100,7 @@ def test_images_cut_off_or_of_different_shapes_are_named(tmp_path):
 
 def test_complex_images_are_refused_and_their_real_part_is_not_taken(tmp_path):
     mapping = write(tmp_path, TIFF)
-    tifffile.imwrite(tmp_path / "scan.tif", CUBE.astype(np.complex64))
+    tifffile.imwrite(tmp_path / "scan.tif", CUBE.astype(np.complex64), photometric="minisblack")
     with pytest.raises(ValueError, match="holds complex64, expected counts"):
         read_stack(mapping)
 
