@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.markup import escape
-from rich.table import Table
 
 from stxm_live.cli.archive import (
     AllRunsOption,
@@ -29,7 +26,7 @@ from stxm_live.cli.archive import (
 )
 from stxm_live.cli.errors import NOT_TO_BE_TAKEN_AS_IT_IS, UsageError, one_line_errors
 from stxm_live.cli.json_output import JsonOption, maps_values, only_json, print_json, run_values
-from stxm_live.cli.output import comparison, console, print_result, result_in_words
+from stxm_live.cli.output import comparison, console, print_result, table_of_runs
 from stxm_live.cli.picture_options import FormatOption, PaletteOption
 from stxm_live.core.phase_maps import same_array
 from stxm_live.core.recipe import Recipe
@@ -319,24 +316,7 @@ def list_catalog(
     if as_json:
         print_json("runs", {"runs": [run_values(run) for run in runs]})
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    sizes = [" x ".join(map(str, run.scan.shape)) if run.scan else "" for run in runs]
-    widest = max(map(len, sizes), default=0)  # they stay on one line; a reason need not
-    for name in ("run", "scan", "measured", "sample or file", "E x y x x", "ended", "maps"):
-        least = widest if name == "E x y x x" else None
-        table.add_column(name, no_wrap=name in ("run", "measured"), min_width=least)
-    for run, size in zip(runs, sizes, strict=True):
-        other = f"cannot be read ({run.unreadable})" if run.unreadable else "not a stack"
-        table.add_row(
-            escape(run.uid[:8]),
-            "" if run.scan_id is None else str(run.scan_id),
-            run.origin.when or "?",
-            escape(run.origin.sample or run.origin.file),
-            escape(size or other),
-            run.exit_status or "cut off",
-            result_in_words(run),
-        )
-    console.print(table)
+    console.print(table_of_runs(runs))
 
 
 @contextmanager

@@ -1,10 +1,13 @@
 """The table of a result: shares of pixels and of the volume are not taken for each other."""
 
+from dataclasses import replace
+
 import made_up_maps as made_up
 import pytest
 
 from stxm_live.cli import output
 from stxm_live.cli.json_output import maps_values
+from stxm_live.io.catalog.listing import RunSummary
 
 
 def printed(maps):
@@ -42,3 +45,13 @@ def test_the_json_of_a_result_has_both():
     assert sum(row["amount"] for row in values["amounts"]) == pytest.approx(1)
     assert values["phases"][0].keys() == {"name", "share_by_correlation", "share"}
     assert maps_values(made_up.maps())["amounts"] is None
+
+
+def test_runs_without_a_scan_number_have_no_empty_column_for_it():
+    run = RunSummary("3f2a91", None, 0.0, "scan", None, "success", has_maps=False)
+
+    def heads(run):
+        return [str(column.header) for column in output.table_of_runs([run]).columns]
+
+    assert heads(run) == ["run", "measured", "E x y x x", "ended"]
+    assert heads(replace(run, scan_id=7))[:3] == ["run", "scan", "measured"]
