@@ -40,14 +40,12 @@ def row_marks(intensity: NDArray[np.float32]) -> RowMarks:
     ----------
     intensity : ndarray of shape (ny, nx)
     """
-    ny, nx = intensity.shape
+    nx = intensity.shape[1]
     if nx < _WIDTH:
         return RowMarks(np.empty(0, np.uint64), np.empty(0, np.int64))
     bits = np.ascontiguousarray(intensity).view(np.uint32).ravel()
-    ends = np.arange(bits.size) % nx > nx - _WIDTH
-    chosen = _mixed(bits[:-1].astype(np.uint64) << np.uint64(32) | bits[1:])
-    every = np.uint64(max(1, ny * nx // _MOST_CHOSEN))
-    places = np.flatnonzero(~ends[:-1] & (chosen % every == 0))
+    places = _chosen(bits)
+    places = places[places % nx <= nx - _WIDTH]
     rows = bits[places[:, np.newaxis] + np.arange(_WIDTH)]
     counts = rows.view(np.float32)
     n_values = 1 + (np.diff(np.sort(rows, axis=1), axis=1) != 0).sum(axis=1)
@@ -80,7 +78,20 @@ def moved_by(one: RowMarks, other: RowMarks, nx: int) -> tuple[int, int] | None:
     return n_rows, distance - n_rows * nx
 
 
+def _chosen(bits: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return the places of about `_MOST_CHOSEN` pixels, chosen by their counts and the next."""
+    every = 1 << max(0, (bits.size // _MOST_CHOSEN).bit_length() - 1)
+    mixed = bits[:-1] * np.uint32(0x9E3779B1)
+    mixed += bits[1:] * np.uint32(0x85EBCA77)
+    mixed ^= mixed >> np.uint32(15)
+    mixed *= np.uint32(0xC2B2AE3D)
+    mixed ^= mixed >> np.uint32(13)
+    mixed &= np.uint32(every - 1)
+    return np.flatnonzero(mixed == 0)
+
+
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return numbers of which all bits depend on all bits of the given ones."""
     product = numbers * _FACTOR
-    return np.asarray((product ^ (product >> np.uint64(29))) * _FACTOR)
+    product = (product ^ (product >> np.uint64(32))) * _FACTOR
+    return np.asarray(product ^ (product >> np.uint64(29)))

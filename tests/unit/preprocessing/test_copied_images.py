@@ -58,7 +58,9 @@ MOVED = {
 
 
 @pytest.mark.parametrize("way", MOVED)
-@pytest.mark.parametrize(("mean", "side", "ring_current"), [(3, 24, 1), (1000, 70, 301.7)])
+@pytest.mark.parametrize(
+    ("mean", "side", "ring_current"), [(3, 24, 1), (1000, 70, 301.7), (900, 400, 1)]
+)
 def test_an_old_image_moved_by_whole_pixels_is_found(way, mean, side, ring_current):
     counts = images(mean, side=side) / np.float32(ring_current)
     counts[7] = MOVED[way](counts[3])
