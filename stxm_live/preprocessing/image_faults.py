@@ -103,7 +103,8 @@ def lost_lines(levels: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
     Parameters
     ----------
     levels : sequence of ndarray of shape (ny,)
-        `line_levels` of every image of a stack.
+        `line_levels` of every image of a stack; NaN for lines that were not recorded. They are not
+        lost, and neither are their neighbors.
 
     Returns
     -------
@@ -115,6 +116,8 @@ def lost_lines(levels: Sequence[NDArray[np.float64]]) -> NDArray[np.bool_]:
     if len(of_image) < _FEWEST_IMAGES:
         return np.zeros(of_image.shape, dtype=bool)
     reach = 2 * round(_DRIFT_SHARE * of_image.shape[1]) + 1
-    usual = minimum_filter1d(np.median(of_image, axis=0), reach, mode="nearest")
+    middle, recorded = np.full(of_image.shape[1], np.inf), np.isfinite(of_image).any(axis=0)
+    middle[recorded] = np.nanmedian(of_image[:, recorded], axis=0)
+    usual = minimum_filter1d(middle, reach, mode="nearest")
     lost = of_image < LOST_LEVEL * usual
     return np.asarray(binary_dilation(lost, np.ones((1, 3), dtype=bool)))

@@ -64,6 +64,8 @@ class Image:
         self.clipped = clipped_share(self.intensity)
         self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
         self.levels = line_levels(self._seen())
+        if self._planned is None:
+            self.levels[np.isnan(frame.intensity).all(axis=1)] = np.nan
         self.lost = np.zeros(len(self.levels), dtype=bool)
         self._as_counted = self.intensity
         self._pattern: Pattern | None = None

@@ -56,6 +56,19 @@ def test_a_fault_that_many_images_share_is_said_once(nvpf):
     ]
 
 
+def test_lines_that_were_not_recorded_take_no_others_with_them(nvpf, maps):
+    counts, energies_ev, particle = particle_counts()
+    lacking = counts.copy()
+    lacking[np.random.default_rng(2).random(counts.shape[:2]) < 0.25] = np.nan
+    recipe = nvpf.with_changes({"alignment.enabled": False, "energy_fit": False})
+    rest = map_phases(Stack.from_arrays(lacking, energies_ev), recipe)
+    assert not any("no beam" in note for note in rest.warnings)
+    assert np.isfinite(rest.od).mean() == pytest.approx(0.75, abs=0.02)
+    labelled = (rest.resolved_index >= 0) & (particle.phase_index >= 0)
+    assert (rest.resolved_index == particle.phase_index)[labelled].mean() > 0.85
+    assert labelled.sum() > 0.95 * (maps.resolved_index >= 0).sum()
+
+
 @pytest.mark.parametrize(("k", "left"), [(0, 0.03), (5, 0.0), (5, 0.05), (12, 0.0)])
 def test_lines_without_beam_are_left_out_of_their_image_and_named(nvpf, maps, k, left):
     stack = with_fault(k, lambda image, rng: dumped(image, rng, left=left))
