@@ -242,7 +242,14 @@ def unidentified_plate(maps: PhaseMaps) -> Plate:
     )
     detail = f"{found.n_pixels} pixels, {100 * found.share:.1f} % of the specimen"
     aspect = field_of_view(maps.extent_um, maps.specimen.shape).aspect
-    figure = sheet(f"{maps.key}: unidentified spectra", detail, panels, len(panels), aspect=aspect)
+    figure = sheet(
+        f"{maps.key}: unidentified spectra",
+        detail,
+        panels,
+        len(panels),
+        aspect=aspect,
+        identity=maps.identity,
+    )
     return Plate("unidentified", figure, table)
 
 

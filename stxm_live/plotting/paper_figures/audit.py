@@ -111,6 +111,7 @@ def audit_plate(maps: PhaseMaps, bundle: Bundle) -> Plate:
         3,
         aspect=aspect_of(maps),
         synthetic=maps.synthetic_references,
+        identity=maps.identity,
     )
     return Plate("audit", figure, _suspects_table(maps, result))
 
@@ -164,6 +165,7 @@ def audit_latent_plate(maps: PhaseMaps, bundle: Bundle) -> Plate:
         panels,
         3,
         synthetic=maps.synthetic_references,
+        identity=maps.identity,
     )
     rows = [
         (name, other, int(result.counts[i, j]))

@@ -126,6 +126,7 @@ def figure_3(maps: PhaseMaps) -> Plate:
         3,
         aspect=aspect_of(maps),
         synthetic=maps.synthetic_references,
+        identity=maps.identity,
     )
     found = maps.correlation[:, maps.phase_index >= 0]
     rows = [
@@ -165,6 +166,7 @@ def figure_s3(maps: PhaseMaps) -> Plate:
         3,
         aspect=aspect_of(maps),
         synthetic=maps.synthetic_references,
+        identity=maps.identity,
     )
     rows = [
         (name, float(share), *quartiles(maps.reliability[maps.phase_index == k]))
@@ -207,6 +209,7 @@ def figure_4(maps: PhaseMaps, bundle: Bundle) -> Plate:
         3,
         aspect=aspect_of(maps),
         synthetic=maps.synthetic_references,
+        identity=maps.identity,
     )
     return Plate("fig4-resolved", figure, _latent_table(maps, pixels))
 

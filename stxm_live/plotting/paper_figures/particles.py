@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.origin import identity
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.plotting.panels.maps import draw_reliability
 from stxm_live.plotting.panels.result import draw_ambiguity_of_maps, method_in_words
@@ -46,6 +47,7 @@ def figure_5(particles: Sequence[ParticleMaps]) -> Plate:
         3,
         aspect=_aspect_of_all(particles),
         synthetic=any_synthetic(particles),
+        identity=recipes_of(particles),
     )
     return Plate("fig5-particles", figure, shares_table(particles))
 
@@ -79,6 +81,7 @@ def _figure_6(number: int, sample: str, particles: Sequence[ParticleMaps]) -> Pl
         min(3, len(panels)),
         aspect=_aspect_of_all(particles),
         synthetic=any_synthetic(particles),
+        identity=recipes_of(particles),
     )
     return Plate(f"fig6-{number}-{safe_name(sample)}", figure, shares_table(particles))
 
@@ -102,6 +105,7 @@ def figure_s7(particles: Sequence[ParticleMaps]) -> Plate:
         min(3, len(panels)),
         aspect=_aspect_of_all(particles),
         synthetic=any_synthetic(particles),
+        identity=recipes_of(particles),
     )
     rows = [
         (name, str(maps.key), maps.ambiguous_share, *quartiles(maps.reliability))
@@ -124,6 +128,7 @@ def figure_s8(particles: Sequence[ParticleMaps]) -> Plate:
         n_phases,
         aspect=_aspect_of_all(particles),
         synthetic=any_synthetic(particles),
+        identity=recipes_of(particles),
     )
     rows = [
         (name, str(maps.key), phase, *quartiles(maps.correlation[k]))
@@ -137,6 +142,12 @@ def figure_s8(particles: Sequence[ParticleMaps]) -> Plate:
 def any_synthetic(particles: Sequence[ParticleMaps]) -> bool:
     """Return True if the references of a particle are calculated."""
     return any(maps.synthetic_references for _, maps in particles)
+
+
+def recipes_of(particles: Sequence[ParticleMaps]) -> str:
+    """Return recipe and version of the maps, in words, for the foot of a figure."""
+    without = [{**maps.provenance, "origin": {}} for _, maps in particles]
+    return "; ".join(dict.fromkeys(identity(each, dwell_ms=None) for each in without))
 
 
 def _aspect_of_all(particles: Sequence[ParticleMaps]) -> float:

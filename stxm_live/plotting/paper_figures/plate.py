@@ -48,11 +48,12 @@ def sheet(
     *,
     aspect: float = 0.8,
     synthetic: bool = False,
+    identity: str = "",
 ) -> Figure:
-    """Draw panels in rows under a title; ``synthetic`` adds a note at the foot."""
+    """Draw panels in rows under a title; at the foot a note if synthetic, and what is shown."""
     figure = figure_of_panels(panels, n_columns, aspect)
     write_header(figure, title, detail, FAINT)
-    write_footer(figure, SYNTHETIC if synthetic else "")
+    write_footer(figure, SYNTHETIC if synthetic else "", identity)
     lighten(figure)
     return figure
 

@@ -18,7 +18,7 @@ from stxm_live.plotting.paper_figures.latent import (
     view_of_phases,
 )
 from stxm_live.plotting.paper_figures.maps import colors_of, pixels_of
-from stxm_live.plotting.paper_figures.particles import ParticleMaps, any_synthetic
+from stxm_live.plotting.paper_figures.particles import ParticleMaps, any_synthetic, recipes_of
 from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
 from stxm_live.plotting.pictures import Panel
 from stxm_live.plotting.style.lettering import plain
@@ -84,6 +84,7 @@ def figure_s6(particles: Sequence[ParticleMaps], bundle: Bundle) -> Plate:
         panels,
         3,
         synthetic=any_synthetic(particles),
+        identity=recipes_of(particles),
     )
     return Plate("figS6-latent-space", figure, _table(particles, cloud))
 

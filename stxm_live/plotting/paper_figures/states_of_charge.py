@@ -15,6 +15,7 @@ from stxm_live.plotting.paper_figures.particles import (
     ParticleMaps,
     any_synthetic,
     final_fractions,
+    recipes_of,
     shares_table,
 )
 from stxm_live.plotting.paper_figures.plate import Plate, centred, sheet
@@ -43,6 +44,7 @@ def states_of_charge_plate(particles: Sequence[ParticleMaps]) -> Plate:
         3,
         aspect=min(1.2, max(0.6, 0.12 * len(particles))),
         synthetic=any_synthetic(particles),
+        identity=recipes_of(particles),
     )
     return Plate("states-of-charge", figure, shares_table(ordered))
 

@@ -62,6 +62,7 @@ def strategies_plate(maps: PhaseMaps, bundle: Bundle) -> Plate:
         len(STRATEGIES),
         aspect=aspect_of(maps),
         synthetic=maps.synthetic_references,
+        identity=maps.identity,
     )
     header = ("strategy", "candidates", "changed_share_of_ambiguous")
     names = tuple(f"share_{name}" for name in maps.phase_names)

@@ -53,8 +53,9 @@ def test_every_figure_of_a_run_is_a_picture_and_a_table(tmp_path, coarse_picture
 
 def test_without_an_encoder_there_are_only_the_figures_of_correlation(nvpf):
     maps = map_phases(particle_stack(), nvpf)
-    plates = run_plates(maps, nvpf.reference_spectra, None)
+    plates = list(run_plates(maps, nvpf.reference_spectra, None))
     assert [p.name.split("-")[0] for p in plates] == ["fig2", "fig3", "figS3", "figS4"]
+    assert all(maps.identity in drawn_texts(plates[k].figure) for k in (1, 2))
     with pytest.raises(ValueError, match="made without an encoder"):
         pixels_of(maps)
 
@@ -131,6 +132,8 @@ def test_particles_are_ordered_by_their_phases_and_all_shown():
     names = ["fig5-particles", "figS7-reliability", "figS8-correlation", "states-of-charge"]
     assert [p.name for p in plates] == names
     assert drawn_texts(plates[0].figure).count("Zoe") == 2
+    made_by = f"recipe nvpf {maps.provenance['recipe_sha256'][:8]}, stxm_live "
+    assert [drawn_texts(p.figure).count(made_by) for p in plates] == [1] * 4  # they share it
 
 
 def test_particles_of_one_sample_are_in_a_figure_of_their_own():
