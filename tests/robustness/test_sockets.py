@@ -1,5 +1,6 @@
 """Whoever sends whatever to a socket: the session lives, and the next message is answered."""
 
+import os
 import random
 import socket as sockets
 import stat
@@ -132,6 +133,12 @@ def test_a_file_without_a_token_is_named(state):
     path.touch(mode=0o600)
     with pytest.raises(ValueError, match="holds no token"):
         own_token(path)
+
+
+def test_a_pipe_in_place_of_the_token_is_not_waited_for(state):
+    os.mkfifo(state / "token", 0o600)
+    with pytest.raises(ValueError, match="not a regular file"):
+        own_token(state / "token")
 
 
 def test_an_empty_token_is_refused(chooser):

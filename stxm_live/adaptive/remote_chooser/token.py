@@ -14,6 +14,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from stxm_live.core.text_files import check_regular
 from stxm_live.live.remote.sockets import zmq_or_hint
 
 _MIN_CHARACTERS = 32
@@ -40,7 +41,7 @@ def own_token(path: Path | None = None) -> str:
     path = path or user_state_path("stxm_live") / "choices.token"
     if not path.exists():
         _make(path)
-    with path.open(encoding="ascii", errors="replace") as file:
+    with check_regular(path).open(encoding="ascii", errors="replace") as file:
         _check_private(path, os.fstat(file.fileno()))
         token = file.read(_MAX_CHARACTERS).strip()
     if len(token) < _MIN_CHARACTERS:
