@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stxm_live.core.file_arrays import kept_as
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Frame
-from stxm_live.preprocessing.alignment.row_gaps import shifted_rows, without_row_gaps
+from stxm_live.preprocessing.alignment.row_gaps import has_many_gaps, shifted_rows, without_row_gaps
 from stxm_live.preprocessing.alignment.spline_shift import shifted
 from stxm_live.preprocessing.alignment.stack_alignment import Box, Pattern
 from stxm_live.preprocessing.detector import corrected_counts, usable_intensity
@@ -40,6 +40,10 @@ class Image:
         self._planned = frame.rows
         ny, nx = frame.intensity.shape
         self.n_unplanned = 0 if frame.rows is None else (ny - len(frame.rows)) * nx
+        unrecorded = np.asarray(np.isnan(frame.intensity).all(axis=1))
+        self._has_gaps = frame.rows is not None or has_many_gaps(unrecorded)
+        n_gaps = int(unrecorded.sum()) * nx if frame.rows is None and self._has_gaps else 0
+        n_recorded = ny * nx - self.n_unplanned - n_gaps
         usable, self.unusable = usable_intensity(frame.intensity, detector.saturation_counts)
         self.intensity = corrected_counts(
             usable,
@@ -50,7 +54,7 @@ class Image:
         self.problem = ""
         if self.unusable.total == self.intensity.size:
             self.problem = "has no usable pixel"
-        elif self.unusable.total - self.n_unplanned > (self.intensity.size - self.n_unplanned) / 2:
+        elif self.intensity.size - self.unusable.total < n_recorded / 2:
             self.problem = f"has hardly a usable pixel ({self.unusable})"
         elif is_blank(self.intensity):
             self.problem = (
@@ -65,7 +69,7 @@ class Image:
         self.level = 0.0 if self.problem else float(np.nanmedian(self.intensity))
         self.levels = line_levels(self._seen())
         if self._planned is None:
-            self.levels[np.isnan(frame.intensity).all(axis=1)] = np.nan
+            self.levels[unrecorded] = np.nan
         self.lost = np.zeros(len(self.levels), dtype=bool)
         self._as_counted = self.intensity
         self._pattern: Pattern | None = None
@@ -120,14 +124,14 @@ class Image:
         return self._pattern
 
     def _seen(self) -> NDArray[np.float32]:
-        """Return the image, without the gaps of rows that were not to be scanned."""
-        return self.intensity if self._planned is None else without_row_gaps(self.intensity)
+        """Return the image, without the gaps of many rows that were not scanned."""
+        return without_row_gaps(self.intensity) if self._has_gaps else self.intensity
 
     def moved(self, shift_px: tuple[float, float]) -> tuple[NDArray[np.float32], int]:
         """Return the shifted image, and the number of pixels with negative values (NaN there)."""
         if self._moved is not None and self._moved[0] == shift_px:
             return self._moved[1:]
-        move = shifted if self._planned is None else shifted_rows
+        move = shifted_rows if self._has_gaps else shifted
         moved = move(self.intensity, shift_px)
         dark = moved <= 0
         n_dark = int(dark.sum())

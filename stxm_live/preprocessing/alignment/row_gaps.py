@@ -7,6 +7,25 @@ from numpy.typing import NDArray
 
 from stxm_live.preprocessing.alignment.spline_shift import shifted
 
+_MANY = 0.05
+"""Share of the rows. A few missing ones are bridged by the alignment as they are."""
+
+
+def has_many_gaps(missing: NDArray[np.bool_]) -> bool:
+    """Return True if many rows (ny,) are missing, and hardly any of them at the ends.
+
+    Examples
+    --------
+    >>> has_many_gaps(np.arange(40) % 4 == 1), has_many_gaps(np.arange(40) > 20)
+    (True, False)
+    """
+    known = np.flatnonzero(~missing)
+    if not len(known):
+        return False
+    n_between = known[-1] - known[0] + 1 - len(known)
+    n_ends = len(missing) - len(known) - n_between
+    return bool(n_between > _MANY * len(missing) and n_ends <= _MANY * len(missing))
+
 
 def without_row_gaps(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the image with missing rows filled in, linearly between the measured ones.

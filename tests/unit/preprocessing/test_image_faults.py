@@ -56,16 +56,17 @@ def test_a_fault_that_many_images_share_is_said_once(nvpf):
     ]
 
 
-def test_lines_that_were_not_recorded_take_no_others_with_them(nvpf, maps):
+@pytest.mark.parametrize(("share", "least"), [(0.1, 0.9), (0.3, 0.87)])
+def test_lines_that_were_not_recorded_take_no_others_with_them(nvpf, maps, share, least):
     counts, energies_ev, particle = particle_counts()
     lacking = counts.copy()
-    lacking[np.random.default_rng(2).random(counts.shape[:2]) < 0.25] = np.nan
-    recipe = nvpf.with_changes({"alignment.enabled": False, "energy_fit": False})
-    rest = map_phases(Stack.from_arrays(lacking, energies_ev), recipe)
+    lacking[np.random.default_rng(2).random(counts.shape[:2]) < share] = np.nan
+    rest = map_phases(Stack.from_arrays(lacking, energies_ev), nvpf)
     assert not any("no beam" in note for note in rest.warnings)
-    assert np.isfinite(rest.od).mean() == pytest.approx(0.75, abs=0.02)
+    assert np.isfinite(rest.od).mean() == pytest.approx(1 - share, abs=0.08)
+    assert np.abs(rest.shifts_px).max() < 0.5
     labelled = (rest.resolved_index >= 0) & (particle.phase_index >= 0)
-    assert (rest.resolved_index == particle.phase_index)[labelled].mean() > 0.85
+    assert (rest.resolved_index == particle.phase_index)[labelled].mean() > least
     assert labelled.sum() > 0.95 * (maps.resolved_index >= 0).sum()
 
 
