@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stxm_live.core.harmless import uid_in
+from stxm_live.core.machine_memory import available_bytes
 from stxm_live.core.text_files import check_regular
 from stxm_live.io.catalog.backup import read_backup
 from stxm_live.io.catalog.backup_values import decoded_version_1
@@ -18,6 +21,14 @@ Run = list[tuple[str, dict[str, Any]]]
 
 MAX_BYTES = 4 * 2**30
 """Largest file, unpacked."""
+
+_MEMORY_OF_A_BYTE = 4
+"""Memory that a byte of a file takes, about, while its numbers are read."""
+
+_DAMAGED = (
+    *(ValueError, TypeError, KeyError, RecursionError, EOFError),
+    *(gzip.BadGzipFile, zlib.error),
+)
 
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".msgpack")
 
@@ -55,16 +66,16 @@ def runs_in_file(path: str | Path) -> list[Run]:
     """
     path = Path(path)
     try:
-        documents = list(_documents(path))
-    except (ValueError, TypeError, KeyError, RecursionError, EOFError) as error:
+        runs = list(_by_start(_documents(path)))
+        runs.sort(key=lambda run: float(run[0][1].get("time", 0.0)))
+    except _DAMAGED as error:
         raise ValueError(
             f"{path}: not a file of documents ({str(error)[:300]}); expected lines of [name, "
             "document]"
         ) from error
-    runs = list(_by_start(documents))
     if not runs:
         raise ValueError(f"{path}: the file has no start document")
-    return sorted(runs, key=lambda run: float(run[0][1].get("time", 0.0)))
+    return runs
 
 
 def _documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -78,12 +89,13 @@ def _documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _content(path: Path) -> bytes:
+    most_bytes = min(MAX_BYTES, available_bytes() // _MEMORY_OF_A_BYTE)
     with check_regular(path).open("rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
     with gzip.open(path) if is_gzip else path.open("rb") as opened:
-        data = opened.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+        data = opened.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise ValueError(f"it has more than {most_bytes / 2**20:.0f} MiB, unpacked")
     return data
 
 
@@ -164,6 +176,8 @@ def _by_start(documents: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Run]:
     run: Run = []
     for name, doc in documents:
         if name == "start":
+            if not uid_in(doc, "uid"):
+                raise ValueError("a start document has no uid, or one that is no text")
             if run:
                 yield run
             run = []

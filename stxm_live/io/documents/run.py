@@ -239,7 +239,7 @@ class RunFrames:
                 self._note(f"stream {name!r}: {error}; its images are left out", members)
                 return
             stream.background = background
-            self._streams[doc["uid"]] = stream
+            self._streams[str(doc["uid"])] = stream
             if stream.is_external:
                 self._external.descriptor(doc, key, stream.max_values)
             if background is not None:

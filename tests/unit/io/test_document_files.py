@@ -11,6 +11,7 @@ from bluesky.callbacks.json_writer import JSONLinesWriter, JSONWriter
 from event_model import sanitize_doc
 from shapes import image_run, small_counts
 
+from stxm_live.io.catalog import document_files
 from stxm_live.io.catalog.document_files import runs_in_file
 from stxm_live.live.replay import stack_of_run
 
@@ -70,6 +71,44 @@ def test_of_a_file_that_is_cut_off_the_whole_documents_are_read(tmp_path, form):
     path.write_bytes(whole[:cut].rstrip())
     (run,) = runs_in_file(path)
     assert [name for name, _ in run] == [name for name, _ in RUN[:-1]]
+
+
+def spoilt(change):
+    """JSON with one document changed, by its name and field."""
+    name, field, value = change
+    docs = [(n, {**doc, field: value} if n == name else doc) for n, doc in PLAIN]
+    return json.dumps(docs).encode()
+
+
+DAMAGED = {
+    "uid.json": spoilt(("start", "uid", [1])),
+    "time.json": spoilt(("start", "time", "x")),
+    "tail.json.gz": gzip.compress(json.dumps(PLAIN).encode()) + b"junk",
+    "stream.json.gz": gzip.compress(b"[]" * 500)[:12] + b"\xff" * 40,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_an_error_with_its_name(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(DAMAGED[name])
+    with pytest.raises(ValueError, match=f"{name}: not a file of documents"):
+        runs_in_file(path)
+
+
+def test_a_stream_whose_uid_is_no_text_is_no_traceback(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(spoilt(("descriptor", "uid", [1])))
+    (run,) = runs_in_file(path)
+    assert not stack_of_run(run).frames
+
+
+def test_what_a_small_file_unpacks_to_is_bounded_by_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(document_files, "available_bytes", lambda: 4 * 2**20)
+    path = tmp_path / "a.json.gz"
+    path.write_bytes(gzip.compress(b" " * (2**20 + 1)))
+    with pytest.raises(ValueError, match="more than 1 MiB, unpacked"):
+        runs_in_file(path)
 
 
 def test_objects_in_msgpack_are_not_made(tmp_path):
