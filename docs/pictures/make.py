@@ -92,7 +92,8 @@ def main() -> None:
     with TemporaryDirectory() as folder, chromium() as page:
         path = write_page(maps, Path(folder) / "maps.html")
         page.goto(path.as_uri())
-        page.wait_for_timeout(3000)
+        page.wait_for_selector("#trouble", state="hidden", timeout=PATIENCE_MS)
+        page.wait_for_timeout(500)
         page.screenshot(path=HERE / "page.png")
 
 

@@ -90,6 +90,11 @@ def test_the_classes_of_the_ambiguity_map_are_told_apart(vision):
     assert closest([lab([to_rgb(c)], vision) for c in colors]) > 20
 
 
+def test_the_classes_of_the_ambiguity_map_differ_in_a_print_in_grey():
+    lightness = sorted(lab(to_rgb(c))[0] for c in (GROUND, SPECIMEN, AMBIGUOUS, UNIDENTIFIED))
+    assert np.diff(lightness).min() > 10
+
+
 def test_the_order_of_the_phases_is_the_order_of_the_colours():
     assert np.all(np.diff(lab(phase_colors(NAMES))[:, 2]) < 0)  # from yellow to blue
 
