@@ -133,8 +133,8 @@ def of_worlds(
                 seen = truth._replace(drift_px=truth.drift_px[kept])
                 try:
                     one = np.array(scores(stack, seen, of_plan))
-                except ValueError:
-                    one = np.array([1.0, np.nan, np.nan])
+                except ValueError:  # no map: no label is right, and none is promised
+                    one = np.array([1.0, 0.0, 0.0])
                 found.setdefault((drifts, name), []).append(one)
     return [_figure(key, values, found) for key, values in found.items()]
 
