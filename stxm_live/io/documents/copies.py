@@ -144,14 +144,19 @@ def snapshot(name: str, doc: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Let no garbage be collected: new lists and dicts begin it, and it takes up to .4 s."""
-    was_enabled = gc.isenabled()
+    """Let no garbage be collected: new lists and dicts begin it, and it takes up to .4 s.
+
+    Who finds it disabled does nothing: another thread may enable it at any time, and would not do
+    so again.
+    """
+    if not gc.isenabled():
+        yield
+        return
     gc.disable()
     try:
         yield
     finally:
-        if was_enabled:
-            gc.enable()
+        gc.enable()
 
 
 class _LeftOutError(Exception):

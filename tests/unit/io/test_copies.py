@@ -1,5 +1,6 @@
 """Copies on the thread of a RunEngine; the time they take is in benchmarks.robustness."""
 
+import gc
 import os
 import threading
 from collections import UserDict
@@ -241,3 +242,20 @@ def test_an_array_in_a_file_that_became_shorter_is_left_out_and_not_read(tmp_pat
         copy = copied("event", event(cut_off))
         assert copy.doc["data"] == {"counts": None, "energy": 1.5}
         assert "its file is shorter than the array" in copy.left_out[0]
+
+
+def test_the_search_for_garbage_is_not_left_off_by_two_copies_at_once(monkeypatch):
+    is_enabled = gc.isenabled
+
+    def another_thread_ends_its_copy():
+        found = is_enabled()
+        gc.enable()
+        return found
+
+    gc.disable()  # the other thread has begun
+    try:
+        monkeypatch.setattr(gc, "isenabled", another_thread_ends_its_copy)
+        copied("event", {"data": {"a": [1, 2]}})
+        assert is_enabled()
+    finally:
+        gc.enable()
