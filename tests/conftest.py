@@ -1,5 +1,6 @@
 import gc
 import os
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def pytest_collection():
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard():
+    """A program that a shell starts in the background ignores Ctrl-C; the tests raise it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
