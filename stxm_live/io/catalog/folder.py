@@ -119,11 +119,13 @@ def _require_packages() -> None:
 def _import_packages() -> None:
     """Import Tiled and databroker without a search for garbage among half a million new objects.
 
-    Python makes seven of them, a third of the time until a catalogue is open.
+    Python makes seven of them, a third of the time until a catalogue is open. It counts as enabled
+    meanwhile: Dask asks for that when it is imported, and would leave it off at each later read.
     """
-    if not gc.isenabled() or all(name in sys.modules for name in _PACKAGES):
+    thresholds = gc.get_threshold()
+    if not thresholds[0] or all(name in sys.modules for name in _PACKAGES):
         return
-    gc.disable()
+    gc.set_threshold(0)
     try:
         for name in _PACKAGES:
             import_module(name)
@@ -131,7 +133,7 @@ def _import_packages() -> None:
         if not gc.get_freeze_count():
             gc.freeze()  # the new objects count as old ones, without a look at them
             gc.unfreeze()
-        gc.enable()
+        gc.set_threshold(*thresholds)
 
 
 def _plain(folder: Path) -> Path:

@@ -146,17 +146,18 @@ def snapshot(name: str, doc: Mapping[str, Any]) -> dict[str, Any]:
 def _no_garbage_collection() -> Iterator[None]:
     """Let no garbage be collected: new lists and dicts begin it, and it takes up to .4 s.
 
-    Who finds it disabled does nothing: another thread may enable it at any time, and would not do
-    so again.
+    It counts as enabled meanwhile, for packages that ask on another thread. Who finds none does
+    nothing: the thread that stopped it may let it go on at any time, and would not do so again.
     """
-    if not gc.isenabled():
+    thresholds = gc.get_threshold()
+    if not thresholds[0]:
         yield
         return
-    gc.disable()
+    gc.set_threshold(0)
     try:
         yield
     finally:
-        gc.enable()
+        gc.set_threshold(*thresholds)
 
 
 class _LeftOutError(Exception):

@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 from catalog_fixtures import (
@@ -263,6 +265,7 @@ def test_images_in_files_stay_readable_where_the_catalogue_was_told_of_them(tmp_
     events = [event["data"] for event in events_of(catalog[uid])]
     assert [event["energy"] for event in events] == list(scan.energies_ev)
     np.testing.assert_array_equal(np.squeeze([event["counts"] for event in events]), images)
+    assert gc.isenabled()  # which Dask has to have seen when it was imported
     close_catalog(catalog)
 
 

@@ -245,17 +245,17 @@ def test_an_array_in_a_file_that_became_shorter_is_left_out_and_not_read(tmp_pat
 
 
 def test_the_search_for_garbage_is_not_left_off_by_two_copies_at_once(monkeypatch):
-    is_enabled = gc.isenabled
+    get_threshold, before = gc.get_threshold, gc.get_threshold()
 
     def another_thread_ends_its_copy():
-        found = is_enabled()
-        gc.enable()
+        found = get_threshold()
+        gc.set_threshold(*before)
         return found
 
-    gc.disable()  # the other thread has begun
+    gc.set_threshold(0)  # the other thread has begun
     try:
-        monkeypatch.setattr(gc, "isenabled", another_thread_ends_its_copy)
+        monkeypatch.setattr(gc, "get_threshold", another_thread_ends_its_copy)
         copied("event", {"data": {"a": [1, 2]}})
-        assert is_enabled()
+        assert get_threshold() == before
     finally:
-        gc.enable()
+        gc.set_threshold(*before)
