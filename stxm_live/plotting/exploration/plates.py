@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.origin import identity
 from stxm_live.phase_mapping.exploration import channel
 from stxm_live.phase_mapping.exploration.channels import THINNEST_OD, default_channels, default_rgb
 from stxm_live.plotting.exploration.panels import (
@@ -279,10 +281,12 @@ def _sheet(exploration: Exploration, title: str, panels: Sequence[_Draw], detail
     n_pixels, n_energies = spectra.od.shape
     about = f"{n_pixels} specimen pixels, {n_energies} energies"
     aspect = field_of_view(spectra.extent_um, spectra.pixels.shape).aspect
+    made_by = {"recipe": exploration.recipe.name, "version": version("stxm-live")}
     return sheet(
         f"{spectra.key}: {title}",
         f"{about}; {detail}" if detail else about,
         panels,
         min(3, len(panels)),
         aspect=aspect,
+        identity=identity(made_by, dwell_ms=None),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -38,9 +39,15 @@ def figure_s5(bundle: Bundle) -> Plate:
         1,
         aspect=0.42,
         synthetic=info.data.synthetic,
+        identity=model_in_words(bundle),
     )
     rows = [(layer.part, layer.width, layer.operation) for layer in found]
     return Plate("figS5-architecture", figure, Table(("part", "width", "operation"), rows))
+
+
+def model_in_words(bundle: Bundle) -> str:
+    """Return the fingerprint of a model, and the version, for the foot of its figures."""
+    return f"model {bundle.sha256[:8]}, stxm_live {version('stxm-live')}"
 
 
 def _layers(n_energies: int, n_components: int) -> list[_Layer]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.gmvae.components import effective_components, information_share
+from stxm_live.plotting.paper_figures.architecture import model_in_words
 from stxm_live.plotting.paper_figures.latent import (
     LatentView,
     draw_points,
@@ -59,6 +60,7 @@ def figure_s10(model: Model) -> Plate:
         panels,
         3,
         synthetic=model.synthetic,
+        identity=model_in_words(model.bundle),
     )
     return Plate("figS10-kmeans", figure, _group_table(model, group, n_groups, "group"))
 
@@ -175,6 +177,7 @@ def figure_components(model: Model) -> Plate:
         panels,
         3,
         synthetic=model.synthetic,
+        identity=model_in_words(model.bundle),
     )
     rows = [
         (*row, mean, of_phase, of_thickness)

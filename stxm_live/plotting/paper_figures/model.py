@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping import correlation
 from stxm_live.phase_mapping.latent_space.bundle import Bundle
-from stxm_live.plotting.paper_figures.architecture import figure_s5
+from stxm_live.plotting.paper_figures.architecture import figure_s5, model_in_words
 from stxm_live.plotting.paper_figures.groups import figure_components, figure_s10
 from stxm_live.plotting.paper_figures.latent import LatentView, view_of_phases
 from stxm_live.plotting.paper_figures.plate import Plate, Table, sheet
@@ -84,6 +84,7 @@ def figure_s9(model: Model) -> Plate:
         panels,
         3,
         synthetic=model.synthetic,
+        identity=model_in_words(model.bundle),
     )
     share = np.linspace(0, 1, len(latent))
     header = (
@@ -150,6 +151,7 @@ def figure_s11(bundle: Bundle) -> Plate:
         panels,
         2,
         synthetic=data.synthetic,
+        identity=model_in_words(bundle),
     )
     rows = np.column_stack(list(history.values())).tolist()
     return Plate("figS11-losses", figure, Table(tuple(history), rows))

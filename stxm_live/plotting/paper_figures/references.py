@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def figure_2(
-    references: ReferenceSpectra, energies_ev: Sequence[float], colors: NDArray[np.float64]
+    references: ReferenceSpectra,
+    energies_ev: Sequence[float],
+    colors: NDArray[np.float64],
+    identity: str = "",
 ) -> Plate:
     """Draw reference spectra over the whole range, and at the energies of a scan."""
     panels = [
@@ -34,6 +37,7 @@ def figure_2(
         panels,
         2,
         synthetic=references.synthetic,
+        identity=identity,
     )
     sampled = np.column_stack([energies_ev, references.at(energies_ev).T]).tolist()
     return Plate("fig2-references", figure, Table(("energy_ev", *references.phase_names), sampled))
@@ -86,7 +90,9 @@ def draw_sampled(
     side_legend(ax, entries)
 
 
-def figure_s4(references: ReferenceSpectra, energies_ev: Sequence[float]) -> Plate:
+def figure_s4(
+    references: ReferenceSpectra, energies_ev: Sequence[float], identity: str = ""
+) -> Plate:
     """Draw Pearson coefficients of the references with each other, as triangular matrices."""
     inside = references.energies_ev
     inside = inside[(inside >= min(energies_ev)) & (inside <= max(energies_ev))]
@@ -114,6 +120,7 @@ def figure_s4(references: ReferenceSpectra, energies_ev: Sequence[float]) -> Pla
         2,
         aspect=0.85,
         synthetic=references.synthetic,
+        identity=identity,
     )
     rows = [
         (names[i], names[j], on_scan[i, j], on_grid[i, j])

@@ -41,10 +41,10 @@ def run_plates(
         The bundle the maps were made with. Without it, or if it did not fit, only figures 2, 3, S3
         and S4 are made.
     """
-    yield figure_2(references, maps.energies_ev, colors_of(maps))
+    yield figure_2(references, maps.energies_ev, colors_of(maps), maps.identity)
     yield figure_3(maps)
     yield figure_s3(maps)
-    yield figure_s4(references, maps.energies_ev)
+    yield figure_s4(references, maps.energies_ev, maps.identity)
     if bundle is None or maps.latent is None:
         return
     yield figure_4(maps, bundle)

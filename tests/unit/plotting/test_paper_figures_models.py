@@ -21,9 +21,12 @@ def column(plate, name):
     return np.array([row[plate.table.columns.index(name)] for row in plate.table.rows])
 
 
-def test_a_bundle_s_figures_are_pictures_and_tables(plates, tmp_path):
+def test_a_bundle_s_figures_are_pictures_and_tables(plates, shipped_bundle, tmp_path):
     names = ["figS5-architecture", "figS9-decoder-path", "figS10-kmeans", "figS11-losses"]
     assert list(plates) == [*names, "components"]
+    sha256 = Bundle.load(shipped_bundle).sha256[:8]
+    feet = [[t.get_text() for t in plate.figure.texts] for plate in plates.values()]
+    assert all(any(f"model {sha256}, stxm_live" in text for text in texts) for texts in feet)
     for file in write_plates(plates.values(), tmp_path):
         assert file.stat().st_size > 200, file
 
