@@ -54,6 +54,19 @@ pointer.at = [];
 """
 
 
+PATIENT_MOUSE = """
+{
+  const { UIGestures } = Bokeh.require("core/ui_gestures");
+  UIGestures.press_threshold = 600_000;
+  UIGestures.doubletap_threshold = 0;
+}
+"""
+"""Script of a page, after Bokeh's own. Bokeh takes a button that is held for .3 s before the mouse
+moves, and a click that soon after another one, for gestures that no map has: the box was not
+drawn and the pixel not kept, above all on a slow machine. A click is a click and a drag is a drag
+however long they take."""
+
+
 class Pointer(DataModel):  # type: ignore[misc]
     """Mouse position reported by the browser: name of the figure, x, y; empty outside."""
 

@@ -12,7 +12,7 @@ from bokeh.model import DataModel
 from bokeh.models import CustomJS, LayoutDOM, Tabs, Widget
 from jinja2 import Template
 
-from stxm_live.dashboard.figures import MapFigure
+from stxm_live.dashboard.figures import PATIENT_MOUSE, MapFigure
 from stxm_live.dashboard.style import STYLE
 
 MAP_GAP_PX = 14
@@ -97,6 +97,7 @@ def open_page(doc: Document, parts: dict[str, LayoutDOM], browser: Browser, titl
     here = files("stxm_live.dashboard")
     doc.template = Template((here / "live_page.html").read_text(encoding="utf-8"))
     doc.template_variables["page_css"] = (here / "live_page.css").read_text(encoding="utf-8")
+    doc.template_variables["patient_mouse"] = PATIENT_MOUSE
     doc.title = title
     doc.js_on_event(DocumentReady, CustomJS(args={"browser": browser}, code=_REPORT_BROWSER))
     browser.js_on_change("query", CustomJS(args={"browser": browser}, code=_WRITE_ADDRESS))

@@ -265,13 +265,14 @@ class Opened:
     def press(self, label):
         self.page.get_by_role("button", name=label, exact=True).click()
 
-    def drag(self, name, maps, first, last):
-        """Drag from a pixel to another one."""
+    def drag(self, name, maps, first, last, held_ms=0):
+        """Drag from a pixel to another one, with a pause before the mouse moves."""
         self.page.wait_for_function(_DRAWS)
         # the answer to the button pressed before has to be back, or the picture is moved instead
         self.page.wait_for_timeout(500)
         self.page.mouse.move(*self.place(name, maps, *first))
         self.page.mouse.down()
+        self.page.wait_for_timeout(held_ms)
         self.page.mouse.move(*self.place(name, maps, *last), steps=5)
         self.page.mouse.up()
 

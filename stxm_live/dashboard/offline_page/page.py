@@ -190,12 +190,14 @@ def _bokeh_parts(figures: dict[str, Any]) -> tuple[str, str, dict[str, str]]:
     from bokeh.embed import components
     from bokeh.resources import Resources
 
+    from stxm_live.dashboard.figures import PATIENT_MOUSE
+
     document = Document()
     with document.models.freeze():  # or Bokeh collects all models again for each figure
         for figure in figures.values():
             document.add_root(figure)
     script, places = components(figures, wrap_script=False)
-    library = "\n".join(Resources(mode="inline", components=["bokeh"]).js_raw)
+    library = "\n".join([*Resources(mode="inline", components=["bokeh"]).js_raw, PATIENT_MOUSE])
     return library.replace("</script", r"<\/script"), script, places
 
 

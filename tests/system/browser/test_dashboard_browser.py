@@ -187,7 +187,7 @@ def test_the_spectrum_of_the_pixel_is_drawn(scanned):
 def test_a_box_that_is_drawn_is_chosen_at_the_press_of_a_button_only(scanned):
     page, maps, _, chooser, _ = scanned
     page.page.get_by_text("Draw a box", exact=True).click()
-    page.drag("phases", maps, (15, 20), (35, 50))
+    page.drag("phases", maps, (15, 20), (35, 50), held_ms=800)
     page.page.get_by_text("not chosen yet").wait_for()
     assert chooser.latest() is None
 

@@ -163,6 +163,21 @@ def test_three_kept_pixels_stand_beside_the_one_under_the_mouse(evening):
     page.page.wait_for_selector(".pins", state="hidden")
 
 
+def test_a_click_is_kept_however_long_the_button_is_held_and_however_soon_the_next_comes(evening):
+    page, *_ = evening
+    maps = made_up.maps(run="first")
+    slow, *quick = some_pixels(maps)[2:9:3]
+    page.hover("phases", maps, *slow)
+    page.page.mouse.click(*page.place("phases", maps, *slow), delay=800)
+    page.says("pins", f"row {slow[0]}, column {slow[1]}")
+    for pixel in quick:
+        page.page.mouse.click(*page.place("phases", maps, *pixel))
+    for pixel in quick:
+        page.says("pins", f"row {pixel[0]}, column {pixel[1]}")
+    page.press("Clear pins")
+    page.page.wait_for_selector(".pins", state="hidden")
+
+
 def test_on_a_phone_the_spectrum_comes_below_the_map_that_was_touched(evening):
     page, *_ = evening
     maps = made_up.maps(run="first")

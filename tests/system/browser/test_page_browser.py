@@ -192,7 +192,7 @@ def test_the_spectrum_of_the_pixel_is_drawn_over_the_scaled_references(plain):
 
 def test_a_click_keeps_a_pixel_and_a_second_one_lets_go(plain):
     maps, page = plain
-    page.page.mouse.click(*page.place("phase_index", maps, 30, 40))
+    page.page.mouse.click(*page.place("phase_index", maps, 30, 40), delay=800)
     page.painted(500)
     assert "row 30, column 40" in page.hover("phase_index", maps, 20, 50, kept=(30, 40))[0]
     page.page.mouse.click(*page.place("phase_index", maps, 30, 40))
