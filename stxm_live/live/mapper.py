@@ -143,9 +143,9 @@ class LivePhaseMapper:
                 logger.warning("run %s began twice; the second is left out", uid)
                 return
             self._register(uid)
+        if name == "stop":
+            doc = self._runs.stopped(doc)
         run, worker = self._runs.of(name, doc), self._worker
-        if name == "stop" and run:
-            run.delivered_by = None
         copy = copied(name, doc, room_bytes=worker.room_bytes if worker else math.inf)
         if copy.left_out:
             logger.warning("a %s document has no %s here", name, "; ".join(copy.left_out))

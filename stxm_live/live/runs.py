@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from stxm_live.core.harmless import uid_in
+from stxm_live.core.open_runs import OpenRuns
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.scan import StackScan
 from stxm_live.core.worker import Limits
@@ -17,6 +19,8 @@ from stxm_live.live.progress import Pace
 from stxm_live.live.run import LiveRun
 from stxm_live.phase_mapping.exploration import Exploration
 from stxm_live.phase_mapping.steps import DEFAULT, Steps
+
+logger = logging.getLogger("stxm_live")
 
 KEPT_RESULTS = 8
 """Number of stacks whose results stay in memory."""
@@ -61,6 +65,7 @@ class LiveRuns:
         self._steps = steps
         self._runs: dict[str, LiveRun] = {}
         self._run_of_key: dict[str, str] = {}
+        self._open_runs = OpenRuns()
         self._open_stacks = OpenStacks()
         self._joined: dict[StackFrames, StackAnalysis] = {}
 
@@ -107,8 +112,25 @@ class LiveRuns:
         """Register a run at its first document, and remove outdated ones."""
         if not uid:
             raise ValueError("a start document has no uid, or one that is no text")
+        self._open_runs.take("start", {"uid": uid})
         self._runs[uid] = LiveRun(uid)
         self._forget_outdated()
+
+    def stopped(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a stop document, which nothing follows in its run, with the uid of this.
+
+        If it does not say which run it ends, the runs that are open have a problem.
+        """
+        may_end = self._open_runs.uids
+        doc, remark = self._open_runs.take("stop", doc)
+        if remark:
+            logger.warning("%s", remark)
+        for run in filter(None, map(self.get, may_end if remark else ())):
+            run.problems.append(remark)
+        ended = self.get(uid_in(doc, "run_start"))
+        if ended is not None:
+            ended.delivered_by = None
+        return doc
 
     def begin(self, start: Mapping[str, Any], prepared: Prepared) -> None:
         """Start the analysis of a run with its start document.

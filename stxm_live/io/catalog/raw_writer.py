@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.harmless import Harmless, plain, uid_in
+from stxm_live.core.open_runs import OpenRuns
 from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
 from stxm_live.io.catalog.backup import BackupFile, backup_name, is_being_written
 from stxm_live.io.catalog.failures import Failures
@@ -63,9 +64,8 @@ class RawWriter:
     the run is read back from the catalogue, and the backup file is removed if nothing is
     missing. A failure is logged and reported to ``on_error`` at once; the run goes on, its backup
     file stays, and `preflight` refuses the next run. The same happens when more waits than
-    ``limits`` allows, or nothing is written for `STALLED_S`: the scan goes on.
-
-    When the interpreter ends, what was received is stored first.
+    ``limits`` allows, or nothing is written for `STALLED_S`: the scan goes on. When the
+    interpreter ends, what was received is stored first.
 
     Parameters
     ----------
@@ -112,12 +112,11 @@ class RawWriter:
                 len(self.leftovers),
                 self.backup_folder,
             )
-        self._broker = broker
-        self._failures = Failures(on_error)
+        self._broker, self._failures = broker, Failures(on_error)
         self._runs: dict[str, _Run] = {}
         self._run_of: dict[str, str] = {}
         self._lost: set[str] = set()
-        self._last_uid = ""
+        self._open_runs, self._last_uid = OpenRuns(), ""
         self._is_closed = self._is_reading_back = False
         limits = limits or Limits(waiting_bytes=WAITING_BYTES)
         half = replace(limits, waiting_bytes=limits.waiting_bytes // 2)
@@ -224,6 +223,9 @@ class RawWriter:
         if self._is_closed:
             logger.error("the raw writer is closed: a %s document is not stored", name)
             return
+        doc, remark = self._open_runs.take(name, doc)
+        if remark:
+            self._failures.report(self._last_uid, "may have no end", RuntimeError(remark))
         copy = copied(name, doc, room_bytes=self._worker.room_bytes)
         uid = self._run_uid(name, doc)
         self._last_uid = uid or self._last_uid
@@ -256,11 +258,10 @@ class RawWriter:
         uid, run, *parents = (
             uid_in(doc, key) for key in ("uid", "run_start", "descriptor", "resource")
         )
-        if name == "start":
-            return uid
+        if name in ("start", "stop"):
+            return uid if name == "start" else run
         of = run or next((self._run_of[uid] for uid in parents if uid in self._run_of), "")
-        if name in ("descriptor", "resource", "stream_resource"):
-            self._run_of[uid] = of
+        self._run_of |= {uid: of} if name in ("descriptor", "resource", "stream_resource") else {}
         return of or self._last_uid
 
     # on the thread of the backup files

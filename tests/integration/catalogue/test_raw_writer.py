@@ -212,6 +212,40 @@ def test_documents_are_left_as_they_are_for_others_and_stored_as_they_came(
     assert descriptor["data_keys"]["energy"]["source"] == "test"
 
 
+def a_run(metadata=None):
+    """The start document, one descriptor, one event and the stop of a run."""
+    run = compose_run(metadata=metadata)
+    keys = {"counts": {"source": "t", "dtype": "array", "shape": [2]}}
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    event = stream.compose_event(data={"counts": np.ones(2)}, timestamps={"counts": 0.0})
+    yield from (("start", run.start_doc), ("descriptor", stream.descriptor_doc), ("event", event))
+    yield "stop", run.compose_stop()
+
+
+def test_a_stop_that_names_no_run_ends_the_one_that_is_open(broker, writer, reported):
+    (_, start), *others, (_, stop) = a_run()
+    writer("start", start)
+    for name, doc in others:
+        writer(name, doc)
+    writer("stop", {key: value for key, value in stop.items() if key != "run_start"})
+    writer.wait(start["uid"], 60)
+    assert broker.v2[start["uid"]].stop["run_start"] == start["uid"]
+    assert "taken as the end" in str(reported[0][1])
+
+
+def test_a_stop_that_may_end_several_runs_ends_none_and_is_reported(broker, writer, reported):
+    one, other = list(a_run()), list(a_run())
+    for name, doc in [*one[:-1], *other[:-1]]:
+        writer(name, doc)
+    writer("stop", {"uid": "s", "time": 0.0, "exit_status": "success"})
+    for name, doc in (one[-1], other[-1]):
+        writer(name, doc)
+    writer.wait(one[0][1]["uid"], 60)
+    writer.wait(other[0][1]["uid"], 60)
+    assert "while 2 were open" in str(reported[0][1])
+    writer.preflight()
+
+
 def test_a_failed_write_lets_the_scan_finish_stops_the_next_run_and_is_stored_by_retry(
     RE, broker, writer, reported, broken_catalog, tmp_path
 ):

@@ -238,6 +238,29 @@ def test_a_run_that_began_before_the_subscription_is_left_alone(live, sink):
     assert not sink.errors
 
 
+def test_a_stop_that_names_no_run_ends_the_one_that_is_open_and_it_is_said(live, caplog):
+    *docs, (_, stop) = image_documents()
+    nameless = {key: value for key, value in stop.items() if key != "run_start"}
+    feed(live, image_documents())
+    uid = feed(live, [*docs, ("stop", nameless)])
+    assert live.wait(uid, timeout_s=120).status == "complete"
+    assert "taken as the end of run" in " ".join(live.status(uid).problems)
+    assert "taken as the end of run" in caplog.text
+
+
+@pytest.mark.parametrize("which", ["unknown", "not named"])
+def test_a_stop_that_may_end_several_runs_ends_none_and_the_open_ones_say_so(live, which, caplog):
+    *docs, (_, stop) = image_documents()
+    one, other = feed(live, docs), feed(live, list(image_documents())[:5])
+    live("stop", {"exit_status": "success"} | ({"run_start": "3f2a"} if which == "unknown" else {}))
+    for uid in (one, other):
+        assert not live.status(uid).is_done
+        assert "a stop document" in live._runs[uid].problems[0]
+    assert "while 2 were open" in caplog.text
+    live("stop", stop)
+    assert live.wait(one, timeout_s=120).status == "complete"
+
+
 def test_waiting_too_short_says_how_far_the_run_is(live):
     feed_part = list(image_documents())[:6]
     uid = feed_part[0][1]["uid"]
