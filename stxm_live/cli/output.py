@@ -171,13 +171,13 @@ def result_in_words(run: RunSummary) -> str:
 
 def table_of_runs(runs: Sequence[RunSummary]) -> Table:
     """Return a row for each run, without the columns that no run has anything in."""
-    sizes = [" x ".join(map(str, run.scan.shape)) if run.scan else "" for run in runs]
+    sizes = [" × ".join(map(str, run.scan.shape)) if run.scan else "" for run in runs]
     columns: dict[str, list[str]] = {
         "run": [escape(run.uid[:8]) for run in runs],
         "scan": ["" if run.scan_id is None else str(run.scan_id) for run in runs],
         "measured": [run.origin.when or "?" for run in runs],
         "sample or file": [escape(run.origin.sample or run.origin.file) for run in runs],
-        "E x y x x": [
+        "E × y × x": [
             size
             or (f"cannot be read ({escape(run.unreadable)})" if run.unreadable else "not a stack")
             for run, size in zip(runs, sizes, strict=True)
@@ -189,7 +189,7 @@ def table_of_runs(runs: Sequence[RunSummary]) -> Table:
     shown = {name: texts for name, texts in columns.items() if not texts or any(texts)}
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in shown:
-        least = widest if name == "E x y x x" else None
+        least = widest if name == "E × y × x" else None
         table.add_column(name, no_wrap=name in ("run", "measured"), min_width=least)
     for row in zip(*shown.values(), strict=True):
         table.add_row(*row)

@@ -35,15 +35,16 @@ def share_in_words(share: float, std: float, *, distinguished: bool = True) -> s
 
     Examples
     --------
-    >>> share_in_words(0.384, 0.021)
-    '38.4 ± 2.1 %'
+    >>> share_in_words(0.384, 0.021), share_in_words(0.303, 0.239)
+    ('38.4 ± 2.1 %', '30 ± 24 %')
     >>> share_in_words(0.1, 0.2, distinguished=False)
     '0 to 49 %'
     """
     if not np.isfinite(share):
         return "–"
     if distinguished:
-        return f"{100 * share:.1f} ± {100 * std:.1f} %"
+        digits = 0 if std >= 0.1 else 1
+        return f"{100 * share:.{digits}f} ± {100 * std:.{digits}f} %"
     low, high = np.clip([share - _SIGMAS * std, share + _SIGMAS * std], 0, 1)
     return f"{100 * low:.0f} to {100 * high:.0f} %"
 

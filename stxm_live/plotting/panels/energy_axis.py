@@ -96,7 +96,7 @@ def draw_axis_likelihood(
         ax,
         "Which energy axis fits the scan?",
         f"offset {axis.offset_ev:+.3f} ± {axis.offset_std_ev:.3f} eV, "
-        f"width {axis.width_ev:.2f} ± {axis.width_std_ev:.2f} eV",
+        f"width {axis.width_ev:.3f} ± {axis.width_std_ev:.3f} eV",
     )
     entries: list[tuple[Any, str]] = [
         (found, "estimate ± 1 std. dev."),

@@ -17,7 +17,7 @@ PictureFormat = Literal["png", "pdf", "svg"]
 # inches: a cell's margins hold the axis labels, the titles, and the legend on the right
 _LEFT, _PANEL, _RIGHT = 0.8, 3.5, 2.2
 _BELOW, _ABOVE = 0.55, 0.58
-_HEADER, _FOOTER = 0.75, 0.6
+_HEADER, _FOOTER = 0.75, 0.85
 
 
 def panel_size_in(aspect: float) -> tuple[float, float]:
@@ -65,10 +65,10 @@ def write_header(figure: Figure, title: str, detail: str = "", color: str = INK)
 
 
 def write_footer(figure: Figure, notes: str, identity: str = "") -> None:
-    """Write notes at the foot, two lines at most, and below them what the figure shows."""
+    """Write notes at the foot, three lines at most, and below them what the figure shows."""
     width, height = figure.get_size_inches()
     in_line = int(14 * width)
-    lines = (wrapped(notes, in_line, 2), wrapped(identity, in_line, 1))
+    lines = (wrapped(notes, in_line, 3), wrapped(identity, in_line, 2))
     _write(figure, "\n".join(filter(None, lines)), 0.1 / height, "bottom", 8.5, FAINT)
 
 

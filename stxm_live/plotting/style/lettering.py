@@ -18,6 +18,9 @@ FONT = "DejaVu Sans"
 
 _GAP_PT = 8
 
+_TITLE_WIDTH = 90
+"""Letters in a line above a panel."""
+
 Entries = list[tuple[Any, str]]
 """Entries of a legend: an artist and its label; None instead of an artist for text alone."""
 
@@ -61,15 +64,16 @@ def wrapped(text: object, width: int, most_lines: int) -> str:
 
 
 def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
-    """Write a bold title over a smaller second line, both flush left with the axes."""
+    """Write a bold title over a smaller subtitle of one line or two, flush left with the axes."""
     from stxm_live.plotting.style.palette import FAINT, INK
 
+    subtitle = wrapped(subtitle, _TITLE_WIDTH, 2)
     for gid, text, size, weight, color, rise_pt in (
-        ("title", title, 10.5, "bold", INK, 17),
+        ("title", plain(title, _TITLE_WIDTH), 10.5, "bold", INK, 17 + 11 * subtitle.count("\n")),
         ("subtitle", subtitle, 8.5, "normal", FAINT, 4),
     ):
         ax.annotate(
-            plain(text, 90),
+            text,
             (0, 1),
             (0, rise_pt),
             xycoords="axes fraction",

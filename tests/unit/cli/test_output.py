@@ -53,5 +53,5 @@ def test_runs_without_a_scan_number_have_no_empty_column_for_it():
     def heads(run):
         return [str(column.header) for column in output.table_of_runs([run]).columns]
 
-    assert heads(run) == ["run", "measured", "E x y x x", "ended"]
+    assert heads(run) == ["run", "measured", "E × y × x", "ended"]
     assert heads(replace(run, scan_id=7))[:3] == ["run", "scan", "measured"]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from stxm_live.plotting.panels.maps import Sureness, draw_ambiguity, draw_od_image, draw_phase_map
 from stxm_live.plotting.panels.result import draw_spectra_of_maps
 from stxm_live.plotting.panels.spectra import draw_separability, draw_spectra, scaled_to
-from stxm_live.plotting.style.lettering import plain, side_legend, wrapped
+from stxm_live.plotting.style.lettering import plain, set_titles, side_legend, wrapped
 from stxm_live.plotting.style.palette import AMBIGUOUS, DIMMEST, GROUND, SPECIMEN, phase_colors
 from stxm_live.plotting.style.raster import draw_raster, field_of_view
 
@@ -172,6 +172,15 @@ def test_any_name_is_drawn_as_it_is(ax, name):
 
 def test_a_line_is_wrapped_before_a_number_never_between_it_and_its_unit():
     assert wrapped("an energy of 518.3 eV", 18, 3) == "an energy of\n518.3\u00a0eV"
+
+
+def test_a_long_caption_goes_on_in_a_second_line_below_its_title(ax):
+    caption = "specimen 44 to 100 % of the volume; " + "or a mixture of Na2.4VPF and Na1VPF, " * 2
+    set_titles(ax, "Share of Na2VPF", caption)
+    title, below = ax.texts
+    assert below.get_text().replace("\n", " ") == caption.strip()
+    renderer = ax.figure.canvas.get_renderer()
+    assert below.get_window_extent(renderer).y1 < title.get_window_extent(renderer).y0
 
 
 def test_a_phase_that_is_as_likely_wrong_as_right_is_dimmest(ax):

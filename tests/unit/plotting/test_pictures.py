@@ -54,6 +54,15 @@ def test_the_foot_of_a_picture_says_what_it_shows(drawn):
     assert "sample NVPF 7" in words(figure)
 
 
+def test_the_foot_of_a_narrow_picture_ends_with_the_version():
+    sample = "NVPF 7, half charged, washed twice, from the second of three cells"
+    provenance = {"origin": {"sample": sample, "when": "2026-03-01 14:30"}, "recipe": "nvpf"}
+    maps = made_up.maps(provenance=provenance, warnings=("a note of many words " * 8, "another"))
+    found = words(figures(maps)["phase-map"]).replace("\n", " ")
+    assert maps.identity in found
+    assert "(and 1 more, all in overview)" in found
+
+
 def test_pictures_of_an_earlier_result_do_not_stay_beside_those_of_a_new_one(
     tmp_path, quick_pictures
 ):
