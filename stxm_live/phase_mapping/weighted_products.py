@@ -157,9 +157,18 @@ class Products(NamedTuple):
         self, thickness: NDArray[np.float64], reference: NDArray[np.intp]
     ) -> NDArray[np.float64]:
         """Return the baseline beside a thickness of one reference each, (n_terms, n_spectra)."""
-        columns, found = np.arange(len(thickness)), np.empty_like(self.pivots)
+        columns = np.arange(len(thickness))
+        return self._solved(self.terms_along - thickness * self.couplings[:, reference, columns])
+
+    def baseline_of(self, mixture: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the baseline that mixtures (K, n_spectra) are fitted with."""
+        return self._solved((self.couplings * mixture).sum(axis=1))
+
+    def _solved(self, along: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the baseline for what is along its terms, (n_terms, n_spectra)."""
+        found = np.empty_like(self.pivots)
         for term in reversed(range(len(found))):
-            left = self.terms_along[term] - thickness * self.couplings[term, reference, columns]
+            left = along[term].copy()
             for later in range(term + 1, len(found)):
                 left -= found[later] * self.terms[term, later]
             found[term] = left / self.pivots[term]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.phase_mapping.weighted_products import Products
+from stxm_live.phase_mapping.weighted_products import Baseline, Products
 
 PER_GAP, _FINEST = 8, 32
 """Steps between two neighboring references: as a rule, and at most."""
@@ -78,12 +78,46 @@ def share_stds(found: Products, order: NDArray[np.intp], scale: float) -> NDArra
     gram = square[np.maximum(number, number.T)]
     stds = []
     for a, b in pairwise(order):
-        middle = (gram[a, a] + 2 * gram[a, b] + gram[b, b]) / 4
-        across = (gram[b, b] - gram[a, a]) / 2
-        apart = gram[a, a] - 2 * gram[a, b] + gram[b, b] - across**2 / middle
+        middle, _, apart = _apart(gram, a, b)
         thickness = (along[a] + along[b]) / 2 / middle
         stds.append(np.sqrt(scale / max(apart, 1e-12 * middle)) / max(thickness, 1e-3))
     return np.array(stds)
+
+
+def _apart(gram: NDArray[np.float64], a: int, b: int) -> tuple[NDArray[np.float64], ...]:
+    """Return squares of two references' middle and difference, and the change of thickness.
+
+    The difference is what no thickness of the middle can replace; the thickness that it takes for
+    one unit of the difference is the second of the three.
+    """
+    middle = (gram[a, a] + 2 * gram[a, b] + gram[b, b]) / 4
+    thicker = (gram[b, b] - gram[a, a]) / 2 / middle
+    return middle, thicker, gram[a, a] - 2 * gram[a, b] + gram[b, b] - thicker**2 * middle
+
+
+def of_background(found: Products, order: NDArray[np.intp], baseline: Baseline) -> float:
+    """Return the part of a typical share's variance that is the baseline's own, not the photons'.
+
+    Pixels side by side have nearly the same baseline, so that part does not average out. It is 0
+    for a baseline without a prior: that is fitted, and all its error is that of the photons.
+
+    Parameters
+    ----------
+    found : Products
+    order : ndarray of shape (n,)
+        References of the series, one after the other.
+    baseline : Baseline
+        In units of the products.
+    """
+    gram, parts = found.gram(), []
+    for a, b in pairwise(order):
+        _, thicker, apart = _apart(gram, a, b)
+        difference = np.zeros(found.along.shape)
+        difference[a], difference[b] = -1 - thicker / 2, 1 - thicker / 2
+        beside = found.baseline_of(difference)
+        own = (baseline.precision[:, None] * np.square(beside)).sum(axis=0)
+        parts.append(np.median(own / np.maximum(apart, 1e-12 * gram[a, a])))
+    return float(np.mean(parts))
 
 
 def steps_for(std: float) -> tuple[int, float]:

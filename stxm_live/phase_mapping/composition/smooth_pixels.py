@@ -16,6 +16,7 @@ from stxm_live.phase_mapping.composition.nodes import (
     Nodes,
     likelihoods,
     nodes_along,
+    of_background,
     share_stds,
     steps_for,
 )
@@ -70,6 +71,8 @@ def smooth_pixels(
     per_gap, factor = steps_for(float(share_stds(typical, series.order, scatter).min()))
     nodes = nodes_along(series.order, series.values, per_gap=per_gap)
     scatter *= factor
+    baseline = spectra.noise.baseline.in_units_of(spectra.noise.gain)
+    of_neighbors = of_background(typical, series.order, baseline)
 
     def of_part(part: slice, found: Products) -> NDArray[np.float32]:
         along, square = found.of_shares(nodes.shares)
@@ -81,17 +84,20 @@ def smooth_pixels(
     posterior = smooth_posterior(likelihood, anything, nodes, cropped(mask), gradual)
     # one over the variance of the OD
     of_noise = np.maximum(spectra.photons, 1).mean(axis=0) / scatter
-    of_shared = _x_variance(likelihood, nodes) * of_noise * shared_std**2
+    alone = _x_variance(likelihood, nodes)
+    of_shared = alone * of_noise * shared_std**2
     thickness = (posterior * thick).sum(axis=0)
     variance = (posterior * (thick_variance + np.square(thick - thickness))).sum(axis=0)
-    share, share_std, x, x_std = _shares_and_x(posterior, nodes, of_shared)
+    share, share_std, x, x_variance = _shares_and_x(posterior, nodes)
+    # what neighbors took from the variance of the background is still there
+    x_variance += of_shared + of_neighbors * np.maximum(alone - x_variance, 0)
     amounts = PixelAmounts(
         share,
         share_std,
         thickness.astype(np.float32),
         np.sqrt(variance).astype(np.float32),
         x,
-        x_std,
+        np.sqrt(x_variance).astype(np.float32),
     )
     nearest = np.eye(len(spectra.references))[nodes.shares.argmax(axis=1)].T
     return SmoothPixels(amounts, product(nearest, posterior).astype(np.float32))
@@ -106,13 +112,12 @@ def _x_variance(likelihood: NDArray[np.float32], nodes: Nodes) -> NDArray[np.flo
 
 
 def _shares_and_x(
-    posterior: NDArray[np.floating], nodes: Nodes, more_variance: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], ...]:
-    """Return the shares (n_phases, n_spectra) and the series' number, each with its deviation."""
+    posterior: NDArray[np.floating], nodes: Nodes
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    """Return the shares (n_phases, n_spectra) and their deviations, the number and its variance."""
     of_nodes = np.concatenate([nodes.shares.T, nodes.x[None]])
     both = np.concatenate([of_nodes, np.square(of_nodes)])
     mean, square = np.split(product(both, posterior), 2)
     variance = np.maximum(square - mean**2, 0)
-    variance[-1] += more_variance
-    mean, std = mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
-    return mean[:-1], std[:-1], mean[-1], std[-1]
+    mean, std = mean.astype(np.float32), np.sqrt(variance[:-1]).astype(np.float32)
+    return mean[:-1], std, mean[-1], variance[-1].astype(np.float64)

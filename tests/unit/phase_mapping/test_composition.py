@@ -8,11 +8,14 @@ from stxm_live import Recipe, ReferenceSpectra, Stack, map_phases
 from stxm_live.core.recipe_options import PhaseOptions
 from stxm_live.core.series import series_of
 from stxm_live.phase_mapping.composition.evidence import evidence
+from stxm_live.phase_mapping.composition.models import Gradual
 from stxm_live.phase_mapping.composition.neighborhood import Witnesses, box_sum, steepness
-from stxm_live.phase_mapping.composition.nodes import nodes_along
+from stxm_live.phase_mapping.composition.nodes import nodes_along, of_background
+from stxm_live.phase_mapping.composition.smooth_pixels import smooth_pixels
 from stxm_live.phase_mapping.counted_spectra import CountedSpectra
+from stxm_live.phase_mapping.fitted_products import fitted_products
 from stxm_live.phase_mapping.spectrum_noise import SpectrumNoise
-from stxm_live.phase_mapping.weighted_products import Baseline
+from stxm_live.phase_mapping.weighted_products import Baseline, products
 
 ENERGIES = np.linspace(700, 712, 13)
 NAMES = ("one", "two", "three")
@@ -208,6 +211,53 @@ def test_nodes_stand_for_the_widths_between_them():
     nodes = nodes_along(np.array([0, 1, 2]), np.array([0.0, 1.0, 3.0]), per_gap=2)
     np.testing.assert_allclose(nodes.x, [0, 0.5, 1, 2, 3])
     np.testing.assert_allclose(nodes.weight, np.array([0.25, 0.5, 0.75, 1.0, 0.5]) / 3)
+
+
+def test_the_part_of_the_background_is_that_of_a_generalized_least_squares_fit():
+    rng = np.random.default_rng(4)
+    expected = rng.uniform(500, 2000, 13)
+    baseline = Baseline.slope(ENERGIES, constant_std=0.02, slope_std=0.03)
+    found = products(np.ones((13, 1)), expected[:, None], REFERENCES, baseline)
+    shared = baseline.shapes.T @ np.diag(1 / baseline.precision) @ baseline.shapes
+    inverse = np.linalg.inv(np.diag(1 / expected) + shared)
+    parts = []
+    for a, b in ((0, 1), (1, 2)):
+        both = np.stack([(REFERENCES[a] + REFERENCES[b]) / 2, REFERENCES[b] - REFERENCES[a]])
+        estimate = (np.linalg.inv(both @ inverse @ both.T) @ both @ inverse)[1]
+        total = estimate @ (np.diag(1 / expected) + shared) @ estimate
+        parts.append(estimate @ shared @ estimate / total)
+    order = np.array([0, 1, 2])
+    np.testing.assert_allclose(of_background(found, order, baseline), np.mean(parts))
+    for without_prior in (Baseline.slope(ENERGIES), Baseline.none(13)):
+        found = products(np.ones((13, 1)), expected[:, None], REFERENCES, without_prior)
+        assert of_background(found, order, without_prior) == 0
+
+
+def test_neighbors_do_not_make_x_surer_than_the_background_that_they_share():
+    rng, side = np.random.default_rng(5), 21
+    broad = 0.2 + np.array([line(705.5, 3.0), line(706.5, 3.0), line(707.5, 3.0)])
+    background = rng.normal(0, 0.05, 2) @ Baseline.slope(ENERGIES).shapes
+    od = np.repeat((broad[1:].mean(axis=0) + background)[:, None], side**2, axis=1)
+    counts = np.maximum(rng.poisson(300 * np.exp(-od)), 1).astype(float)
+    noise = SpectrumNoise(1.0, True, Baseline.slope(ENERGIES, constant_std=0.05, slope_std=0.05))
+    spectra = CountedSpectra(np.log(300 / counts), counts, broad, noise)
+    beside, apart = np.ones((side, side), dtype=bool), np.zeros((side, side), dtype=bool)
+    apart[::3, ::3] = True
+    some = np.flatnonzero(apart)
+    std, std_alone = (
+        smooth_pixels(
+            spectra.at(np.flatnonzero(mask)),
+            mask,
+            series_of(references(), PhaseOptions(value=VALUES)),
+            gradual=Gradual(0.05, 1.0, 0.02),
+            scatter=1.0,
+        ).amounts.value_std
+        for mask in (beside, apart)
+    )
+    order = np.array([0, 1, 2])
+    shared = of_background(fitted_products(spectra), order, noise.baseline)
+    assert shared > 0.1
+    assert np.all(std[some] ** 2 > 0.9 * shared * std_alone**2)
 
 
 def test_box_sums_are_those_of_a_loop():
