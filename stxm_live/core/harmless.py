@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABCMeta
 from collections import ChainMap, UserDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from enum import EnumMeta
 from itertools import islice
 from types import MappingProxyType, TracebackType
 from typing import Any
@@ -23,6 +25,26 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 _NAMES = ("uid", "run_start", "descriptor", "resource", "stream_resource")
 """Fields by which the run of a document is looked up."""
+
+
+class AnOddClass:
+    """Stands for a class that has functions of its own for being compared or looked into."""
+
+
+def kind_of(value: object) -> type:
+    """Return the class of a value, which can be compared, looked up and asked for its name.
+
+    A metaclass may have functions for that; so `AnOddClass` stands for its classes.
+
+    Examples
+    --------
+    >>> kind_of(3.0)
+    <class 'float'>
+    """
+    kind = type(value)
+    meta = type(kind)
+    is_usual = meta is type or meta is ABCMeta or meta is EnumMeta
+    return kind if is_usual and type(kind.__name__) is str else AnOddClass
 
 
 class Harmless:
@@ -86,8 +108,9 @@ def plain(doc: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     same: Any = doc
     if not issubclass(type(same), dict):
-        if type(same) not in _MAPPINGS:
-            raise TypeError(f"a document is a dict, not a {type(same).__name__}")
+        kind = kind_of(same)
+        if kind not in _MAPPINGS:
+            raise TypeError(f"a document is a dict, not a {kind.__name__}")
         same = dict(same)
     fields = {plain_name(key): value for key, value in islice(dict.items(same), _MOST_ITEMS)}
     odd = {k: str.__str__(fields[k]) for k in _NAMES if k in fields and _is_text(fields[k])}
@@ -102,7 +125,7 @@ def plain_name(name: object) -> Any:
     >>> [plain_name(name) for name in ("counts", 3, object())]
     ['counts', 3, 'a name that is a object']
     """
-    kind = type(name)
+    kind = kind_of(name)
     if kind in _PLAIN:
         return name
     return str.__str__(name) if issubclass(kind, str) else f"a name that is a {kind.__name__}"

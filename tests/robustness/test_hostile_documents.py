@@ -142,6 +142,46 @@ class SleepingUid:
     __hash__ = __repr__ = __str__
 
 
+def asked(*_):
+    """Take a second, and answer."""
+    NEVER.wait(1)
+    return 1
+
+
+class SleepingMeta(type):
+    """The class of classes of which every question takes a second."""
+
+    __hash__ = __eq__ = __instancecheck__ = __subclasscheck__ = __len__ = __iter__ = asked
+    __name__ = property(asked)
+
+    def __getattribute__(cls, name):
+        return type.__getattribute__(cls, name) if name == "__dict__" else asked()
+
+
+class OfASleepingClass(metaclass=SleepingMeta):
+    __array__ = asked
+
+
+class TextOfASleepingClass(str, metaclass=SleepingMeta):
+    pass
+
+
+class SleepingNumber(np.float32):
+    __hash__ = __eq__ = __sizeof__ = asked
+
+
+class SaysItIsOfNumpy:
+    __module__ = "numpy"
+    __array__ = asked
+
+
+class ClassWithASleepingName:
+    __array__ = property(asked)
+
+
+ClassWithASleepingName.__name__ = SleepingText("odd")
+
+
 class Huge:
     nbytes = 10**15
 
@@ -317,8 +357,13 @@ def test_no_value_is_asked_on_the_thread_of_the_scan(
     subscriber = called_by_a_run_engine[who]
     with caplog.at_level(logging.CRITICAL):
         masked = np.ma.masked_array([1.0, 2.0]).view(SleepingMask)
-        for value in (Sleeping(), [Sleeping()], {"a": Sleeping()}, SleepingDict(a=1), masked):
-            subscriber(*PLACES[place](value))
+        odd = (OfASleepingClass(), OfASleepingClass, SaysItIsOfNumpy(), ClassWithASleepingName())
+        texts = [TextOfASleepingClass("a"), 1]
+        sets = {frozenset([1.0]), np.float32(3)}, {pathlib.Path("/a"), None}
+        for value in (Sleeping(), SleepingDict(a=1), masked, *odd, texts, *sets, SleepingNumber(2)):
+            for one in (value, [value], {"a": value}, [1, value]):
+                subscriber(*PLACES[place](one))
+        subscriber(*PLACES[place]({TextOfASleepingClass("a"): 1}))
         name, doc = PLACES[place](SleepingText("a"))
         subscriber(name, SleepingMapping())
         named = {SleepingName(key): value for key, value in doc.items()}

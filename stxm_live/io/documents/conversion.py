@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,7 +48,7 @@ def converted(value: Any, patience_s: float, check_size: Callable[[int], None]) 
     kind = type(value)
     if kind in _slow:
         raise LateError(f"a {kind.__name__} is read or computed only now")
-    if patience_s == np.inf or _package(kind) in _AT_HAND | _LATE:
+    if patience_s == np.inf or (_package(kind) in _AT_HAND | _LATE and _is_in_its_module(kind)):
         return _values(value, check_size)
     if patience_s <= 0:
         raise LateError(f"there is no time left for a {kind.__name__}")
@@ -107,5 +108,16 @@ def is_read_late(value: Any) -> bool:
     return held is False
 
 
+def has_function(kind: type, name: str) -> bool:
+    """Return True if a class or one of its bases has this name; no function of it is called."""
+    return any(name in type.__dict__["__dict__"].__get__(base) for base in kind.__mro__)
+
+
 def _package(kind: type) -> str:
-    return kind.__module__.partition(".")[0]
+    module = kind.__module__
+    return module.partition(".")[0] if type(module) is str else ""
+
+
+def _is_in_its_module(kind: type) -> bool:
+    """Return True if the class does not only say of which package it is."""
+    return vars(sys.modules.get(kind.__module__, threading)).get(kind.__name__) is kind

@@ -22,8 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.harmless import plain, plain_name
-from stxm_live.io.documents.conversion import PATIENCE_S, LateError, converted, is_cut_off
+from stxm_live.core.harmless import kind_of, plain, plain_name
+from stxm_live.io.documents.conversion import (
+    PATIENCE_S,
+    LateError,
+    converted,
+    has_function,
+    is_cut_off,
+)
 from stxm_live.io.documents.fixed_values import FIXED, NUMBERS, is_fixed, kinds_of, n_characters
 from stxm_live.io.documents.list_arrays import EVENTS, with_arrays
 from stxm_live.io.documents.spare_memory import SPARE, SpareMemory, surplus_bytes
@@ -228,7 +234,7 @@ class _Copy:
         return value
 
     def _value(self, value: Any, level: int) -> Any:
-        kind = type(value)
+        kind = kind_of(value)
         if kind in FIXED:
             self._count(0, getsizeof(value))
             return value
@@ -247,11 +253,10 @@ class _Copy:
         self._count(2 + n_items // _ITEMS_PER_PART, _BYTES_PER_VALUE * (2 + n_items))
         out: dict[Any, Any] = {}
         for key, item in list(dict.items(value)):
-            if not is_fixed(type(key)):
-                raise _LeftOutError(f"it has a key that is a {type(key).__name__}")
+            if not is_fixed(kind_of(key)):
+                raise _LeftOutError(f"it has a key that is a {kind_of(key).__name__}")
             try:
-                number = type(item) in NUMBERS
-                out[key] = item if number else self._value(item, level)
+                out[key] = item if kind_of(item) in NUMBERS else self._value(item, level)
             except _TooMuchError:
                 raise
             except _LeftOutError as error:
@@ -310,9 +315,9 @@ class _Copy:
 
     def _other(self, value: Any, level: int) -> Any:
         """Copy values that are none of JSON's."""
-        kind = type(value)
+        kind = kind_of(value)
         if is_fixed(kind) or issubclass(kind, PurePath):
-            self._count(1, getsizeof(value))
+            self._count(1, object.__sizeof__(value))
             return value
         if issubclass(kind, np.ma.MaskedArray):
             return self._masked(value)
@@ -325,10 +330,11 @@ class _Copy:
                 return self._value(new(value)[0], level)
         if kind in (set, frozenset):
             self._count(len(value) // _ITEMS_PER_PART, 0)
-            return set(self._list(list(value), level))
+            items = self._list(list(value), level)  # which their hash may not be asked for
+            return set(items) if all(map(is_fixed, kinds_of(items))) else items
         if issubclass(kind, memoryview | bytearray | array.array):
             return self._buffer(value, level)
-        if hasattr(kind, "__array__"):
+        if has_function(kind, "__array__"):
             return self._converted(value, level)
         raise _LeftOutError(f"a {kind.__name__} cannot be copied")
 
@@ -350,7 +356,8 @@ class _Copy:
         except LateError as error:
             raise _LeftOutError(str(error)) from error
         except BaseException as e:
-            raise _LeftOutError(f"a {type(value).__name__} raised {type(e).__name__}") from e
+            what = f"a {kind_of(value).__name__} raised {kind_of(e).__name__}"
+            raise _LeftOutError(what) from e
         finally:
             self._patience_s -= time.monotonic() - begin_s
         return self._array(values, level)

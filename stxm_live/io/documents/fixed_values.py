@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from stxm_live.core.harmless import kind_of
+
 NUMBERS = frozenset({bool, int, float, complex})
 
 FIXED = NUMBERS | {
@@ -15,19 +17,27 @@ FIXED = NUMBERS | {
     *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta),
 }
 
+_NUMPY = frozenset(np.sctypeDict.values()) - {np.void, np.object_}
+"""Not their subclasses, which may have functions of their own."""
+
 _TEXTS = frozenset({str, bytes, np.str_, np.bytes_})
 
 
 def is_fixed(kind: type) -> bool:
     """Return True if values of this type never change."""
-    return kind in FIXED or (issubclass(kind, np.generic) and not issubclass(kind, np.void))
+    return kind in FIXED or kind in _NUMPY
 
 
 def kinds_of(items: Any) -> set[type]:
-    """Return the types in a list; that of the first is compared first, which is quicker."""
+    """Return the types in a list; that of the first is compared first, which is quicker.
+
+    They are compared by their numbers, since a class may have functions of its own for that.
+    """
     first = type(items[0]) if len(items) else None
-    same = first is not None and countOf(map(type, items), first) == len(items)
-    return {first} if same else set(map(type, items))  # type: ignore[arg-type]
+    if first is not None and countOf(map(id, map(type, items)), id(first)) == len(items):
+        return {kind_of(items[0])}
+    each = dict(zip(map(id, map(type, items)), items, strict=True))
+    return set(map(kind_of, each.values()))
 
 
 def n_characters(values: Any) -> int:
