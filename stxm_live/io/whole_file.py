@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import h5py
+    from _typeshed import ReadableBuffer
 
 
 @contextmanager
@@ -31,3 +37,52 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     finally:
         if unfinished.parent.is_dir():
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_hdf5(path: str | Path) -> Iterator[h5py.File]:
+    """Yield an HDF5 file to write to, as `whole_file` does.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; an existing one stays. The message names the file.
+    """
+    import h5py
+
+    with whole_file(path) as unfinished, _PatientFile(unfinished, "w+") as target:
+        try:
+            with h5py.File(target, "w") as file:
+                yield file
+        finally:
+            if target.error is not None:
+                raise target.error
+
+
+class _PatientFile(FileIO):
+    """A file that keeps the error of its first failed write, and takes the rest for written.
+
+    HDF5 cannot close a file after such an error: it prints hundreds of lines, and Python ends with
+    a segmentation fault.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write all bytes, unless an earlier write has failed."""
+        rest = memoryview(data).cast("B")
+        n_bytes = len(rest)
+        while rest and self.error is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.error = error
+        return n_bytes
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the size, unless an earlier write has failed."""
+        try:
+            return size or 0 if self.error else super().truncate(size)
+        except OSError as error:
+            self.error = error
+            return size or 0

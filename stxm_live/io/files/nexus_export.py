@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.stack import Stack
-from stxm_live.io.whole_file import whole_file
+from stxm_live.io.whole_file import whole_hdf5
 
 DETECTOR = "counter0"
 """The name MANTiS and the beamlines' programs expect."""
@@ -34,9 +34,7 @@ def write_nexus_stxm(path: str | Path, stack: Stack, *, title: str = "") -> None
     The energy is the measured one of each image; ``count_time`` is in seconds. The definition
     asks for the times of start and end; a stack does not know them and they are left empty.
     """
-    import h5py
-
-    with whole_file(path) as part, h5py.File(part, "w") as file:
+    with whole_hdf5(path) as file:
         file.attrs["default"] = "entry1"
         _write_entry(_group(file, "entry1", "NXentry"), stack, title)
 

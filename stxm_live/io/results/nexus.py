@@ -11,7 +11,7 @@ import numpy as np
 from stxm_live.core.map_products import VARIABLE_TEXTS
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.io.results.dataset import as_dataset, final_index_name
-from stxm_live.io.whole_file import whole_file
+from stxm_live.io.whole_file import whole_hdf5
 
 if TYPE_CHECKING:
     import h5py
@@ -48,10 +48,8 @@ def write_nexus(maps: PhaseMaps | xarray.Dataset, path: str | Path) -> Path:
     OSError
         If the file cannot be written; an existing one stays.
     """
-    import h5py
-
     dataset = as_dataset(maps)
-    with whole_file(path) as unfinished, h5py.File(unfinished, "w") as file:
+    with whole_hdf5(path) as file:
         file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": "stxm_live"})
         _write_entry(_group(file, "entry", "NXentry"), dataset)
     return Path(path)

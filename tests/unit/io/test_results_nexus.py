@@ -116,6 +116,29 @@ def test_a_writing_that_breaks_off_leaves_the_earlier_file(maps, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["maps.nxs"]
 
 
+def test_a_disk_that_gets_full_is_one_error_of_one_line(tmp_path):
+    script = """
+import resource, sys
+from stxm_live.io.results import read_nexus, write_nexus
+maps = read_nexus(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+try:
+    write_nexus(maps, sys.argv[2])
+except OSError as error:
+    print(error)
+"""
+    files = (
+        write_nexus(made_up.maps(shape=(200, 200)), tmp_path / "earlier.nxs"),
+        tmp_path / "maps.nxs",
+    )
+    done = subprocess.run([sys.executable, "-c", script, *files], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(
+        "maps.nxs cannot be written (File too large); choose another folder\n"
+    )
+    assert list(tmp_path.iterdir()) == [files[0]]
+
+
 @pytest.mark.parametrize("content", [b"", b"text", None])
 def test_another_file_is_refused_by_name(tmp_path, content):
     path = tmp_path / "other.h5"
