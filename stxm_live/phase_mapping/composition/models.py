@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.products import product
 from stxm_live.core.series import Series
+from stxm_live.phase_mapping.composition.meeting import meeting
 from stxm_live.phase_mapping.composition.neighborhood import (
     Witnesses,
     gradual_change,
@@ -35,8 +36,8 @@ _CALM = 0.5
 _MOVED = (-2, -1, 1, 2)
 """Nodes by which errors of the scan may move all pixels of a phase."""
 
-_NEAR, _MIXED = 0.1, (0.0, 0.3, 0.9)
-"""Trust in neighbors where phases meet, and shares of mixtures there that are compared."""
+_MIXED = (0.0, 0.3, 0.9)
+"""Shares of mixtures, where phases meet, that are compared."""
 
 _LEAST_STD = 0.1
 """Least uncertainty of a pixel's place, in gaps of the series, where steepness is looked for."""
@@ -160,11 +161,8 @@ class Models:
         likelihood = self._on_path[at]
         around = Witnesses.of(likelihood, self._anything, self._mask)
         alike = np.ones(len(at))
-        near = around.prior(alike, _NEAR).astype(np.float64)
-        first, second = pairs(len(at))
-        both = near[first] * near[second]
-        meet = 2 * both.sum(axis=0)
-        mixed = 2 * (both * self._between).sum(axis=0)
+        met = meeting(around).astype(np.float64)
+        meet, mixed = met.sum(axis=0), (met * self._between).sum(axis=0)
         found = []
         for trust in trusts:
             alone = (around.prior(alike, trust) * likelihood).sum(axis=0)
@@ -197,7 +195,9 @@ class Models:
 
     def span(self, gradual: Gradual) -> tuple[float, float]:
         """Return the numbers of the series below which 5 and 95 of 100 spectra are."""
-        posterior = smooth_posterior(self._on_path, self._anything, self._path, self._mask, gradual)
+        prior = smooth_prior(self._on_path, self._anything, self._path, self._mask, gradual)
+        posterior = prior * self._on_path
+        posterior /= posterior.sum(axis=0)
         low, high = np.percentile(product(self._path.x[None], posterior)[0], [5, 95])
         return float(low), float(high)
 
@@ -209,14 +209,14 @@ def chords(series: Series) -> dict[tuple[int, int], Nodes]:
     return {(int(p[1]), int(p[0])): nodes_along(p, series.values) for p in pairs}
 
 
-def smooth_posterior(
-    likelihood: NDArray[np.float64],
-    anything: NDArray[np.float64],
+def smooth_prior(
+    likelihood: NDArray[np.floating],
+    anything: NDArray[np.floating],
     nodes: Nodes,
     mask: NDArray[np.bool_],
     gradual: Gradual,
-) -> NDArray[np.float64]:
-    """Return the probability of each node by a spectrum and its neighbors, (n_nodes, n_spectra).
+) -> NDArray[np.float32]:
+    """Return the probability of each node by the neighbors of a spectrum, (n_nodes, n_spectra).
 
     Parameters
     ----------
@@ -228,8 +228,7 @@ def smooth_posterior(
     gradual : Gradual
     """
     around = Witnesses.of(likelihood, anything, mask, gradual_change(nodes, gradual.step))
-    prior = (1 - gradual.odd) * around.prior(nodes.weight, gradual.trust)
-    prior = prior + gradual.odd * nodes.weight[:, None]
-    posterior = prior * likelihood
-    posterior /= posterior.sum(axis=0)
-    return np.asarray(posterior)
+    prior = around.prior(nodes.weight, gradual.trust)
+    prior *= np.float32(1 - gradual.odd)
+    prior += (gradual.odd * nodes.weight[:, None]).astype(np.float32)
+    return prior

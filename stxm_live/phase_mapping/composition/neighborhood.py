@@ -35,8 +35,8 @@ class Witnesses:
     @classmethod
     def of(
         cls,
-        likelihood: NDArray[np.float64],
-        anything: NDArray[np.float64],
+        likelihood: NDArray[np.floating],
+        anything: NDArray[np.floating],
         mask: NDArray[np.bool_],
         change: NDArray[np.float64] | None = None,
     ) -> Witnesses:

@@ -120,20 +120,22 @@ def of_background(found: Products, order: NDArray[np.intp], baseline: Baseline) 
     return float(np.mean(parts))
 
 
-def steps_for(std: float) -> tuple[int, float]:
+def steps_for(std: float, least: int = PER_GAP) -> tuple[int, float]:
     """Return steps from one reference to the next, and the factor on the noise that suits them.
 
     Parameters
     ----------
     std : float
         Smallest of `share_stds`.
+    least : int
+        Fewest steps.
 
     Examples
     --------
     >>> steps_for(0.2), steps_for(0.05), steps_for(0.01)
     ((8, 1.0), (12, 1.0), (32, 3.515625))
     """
-    steps = int(np.clip(np.ceil(_PER_STD / std), PER_GAP, _FINEST))
+    steps = int(np.clip(np.ceil(_PER_STD / std), least, _FINEST))
     return steps, factor_for(std, steps)
 
 
@@ -156,13 +158,17 @@ def likelihoods(found: Products, shares: NDArray[np.float64], scale: float) -> N
     -------
     ndarray of shape (n_nodes, n_spectra)
     """
-    along, square = found.of_shares(shares)
-    log = np.square(along, out=along)
+    return likelihoods_of(*found.of_shares(shares), scale)
+
+
+def likelihoods_of(
+    along: NDArray[np.float64], square: NDArray[np.float64], scale: float
+) -> NDArray[np.float64]:
+    """Return `likelihoods` for the products `Products.of_shares` of mixtures."""
+    log = np.square(along)
     log /= square
     log *= 0.5 / scale
-    np.log(square, out=square)
-    square *= 0.5
-    log -= square
+    log -= 0.5 * np.log(square)
     log -= log.max(axis=0)
     np.maximum(log, _LEAST_LOG, out=log)
     return np.exp(log, out=log)

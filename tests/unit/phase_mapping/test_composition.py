@@ -8,6 +8,7 @@ from stxm_live import Recipe, ReferenceSpectra, Stack, map_phases
 from stxm_live.core.recipe_options import PhaseOptions
 from stxm_live.core.series import series_of
 from stxm_live.phase_mapping.composition.evidence import evidence
+from stxm_live.phase_mapping.composition.meeting import Mixtures
 from stxm_live.phase_mapping.composition.models import Gradual
 from stxm_live.phase_mapping.composition.neighborhood import Witnesses, box_sum, steepness
 from stxm_live.phase_mapping.composition.nodes import nodes_along, of_background
@@ -258,6 +259,46 @@ def test_neighbors_do_not_make_x_surer_than_the_background_that_they_share():
     shared = of_background(fitted_products(spectra), order, noise.baseline)
     assert shared > 0.1
     assert np.all(std[some] ** 2 > 0.9 * shared * std_alone**2)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_x_where_two_phases_meet_that_are_no_neighbors_is_that_of_their_mixture(seed):
+    """The spectrum of such a mixture is none of the series."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((SIDE, SIDE))
+    share = gaussian_filter((np.hypot(y - 20, x - 20) < 12).astype(float), 1.0)
+    od = np.einsum("ke,kyx->eyx", REFERENCES[::2], np.stack([share, 1 - share]))
+    counts = np.maximum(rng.poisson(PHOTONS * np.exp(-od)), 1).reshape(13, -1)
+    found = smooth_pixels(
+        CountedSpectra(
+            np.log(PHOTONS / counts),
+            counts.astype(float),
+            REFERENCES,
+            SpectrumNoise(1.0, True, Baseline.none(13)),
+        ),
+        np.ones((SIDE, SIDE), dtype=bool),
+        series_of(references(), PhaseOptions(value=VALUES)),
+        gradual=Gradual(0.4, 0.3, 0.1),
+        scatter=1.0,
+    ).amounts
+    true = (3 - 2 * share).ravel()
+    border = (share.ravel() > 0.1) & (share.ravel() < 0.9)
+    off = (found.value - true)[border]
+    assert np.sqrt(np.mean(off**2)) < 0.06
+    assert np.mean(np.abs(off) < 1.96 * found.value_std[border]) > 0.85  # of 180 pixels
+
+
+def test_mixtures_of_two_phases_are_along_the_series_or_straight():
+    series = series_of(references(), PhaseOptions(value=VALUES))
+    path = nodes_along(series.order, series.values, per_gap=2)
+    typical = products(np.ones((13, 1)), np.full((13, 1), 900.0), REFERENCES, Baseline.none(13))
+    found = Mixtures.of(path, typical, series, scatter=1.0)
+    np.testing.assert_allclose(found.of_two.sum(axis=0), 1)
+    np.testing.assert_allclose(found.of_two[:5, 0], [1 / 3, 1 / 3, 1 / 3, 0, 0])
+    straight = found.of_two[:, 1] > 0
+    assert not straight[:5].any()
+    assert np.all(found.shares[straight, 1] == 0)
+    np.testing.assert_allclose(found.shares @ [1.0, 2.0, 3.0], found.x)
 
 
 def test_box_sums_are_those_of_a_loop():
