@@ -22,6 +22,7 @@ import ophyd
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 from epics_ioc import SHAPE, simulated
+from ophyd.signal import EpicsSignalBase
 from run_engines import pause_soon
 
 from stxm_live import LivePhaseMapper, Recipe, map_run
@@ -463,6 +464,8 @@ SCENARIOS = {
 
 if __name__ == "__main__":
     faulthandler.dump_traceback_later(HANGS_S, exit=True)
+    if sys.argv[1:] != ["ioc_is_lost_unnoticed"]:  # which shows how soon others notice it
+        EpicsSignalBase.set_defaults(timeout=30.0)  # 2 s are too few on a busy machine
     told = {}
     try:
         for name in sys.argv[1:]:
