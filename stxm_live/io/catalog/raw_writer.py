@@ -108,7 +108,7 @@ class RawWriter:
         if self.leftovers:
             logger.warning(
                 "%d runs of earlier sessions are only in backup files in %s; store them with "
-                "stxm_live.io.catalog.restore_run(broker, file)",
+                "stxm-live catalog repair, or in Python with stxm_live.io.catalog.restore_run",
                 len(self.leftovers),
                 self.backup_folder,
             )

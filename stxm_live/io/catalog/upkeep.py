@@ -91,8 +91,8 @@ def check(folder: Path) -> list[Finding]:
         open_runs = [key for (key,) in database.execute(_OPEN_RUNS)]
         runs = {key for (key,) in database.execute("SELECT key FROM nodes WHERE parent = 0")}
     moved = [a for a in arrays if a[5] == "writable" and not _is_within(a[4], folder)]
-    found += _moved(folder, moved)
-    found += [] if moved else _images(arrays)
+    found += _moved(moved)
+    found += [] if moved else [*_elsewhere(folder, arrays), *_images(arrays)]
     backups = list(_backups(folder, runs))
     waiting = {f.path.name.partition(".")[0] for f in backups if f.path is not None}
     found += [
@@ -190,7 +190,7 @@ def _path(uri: str) -> Path:
     return Path(unquote(urlparse(uri).path))
 
 
-def _moved(folder: Path, moved: list[Any]) -> Iterator[Finding]:
+def _moved(moved: list[Any]) -> Iterator[Finding]:
     if moved:
         old = _path(moved[0][4])
         yield Finding(
@@ -200,6 +200,17 @@ def _moved(folder: Path, moved: list[Any]) -> Iterator[Finding]:
             "repair writes the new ones, and so does opening it",
             repairable=True,
         )
+
+
+def _elsewhere(folder: Path, arrays: list[Any]) -> Iterator[Finding]:
+    """Yield images that were not there when a moved folder got its new addresses."""
+    for run, stream, name, _, uri, *_ in arrays:
+        path = _path(uri)
+        own = path.parts[-4:] == ("data", run, stream, name) and not _is_within(uri, folder)
+        if own and path.exists():
+            what = f"run {run[:8]}: {name} of {stream} is not in this folder, but in {path}"
+            advice = "name that folder with --root; or export the run there, and import it here"
+            yield Finding("images", what, advice)
 
 
 def _images(arrays: list[Any]) -> Iterator[Finding]:
@@ -246,7 +257,7 @@ def _backups(folder: Path, runs: set[str]) -> Iterator[Finding]:
             yield Finding("backup", what, "repair stores it", path, repairable=True)
         else:
             what = f"{path.name} ends before its run does; the catalogue has the run {there}"
-            advice = "stxm_live.io.catalog.restore_run stores what it has, as aborted"
+            advice = "in Python, stxm_live.io.catalog.restore_run stores what it has, as aborted"
             yield Finding("backup", what, advice, path)
 
 

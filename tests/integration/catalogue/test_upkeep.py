@@ -63,6 +63,17 @@ def test_a_moved_folder_is_told_and_repair_gives_its_addresses(original, folder)
     assert kinds(original[0]) == ["no end"]
 
 
+def test_images_that_were_left_behind_are_told_after_the_repair(original, folder, run):
+    shutil.rmtree(folder / "data" / original[1])
+
+    code, text = run("catalog", "repair", "--catalog", folder)
+
+    assert code == 1
+    assert [f.kind for f in check(folder)] == ["images", "no end"]
+    assert "is not in this folder" in check(folder)[0].what
+    assert "--root" in text
+
+
 def test_images_that_are_gone_or_empty_are_told(original, folder):
     repair(folder)
     arrays = sorted((folder / "data" / original[1]).rglob("zarr.json"))
