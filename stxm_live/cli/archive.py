@@ -42,7 +42,7 @@ EachOption = Annotated[
     ),
 ]
 PagesOption = Annotated[
-    bool, typer.Option("--page", help="Of several runs: also write maps.html of each.")
+    bool, typer.Option("--page", help="With several runs: also write maps.html for each.")
 ]
 AllRunsOption = Annotated[
     bool, typer.Option("--all", help="Map every run of the catalogue, as a table and a page.")
@@ -51,18 +51,18 @@ WhereOption = Annotated[
     str | None,
     typer.Option(
         "--where",
-        help="Map the runs whose start documents meet these conditions, e.g. "
+        help="The runs whose start documents meet these conditions, e.g. "
         '"sample=NVPF-3 time>2025-03-01".',
     ),
 ]
 WorkersOption = Annotated[
-    int, typer.Option("--workers", min=1, help="Processes on this machine, of several runs.")
+    int, typer.Option("--workers", min=1, help="Processes on this machine for many stacks.")
 ]
 SchedulerOption = Annotated[
     str | None,
     typer.Option(
         "--scheduler",
-        help="Address of a Dask scheduler for several runs, e.g. tcp://10.0.0.7:8786. Who reaches "
+        help="Address of a Dask scheduler for many stacks, e.g. tcp://10.0.0.7:8786. Who reaches "
         "it can run programs there.",
     ),
 ]

@@ -66,6 +66,8 @@ def compare(
         raise UsageError("give two recipes: --recipe OLD --recipe NEW")
     settings = parse_settings(changes)
     chosen = [Recipe.load(name).with_changes(settings) for name in recipes or ()]
+    for recipe in chosen:
+        recipe.read_files()
     sources = _sources(stacks or [], catalog, where, all_runs, roots)
     how = How(workers, scheduler)
     rows: list[list[Row]] = []

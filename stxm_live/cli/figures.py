@@ -53,7 +53,7 @@ def figures(
 ) -> None:
     """Draw the paper's figures for past runs: 2, 3, 4, S3, S4; for several also 5, 6, S6 to S8.
 
-    Examples: stxm-live figures -1 --catalog runs; stxm-live figures 3f2a91 77c0 --out paper
+    Examples: stxm-live figures -1 --catalog runs; stxm-live figures 3f2a91 77c0e4 --out paper
     """
     from stxm_live.plotting.paper_figures import ParticleMaps, particle_plates, write_plates
     from stxm_live.plotting.pictures import safe_name

@@ -66,7 +66,7 @@ def regions(
     runs: RunsArgument,
     size: SizeOption,
     criterion: CriterionOption = None,
-    number: Annotated[int, typer.Option("--n", "-n", help="Most regions.")] = 3,
+    number: Annotated[int, typer.Option("--n", "-n", help="Largest number of regions.")] = 3,
     step: Annotated[
         float | None, typer.Option(help="Step of their pixels in um; default: half of the map's.")
     ] = None,

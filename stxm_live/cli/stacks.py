@@ -248,7 +248,7 @@ def replay(
 ) -> None:
     """Map a past run again from its raw counts, and compare with the stored result.
 
-    Of several runs, or with --all or --where, the results are files with a table and a page.
+    With several runs, or with --all or --where, the results are files with a table and a page.
 
     Examples: stxm-live replay; stxm-live replay 3f2a91 --set resolver.method=mahalanobis;
     stxm-live replay --where "sample=NVPF-3" --recipe mine.toml --workers 4 --out again

@@ -218,16 +218,15 @@ class Bundle:
         if tuple(phase_names) != self.info.phase_names:
             raise BundleError(
                 f"bundle {self.folder}: trained for the phases {_listed(self.info.phase_names)}, "
-                f"the recipe has {_listed(phase_names)}; train one for this recipe with "
-                "stxm-live train"
+                f"the recipe has {_listed(phase_names)}; train one for this recipe"
             )
         trained = np.asarray(self.info.energies_ev)
         scanned = np.asarray(energies_ev, dtype=np.float64)
         problem = _energy_mismatch(trained, scanned, tolerance_ev)
         if problem:
             raise BundleError(
-                f"bundle {self.folder}: {problem}; scan the bundle's energies, or train one for "
-                "these with stxm-live train"
+                f"bundle {self.folder}: {problem}; scan the bundle's energies, or write these into "
+                "a recipe and train one"
             )
 
 

@@ -301,3 +301,8 @@ def test_two_recipes_are_compared_by_the_names_of_labels(run, folder, tmp_path):
 
     code, said = run("compare", folder, *recipes[:2])
     assert (code, "two recipes" in said) == (2, True)
+
+    (tmp_path / "swapped.csv").unlink()
+    code, said = run("compare", folder, *recipes, "--out", "d")
+    assert (code, "swapped.csv" in said) == (1, True)
+    assert not (tmp_path / "d").exists()  # both recipes are read before anything is mapped
