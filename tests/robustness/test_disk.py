@@ -1,6 +1,7 @@
 """A file system that is really full: a small one in memory, which root may mount."""
 
 import logging
+import os
 import shutil
 import subprocess
 
@@ -8,11 +9,12 @@ import numpy as np
 import pytest
 from catalog_fixtures import EnergyImageDevice, stack_plan
 from made_up_maps import maps
-from particles import particle_counts, particle_scan
+from particles import image_documents, particle_counts, particle_scan
 
 from stxm_live import LivePhaseMapper
 from stxm_live.dashboard.offline_page.page import write_page
 from stxm_live.io.catalog import RawWriter, close_catalog, open_catalog
+from stxm_live.io.catalog.upkeep import repair
 from stxm_live.io.results import write_csv, write_nexus, write_tiff
 
 
@@ -119,6 +121,69 @@ def test_with_its_backup_on_another_disk_a_run_is_stored_when_there_is_room_agai
     stored = broker[uid].v2.v3["primary"]["counts"].read()
     np.testing.assert_array_equal(stored, counts)
     writer.close()
+    close_catalog(broker)
+
+
+def copied_over(path):
+    """Put a copy in the place of a file that is open."""
+    copy = path.with_name("copy")
+    shutil.copy(path, copy)
+    copy.replace(path)
+
+
+def read_only(folder):
+    """Take the right to write."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+
+GOES_WRONG = {
+    "renamed": lambda folder: folder.rename(folder.with_name("elsewhere")),
+    "database replaced": lambda folder: copied_over(folder / "catalog.db"),
+    "tables replaced": lambda folder: copied_over(folder / "tables.db"),
+    "read-only": read_only,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", GOES_WRONG)
+def test_a_catalogue_that_goes_in_mid_run_is_told_and_repair_brings_the_run_home(
+    tmp_path, what, caplog
+):
+    folder, told = tmp_path / "runs", []
+    tmp_path.chmod(0o555)
+    if what == "read-only" and os.access(tmp_path, os.W_OK):
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(0o755)
+    broker = open_catalog(folder)
+    writer = RawWriter(broker, on_error=lambda uid, error: told.append(str(error)))
+    documents = list(image_documents())
+    uid = documents[0][1]["uid"]
+    with caplog.at_level(logging.CRITICAL):
+        for number, document in enumerate(documents):
+            if number == 6:
+                writer.flush(120)
+                GOES_WRONG[what](folder)
+            writer(*document)
+            if number == 6:
+                writer.flush(120)
+                assert len(told) == 1
+        writer.flush(120)
+        assert not (folder / "data").exists() or what != "renamed"
+        with pytest.raises(RuntimeError, match=r"unmounted|cannot be written"):
+            writer.preflight()
+    writer.close()
+    close_catalog(broker)
+    if what == "renamed":
+        folder.with_name("elsewhere").rename(folder)
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    done, left = repair(folder)
+    assert any(f"run {uid[:8]} was stored" in line for line in done)
+    assert not left
+    broker = open_catalog(folder)
+    counts, _, _ = particle_counts()
+    np.testing.assert_array_equal(broker[uid].v2.v3["primary"]["counts"].read(), counts)
     close_catalog(broker)
 
 

@@ -38,11 +38,13 @@ class Failure:
 
     def __str__(self) -> str:
         """Return what failed and where the documents are."""
-        run, reason = f"run {self.uid[:8]}", str(self.error) or repr(self.error)
+        run, reason = f"run {self.uid[:8]}", str(self.error).partition("\n")[0] or repr(self.error)
         if self.is_stored:
             return f"{run} is stored, but its backup file cannot be removed ({reason})"
         where = f"its documents are kept in {self.path}"
-        if self.path is None or not self.path.exists():
+        if self.path is not None and not self.path.parent.exists():
+            where = f"its backup file {self.path} is not there: its folder was moved or unmounted"
+        elif self.path is None or not self.path.exists():
             where = "it has no backup file"
         elif self.is_cut_off:
             where = f"its backup file {self.path} ends early"

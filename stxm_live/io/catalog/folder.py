@@ -165,6 +165,29 @@ def catalog_folder(broker: databroker.Broker) -> Path | None:
     return folder if isinstance(folder, Path) else None
 
 
+def require_same(broker: databroker.Broker) -> None:
+    """Raise OSError if the files of an embedded catalogue are no longer those that were opened.
+
+    What is written then is in files without a name, or in a folder under the mount point.
+    """
+    for path, identity in getattr(broker, "stxm_live_files", {}).items():
+        if _identities(path.parent).get(path) != identity:
+            raise OSError(
+                f"{path} is not the file that was opened: its folder was moved or unmounted, or "
+                "it was replaced; put it back, and open the catalogue again if that fails"
+            )
+
+
+def _identities(databases: Path) -> dict[Path, tuple[int, int]]:
+    """Return the numbers by which the system knows the files of a catalogue, of those there are."""
+    found = {}
+    for path in (databases / DATABASE, databases / TABLES):
+        with suppress(OSError):
+            state = path.stat()
+            found[path] = (state.st_dev, state.st_ino)
+    return found
+
+
 def wait_before_closing(broker: databroker.Broker, is_done: Callable[[], bool]) -> None:
     """Let an embedded catalogue close only when this function returns True."""
     door = getattr(broker, "stxm_live_door", None)
@@ -348,4 +371,5 @@ def _connect(
     broker.stxm_live_folder = folder
     broker.stxm_live_copies = copies
     broker.stxm_live_door = door
+    broker.stxm_live_files = _identities(databases)
     return broker

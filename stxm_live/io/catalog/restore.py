@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from stxm_live.io.catalog.backup import is_being_written, read_backup, sync_file
-from stxm_live.io.catalog.folder import catalog_folder
+from stxm_live.io.catalog.folder import catalog_folder, require_same
 from stxm_live.io.catalog.read_back import Digests, stored_digests
 from stxm_live.io.catalog.run_store import RunStore, delete_run, store_documents
 
@@ -28,6 +28,8 @@ def require_stored(broker: databroker.Broker, uid: str, sent: Digests) -> None:
     ------
     RuntimeError
         If the catalogue does not give back the events that were sent, or has no end of the run.
+    OSError
+        If it gave them back from files that are no longer there.
     """
     deadline_s = time.monotonic() + _WAIT_FOR_OTHERS_S
     while not broker.v2[uid].metadata.get("stop"):
@@ -42,6 +44,7 @@ def require_stored(broker: databroker.Broker, uid: str, sent: Digests) -> None:
             f"the catalogue does not give back {len(lost)} of {len(sent)} events as they were "
             f"measured, the first is {number} of stream {stream!r}"
         )
+    require_same(broker)
     folder = catalog_folder(broker)
     if folder is not None:
         for path in (folder / "data" / uid).rglob("*"):

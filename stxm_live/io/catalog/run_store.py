@@ -11,7 +11,7 @@ from uuid import uuid4
 import numpy as np
 
 from stxm_live.core.scan import StackScan
-from stxm_live.io.catalog.folder import catalog_folder, kept_open
+from stxm_live.io.catalog.folder import catalog_folder, kept_open, require_same
 from stxm_live.io.catalog.locking import sole_writer
 from stxm_live.io.catalog.names import check_names
 from stxm_live.io.catalog.read_back import Digests, digest
@@ -70,7 +70,7 @@ class RunStore:
         self._has_written = False
         self._in_files: dict[str, set[str]] = {}
         self._names: dict[str, str] = {}
-        self._client = broker.v2
+        self._broker, self._client = broker, broker.v2
         self._folder = catalog_folder(broker)
         self._bytes_per_write = bytes_per_write
         self._scan: StackScan | None = None
@@ -160,6 +160,7 @@ class RunStore:
             if n_events is None:
                 return
             self._write = _tiled_writer(self._client, n_events)
+        require_same(self._broker)
         # the writer validates every event, and for that spells out its arrays: 11 ms a line
         with sole_writer(self._folder), np.printoptions(threshold=0):
             if not self._has_written and self._uid in self._client:
