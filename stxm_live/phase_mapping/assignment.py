@@ -13,7 +13,8 @@ from stxm_live.core.even_selection import at_least
 from stxm_live.core.file_arrays import empty_like, in_bands
 from stxm_live.core.mixed_reference import MixedReference
 from stxm_live.core.recipe import Recipe
-from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.core.twins import representatives, twins_of
+from stxm_live.phase_mapping.correlation import Correlated, least_separation
 from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.latent_space.assignment import STRATEGIES
 from stxm_live.phase_mapping.latent_space.latent_map import LatentMap, latent_map
@@ -173,7 +174,13 @@ class _Look(NamedTuple):
 def _look(noisy: NoisySpectra, stack: ODStack, recipe: Recipe) -> _Look:
     """Find scatter and probabilities."""
     dispersion = _scatter(noisy.counted)
-    found = phase_probabilities(noisy.counted, stack.mapped, recipe, dispersion=dispersion)
+    references, names = recipe.corrected_references, recipe.corrected_references.phase_names
+    separation = least_separation(recipe, complete=not stack.missing_ev)
+    alike = references.inseparable_pairs(stack.energies_ev, separation)
+    shown = representatives(names, twins_of(names, alike))
+    found = phase_probabilities(
+        noisy.counted, stack.mapped, recipe, dispersion=dispersion, shown=shown
+    )
     return _Look(noisy, dispersion, found)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stxm_live.core.file_arrays import bands, empty_as, in_bands
 from stxm_live.core.products import product
 from stxm_live.core.recipe import Recipe
+from stxm_live.core.twins import SAME
 
 _CHUNK = 4096
 """Pixels taken at once: their float64 copy stays in the processor's cache."""
@@ -144,6 +145,14 @@ def best_two(correlation: NDArray[np.float32]) -> BestTwo:
     invalid = first_index < 0
     first[invalid] = second[invalid] = np.nan
     return BestTwo(first, second, first_index, second_index)
+
+
+def least_separation(recipe: Recipe, *, complete: bool) -> float:
+    """Return 1 - PCC below which correlation cannot distinguish two references of a scan.
+
+    If the scan is complete, these are the references that are one spectrum.
+    """
+    return SAME if complete else recipe.ambiguity_threshold
 
 
 def reliability(best: BestTwo) -> NDArray[np.float32]:

@@ -98,7 +98,12 @@ class Probabilities:
 
 
 def phase_probabilities(
-    spectra: CountedSpectra, mapped: NDArray[np.bool_], recipe: Recipe, *, dispersion: float
+    spectra: CountedSpectra,
+    mapped: NDArray[np.bool_],
+    recipe: Recipe,
+    *,
+    dispersion: float,
+    shown: NDArray[np.int8] | None = None,
 ) -> Probabilities:
     """Probabilities by counting statistics, as the recipe's resolver asks for them.
 
@@ -111,6 +116,8 @@ def phase_probabilities(
         Its ``resolver.spatial`` says whether neighbours count.
     dispersion : float
         How far spectra scatter about the references, as `fit_references` finds it.
+    shown : ndarray of shape (n_phases,), optional
+        Number of the label of each phase; those that correlation cannot distinguish have one.
     """
 
     def assigned(references: NDArray[np.float64]) -> _Assigned:
@@ -140,6 +147,7 @@ def phase_probabilities(
         _typical_pixel(spectra),
         mixed_share=mixed_share,
         unidentified_share=without_reference,
+        shown=shown,
     )
     return replace(found, probability=tempered(found.probability, power), power=power)
 

@@ -78,6 +78,7 @@ def trust_in(
     *,
     mixed_share: float,
     unidentified_share: float,
+    shown: NDArray[np.int8] | None = None,
 ) -> float:
     """Return `trust` for labels of a map.
 
@@ -90,8 +91,11 @@ def trust_in(
     pixel : TypicalPixel or None
         Of the scan; None if it has none that absorbs.
     mixed_share, unidentified_share : float
+    shown : ndarray of shape (n_phases,), optional
+        Number of the label of each phase. Those that the energies do not distinguish have one, for
+        what changes between them from pixel to pixel is noise, and no fine domains.
     """
-    alike, borders = 0.0, share_of_borders(index, mapped)
+    alike, borders = 0.0, share_of_borders(index if shown is None else shown[index], mapped)
     if mixed_share > USUAL_MIXED and pixel is not None:
         alike = share_alike(index, pixel)
     return trust(mixed_share, unidentified_share, alike=alike, borders=borders)

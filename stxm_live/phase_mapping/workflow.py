@@ -14,10 +14,9 @@ from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import listed_ev
 from stxm_live.core.stack import Stack
-from stxm_live.core.twins import SAME
 from stxm_live.phase_mapping.assignment import needs_model
 from stxm_live.phase_mapping.composition.of_scan import scan_composition
-from stxm_live.phase_mapping.correlation import Correlated
+from stxm_live.phase_mapping.correlation import Correlated, least_separation
 from stxm_live.phase_mapping.distinguished import less_sure_within, undistinguished
 from stxm_live.phase_mapping.energy_calibration.corrected_map import (
     CorrectedMap,
@@ -110,7 +109,7 @@ def _map_aligned(aligned: AlignedStack, recipe: Recipe, kept: _Kept, revision: i
         resolution.probability,
         recipe.corrected_references,
         stack.energies_ev,
-        recipe.ambiguity_threshold if stack.missing_ev else SAME,
+        least_separation(recipe, complete=not stack.missing_ev),
     )
     resolution = less_sure_within(resolution, twins, recipe.corrected_references.phase_names)
     change = change_of(stack, references, recipe)

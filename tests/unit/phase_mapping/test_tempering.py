@@ -67,6 +67,17 @@ def test_fine_domains_are_trusted_less_though_no_spectrum_is_mixed():
     assert power(fine) < 0.9
 
 
+def test_noise_between_phases_that_share_a_label_is_no_fine_domains():
+    field = np.ones((40, 40), dtype=bool)
+    label = np.random.default_rng(0).integers(1, 3, 1600).astype(np.int8)
+
+    def power(shown):
+        return trust_in(label, field, None, mixed_share=0.2, unidentified_share=0.0, shown=shown)
+
+    assert power(np.array([0, 1, 1], dtype=np.int8)) == 1
+    assert power(np.array([0, 1, 2], dtype=np.int8)) < 0.8
+
+
 def test_a_core_and_shell_of_clear_phases_is_trusted_more_than_labels_of_mixtures():
     field, ring = np.ones((20, 20), dtype=bool), np.zeros((20, 20), dtype=np.int8)
     ring[5:15, 5:15] = 1
