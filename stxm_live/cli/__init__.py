@@ -31,7 +31,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(ioc)
 app.command("map")(stacks.map_stack)
-app.command()(explore)
+app.command(context_settings={"ignore_unknown_options": True})(explore)
 app.command("import")(importing.import_stacks)
 # -1 is a run, not an option
 app.command(context_settings={"ignore_unknown_options": True})(stacks.replay)

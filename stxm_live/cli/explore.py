@@ -14,24 +14,36 @@ from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.references import ForceOption, refuse_to_replace, write_with_picture
 from stxm_live.cli.stacks import (
+    CatalogOption,
     DetectorOption,
     I0Option,
     MaskOption,
+    PolarizationOption,
     QuantityOption,
     RegionOption,
     RootsOption,
     SettingsOption,
-    StackArgument,
+    Which,
+    opened,
     parse_settings,
 )
 from stxm_live.core.recipe import Recipe
 
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
+    from stxm_live.core.recipe_options import FieldOptions
     from stxm_live.core.stack import Stack
     from stxm_live.phase_mapping.exploration import Exploration
     from stxm_live.preprocessing.reference_extraction import MeasuredSpectrum, ReferenceSet
 
+StackOrRunArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="Files of a stack, as for map; or a run of the catalogue: uid, the beginning of one, "
+        "scan_id, or -1; several if each energy is a separate run.",
+        metavar="STACK|RUN...",
+    ),
+]
 ClustersOption = Annotated[
     int | None,
     typer.Option(
@@ -87,7 +99,7 @@ OutOption = Annotated[
 
 @one_line_errors
 def explore(
-    stack: StackArgument,
+    stack: StackOrRunArgument,
     recipe: KnownOption = None,
     clusters: ClustersOption = None,
     components: ComponentsOption = None,
@@ -98,7 +110,9 @@ def explore(
     name: NameOption = None,
     i0: I0Option = None,
     mask: MaskOption = None,
+    catalog: CatalogOption = None,
     region: RegionOption = None,
+    polarization: PolarizationOption = None,
     detector: DetectorOption = None,
     quantity: QuantityOption = None,
     roots: RootsOption = None,
@@ -109,27 +123,25 @@ def explore(
 ) -> None:
     """Look at a stack without references: components, clusters, band maps; and name what is found.
 
-    Examples: stxm-live explore particle.hdr; stxm-live explore particle.hdr --clusters 2
-    --save-references fe.csv --name 0=oxidized --name 1=reduced
+    Examples: stxm-live explore particle.hdr; stxm-live explore -1 --catalog runs;
+    stxm-live explore particle.hdr --clusters 2 --save-references fe.csv --name 0=oxidized
+    --name 1=reduced
     """
-    from stxm_live.cli.map_inputs import files_of, stack_of_files, stem_of, with_inputs
+    from stxm_live.cli.map_inputs import with_inputs
     from stxm_live.phase_mapping.exploration import explore_stack, named_references
     from stxm_live.phase_mapping.exploration.workflow import blank_recipe
 
     names = _names(name, save_references, force=force)
     channels = _three(rgb)
-    paths = files_of(stack)
-    folder = out or Path(f"{stem_of(paths[0])}-explored")
     chosen = Recipe.load(recipe) if recipe else blank_recipe()
-    chosen = with_inputs(chosen, folder, i0=i0, mask=mask, changes=parse_settings(changes))
-    frames = stack_of_files(
-        paths,
-        fields=chosen.fields,
-        region=region,
-        detector=detector,
-        quantity=quantity,
-        roots=roots,
-    )
+    settings, which = parse_settings(changes), Which(region, polarization, roots)
+    fields = chosen.with_changes(settings).fields
+    if _names_files(stack):
+        frames, stem = _of_files(stack, fields, which, detector, quantity)
+    else:
+        frames, stem = _of_runs(stack, fields, which, catalog)
+    folder = out or Path(f"{stem}-explored")
+    chosen = with_inputs(chosen, folder, i0=i0, mask=mask, changes=settings)
     with console.working("exploring"):
         found = explore_stack(
             frames, chosen, n_clusters=clusters, n_components=components, cluster_by=by, seed=seed
@@ -143,6 +155,55 @@ def explore(
     console.print(f"{len(files)} files in {escape(str(folder))}")
     if save_references is not None and made is not None:
         _save(made, save_references, chosen)
+
+
+def _names_files(stack: Sequence[str]) -> bool:
+    """Return True for files and patterns, False for runs, whose names have no suffix.
+
+    Examples
+    --------
+    >>> [_names_files([one]) for one in ("stack.hdr", "e*", "3f2a91", "-1")]
+    [True, True, False, False]
+    """
+    return any(
+        Path(one).exists() or Path(one).suffix or any(sign in one for sign in "*?[/")
+        for one in stack
+    )
+
+
+def _of_files(
+    stack: Sequence[str],
+    fields: FieldOptions,
+    which: Which,
+    detector: str | None,
+    quantity: str | None,
+) -> tuple[Stack, str]:
+    """Return the stack of files, and the name of the first one without suffix."""
+    from stxm_live.cli.map_inputs import files_of, stack_of_files, stem_of
+
+    paths = files_of(stack)
+    frames = stack_of_files(
+        paths,
+        fields=fields,
+        region=which.region,
+        detector=detector,
+        quantity=quantity,
+        roots=which.roots,
+    )
+    return frames, stem_of(paths[0])
+
+
+def _of_runs(
+    stack: Sequence[str], fields: FieldOptions, which: Which, catalog: str | None
+) -> tuple[Stack, str]:
+    """Return the stack of runs of the catalogue, and the beginning of the first one's uid."""
+    from stxm_live.io.catalog.reading import find_run
+    from stxm_live.live.replay import stack_of_run
+
+    with opened(catalog, roots=which.roots) as broker:
+        found = [find_run(broker, run) for run in stack]
+        frames = stack_of_run(found, fields=fields, **which.options)
+    return frames, str(found[0].start["uid"])[:8]
 
 
 def _names(given: Sequence[str] | None, target: Path | None, *, force: bool) -> dict[str, str]:

@@ -5,6 +5,7 @@ import pytest
 from particles import write_sdf
 
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.io.results import read_nexus
 
 PICTURES = {f"{n}{s}" for n in ("clusters", "pca", "nmf", "maps") for s in (".png", ".csv")}
 NUMBERS = "exploration.nxs"
@@ -41,6 +42,21 @@ def test_a_recipe_keeps_its_references_and_gets_a_new_one(run, stack, nvpf, monk
         *nvpf.reference_spectra.phase_names,
         "new",
     )
+
+
+def test_a_run_of_the_catalogue_is_explored_as_its_file_is(run, stack, monkeypatch):
+    monkeypatch.setattr("stxm_live.plotting.exploration.exploration_plates", lambda *_, **__: ())
+    assert run("import", "stack.hdr", "--catalog", "runs")[0] == 0
+    for arguments in (["stack.hdr", "--out", "of-file"], ["-1", "--catalog", "runs"]):
+        code, text = run("explore", *arguments)
+        assert code == 0, text
+    (of_run,) = Path().glob("????????-explored")
+    first, second = (read_nexus(folder / NUMBERS) for folder in (Path("of-file"), of_run))
+    assert set(first) == set(second)
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
+    assert "no run abcdef in the catalogue" in run("explore", "abcdef", "--catalog", "runs")[1]
+    assert "abcdef.hdr: no such file" in run("explore", "abcdef.hdr", "--catalog", "runs")[1]
 
 
 @pytest.mark.parametrize(
