@@ -28,11 +28,13 @@ _LOOK_S = 1.0
 _WITHOUT_WORKERS_S = 60.0
 """Seconds without any worker after which the rest is given up."""
 
-_NO_PAGES: dict[str, list[str]] = {
+_LEFT_OUT: dict[str, Any] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,
 }
-"""Dask serves web pages on its workers; these have none."""
+"""Dask serves web pages on its workers, and for these keeps what they did in the last 1000 s: 100
+MiB and more."""
 
 Done = tuple[Task, list[Row]]
 
@@ -176,7 +178,7 @@ def _client(n_workers: int, scheduler: str | None) -> Iterator[Client]:
         return
     # others on this machine must not give tasks to these workers: certificates of its own
     with (
-        dask.config.set(_NO_PAGES),
+        dask.config.set(_LEFT_OUT),
         LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,

@@ -81,6 +81,28 @@ def write_and_die_once(maps, folder, marker):
     return files
 
 
+def write_and_count_samples(maps, folder):
+    """Leave a note of the samples of its calls that the worker keeps."""
+    from distributed import get_worker
+
+    files = write_result(maps, folder)
+    worker = get_worker()
+    kept = [worker.profile_recent, *(samples for _, samples in worker.profile_history)]
+    (folder / "samples").write_text(str(sum(samples["count"] for samples in kept)))
+    return files
+
+
+@pytest.mark.slow
+def test_a_worker_keeps_no_record_of_its_calls(runs, broker, tmp_path):
+    pytest.importorskip("distributed")
+    sources = sources_of_runs([({"uid": runs[0]}, {})], str(catalog_folder(broker)))
+    tasks = tasks_of(sources, two_phases.recipe(tmp_path), tmp_path)
+
+    [(task, _)] = on_dask(tasks, write_and_count_samples, 1, None)
+
+    assert (task.folder / "samples").read_text() == "0"
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_nothing(runs, broker, tmp_path):
     pytest.importorskip("distributed")
