@@ -59,7 +59,7 @@ def test_the_demo_grows_maps_and_replays_identically_in_a_new_process(run, coars
 
     code, text = run("runs", "--catalog", "d/catalog")
     assert code == 0
-    assert "13 x 48 x 48" in text
+    assert "13 × 48 × 48" in text
     code, text = run("replay", "--catalog", "d/catalog", "--set", "resolver.method=mahalanobis")
     assert code == 0
     assert "differs from the stored result in" in text
