@@ -107,7 +107,7 @@ def _is_confused(
     return bool((two.min(axis=0) / np.maximum(two.sum(axis=0), 1e-30)).mean() > _CONFUSED)
 
 
-def no_phase_distinguished(facts: Facts, recipe: Recipe) -> Quality | None:
+def no_phase_distinguished(facts: Facts) -> Quality | None:
     """Return the verdict on a map whose phases all share one label."""
     if facts.twins != (facts.phase_names,):
         return None

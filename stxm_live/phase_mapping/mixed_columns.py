@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from stxm_live.core.phase_maps import Quality
-from stxm_live.core.recipe import Recipe
 from stxm_live.phase_mapping.assignment import Resolution
 from stxm_live.phase_mapping.facts import Facts
 
@@ -21,7 +20,7 @@ def share_of_mixed(resolution: Resolution | None) -> float:
     return float(np.mean(known)) if known.size else 0.0
 
 
-def mixed_columns(facts: Facts, recipe: Recipe) -> Quality | None:
+def mixed_columns(facts: Facts) -> Quality | None:
     """Limit maps of which most columns hold two phases.
 
     Neighbors decide which of the two is the larger part. They are as uncertain, and share the

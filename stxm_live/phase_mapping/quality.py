@@ -73,7 +73,7 @@ _ORDER = ("poor", "limited", "good")
 
 def assess(facts: Facts, recipe: Recipe) -> Quality:
     """Return the verdict: the worst finding, or good."""
-    findings = list(_findings(facts, recipe))
+    findings = _findings(facts, recipe)
     if findings:
         return min(findings, key=lambda quality: _ORDER.index(quality.verdict))
     cause = facts.light
@@ -93,33 +93,31 @@ def assess(facts: Facts, recipe: Recipe) -> Quality:
 
 def _findings(facts: Facts, recipe: Recipe) -> list[Quality]:
     """Everything that limits the result, as it is noticed."""
-    return [
-        finding
-        for check in (
-            _copied,
-            _energies,
-            _specimen,
-            _negative,
-            _box,
-            no_phase_distinguished,
-            close_references,
-            _energy_axis,
-            _shared_errors,
-            _change,
-            _unidentified,
-            _misfit,
-            _layers,
-            _unjudged,
-            _noise,
-            mixed_columns,
-            _i0,
-            _field,
-        )
-        if (finding := check(facts, recipe)) is not None
-    ]
+    axis = _energy_axis(facts, recipe)
+    found = (
+        _copied(facts),
+        _energies(facts),
+        _specimen(facts),
+        _negative(facts),
+        _box(facts),
+        no_phase_distinguished(facts),
+        close_references(facts, recipe),
+        axis,
+        _shared_errors(facts),
+        _change(facts),
+        _unidentified(facts) if axis is None else None,  # else the axis says why
+        _misfit(facts) if axis is None else None,
+        _layers(facts),
+        _unjudged(facts),
+        _noise(facts),
+        mixed_columns(facts),
+        _i0(facts),
+        _field(facts),
+    )
+    return [finding for finding in found if finding is not None]
 
 
-def _copied(facts: Facts, recipe: Recipe) -> Quality | None:
+def _copied(facts: Facts) -> Quality | None:
     if not facts.copied_ev:
         return None
     return Quality(
@@ -130,7 +128,7 @@ def _copied(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _energies(facts: Facts, recipe: Recipe) -> Quality | None:
+def _energies(facts: Facts) -> Quality | None:
     if not facts.missing_ev:
         return None
     listed = listed_ev(facts.missing_ev)
@@ -147,7 +145,7 @@ def _energies(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _specimen(facts: Facts, recipe: Recipe) -> Quality | None:
+def _specimen(facts: Facts) -> Quality | None:
     if facts.n_specimen == 0:
         return Quality(
             "poor",
@@ -165,7 +163,7 @@ def _specimen(facts: Facts, recipe: Recipe) -> Quality | None:
     return None
 
 
-def _negative(facts: Facts, recipe: Recipe) -> Quality | None:
+def _negative(facts: Facts) -> Quality | None:
     if not facts.largest_od < 0:
         return None
     return Quality(
@@ -176,7 +174,7 @@ def _negative(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _box(facts: Facts, recipe: Recipe) -> Quality | None:
+def _box(facts: Facts) -> Quality | None:
     if facts.specimen_in_box < BOX_LIMITED:
         return None
     return Quality(
@@ -230,7 +228,7 @@ def _is_sure(axis: EnergyAxis, recipe: Recipe) -> bool:
     )
 
 
-def _shared_errors(facts: Facts, recipe: Recipe) -> Quality | None:
+def _shared_errors(facts: Facts) -> Quality | None:
     """Name what explains spectra that agreed with no reference."""
     errors = facts.shared_errors
     if errors is None or (errors.is_minor and facts.unidentified_share >= UNIDENTIFIED_LIMITED):
@@ -249,7 +247,7 @@ def _shared_errors(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _change(facts: Facts, recipe: Recipe) -> Quality | None:
+def _change(facts: Facts) -> Quality | None:
     change = facts.change
     if change is None or not change.is_significant:
         return None
@@ -265,7 +263,7 @@ def _worse_if(poor: bool) -> Literal["limited", "poor"]:
     return "poor" if poor else "limited"
 
 
-def _noise(facts: Facts, recipe: Recipe) -> Quality | None:
+def _noise(facts: Facts) -> Quality | None:
     wrong = facts.expected_wrong
     if wrong < WRONG_LIMITED:
         return None
@@ -283,11 +281,9 @@ def _noise(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
+def _misfit(facts: Facts) -> Quality | None:
     """Judge the residual by what separates the phases; its size alone says little."""
     left = facts.residual
-    if _energy_axis(facts, recipe) is not None:  # says why
-        return None
     if left is not None and left.is_harmful:
         return Quality(
             _worse_if(left.share >= RESIDUAL_POOR or facts.expected_wrong >= WRONG_POOR),
@@ -311,7 +307,7 @@ def _misfit(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _layers(facts: Facts, recipe: Recipe) -> Quality | None:
+def _layers(facts: Facts) -> Quality | None:
     """Limit maps of phases that change as layers do; that layers may look alike is no finding."""
     share = sum(one.share for one in facts.layered)
     if share < LAYERED_LIMITED:
@@ -330,7 +326,7 @@ def _layers(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _unjudged(facts: Facts, recipe: Recipe) -> Quality | None:
+def _unjudged(facts: Facts) -> Quality | None:
     """Without an empty support only spectra that scatter as photons do show that they fit."""
     if facts.scatter is None:
         return None
@@ -351,11 +347,9 @@ def _unjudged(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _unidentified(facts: Facts, recipe: Recipe) -> Quality | None:
+def _unidentified(facts: Facts) -> Quality | None:
     share = facts.unidentified_share
     if share < UNIDENTIFIED_LIMITED or facts.scatter is not None:  # then the counter may be why
-        return None
-    if _energy_axis(facts, recipe) is not None:
         return None
     # labels there are wrong: if most of the wrong ones are there, more photons do not help
     is_why = facts.expected_wrong >= WRONG_POOR and share >= facts.expected_wrong / 2
@@ -368,7 +362,7 @@ def _unidentified(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _i0(facts: Facts, recipe: Recipe) -> Quality | None:
+def _i0(facts: Facts) -> Quality | None:
     if not facts.i0_relative_std > I0_LIMITED:
         return None
     return Quality(
@@ -379,7 +373,7 @@ def _i0(facts: Facts, recipe: Recipe) -> Quality | None:
     )
 
 
-def _field(facts: Facts, recipe: Recipe) -> Quality | None:
+def _field(facts: Facts) -> Quality | None:
     if facts.common_field >= COMMON_FIELD_LIMITED:
         return None
     return Quality(
