@@ -23,7 +23,7 @@ from stxm_live.cli.stacks import (
     parse_settings,
 )
 from stxm_live.core.recipe import Recipe
-from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.references import SYNTHETIC_NOTE, ReferenceSpectra
 
 if TYPE_CHECKING:
     from stxm_live.adaptive.energies.cost import Conditions
@@ -221,7 +221,7 @@ def _print_chosen(
         baseline=conditions.baseline,
     )
     if spectra.synthetic:
-        console.print("[yellow]note: the reference spectra are synthetic[/]")
+        console.print(f"[yellow]note: {SYNTHETIC_NOTE}[/]")
     if has_model:
         console.print("note: an encoder works on the energies it was trained on: train a new one")
 

@@ -27,6 +27,10 @@ _FLAT_SHARE = 0.05
 """References that begin lower than this share of their largest value have no pre-edge."""
 
 
+SYNTHETIC_NOTE = "the reference spectra are synthetic"
+"""Note on maps and tables that were made with calculated references."""
+
+
 @dataclass(frozen=True, eq=False)
 class ReferenceSpectra:
     """Spectra of the pure phases on a common energy axis.

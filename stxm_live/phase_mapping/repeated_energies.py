@@ -73,21 +73,21 @@ def change_in_words(change: SpecimenChange, phase_names: tuple[str, ...]) -> str
     if not change.is_significant or od is None or std is None:
         return (
             f"the repeated image at {change.energy_ev:g} eV shows no change of the specimen: its "
-            f"OD differs by {change.od_change:+.3f} +- {change.od_change_std:.3f} from the first"
+            f"OD differs by {change.od_change:+.3f} ± {change.od_change_std:.3f} from the first"
         )
     share, share_std = 100 * abs(change.share), 100 * change.share_std
     if change.kind == "amount":
         more = "more" if change.share > 0 else "less"
-        meaning = f"as if there were {share:.1f} +- {share_std:.1f} % {more} material"
+        meaning = f"as if there were {share:.1f} ± {share_std:.1f} % {more} material"
     else:
         meaning = (
-            f"as if {share:.1f} +- {share_std:.1f} % of each phase had become the one "
+            f"as if {share:.1f} ± {share_std:.1f} % of each phase had become the one "
             f"{change.kind} it in the list"
         )
     lower = "lower" if od < 0 else "higher"
     return (
         f"the specimen changed during the scan: OD of {phase_names[k]} at {change.energy_ev:g} eV "
-        f"is {abs(od):.3f} +- {std:.3f} {lower} in the repeated image than in the first, {meaning} "
+        f"is {abs(od):.3f} ± {std:.3f} {lower} in the repeated image than in the first, {meaning} "
         f"({change.sigma:.1f} sigma)"
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stxm_live.core.mixed_reference import notes_on_mixtures
-from stxm_live.core.references import listed_ev
+from stxm_live.core.references import SYNTHETIC_NOTE, listed_ev
 from stxm_live.core.twins import together
 from stxm_live.phase_mapping.assignment import needs_model
 from stxm_live.phase_mapping.repeated_energies import change_in_words
@@ -86,7 +86,7 @@ def _on_references(found: Found) -> list[str]:
             f"the references end before {listed_ev(beyond)} eV; their last values are taken there"
         )
     if recipe.corrected_references.synthetic:
-        notes.append("the reference spectra are synthetic")
+        notes.append(SYNTHETIC_NOTE)
     return notes
 
 

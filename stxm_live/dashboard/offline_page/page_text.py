@@ -13,7 +13,7 @@ from stxm_live.core.mixed_reference import alternatives, stored_mixtures
 from stxm_live.core.origin import identity
 from stxm_live.core.twins import labels, merged_shares, stored_twins
 from stxm_live.dashboard.offline_page.page_amounts import amounts_section, meaning_of
-from stxm_live.plotting.panels.result import METHODS
+from stxm_live.plotting.panels.result import METHODS, other_warnings
 from stxm_live.plotting.pictures import CORRECTED
 from stxm_live.plotting.style.palette import VERDICT
 
@@ -89,7 +89,7 @@ def _synthetic(dataset: xarray.Dataset) -> str:
 
 
 def _warnings(dataset: xarray.Dataset) -> str:
-    warnings = dataset.attrs["warnings"]
+    warnings = other_warnings(dataset.attrs["warnings"])
     if not warnings:
         return "<p>No warnings.</p>"
     return "<ul>" + "".join(f"<li>Note: {escape(text)}</li>" for text in warnings) + "</ul>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stxm_live.core.file_arrays import of_pixels
 from stxm_live.core.measured_mean import measured_mean
+from stxm_live.core.references import SYNTHETIC_NOTE
 from stxm_live.plotting.panels.maps import (
     Sureness,
     draw_ambiguity,
@@ -169,22 +170,22 @@ def result_title(maps: PhaseMaps) -> str:
 def notes_on(maps: PhaseMaps, where: str = "") -> str:
     """Return a note on synthetic references, the first of the warnings and where the others are."""
     notes = [SYNTHETIC] if maps.synthetic_references else []
-    warnings = other_warnings(maps)
+    warnings = other_warnings(maps.warnings)
     if warnings:
         more = f" (and {len(warnings) - 1} more{where})" if len(warnings) > 1 else ""
         notes.append(f"Note: {plain(warnings[0], _LONGEST_NOTE)}{more}")
     return " ".join(notes)
 
 
-def other_warnings(maps: PhaseMaps) -> list[str]:
+def other_warnings(warnings: Iterable[str]) -> list[str]:
     """Return the warnings apart from the one on synthetic references."""
-    return [text for text in maps.warnings if "references are synthetic" not in text]
+    return [text for text in warnings if text != SYNTHETIC_NOTE]
 
 
 def notes_in_panels(maps: PhaseMaps) -> list[list[str]]:
     """Return the lines of all warnings of a result, as many panels as they take."""
     panels: list[list[str]] = []
-    for text in other_warnings(maps):
+    for text in other_warnings(maps.warnings):
         item = textwrap.indent(wrapped(text, _NOTE_WIDTH, _NOTE_LINES), "  ").split("\n")
         item[0] = f"- {item[0].lstrip()}"
         if not panels or len(panels[-1]) + len(item) > _NOTE_LINES:

@@ -165,6 +165,14 @@ def test_every_picture_says_that_references_are_synthetic(drawn):
         assert "Synthetic references" in words(figure), name
 
 
+def test_synthetic_references_are_said_once_in_a_picture():
+    maps = made_up.maps(
+        synthetic_references=True, warnings=("the reference spectra are synthetic",)
+    )
+    for figure in figures(maps).values():
+        assert words(figure).count("the reference spectra are") == 1
+
+
 def test_the_title_of_the_shares_is_of_the_whole_specimen(drawn):
     text = words(drawn["phase-map"])
     for name, share, _ in made_up.maps().summary():
