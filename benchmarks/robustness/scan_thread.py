@@ -11,6 +11,7 @@ which no memory is at hand.
 from __future__ import annotations
 
 import logging
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -89,11 +90,12 @@ def images_in_a_row() -> Iterator[tuple[str, Mapping[str, Any]]]:
     yield "stop", run.compose_stop()
 
 
-def milliseconds(call: Subscriber, name: str, doc: Mapping[str, Any]) -> float:
-    """Return the time of the processor that a document takes."""
-    begun = time.thread_time()
+def milliseconds(call: Subscriber, name: str, doc: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the time of the processor that a document takes, and that of it in the system."""
+    begun, system_s = time.thread_time(), resource.getrusage(resource.RUSAGE_THREAD).ru_stime
     call(name, doc)
-    return 1e3 * (time.thread_time() - begun)
+    took = time.thread_time() - begun
+    return 1e3 * took, 1e3 * (resource.getrusage(resource.RUSAGE_THREAD).ru_stime - system_s)
 
 
 @contextmanager
@@ -118,13 +120,13 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.getLogger("stxm_live").setLevel(logging.CRITICAL)
     longest: dict[str, tuple[float, str]] = {}
-    at_once: dict[str, float] = {}
+    at_once: dict[str, tuple[float, float]] = {}
     with subscribers() as called:
         for who, call in called.items():
             for _ in range(arguments.repeats):
                 for what, name, doc in documents():
                     time.sleep(PAUSE_S if what else 0.0)
-                    took = milliseconds(call, name, doc)
+                    took, _ = milliseconds(call, name, doc)
                     longest[who] = max(longest.get(who, (0.0, "")), (took, what or name))
             at_once[who] = max(milliseconds(call, *image) for image in images_in_a_row())
     figures = [
@@ -132,9 +134,11 @@ def main() -> None:
         for who, (ms, what) in longest.items()
     ] + [
         Figure(
-            f"{IMAGES_IN_A_ROW} images of 64 MB in a row, {who}", ms, "ms", target=Target(MOST_MS)
+            *(f"{IMAGES_IN_A_ROW} images of 64 MB in a row, {who}", ms, "ms"),
+            target=Target(MOST_MS),
+            note=f"{system_ms:.0f} ms of it in the system, which finds memory",
         )
-        for who, ms in at_once.items()
+        for who, (ms, system_ms) in at_once.items()
     ]
     report("thread of the RunEngine", figures, arguments.figures)
 

@@ -1,6 +1,6 @@
 """Images that are copies of another one, or have lines of it: a detector that is stuck or late.
 
-A copy may be moved by whole pixels, see `moved_copies`.
+A copy may be moved by whole pixels, mirrored or rotated, see `moved_copies`.
 
 Counts of two images scatter independently. Where one is the other, or a multiple of it, in nearly
 every pixel, both are one image, whatever energies they are said to have.
@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.stack import Frame, Stack
-from stxm_live.preprocessing.moved_copies import RowMarks, moved_by, row_marks
+from stxm_live.preprocessing.moved_copies import (
+    RowMarks,
+    how_turned,
+    middle_marks,
+    moved_by,
+    row_marks,
+    turned_marks,
+)
 from stxm_live.preprocessing.torn_images import line_marks, same_lines
 
 _SAMPLES, _FIRST_SAMPLES = 4096, 64
@@ -42,6 +49,7 @@ class CopiedImages:
         self._marks: dict[Frame, NDArray[np.int64]] = {}
         self._torn: list[tuple[Frame, Frame]] = []
         self._rows: dict[Frame, RowMarks] = {}
+        self._middles: dict[Frame, RowMarks] = {}
 
     def of(self, stack: Stack) -> dict[Frame, Frame]:
         """Return each image that is a copy of another energy's, and that other one.
@@ -68,6 +76,7 @@ class CopiedImages:
         known = {f: self._samples[f] for f in frames if f in self._samples}
         marks = {f: self._marks[f] for f in known}
         rows = {f: self._rows[f] for f in known}
+        middles = {f: self._middles[f] for f in known}
         self._pairs = [(a, b) for a, b in self._pairs if a in known and b in known]
         self._torn = [(a, b) for a, b in self._torn if a in known and b in known]
         for frame in frames:
@@ -78,11 +87,13 @@ class CopiedImages:
                 alike = _alike(sample, np.array(list(known.values())), least=0)
                 others = [other for other, may_be in zip(known, alike, strict=True) if may_be]
                 self._pairs += [(other, frame) for other in others if _is_copy(other, frame)]
-            rows[frame] = row_marks(frame.intensity)
+            rows[frame], turned = row_marks(frame.intensity), turned_marks(frame.intensity)
+            middles[frame] = middle_marks(frame.intensity)
             self._pairs += [
                 (other, frame)
                 for other in known
                 if moved_by(rows[other], rows[frame], frame.intensity.shape[1])
+                or how_turned(middles[other], turned)
             ]
             known[frame], marks[frame] = sample, line_marks(frame.intensity)
             whole = {other for other, later in self._pairs if later is frame}
@@ -93,7 +104,7 @@ class CopiedImages:
                 and other not in whole
                 and same_lines(other.intensity, frame.intensity, (marks[other], marks[frame]))
             ]
-        self._samples, self._marks, self._rows = known, marks, rows
+        self._samples, self._marks, self._rows, self._middles = known, marks, rows, middles
 
 
 def _places(stack: Stack) -> dict[Frame, tuple[bool, int, float]]:

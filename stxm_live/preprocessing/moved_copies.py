@@ -1,4 +1,4 @@
-"""Images that are another image moved by whole pixels: a detector that is out of step.
+"""Images that are another image, moved by whole pixels or turned: a detector that is out of step.
 
 A row of pixels with noise of its own occurs in one exposure only, at whatever place. A few rows of
 each image are kept, which are chosen by their counts and not by their place.
@@ -6,6 +6,7 @@ each image are kept, which are chosen by their counts and not by their place.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ _MOST_CHOSEN = 4096
 
 _SHARE = 0.5
 """Share of the rows that are in both images, all of them moved by the same distance."""
+
+_MOST_SIDE = 512
+"""Pixels along a side of the middle of an image that is compared with turned ones."""
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -66,16 +70,77 @@ def moved_by(one: RowMarks, other: RowMarks, nx: int) -> tuple[int, int] | None:
     nx : int
         Pixels in a line.
     """
+    distance = _distance(one, other)
+    if not distance:
+        return None
+    n_rows = round(distance / nx)
+    return n_rows, distance - n_rows * nx
+
+
+def _distance(one: RowMarks, other: RowMarks) -> int | None:
+    """Return the pixels from rows of one image to the same in the other; None without these."""
     _, of_one, of_other = np.intersect1d(one.marks, other.marks, True, return_indices=True)
     needed = max(_LEAST_COMMON, _SHARE * min(len(one.marks), len(other.marks)))
     if len(of_one) < needed:
         return None
     distances, n = np.unique(other.places[of_other] - one.places[of_one], return_counts=True)
-    distance = int(distances[n.argmax()])
-    if distance == 0 or n.max() < needed:
-        return None
-    n_rows = round(distance / nx)
-    return n_rows, distance - n_rows * nx
+    return int(distances[n.argmax()]) if n.max() >= needed else None
+
+
+class TurnedMarks(NamedTuple):
+    """Marks of the middle of an image, as it would be after each turn, and all of them."""
+
+    each: dict[str, RowMarks]
+    every: NDArray[np.uint64]
+
+
+def middle_marks(intensity: NDArray[np.float32]) -> RowMarks:
+    """Return marks of the middle of an image, which stays there when the image is turned."""
+    return row_marks(_middle(intensity))
+
+
+def turned_marks(intensity: NDArray[np.float32]) -> TurnedMarks:
+    """Return marks of an image (ny, nx) that is mirrored and rotated in all ways."""
+    middle, is_square = _middle(intensity), len(set(intensity.shape)) == 1
+    ways = _TURNS | (_TURNS_OF_SQUARES if is_square else {})
+    each = {name: row_marks(np.ascontiguousarray(turn(middle))) for name, turn in ways.items()}
+    return TurnedMarks(each, np.concatenate([marks.marks for marks in each.values()]))
+
+
+def how_turned(one: RowMarks, turned: TurnedMarks) -> str:
+    """Return how the image of ``turned`` was made from one, in words; empty if it was not.
+
+    Parameters
+    ----------
+    one : RowMarks
+        Of the middle of the image.
+    turned : TurnedMarks
+    """
+    if np.isin(one.marks, turned.every).sum() < _LEAST_COMMON:
+        return ""
+    return next(
+        (name for name, marks in turned.each.items() if _distance(one, marks) is not None), ""
+    )
+
+
+_TURNS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "mirrored left to right": lambda image: image[:, ::-1],
+    "mirrored upside down": lambda image: image[::-1],
+    "rotated by 180 degrees": lambda image: image[::-1, ::-1],
+}
+
+_TURNS_OF_SQUARES: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "transposed": lambda image: image.T,
+    "rotated by 90 degrees": lambda image: np.rot90(image),
+    "rotated by 270 degrees": lambda image: np.rot90(image, -1),
+    "transposed and rotated": lambda image: image[::-1, ::-1].T,
+}
+
+
+def _middle(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
+    ny, nx = (min(n, _MOST_SIDE - n % 2) for n in intensity.shape)
+    y, x = (intensity.shape[0] - ny) // 2, (intensity.shape[1] - nx) // 2
+    return intensity[y : y + ny, x : x + nx]
 
 
 def _chosen(bits: NDArray[np.uint32]) -> NDArray[np.int64]:

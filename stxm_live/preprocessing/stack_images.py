@@ -14,7 +14,13 @@ from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.preprocessing.copied_images import CopiedImages
 from stxm_live.preprocessing.images import Image, clipped, leave_out_dark_lines
-from stxm_live.preprocessing.moved_copies import moved_by, row_marks
+from stxm_live.preprocessing.moved_copies import (
+    how_turned,
+    middle_marks,
+    moved_by,
+    row_marks,
+    turned_marks,
+)
 from stxm_live.preprocessing.quantity import as_intensity
 from stxm_live.preprocessing.torn_images import line_marks, same_lines
 
@@ -240,5 +246,8 @@ def _copy_of(first: Frame, copied: Frame) -> str:
             f"is the image at {first.energy_ev:g} eV moved by {moved[1]} columns and {moved[0]} "
             "rows, noise included (detector out of step?)"
         )
+    turned = "" if is_equal else how_turned(middle_marks(one), turned_marks(other))
+    if turned:
+        return f"is the image at {first.energy_ev:g} eV {turned}, noise included (detector stuck?)"
     what = "is identical to" if is_equal else "is a multiple of"
     return f"{what} the image at {first.energy_ev:g} eV, noise included (detector stuck?)"

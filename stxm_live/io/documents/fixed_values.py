@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from operator import countOf
+from itertools import repeat
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -31,10 +32,9 @@ def is_fixed(kind: type) -> bool:
 def kinds_of(items: Any) -> set[type]:
     """Return the types in a list; that of the first is compared first, which is quicker.
 
-    They are compared by their numbers, since a class may have functions of its own for that.
+    Only whether they are the same is asked: a class may have functions for other questions.
     """
-    first = type(items[0]) if len(items) else None
-    if first is not None and countOf(map(id, map(type, items)), id(first)) == len(items):
+    if len(items) and all(map(is_, map(type, items), repeat(type(items[0])))):
         return {kind_of(items[0])}
     each = dict(zip(map(id, map(type, items)), items, strict=True))
     return set(map(kind_of, each.values()))

@@ -67,6 +67,50 @@ def test_an_old_image_moved_by_whole_pixels_is_found(way, mean, side, ring_curre
     assert copies(stack_of(counts)) == {7: 3}
 
 
+TURNED = {
+    "mirrored left to right": lambda image: image[:, ::-1],
+    "mirrored upside down": lambda image: image[::-1],
+    "rotated by 180 degrees": lambda image: image[::-1, ::-1],
+    "transposed": lambda image: image.T,
+    "rotated by 270 degrees": lambda image: np.rot90(image),
+    "rotated by 90 degrees": lambda image: np.rot90(image, -1),
+    "transposed and rotated": lambda image: image[::-1, ::-1].T,
+}
+
+
+@pytest.mark.parametrize("way", TURNED)
+@pytest.mark.parametrize(("mean", "side"), [(3, 24), (1000, 71), (900, 600), (900, 601)])
+def test_an_old_image_that_was_mirrored_or_rotated_is_found(way, mean, side):
+    counts = images(mean, n=4, side=side)
+    counts[3] = TURNED[way](counts[1])
+    assert copies(stack_of(counts)) == {3: 1}
+
+
+def test_a_mirrored_image_that_is_no_square_is_found_and_moved_or_not():
+    counts = images(side=40)[:, :, :31]
+    counts[3] = counts[1, :, ::-1]
+    counts[5] = np.roll(counts[2, ::-1], 2, axis=1)
+    assert copies(stack_of(counts)) == {3: 1, 5: 2}
+
+
+@pytest.mark.parametrize("mean", [0.3, 1, 20, 1000, 30_000])
+def test_images_of_a_scene_that_looks_the_same_mirrored_and_rotated_are_no_copies(mean):
+    scene = np.random.default_rng(1).uniform(0.2, 1, (40, 40)) * mean
+    for turn in TURNED.values():
+        scene = (scene + turn(scene)) / 2
+    counts = np.random.default_rng(2).poisson(scene, (6, 40, 40)).astype(np.float32)
+    assert copies(stack_of(counts)) == {}
+
+
+def test_a_turned_copy_is_named_and_left_out(recipe):
+    counts, energies_ev, _ = particle_counts()
+    counts = counts.copy()
+    counts[8] = counts[7, :, ::-1]
+    found = ImageCache(recipe).usable(Stack.from_arrays(counts, energies_ev))
+    assert found.copied_ev == (energies_ev[8],)
+    assert "mirrored left to right, noise included" in " ".join(found.notes)
+
+
 def test_a_scene_that_moved_between_images_with_noise_of_their_own_is_no_copy():
     scene = np.random.default_rng(1).uniform(200, 1000, (40, 40))
     moved = [np.roll(scene, n, axis=1) for n in range(6)]
