@@ -12,7 +12,7 @@ _REMEMBERED = 1000
 
 
 class OpenRuns:
-    """The runs of a stream of documents, in the order in which they began.
+    """The runs of a stream of documents, in the order in which they began; for several threads.
 
     Examples
     --------
@@ -28,7 +28,7 @@ class OpenRuns:
     @property
     def uids(self) -> list[str]:
         """Return the uids of the runs that are open."""
-        return [uid for uid, is_open in self._is_open.items() if is_open]
+        return [uid for uid, is_open in list(self._is_open.items()) if is_open]
 
     def take(self, name: str, doc: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
         """Return a document, and a remark on a stop that does not say which run it ends.
@@ -39,12 +39,13 @@ class OpenRuns:
         if name == "start":
             self._is_open[uid_in(doc, "uid")] = True
             if len(self._is_open) > _REMEMBERED:
-                del self._is_open[next(iter(self._is_open))]
+                self._is_open.pop(next(iter(list(self._is_open))), None)
         if name != "stop":
             return doc, ""
         uid, are_open = uid_in(doc, "run_start"), self.uids
         if uid in self._is_open or not are_open:
-            self._is_open |= {uid: False} if uid in self._is_open else {}
+            if uid in self._is_open:
+                self._is_open[uid] = False
             return doc, ""
         if not uid and len(are_open) == 1:
             self._is_open[are_open[0]] = False

@@ -19,6 +19,9 @@ logger = logging.getLogger("stxm_live")
 
 _MIB = 2**20
 
+_SHORT_S = 1.0
+"""Longest delay that is waited for where no thread can be started."""
+
 ITEM_BYTES = 2048
 """Size of an item in the queue without its arrays."""
 
@@ -204,7 +207,15 @@ class Timers:
         self._timers: set[threading.Timer] = set()
 
     def start(self, seconds: float, name: str, call: Callable[[], object]) -> None:
-        """Call a function after a delay; does nothing if a timer of this name is running."""
+        """Call a function after a delay; does nothing if a timer of this name is running.
+
+        If no thread can be started, a short delay is waited for, and a long one is an error.
+
+        Raises
+        ------
+        RuntimeError
+            If no thread can be started for a long delay.
+        """
         if any(timer.name == name for timer in list(self._timers)):
             return
 
@@ -216,7 +227,14 @@ class Timers:
         timer.name = name
         timer.daemon = True
         self._timers.add(timer)
-        timer.start()
+        try:
+            timer.start()
+        except RuntimeError:
+            self._timers.discard(timer)
+            if seconds > _SHORT_S:
+                raise
+            time.sleep(seconds)
+            call()
 
     def cancel(self) -> None:
         """Cancel all timers."""

@@ -203,8 +203,9 @@ class LiveRuns:
 
     def forget_descriptors(self, uid: str) -> None:
         """Remove the descriptors of a run, because no more of its documents will come."""
-        known = self._run_of_key
-        self._run_of_key = {d: run for d, run in known.items() if run != uid}
+        for key, run in list(self._run_of_key.items()):  # others are added meanwhile
+            if run == uid:
+                self._run_of_key.pop(key, None)
 
     def _forget_outdated(self) -> None:
         """Remove finished runs beyond those of the last stacks, and most that are not stacks."""

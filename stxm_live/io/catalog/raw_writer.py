@@ -120,7 +120,7 @@ class RawWriter:
         self._is_closed = self._is_reading_back = False
         limits = limits or Limits(waiting_bytes=WAITING_BYTES)
         half = replace(limits, waiting_bytes=limits.waiting_bytes // 2)
-        self._worker, self._storing = (_thread(half) for _ in range(2))
+        self._worker, self._storing = _thread(half), _thread(half)
         prepare_copies()
         self._failures.watch(self._stalled)
         wait_before_closing(broker, self._is_done)
@@ -181,8 +181,7 @@ class RawWriter:
     def flush(self, timeout_s: float | None = None) -> None:
         """Wait until every document received so far has been processed."""
         if self._is_closed:
-            self.close(timeout_s)
-            return
+            return self.close(timeout_s)
         reached = threading.Event()
 
         def pass_on() -> None:
@@ -239,7 +238,8 @@ class RawWriter:
             self._failures.look()
         if name == "stop":
             self._lost.discard(uid)
-            self._run_of = {child: of for child, of in self._run_of.items() if of != uid}
+            for child in [key for key, of in list(self._run_of.items()) if of == uid]:
+                self._run_of.pop(child, None)
 
     def _missed(self, name: str, doc: Mapping[str, Any], error: BaseException) -> None:
         uid = self._run_uid(name, plain(doc)) if issubclass(type(doc), dict) else self._last_uid

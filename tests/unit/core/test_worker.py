@@ -5,7 +5,7 @@ import pytest
 from particles import documents, image_documents, image_events, particle_scan
 
 from stxm_live import LivePhaseMapper, map_run
-from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
+from stxm_live.core.worker import ITEM_BYTES, Limits, Timers, Worker
 from stxm_live.live.runs import KEPT_UNFINISHED
 
 
@@ -149,3 +149,21 @@ def test_a_worker_that_is_stopped_ends_what_it_does_and_leaves_the_rest():
     may_go_on.set()
     assert worker.stop(60.0)
     assert done == ["first"]
+
+
+def test_a_timer_that_finds_no_thread_calls_all_the_same_and_the_next_one_too(monkeypatch):
+    timers, called = Timers(), []
+
+    def no_thread(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    for _ in range(2):
+        timers.start(0.01, "retry", lambda: called.append(1))
+    assert called == [1, 1]
+    with pytest.raises(RuntimeError, match="can't start"):
+        timers.start(900, "idle", lambda: None)
+    monkeypatch.undo()
+    over = threading.Event()
+    timers.start(0.01, "idle", over.set)
+    assert over.wait(60)
