@@ -38,8 +38,8 @@ at once, a smaller one made one map better and the next one worse."""
 WIDEST_EV = 0.5
 """Extra width beyond which it is not the beam's: a phase without a reference looks so, too."""
 
-BOX_LIMITED = 0.02
-"""Share of the box for I0 that may look like specimen."""
+BOX_LIMITED, BOX_POOR = 0.02, 0.5
+"""Share of the box for I0 that looks like specimen, from which a map is limited, or poor."""
 
 UNIDENTIFIED_LIMITED, UNIDENTIFIED_POOR = 0.05, 0.5
 """Share of the specimen that no reference describes, from which a map is limited, or poor."""
@@ -178,7 +178,7 @@ def _box(facts: Facts) -> Quality | None:
     if facts.specimen_in_box < BOX_LIMITED:
         return None
     return Quality(
-        "limited",
+        _worse_if(facts.specimen_in_box >= BOX_POOR),
         f"{100 * facts.specimen_in_box:.0f} % of the box for I0 is specimen",
         "I0 is too low, and every optical density with it",
         "Choose a box beside the specimen ([i0] region).",

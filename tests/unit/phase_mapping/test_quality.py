@@ -295,6 +295,16 @@ def test_of_a_thin_specimen_the_verdict_says_so(nvpf):
     assert thick.action == "Dwell longer, or scan with larger pixels."
 
 
+def test_a_box_for_i0_in_the_specimen_is_named_before_what_follows_from_it(nvpf):
+    names = nvpf.corrected_references.phase_names
+    facts = replace(FINE, wrong_probability=wrong(0.8), twins=(names,), phase_names=names)
+    assert assess(facts, nvpf).cause == "the scan distinguishes no phases"
+    quality = assess(replace(facts, specimen_in_box=1.0), nvpf)
+    assert quality.verdict == "poor"
+    assert quality.cause == "100 % of the box for I0 is specimen"
+    assert quality.action == "Choose a box beside the specimen ([i0] region)."
+
+
 def test_a_specimen_brighter_than_i0_is_not_called_thin(nvpf):
     quality = assess(replace(FINE, wrong_probability=wrong(0.5), largest_od=-0.25), nvpf)
     assert quality.verdict == "poor"
