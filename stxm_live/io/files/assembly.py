@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stxm_live.core.file_arrays import is_in_file
 from stxm_live.core.quantity import Quantity
+from stxm_live.core.references import listed_ev
 from stxm_live.core.scan import StackScan
 from stxm_live.core.stack import Frame, Stack, StackKey, first_and_repeated
 
@@ -77,14 +78,10 @@ def assembled(
     notes = [*notes, *of_scan]
     lines = [measured_lines(image) for image in images]
     frames = []
+    notes += incomplete_images(path.name, scan.energies_ev, [each.n for each in lines], shape[1])
     for k, (energy_ev, found) in enumerate(zip(scan.energies_ev, lines, strict=True)):
         if not found.n:
-            notes.append(f"{path.name}: no image of {energy_ev:g} eV")
             continue
-        if found.n < shape[1]:
-            notes.append(
-                f"{path.name}: {found.n} of {shape[1]} lines of the image at {energy_ev:g} eV"
-            )
         monitor = monitor_of(ring_current_ma, k)
         # lines that were lost on the way do not make an image unfinished
         frames.append(Frame(energy_ev, found.intensity, energy_ev, found.reaches_end, monitor))
@@ -93,6 +90,28 @@ def assembled(
         raise ValueError(f"{path}: no image was measured; all are empty")
     key = StackKey((), scan.region, scan.polarization)
     return stack_of_frames(key, scan, frames, notes, finished=finished)
+
+
+def incomplete_images(
+    name: str, energies_ev: Sequence[float], n_lines: Sequence[int], n_announced: int
+) -> list[str]:
+    """Return a note for each number of lines that images have instead of all of theirs.
+
+    Examples
+    --------
+    >>> incomplete_images("a.hdf5", [700.0, 701.5, 703.0, 704.0], [2, 0, 2, 3], 3)
+    ['a.hdf5: 2 of 3 lines of the images at 700, 703 eV', 'a.hdf5: no image of 701.5 eV']
+    """
+    notes = []
+    for n in dict.fromkeys(n_lines):
+        energies = [e for e, found in zip(energies_ev, n_lines, strict=True) if found == n]
+        images = "image" if len(energies) == 1 else "images"
+        if not n:
+            notes.append(f"{name}: no image of {listed_ev(energies)} eV")
+        elif n < n_announced:
+            lines = f"{n} of {n_announced} lines of the {images}"
+            notes.append(f"{name}: {lines} at {listed_ev(energies)} eV")
+    return notes
 
 
 def announced_scan(
