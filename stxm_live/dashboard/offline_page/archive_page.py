@@ -70,7 +70,8 @@ def write_archive_page(
             "<tr>" + "".join(f"<td>{cell(row)}</td>" for _, cell in shown) + "</tr>" for row in rows
         ),
         small="Shares are of the specimen's pixels with a label; amounts are shares of its volume, "
-        "with standard uncertainties. The table beside this page has all numbers.",
+        "with standard uncertainties, or the interval of 95 % of phases that others look like. "
+        "The table beside this page has all numbers.",
     )
     with whole_file(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8", errors="replace")
@@ -78,12 +79,19 @@ def write_archive_page(
 
 
 def _subtitle(rows: Sequence[Row]) -> str:
+    """Return the number of stacks, and how many of them have which verdict.
+
+    Examples
+    --------
+    >>> _subtitle([{"outcome": "mapped", "verdict": "good"}, {"outcome": "failed"}])
+    '2 stacks: 1 good, 1 not mapped'
+    """
     rows = [one for row in rows for one in _results(row)]
     failed = sum(row["outcome"] == "failed" for row in rows)
     verdicts = Counter(str(row["verdict"]) for row in rows if row.get("verdict"))
     parts = [f"{n} {verdict}" for verdict, n in verdicts.items()]
     parts += [f"{failed} not mapped"] if failed else []
-    return escape(f"{len(rows)} maps: {', '.join(parts)}")
+    return escape(f"{len(rows)} stacks: {', '.join(parts)}")
 
 
 def _results(row: Row) -> list[Row]:
@@ -153,11 +161,14 @@ def shares(row: Row) -> str:
 
 
 def _amounts(row: Row) -> str:
-    lines = [
-        f"<span>{escape(one_line(name))} {share_in_words(numbers['amount'], _std(numbers))}</span>"
-        for name, numbers in (row.get("phases") or {}).items()
-        if numbers.get("amount") is not None
-    ]
+    alike = row.get("look_alikes") or {}
+    lines = []
+    for name, numbers in (row.get("phases") or {}).items():
+        if numbers.get("amount") is not None:
+            share = share_in_words(
+                numbers["amount"], _std(numbers), distinguished=name not in alike
+            )
+            lines.append(f"<span>{escape(one_line(name))} {share}</span>")
     if row.get("value") is not None and row.get("value_std") is not None:
         quantity = escape(one_line(row.get("value_quantity") or "value"))
         lines.append(f"<b>{quantity} {number_in_words(row['value'], row['value_std'])}</b>")

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stxm_live.core.amount_words import look_alikes
 from stxm_live.core.json_values import json_clean
+from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plain_text import one_line
 from stxm_live.core.stack import StackKey
@@ -54,6 +56,9 @@ def run_row(
         "recipe": maps.provenance.get("recipe"),
         "synthetic_references": maps.synthetic_references,
         "phases": _phases(maps),
+        "look_alikes": look_alikes(
+            maps.phase_names, maps.twins, alternatives(maps.mixed_references)
+        ),
         "warnings": list(maps.warnings),
         "result": result,
         "files": list(files),

@@ -2,14 +2,18 @@
 
 import csv
 import json
+import re
 
+import made_up_maps as made_up
 import pytest
 import two_phases
 from particles import particle_scan
 
 from stxm_live.core.stack import Stack
+from stxm_live.dashboard.offline_page.archive_page import write_archive_page
 from stxm_live.io.files import read_stack, write_ncb
 from stxm_live.io.results import read_nexus
+from stxm_live.io.results.run_row import failed_row, run_row
 from stxm_live.live.archive.choice import sources_of_files, sources_of_runs
 from stxm_live.live.archive.kept import kept_rows, key_of, made_by
 from stxm_live.live.archive.where import all_hold, conditions
@@ -275,6 +279,19 @@ def test_tasks_are_json():
 
     assert Task.of_values(json.loads(json.dumps(task.values()))) == task
     assert source.facts["sample"] == "x"
+
+
+def test_a_phase_that_others_look_like_has_an_interval_on_the_page(tmp_path):
+    maps = made_up.maps(find_amounts=made_up.amounts, twins=(("Na3VPF", "Na2.4VPF"),))
+    row = run_row(maps, {}, places=["0a2f3748"], result="a", files=[])
+    failed = failed_row(ValueError("no images"), {}, places=["1b"])
+
+    path = write_archive_page([row, failed], tmp_path / "table.html", title="two")
+
+    lines = re.findall(r"<span>(Na[^<]*(?: to | ± )[^<]*)</span>", path.read_text())
+    assert [line.split()[0] for line in lines if " to " in line] == ["Na3VPF", "Na2.4VPF"]
+    assert [line.split()[0] for line in lines if "±" in line] == list(maps.phase_names[2:])
+    assert "2 stacks: 1 " in path.read_text()
 
 
 def test_two_recipes_are_compared_by_the_names_of_labels(run, folder, tmp_path):
