@@ -1,9 +1,11 @@
 """A file system that is really full: a small one in memory, which root may mount."""
 
+import contextlib
 import logging
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,6 +186,42 @@ def test_a_catalogue_that_goes_in_mid_run_is_told_and_repair_brings_the_run_home
     broker = open_catalog(folder)
     counts, _, _ = particle_counts()
     np.testing.assert_array_equal(broker[uid].v2.v3["primary"]["counts"].read(), counts)
+    close_catalog(broker)
+
+
+@pytest.mark.slow
+def test_a_run_begun_without_a_file_descriptor_left_is_told_and_the_next_one_is_stored(
+    tmp_path, caplog
+):
+    broker = open_catalog(tmp_path / "runs")
+    told, held = [], []
+    first, documents = list(image_documents()), list(image_documents())
+    writer = RawWriter(broker, on_error=lambda uid, error: told.append(str(error)))
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    n_open = len(list(Path("/dev/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 50, limits[1]))
+    with caplog.at_level(logging.CRITICAL):
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(os.open(os.devnull, os.O_RDONLY))
+            for document in first:
+                writer(*document)
+            writer.flush(120)
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert any("Too many open files" in text for text in told)
+    assert not any("right to write" in text for text in told)
+    with pytest.raises(RuntimeError, match="has no backup file"):
+        writer.retry()
+    writer.acknowledge()
+    for document in documents:
+        writer(*document)
+    writer.wait(documents[0][1]["uid"], 60)
+    writer.close()
     close_catalog(broker)
 
 

@@ -65,7 +65,7 @@ class Failure:
         RuntimeError
             If it is not whole.
         """
-        if self.path is None:
+        if self.path is None or (self.is_cut_off and not self.path.exists()):
             raise RuntimeError(f"run {self.uid[:8]} has no backup file ({self.error})")
         if self.is_cut_off:
             raise RuntimeError(

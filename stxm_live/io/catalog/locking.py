@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -63,12 +64,10 @@ def require_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise type(error)(
-            error.errno,
-            f"the catalogue's folder cannot be written ({error.strerror}); name another one, "
-            "or ask for the right to write there",
-            str(folder),
-        ) from error
+        is_right = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        advice = "; name another one, or ask for the right to write there" if is_right else ""
+        what = f"the catalogue's folder cannot be written ({error.strerror}){advice}"
+        raise type(error)(error.errno, what, str(folder)) from error
 
 
 @contextmanager
