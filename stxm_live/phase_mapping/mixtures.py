@@ -54,12 +54,22 @@ class Hypotheses:
         """Return the log-likelihoods of the pure phases, (n_phases, n_spectra)."""
         return np.asarray(np.einsum("kkn->kn", self.log_likelihood))
 
+    def at(self, chosen: slice | NDArray[np.intp]) -> Hypotheses:
+        """Return a copy of those of some of the spectra."""
+        return Hypotheses(self.log_likelihood[:, :, chosen].copy())
+
+    def with_prior(self, log_prior: NDArray[np.float32]) -> Hypotheses:
+        """Return these in place, with the log probability of each larger part, (n_phases,)."""
+        if log_prior.any():
+            self.log_likelihood[...] += log_prior[:, None, None]
+        return self
+
     def weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Likelihoods relative to the best: pure (n_phases, n_spectra), mixed (as the field).
 
         Zero on the diagonal of the mixed ones. All alike where nothing is possible.
         """
-        return Hypotheses(self.log_likelihood.copy()).into_weights()
+        return self.at(slice(None)).into_weights()
 
     def into_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return `weights`, the mixed ones in the place of the log-likelihoods."""

@@ -37,10 +37,10 @@ from stxm_live.phase_mapping.scan_noise import LIKE_PHOTONS
 from stxm_live.phase_mapping.spatial_prior import (
     STRENGTH_SPECTRA,
     potts_in_bands,
-    potts_mixed,
     strength_for,
 )
 from stxm_live.phase_mapping.tempering import tempered, trust_in
+from stxm_live.phase_mapping.texture import texture_of
 from stxm_live.phase_mapping.unidentified import misfit_allowed, unidentified
 
 _TYPICAL_SPECTRA = 10_000
@@ -148,11 +148,12 @@ def phase_probabilities(
         mixed_share=mixed_share,
         unidentified_share=without_reference,
         shown=shown,
+        heard=by_references.heard,
     )
     return replace(found, probability=tempered(found.probability, power), power=power)
 
 
-def _fit(spectra: CountedSpectra, dispersion: float, some: slice) -> MixtureFit:
+def _fit(spectra: CountedSpectra, dispersion: float, some: slice | NDArray[np.intp]) -> MixtureFit:
     od, photons, references, noise = spectra.at(some)
     return fit_mixtures(
         od,
@@ -180,15 +181,19 @@ def _strange(
 
 
 class _Assigned(NamedTuple):
-    """Probabilities, the misfit of each spectrum, and how many of the scan's are mixtures."""
+    """Probabilities, the misfit of each spectrum, and how many of the scan's are mixtures.
+
+    ``heard`` is the share of their usual strength that neighbors have.
+    """
 
     assignment: Assignment
     misfit: NDArray[np.float32]
     scan: Mixing
+    heard: float
 
 
 def _assigned(
-    fit: Callable[[slice], MixtureFit],
+    fit: Callable[[slice | NDArray[np.intp]], MixtureFit],
     n_spectra: int,
     mapped: NDArray[np.bool_],
     recipe: Recipe,
@@ -200,22 +205,25 @@ def _assigned(
     """
     misfit = np.empty(n_spectra, dtype=np.float32)
 
-    def hypotheses_of(some: slice) -> Hypotheses:
-        fitted = fit(some)
-        misfit[some] = fitted.misfit
-        return fitted.hypotheses
+    def fitted(some: slice | NDArray[np.intp]) -> Hypotheses:
+        of_some = fit(some)
+        misfit[some] = of_some.misfit
+        return of_some.hypotheses
 
     by_neighbors = recipe.resolver.spatial == "potts"
-    if by_neighbors and n_spectra > _AT_ONCE:
-        scan = mixing_of(hypotheses_of(at_most(MIXING_SPECTRA, n_spectra)))
-        strength = strength_for(hypotheses_of(at_most(STRENGTH_SPECTRA, n_spectra)).of_pure)
-        found = potts_in_bands(hypotheses_of, mapped, scan=scan, strength=strength)
-    else:
-        hypotheses = hypotheses_of(slice(None))
-        scan = mixing_of(hypotheses)
-        by_others = partial(potts_mixed, mask=mapped, scan=scan) if by_neighbors else by_frequencies
-        found = by_others(hypotheses)
-    return _Assigned(found, misfit, scan)
+    in_parts = by_neighbors and n_spectra > _AT_ONCE
+    hypotheses_of = fitted if in_parts else fitted(slice(None)).at
+    scan = mixing_of(hypotheses_of(at_most(MIXING_SPECTRA, n_spectra)))
+    if not by_neighbors:
+        return _Assigned(by_frequencies(hypotheses_of(slice(None))), misfit, scan, 1.0)
+    usual = strength_for(hypotheses_of(at_most(STRENGTH_SPECTRA, n_spectra)).of_pure)
+    texture = texture_of(hypotheses_of, mapped, scan=scan, usual=usual)
+
+    def with_prior(some: slice) -> Hypotheses:
+        return hypotheses_of(some).with_prior(texture.log_prior)
+
+    found = potts_in_bands(with_prior, mapped, scan=scan, strength=texture.heard * usual)
+    return _Assigned(found, misfit, scan, texture.heard)
 
 
 def _typical_pixel(spectra: CountedSpectra) -> TypicalPixel | None:

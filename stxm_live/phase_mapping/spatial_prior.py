@@ -134,7 +134,7 @@ def potts_mixed(
     if strength is None:
         strength = strength_for(hypotheses.of_pure)
     return potts_in_bands(
-        lambda some: Hypotheses(hypotheses.log_likelihood[:, :, some].copy()),
+        hypotheses.at,
         mask,
         scan=mixing_of(hypotheses) if scan is None else scan,
         strength=strength,

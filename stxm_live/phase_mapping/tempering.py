@@ -79,6 +79,7 @@ def trust_in(
     mixed_share: float,
     unidentified_share: float,
     shown: NDArray[np.int8] | None = None,
+    heard: float = 1.0,
 ) -> float:
     """Return `trust` for labels of a map.
 
@@ -94,8 +95,11 @@ def trust_in(
     shown : ndarray of shape (n_phases,), optional
         Number of the label of each phase. Those that the energies do not distinguish have one, for
         what changes between them from pixel to pixel is noise, and no fine domains.
+    heard : float
+        Share of their usual strength that neighbors have: borders matter as much as neighbors do.
     """
-    alike, borders = 0.0, share_of_borders(index if shown is None else shown[index], mapped)
+    alike = 0.0
+    borders = heard * share_of_borders(index if shown is None else shown[index], mapped)
     if mixed_share > USUAL_MIXED and pixel is not None:
         alike = share_alike(index, pixel)
     return trust(mixed_share, unidentified_share, alike=alike, borders=borders)
