@@ -120,4 +120,5 @@ def _package(kind: type) -> str:
 
 def _is_in_its_module(kind: type) -> bool:
     """Return True if the class does not only say of which package it is."""
-    return vars(sys.modules.get(kind.__module__, threading)).get(kind.__name__) is kind
+    module = sys.modules.get(kind.__module__)
+    return module is not None and vars(module).get(kind.__name__) is kind
