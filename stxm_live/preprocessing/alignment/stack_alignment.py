@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,10 @@ from stxm_live.preprocessing.alignment.joint_refinement import Refined, refined_
 
 SIGNIFICANT_STDS = 3.0
 """Smallest refined shift that is applied, in standard deviations."""
+
+_FAR_PX, _FAR_STEPS = 5.0, 3.0
+"""Distance from its neighbors at which the first shift of an image, which no other energy
+confirms, is not believed: in pixels, and in usual steps from image to image."""
 
 _MOST_NAMED = 8
 """Images with the same fault that have a note each; of more there is one note."""
@@ -171,7 +176,8 @@ def refined(
 
     The anchor is not moved. Shifts of the others are applied if they are longer than
     `SIGNIFICANT_STDS` standard deviations of the distance to it; shorter ones would only smooth
-    the image.
+    the image. An image of little contrast may match the anchor at a wrong place: where no other
+    energy confirms it and it is far from its neighbors, it is placed between these.
 
     Raises
     ------
@@ -182,12 +188,14 @@ def refined(
     if box is not None:
         region = np.zeros(images[0].shape, dtype=bool)
         region[box] = True
-    found = refined_shifts(
-        images, alignment.shifts_px, smooth_drift=options.smooth_drift, region=region
-    )
+    refine = partial(refined_shifts, images, smooth_drift=options.smooth_drift, region=region)
+    found = refine(alignment.shifts_px)
+    confirmed = np.isfinite(np.hypot(*found.std_px.T))
+    shifts, far = between_neighbors(alignment.shifts_px, confirmed)
+    if far.any():
+        found = refine(shifts)
     std = np.hypot(*found.std_px.T)
     done = np.isfinite(std)
-    shifts = alignment.shifts_px.copy()
     of_anchor = 0.0
     if done[alignment.anchor]:
         shifts[done] = found.shifts_px[done] - found.shifts_px[alignment.anchor]
@@ -197,8 +205,56 @@ def refined(
     shifts[done & (np.hypot(*shifts.T) < SIGNIFICANT_STDS * np.hypot(std, of_anchor))] = 0
     check_shifts(shifts, energies_ev, options.max_shift_px)
     std = np.where(done, std, alignment.std_px)
-    notes = (*alignment.notes, *_unrefined(found, energies_ev))
+    notes = (*alignment.notes, *_misplaced(far, energies_ev), *_unrefined(found, energies_ev))
     return Alignment(shifts, std, alignment.anchor, notes)
+
+
+def between_neighbors(
+    shifts_px: NDArray[np.float64], confirmed: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Place images whose shift nothing confirms between their neighbors, if it is far from there.
+
+    Parameters
+    ----------
+    shifts_px : ndarray of shape (n_images, 2)
+        (y, x) of the images in the order in which they follow one another.
+    confirmed : ndarray of bool, shape (n_images,)
+
+    Returns
+    -------
+    shifts_px : ndarray of shape (n_images, 2)
+    far : ndarray of bool, shape (n_images,)
+        Which shifts are others now. With less than three that are confirmed there are none.
+
+    Examples
+    --------
+    >>> shifts = np.array([[0, 0], [0, 1], [-30, 22], [0, 3], [0, 9], [0, 5.0]])
+    >>> shifts, far = between_neighbors(shifts, np.array([True, True, False, True, False, True]))
+    >>> shifts[:, 1].tolist(), far.tolist()
+    ([0.0, 1.0, 2.0, 3.0, 9.0, 5.0], [False, False, True, False, False, False])
+    """
+    number, known = np.arange(len(shifts_px)), np.flatnonzero(confirmed)
+    if len(known) < 3:
+        return shifts_px.copy(), np.zeros(len(shifts_px), dtype=bool)
+    between = np.stack([np.interp(number, known, axis[known]) for axis in shifts_px.T], axis=1)
+    later = np.searchsorted(known, number).clip(0, len(known) - 1)
+    beside = [known[later], known[(later - 1).clip(0)]]
+    off_px = np.min([np.hypot(*(shifts_px - at).T) for at in (between, *shifts_px[beside])], axis=0)
+    step_px = np.median(np.hypot(*np.diff(shifts_px[known], axis=0).T) / np.diff(known))
+    n_away = np.abs(number - beside).min(axis=0)
+    far = ~confirmed & (off_px > _FAR_PX + _FAR_STEPS * step_px * n_away)
+    return np.where(far[:, None], between, shifts_px), far
+
+
+def _misplaced(far: NDArray[np.bool_], energies_ev: Sequence[float]) -> list[str]:
+    """Return a note for the user on images that were placed between their neighbors."""
+    if not far.any():
+        return []
+    named = ", ".join(f"{energies_ev[k]:g}" for k in np.flatnonzero(far)[:_MOST_NAMED])
+    return [
+        f"{np.count_nonzero(far)} images (at {named} eV) matched at a place far from their "
+        "neighbors, which no other energy confirms, and were placed between these"
+    ]
 
 
 def _unrefined(found: Refined, energies_ev: Sequence[float]) -> list[str]:
