@@ -53,6 +53,14 @@ def ctrl_c_is_heard():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def same_priority():
+    """`watch` and `serve` stand back behind a scan; of the tests that call them all would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.nice", lambda _: 0, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory):
     """A state directory of the tests' own: the token of the account is not theirs."""
     with pytest.MonkeyPatch.context() as patch:
