@@ -15,6 +15,13 @@ from stxm_live.io.file_lock import only_one
 TIMEOUT_S = 60.0
 """Seconds that a write waits for another process to finish writing."""
 
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_ADVICE = {
+    errno.ENOTDIR: "; name another one",
+    **dict.fromkeys(_NO_RIGHT, "; name another one, or ask for the right to write there"),
+}
+"""What helps where a folder cannot be written, by the number of the error."""
+
 
 def prepare_tables(path: Path) -> None:
     """Let others read the tables while they are written; the file keeps this setting."""
@@ -64,8 +71,7 @@ def require_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        is_right = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-        advice = "; name another one, or ask for the right to write there" if is_right else ""
+        advice = _ADVICE.get(error.errno or 0, "")
         what = f"the catalogue's folder cannot be written ({error.strerror}){advice}"
         raise type(error)(error.errno, what, str(folder)) from error
 
