@@ -28,7 +28,8 @@ class OpenRuns:
     @property
     def uids(self) -> list[str]:
         """Return the uids of the runs that are open."""
-        return [uid for uid, is_open in list(self._is_open.items()) if is_open]
+        # a copy is made at once; a list of items makes objects, and others may get their turn then
+        return [uid for uid, is_open in self._is_open.copy().items() if is_open]
 
     def take(self, name: str, doc: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
         """Return a document, and a remark on a stop that does not say which run it ends.

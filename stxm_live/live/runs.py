@@ -203,7 +203,7 @@ class LiveRuns:
 
     def forget_descriptors(self, uid: str) -> None:
         """Remove the descriptors of a run, because no more of its documents will come."""
-        for key, run in list(self._run_of_key.items()):  # others are added meanwhile
+        for key, run in self._run_of_key.copy().items():  # others are added meanwhile
             if run == uid:
                 self._run_of_key.pop(key, None)
 

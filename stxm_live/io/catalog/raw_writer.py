@@ -238,7 +238,7 @@ class RawWriter:
             self._failures.look()
         if name == "stop":
             self._lost.discard(uid)
-            for child in [key for key, of in list(self._run_of.items()) if of == uid]:
+            for child in [key for key, of in self._run_of.copy().items() if of == uid]:
                 self._run_of.pop(child, None)
 
     def _missed(self, name: str, doc: Mapping[str, Any], error: BaseException) -> None:
