@@ -261,7 +261,8 @@ class RawWriter:
         if name in ("start", "stop"):
             return uid if name == "start" else run
         of = run or next((self._run_of[uid] for uid in parents if uid in self._run_of), "")
-        self._run_of |= {uid: of} if name in ("descriptor", "resource", "stream_resource") else {}
+        if name in ("descriptor", "resource", "stream_resource"):
+            self._run_of[uid] = of
         return of or self._last_uid
 
     # on the thread of the backup files

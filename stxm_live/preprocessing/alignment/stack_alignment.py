@@ -250,10 +250,13 @@ def _misplaced(far: NDArray[np.bool_], energies_ev: Sequence[float]) -> list[str
     """Return a note for the user on images that were placed between their neighbors."""
     if not far.any():
         return []
-    named = ", ".join(f"{energies_ev[k]:g}" for k in np.flatnonzero(far)[:_MOST_NAMED])
+    which = np.flatnonzero(far)
+    named = ", ".join(f"{energies_ev[k]:g}" for k in which[:_MOST_NAMED])
+    more = ", ..." if len(which) > _MOST_NAMED else ""
+    images = "1 image" if len(which) == 1 else f"{len(which)} images"
     return [
-        f"{np.count_nonzero(far)} images (at {named} eV) matched at a place far from their "
-        "neighbors, which no other energy confirms, and were placed between these"
+        f"{images} (at {named}{more} eV) matched far from the images beside, which no other energy "
+        "confirms, and got a place between these"
     ]
 
 
