@@ -19,6 +19,7 @@ from stxm_live.core.file_arrays import empty
 from stxm_live.core.stack import Stack
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import check_inside, check_size, chosen
+from stxm_live.io.files.number_table import check_last_is_whole
 from stxm_live.io.whole_file import whole_file
 
 
@@ -41,7 +42,7 @@ def read_ncb(path: str | Path, *, region: str | None = None, detector: str | Non
         raise FileNotFoundError(f"{dat}: missing; an .ncb file cannot be read without its .dat")
     stack = _read_dat(check_inside(dat, path.parent))
     images = _read_images(path, stack)
-    return assembled(path, images, np.array(stack.energies_ev), stack.grid)
+    return assembled(path, images, np.array(stack.energies_ev), stack.grid, notes=stack.notes)
 
 
 def write_ncb(path: str | Path, stack: Stack) -> None:
@@ -84,10 +85,12 @@ class _Described(NamedTuple):
     scale: float
     grid: ScanGrid
     energies_ev: list[float]
+    notes: list[str]
 
 
 def _read_dat(dat: Path) -> _Described:
-    lines = dat.read_text(encoding="latin-1").splitlines()
+    text = dat.read_text(encoding="latin-1")
+    lines = text.splitlines()
     nx, ny, scale = _numbers(dat, lines, 1, 3)
     (x0, x1), (y0, y1) = _numbers(dat, lines, 2, 2), _numbers(dat, lines, 3, 2)
     (n_energies,) = _numbers(dat, lines, 4, 1)
@@ -98,12 +101,21 @@ def _read_dat(dat: Path) -> _Described:
         raise ValueError(f"{dat}, line 1: a scale of {scale:g}")
     last = 5 + int(n_energies)
     energies_ev = [_numbers(dat, lines, number, 1)[0] for number in range(5, last)]
+    if len(lines) < last:
+        check_last_is_whole(dat, text, [line.strip() for line in lines[4:]])
+    described = [line.split() for line in lines[last - 1 : last - 1 + int(n_energies)]]
+    whole = [words for words in described if len(words) == len(described[0])]
+    notes = []
+    if len(whole) < n_energies:
+        notes.append(
+            f"{dat.name}: describes {len(whole)} of its {n_energies:.0f} images; it may be cut"
+        )
     grid = ScanGrid(
         x_um=tuple(np.linspace(x0, x1, int(nx))),
         y_um=tuple(np.linspace(y0, y1, int(ny))),
-        dwell_ms=_dwell_ms(lines[last - 1 : last - 1 + int(n_energies)]),
+        dwell_ms=_dwell_ms(whole),
     )
-    return _Described(scale, grid, energies_ev)
+    return _Described(scale, grid, energies_ev, notes)
 
 
 def _read_images(path: Path, stack: _Described) -> NDArray[np.floating]:
@@ -112,8 +124,11 @@ def _read_images(path: Path, stack: _Described) -> NDArray[np.floating]:
     shape = len(stack.energies_ev), len(stack.grid.y_um), len(stack.grid.x_um)
     n_bytes, announced = path.stat().st_size, int(np.prod(shape)) * dtype.itemsize
     if n_bytes != announced:
+        n_whole = n_bytes * shape[0] // announced
+        ends = f"; it ends after image {n_whole} of {shape[0]}" if n_whole < shape[0] else ""
         raise ValueError(
-            f"{path}: {n_bytes} bytes, its .dat announces {announced}: {shape} of {dtype.name}"
+            f"{path}: {n_bytes} bytes, its .dat announces {announced}: {shape} of "
+            f"{dtype.name}{ends}"
         )
     if not check_size(path, shape):
         return _scaled(np.fromfile(path, dtype).reshape(shape), stack.scale)
@@ -148,12 +163,12 @@ def _numbers(dat: Path, lines: Sequence[str], number: int, n_expected: int) -> l
     return found
 
 
-def _dwell_ms(lines: Sequence[str]) -> float:
-    """Return the median dwell of the lines that describe the images; 0 if they have none."""
+def _dwell_ms(described: Sequence[Sequence[str]]) -> float:
+    """Return the median dwell of the words that describe each image; 0 if they have none."""
     found = []
-    for line in lines:
+    for words in described:
         try:
-            found.append(float(line.split()[-1]))
+            found.append(float(words[-1]))
         except (ValueError, IndexError):
             return 0.0
     return float(np.median(found)) if found else 0.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ def read_numbers(path: Path, *, may_be_cut: bool = False) -> NDArray[np.float64]
     path : Path
     may_be_cut : bool
         Leave out a last line that is shorter than the one above and does not end: writing was
-        interrupted in it.
+        interrupted in it. A last number that does not end becomes NaN.
 
     Raises
     ------
@@ -36,6 +38,8 @@ def read_numbers(path: Path, *, may_be_cut: bool = False) -> NDArray[np.float64]
         if whole is None:
             raise ValueError(_first_fault(path)) from None
         return whole
+    if may_be_cut and table.size and not ends_whole(path):
+        table[-1, -1] = np.nan
     return table
 
 
@@ -47,8 +51,10 @@ def read_energies(path: Path) -> NDArray[np.float64]:
     ValueError
         If a line does not begin with a number; the message names the line.
     """
-    text = with_decimal_points(path, read_text(check_regular(path)))
+    written = read_text(check_regular(path))
+    text = with_decimal_points(path, written)
     energies: list[float] = []
+    lines: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith(COMMENT):
             continue
@@ -60,12 +66,35 @@ def read_energies(path: Path) -> NDArray[np.float64]:
         word = word.split(",")[0]
         try:
             energies.append(float(word))
+            lines.append(line.strip())
         except ValueError:
             if energies:
                 raise ValueError(f"{path}, line {number}: {word!r} is not a number") from None
     if not energies:
         raise ValueError(f"{path}: there are no energies")
+    check_last_is_whole(path, written, lines)
     return np.array(energies)
+
+
+def check_last_is_whole(path: Path, text: str, lines: Sequence[str]) -> None:
+    """Raise ValueError if the last line of numbers in a text may be cut.
+
+    It counts as cut if it does not end and is shorter than each one above: 53 below 505.0 and
+    513.2.
+    """
+    *above, last = lines
+    if text.endswith(last) and len(last) < min(map(len, above), default=0):
+        raise ValueError(
+            f"{path}: may be cut, because its last line does not end and {last!r} is shorter than "
+            "the lines above; complete it, and end the line"
+        )
+
+
+def ends_whole(path: Path) -> bool:
+    """Return True if the last number of a file is followed by a blank or an end of the line."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1).isspace()
 
 
 def _without_cut_line(path: Path) -> NDArray[np.float64] | None:

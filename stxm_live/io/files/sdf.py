@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from stxm_live.core.file_arrays import to_file
 from stxm_live.core.origin import Origin, iso_time
+from stxm_live.core.references import listed_ev
 from stxm_live.core.stack import Frame, Stack, StackKey
 from stxm_live.io.files.assembly import announced_scan, monitor_of, stack_of_frames
 from stxm_live.io.files.folder import check_inside, check_size
-from stxm_live.io.files.number_table import read_numbers
+from stxm_live.io.files.number_table import ends_whole, read_numbers
 from stxm_live.io.files.sdf_header import read_header
 from stxm_live.io.files.sdf_scan import SDFRegion, chosen_region
 
@@ -64,6 +65,8 @@ def read_sdf(
     notes = [*taken.notes, *notes]
     is_large = check_size(path, scan.shape)
     frames: list[Frame] = []
+    cut: list[str] = []
+    not_noted: list[float] = []
     finished = True
     for index, announced_ev in enumerate(scan.energies_ev):
         if index in known:
@@ -74,6 +77,8 @@ def read_sdf(
             finished = False
             continue
         intensity, n_lines = _read_image(image, scan.image_shape)
+        if n_lines and np.isnan(intensity[n_lines - 1, -1]) and not ends_whole(image):
+            cut.append(image.name)
         intensity = to_file(intensity) if is_large else intensity
         is_whole = n_lines == scan.image_shape[0]
         if not is_whole:
@@ -83,12 +88,21 @@ def read_sdf(
                 f"{announced_ev:g} eV"
             )
         energy_ev = float(taken.noted_ev[index])
-        energy_ev = energy_ev if energy_ev > 0 else announced_ev
+        if not energy_ev > 0:
+            not_noted.append(energy_ev := announced_ev)
         monitor = monitor_of(taken.ring_current_ma, index)
         frames.append(Frame(energy_ev, intensity, announced_ev, is_whole, monitor))
     if not frames and not known:
         raise FileNotFoundError(
             f"{image_path(path, 0, taken)}: none of the stack's images is there"
+        )
+    if cut:
+        more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
+        notes.append(f"{cut[0]}{more}: the last number does not end; it is left out")
+    if 0 < len(not_noted) < len(frames):
+        notes.append(
+            f"{path.name}: the energy is not noted with the images at {listed_ev(not_noted)} eV; "
+            "the announced one is taken"
         )
     stack = stack_of_frames(StackKey((), scan.region), scan, frames, notes, finished=finished)
     return replace(stack, origin=Origin(measured=iso_time(str(header.get("Time", "")))))

@@ -208,6 +208,9 @@ def test_a_tiff_is_read_with_the_energies_beside_it_also_page_by_page(tmp_path):
     path.with_suffix(".txt").write_text("700,0\n704,5\n707,2\n")
     with pytest.raises(ValueError, match=r"m.txt, line 1: '700,0' may have a decimal comma"):
         read_stack(path)
+    path.with_suffix(".txt").write_text("700.0\n704.5\n70")
+    with pytest.raises(ValueError, match=r"m.txt: may be cut, .* and '70' is shorter"):
+        read_stack(path)
     path.with_suffix(".txt").write_text("700.0\n704.5\n")
     with pytest.raises(ValueError, match=r"3 pages, but m.txt has 2 energies"):
         read_stack(path)

@@ -77,6 +77,30 @@ def test_a_garbled_description_is_named_with_its_line(tmp_path, dat, message):
         read_ncb(path)
 
 
+def test_images_that_a_cut_description_does_not_list_are_noted(tmp_path):
+    cut = DAT[: DAT.index("712.0 2.5")]
+
+    stack = read_ncb(write(tmp_path, CUBE, scale=-1.0, dat=cut))
+
+    np.testing.assert_array_equal(stack.intensity(), CUBE)
+    assert stack.scan.dwell_ms == 1.5
+    assert stack.notes == ("demo.dat: describes 1 of its 2 images; it may be cut",)
+
+
+def test_an_energy_that_is_cut_is_no_energy(tmp_path):
+    cut = DAT[: DAT.index("712.0") + 2]
+
+    with pytest.raises(ValueError, match=r"demo\.dat: may be cut, .* and '71' is shorter"):
+        read_ncb(write(tmp_path, CUBE, scale=-1.0, dat=cut))
+
+
+def test_the_image_after_which_a_file_ends_is_named(tmp_path):
+    path = write(tmp_path, CUBE.ravel()[:-1], scale=-1.0)
+
+    with pytest.raises(ValueError, match=r"announces 96: .*; it ends after image 1 of 2$"):
+        read_ncb(path)
+
+
 def test_images_larger_than_any_stack_are_refused_before_they_are_read(tmp_path):
     dat = DAT.replace("4 3", "40000 40000")
     path = write(tmp_path, CUBE, scale=-1.0, dat=dat)

@@ -419,6 +419,31 @@ def test_the_documents_of_an_unfinished_stack_leave_a_gap_and_end_aborted(tmp_pa
     assert stop["reason"] == "demo_a001.xim: no image of 701.5 eV"
 
 
+@pytest.mark.parametrize("n_cut", [1, 3])
+def test_the_last_number_of_a_cut_image_is_left_out(tmp_path, n_cut):
+    path = write_stack(tmp_path)
+    image = tmp_path / "demo_a001.xim"
+    whole = read_sdf(path).intensity()
+    image.write_text(image.read_text().rstrip()[:-n_cut])
+
+    stack = read_sdf(path)
+
+    assert np.isnan(stack.intensity()[1, -1, -1])
+    assert np.argwhere(stack.intensity() != whole).tolist() == [[1, 2, 3]]
+    assert stack.notes == ("demo_a001.xim: the last number does not end; it is left out",)
+
+
+def test_images_whose_energy_a_cut_header_does_not_note_are_named(tmp_path):
+    images = "".join(f"Image{k:03d}_0 = {{Energy = {700 + k}.25;}};\n" for k in range(2))
+
+    stack = read_sdf(write_stack(tmp_path, images=images))
+
+    assert [frame.energy_ev for frame in stack.frames] == [700.25, 701.25, 702.0]
+    assert stack.notes == (
+        "demo.hdr: the energy is not noted with the images at 702 eV; the announced one is taken",
+    )
+
+
 @pytest.mark.real
 def test_the_als_stack_equals_the_same_stack_in_hdf5(real_folder):
     import h5py
