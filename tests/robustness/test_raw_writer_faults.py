@@ -11,8 +11,8 @@ import pytest
 from catalog_fixtures import image_scan, line_documents, stack_images
 
 from stxm_live.core.worker import Limits
-from stxm_live.io.catalog import RawWriter, raw_writer, read_backup, restore_run
-from stxm_live.io.catalog.backup import BackupFile, is_being_written
+from stxm_live.io.catalog import RawWriter, backup, raw_writer, read_backup, restore_run
+from stxm_live.io.catalog.backup import BackupFile, is_being_written, second_folder
 
 
 @pytest.fixture
@@ -268,3 +268,104 @@ def test_the_catalogue_stays_open_for_a_writer_that_is_behind_until_nothing_move
     assert writer._is_done()
     go_on.set()
     writer.close(60)
+
+
+@pytest.fixture
+def second(tmp_path, monkeypatch):
+    """The second folder of a backup folder that is a file."""
+    monkeypatch.setattr(backup, "SPARE_BYTES", 0)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "file").touch()
+    return second_folder(tmp_path / "file")
+
+
+def test_a_run_is_kept_in_the_second_folder_where_the_first_cannot_be_written(
+    stored, told, second, tmp_path, monkeypatch, caplog
+):
+    def fail(broker, uid, sent):
+        raise OSError("no catalogue")
+
+    monkeypatch.setattr(raw_writer, "require_stored", fail)
+    writer = RawWriter(None, backup_folder=tmp_path / "file", on_error=lambda *a: told.append(a))
+    documents = a_run()
+    uid = send(writer, documents)
+    writer.flush(120)
+
+    (kept,) = second.iterdir()
+    assert [name for name, _ in read_backup(kept)] == [name for name, _ in documents]
+    assert [of for of, _ in told] == [uid, uid]
+    assert f"is now kept in {kept}" in caplog.text
+    with pytest.raises(RuntimeError, match=rf"no catalogue.*kept in {kept}.*retry"):
+        writer.preflight()
+    writer.close(120)
+    assert RawWriter(None, backup_folder=tmp_path / "file").leftovers == [kept]
+
+
+def test_a_stored_run_leaves_nothing_in_the_second_folder(stored, second, tmp_path, caplog):
+    writer = RawWriter(None, backup_folder=tmp_path / "file")
+    documents = a_run()
+
+    assert is_whole(writer, stored, send(writer, documents), documents)
+    assert list(second.iterdir()) == []
+    writer.close(120)
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_a_backup_goes_on_in_the_second_folder_with_all_that_it_has(
+    second, tmp_path, monkeypatch, has_room
+):
+    documents = a_run()
+    n_before = len(documents) - 2
+    file = BackupFile(tmp_path / "a" / "run.jsonl", second)
+    for pair in documents[:n_before]:
+        assert file(*pair) is None
+    append = BackupFile._append
+
+    def has_no_room(self, name, doc):
+        if self.path.parent != second:
+            self._file.write(b"half a line")
+            raise FAULTS["disk full"]
+        append(self, name, doc)
+
+    monkeypatch.setattr(BackupFile, "_append", has_no_room)
+    if not has_room:
+        monkeypatch.setattr(backup, "SPARE_BYTES", 2**62)
+        with pytest.raises(OSError, match="No space left"):
+            file(*documents[n_before])
+        assert (file.path, *second.iterdir()) == (tmp_path / "a" / "run.jsonl",)
+        return
+    assert file(*documents[n_before]) is FAULTS["disk full"]
+    for pair in documents[n_before + 1 :]:
+        file(*pair)
+    file.close()
+
+    assert file.path == second / "run.jsonl"
+    assert list((tmp_path / "a").iterdir()) == []
+    kept = list(read_backup(file.path))
+    assert [name for name, _ in kept] == [name for name, _ in documents]
+    for (_, doc), (_, sent) in zip(kept, documents, strict=True):
+        np.testing.assert_equal(doc, sent)
+
+
+def test_a_backup_that_fails_after_the_catalogue_does_not_count_as_whole(
+    writer, stored, monkeypatch, caplog
+):
+    append = BackupFile.__call__
+
+    def no_store(broker):
+        raise FAULTS["disk full"]
+
+    def no_more(self, name, doc):
+        if name == "stop":
+            raise FAULTS["disk full"]
+        append(self, name, doc)
+
+    monkeypatch.setattr(raw_writer, "RunStore", no_store)
+    monkeypatch.setattr(BackupFile, "__call__", no_more)
+    *documents, stop = a_run()
+    send(writer, documents)
+    writer.flush(120)  # the catalogue has failed by now
+    writer(*stop)
+    writer.flush(120)
+    with pytest.raises(RuntimeError, match=r"its backup file .* ends early"):
+        writer.retry()

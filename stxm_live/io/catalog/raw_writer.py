@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from stxm_live.core.harmless import Harmless, plain, uid_in
 from stxm_live.core.open_runs import OpenRuns
 from stxm_live.core.worker import ITEM_BYTES, Limits, Worker
-from stxm_live.io.catalog.backup import BackupFile, backup_name, is_being_written
+from stxm_live.io.catalog.backup import BackupFile, backup_name, second_folder
 from stxm_live.io.catalog.failures import Failures
 from stxm_live.io.catalog.folder import catalog_folder, wait_before_closing
-from stxm_live.io.catalog.restore import require_stored, restore_run
+from stxm_live.io.catalog.restore import left_behind, require_stored, restore_run
 from stxm_live.io.catalog.run_store import RunStore
 from stxm_live.io.documents import Copied, copied, prepare_copies, with_arrays
 
@@ -60,12 +60,13 @@ class RawWriter:
     """Store raw runs in a catalogue without delaying the scan.
 
     On the RunEngine's thread a document is only copied and queued. A thread appends it to the
-    run's backup file; another one stores it in the catalogue, one write per image. At the end
-    the run is read back from the catalogue, and the backup file is removed if nothing is
-    missing. A failure is logged and reported to ``on_error`` at once; the run goes on, its backup
-    file stays, and `preflight` refuses the next run. The same happens when more waits than
-    ``limits`` allows, or nothing is written for `STALLED_S`: the scan goes on. When the
-    interpreter ends, what was received is stored first.
+    run's backup file, which goes on in the user's state directory if it cannot be written;
+    another one stores it in the catalogue, one write per image. At the end the run is read back
+    from the catalogue, and the backup file is removed if nothing is missing. A failure is logged
+    and reported to ``on_error`` at once; the run goes on, its backup file stays, and `preflight`
+    refuses the next run. The same happens when more waits than ``limits`` allows, or nothing is
+    written for `STALLED_S`: the scan goes on. When the interpreter ends, what was received is
+    stored first.
 
     Parameters
     ----------
@@ -103,15 +104,7 @@ class RawWriter:
                 "a catalogue on a server needs backup_folder=, a folder on this machine"
             )
         self.backup_folder = folder if backup_folder else folder / "backup"
-        found = sorted(self.backup_folder.glob("*.jsonl"))
-        self.leftovers = [path for path in found if not is_being_written(path)]
-        if self.leftovers:
-            logger.warning(
-                "%d runs of earlier sessions are only in backup files in %s; store them with "
-                "stxm-live catalog repair, or in Python with stxm_live.io.catalog.restore_run",
-                len(self.leftovers),
-                self.backup_folder,
-            )
+        self.leftovers = left_behind(self.backup_folder)
         self._broker, self._failures = broker, Failures(on_error)
         self._runs: dict[str, _Run] = {}
         self._run_of: dict[str, str] = {}
@@ -295,13 +288,15 @@ class RawWriter:
         if uid in self._runs:
             logger.warning("run %s began twice; the second start is left out", uid[:8])
             return None
-        self._runs[uid] = _Run(uid, BackupFile(self.backup_folder / backup_name(uid)))
+        path = self.backup_folder / backup_name(uid)
+        self._runs[uid] = _Run(uid, BackupFile(path, second_folder(self.backup_folder)))
         return self._runs[uid]
 
     def _back_up(self, run: _Run, name: str, copy: Copied) -> None:
         if not run.is_cut_off:
             try:
-                run.backup(name, copy.doc)
+                if (error := run.backup(name, copy.doc)) is not None:
+                    self._changed_backup(run, f"is now kept in {run.backup.path}", error)
             except BaseException as error:  # noqa: BLE001  the catalogue may still have it
                 self._give_up_backup(run, error)
         if copy.left_out:
@@ -320,10 +315,13 @@ class RawWriter:
             run.backup.close()
 
     def _give_up_backup(self, run: _Run, error: BaseException) -> None:
-        run.is_cut_off = True
-        with suppress(Exception):
-            run.backup.close()
-        self._failures.report(run.uid, "has no backup file anymore", error)
+        run.is_cut_off = True  # closed at the end of the run: the other thread may be using it
+        self._changed_backup(run, "has no backup file anymore", error)
+
+    def _changed_backup(self, run: _Run, what: str, error: BaseException) -> None:
+        if run.error is not None:
+            self._failures.add(run.uid, run.error, run.backup.path, is_cut_off=run.is_cut_off)
+        self._failures.report(run.uid, what, error)
 
     def _end_unfinished(self) -> None:
         """Close the backup files of runs without a stop document."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from stxm_live.io.catalog.backup import is_being_written, read_backup, sync_file
+from stxm_live.io.catalog.backup import backup_files, is_being_written, read_backup, sync_file
 from stxm_live.io.catalog.folder import catalog_folder, require_same
 from stxm_live.io.catalog.read_back import Digests, stored_digests
 from stxm_live.io.catalog.run_store import RunStore, delete_run, store_documents
 
 if TYPE_CHECKING:
     import databroker
+
+logger = logging.getLogger("stxm_live")
 
 _WAIT_FOR_OTHERS_S = 50.0
 _POLL_S = 0.1
@@ -49,6 +52,19 @@ def require_stored(broker: databroker.Broker, uid: str, sent: Digests) -> None:
     if folder is not None:
         for path in (folder / "data" / uid).rglob("*"):
             sync_file(path)
+
+
+def left_behind(folder: Path) -> list[Path]:
+    """Return the backup files of runs of earlier sessions; a warning says where they are."""
+    found = [path for path in backup_files(folder) if not is_being_written(path)]
+    if found:
+        logger.warning(
+            "%d runs of earlier sessions are only in backup files in %s; store them with "
+            "stxm-live catalog repair, or in Python with stxm_live.io.catalog.restore_run",
+            len(found),
+            " and ".join(sorted({str(path.parent) for path in found})),
+        )
+    return found
 
 
 def restore_run(broker: databroker.Broker, path: str | Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlparse
 
 from stxm_live.io.catalog.array_files import named
-from stxm_live.io.catalog.backup import is_being_written, read_backup
+from stxm_live.io.catalog.backup import backup_files, is_being_written, read_backup
 from stxm_live.io.catalog.folder import close_catalog, open_catalog
 from stxm_live.io.catalog.index import DATABASE, TABLES
 from stxm_live.io.catalog.locking import tables
@@ -241,7 +241,7 @@ def _images(arrays: list[Any]) -> Iterator[Finding]:
 
 def _backups(folder: Path, runs: set[str]) -> Iterator[Finding]:
     """Yield backup files that wait to be stored."""
-    for path in sorted((folder / "backup").glob("*.jsonl")):
+    for path in backup_files(folder / "backup"):
         if is_being_written(path):
             yield Finding("backup", f"{path.name} is being written", "wait for its program", path)
             continue
