@@ -16,6 +16,18 @@ NOISE_FACTOR = 4.5
 MIN_OD_STEP = 0.05
 """Smallest mean OD above the support that counts as specimen, even in an image without noise."""
 
+MIN_EDGE_STEP = 0.01
+"""The same for the change across the edge, to which an uneven film adds nothing: light that
+changes within an image does."""
+
+THIN_SHARE = 0.25
+"""Share of what most of the specimen changes across the edge by from which a pixel is specimen:
+`MIN_OD_STEP` is more than that of a thin one."""
+
+MOSTLY_EMPTY = 0.9
+"""Share of flat places without specimen from which the rest moves neither their level nor their
+noise, which are robust."""
+
 MIN_EMPTY_SHARE = 0.005
 """Smallest empty share of the field for an I0 from the field."""
 
@@ -65,7 +77,8 @@ def find_specimen(
     The empty support is the brightest flat area: fringes and rims are too narrow, wedges too
     steep. A plane through it follows a film or an illumination that is not quite even. All values
     are relative to that plane, so that a constant, such as the factor between two counters, has
-    no effect. Specimen is above the plane by more than the noise of the support.
+    no effect. Specimen is above the plane by more than the noise of the support. Places as flat
+    as the support whose edge shows specimen are none.
 
     Parameters
     ----------
@@ -96,15 +109,18 @@ def find_specimen(
     smooth = _median_of_nine(filled)
     least = _least_empty(known)
     flat, support = _support(smooth, known, least // 2)
+    by_edge = np.zeros_like(known)
+    if jump is not None:
+        edge, as_flat = _Edge(_filled(jump, nearest)), flat
+        flat = edge.support(as_flat, least // 2)
+        if flat is not as_flat:
+            support = _plane(smooth.astype(np.float64), flat)
+        by_edge, less = edge.found(as_flat, flat)
+        if (less & known).sum() > least:
+            raise _nothing_empty()
     above, noise = _above(smooth, support, flat)
     of_pixel, pixel_noise = _above(filled, support, flat)
-    stands_out = _stands_out(above, noise) | _stands_out(of_pixel, pixel_noise)
-    if jump is not None:
-        smooth = _median_of_nine(_filled(jump, nearest))
-        of_edge, edge_noise = _above(smooth, float(np.median(smooth[flat])), flat)
-        stands_out |= _stands_out(of_edge, edge_noise)
-        if (_without_specks(_stands_out(-of_edge, edge_noise)) & known).sum() > least:
-            raise _nothing_empty()  # elsewhere there is less specimen than there
+    stands_out = _stands_out(above, noise) | _stands_out(of_pixel, pixel_noise) | by_edge
     specimen = _without_specks(~_without_specks(~_without_specks(stands_out))) & known
     even = max(_OUTLIERS * noise, MIN_OD_STEP / 2)
     fringe = binary_dilation(_without_specks(above < -even))
@@ -208,6 +224,59 @@ def _support(
     raise _nothing_empty()
 
 
+class _Edge:
+    """The jump across the edge, of each pixel (a median of nine) and of the area around it.
+
+    Parameters
+    ----------
+    jump : ndarray of shape (ny, nx)
+        Known everywhere.
+    """
+
+    def __init__(self, jump: NDArray[np.float32]) -> None:
+        from scipy.ndimage import uniform_filter
+
+        self.of_nine = _median_of_nine(jump).astype(np.float64)
+        self._of_area = uniform_filter(self.of_nine, _WINDOW_PX)
+        square = uniform_filter(self.of_nine**2, _WINDOW_PX)
+        self._spread = np.sqrt(np.maximum(square - self._of_area**2, 0))
+
+    def support(self, flat: NDArray[np.bool_], least: int) -> NDArray[np.bool_]:
+        """Return the part of flat places with the least jump, if the rest is thin specimen."""
+        widest = max(NOISE_FACTOR * self._noise(flat), MIN_EDGE_STEP)
+        level = float(np.median(np.partition(self._of_area[flat], least - 1)[:least]))
+        chosen = flat
+        for _ in range(_ROUNDS):
+            found = flat & (np.abs(self._of_area - level) <= widest)
+            if found.sum() < least:
+                return flat
+            if np.array_equal(found, chosen):
+                break
+            chosen, level = found, float(np.median(self._of_area[found]))
+        return chosen if chosen.sum() < MOSTLY_EMPTY * flat.sum() else flat
+
+    def found(
+        self, flat: NDArray[np.bool_], support: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return where there is more specimen than in the support, and where there is less.
+
+        Flat places are judged by the area around them, which has less noise.
+        """
+        above, noise = _above(self.of_nine, float(np.median(self.of_nine[support])), support)
+        least = _least_step(above, noise)
+        level = float(np.median(self._of_area[support]))
+        of_area, area_noise = _above(self._of_area, level, support)
+        even = flat & (self._spread <= 2 * np.median(self._spread[support]))  # no border inside
+        in_area = even & _stands_out(of_area, max(area_noise, self._noise(support)), least)
+        return _stands_out(above, noise, least) | in_area, _without_specks(
+            _stands_out(-above, noise)
+        )
+
+    def _noise(self, flat: NDArray[np.bool_]) -> float:
+        """Return the noise of an area, in which pixels share theirs with those beside them."""
+        return float(np.median(self._spread[flat])) * 3 / _WINDOW_PX
+
+
 def _flat_places(
     image: NDArray[np.float32], known: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -259,15 +328,25 @@ def _plane(image: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.
 
 
 def _above(
-    image: NDArray[np.float32], support: NDArray[np.float64] | float, flat: NDArray[np.bool_]
+    image: NDArray[np.floating], support: NDArray[np.float64] | float, flat: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], float]:
     """Return the height above the support, and the support's standard deviation (robust)."""
     above = np.asarray(image - support, dtype=np.float64)
     return above, normal_std(above[flat] - np.median(above[flat]))
 
 
-def _stands_out(above: NDArray[np.float64], noise: float) -> NDArray[np.bool_]:
-    return np.asarray(above > max(NOISE_FACTOR * noise, MIN_OD_STEP))
+def _stands_out(
+    above: NDArray[np.float64], noise: float, least: float = MIN_OD_STEP
+) -> NDArray[np.bool_]:
+    return np.asarray(above > max(NOISE_FACTOR * noise, least))
+
+
+def _least_step(of_edge: NDArray[np.float64], noise: float) -> float:
+    """Return the least change across the edge that counts as specimen, less if it is thin."""
+    seen = of_edge[_without_specks(_stands_out(of_edge, noise, MIN_EDGE_STEP))]
+    if not seen.size:
+        return MIN_OD_STEP
+    return float(np.clip(THIN_SHARE * np.median(seen), MIN_EDGE_STEP, MIN_OD_STEP))
 
 
 def _check_bright_side(above: NDArray[np.float64], known: NDArray[np.bool_], even: float) -> None:

@@ -4,6 +4,7 @@ from particles import NX, NY, particle_counts
 
 from stxm_live.preprocessing.i0 import i0_of_images, stack_field
 from stxm_live.preprocessing.specimen import Field, edge_jump, find_specimen
+from stxm_live.sim.phantom import od_cube
 
 EXTENT_UM = (0.0, 2.13, 1.77, 0.0)
 """30 nm a pixel; y descends."""
@@ -242,3 +243,15 @@ def test_references_of_another_material_do_not_hide_the_empty_support(nvpf):
     field = found_field(counts, nvpf)
     assert (field.specimen == truth).mean() > 0.97
     assert field.empty.sum() > 200
+
+
+@pytest.mark.parametrize("film", [0.0, 0.03])
+def test_specimen_of_a_tenth_of_the_thickness_is_found_and_is_no_support(nvpf, film):
+    _, energies_ev, particle = particle_counts()
+    od = 0.1 * od_cube(particle, nvpf.reference_spectra, energies_ev)  # .09 OD in the mean
+    of_film = film * np.sin(np.arange(NX) / 12)
+    counts = np.random.default_rng(0).poisson(6000 * np.exp(-od - of_film)).astype(np.float32)
+    found = found_field(counts, nvpf)
+    assert found.specimen[particle.specimen].mean() > 0.9
+    assert found.specimen[~particle.specimen].mean() < 0.01
+    assert not (found.empty & particle.specimen).any()
