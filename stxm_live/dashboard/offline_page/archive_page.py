@@ -130,11 +130,12 @@ def small_maps(row: Row) -> str:
 
 
 def name_and_time(row: Row) -> str:
-    """Return name, stack, sample and time of a row."""
+    """Return name, stack, sample, time and imported file of a row."""
     stack = " ".join(filter(None, (row.get("region"), row.get("polarization"))))
     number = "" if row.get("scan_id") is None else f"scan {row['scan_id']}"
     lines = [number, f"region {stack}" if stack else "", row.get("sample") or ""]
     lines.append(Origin(measured=row.get("measured") or "").when)
+    lines.append((row.get("uid") and row.get("file")) or "")
     place = row.get("uid") or row.get("file") or ""
     found = f'<b title="{escape(one_line(place))}">{escape(one_line(row["name"]))}</b>'
     return "<br>".join([found, *(escape(one_line(line)) for line in lines if line)])

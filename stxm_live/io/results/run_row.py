@@ -30,7 +30,8 @@ def run_row(
     ----------
     maps : PhaseMaps
     facts : mapping
-        ``sample``, ``measured`` and ``scan_id`` of the run, as far as they are known.
+        ``sample``, ``measured``, ``scan_id`` and ``file`` (the name of the one that was imported)
+        of the run, as far as they are known; or ``is_file``.
     places : sequence of str
         Uids of the runs, or the file.
     result : str
@@ -101,7 +102,7 @@ def _begin(facts: Mapping[str, Any], places: Sequence[str], key: StackKey | None
     is_file = facts.get("is_file", False)
     return {
         "name": Path(places[0]).name if is_file else places[0][:8],
-        "file" if is_file else "uid": places[0],
+        **({"file": places[0]} if is_file else {"uid": places[0], "file": facts.get("file")}),
         "n_runs": len(places),
         **{name: facts.get(name) for name in ("sample", "measured", "scan_id")},
         "region": None if key is None else key.region,

@@ -107,10 +107,11 @@ def _time_s(start: Mapping[str, Any]) -> float:
 
 
 def _facts(start: Mapping[str, Any]) -> dict[str, Any]:
-    """Return sample, time and number of a run for the table."""
+    """Return sample, time, number and imported file of a run for the table."""
     origin, number = origin_of_start(start), start.get("scan_id")
     return {
         "sample": origin.sample or None,
         "measured": origin.measured or None,
+        "file": origin.file or None,
         "scan_id": number if type(number) is int and abs(number) < _MOST_SCAN_ID else None,
     }

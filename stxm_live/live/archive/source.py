@@ -37,7 +37,7 @@ class Source:
     roots : tuple of str
         Folders from which image files of runs may be read.
     facts : mapping
-        Sample, time and scan_id of the run, for the table.
+        Sample, time, scan_id and imported file of the run, for the table.
     """
 
     places: tuple[str, ...]

@@ -14,6 +14,7 @@ from stxm_live.dashboard.offline_page.archive_page import write_archive_page
 from stxm_live.io.files import read_stack, write_ncb
 from stxm_live.io.results import read_nexus
 from stxm_live.io.results.run_row import failed_row, run_row
+from stxm_live.io.results.run_table import table_columns
 from stxm_live.live.archive.choice import sources_of_files, sources_of_runs
 from stxm_live.live.archive.kept import kept_rows, key_of, made_by
 from stxm_live.live.archive.where import all_hold, conditions
@@ -279,6 +280,15 @@ def test_tasks_are_json():
 
     assert Task.of_values(json.loads(json.dumps(task.values()))) == task
     assert source.facts["sample"] == "x"
+
+
+def test_an_imported_run_has_the_name_of_its_file_in_the_table_and_on_the_page(tmp_path):
+    [source] = sources_of_runs([(start("0a2f3748", source_file="<7>.hdr"), {})], "c")
+    rows = [failed_row(ValueError("no images"), source.facts, places=source.places)]
+
+    assert table_columns(rows)["file"] == ["<7>.hdr"]
+    page = write_archive_page(rows, tmp_path / "table.html", title="one").read_text()
+    assert "&lt;7&gt;.hdr</td>" in page
 
 
 def test_a_phase_that_others_look_like_has_an_interval_on_the_page(tmp_path):
