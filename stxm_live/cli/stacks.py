@@ -26,7 +26,7 @@ from stxm_live.cli.archive import (
 )
 from stxm_live.cli.errors import NOT_TO_BE_TAKEN_AS_IT_IS, UsageError, one_line_errors
 from stxm_live.cli.json_output import JsonOption, maps_values, only_json, print_json, run_values
-from stxm_live.cli.output import comparison, console, print_result, table_of_runs
+from stxm_live.cli.output import comparison, console, print_result, print_runs
 from stxm_live.cli.picture_options import FormatOption, PaletteOption
 from stxm_live.core.phase_maps import same_array
 from stxm_live.core.recipe import Recipe
@@ -316,7 +316,7 @@ def list_catalog(
     if as_json:
         print_json("runs", {"runs": [run_values(run) for run in runs]})
         return
-    console.print(table_of_runs(runs))
+    print_runs(runs)
 
 
 @contextmanager

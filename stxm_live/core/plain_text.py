@@ -22,7 +22,10 @@ def printable(text: object) -> str:
     >>> print(printable("good\rpoor"))
     good\x0dpoor
     """
-    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in str(text))
+    whole = str(text)
+    if whole.isprintable():  # nearly always, and told forty times as fast
+        return whole
+    return "".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in whole)
 
 
 def one_line(text: object) -> str:

@@ -1,5 +1,6 @@
 """The table of a result: shares of pixels and of the volume are not taken for each other."""
 
+import re
 from dataclasses import replace
 
 import made_up_maps as made_up
@@ -7,6 +8,7 @@ import pytest
 
 from stxm_live.cli import output
 from stxm_live.cli.json_output import maps_values
+from stxm_live.core.origin import Origin
 from stxm_live.io.catalog.listing import RunSummary
 
 
@@ -47,11 +49,25 @@ def test_the_json_of_a_result_has_both():
     assert maps_values(made_up.maps())["amounts"] is None
 
 
-def test_runs_without_a_scan_number_have_no_empty_column_for_it():
+def test_runs_without_a_scan_number_have_no_empty_column_for_it(capsys):
     run = RunSummary("3f2a91", None, 0.0, "scan", None, "success", has_maps=False)
 
-    def heads(run):
-        return [str(column.header) for column in output.table_of_runs([run]).columns]
+    def heads(*runs):
+        output.print_runs(runs)
+        return re.split("  +", capsys.readouterr().out.splitlines()[0])
 
     assert heads(run) == ["run", "measured", "E × y × x", "ended"]
     assert heads(replace(run, scan_id=7))[:3] == ["run", "scan", "measured"]
+    assert heads()[-1] == "maps"
+
+
+def test_a_run_is_one_line_whatever_its_start_document_says(capsys):
+    sample = Origin(sample="a\nb\x1b[31m [red]" + 40 * " long")
+    run = RunSummary("3f2a91", 7, 0.0, "scan", None, "", False, "ValueError: no\nshape", sample)
+
+    output.print_runs([run, replace(run, uid="3f2a92", unreadable="", origin=Origin(sample="c"))])
+
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert "a b\\x1b[31m [red] long" in first
+    assert "cannot be read (ValueError: no shape)" in first
+    assert first.index("not a stack") == second.index("not a stack")
