@@ -97,13 +97,13 @@ def _imported(broker: Broker, paths: Sequence[Path], options: dict[str, Any]) ->
 def _imported_documents(broker: Broker, path: Path) -> _Outcome:
     """Store the runs of a file of documents under their own uids."""
     from stxm_live.io.catalog.document_files import runs_in_file
-    from stxm_live.io.catalog.run_store import store_documents
+    from stxm_live.io.catalog.run_store import has_run, store_documents
 
     words = []
     with console.working(f"importing {escape(str(path))}"):
         for run in runs_in_file(path):
             uid = str(run[0][1]["uid"])
-            is_new = uid not in broker.v2
+            is_new = not has_run(broker, uid)
             words.append(f"run {store_documents(broker, run)}" if is_new else f"there as run {uid}")
     return _Outcome(str(path), ", ".join(words), is_there=True)
 

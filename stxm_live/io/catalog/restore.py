@@ -11,7 +11,7 @@ from uuid import uuid4
 from stxm_live.io.catalog.backup import backup_files, is_being_written, read_backup, sync_file
 from stxm_live.io.catalog.folder import catalog_folder, require_same
 from stxm_live.io.catalog.read_back import Digests, stored_digests
-from stxm_live.io.catalog.run_store import RunStore, delete_run, store_documents
+from stxm_live.io.catalog.run_store import RunStore, delete_run, has_run, store_documents
 
 if TYPE_CHECKING:
     import databroker
@@ -108,7 +108,7 @@ def _has_all_of(broker: databroker.Broker, uid: str, sent: Digests) -> bool:
     ValueError
         If it may not be replaced, because it has more than was sent.
     """
-    if uid not in broker.v2:
+    if not has_run(broker, uid):
         return False
     run = broker.v2[uid]
     has_end = bool(run.metadata.get("stop"))

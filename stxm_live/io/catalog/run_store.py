@@ -70,7 +70,7 @@ class RunStore:
         self._has_written = False
         self._in_files: dict[str, set[str]] = {}
         self._names: dict[str, str] = {}
-        self._broker, self._client = broker, broker.v2
+        self._broker = broker
         self._folder = catalog_folder(broker)
         self._bytes_per_write = bytes_per_write
         self._scan: StackScan | None = None
@@ -159,11 +159,11 @@ class RunStore:
             n_events = self._events_per_write(name, doc)
             if n_events is None:
                 return
-            self._write = _tiled_writer(self._client, n_events)
+            self._write = _tiled_writer(self._broker.v2, n_events)
         require_same(self._broker)
         # the writer validates every event, and for that spells out its arrays: 11 ms a line
         with sole_writer(self._folder), np.printoptions(threshold=0):
-            if not self._has_written and self._uid in self._client:
+            if not self._has_written and has_run(self._broker, self._uid):
                 self._writes = False  # another writer stores it, or has stored it
             for held in self._held if self._writes else []:
                 self._has_written = True
@@ -203,7 +203,7 @@ def store_documents(
     uid = str(first[1]["uid"])
     check_names("uid", [uid])
     with kept_open(broker):
-        if uid in broker.v2:
+        if has_run(broker, uid):
             raise ValueError(f"run {uid[:8]} is in the catalogue already")
         store = RunStore(broker, bytes_per_write=_BYTES_PER_WRITE)
         try:
@@ -213,6 +213,21 @@ def store_documents(
             delete_run(broker, uid)
             raise
     return uid
+
+
+def has_run(broker: databroker.Broker, uid: str) -> bool:
+    """Return True if the catalogue has a run of this uid.
+
+    ``uid in broker.v2`` is also true of the beginning of a uid, and for a new run it looks through
+    all of them for that.
+    """
+    from tiled.client.container import Container
+
+    try:
+        Container.__getitem__(broker.v2, uid)
+    except KeyError:
+        return False
+    return True
 
 
 def delete_run(broker: databroker.Broker, uid: str) -> None:
@@ -226,7 +241,7 @@ def delete_run(broker: databroker.Broker, uid: str) -> None:
     if folder is not None and left is not None and not left.is_relative_to(folder.resolve()):
         raise OSError(f"{left} is not in the catalogue's folder {folder}; it is left alone")
     with sole_writer(folder):
-        if uid in broker.v2:
+        if has_run(broker, uid):
             broker.v2.delete_contents(uid, recursive=True, external_only=False)
         # a program that was killed leaves arrays which the catalogue does not list
         if left is not None and left.is_dir():

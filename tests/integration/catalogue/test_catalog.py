@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import shapes
 from catalog_fixtures import listed_by_tiled, stack_images
+from event_model import compose_run
 
 from stxm_live.core.stack import Stack
 from stxm_live.io.catalog import (
@@ -106,6 +107,15 @@ def test_storing_a_run_twice_is_refused_and_leaves_the_first_alone(broker):
     with pytest.raises(ValueError, match="in the catalogue already"):
         store_documents(broker, run)
     np.testing.assert_array_equal(images_of(broker[uid]), stack.intensity())
+
+
+@pytest.mark.slow
+def test_a_run_whose_uid_is_the_beginning_of_another_is_stored_too(broker):
+    uids = ["made-up-12", "made-up-1"]
+    for uid in uids:
+        run = compose_run(uid=uid)
+        store_documents(broker, [("start", run.start_doc), ("stop", run.compose_stop())])
+    assert {*uids} <= {*broker.v2}
 
 
 @pytest.fixture(scope="module")
