@@ -114,9 +114,9 @@ def _all_uids(broker: Broker) -> list[str]:
 
 def _write(run: object, out: Path, file_format: str, roots: Sequence[Path] | None) -> Path:
     """Write a run as a file named after its uid, and return it."""
+    from stxm_live.core.whole_file import whole_file
     from stxm_live.io.catalog.backup import BackupFile, backup_name
     from stxm_live.io.files import write_nexus_stxm
-    from stxm_live.io.whole_file import whole_file
     from stxm_live.live.replay import stack_of_run
 
     out.mkdir(parents=True, exist_ok=True)

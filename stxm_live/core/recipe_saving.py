@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.recipe import Recipe, shipped_recipes
+from stxm_live.core.whole_file import whole_file
 
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
@@ -46,9 +46,12 @@ def save_recipe(recipe: Recipe, folder: str | Path) -> Path:
             source = Path(table[last])
             table[last] = f"{name}{source.suffix}"
             if source.resolve() != (folder / table[last]).resolve():
-                shutil.copyfile(source, folder / table[last])
+                content = source.read_bytes()
+                with whole_file(folder / table[last]) as unfinished:
+                    unfinished.write_bytes(content)
     path = folder / "recipe.toml"
-    path.write_text("\n".join(_lines(values)) + "\n", encoding="utf-8")
+    with whole_file(path) as unfinished:
+        unfinished.write_text("\n".join(_lines(values)) + "\n", encoding="utf-8")
     return path
 
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from stxm_live.core.notebook_tables import table_html
 from stxm_live.core.number_tables import read_named_columns
 from stxm_live.core.products import product
+from stxm_live.core.whole_file import whole_file
 
 STD = "_std"
 """End of the name of a column with the standard errors of a phase."""
@@ -176,7 +177,10 @@ class ReferenceSpectra:
 
     def to_csv(self, path: str | Path) -> None:
         """Write a file for `from_csv`, with every digit."""
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
+        with (
+            whole_file(path) as unfinished,
+            unfinished.open("w", newline="", encoding="utf-8") as file,
+        ):
             if self.synthetic:
                 file.write("# synthetic reference spectra\n")
             names, columns = [*self.phase_names], [self.energies_ev, *self.od]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.number_tables import read_named_columns
+from stxm_live.core.whole_file import whole_file
 
 SHIFT_COLUMNS = ("energy_ev", "shift_y_px", "shift_x_px")
 """Header of a file of shifts."""
@@ -61,7 +62,7 @@ def write_shifts(
     path: str | Path, energies_ev: Sequence[float], shifts_px: NDArray[np.floating]
 ) -> None:
     """Write shifts (n_energies, 2) as a file that the recipe's ``alignment.shifts`` reads."""
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SHIFT_COLUMNS)
         for energy, (y, x) in zip(energies_ev, shifts_px, strict=True):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.whole_file import whole_file
 from stxm_live.plotting.live_figure.layout import SIZE_IN
 from stxm_live.plotting.live_figure.six_panels import draw_final
 from stxm_live.plotting.panels.amounts import draw_share, draw_thickness, draw_value
@@ -185,14 +186,22 @@ def save_picture(figure: Figure, path: Path, picture_format: PictureFormat = "pn
     if picture_format == "png":
         save_png(figure, target)
     else:
-        with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
-            figure.savefig(target, format=picture_format)
+        with (
+            whole_file(target) as unfinished,
+            unfinished.open("wb") as file,  # Matplotlib leaves its own open after an error
+            matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}),
+        ):
+            figure.savefig(file, format=picture_format)
     return target
 
 
 def save_png(figure: Figure, target: Path | BytesIO) -> None:
     """Write a figure as PNG; compression level 3 takes half the time and no more space."""
-    figure.savefig(target, format="png", pil_kwargs={"compress_level": 3})
+    if isinstance(target, Path):
+        with whole_file(target) as unfinished, unfinished.open("wb") as file:
+            figure.savefig(file, format="png", pil_kwargs={"compress_level": 3})
+    else:
+        figure.savefig(target, format="png", pil_kwargs={"compress_level": 3})
 
 
 def _aspect(maps: PhaseMaps) -> float:

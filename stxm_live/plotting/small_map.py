@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stxm_live.io.whole_file import whole_file
+from stxm_live.core.whole_file import whole_file
 from stxm_live.plotting.style.palette import GROUND, phase_colors
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import ReferenceSpectra
 from stxm_live.core.region import box_mask
 from stxm_live.core.stack import Stack
+from stxm_live.core.whole_file import whole_file
 from stxm_live.preprocessing.noise import normal_std
 from stxm_live.preprocessing.normalization import AlignedStack
 from stxm_live.preprocessing.workflow import register_without_references
@@ -308,13 +309,15 @@ def write_references(made: ReferenceSet, path: Path) -> list[Path]:
     header = ",".join(["energy_ev", *made.references.phase_names])
     table = np.column_stack([made.references.energies_ev, made.std.T])
     lines = [",".join("" if np.isnan(v) else f"{v:.6g}" for v in row) for row in table]
-    errors.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    with whole_file(errors) as unfinished:
+        unfinished.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
     return [path, errors]
 
 
 def _write_with_remarks(references: ReferenceSpectra, remarks: list[str], path: Path) -> None:
     """Write the CSV file with a comment line for each note."""
-    references.to_csv(path)
-    text = path.read_text(encoding="utf-8")
     lines = ("# " + " ".join(remark.split()) for remark in remarks)
-    path.write_text("\n".join([*lines, text]), encoding="utf-8")
+    with whole_file(path) as unfinished:
+        references.to_csv(unfinished)
+        text = unfinished.read_text(encoding="utf-8")
+        unfinished.write_text("\n".join([*lines, text]), encoding="utf-8")

@@ -13,12 +13,15 @@ from catalog_fixtures import EnergyImageDevice, stack_plan
 from made_up_maps import maps
 from particles import image_documents, particle_counts, particle_scan
 
-from stxm_live import LivePhaseMapper
+from stxm_live import LivePhaseMapper, Recipe
+from stxm_live.core.recipe_saving import save_recipe
+from stxm_live.core.shift_files import write_shifts
 from stxm_live.dashboard.offline_page.page import write_page
 from stxm_live.io.catalog import RawWriter, backup, close_catalog, open_catalog
 from stxm_live.io.catalog.backup import second_folder
 from stxm_live.io.catalog.upkeep import repair
 from stxm_live.io.results import write_csv, write_nexus, write_tiff
+from stxm_live.plotting.pictures import write_pictures
 
 
 def mounted(folder, size):
@@ -232,7 +235,16 @@ def test_a_run_begun_without_a_file_descriptor_left_is_told_and_the_next_one_is_
     close_catalog(broker)
 
 
+RECIPE = Recipe.load("nvpf")
+
 WRITERS = {
+    "references": lambda _, folder: RECIPE.reference_spectra.to_csv(folder / "references.csv"),
+    "recipe": lambda _, folder: save_recipe(RECIPE, folder),
+    "shifts": lambda found, folder: write_shifts(
+        folder / "shifts.csv", found.energies_ev, found.shifts_px
+    ),
+    "pictures": write_pictures,
+    "pdf": lambda found, folder: write_pictures(found, folder, picture_format="pdf"),
     "nexus": lambda found, folder: write_nexus(found, folder / "maps.nxs"),
     "csv": write_csv,
     "tiff": write_tiff,

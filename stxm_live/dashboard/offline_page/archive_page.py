@@ -16,8 +16,8 @@ import numpy as np
 from stxm_live.core.amount_words import number_in_words, share_in_words
 from stxm_live.core.origin import Origin
 from stxm_live.core.plain_text import one_line
+from stxm_live.core.whole_file import whole_file
 from stxm_live.io.results.run_table import phases_of
-from stxm_live.io.whole_file import whole_file
 from stxm_live.plotting.style.palette import VERDICT, phase_colors
 
 Row = Mapping[str, Any]

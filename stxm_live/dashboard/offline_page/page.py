@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.whole_file import whole_file
 from stxm_live.dashboard.offline_page.page_amounts import (
     MAPS,
     distinguished,
@@ -32,7 +33,6 @@ from stxm_live.dashboard.offline_page.page_figures import (
 )
 from stxm_live.dashboard.offline_page.page_text import page_text, unidentified_share
 from stxm_live.io.results.dataset import as_dataset
-from stxm_live.io.whole_file import whole_file
 from stxm_live.phase_mapping.quality import MENTIONED
 from stxm_live.plotting.panels.result import brightest_energy, spectrum_over
 from stxm_live.plotting.style.palette import (

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from stxm_live.core.text_files import read_text
-from stxm_live.io.whole_file import whole_file
+from stxm_live.core.whole_file import whole_file
 
 NAME = "stxm_live.json"
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from stxm_live.core.file_arrays import empty
 from stxm_live.core.stack import Stack
+from stxm_live.core.whole_file import whole_file
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import check_inside, check_size, chosen
 from stxm_live.io.files.number_table import check_last_is_whole
-from stxm_live.io.whole_file import whole_file
 
 
 def read_ncb(path: str | Path, *, region: str | None = None, detector: str | None = None) -> Stack:

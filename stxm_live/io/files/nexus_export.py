@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.stack import Stack
-from stxm_live.io.whole_file import whole_hdf5
+from stxm_live.core.whole_file import whole_hdf5
 
 DETECTOR = "counter0"
 """The name MANTiS and the beamlines' programs expect."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from stxm_live.core.map_products import VARIABLE_TEXTS
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.whole_file import whole_hdf5
 from stxm_live.io.results.dataset import as_dataset, final_index_name
-from stxm_live.io.whole_file import whole_hdf5
 
 if TYPE_CHECKING:
     import h5py

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stxm_live.core.plain_text import cell, one_line
-from stxm_live.io.whole_file import whole_file
+from stxm_live.core.whole_file import whole_file
 
 Row = Mapping[str, Any]
 

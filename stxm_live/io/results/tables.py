@@ -14,9 +14,9 @@ from stxm_live.core.measured_mean import measured_mean
 from stxm_live.core.origin import identity
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.plain_text import cell, remark
+from stxm_live.core.whole_file import whole_file
 from stxm_live.io.results.amount_table import amount_rows
 from stxm_live.io.results.dataset import as_dataset, final_index_name
-from stxm_live.io.whole_file import whole_file
 
 if TYPE_CHECKING:
     import xarray

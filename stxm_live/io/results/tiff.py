@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.whole_file import whole_file
 from stxm_live.io.results.dataset import as_dataset, pixel_size_um
-from stxm_live.io.whole_file import whole_file
 
 if TYPE_CHECKING:
     import xarray

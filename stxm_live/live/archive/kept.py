@@ -12,7 +12,7 @@ from typing import Any
 from stxm_live.core.json_values import json_clean
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.recipe_saving import save_recipe
-from stxm_live.io.whole_file import whole_file
+from stxm_live.core.whole_file import whole_file
 from stxm_live.live.archive.source import Source
 from stxm_live.phase_mapping.latent_space.bundle import Bundle, BundleError
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stxm_live.core.plain_text import cell
+from stxm_live.core.whole_file import whole_file
 from stxm_live.plotting.panels.result import SYNTHETIC
 from stxm_live.plotting.pictures import (
     Panel,
@@ -85,7 +86,7 @@ def write_plates(
 
 def write_table(table: Table, path: Path) -> None:
     """Write a CSV file with one line of column names; floats have six digits, NaN is empty."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(table.columns)
         writer.writerows([_cell(value) for value in row] for row in table.rows)
