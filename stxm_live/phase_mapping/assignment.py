@@ -220,12 +220,13 @@ def _resolution(
         mixed=mixed,
         phase_names=recipe.corrected_references.phase_names,
     )
-    if layered:  # they are why mixtures are common, and the other labels are as sure as elsewhere
-        found = found.trusted(~np.isin(index, [one.phase for one in layered]))
+    sure = [one for one in layered if one.is_significant]
+    if sure:  # they are why mixtures are common, and the other labels are as sure as elsewhere
+        found = found.trusted(~np.isin(index, [one.phase for one in sure]))
     residual = _residual(seen, index, stack)
     if residual is not None:
         found = replace(found, probability=residual.reckoned_with(found.probability))
-    found = replace(found, probability=shared_with_layers(found.probability, index, layered))
+    found = replace(found, probability=shared_with_layers(found.probability, index, sure))
     return Resolution(
         index=index,
         wrong_probability=found.of_others(index),

@@ -21,6 +21,10 @@ and at most as far apart as the second, in rows and in columns."""
 SIGNIFICANT = 6.0
 """Gradual change of composition over its standard error from which it is one."""
 
+NOTICED = 3.0
+"""The same from which the verdict names it, and probabilities stay: few photons may hide the rest
+of a change, and of normal noise one in a thousand is as large."""
+
 _LEAST_SPREAD = 0.03
 """Standard deviation of the composition within an area, in parts of the way from one phase of a
 mixture to the other; less may come of a leak, of the background or of I0."""
@@ -52,7 +56,7 @@ class LayeredPhase:
     significance : float
         Gradual change of composition over its standard error.
     remaining : float
-        Share of its probability that the phase keeps.
+        Share of its probability that the phase keeps; all of it where the change is noticed only.
     others : ndarray of shape (n_phases,)
         Where the rest of it goes; the sum is 1.
     """
@@ -62,6 +66,11 @@ class LayeredPhase:
     significance: float
     remaining: float
     others: NDArray[np.float64]
+
+    @property
+    def is_significant(self) -> bool:
+        """Return True if probabilities count with it."""
+        return self.remaining < 1
 
 
 def layered_phases(
@@ -97,6 +106,9 @@ def layered_phases(
     A solid solution changes gradually, too. Where it is thicker, there is more of everything; a
     core in a shell is thicker by its core. So both parts must not increase together.
 
+    From `SIGNIFICANT` standard errors on probabilities count with it; from `NOTICED` on it is
+    named.
+
     A phase whose areas are too small for that counts too if the same layers look like it, for
     the composition passes through both.
     """
@@ -114,11 +126,13 @@ def layered_phases(
             change = area.change(k, parts)
             if change is None:
                 too_small.add(phase)
-            elif change > SIGNIFICANT and area.common_growth(parts) < TOGETHER:
+            elif change > NOTICED and area.common_growth(parts) < TOGETHER:
                 significance[phase] = change
-    layers = {frozenset(one.parts) for phase in significance for one in mixtures[phase]}
+    unsure = {phase for phase, change in significance.items() if change <= SIGNIFICANT}
+    sure = significance.keys() - unsure
+    layers = {frozenset(one.parts) for phase in sure for one in mixtures[phase]}
     return tuple(
-        _layered(phase, found, index, phase_names, significance.get(phase, 0.0))
+        _layered(phase, found, index, phase_names, significance.get(phase, 0.0), phase in unsure)
         for phase, found in mixtures.items()
         if phase in significance
         or (phase in too_small and any(frozenset(one.parts) in layers for one in found))
@@ -154,6 +168,7 @@ def _layered(
     index: NDArray[np.int8],
     phase_names: Sequence[str],
     significance: float,
+    is_noticed_only: bool,
 ) -> LayeredPhase:
     """Share the probability of a phase: each composition that looks the same is as likely."""
     others = np.zeros(len(phase_names))
@@ -166,7 +181,7 @@ def _layered(
         phase=k,
         share=float(np.mean(index == k)),
         significance=significance,
-        remaining=1 / (1 + len(mixtures)),
+        remaining=1.0 if is_noticed_only else 1 / (1 + len(mixtures)),
         others=others,
     )
 

@@ -46,6 +46,13 @@ def test_composition_that_changes_gradually_is_that_of_layers(rng):
     np.testing.assert_allclose(found.others, [0.5, 0.0, 0.5])
 
 
+def test_a_change_that_few_photons_hardly_show_is_noticed_and_moves_no_probability(rng):
+    (found,) = layered(ramp(0.3, 0.7), rng, photons=150.0, thickness=0.1)
+    assert 3 < found.significance < 6
+    assert not found.is_significant
+    assert found.remaining == 1.0
+
+
 def test_a_phase_whose_composition_changes_while_both_parts_grow_is_a_solid_solution(rng):
     assert layered(ramp(0.4, 0.6), rng, thickness=ramp(0.5, 1.5).T) == ()
 
