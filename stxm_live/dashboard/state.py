@@ -68,10 +68,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Failure:
-    """The error of a run, in words."""
+    """The error of a run, in words, and how many results had been made by then."""
 
     uid: str
     text: str
+    n_results: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,8 +181,8 @@ class Board:
         if self._is_closed:
             return
         with self._lock:
-            failures = (*self.now.failures, Failure(uid, str(error) or repr(error)))[-KEPT:]
-            self._next(failures=failures)
+            failure = Failure(uid, str(error) or repr(error), self._n_results)
+            self._next(failures=(*self.now.failures, failure)[-KEPT:])
 
     def add(self, maps: PhaseMaps, origin: Origin, title: str, base: PhaseMaps) -> Result:
         """Keep a result that a user asked for."""

@@ -48,7 +48,9 @@ def notes(scene: Scene | None, now: Snapshot) -> str:
         maps = scene.maps
         failure = failure_of(scene, now)
         if failure is not None:
-            items.append(f"analysis failed: {failure.text}")
+            is_over = scene.result is not None and failure.n_results < scene.result.number
+            what = "failed before these maps were made" if is_over else "analysis failed"
+            items.append(f"{what}: {failure.text}")
         items += maps.warnings
         if maps.synthetic_references and not any("synthetic" in text for text in items):
             items.append(SYNTHETIC)

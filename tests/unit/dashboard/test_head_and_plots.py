@@ -14,7 +14,7 @@ from stxm_live.dashboard.energy_plot import EnergyPlot
 from stxm_live.dashboard.images import rgba_of
 from stxm_live.dashboard.layers import doubt_layer, phase_layer
 from stxm_live.dashboard.scene import current_scene
-from stxm_live.dashboard.text import subline
+from stxm_live.dashboard.text import notes, subline
 from stxm_live.plotting.style.palette import UNIDENTIFIED
 
 
@@ -33,6 +33,19 @@ def test_the_file_of_a_run_stands_below_the_verdict_once():
         text = subline(shown(found))
         assert "measured 2007-12-14 18:52" in text
         assert text.count("71214078.hdr") == 1
+
+
+def test_an_error_that_later_maps_do_not_have_is_not_said_of_them():
+    board, maps = Board(), made_up.maps()
+    board.on_error(maps.key.run_uids[0], ValueError("image at 505 eV cannot be aligned"))
+    board.on_maps(maps)
+    assert "<li>failed before these maps were made: image at 505" in said(board)
+    board.on_error(maps.key.run_uids[0], ValueError("they could not be refined"))
+    assert "<li>analysis failed: they could" in said(board)
+
+
+def said(board):
+    return notes(current_scene(board.now), board.now)
 
 
 def test_the_shares_of_a_phase_map_are_called_those_of_the_pixels():
