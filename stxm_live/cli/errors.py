@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 import typer
 
-from stxm_live.core.plain_text import printable
+from stxm_live.core.plain_text import error_in_words, printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,18 +43,9 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         except EXPECTED as error:
             if os.environ.get("STXM_LIVE_DEBUG"):
                 raise
-            said = printable(_in_words(error))
+            said = printable(error_in_words(error))
             said = said if len(said) <= _MOST_LETTERS else f"{said[:_MOST_LETTERS]} ..."
             typer.secho(f"error: {said}", fg=typer.colors.RED, err=True)
             raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
     return run
-
-
-def _in_words(error: Exception) -> object:
-    """Return the text of an error, without Python's own marks."""
-    if isinstance(error, KeyError) and error.args:
-        return error.args[0]
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror.lower()}"
-    return error

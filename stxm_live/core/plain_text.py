@@ -39,6 +39,24 @@ def one_line(text: object) -> str:
     return printable(" ".join(str(text).split()))
 
 
+def error_in_words(error: BaseException) -> str:
+    """Return the text of an error, without Python's own marks.
+
+    Examples
+    --------
+    >>> error_in_words(KeyError("no run 7")), error_in_words(OSError(28, "the disk is full"))
+    ('no run 7', 'the disk is full')
+    >>> error_in_words(OSError(28, "No space left on device", "maps.nxs"))
+    'maps.nxs: no space left on device'
+    """
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.strerror:
+        name, why = error.filename, error.strerror
+        return why if name is None else f"{name}: {why.lower()}"
+    return str(error)
+
+
 def _escaped(character: str) -> str:
     if character.isspace():
         return {"\r": "\\x0d"}.get(character, " ")

@@ -10,7 +10,7 @@ from stxm_live.core.amount_words import look_alikes
 from stxm_live.core.json_values import json_clean
 from stxm_live.core.mixed_reference import alternatives
 from stxm_live.core.phase_maps import PhaseMaps
-from stxm_live.core.plain_text import one_line
+from stxm_live.core.plain_text import error_in_words, one_line
 from stxm_live.core.stack import StackKey
 
 _MOST_LETTERS = 500
@@ -89,8 +89,7 @@ def failed_row(
     key: StackKey | None = None,
 ) -> dict[str, Any]:
     """Return a row for what could not be mapped, with the reason."""
-    text = error.args[0] if isinstance(error, KeyError) and error.args else error
-    reason = one_line(text)[:_MOST_LETTERS] or type(error).__name__
+    reason = one_line(error_in_words(error))[:_MOST_LETTERS] or type(error).__name__
     if not isinstance(error, OSError | ValueError | LookupError | RuntimeError | ImportError):
         reason = f"{type(error).__name__}: {reason}"
     row: dict[str, Any] = {**_begin(facts, places, key), "outcome": "failed", "reason": reason}
