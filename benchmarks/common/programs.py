@@ -48,6 +48,7 @@ PROGRAMS: dict[str, Program] = {
     "figure": Program("speed.figure", "--side 256 --pairs 1 --image-s 0.5"),
     "image_files": Program("speed.image_files", ""),
     "archive": Program("speed.archive", None),
+    "catalog": Program("speed.catalog", "--runs 200 --side 128 --repeats 1"),
     "memory": Program("speed.memory", None),
     "large_stack": Program("speed.large_stack", None, "--side 512 --energies 60 --gib 0.1"),
     "display": Program("speed.display", None),
