@@ -84,7 +84,7 @@ class FirstLookPanel:
             self.spectra.plot,
             self.form,
             Row(*save, styles=WRAPPED),
-            html("<h3>Principal components: how many differ from noise</h3>"),
+            html("<h2>Principal components: how many differ from noise</h2>"),
             self.scree.plot,
             self.of_scree,
             sizing_mode="stretch_width",

@@ -70,7 +70,7 @@ class PixelPanel:
     def layout(self) -> LayoutDOM:
         """Return the panel."""
         return Column(
-            html("<h3>Pixel or drawn area</h3>"),
+            html("<h2>Pixel or drawn area</h2>"),
             Row(html("otherwise the mean of", "small", margin=(9, 6)), self.mean_of),
             self.spectrum.plot,
             self.below,
@@ -232,7 +232,7 @@ class Curves:
             '<span title="counts without specimen, at each energy">Incident intensity I0</span>',
         )
         headed = (
-            (html(f"<h3>{title}</h3>"), each.plot)
+            (html(f"<h2>{title}</h2>"), each.plot)
             for title, each in zip(titles, (self.drift, self.i0), strict=True)
         )
         return Column(*chain.from_iterable(headed), sizing_mode="stretch_width")

@@ -22,7 +22,7 @@ _ARROW = (
 STYLE = f"""
 :host {{ font: 13px/1.35 system-ui, "DejaVu Sans", sans-serif; color: var(--ink, {INK}); }}
 p {{ margin: 0; }}
-h3 {{ font-size: 13px; margin: 6px 0 2px; }}
+h2 {{ font-size: 13px; margin: 6px 0 2px; }}
 :host(.verdict) p {{ border-left: 6px solid; padding: 3px 12px; font-size: 17px;
   overflow-wrap: anywhere; }}
 p.good {{ color: var(--good, #1b7a3d); }}

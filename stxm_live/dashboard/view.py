@@ -149,7 +149,7 @@ class View:
             "phases": maps["phases"],
             "third": self._third,
             "pixel": self.pixel.layout(),
-            "notes": Column(html("<h3>Warnings</h3>"), self.notes, sizing_mode="stretch_width"),
+            "notes": Column(html("<h2>Warnings</h2>"), self.notes, sizing_mode="stretch_width"),
             "tabs": self.tabs,
             "curves": self.curves.layout(),
         }

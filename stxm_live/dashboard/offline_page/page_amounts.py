@@ -58,7 +58,7 @@ def amounts_section(dataset: xarray.Dataset) -> str:
     assert amounts is not None
     names = dataset["phase"].values.tolist()
     alike = not_distinguished(names, dataset.attrs)
-    heads = ["", "pixels", f"thickness ({thickness_unit(amounts.unit)})"]
+    heads = ["area", "pixels", f"thickness ({thickness_unit(amounts.unit)})"]
     if amounts.area_value is not None:
         heads.append(amounts.quantity or "value")
     rows = "".join(_rows(amounts, names, alike))
@@ -72,7 +72,8 @@ def amounts_section(dataset: xarray.Dataset) -> str:
         notes.append(f"{listed - _MOST_PARTICLES} more particles are in the CSV and NeXus files")
     words = "".join(f"<br>{escape(text)}" for text in notes)
     return (
-        '<section id="amounts"><h2>Amounts: share of the volume</h2><div class="wide">'
+        '<section id="amounts"><h2>Amounts: share of the volume</h2>'
+        '<div class="wide" tabindex="0" role="region" aria-label="amounts">'
         f"<table><tr>{head}{phases}</tr>{rows}</table></div>"
         '<p class="small">Mean of an area by volume ± its standard uncertainty: each pixel counts '
         "by its thickness, a mixture by its parts. For phases that "
