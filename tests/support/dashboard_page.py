@@ -266,15 +266,20 @@ class Opened:
         self.page.get_by_role("button", name=label, exact=True).click()
 
     def drag(self, name, maps, first, last, held_ms=0):
-        """Drag from a pixel to another one, with a pause before the mouse moves."""
+        """Drag from a pixel to another one, with a pause before the mouse moves.
+
+        Once more if the page moved below the mouse meanwhile, as it may until all is drawn.
+        """
         self.page.wait_for_function(_DRAWS)
-        # the answer to the button pressed before has to be back, or the picture is moved instead
-        self.page.wait_for_timeout(500)
-        self.page.mouse.move(*self.place(name, maps, *first))
-        self.page.mouse.down()
-        self.page.wait_for_timeout(held_ms)
-        self.page.mouse.move(*self.place(name, maps, *last), steps=5)
-        self.page.mouse.up()
+        start = None
+        while start != self.place(name, maps, *first):
+            # the answer to the button before has to be back, or the picture is moved instead
+            start = self.settled_place(name, maps, *first)
+            self.page.mouse.move(*start)
+            self.page.mouse.down()
+            self.page.wait_for_timeout(held_ms)
+            self.page.mouse.move(*self.place(name, maps, *last), steps=5)
+            self.page.mouse.up()
 
 
 def rgb(color):
