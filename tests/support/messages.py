@@ -265,6 +265,7 @@ class Link:
         self._numbers = 0
         while not self._answers():
             pass
+        self.deliver()  # or an answer to what was asked so far is taken for a later one
 
     def __enter__(self) -> Link:
         return self
