@@ -42,6 +42,7 @@ def main() -> None:
         *line_figures(recipe),
         *latency_figures(recipe, cube, arguments.repeats),
         *redo_figures(recipe, cube, arguments.repeats),
+        *size_figures(recipe, cube, arguments.repeats),
         *memory_figures(recipe, cube),
     ]
     report("stxm_live, live mapper", figures, arguments.figures)
@@ -183,6 +184,26 @@ def redo_figures(recipe: Recipe, cube: NDArray[np.float32], repeats: int) -> Ite
             anew.append(time.perf_counter() - middle)
         beside = Beside("from the raw images", median(anew))
         yield Figure(f"maps.redo, {name}", median(again), "s", beside, Target(1))
+
+
+def size_figures(recipe: Recipe, cube: NDArray[np.float32], repeats: int) -> Iterator[Figure]:
+    """Maps of a stack, and in turn of one with twice as many pixels along each side."""
+    model, energies_ev = load_model(recipe), recipe.energies_ev or ()
+    large = simulated_counts(recipe, 2 * cube.shape[1])
+    seconds: dict[int, list[float]] = {}
+    for counts in [cube, large] * max(2, repeats // 2):
+        stack = Stack.from_arrays(counts, energies_ev)
+        start = time.perf_counter()
+        map_phases(stack, recipe, model=model)
+        seconds.setdefault(counts.shape[1], []).append(time.perf_counter() - start)
+    (side, of_cube), (large_side, of_large) = seconds.items()
+    yield Figure(
+        f"maps of 13 x {large_side} x {large_side}",
+        median(of_large),
+        "s",
+        Beside(f"13 x {side} x {side}", median(of_cube)),
+        Target(4.5, of="ratio"),
+    )
 
 
 def memory_figures(recipe: Recipe, cube: NDArray[np.float32]) -> Iterator[Figure]:
