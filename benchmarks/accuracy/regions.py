@@ -7,7 +7,7 @@ Synthetic fields of several particles, no two alike; each way to choose sees the
 puts the same energy into the specimen. Labels of a zoom replace those of the overview, and what is
 counted are wrong or missing labels of the specimen on the finest grid. Seeds go in steps of two:
 even ones are for tuning, odd ones to report. What the zooms show is mapped with the package's
-likelihood and neighbours, with the incident intensity known and no drift: registration is not what
+likelihood and neighbors, with the incident intensity known and no drift: registration is not what
 is compared. A way that names fewer than three places gets random ones for the rest. The rule of
 2018 is given the image that suits it best on even seeds; with its least area, and without.
 """

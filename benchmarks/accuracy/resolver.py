@@ -75,10 +75,10 @@ def measured(side: int, rounds: int) -> dict[str, NDArray[np.float64]]:
     timed("encoder", lambda: model.encode(np.ascontiguousarray(od.T)))
     timed("by_frequencies", lambda: by_frequencies(mixtures))
     timed("potts_mixed", lambda: potts_mixed(mixtures, mask))
-    alone, neighbours = seconds["by_frequencies"], seconds["potts_mixed"]
+    alone, neighbors = seconds["by_frequencies"], seconds["potts_mixed"]
     likelihood = seconds["fit_references"] + seconds["fit_mixtures"]
     seconds["likelihood, none"] = likelihood + alone
-    seconds["likelihood, potts"] = likelihood + neighbours
+    seconds["likelihood, potts"] = likelihood + neighbors
     return seconds
 
 

@@ -4,7 +4,7 @@
 
 Synthetic: particles that no trainer saw, at five states of charge, without drift; in a matched
 world, and in worlds that the resolver is not told of. Means over scans; even seeds are for
-tuning, odd ones to report. ``paper`` is its best variant (nearest cluster, reference, neighbours
+tuning, odd ones to report. ``paper`` is its best variant (nearest cluster, reference, neighbors
 or centroid; of the pair or of all; clusters of the training or of the scan). Worlds that end in
 ``-told`` give the resolver the references as the monochromator shows them, as after a correct
 calibration. In the world ``road`` other particles drift a pixel per image and go the package's

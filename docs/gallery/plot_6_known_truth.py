@@ -33,7 +33,7 @@ pictures = {
     "correlation (PCC)": maps.phase_index,
     "the paper's rule": maps.latent_index,
     "likelihood, each pixel alone": alone.resolved_index,
-    "likelihood, neighbours (default)": maps.resolved_index,
+    "likelihood, neighbors (default)": maps.resolved_index,
 }
 
 # %%
@@ -63,7 +63,7 @@ for axis in axes.flat:
 # To check the probabilities, pixels are sorted into classes of expected error, and the share of
 # wrong labels in each is counted.
 promised = maps.wrong_probability[known]
-wrong = ~right["likelihood, neighbours (default)"]
+wrong = ~right["likelihood, neighbors (default)"]
 for low, high in ((0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.0)):
     some = (promised >= low) & (promised < high)
     print(f"promised {promised[some].mean():.3f}  found {wrong[some].mean():.3f}  ({some.sum()})")

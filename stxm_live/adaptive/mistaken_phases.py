@@ -15,7 +15,7 @@ _Float = TypeVar("_Float", np.float32, np.float64)
 _LEAST = 1e-9
 """Squared distance that counts as zero."""
 
-_NEIGHBOURS = 8
+_NEIGHBORS = 8
 """Number of neighbors whose noise is averaged in their part of the log-odds."""
 
 
@@ -66,5 +66,5 @@ def mistaken(
     """
     from scipy.special import ndtr
 
-    variance = np.maximum(squared_distance, _LEAST) * (1 + np.square(surer - 1) / _NEIGHBOURS)
+    variance = np.maximum(squared_distance, _LEAST) * (1 + np.square(surer - 1) / _NEIGHBORS)
     return np.asarray(ndtr(-(log_odds + surer * squared_distance / 2) / np.sqrt(variance)))

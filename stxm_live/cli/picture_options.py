@@ -16,6 +16,6 @@ FormatOption = Annotated[
 PaletteOption = Annotated[
     Palette,
     typer.Option(
-        help="Colours of the phases: roma, paper (arXiv:2603.07666) or print (differ in grey)."
+        help="Colors of the phases: roma, paper (arXiv:2603.07666) or print (differ in grey)."
     ),
 ]

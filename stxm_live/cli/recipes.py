@@ -53,7 +53,7 @@ references = "references.csv"
 # The encoder accepts energies that differ from those of its training by no more than this.
 # energy_tolerance_ev = 0.05
 
-# Colours of the phases.
+# Colors of the phases.
 # [colors]
 # Na3VPF = "#8b1a1a"
 
@@ -100,7 +100,7 @@ source = "empty-region"
 # A pixel is one phase or two ("phases"), or a mixture of neighbors in the series of the references
 # that changes gradually ("composition"; the series is that of [phases] value).
 # model = "phases"
-# For likelihood: neighbours are likely to have the same phase ("potts"), or each pixel
+# For likelihood: neighbors are likely to have the same phase ("potts"), or each pixel
 # is independent, with the phase frequencies of the scan ("none").
 # spatial = "potts"
 # Clear pixels that contradict latent space: "list" them, or "resolve" them like ambiguous ones.

@@ -324,7 +324,7 @@ class PhaseMaps:
             "thickness", "correlation-Na1VPF" or "share-Na1VPF"; default: the final map.
         ax : matplotlib.axes.Axes, optional
         palette : {"roma", "paper", "print"}
-            Colours of the phases; "print" can be read in grey.
+            Colors of the phases; "print" can be read in grey.
 
         Returns
         -------

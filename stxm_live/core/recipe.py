@@ -59,7 +59,7 @@ class Recipe(Options):
     by a Gaussian of standard deviation ``energy_width_ev``, as far as the user knows. With
     ``energy_fit`` both are also estimated from the scan, and an offset above ``energy_warning_ev``
     is in the verdict. ``model`` is a bundle directory; without one that fits, maps are made
-    without the encoder. ``colors`` names a colour per phase, ``#rrggbb`` or a word.
+    without the encoder. ``colors`` names a color per phase, ``#rrggbb`` or a word.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class Recipe(Options):
         for phase, color in colors.items():
             if not _COLOR.fullmatch(color):
                 raise ValueError(
-                    f'colour {color!r} of phase {phase!r}: expected "#rrggbb" or a name as "teal"'
+                    f'color {color!r} of phase {phase!r}: expected "#rrggbb" or a name as "teal"'
                 )
         return colors
 

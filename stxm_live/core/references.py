@@ -212,7 +212,7 @@ class ReferenceSpectra:
         """Return the standard errors (n_phases, n_energies) at other energies, 0 if not known.
 
         None where no phase has any. Between two energies they are interpolated, as of errors that
-        neighbouring energies share.
+        neighboring energies share.
         """
         if self.od_std is None:
             return None

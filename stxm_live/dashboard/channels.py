@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
 
 NOTHING = ""
-"""Name of the choice of no map, which leaves a colour dark."""
+"""Name of the choice of no map, which leaves a color dark."""
 
 _NUMBERS = {
     "thickness": "Thickness",
@@ -24,7 +24,7 @@ _NUMBERS = {
     "reliability": "R",
     "counts": "Counts",
 }
-"""Names and labels of the maps of numbers that can be a colour, besides the phases' shares."""
+"""Names and labels of the maps of numbers that can be a color, besides the phases' shares."""
 
 
 class Channel(NamedTuple):
@@ -36,13 +36,13 @@ class Channel(NamedTuple):
 
 
 def channel_names(phase_names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return name and label of each map that can be a colour; a phase has its number as name."""
+    """Return name and label of each map that can be a color; a phase has its number as name."""
     phases = [(str(k), name) for k, name in enumerate(phase_names)]
     return [*phases, *_NUMBERS.items(), (NOTHING, "nothing")]
 
 
 def channel_of(maps: PhaseMaps, name: str) -> Channel:
-    """Return a map as a colour: the share of a phase by its number, or a map of numbers.
+    """Return a map as a color: the share of a phase by its number, or a map of numbers.
 
     Its values are None if the result does not have it.
     """

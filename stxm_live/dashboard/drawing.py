@@ -43,7 +43,7 @@ class Drawn:
                 seen.js_link(name, below, name)
 
     def place_on(self, plot: Any) -> None:
-        """Show it on a plot: light lines on wider dark ones, visible on any colour."""
+        """Show it on a plot: light lines on wider dark ones, visible on any color."""
         for each in (*self._below, self.box, self.outline):
             plot.add_layout(each)
 

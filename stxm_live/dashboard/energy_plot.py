@@ -15,10 +15,10 @@ from stxm_live.plotting.style.grounds import on_ground
 from stxm_live.plotting.style.palette import GROUND
 
 Curve = tuple[NDArray[np.floating], str, float]
-"""Values, colour and width of a line."""
+"""Values, color and width of a line."""
 
 Points = tuple[NDArray[np.floating], str, str]
-"""Values, colour and marker of a row of points."""
+"""Values, color and marker of a row of points."""
 
 
 class EnergyPlot:
@@ -80,7 +80,7 @@ class EnergyPlot:
         points: Sequence[Points],
         band: tuple[NDArray[np.float64], ...] = (),
     ) -> None:
-        """Draw curves with colour and width, points, and a band from low to high.
+        """Draw curves with color and width, points, and a band from low to high.
 
         NaN leaves a gap.
         """
@@ -95,7 +95,7 @@ class EnergyPlot:
         self._draw()
 
     def _draw(self) -> None:
-        """Draw lines and points in the colours for the ground of the plot."""
+        """Draw lines and points in the colors for the ground of the plot."""
         x, points, ground = self._x, self._points, self.plot.background_fill_color
         size = point_size(len(x))
         self._marks.update(size=size, line_width=1.0 if size > 3 else 0.3)

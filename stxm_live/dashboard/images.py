@@ -34,7 +34,7 @@ Rgba = NDArray[np.uint8]
 
 
 def rgba_of(color: str) -> Rgba:
-    """Return a colour ``#rrggbb`` as opaque RGBA of shape (4,).
+    """Return a color ``#rrggbb`` as opaque RGBA of shape (4,).
 
     Examples
     --------
@@ -45,7 +45,7 @@ def rgba_of(color: str) -> Rgba:
 
 
 def phase_image(index: NDArray[np.integer], colors: NDArray[np.float64]) -> Rgba:
-    """Return each pixel in the colour of its phase; background where the index is -1.
+    """Return each pixel in the color of its phase; background where the index is -1.
 
     Parameters
     ----------
@@ -145,13 +145,13 @@ def for_screen(image: Rgba, field: FieldOfView) -> NDArray[np.uint32]:
 
 
 def hex_colors(color_map: Any, n: int = 9) -> list[str]:
-    """Return colours for the ramp of a legend, low to high."""
+    """Return colors for the ramp of a legend, low to high."""
     rgb = np.rint(255 * color_map(np.linspace(0.0, 1.0, n))[:, :3]).astype(int)
     return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in rgb]
 
 
 def _mapped(values: NDArray[Any], low: float, high: float, color_map: Any, nothing: str) -> Rgba:
-    # a table of 256 colours: matplotlib's own call takes eight times as long
+    # a table of 256 colors: matplotlib's own call takes eight times as long
     table = np.rint(255 * color_map(np.arange(256))).astype(np.uint8)
     share = (np.nan_to_num(values, nan=low) - low) / (high - low)
     image = table[np.clip(256 * share, 0, 255).astype(np.uint8)]

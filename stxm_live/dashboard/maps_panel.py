@@ -116,7 +116,7 @@ class MapsPanel:
         self.share_of = select(nothing, lambda _: self._paint("doubt"), "share-of", width=130)
         self.share_of.visible = False
         self.between = html("−", margin=(7, 2), width=14)
-        # all of them from the beginning, for they get the colours of the page with the others
+        # all of them from the beginning, for they get the colors of the page with the others
         choices = self.first, self.between, self.second, self.third
         self.of_energies = Row(*choices, visible=False, height=36)
         self.colors = [

@@ -107,7 +107,7 @@ def open_page(doc: Document, parts: dict[str, LayoutDOM], browser: Browser, titl
 
 
 def style_widgets(parts: dict[str, LayoutDOM]) -> None:
-    """Give all buttons, lists and fields the colours of the page."""
+    """Give all buttons, lists and fields the colors of the page."""
     for part in parts.values():
         for each in (*part.select({"type": Widget}), *part.select({"type": Tabs})):
             if STYLE not in each.stylesheets:

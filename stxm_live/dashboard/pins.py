@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stxm_live.dashboard.scene import Scene
 
 LOOKS = ((AMBIGUOUS, "circle"), ("#8ce99a", "square"), ("#d9a3ff", "triangle"))
-"""Colour and marker of the first, second and third pin."""
+"""Color and marker of the first, second and third pin."""
 
 
 class Pin(NamedTuple):
@@ -25,7 +25,7 @@ class Pin(NamedTuple):
 
     @property
     def color(self) -> str:
-        """Return the colour of its mark and spectrum."""
+        """Return the color of its mark and spectrum."""
         return LOOKS[self.number - 1][0]
 
     @property
@@ -40,7 +40,7 @@ class Pins:
     Attributes
     ----------
     source : ColumnDataSource
-        Positions, numbers and colours on the maps.
+        Positions, numbers and colors on the maps.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def no_pins() -> ColumnDataSource:
 
 
 def number_pins(plot: Any, source: ColumnDataSource) -> None:
-    """Show pins with their numbers on a map: bright lines on wider dark ones, on any colour."""
+    """Show pins with their numbers on a map: bright lines on wider dark ones, on any color."""
     for color, width in ((GROUND, 5.0), ("color", 2.0)):
         plot.scatter(
             "x",

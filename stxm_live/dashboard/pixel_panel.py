@@ -29,7 +29,7 @@ _X, _Y, _I0 = "#66aaee", "#ee8899", "#66cc88"
 SPECIMEN = "the specimen"
 
 _INK_SWATCH = '<i class="ink"></i>'
-"""Colour of the spectrum that is shown: white on a dark page, black on a light one."""
+"""Color of the spectrum that is shown: white on a dark page, black on a light one."""
 
 _TOO_FEW = "Residuals are shown once more energies are measured than there are references."
 
@@ -131,7 +131,7 @@ class PixelPanel:
         self._draw(scene)
 
     def keep(self, scene: Scene | None, pins: Sequence[Pin]) -> None:
-        """Show the spectra of kept pixels, in the colours of their marks."""
+        """Show the spectra of kept pixels, in the colors of their marks."""
         self._kept = scene, list(pins)
         entries = [] if scene is None else [(pin.color, _pin_text(scene, pin)) for pin in pins]
         self.kept.update(text=swatches(entries), visible=bool(entries))
@@ -145,7 +145,7 @@ class PixelPanel:
         if kept_of is None or kept_of.energies_ev != scene.energies_ev:
             pins = []
         if scene is kept_of and white is not None and any(white.place == p[1:] for p in pins):
-            white = None  # shown in its own colour
+            white = None  # shown in its own color
         points: list[Points] = [] if white is None else [(white.od, "white", "circle")]
         fits = [] if white is None else [fit_of(scene, white.od, white.n_pixels)]
         if kept_of is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 IDLE = "idle"
 ATTENTION = "limited"
-"""Class of a line that wants attention, the same colour as a limited map."""
+"""Class of a line that wants attention, the same color as a limited map."""
 
 _STALLED = 4.0
 """A missing image is reported after this many times the usual time per image."""

@@ -1,4 +1,4 @@
-"""Style of the dashboard: dark text on white, few colours, no animation."""
+"""Style of the dashboard: dark text on white, few colors, no animation."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def method(scene: Scene) -> str:
 
 
 def swatches(entries: Sequence[tuple[str, str]]) -> str:
-    """Return a legend of colours and their meanings; the texts are escaped here."""
+    """Return a legend of colors and their meanings; the texts are escaped here."""
     return "".join(
         f'<span class="entry"><i style="background:{color}"></i>{escape(text)}</span>'
         for color, text in entries

@@ -9,7 +9,7 @@ from stxm_live.plotting.style.grounds import LIGHT_GROUND
 from stxm_live.plotting.style.palette import FAINT, GROUND, INK
 
 _DARK_PAPER = "#14171b"
-"""Colour of a dark page, as in the style sheet; a border without one keeps traces of a resize."""
+"""Color of a dark page, as in the style sheet; a border without one keeps traces of a resize."""
 
 
 def recolor(plot: figure, *, is_dark: bool) -> None:

@@ -113,7 +113,7 @@ def phase_probabilities(
     mapped : ndarray of bool, shape (ny, nx)
         Where the spectra are from.
     recipe : Recipe
-        Its ``resolver.spatial`` says whether neighbours count.
+        Its ``resolver.spatial`` says whether neighbors count.
     dispersion : float
         How far spectra scatter about the references, as `fit_references` finds it.
     shown : ndarray of shape (n_phases,), optional

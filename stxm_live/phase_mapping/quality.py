@@ -23,7 +23,7 @@ WRONG_LIMITED, WRONG_POOR = 0.1, 0.3
 """Mean probability of a wrong label from which a map is limited, or poor."""
 
 MISFIT_LIMITED = 4.0
-"""Misfit, relative to the noise between neighbouring pixels, that noise cannot explain."""
+"""Misfit, relative to the noise between neighboring pixels, that noise cannot explain."""
 
 COMMON_FIELD_LIMITED = 0.8
 """Share of the field that every image must show after alignment."""
@@ -271,7 +271,7 @@ def _noise(facts: Facts) -> Quality | None:
     return Quality(
         verdict,
         f"{100 * wrong:.0f} % of the labels are expected wrong at {facts.light}",
-        "single pixels cannot be trusted, areas of one colour can"
+        "single pixels cannot be trusted, areas of one color can"
         if verdict == "limited"
         else "only the most frequent phases can be trusted",
         "Dwell longer, or scan with larger pixels."
@@ -292,7 +292,7 @@ def _misfit(facts: Facts) -> Quality | None:
             f"{facts.phase_names[left.largest_phase]} ({left.significance:.0f} sigma), and what is "
             f"left is {left.share:.1f} of what separates {facts.phase_names[left.phase]} from "
             f"{facts.phase_names[left.rival]}",
-            "labels may be wrong over whole areas, however alike neighbours are",
+            "labels may be wrong over whole areas, however alike neighbors are",
             "Compare the mean spectra with the references: another orientation, beam damage, I0 "
             "beneath the specimen, or references of another sample or instrument.",
         )

@@ -80,7 +80,7 @@ class Residual:
     def reckoned_with(self, probability: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities (n_phases, n_spectra) that heed an error common to many spectra.
 
-        Neighbours do not make it smaller, for they share it. One that is small beside what
+        Neighbors do not make it smaller, for they share it. One that is small beside what
         separates the phases changes next to nothing.
         """
         return product(self.mistaken.T.astype(np.float32), probability)

@@ -1,4 +1,4 @@
-"""Neighbouring pixels are mostly of one phase: a Potts prior, solved by mean fields."""
+"""Neighboring pixels are mostly of one phase: a Potts prior, solved by mean fields."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from stxm_live.phase_mapping.mixtures import Assignment, Hypotheses, assignment
 from stxm_live.phase_mapping.phase_frequencies import Mixing, mixing_of
 
 STRENGTH = 0.57
-"""Log-odds that one certain neighbour gives its phase, where the spectra say something."""
+"""Log-odds that one certain neighbor gives its phase, where the spectra say something."""
 
 _IGNORANT = (0.27, 0.04)
 """The same where they say nothing: a constant, and so much more for each phase."""
 
 _ORDERS_ITSELF = 0.14
-"""For each phase: from about there on neighbours make domains of nothing."""
+"""For each phase: from about there on neighbors make domains of nothing."""
 
 _INFORMED = 0.4
 """Growth of the strength from spectra without information to spectra that decide alone."""
 
 DIAGONAL = 0.7071
-"""Weight of a diagonal neighbour: the inverse of its distance."""
+"""Weight of a diagonal neighbor: the inverse of its distance."""
 
 STRENGTH_SPECTRA = 20_000
 """An even selection, from which the strength is found."""
@@ -36,7 +36,7 @@ ITERATIONS = 15
 """Sweeps over the image."""
 
 MIXING = 0.3
-"""Chance of being mixed for a pixel all of whose neighbours are of another phase."""
+"""Chance of being mixed for a pixel all of whose neighbors are of another phase."""
 
 _LARGE = 5.0
 """Strength from which on an exponential needs care."""
@@ -52,13 +52,13 @@ _SHARES = 4
 """Parts that threads share the bands in; the result does not depend on it."""
 
 _IMPOSSIBLE = -1000.0
-"""Log-likelihood relative to the best that no neighbours make up for."""
+"""Log-likelihood relative to the best that no neighbors make up for."""
 
 
 def strength_for(log_likelihood: NDArray[np.floating]) -> float:
     """Return the strength at which the probabilities promise what they keep.
 
-    `STRENGTH`, but less where the spectra of a scan hardly tell the phases apart: neighbours that
+    `STRENGTH`, but less where the spectra of a scan hardly tell the phases apart: neighbors that
     believe each other would turn noise into domains, the more so the fewer phases there are.
 
     Parameters
@@ -93,28 +93,28 @@ def potts_mixed(
     mixing: float = MIXING,
     iterations: int = ITERATIONS,
 ) -> Assignment:
-    """Probability of each phase where neighbours are likely to be of the same phase.
+    """Probability of each phase where neighbors are likely to be of the same phase.
 
-    A pixel may be a mixture of its own phase and those of its neighbours, and of any two as often
+    A pixel may be a mixture of its own phase and those of its neighbors, and of any two as often
     as the scan is.
 
     Parameters
     ----------
     hypotheses : Hypotheses
         Of n_spectra spectra, every phase alike a priori; the scan's own frequencies do not belong
-        here, for with neighbours they erase rare phases.
+        here, for with neighbors they erase rare phases.
     mask : ndarray of bool, shape (ny, nx)
         Where the spectra are from, in row-major order. Pixels outside count for nothing.
     scan : Mixing, optional
         How often pixels are mixtures wherever they are; default: that of `mixing_of`.
     strength : float, optional
-        Log-odds that a certain neighbour in row or column gives its phase; one on a diagonal
+        Log-odds that a certain neighbor in row or column gives its phase; one on a diagonal
         gives `DIAGONAL` of it. Default: that of `strength_for`.
     mixing : float
-        A pixel of phase k with a share s of its neighbours of phase j is a mixture of k and j
+        A pixel of phase k with a share s of its neighbors of phase j is a mixture of k and j
         with probability ``mixing`` s.
     iterations : int
-        Each takes the neighbours' probabilities of the one before.
+        Each takes the neighbors' probabilities of the one before.
 
     Returns
     -------
@@ -122,9 +122,9 @@ def potts_mixed(
 
     Notes
     -----
-    Without mixtures log q_k = log p(spectrum | k) + strength * sum over neighbours of
+    Without mixtures log q_k = log p(spectrum | k) + strength * sum over neighbors of
     weight * q_k, up to a constant: the mean-field equations of a Potts model, iterated from those
-    without neighbours.
+    without neighbors.
 
     The mixtures of all phases with all others resemble pure phases too much to be looked for
     alike everywhere: at a boundary it is that of the phases on either side, inside a domain as
@@ -254,7 +254,7 @@ class _Sweeps:
         self._strength, self._mixing = strength, mixing
         self._own, self._mixed = np.empty_like(pure), np.empty_like(pure)
         self._shape = len(pure), len(window) + 2, window.shape[1]
-        weight = neighbour_sum(window[None].astype(np.float32))[0, window]
+        weight = neighbor_sum(window[None].astype(np.float32))[0, window]
         self._near = 1 / np.maximum(weight, np.float32(1e-6))
         n_rows = max(1, _BAND // max(1, len(pure) * window.shape[1]))
         ends = [*range(0, len(window), n_rows), len(window)]
@@ -284,7 +284,7 @@ class _Sweeps:
         """From padded probabilities to those that follow, in some of the bands."""
         for band in bands:
             some = band.spectra
-            around = band.taken(_neighbours(q[:, band.rows.start : band.rows.stop + 2]))
+            around = band.taken(_neighbors(q[:, band.rows.start : band.rows.stop + 2]))
             share = around * self._near[some]
             own = share * np.float32(self._mixing)
             own += np.float32(1 - self._mixing)
@@ -339,9 +339,9 @@ def _relative(log_likelihood: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.asarray(np.maximum(relative, _IMPOSSIBLE))
 
 
-def neighbour_sum(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sum over the eight neighbours of images (n, ny, nx), diagonal ones by `DIAGONAL`."""
-    return _neighbours(_padded(images))
+def neighbor_sum(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum over the eight neighbors of images (n, ny, nx), diagonal ones by `DIAGONAL`."""
+    return _neighbors(_padded(images))
 
 
 def _padded(q: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -349,8 +349,8 @@ def _padded(q: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.pad(q, ((0, 0), (1, 1), (0, 0)))
 
 
-def _neighbours(padded: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weighted sum over the eight neighbours of all rows but the first and the last."""
+def _neighbors(padded: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weighted sum over the eight neighbors of all rows but the first and the last."""
     beside = np.empty_like(padded)
     beside[:, :, :1] = 0
     beside[:, :, 1:] = padded[:, :, :-1]

@@ -9,7 +9,7 @@ from stxm_live.phase_mapping.mixed_references import TypicalPixel
 from stxm_live.phase_mapping.spatial_prior import DIAGONAL
 
 USUAL_MIXED = 0.25
-"""Share of mixed spectra up to which neighbours are as good witnesses as their number says; scans
+"""Share of mixed spectra up to which neighbors are as good witnesses as their number says; scans
 of domains many pixels wide, without faults, have 0.16 to 0.23."""
 
 _ANYWHERE, _ALIKE, _BORDERS = 0.5, 4.0, 1.0
@@ -53,7 +53,7 @@ def trust(
     Notes
     -----
     Labels do not change. Mixtures beyond what the borders of domains make come of grains as fine
-    as a pixel, of phases above one another, or of references that do not quite fit: neighbours
+    as a pixel, of phases above one another, or of references that do not quite fit: neighbors
     then share an error and do not make it smaller. That matters where a mixture may pass for a
     phase, or where the commonest phase of a pixel is another one in the next. Where part of the
     specimen has no reference, some of what seems to agree with one has none either.

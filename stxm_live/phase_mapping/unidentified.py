@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_most
 from stxm_live.phase_mapping.mixtures import Misfit, MixtureFit
-from stxm_live.phase_mapping.spatial_prior import neighbour_sum
+from stxm_live.phase_mapping.spatial_prior import neighbor_sum
 
 _FACTORS = (2.0, 3.0, 5.0, 10.0, 30.0)
 """Largest misfit, relative to noise, of spectra that no reference describes."""
 
-_NEIGHBOUR = 0.6
-"""Log-odds that one certain neighbour gives its own kind."""
+_NEIGHBOR = 0.6
+"""Log-odds that one certain neighbor gives its own kind."""
 
 _FEWEST = 5.0
-"""Neighbours that speak against a pixel which has fewer."""
+"""Neighbors that speak against a pixel which has fewer."""
 
 _COMMON = 0.3
 """Weight of the scan's own odds in each of its pixels, if most of it is unidentified."""
@@ -111,7 +111,7 @@ def unidentified(
     -----
     Noise makes a misfit follow chi-squared. Whatever the references do not describe has one that is
     larger by a factor of 2 at least, found from the scan as its share is. What is beside such
-    pixels is likely to be of that kind too (mean fields over eight neighbours): one pixel of few
+    pixels is likely to be of that kind too (mean fields over eight neighbors): one pixel of few
     photons cannot be told from noise, a place of many can.
     """
     misfit = fit.misfit * np.float32(gain / (1 + allowance))
@@ -120,11 +120,11 @@ def unidentified(
     mostly = max(0.0, float(np.log(kinds.share / (1 - kinds.share))))
     odds[0, mask] = np.clip(kinds.log_odds(misfit) + np.float32(_COMMON * mostly), -50, 50)
     window = mask[None].astype(np.float32)
-    odds -= np.float32(_NEIGHBOUR) * np.maximum(neighbour_sum(window), np.float32(_FEWEST))
+    odds -= np.float32(_NEIGHBOR) * np.maximum(neighbor_sum(window), np.float32(_FEWEST))
     around = np.zeros_like(odds)
     for _ in range(_SWEEPS if misfit.size else 0):
         each = window / (1 + np.exp(-(odds + around)))
-        around = np.float32(2 * _NEIGHBOUR) * neighbour_sum(each)
+        around = np.float32(2 * _NEIGHBOR) * neighbor_sum(each)
     return np.asarray((odds + around)[0, mask] > 0)
 
 

@@ -325,7 +325,7 @@ def _draw_index(
     palette: Palette,
     ax: Axes,
 ) -> None:
-    """Draw a phase map in flat colours, with the share of correct pixels if it is known."""
+    """Draw a phase map in flat colors, with the share of correct pixels if it is known."""
     title, subtitle = titles
     if truth is not None and index is not truth:
         subtitle = f"agrees with the simulated truth in {100 * share_right(index, truth):.1f} %"

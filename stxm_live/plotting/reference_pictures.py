@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stxm_live.core.references import ReferenceSpectra
 
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.5, 1, 1.5)))
-"""Line styles: they differ between phases, so that colour is not the only difference."""
+"""Line styles: they differ between phases, so that color is not the only difference."""
 
 _ASPECT = 0.8
 
@@ -50,7 +50,7 @@ def write_reference_picture(
     std : ndarray of shape (n_phases, n_energies), optional
         Standard errors, drawn as bands of twice the error; NaN where not known.
     colors : mapping of str to str, optional
-        Colours of the recipe.
+        Colors of the recipe.
     """
     figure = agg_figure(figure_size_in(1, 3, _ASPECT))
     curves, sight, matrix = panel_axes(figure, 1, 3, _ASPECT)

@@ -18,7 +18,7 @@ MOST_PX = 512
 
 
 def write_small_map(maps: PhaseMaps, path: str | Path) -> Path:
-    """Write the final map as a PNG: a colour for each phase, x to the right and y upwards.
+    """Write the final map as a PNG: a color for each phase, x to the right and y upwards.
 
     Raises
     ------

@@ -176,5 +176,5 @@ def _between(image: NDArray[np.float64], at: NDArray[np.float64], axis: int) -> 
     low: NDArray[np.float64] = image.take(below, axis=axis)
     high = image.take(np.minimum(below + 1, image.shape[axis] - 1), axis=axis)
     weight = np.expand_dims(weight, 1 - axis)
-    # on a whole pixel no neighbour may leak in, NaN least of all
+    # on a whole pixel no neighbor may leak in, NaN least of all
     return np.where(weight > 0, low * (1 - weight) + high * weight, low)

@@ -27,7 +27,7 @@ NEVER = threading.Event()
 Pair = namedtuple("Pair", "x y")
 
 
-class Colour(enum.IntEnum):
+class Color(enum.IntEnum):
     RED = 3
 
 
@@ -217,7 +217,7 @@ HOSTILE = {
     "objects": lambda: np.array([None, threading.Lock()], dtype=object),
     "memoryview": lambda: memoryview(np.zeros((3, 4))),
     "named": lambda: Pair(1, [2]),
-    "enumeration": lambda: Colour.RED,
+    "enumeration": lambda: Color.RED,
     "surrogate": lambda: "a\ud800b",
     "integer keys": lambda: {1: 2, None: 3, (1, 2): 4},
     "key of our own": lambda: {"__array__": "AAAA", "dtype": "<f4", "shape": [9]},

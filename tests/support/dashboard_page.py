@@ -188,7 +188,7 @@ class Opened:
             self.page.wait_for_timeout(50)
 
     def look(self, width, height, scheme="light"):
-        """Give the window another size, and the page the colours of a scheme."""
+        """Give the window another size, and the page the colors of a scheme."""
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.emulate_media(color_scheme=scheme)
         self.page.wait_for_function(_HAS_REPORTED, arg=[height, scheme == "dark"])
@@ -244,7 +244,7 @@ class Opened:
             self.page.wait_for_timeout(100)
 
     def wait_for_colors(self, name, maps, pixels, expected, timeout_s=PATIENCE_MS / 1000):
-        """Wait until the colours are these, to within what rounding does."""
+        """Wait until the colors are these, to within what rounding does."""
         deadline = time.monotonic() + timeout_s
         while True:
             seen = self.colors(name, maps, pixels)

@@ -51,7 +51,7 @@ class Particle:
 
 
 def phase_shares(state: str, n_phases: int) -> NDArray[np.float64]:
-    """One commonest phase (0.58), its neighbours, and traces of the others."""
+    """One commonest phase (0.58), its neighbors, and traces of the others."""
     away = np.abs(np.arange(n_phases) - SHARES[state] * (n_phases - 1))
     shares = np.exp(-away / 0.85) + 0.008
     return np.asarray(shares / shares.sum())
@@ -159,7 +159,7 @@ def _with_lamellae(
     n_phases: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Stripes of a neighbouring phase in four large grains, and their width (2 or 1 pixels)."""
+    """Stripes of a neighboring phase in four large grains, and their width (2 or 1 pixels)."""
     labels, lamella = labels.copy(), np.zeros(labels.shape, dtype=np.int8)
     largest = np.argsort(-np.bincount(grain[inside]))[:6]
     for number, chosen in enumerate(rng.choice(largest, 4, replace=False)):

@@ -67,7 +67,7 @@ def posterior(
 
 
 def potts(log_likelihood: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Probability of each phase (n_phases, n_spectra) beside its neighbours, without mixtures."""
+    """Probability of each phase (n_phases, n_spectra) beside its neighbors, without mixtures."""
     n_phases, n_spectra = log_likelihood.shape
     pairs = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
     pairs[np.arange(n_phases), np.arange(n_phases)] = log_likelihood

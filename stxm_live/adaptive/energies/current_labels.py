@@ -59,7 +59,7 @@ class Counting:
     gain: float | None = None
 
     @property
-    def neighbours(self) -> bool:
+    def neighbors(self) -> bool:
         """Return True if neighboring pixels are likely to have the same phase."""
         return self.recipe.resolver.spatial == "potts"
 
@@ -139,7 +139,7 @@ def learn(
         seen, photons, ours, dispersion=dispersion, gain=noise.gain, baseline=noise.baseline
     ).hypotheses
     scan = mixing_of(fitted)
-    if counting.neighbours:
+    if counting.neighbors:
         assigned = potts_mixed(fitted, laid, scan=scan)
     else:
         assigned = by_frequencies(fitted)
@@ -157,7 +157,7 @@ def learn(
         thickness=thickness,
         references=references,
         dose=typical * absorbed.mean(axis=1),
-        response=_response(assigned.probability, laid, counting.neighbours)[every],
+        response=_response(assigned.probability, laid, counting.neighbors)[every],
         baseline=noise.baseline.stretched(counting.energies_ev),
     )
 
@@ -206,7 +206,7 @@ def _mixed(assigned: Assignment, share: float) -> NDArray[np.float64]:
 
 
 def _response(
-    probability: NDArray[np.float32], laid: NDArray[np.bool_], neighbours: bool
+    probability: NDArray[np.float32], laid: NDArray[np.bool_], neighbors: bool
 ) -> NDArray[np.float64]:
     """Return `Knowledge.response`, shape (n_pixels,).
 
@@ -216,7 +216,7 @@ def _response(
     """
     from scipy.ndimage import convolve
 
-    if not neighbours:
+    if not neighbors:
         return np.ones(probability.shape[1])
     doubt = np.zeros(laid.shape)
     doubt[laid] = (1 - np.square(probability).sum(axis=0)) / 2

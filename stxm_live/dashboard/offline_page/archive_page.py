@@ -48,7 +48,7 @@ def write_archive_page(
         The page, in the folder to which ``result`` of the rows is relative.
     title : str
     colors : mapping of str to str, optional
-        Colours of the recipe.
+        Colors of the recipe.
     columns : sequence of (str, callable), optional
         Default is `ARCHIVE_COLUMNS`.
 

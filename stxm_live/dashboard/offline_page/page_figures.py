@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from bokeh.plotting import figure
 
 BAND: Mapping[str, Any] = {"fill_color": UNIDENTIFIED, "fill_alpha": 0.35}
-"""Colour of the band for the scatter of pixels that were not identified."""
+"""Color of the band for the scatter of pixels that were not identified."""
 
 PALE_INK = "#dfe3e8"
-"""Colour of texts and grids on a dark ground."""
+"""Color of texts and grids on a dark ground."""
 
 _WIDTH_PX = 300
 _SPECTRUM_PX = 310
@@ -184,7 +184,7 @@ def point_size(n_energies: int) -> int:
 
 
 _WITHOUT_EDGE = ".bk-Canvas { clip-path: inset(1px 0 0 1px); }"
-"""Hides the first row and column of a plot: Bokeh covers them by half, and old colours remain."""
+"""Hides the first row and column of a plot: Bokeh covers them by half, and old colors remain."""
 
 
 def style_plot(plot: Any, x_label: str, y_label: str, ground: str = GROUND) -> None:

@@ -105,7 +105,7 @@ def tiff_images(files: Sequence[Path]) -> NDArray[np.float32]:
     Raises
     ------
     ValueError
-        If a file is damaged, holds colours, or its images have different shapes.
+        If a file is damaged, holds colors, or its images have different shapes.
     """
     import tifffile
 
@@ -134,7 +134,7 @@ def _pages(file: Path, tiff: Any, n_files: int) -> NDArray[np.float32]:
     """Return all pages of an open TIFF, also if each was written as an image of its own."""
     first, shapes = tiff.series[0], [series.shape for series in tiff.series]
     if first.axes.endswith("S") and first.dtype == np.uint8:
-        raise _WrongContentError(f"{file}: a picture in colours, not counts")
+        raise _WrongContentError(f"{file}: a picture in colors, not counts")
     if first.dtype.kind not in "buif":
         raise _WrongContentError(f"{file}: holds {first.dtype}, expected counts")
     if len(shapes) == 1 or first.ndim > 2:

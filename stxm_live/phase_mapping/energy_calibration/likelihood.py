@@ -26,7 +26,7 @@ _MOST_TEMPLATES = 64
 """With more phases only even mixtures are tried, with still more none: time."""
 
 _EM_ROUNDS = 60
-"""For the frequencies at one place; a third of it at its neighbours, which start from these."""
+"""For the frequencies at one place; a third of it at its neighbors, which start from these."""
 
 FREE_PER_SPECTRUM = 2
 """Thickness and composition; a constant comes on top."""

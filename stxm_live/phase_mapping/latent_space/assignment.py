@@ -22,7 +22,7 @@ Strategy = Literal["mahalanobis", "euclidean", "knn", "centroid"]
 
 STRATEGIES: tuple[Strategy, ...] = ("mahalanobis", "euclidean", "knn", "centroid")
 
-NEIGHBOURS = 15
+NEIGHBORS = 15
 """Labelled points that vote for a spectrum's phase."""
 
 Distance = Callable[[NDArray[np.floating]], NDArray[np.float64]]
@@ -113,14 +113,14 @@ def votes_against(
     Returns
     -------
     ndarray of shape (n_phases, n_spectra)
-        From 0 to `NEIGHBOURS`, or below one vote more; infinite for a phase without members.
+        From 0 to `NEIGHBORS`, or below one vote more; infinite for a phase without members.
     """
     from scipy.spatial import cKDTree
 
     against = np.full((n_phases, len(latent)), np.inf)
     if members is None or len(members.latent) == 0 or len(latent) == 0:
         return against
-    k = min(NEIGHBOURS, len(members.latent))
+    k = min(NEIGHBORS, len(members.latent))
     distance, rows = cKDTree(members.latent).query(latent, k=range(1, k + 1))
     voted = members.phase_index[rows]
     for phase in np.unique(members.phase_index):
@@ -128,7 +128,7 @@ def votes_against(
         nearest = np.where(own, distance, np.inf).min(axis=1)
         with np.errstate(invalid="ignore"):
             late = np.where(np.isfinite(nearest), nearest / (1 + nearest), 1.0)
-        against[phase] = NEIGHBOURS - own.sum(axis=1) + 0.5 * late
+        against[phase] = NEIGHBORS - own.sum(axis=1) + 0.5 * late
     return against
 
 

@@ -181,7 +181,7 @@ def thinned_members(
 ) -> Members:
     """Unambiguous spectra with their phases, at most 1000 of each, evenly spaced in the list.
 
-    So a common phase does not outvote its neighbours by number alone. Parameters are those of
+    So a common phase does not outvote its neighbors by number alone. Parameters are those of
     `fit_clusters`.
     """
     known = clear & (phase_index >= 0) & np.isfinite(latent).all(axis=1)

@@ -27,7 +27,7 @@ class Network:
     """A dense network from rows to rows.
 
     Every call sees the same number of rows, the last one filled up with zeros: the result of a
-    row depends neither on its neighbours nor on the number of threads, bit for bit.
+    row depends neither on its neighbors nor on the number of threads, bit for bit.
 
     Parameters
     ----------

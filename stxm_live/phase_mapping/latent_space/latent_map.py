@@ -80,7 +80,7 @@ def latent_map(
     from_training = options.method == "knn" and options.statistics == "training"
     if from_training and model.bundle.members is None:
         notes.append(
-            "the model keeps no labelled points: the neighbours are the scan's own clear "
+            "the model keeps no labelled points: the neighbors are the scan's own clear "
             "pixels; train it again to have those of the training set"
         )
     return LatentMap(latent, index, other, tuple(notes))

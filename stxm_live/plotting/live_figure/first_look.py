@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def running(exploration: Exploration | None) -> tuple[str, str]:
-    """Return the header's second line and its colour."""
+    """Return the header's second line and its color."""
     if exploration is None:
         return "scan running", FAINT
     n = len(exploration.clusters.spectra)

@@ -36,7 +36,7 @@ def write_live_header(
     progress: Progress | None = None,
     status: str = "",
 ) -> None:
-    """Write the title and the detail in its colour; on the right the time left or the status."""
+    """Write the title and the detail in its color; on the right the time left or the status."""
     width, height = figure.get_size_inches()
     scale = text_scale(figure)
     margin, letters = 0.16 * scale / width, width / scale

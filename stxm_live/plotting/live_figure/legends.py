@@ -28,7 +28,7 @@ class PhaseStrip:
         self._phases = entries
 
     def take_last(self, _ax: Axes, entries: Entries, _title: str) -> None:
-        """Take what follows the phases, which have their colours already."""
+        """Take what follows the phases, which have their colors already."""
         self._others = entries[entries.index((None, "")) + 1 :]
 
     @property

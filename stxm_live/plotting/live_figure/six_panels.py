@@ -80,7 +80,7 @@ def draw_growing(
         Clusters of the same stack, if the recipe has no references.
     palette : {"roma", "paper"}
     detail : (str, str)
-        The header's second line and its colour.
+        The header's second line and its color.
     """
     aspect = field_of_view(view.scan.extent_um, view.specimen.shape).aspect
     axes = live_axes(figure, aspect, sixth="pairs" if view.phase_names else "scree")
@@ -195,7 +195,7 @@ def draw_final(
 ) -> EnergyImage:
     """Draw a result: its map, with certainty as brightness, and the panels to judge it by.
 
-    ``figure`` is as for `draw_growing`. ``detail`` is the header's second line and its colour, by
+    ``figure`` is as for `draw_growing`. ``detail`` is the header's second line and its color, by
     default the verdict.
     """
     aspect = field_of_view(maps.extent_um, maps.specimen.shape).aspect

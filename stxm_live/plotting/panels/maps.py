@@ -114,7 +114,7 @@ def draw_phase_map(
     twins: Twins = (),
     legend: DrawLegend = side_legend,
 ) -> None:
-    """Draw each pixel in the colour of its phase; with ``sureness``, unsure pixels are dimmer.
+    """Draw each pixel in the color of its phase; with ``sureness``, unsure pixels are dimmer.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def draw_phase_map(
         Shares for the legend, 0 to 1; counted from ``index`` if not given.
     sureness : Sureness, optional
     twins : tuple of tuple of str
-        Phases that have one colour and one label, since they are not distinguished.
+        Phases that have one color and one label, since they are not distinguished.
     legend : callable
         Draws the legend.
     """
@@ -302,7 +302,7 @@ def draw_correlation(
 
 
 def patch(color: Any) -> Patch:
-    """Return a square of a colour for a legend."""
+    """Return a square of a color for a legend."""
     from matplotlib.patches import Patch
 
     return Patch(facecolor=color, edgecolor="#8a929c", linewidth=0.5)

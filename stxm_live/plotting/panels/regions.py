@@ -25,8 +25,8 @@ _INSIDE = 0.03
 def draw_regions(ax: Axes, regions: Sequence[Region]) -> None:
     """Outline regions on a map in motor coordinates, numbered from 1 in the order given.
 
-    White between two black lines and black numbers on white are visible on every colour, also
-    for colour-blind people. A number is at the upper left corner, always within the map.
+    White between two black lines and black numbers on white are visible on every color, also
+    for color-blind people. A number is at the upper left corner, always within the map.
     """
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import Normal, Stroke

@@ -49,7 +49,7 @@ METHODS = {
     "mahalanobis": "ambiguous pixels by the encoder",
     "euclidean": "ambiguous pixels to the nearest reference in latent space",
     "centroid": "ambiguous pixels to the nearest centroid in latent space",
-    "knn": "ambiguous pixels by neighbours in latent space",
+    "knn": "ambiguous pixels by neighbors in latent space",
     "likelihood": "by likelihood",
 }
 

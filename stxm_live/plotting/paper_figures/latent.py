@@ -1,4 +1,4 @@
-"""Latent space in two dimensions: the directions to plot along, and coloured points."""
+"""Latent space in two dimensions: the directions to plot along, and colored points."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def draw_points(
     size: float = 3.0,
     alpha: float = 0.6,
 ) -> None:
-    """Draw points of shape (n_points, 2), each in its colour, thinned where they overlap.
+    """Draw points of shape (n_points, 2), each in its color, thinned where they overlap.
 
     They are drawn in a shuffled order, so that no phase lies on top.
     """
@@ -162,7 +162,7 @@ def draw_phases(
     marked: NDArray[np.bool_] | None = None,
     marked_as: str = "",
 ) -> None:
-    """Draw points in the colours of their phases, grey without one; ``marked`` ones in amber.
+    """Draw points in the colors of their phases, grey without one; ``marked`` ones in amber.
 
     Parameters
     ----------

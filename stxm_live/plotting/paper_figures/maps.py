@@ -22,7 +22,7 @@ from stxm_live.plotting.style.raster import field_of_view
 LATENT_RULES = {
     "mahalanobis": "Mahalanobis distance",
     "euclidean": "Euclidean distance to the references",
-    "knn": "nearest neighbours",
+    "knn": "nearest neighbors",
     "centroid": "distance to the centroid",
 }
 
@@ -72,7 +72,7 @@ def pixels_of(maps: PhaseMaps) -> Pixels:
 
 
 def colors_of(maps: PhaseMaps) -> NDArray[np.float64]:
-    """Return a colour for each phase, shape (n_phases, 3)."""
+    """Return a color for each phase, shape (n_phases, 3)."""
     return phase_colors(maps.phase_names, maps.colors)
 
 
@@ -88,7 +88,7 @@ def index_panel(
     subtitle: str,
     sureness: Sureness | None = None,
 ) -> Panel:
-    """Return a panel with a map in flat colours, dimmer where it is not sure."""
+    """Return a panel with a map in flat colors, dimmer where it is not sure."""
     return partial(
         draw_phase_map,
         index=index,
@@ -155,7 +155,7 @@ def figure_s3(maps: PhaseMaps) -> Plate:
             maps,
             maps.phase_index,
             "Reliability over the phase map",
-            "colour: phase; brightness: reliability",
+            "color: phase; brightness: reliability",
             Sureness.of_reliability(maps.reliability),
         ),
     ]

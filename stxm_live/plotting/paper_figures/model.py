@@ -158,7 +158,7 @@ def figure_s11(bundle: Bundle) -> Plate:
 
 
 _CURVES = (("", "training", "#8ecae6"), ("validation_", "validation", AMBIGUOUS))
-"""Beginning of a curve's names in the history, label and colour."""
+"""Beginning of a curve's names in the history, label and color."""
 
 
 def _draw_losses(ax: Axes, history: dict[str, NDArray[np.float64]]) -> None:

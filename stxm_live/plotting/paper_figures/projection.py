@@ -79,7 +79,7 @@ def figure_s6(particles: Sequence[ParticleMaps], bundle: Bundle) -> Plate:
     )
     figure = sheet(
         f"Fig. S6: latent space of {len(particles)} particles",
-        "Clear pixels, in the colour of their phase by correlation. A particle's pixels that lie "
+        "Clear pixels, in the color of their phase by correlation. A particle's pixels that lie "
         f"among those of another phase may be false assignments; {shown}.",
         panels,
         3,

@@ -90,7 +90,7 @@ class Model:
 def draw_true_phases(
     ax: Axes, model: Model, view: LatentView, *, title: str = "True phases"
 ) -> None:
-    """Draw the simulated spectra in latent space, in the colours of their phases."""
+    """Draw the simulated spectra in latent space, in the colors of their phases."""
     seen, references = view.of(model.latent), view.of(model.bundle.reference_latent)
     draw_phases(
         ax,

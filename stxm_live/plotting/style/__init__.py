@@ -1,1 +1,1 @@
-"""Colours, text and layout that all pictures share."""
+"""Colors, text and layout that all pictures share."""

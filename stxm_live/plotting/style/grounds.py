@@ -1,4 +1,4 @@
-"""Colours of lines on a dark and on a light ground."""
+"""Colors of lines on a dark and on a light ground."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BRIGHTEST = 0.3
 
 
 def on_ground(color: str, ground: str) -> str:
-    """Return a colour for lines and points on a ground: on the light one, dark enough to be seen.
+    """Return a color for lines and points on a ground: on the light one, dark enough to be seen.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def panel_axes(figure: Figure, n_rows: int, n_columns: int, aspect: float = 1.0)
 
 
 def write_header(figure: Figure, title: str, detail: str = "", color: str = INK) -> None:
-    """Write the figure's title, and below it up to three lines of detail in a colour."""
+    """Write the figure's title, and below it up to three lines of detail in a color."""
     width, height = figure.get_size_inches()
     title = plain(title, int(9.5 * width))
     _write(figure, title, 1 - 0.1 / height, "top", 12, INK, "bold")

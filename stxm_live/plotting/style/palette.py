@@ -1,4 +1,4 @@
-"""Colours: one per phase, and the neutral colours around them."""
+"""Colors: one per phase, and the neutral colors around them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DIMMEST = 0.45
 
 # The part of roma that is neither too dark for GROUND nor too pale beside it. Of the Crameri
 # maps it keeps phases furthest apart where reliability dims them, for dichromats too: batlow,
-# ordered by lightness, makes a dimmed phase look like its neighbour (test_palette).
+# ordered by lightness, makes a dimmed phase look like its neighbor (test_palette).
 _ROMA_SPAN = (0.25, 0.9)
 _BATLOW_SPAN = (0.25, 1.0)
 """The part of batlow that is lighter than GROUND."""
@@ -54,16 +54,16 @@ def phase_colors(
     ----------
     phase_names : sequence of str
         In the order of the references; the palette follows it, so that phases ordered by sodium
-        content get ordered colours.
+        content get ordered colors.
     colors : mapping of str to str, optional
-        Colours of the recipe, by phase name, as matplotlib understands them; phases it does not
+        Colors of the recipe, by phase name, as matplotlib understands them; phases it does not
         name keep the palette's.
     palette : {"roma", "paper", "print"}
 
     Raises
     ------
     ValueError
-        If a colour of the recipe is not valid.
+        If a color of the recipe is not valid.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def phase_colors(
             continue
         if not is_color_like(color):
             raise ValueError(
-                f"colour {color!r} of phase {name} in the recipe is not known to matplotlib; "
+                f"color {color!r} of phase {name} in the recipe is not known to matplotlib; "
                 'write it as "#rrggbb"'
             )
         rgb[k] = to_rgb(color)
@@ -87,14 +87,14 @@ def phase_colors(
 
 
 def hex_of(colors: NDArray[np.floating]) -> list[str]:
-    """Return colours (n, 3), 0 to 1, as ``#rrggbb``."""
+    """Return colors (n, 3), 0 to 1, as ``#rrggbb``."""
     from matplotlib.colors import to_hex
 
     return [to_hex(color) for color in colors]
 
 
 def _sampled(n_phases: int, palette: Palette) -> NDArray[np.float64]:
-    """Return evenly spaced colours of a palette, of shape (n_phases, 3)."""
+    """Return evenly spaced colors of a palette, of shape (n_phases, 3)."""
     from matplotlib.colors import LinearSegmentedColormap
 
     cmap: Colormap
@@ -108,7 +108,7 @@ def _sampled(n_phases: int, palette: Palette) -> NDArray[np.float64]:
 
 
 def crameri(name: str) -> Colormap:
-    """Return a scientific colour map by F. Crameri (doi:10.5281/zenodo.1243862)."""
+    """Return a scientific color map by F. Crameri (doi:10.5281/zenodo.1243862)."""
     from cmcrameri import cm
 
     cmap: Colormap = cm.cmaps[name]
@@ -116,7 +116,7 @@ def crameri(name: str) -> Colormap:
 
 
 def heat(name: str = "lipari") -> Colormap:
-    """Return a colour map whose darkest colour still differs from the background, used for NaN."""
+    """Return a color map whose darkest color still differs from the background, used for NaN."""
     from matplotlib.colors import ListedColormap
 
     return ListedColormap(crameri(name)(np.linspace(0.22, 1.0, 256))).with_extremes(bad=GROUND)

@@ -1,4 +1,4 @@
-"""Images in motor coordinates: orientation, ticks, scale bar, colour bar."""
+"""Images in motor coordinates: orientation, ticks, scale bar, color bar."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Extent = tuple[float, float, float, float]
 
 _LARGEST_SHOWN = 1024
 
-# Narrower fields have no room for a scale bar or for the label of a colour bar; ticks and title
+# Narrower fields have no room for a scale bar or for the label of a color bar; ticks and title
 # give the same information.
 _NARROWEST = 0.25
 
@@ -137,7 +137,7 @@ def _length_in_words(value: float, unit: str) -> str:
 
 
 def add_colorbar(ax: Axes, artist: AxesImage, label: str, extend: str = "neither") -> None:
-    """Draw a colour bar as high as the image, directly to its right."""
+    """Draw a color bar as high as the image, directly to its right."""
     from mpl_toolkits.axes_grid1.inset_locator import inset_axes  # type: ignore[import-untyped]
 
     side = inset_axes(

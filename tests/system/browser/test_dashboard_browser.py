@@ -110,7 +110,7 @@ def test_every_list_box_and_slider_has_a_name_for_a_screen_reader(scanned):
     scanned[0].page.wait_for_function(ALL_NAMED)
 
 
-def test_every_pixel_has_the_colour_of_its_phase(scanned):
+def test_every_pixel_has_the_color_of_its_phase(scanned):
     page, maps, *_ = scanned
     pixels = [*some_pixels(maps), (0, 0), (59, 3)]
     page.wait_for_colors("phases", maps, pixels, expected_colors(maps, maps.final_index, pixels))

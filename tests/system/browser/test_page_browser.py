@@ -117,7 +117,7 @@ def some_pixels(maps, n=12):
 
 
 @pytest.mark.parametrize("axes", ["y descends", "x descends"])
-def test_every_pixel_has_the_colour_of_its_phase_wherever_the_axes_point(opened, plain, axes):
+def test_every_pixel_has_the_color_of_its_phase_wherever_the_axes_point(opened, plain, axes):
     maps, page = plain
     if axes == "x descends":
         maps = made_up.maps(extent_um=(3.58, 2.0, -2.18, -1.0))
@@ -232,7 +232,7 @@ def test_512_rows_and_columns_are_usable(opened, tmp_path):
     page = opened(maps)
     assert (tmp_path / "page.html").stat().st_size <= 5_000_000
     for row, column in some_pixels(maps, 5):
-        # 0.6 of a screen pixel each: the mouse may stand on the neighbour
+        # 0.6 of a screen pixel each: the mouse may stand on the neighbor
         text, _ = page.hover("resolved_index", maps, row, column, off_by=2)
         got = [int(n) for n in re.search(r"row (\d+), column (\d+)", text).groups()]
         assert f"resolved {maps.phase_names[maps.resolved_index[tuple(got)]]}" in text

@@ -27,7 +27,7 @@ def recipe(nvpf):
     return nvpf.with_changes({"alignment.enabled": False, "energy_fit": False})
 
 
-def knowledge_of(recipe, measured, *, neighbours=True):
+def knowledge_of(recipe, measured, *, neighbors=True):
     """Of the simulated particle, whose phases are known, with a known I0."""
     counts, energies_ev, particle = particle_counts(photons=PHOTONS)
     od = np.log(PHOTONS / np.maximum(counts, 1)).astype(np.float32)
@@ -35,7 +35,7 @@ def knowledge_of(recipe, measured, *, neighbours=True):
     i0 = np.full(len(od), np.nan)
     i0[list(measured)] = PHOTONS
     references = recipe.reference_spectra.at(energies_ev)
-    spatial = {"resolver.spatial": "potts" if neighbours else "none"}
+    spatial = {"resolver.spatial": "potts" if neighbors else "none"}
     counting = Counting(i0, np.array(energies_ev), recipe.with_changes(spatial), gain=1.0)
     return learn(od, particle.specimen, measured, references, counting)
 
@@ -54,9 +54,9 @@ def test_nothing_added_leaves_as_much_wrong_as_there_is(recipe):
     assert same == pytest.approx(expectation.knowledge.wrong, rel=1e-6)
 
 
-@pytest.mark.parametrize("neighbours", [False, True])
-def test_more_energies_never_promise_less(recipe, neighbours, rng):
-    expectation = expectation_of(recipe, FIRST_FIVE, neighbours=neighbours)
+@pytest.mark.parametrize("neighbors", [False, True])
+def test_more_energies_never_promise_less(recipe, neighbors, rng):
+    expectation = expectation_of(recipe, FIRST_FIVE, neighbors=neighbors)
     order = rng.permutation([k for k in range(13) if k not in FIRST_FIVE])
     wrong = expectation.wrong(np.array([chosen(order[:n]) for n in range(len(order) + 1)]))
     assert np.all(np.diff(wrong) <= 1e-12)
@@ -64,7 +64,7 @@ def test_more_energies_never_promise_less(recipe, neighbours, rng):
 
 
 @pytest.mark.parametrize(
-    ("measured", "added", "neighbours", "tolerance"),
+    ("measured", "added", "neighbors", "tolerance"),
     [
         (FIRST_FIVE, (2, 3, 12), True, 0.01),
         (FIRST_FIVE, range(13), True, 0.015),
@@ -74,11 +74,11 @@ def test_more_energies_never_promise_less(recipe, neighbours, rng):
     ],
 )
 def test_what_is_promised_of_further_energies_is_what_they_do(
-    recipe, measured, added, neighbours, tolerance
+    recipe, measured, added, neighbors, tolerance
 ):
-    before = expectation_of(recipe, measured, neighbours=neighbours)
+    before = expectation_of(recipe, measured, neighbors=neighbors)
     (promised,) = before.wrong(chosen(added)[None])
-    after = knowledge_of(recipe, sorted({*measured, *added}), neighbours=neighbours)
+    after = knowledge_of(recipe, sorted({*measured, *added}), neighbors=neighbors)
     assert promised == pytest.approx(after.wrong, abs=tolerance)
 
 
@@ -111,7 +111,7 @@ def test_what_is_good_enough_asks_for_nothing_but_what_is_required(recipe):
     assert choose(expectation, chosen(()), Goal(0.0, 0.0), required=()).wanted == ()
 
 
-def test_of_a_large_specimen_tiles_are_labelled_whose_pixels_stay_neighbours():
+def test_of_a_large_specimen_tiles_are_labelled_whose_pixels_stay_neighbors():
     mask = np.hypot(*np.indices((300, 310)) - 150) < 140
     rows, columns, laid = sampled(mask)
     assert mask[rows, columns].all()

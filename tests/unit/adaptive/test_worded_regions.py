@@ -178,8 +178,8 @@ def test_a_value_without_numbers_in_the_recipe_names_the_table():
     maps.amounts.value = None
     with pytest.raises(ValueError, match=r"write one for each in \[phases\] value"):
         suggest_regions(maps, 1, size_um=0.2, criterion="x above 2")
-    with pytest.raises(ValueError, match="'colour' is no number of a pixel"):
-        suggest_regions(maps, 1, size_um=0.2, criterion="colour above 2")
+    with pytest.raises(ValueError, match="'color' is no number of a pixel"):
+        suggest_regions(maps, 1, size_um=0.2, criterion="color above 2")
 
 
 def test_a_recipe_with_words_that_are_not_understood_is_refused():

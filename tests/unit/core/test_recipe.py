@@ -152,9 +152,9 @@ def test_what_a_recipe_does_not_say_has_the_papers_defaults():
         ({"detector": {"dark_counts": float("nan")}}, r"detector\.dark_counts: .*finite"),
         ({"energies_ev": [515, float("inf")]}, r"energies_ev\.1: .*finite"),
         ({"i0": {"region": [0, 1, 0, float("nan")]}}, r"i0\.region\.3: .*finite"),
-        ({"colors": {"A": "red", "B": "#12"}}, "colors: colour '#12' of phase 'B': expected"),
-        ({"colors": {"A": "red;background:url(x)"}}, "colors: colour 'red;.*' of phase 'A'"),
-        ({"colors": {"A": "teal\n"}}, "colors: colour .* of phase 'A'"),
+        ({"colors": {"A": "red", "B": "#12"}}, "colors: color '#12' of phase 'B': expected"),
+        ({"colors": {"A": "red;background:url(x)"}}, "colors: color 'red;.*' of phase 'A'"),
+        ({"colors": {"A": "teal\n"}}, "colors: color .* of phase 'A'"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(changes, problem):
@@ -162,7 +162,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(changes, problem):
         Recipe.from_values(values(**changes))
 
 
-def test_colours_are_hexadecimal_or_words():
+def test_colors_are_hexadecimal_or_words():
     colors = {"A": "#1b7", "B": "#1B7A3D", "C": "rebeccapurple", "D": "tab:blue"}
     assert Recipe.from_values(values(colors=colors)).colors == colors
 
@@ -287,7 +287,7 @@ def test_a_mask_is_the_same_from_each_kind_of_file(tmp_path, rng):
         assert np.array_equal(read, mask), name
 
 
-def test_whatever_is_brighter_than_half_in_a_coloured_picture_is_specimen(tmp_path):
+def test_whatever_is_brighter_than_half_in_a_colored_picture_is_specimen(tmp_path):
     picture = np.zeros((2, 3, 4), dtype=np.uint8)
     picture[..., 3] = 255
     picture[0, 1, :3] = 255

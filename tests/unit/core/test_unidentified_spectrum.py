@@ -42,7 +42,7 @@ def test_the_band_shows_that_there_are_two_substances(rng, thickness, other):
     assert found.od_std[2] > 5 * 0.03 / np.sqrt(np.prod(SHAPE))
 
 
-def test_the_standard_error_allows_for_noise_that_neighbours_share(rng, thickness):
+def test_the_standard_error_allows_for_noise_that_neighbors_share(rng, thickness):
     errors, stated = [], []
     for _ in range(150):
         found = mean_of(ONE[:, None, None] * thickness + noise_of(rng, 0.05, smooth_px=3))

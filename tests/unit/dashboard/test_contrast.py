@@ -76,7 +76,7 @@ def test_three_maps_are_red_green_and_blue():
     ).image.any()
 
 
-def test_a_mean_and_three_colours_are_those_of_their_energies():
+def test_a_mean_and_three_colors_are_those_of_their_energies():
     scene = scene_of()
     mean = doubt_layer(scene, "mean", (9, 4, 0))
     np.testing.assert_allclose(mean.values, scene.od[4:10].mean(axis=0), rtol=1e-5)
@@ -112,7 +112,7 @@ def test_the_limits_of_the_slider_are_those_of_the_picture_until_it_is_automatic
 
 
 @pytest.mark.parametrize("name", ["rgb", "mean", "difference", "composition"])
-def test_what_chooses_energies_or_a_phase_has_the_colours_of_the_page(view, name):
+def test_what_chooses_energies_or_a_phase_has_the_colors_of_the_page(view, name):
     view.maps.doubt.value = name
     for control in view.maps.columns["doubt"].select({"type": Widget}):
         assert STYLE in control.stylesheets, control

@@ -204,7 +204,7 @@ def test_a_page_made_from_a_nexus_file_is_the_same(tmp_path, no_figures):
     assert page(read) == page(maps.to_xarray())
 
 
-def test_the_colours_of_the_recipe_are_used(no_figures):
+def test_the_colors_of_the_recipe_are_used(no_figures):
     maps = made_up.maps(provenance={"recipe_values": {"colors": {"Na2VPF": "#ff0000"}}})
     header = re.search(r'id="header">(.*?)</script>', page(maps.to_xarray()), re.DOTALL)[1]
     assert json.loads(header)["colors"][2] == "#ff0000"

@@ -40,7 +40,7 @@ def page(view, request):
 
 
 def drawn(plot):
-    """The values of each colour's points."""
+    """The values of each color's points."""
     data = plot.points.data
     return {
         color: np.array([y for y, c in zip(data["y"], data["color"], strict=True) if c == color])

@@ -113,7 +113,7 @@ def test_a_phase_of_few_pixels_is_not_lost(method, statistics):
     maps = map_phases(scanned(labels), recipe_with(**changes, resolver__statistics=statistics))
     clear = (maps.phase_index == 2) & ~maps.ambiguous
     assert clear.sum() < 50
-    # pixels on their own lose rare phases, neighbours and latent space do not (decision 10)
+    # pixels on their own lose rare phases, neighbors and latent space do not (decision 10)
     alone = changes.get("resolver__spatial") == "none"
     right = share_right(maps.resolved_index, labels, 2)
     assert right > (0.5 if alone else share_right(maps.phase_index, labels, 2) - 0.05)
@@ -178,7 +178,7 @@ def without_members(bundle, folder):
     return folder
 
 
-def test_neighbours_of_a_model_without_labelled_points_are_the_scan_s_own(memberless):
+def test_neighbors_of_a_model_without_labelled_points_are_the_scan_s_own(memberless):
     stack = scanned(striped(range(5)), photons=1000)
     training, scan = (
         map_phases(

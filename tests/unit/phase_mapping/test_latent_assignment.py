@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stxm_live.phase_mapping.latent_space.assignment import (
-    NEIGHBOURS,
+    NEIGHBORS,
     STRATEGIES,
     contradicted,
     distance_by,
@@ -170,10 +170,10 @@ def test_the_votes_are_those_of_scikit_learn():
 
     members = some_landmarks(n_members=2000).members
     latent, _, _ = some_spectra(300)
-    peer = KNeighborsClassifier(NEIGHBOURS).fit(members.latent, members.phase_index)
-    votes = NEIGHBOURS * peer.predict_proba(latent).T
+    peer = KNeighborsClassifier(NEIGHBORS).fit(members.latent, members.phase_index)
+    votes = NEIGHBORS * peer.predict_proba(latent).T
     against = votes_against(latent, members, 5)
-    np.testing.assert_allclose(np.ceil(NEIGHBOURS - against), votes, atol=1e-6)
+    np.testing.assert_allclose(np.ceil(NEIGHBORS - against), votes, atol=1e-6)
 
 
 def test_equal_votes_go_to_the_nearest_voter():

@@ -129,7 +129,7 @@ def scene():
     return labels, fractions.reshape(3, -1)
 
 
-def test_neighbours_find_mixed_pixels_at_the_boundary_and_keep_a_lamella():
+def test_neighbors_find_mixed_pixels_at_the_boundary_and_keep_a_lamella():
     labels, fractions = scene()
     rng = np.random.default_rng(8)
     od, counts = measured(fractions, 300, rng, thickness=0.6)
@@ -203,7 +203,7 @@ def test_pixels_too_thin_to_tell_promise_hardly_more_than_they_keep():
             found = potts_mixed(hypotheses, mask, strength=strength).probability
             kept = (found.argmax(axis=0) == labels.ravel()).mean()
             excess.append(found.max(axis=0).mean() - kept)
-    # where the neighbours count as much as in a thick specimen, noise convinces itself
+    # where the neighbors count as much as in a thick specimen, noise convinces itself
     assert np.mean(excess[1::2]) > 0.25
     assert np.mean(excess[::2]) < 0.1
 

@@ -48,7 +48,7 @@ def test_a_converged_field_satisfies_the_mean_field_equations():
     np.testing.assert_allclose(q, softmax(log_likelihood + 0.2 * around[:, mask]), atol=1e-5)
 
 
-def test_neighbours_correct_noisy_labels_and_keep_a_rare_phase():
+def test_neighbors_correct_noisy_labels_and_keep_a_rare_phase():
     truth = np.zeros((40, 50), dtype=int)
     truth[10:20, 10:20] = 1
     truth[:, 40:] = 2

@@ -1,6 +1,6 @@
 """Phases keep apart for everyone who looks at a map, also where reliability dims them.
 
-Seeing colours is simulated after Machado, Oliveira & Fernandes, "A physiologically-based model for
+Seeing colors is simulated after Machado, Oliveira & Fernandes, "A physiologically-based model for
 simulation of color vision deficiency", IEEE Trans. Vis. Comput. Graph. 15 (2009) 1291, severity
 1.0, and distances are CIE 1976 Lab, D65; both on linear RGB (IEC 61966-2-1).
 """
@@ -60,7 +60,7 @@ def lab(rgb, vision="normal"):
 
 
 def closest(groups):
-    """Smallest distance between a colour of one group and one of another."""
+    """Smallest distance between a color of one group and one of another."""
     return min(
         np.linalg.norm(a[:, None] - b[None], axis=-1).min()
         for a, b in itertools.combinations(groups, 2)
@@ -95,7 +95,7 @@ def test_the_classes_of_the_ambiguity_map_differ_in_a_print_in_grey():
     assert np.diff(lightness).min() > 10
 
 
-def test_the_order_of_the_phases_is_the_order_of_the_colours():
+def test_the_order_of_the_phases_is_the_order_of_the_colors():
     assert np.all(np.diff(lab(phase_colors(NAMES))[:, 2]) < 0)  # from yellow to blue
 
 
@@ -112,12 +112,12 @@ def test_the_palette_for_print_becomes_lighter_from_phase_to_phase():
     assert np.diff([lab(to_rgb(GROUND))[0], *lightness]).min() > 10
 
 
-def test_a_recipe_changes_the_colours_it_names_only():
+def test_a_recipe_changes_the_colors_it_names_only():
     colors = phase_colors(NAMES, {"Na2VPF": "lime"})
     np.testing.assert_array_equal(colors[2], [0, 1, 0])
     np.testing.assert_array_equal(np.delete(colors, 2, 0), np.delete(phase_colors(NAMES), 2, 0))
 
 
-def test_a_colour_that_is_none_is_named_with_its_phase():
+def test_a_color_that_is_none_is_named_with_its_phase():
     with pytest.raises(ValueError, match=r"'reddish' of phase Na2VPF"):
         phase_colors(NAMES, {"Na2VPF": "reddish"})

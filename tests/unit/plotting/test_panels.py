@@ -29,7 +29,7 @@ def pixels(ax):
 
 
 def pixel_at(ax, x_um, y_um):
-    """Colour at motor coordinates, 0 to 255."""
+    """Color at motor coordinates, 0 to 255."""
     picture = pixels(ax)
     column, up = ax.transData.transform((x_um, y_um))
     return picture[picture.shape[0] - 1 - int(up), int(column)]

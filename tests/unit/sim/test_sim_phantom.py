@@ -56,7 +56,7 @@ def test_the_shares_of_each_state_of_charge_add_up():
         assert sum(weights) == pytest.approx(1)
 
 
-def test_neighbouring_domains_are_mostly_neighbours_in_sodium_content():
+def test_neighboring_domains_are_mostly_neighbors_in_sodium_content():
     labels = particle(1, shape=(160, 160)).phase_index.astype(int)
     steps = np.concatenate(
         [
