@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from glob import escape
 from pathlib import Path
@@ -96,16 +96,23 @@ def read_sdf(
         raise FileNotFoundError(
             f"{image_path(path, 0, taken)}: none of the stack's images is there"
         )
-    if cut:
-        more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
-        notes.append(f"{cut[0]}{more}: the last number does not end; it is left out")
-    if 0 < len(not_noted) < len(frames):
-        notes.append(
-            f"{path.name}: the energy is not noted with the images at {listed_ev(not_noted)} eV; "
-            "the announced one is taken"
-        )
+    if len(not_noted) == len(frames):  # such headers note none
+        not_noted = []
+    notes += _cut_notes(path, cut, not_noted)
     stack = stack_of_frames(StackKey((), scan.region), scan, frames, notes, finished=finished)
     return replace(stack, origin=Origin(measured=iso_time(str(header.get("Time", "")))))
+
+
+def _cut_notes(header: Path, cut: list[str], not_noted: list[float]) -> Iterator[str]:
+    """Yield notes on images and a header that may be cut."""
+    if cut:
+        more = f" and {len(cut) - 1} more" if len(cut) > 1 else ""
+        yield f"{cut[0]}{more}: the last number does not end; it is left out"
+    if not_noted:
+        yield (
+            f"{header.name}: the energy is not noted with the images at {listed_ev(not_noted)} eV; "
+            "the announced one is taken"
+        )
 
 
 def image_path(hdr_path: Path, index: int, region: SDFRegion) -> Path:
