@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import even_parts
 from stxm_live.core.threads import in_threads
 from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import fitted_products
@@ -22,12 +22,12 @@ TINY = np.float32(1e-37)
 _NODES = 3
 """Nodes of the smaller share."""
 
-_CHUNK = 2048
-"""Spectra taken at once: what is computed of them fits the cache of one core; with fewer, threads
-wait for the interpreter."""
+_CHUNK = 8192
+"""Most spectra whose products are made at once: with many fewer, threads wait for the
+interpreter."""
 
-_SHARES = 8
-"""Parts that threads share the spectra in; the result does not depend on it."""
+_COMPARED = 4096
+"""Spectra whose hypotheses are compared at once: of more, they leave the cache of one core."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,15 +172,16 @@ def fit_mixtures(
     log_likelihood = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
     misfit = np.empty(n_spectra, dtype=np.float32)
 
-    def fit(parts: Iterable[slice]) -> None:
-        for part in parts:
-            found = fitted_products(spectra.at(part))
-            chi2, likelihood = _likelihoods(found, composites, max(dispersion, gain))
-            misfit[part] = chi2 / gain
-            log_likelihood[composites.majority, composites.minority, part] = likelihood
+    def fit(part: slice) -> None:
+        found = fitted_products(spectra.at(part))
+        of_part = log_likelihood[:, :, part]
+        for start in range(0, len(found.rest), _COMPARED):
+            some = slice(start, start + _COMPARED)
+            chi2, likelihood = _likelihoods(found.at(some), composites, max(dispersion, gain))
+            misfit[part][some] = chi2 / gain
+            of_part[composites.majority, composites.minority, some] = likelihood
 
-    parts = [slice(start, start + _CHUNK) for start in range(0, n_spectra, _CHUNK)]
-    in_threads(fit, [parts[k::_SHARES] for k in range(min(_SHARES, len(parts)))])
+    in_threads(fit, even_parts(n_spectra, most=_CHUNK))
     flat = says_nothing(references, baseline)
     log_likelihood[flat] = log_likelihood[:, flat] = -np.inf
     degrees = n_measured(photons) - 1 - baseline.n_free

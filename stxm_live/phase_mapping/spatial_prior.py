@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise, repeat
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.even_selection import at_most
+from stxm_live.core.even_selection import at_most, even_parts
 from stxm_live.core.threads import in_threads
 from stxm_live.phase_mapping.mixtures import Assignment, Hypotheses, assignment
 from stxm_live.phase_mapping.phase_frequencies import Mixing, mixing_of
@@ -29,7 +29,7 @@ _INFORMED = 0.4
 DIAGONAL = 0.7071
 """Weight of a diagonal neighbor: the inverse of its distance."""
 
-STRENGTH_SPECTRA = 20_000
+STRENGTH_SPECTRA = 5_000
 """An even selection, from which the strength is found."""
 
 ITERATIONS = 15
@@ -41,15 +41,13 @@ MIXING = 0.3
 _LARGE = 5.0
 """Strength from which on an exponential needs care."""
 
-_BAND = 131_072
-"""Values of a band of rows, over all phases; with fewer, threads wait for the interpreter."""
+_BAND = 196_608
+"""Most values of a band of rows, over all phases: more leave the cache of a core; with many fewer,
+threads wait for the interpreter."""
 
 _ROWS = 128
 """Rows swept at once, besides those on either side that they depend on: with fewer, more rows are
 swept twice, with more, more memory is needed."""
-
-_SHARES = 4
-"""Parts that threads share the bands in; the result does not depend on it."""
 
 _IMPOSSIBLE = -1000.0
 """Log-likelihood relative to the best that no neighbors make up for."""
@@ -256,14 +254,13 @@ class _Sweeps:
         self._shape = len(pure), len(window) + 2, window.shape[1]
         weight = neighbor_sum(window[None].astype(np.float32))[0, window]
         self._near = 1 / np.maximum(weight, np.float32(1e-6))
-        n_rows = max(1, _BAND // max(1, len(pure) * window.shape[1]))
-        ends = [*range(0, len(window), n_rows), len(window)]
         n_above = _n_above(window)
+        n_rows = max(1, _BAND // max(1, len(pure) * window.shape[1]))
         self._bands = [
             _Band(
                 rows, slice(n_above[rows.start], n_above[rows.stop]), np.flatnonzero(window[rows])
             )
-            for rows in (slice(first, last) for first, last in pairwise(ends))
+            for rows in even_parts(len(window), most=n_rows)
         ]
 
     def after(self, iterations: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -272,38 +269,34 @@ class _Sweeps:
         start = self._pure / np.maximum(self._pure.sum(axis=0), np.float32(1e-30))
         for band in self._bands:
             band.put(start[:, band.spectra], q)
-        shared = [self._bands[k::_SHARES] for k in range(min(_SHARES, len(self._bands)))]
         for _ in range(iterations):
-            in_threads(self._sweep, shared, repeat(q), repeat(following))
+            in_threads(self._sweep, self._bands, repeat(q), repeat(following))
             q, following = following, q
         return self._own, self._mixed
 
-    def _sweep(
-        self, bands: list[_Band], q: NDArray[np.float32], following: NDArray[np.float32]
-    ) -> None:
-        """From padded probabilities to those that follow, in some of the bands."""
-        for band in bands:
-            some = band.spectra
-            around = band.taken(_neighbors(q[:, band.rows.start : band.rows.stop + 2]))
-            share = around * self._near[some]
-            own = share * np.float32(self._mixing)
-            own += np.float32(1 - self._mixing)
-            own *= self._pure[:, some]
-            share *= np.float32(self._mixing)
-            if self._strength > _LARGE:
-                around -= around.max(axis=0)
-            around *= np.float32(self._strength)
-            support = np.exp(around, out=around)
-            mixed = self._mixed[:, some]
-            for k, pairs in enumerate(self._pairs):
-                np.einsum("jn,jn->n", share, pairs[:, some], out=mixed[k])
-                mixed[k] *= self._alone[k]
-            mixed += self._anywhere[:, some]
-            mixed *= support
-            self._own[:, some] = own = np.multiply(own, support, out=own)
-            own += mixed
-            own /= np.maximum(own.sum(axis=0), np.float32(1e-30))
-            band.put(own, following)
+    def _sweep(self, band: _Band, q: NDArray[np.float32], following: NDArray[np.float32]) -> None:
+        """From padded probabilities to those that follow, in one of the bands."""
+        some = band.spectra
+        around = band.taken(_neighbors(q[:, band.rows.start : band.rows.stop + 2]))
+        share = around * self._near[some]
+        own = share * np.float32(self._mixing)
+        own += np.float32(1 - self._mixing)
+        own *= self._pure[:, some]
+        share *= np.float32(self._mixing)
+        if self._strength > _LARGE:
+            around -= around.max(axis=0)
+        around *= np.float32(self._strength)
+        support = np.exp(around, out=around)
+        mixed = self._mixed[:, some]
+        for k, pairs in enumerate(self._pairs):
+            np.einsum("jn,jn->n", share, pairs[:, some], out=mixed[k])
+            mixed[k] *= self._alone[k]
+        mixed += self._anywhere[:, some]
+        mixed *= support
+        self._own[:, some] = own = np.multiply(own, support, out=own)
+        own += mixed
+        own /= np.maximum(own.sum(axis=0), np.float32(1e-30))
+        band.put(own, following)
 
 
 class _Band(NamedTuple):

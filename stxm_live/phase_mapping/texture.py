@@ -87,15 +87,20 @@ def texture_of(
     n_phases = len(scan.with_other)
     chosen, apart = _pairs(mask)
     beside, beyond = apart[: len(_DIRECTIONS)], apart[len(_DIRECTIONS) :]
+    usually_heard = Texture(1.0, np.zeros(n_phases, dtype=np.float32))
     if n_phases < 2 or np.count_nonzero(apart >= 0, axis=1).min() < _FEWEST_PAIRS:
-        return Texture(1.0, np.zeros(n_phases, dtype=np.float32))
+        return usually_heard
     own = _by_majority(hypotheses_of(chosen), scan)
 
     def common(others: NDArray[np.intp]) -> NDArray[np.float64]:
         both = others >= 0
         return common_pairs(own[:, both], _by_majority(hypotheses_of(others[both]), scan))
 
-    near = [common(others) for others in beside]
+    near: list[NDArray[np.float64]] = []
+    for others in beside:
+        near.append(common(others))
+        if _heard_beside(log_odds_of(near[-1]), usual) >= 1:  # whatever the other directions say
+            return usually_heard
     log_odds = [log_odds_of(each) for each in near]
     most = int(np.argmax(log_odds))
     heard = _heard(log_odds[most], log_odds_of(common(beyond[most])), usual)
@@ -106,9 +111,14 @@ def texture_of(
 
 def _heard(beside: float, beyond: float, usual: float) -> float:
     """Return `Texture.heard` by the log-odds of pairs beside each other and two pixels apart."""
-    fine = min(1.0, OF_ONE_PAIR * max(0.0, beside) / usual)
+    fine = _heard_beside(beside, usual)
     lasting = max(0.0, beyond) / max(beside, _SOME)
     return fine + (1 - fine) * min(1.0, lasting / LASTS)
+
+
+def _heard_beside(log_odds: float, usual: float) -> float:
+    """Return how far neighbors are heard by those beside each other alone."""
+    return min(1.0, OF_ONE_PAIR * max(0.0, log_odds) / usual)
 
 
 def common_pairs(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -127,6 +127,10 @@ class Products(NamedTuple):
     terms: NDArray[np.float64]
     terms_along: NDArray[np.float64]
 
+    def at(self, some: slice) -> Products:
+        """Return those of some of the spectra."""
+        return Products(*(array[..., some] for array in self))
+
     def of_shares(
         self, shares: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -32,14 +32,20 @@ def test_spectra_without_information_do_not_say_that_neighbors_differ():
     assert log_odds_of(common_pairs(np.ones((3, 500)), np.ones((3, 500)))) > 2
 
 
-def texture(phase, mask=None, lead=3.0):
+def texture(phase, mask=None, lead=3.0, asked=None):
     likelihood = seen(phase, lead, np.random.default_rng(5))
     n_phases, n_spectra = likelihood.shape
     pairs = np.full((n_phases, n_phases, n_spectra), -np.inf, dtype=np.float32)
     pairs[np.arange(n_phases), np.arange(n_phases)] = np.log(likelihood)
     pure = Mixing(0.0, np.zeros((n_phases, n_phases)))
     mask = np.ones(phase.shape, dtype=bool) if mask is None else mask
-    return texture_of(Hypotheses(pairs).at, mask, scan=pure, usual=USUAL)
+
+    def hypotheses_of(chosen):
+        if asked is not None:
+            asked.append(chosen)
+        return Hypotheses(pairs).at(chosen)
+
+    return texture_of(hypotheses_of, mask, scan=pure, usual=USUAL)
 
 
 def grains(pixels):
@@ -51,6 +57,14 @@ def test_neighbors_are_heard_in_domains_less_in_fine_grains_and_hardly_in_noise(
     assert texture(grains(1)).heard < 0.3
     assert 0.4 < texture(grains(2)).heard < 0.95
     assert texture(grains(8)).heard == 1
+
+
+def test_one_direction_is_enough_where_it_shows_domains():
+    asked_of_domains, asked_of_grains = [], []
+    texture(grains(8), asked=asked_of_domains)
+    texture(grains(2), asked=asked_of_grains)
+    assert len(asked_of_domains) == 2  # the pixels, and those on one side
+    assert len(asked_of_grains) == 6  # on four sides, and beyond the most alike
 
 
 @pytest.mark.parametrize("turned", [False, True])
