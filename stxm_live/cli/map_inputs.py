@@ -13,6 +13,7 @@ from stxm_live.cli.reference_sources import Source, columns_of, parse_source
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.recipe_files import read_two_columns
 from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.whole_file import whole_file
 from stxm_live.io.files.spectrum_columns import SPECTRUM_SUFFIXES, read_columns
 
 if TYPE_CHECKING:
@@ -211,10 +212,12 @@ def i0_file(i0: str, folder: Path) -> Path:
     else:
         columns = read_columns(path)
         energies_ev, values = columns.energies_ev, columns.column(source.part)
-    folder.mkdir(parents=True, exist_ok=True)
     made = folder / "i0.csv"
     table = np.column_stack([energies_ev, values])
-    np.savetxt(made, table, fmt="%.17g", delimiter=",", header="energy_ev,i0", comments="")
+    with whole_file(made) as unfinished:
+        np.savetxt(
+            unfinished, table, fmt="%.17g", delimiter=",", header="energy_ev,i0", comments=""
+        )
     return made.absolute()
 
 

@@ -16,6 +16,7 @@ from stxm_live.cli.output import console
 from stxm_live.cli.stacks import CatalogOption, RootsOption
 from stxm_live.cli.training_spectra import Gathered, gathered
 from stxm_live.core.recipe import Recipe, recipe_path, shipped_recipes
+from stxm_live.core.whole_file import whole_file
 
 if TYPE_CHECKING:
     from stxm_live.gmvae import EpochReport, TrainingOptions
@@ -147,7 +148,8 @@ def new(
     """
     if path.exists():
         raise FileExistsError(f"{path} exists; choose another name")
-    path.write_text(TEMPLATE.format(name=path.stem), encoding="utf-8")
+    with whole_file(path) as unfinished:
+        unfinished.write_text(TEMPLATE.format(name=path.stem), encoding="utf-8")
     console.print(f"wrote {escape(str(path))}; now enter your references in it")
 
 

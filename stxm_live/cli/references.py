@@ -24,6 +24,7 @@ from stxm_live.cli.stacks import (
 )
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.references import SYNTHETIC_NOTE, ReferenceSpectra
+from stxm_live.core.whole_file import whole_file
 
 if TYPE_CHECKING:
     from stxm_live.adaptive.energies.cost import Conditions
@@ -204,7 +205,8 @@ def choose_energies(
         console.print(_cost_table(rows, spectra, conditions))
     _print_chosen(chosen, spectra, conditions, has_model=loaded is not None and bool(loaded.model))
     if out is not None:
-        out.write_text(_snippet(chosen, spectra, conditions), encoding="utf-8")
+        with whole_file(out) as unfinished:
+            unfinished.write_text(_snippet(chosen, spectra, conditions), encoding="utf-8")
         console.print(f"wrote {escape(str(out))}")
 
 

@@ -24,6 +24,7 @@ from stxm_live.cli.stacks import (
     parse_settings,
     recipe_of,
 )
+from stxm_live.core.whole_file import whole_file
 
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
@@ -151,7 +152,8 @@ def _queue(
     manager = Queue(address, arguments) if address else Queue(arguments=arguments)
     if out is not None:
         items = [manager.item(region) for region in found]
-        out.write_text(json.dumps(items, indent=1) + "\n", encoding="utf-8")
+        with whole_file(out) as unfinished:
+            unfinished.write_text(json.dumps(items, indent=1) + "\n", encoding="utf-8")
         console.print(f"wrote {escape(str(out))}")
     if address is not None:
         for region in found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,9 @@ def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
     """
     header: list[str] = []
     rows: list[list[float]] = []
-    text = with_decimal_points(path, read_text(path, MAX_TABLE_BYTES))
+    lines: list[str] = []
+    written = read_text(path, MAX_TABLE_BYTES)
+    text = with_decimal_points(path, written)
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -52,6 +55,8 @@ def read_table(path: Path) -> tuple[list[str], NDArray[np.float64]]:
             )
         else:
             rows.append(row)
+            lines.append(line.strip())
+    check_last_is_whole(path, written, lines)
     if len(rows) < 2 or len(rows[0]) < 2:
         raise ValueError(f"{path}: no columns of numbers (energy in eV, values) found")
     table = np.array(rows)
@@ -90,7 +95,8 @@ def read_named_columns(
     """
     comments: list[str] = []
     rows: list[tuple[int, list[str]]] = []
-    lines = with_decimal_points(path, read_text(path, MAX_TABLE_BYTES)).splitlines()
+    written = read_text(path, MAX_TABLE_BYTES)
+    lines = with_decimal_points(path, written).splitlines()
     if lines and lines[0].lower().startswith("sep="):  # for Excel
         lines[0] = ""
     try:
@@ -114,7 +120,29 @@ def read_named_columns(
                 f"{','.join(cells)!r:.80}{commas}"
             )
         table[k] = np.ravel(values)
+    check_last_is_whole(path, written, [lines[number - 1].strip() for number, _ in rows[1:]])
     return names, table, comments
+
+
+def check_last_is_whole(path: Path, text: str, lines: Sequence[str]) -> None:
+    """Raise ValueError if the last line of numbers in a text may be cut."""
+    if is_last_cut(text, lines):
+        raise ValueError(
+            f"{path}: may be cut, because its last line does not end and {lines[-1]!r:.80} is "
+            "shorter than the lines above; complete it, and end the line"
+        )
+
+
+def is_last_cut(text: str, lines: Sequence[str]) -> bool:
+    r"""Return True if the last line of numbers does not end and is shorter than each one above.
+
+    Examples
+    --------
+    >>> is_last_cut("505.0\n513.2\n53", ["505.0", "513.2", "53"])
+    True
+    """
+    *above, last = lines or [""]
+    return bool(above) and not text[-1].isspace() and len(last) < min(map(len, above))
 
 
 def _separator(lines: list[str]) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a file beside the wanted one to write to; it takes the name at the end.
 
+    A pipe or a device, such as ``/dev/stdout``, is written to as it is.
+
     Raises
     ------
     OSError
@@ -27,8 +29,11 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     unfinished = path.with_name(f".{path.name}.unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield unfinished
-        unfinished.replace(path)
+        if _is_device(path):
+            yield path
+        else:
+            yield unfinished
+            unfinished.replace(path)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error  # h5py's own fills five lines
         raise OSError(
@@ -37,6 +42,12 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     finally:
         if unfinished.parent.is_dir():
             unfinished.unlink(missing_ok=True)
+
+
+def _is_device(path: Path) -> bool:
+    """Return True for a pipe or a device, also if it stands for a file, as ``/dev/stdout`` may."""
+    is_other = path.exists() and not (path.is_file() or path.is_dir())
+    return is_other or path.parent in (Path("/dev"), Path("/dev/fd"))
 
 
 @contextmanager

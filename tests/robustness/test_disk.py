@@ -265,6 +265,21 @@ def test_a_result_that_finds_no_room_leaves_what_was_there_and_nothing_half_writ
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
+COMMANDS = {
+    "energies.toml": ("choose-energies", "--recipe", "nvpf", "--n", 4, "--fewest", 4, "--out"),
+    "new.toml": ("recipe", "new"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_whose_file_finds_no_room_leaves_nothing_of_it(small_disk, run, name):
+    fill(small_disk)
+    code, text = run(*COMMANDS[name], small_disk / name)
+    assert code == 1
+    assert "cannot be written (No space left on device); choose another folder" in text
+    assert [path.name for path in small_disk.iterdir()] == ["ballast"]
+
+
 def test_a_sink_that_finds_no_room_is_told_and_the_maps_are_there(small_disk, nvpf, RE, caplog):
     counts, energies_ev, _ = particle_counts()
     fill(small_disk)

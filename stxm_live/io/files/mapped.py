@@ -108,7 +108,8 @@ def read_mapped(
     if images.ndim != 3:
         raise ValueError(f"{path}: the counts have shape {images.shape}, expected {mapping.axes}")
     images = images.transpose([mapping.axes.index(axis) for axis in ("energy", "y", "x")])
-    energies_ev = _energies(path, mapping, first) * (1e3 if mapping.energy_unit == "keV" else 1.0)
+    energies, notes = _energies(path, mapping, first)
+    energies_ev = energies * (1e3 if mapping.energy_unit == "keV" else 1.0)
     size = mapping.pixel_size_um
     x_size, y_size = size if isinstance(size, tuple) else (size or 1.0, size or 1.0)
     grid = ScanGrid(
@@ -117,7 +118,7 @@ def read_mapped(
         dwell_ms=mapping.dwell_ms,
         quantity=mapping.quantity,
     )
-    return assembled(path, images, energies_ev, grid)
+    return assembled(path, images, energies_ev, grid, notes=notes)
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -177,17 +178,17 @@ def _hdf5_images(mapping: Mapping, files: list[Path]) -> NDArray[np.float32]:
     return images[0] if len(images) == 1 else stacked(images)
 
 
-def _energies(path: Path, mapping: Mapping, file: Path) -> NDArray[np.float64]:
-    """Return the energies in eV from the source that the mapping names."""
+def _energies(path: Path, mapping: Mapping, file: Path) -> tuple[NDArray[np.float64], list[str]]:
+    """Return the energies from the source that the mapping names, and notes on them."""
     if not isinstance(mapping.energies, str):
-        return np.array(mapping.energies)
+        return np.array(mapping.energies), []
     beside = path.parent / mapping.energies
     if not mapping.energies.startswith("/") and beside.is_file():
         return read_energies(check_inside(beside, path.parent))
     if file.suffix.lower() in TIFF:
         raise ValueError(f"{path}: energies: there is no file {beside}")
     with opened_hdf5(file) as opened:
-        return numbers(file, opened, mapping.energies).ravel()
+        return numbers(file, opened, mapping.energies).ravel(), []
 
 
 def _in_words(error: Any) -> str:

@@ -20,7 +20,7 @@ from stxm_live.core.stack import Stack
 from stxm_live.core.whole_file import whole_file
 from stxm_live.io.files.assembly import ScanGrid, assembled
 from stxm_live.io.files.folder import check_inside, check_size, chosen
-from stxm_live.io.files.number_table import check_last_is_whole
+from stxm_live.io.files.number_table import notes_on_last
 
 
 def read_ncb(path: str | Path, *, region: str | None = None, detector: str | None = None) -> Stack:
@@ -101,11 +101,11 @@ def _read_dat(dat: Path) -> _Described:
         raise ValueError(f"{dat}, line 1: a scale of {scale:g}")
     last = 5 + int(n_energies)
     energies_ev = [_numbers(dat, lines, number, 1)[0] for number in range(5, last)]
+    notes = []
     if len(lines) < last:
-        check_last_is_whole(dat, text, [line.strip() for line in lines[4:]])
+        notes = notes_on_last(dat, text, [line.strip() for line in lines[4:]], energies_ev)
     described = [line.split() for line in lines[last - 1 : last - 1 + int(n_energies)]]
     whole = [words for words in described if len(words) == len(described[0])]
-    notes = []
     if len(whole) < n_energies:
         notes.append(
             f"{dat.name}: describes {len(whole)} of its {n_energies:.0f} images; it may be cut"

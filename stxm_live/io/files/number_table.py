@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stxm_live.core.number_tables import COMMENT
+from stxm_live.core.number_tables import COMMENT, check_last_is_whole, is_last_cut
 from stxm_live.core.text_files import check_regular, read_text, with_decimal_points
 
 
@@ -43,13 +43,19 @@ def read_numbers(path: Path, *, may_be_cut: bool = False) -> NDArray[np.float64]
     return table
 
 
-def read_energies(path: Path) -> NDArray[np.float64]:
+def read_energies(path: Path) -> tuple[NDArray[np.float64], list[str]]:
     """Read the first number of each line; lines that begin with ``# % * ; !`` are comments.
+
+    Returns
+    -------
+    energies_ev : ndarray of shape (n_energies,)
+    notes : list of str
+        On a last line that does not end.
 
     Raises
     ------
     ValueError
-        If a line does not begin with a number; the message names the line.
+        If a line does not begin with a number, or the last one may be cut; the message names it.
     """
     written = read_text(check_regular(path))
     text = with_decimal_points(path, written)
@@ -72,22 +78,38 @@ def read_energies(path: Path) -> NDArray[np.float64]:
                 raise ValueError(f"{path}, line {number}: {word!r} is not a number") from None
     if not energies:
         raise ValueError(f"{path}: there are no energies")
-    check_last_is_whole(path, written, lines)
-    return np.array(energies)
+    return np.array(energies), notes_on_last(path, written, lines, energies)
 
 
-def check_last_is_whole(path: Path, text: str, lines: Sequence[str]) -> None:
-    """Raise ValueError if the last line of numbers in a text may be cut.
+def notes_on_last(
+    path: Path, text: str, lines: Sequence[str], energies_ev: Sequence[float]
+) -> list[str]:
+    """Return a note on a last energy that does not end and is shorter, if it continues the series.
 
-    It counts as cut if it does not end and is shorter than each one above: 53 below 505.0 and
-    513.2.
+    Parameters
+    ----------
+    path : Path
+    text : str
+        The whole file.
+    lines : sequence of str
+        Its lines of energies.
+    energies_ev : sequence of float
+        Their numbers.
+
+    Raises
+    ------
+    ValueError
+        If it may be cut, and the last three steps differ by more than a hundredth.
     """
-    *above, last = lines
-    if text.endswith(last) and len(last) < min(map(len, above), default=0):
-        raise ValueError(
-            f"{path}: may be cut, because its last line does not end and {last!r} is shorter than "
-            "the lines above; complete it, and end the line"
-        )
+    steps_ev = np.diff(energies_ev[-4:])
+    continues = len(steps_ev) == 3 and np.ptp(steps_ev) < abs(steps_ev[0]) / 100
+    if continues and is_last_cut(text, lines):
+        return [
+            f"{path.name}: its last line does not end; {lines[-1]} continues the series and is "
+            "taken as whole"
+        ]
+    check_last_is_whole(path, text, lines)
+    return []
 
 
 def ends_whole(path: Path) -> bool:

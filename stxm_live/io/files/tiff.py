@@ -34,7 +34,7 @@ def read_tiff(path: str | Path, *, region: str | None = None, detector: str | No
     path = Path(path)
     chosen(path, "region", ["1"], region)
     chosen(path, "detector", ["counts"], detector)
-    beside, energies_ev = _energies_of(path)
+    beside, energies_ev, notes = _energies_of(path)
     images = tiff_images([path])
     if images.ndim == 2:
         images = images[np.newaxis]
@@ -44,27 +44,27 @@ def read_tiff(path: str | Path, *, region: str | None = None, detector: str | No
         )
     ny, nx = images.shape[1:]
     grid = ScanGrid(x_um=tuple(np.arange(nx) * 1.0), y_um=tuple(np.arange(ny) * 1.0))
-    note = f"{path.name}: no pixel size; a pixel is taken as 1 um"
-    return assembled(path, images, energies_ev, grid, notes=[note])
+    notes = [f"{path.name}: no pixel size; a pixel is taken as 1 um", *notes]
+    return assembled(path, images, energies_ev, grid, notes=notes)
 
 
-def _energies_of(path: Path) -> tuple[Path, NDArray[np.float64]]:
-    """Return the file with the energies of a TIFF, and those of its pages."""
+def _energies_of(path: Path) -> tuple[Path, NDArray[np.float64], list[str]]:
+    """Return the file with the energies of a TIFF, those of its pages, and notes."""
     beside, series = energies_beside(path), energies_of_series(path)
     if beside is not None:
-        return beside, read_energies(check_inside(beside, path.parent))
+        return beside, *read_energies(check_inside(beside, path.parent))
     if series is None:
         raise ValueError(
             f"{path}: a TIFF says nothing of its energies; write them into {path.stem}.txt beside "
             "it, or write a mapping file (.toml) with energies and pixel size"
         )
     beside, place = series
-    energies_ev = read_energies(check_inside(beside, path.parent))
+    energies_ev, notes = read_energies(check_inside(beside, path.parent))
     if place >= len(energies_ev):
         raise ValueError(
             f"{path}: image {place + 1}, but {beside.name} has {len(energies_ev)} energies"
         )
-    return beside, energies_ev[place : place + 1]
+    return beside, energies_ev[place : place + 1], notes
 
 
 def energies_beside(path: Path) -> Path | None:

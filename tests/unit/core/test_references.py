@@ -82,6 +82,9 @@ def test_writing_and_reading_keeps_every_digit(tmp_path_factory, od, synthetic):
         ("energy_ev,a,a\n510,1,2\n511,2,1\n", "two columns have the same name"),
         ("energy_ev,a,b\n510,1,2\n511,1,1\n", "reference a is constant"),
         ("energy_ev,a,b\n510,1,2\n1e400,2,1\n", "energies .* must be finite numbers"),
+        ("energy_ev,a,b\n510,.1,.25\n511,.2,.35\n512,.3,.", "expected 3 numbers, got '512,.3,.'"),
+        ("energy_ev,a,b\n510,.1,.25\n511,.2,.35\n512,.3,.4", "may be cut, .* and '512,.3,.4'"),
+        ("energy_ev;a;b\n510;0,1;0,25\n511;0,2;0,35\n512;0,3;0", "may be cut"),
         (f"energy_ev,{'a' * 200_000},b\n510,1,2\n511,2,1\n", "no table .field larger than"),
     ],
 )
@@ -194,7 +197,7 @@ def test_references_that_are_flat_so_far_are_not_told_apart_yet(level):
     [
         "515.6\t1.25\t\n517.5\t2.5\t\n",
         "energy, i0\n517.5,2.5\n515.6,1.25\n",
-        "% written by a beamline\n* 1 2\n# 3 4\nPhoton energy  I0\n515.6  1.25\n\n517.5  2.5",
+        "% written by a beamline\n* 1 2\n# 3 4\nPhoton energy  I0\n515.6  1.25\n\n517.5  2.50",
         "515,6\t1,25\n517,5\t2,5\n",
         "515,6;1,25\n517,5;2,5\n",
         "Energie;I0\n515,60 ; 1,250\n517,50 ; 2,500\n",
@@ -220,6 +223,7 @@ def test_a_spectrum_of_two_columns_is_read_from_the_fields_usual_files(tmp_path,
         ("515.5\t1,250\n516.5\t1,300\n", "'1,250' may have a decimal comma"),
         ("515,5,1,25\n516,5,1,30\n", "has 3 columns beside the energy"),
         ("\0\1\2\3\4\5\6", "not a text file"),
+        ("515 1.25\n516 1.50\n517 1.", "may be cut, .* and '517 1.' is shorter"),
     ],
 )
 def test_a_faulty_spectrum_is_refused_with_its_name_and_the_place(tmp_path, text, problem):

@@ -211,9 +211,41 @@ def test_a_tiff_is_read_with_the_energies_beside_it_also_page_by_page(tmp_path):
     path.with_suffix(".txt").write_text("700.0\n704.5\n70")
     with pytest.raises(ValueError, match=r"m.txt: may be cut, .* and '70' is shorter"):
         read_stack(path)
+    path.with_suffix(".txt").write_text("700,0;1\n704,5;1\n707;1")
+    with pytest.raises(ValueError, match=r"m.txt: may be cut, .* and '707;1' is shorter"):
+        read_stack(path)
     path.with_suffix(".txt").write_text("700.0\n704.5\n")
     with pytest.raises(ValueError, match=r"3 pages, but m.txt has 2 energies"):
         read_stack(path)
+
+
+@pytest.mark.parametrize(
+    ("listed", "is_read"),
+    [
+        ("700.25 700.5 700.75 701", True),
+        ("701.75 701.5 701.25 701", True),
+        ("700.25 700.75 701", False),  # as from 701.25
+        ("699.75 700.25 700.75 701", False),
+        ("700.25 700.5 700.75 70", False),
+    ],
+)
+def test_a_short_last_energy_without_an_end_is_taken_if_it_continues_the_series(
+    tmp_path, listed, is_read
+):
+    tifffile = pytest.importorskip("tifffile")
+    lines = listed.split()
+    images = np.ones((len(lines), 4, 5), np.float32)
+    tifffile.imwrite(tmp_path / "m.tif", images, photometric="minisblack")
+    (tmp_path / "m.toml").write_text('file = "m.tif"\nenergies = "m.txt"\npixel_size_um = 0.05\n')
+    (tmp_path / "m.txt").write_text("\n".join(lines))
+    for name in ("m.tif", "m.toml"):
+        if is_read:
+            stack = read_stack(tmp_path / name)
+            np.testing.assert_allclose(sorted(stack.energies_ev), sorted(map(float, lines)))
+            assert "m.txt: its last line does not end; 701 continues the series" in str(stack.notes)
+        else:
+            with pytest.raises(ValueError, match=r"m.txt: may be cut"):
+                read_stack(tmp_path / name)
 
 
 @pytest.mark.parametrize(
