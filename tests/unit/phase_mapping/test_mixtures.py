@@ -204,7 +204,7 @@ def test_pixels_too_thin_to_tell_promise_hardly_more_than_they_keep():
             kept = (found.argmax(axis=0) == labels.ravel()).mean()
             excess.append(found.max(axis=0).mean() - kept)
     # where the neighbors count as much as in a thick specimen, noise convinces itself
-    assert np.mean(excess[1::2]) > 0.25
+    assert np.mean(excess[1::2]) > 0.15
     assert np.mean(excess[::2]) < 0.1
 
 
