@@ -21,10 +21,10 @@ _CHUNK = 1024
 def fitted_products(spectra: CountedSpectra) -> Products:
     """Return `products` in units of photons."""
     od, photons, references, noise = spectra
-    y, n, baseline = od.astype(np.float64), photons.astype(np.float64), noise.baseline
-    baseline = baseline.in_units_of(noise.gain)
-    expected = best_model_photons(unbiased(y, n, noise.gain), n, references, baseline)
-    y = unbiased(y, expected, noise.gain)
+    baseline, n = noise.baseline.in_units_of(noise.gain), photons.astype(np.float64)
+    expected = best_model_photons(unbiased(od, n, noise.gain), n, references, baseline)
+    y = unbiased(od, expected, noise.gain)
+    del n
     if noise.of_references is not None:
         expected = photons_worth(expected, noise.of_references, noise.gain)
     return products(y, expected, references, baseline)

@@ -26,7 +26,7 @@ _CHUNK = 8192
 """Most spectra whose products are made at once: with many fewer, threads wait for the
 interpreter."""
 
-_COMPARED = 4096
+_COMPARED = 2048
 """Spectra whose hypotheses are compared at once: of more, they leave the cache of one core."""
 
 
@@ -199,7 +199,8 @@ def _likelihoods(
     explained -= most
     explained *= 0.5 / dispersion
     odds = np.exp(explained.astype(np.float32))
-    odds *= np.sqrt((square[0] / square).astype(np.float32))
+    np.divide(square[0].copy(), square, out=square)
+    odds *= np.sqrt(square.astype(np.float32))
     likelihood = composites.summed(odds)
     likelihood += TINY
     return found.rest - most, np.log(likelihood, out=likelihood)
