@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from stxm_live.phase_mapping.assignment import Resolution
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.counted_spectra import CountedSpectra
 from stxm_live.phase_mapping.fitted_products import each_part
+from stxm_live.phase_mapping.images import images_of
 from stxm_live.phase_mapping.pixel_amounts import (
     CommonMixtures,
     PixelAmounts,
@@ -144,7 +144,7 @@ def _amounts(
     find_total: Callable[[NDArray[np.bool_]], AreaTotal],
 ) -> Amounts:
     """Return the amounts of pixels and areas, as images and with the shares of the phases."""
-    image = partial(_image, mapped=mapped)
+    image = partial(images_of, mapped=mapped)
     share, share_std = expected_shares(resolution.probability)
     volume, volume_std = expected_shares(resolution.probability, pixels.thickness)
     return Amounts(
@@ -244,10 +244,3 @@ def _particles(mapped: NDArray[np.bool_]) -> NDArray[np.intp]:
     number = np.zeros(len(size), dtype=np.intp)
     number[large] = np.arange(1, len(large) + 1)
     return np.asarray(number[found])
-
-
-def _image(values: NDArray[Any], mapped: NDArray[np.bool_]) -> NDArray[Any]:
-    nothing = np.nan if values.dtype.kind == "f" else -1
-    image = np.full((*values.shape[:-1], mapped.size), nothing, dtype=values.dtype)
-    image[..., np.flatnonzero(mapped)] = values
-    return image.reshape(*values.shape[:-1], *mapped.shape)

@@ -40,7 +40,7 @@ from stxm_live.preprocessing.normalization import ODStack
 MIXED_FROM = 0.5
 """Probability of being a mixture from which a pixel is called mixed."""
 
-_SCATTER_SPECTRA = 20_000
+_SCATTER_SPECTRA = 8_000
 """An even selection, from which it is seen how far spectra scatter about the references."""
 
 _TYPICAL_SPECTRA = 10_000

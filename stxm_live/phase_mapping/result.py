@@ -25,6 +25,7 @@ from stxm_live.phase_mapping.composition.of_scan import ScanComposition
 from stxm_live.phase_mapping.correlation import Correlated
 from stxm_live.phase_mapping.energy_calibration.corrected_map import WIDTH_WARNING_EV, CorrectedMap
 from stxm_live.phase_mapping.facts import Facts
+from stxm_live.phase_mapping.images import images_of
 from stxm_live.phase_mapping.mixed_columns import share_of_mixed
 from stxm_live.phase_mapping.result_notes import notes_on
 from stxm_live.phase_mapping.scan_noise import counts_per_photon, photon_gain
@@ -218,7 +219,7 @@ def phase_maps(
 ) -> PhaseMaps:
     """Return the result: every product as an image, with warnings and provenance."""
     references = found.recipe.corrected_references
-    image = partial(_image, mapped=found.stack.mapped)
+    image = partial(images_of, mapped=found.stack.mapped)
     return PhaseMaps(
         **_measured(found.stack),
         **_correlated(found, image, references.n_phases),
@@ -351,14 +352,6 @@ def _status(stack: ODStack) -> Status:
     if stack.missing_ev or stack.unfinished_ev:
         return "incomplete"
     return "stopped-early" if stack.skipped_ev else "complete"
-
-
-def _image(values: NDArray[Any], mapped: NDArray[np.bool_]) -> NDArray[Any]:
-    """Flat values (..., n_spectra) as images; NaN, -1 or False where nothing is mapped."""
-    nothing = {"f": np.nan, "i": -1, "b": False}[values.dtype.kind]
-    image = np.full((*values.shape[:-1], *mapped.shape), nothing, dtype=values.dtype)
-    image[..., mapped] = values
-    return image
 
 
 def _fractions(index: NDArray[np.int8], n_phases: int) -> NDArray[np.float64]:
