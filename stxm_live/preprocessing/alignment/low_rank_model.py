@@ -249,13 +249,11 @@ class _Design:
         """Return some rows and columns, times a component of the basis (n, p) if one is given."""
         first, last = rows.start // self.m, -(-rows.stop // self.m)
         root = self._root[first:last, part]
+        weight = root if component is None else root * component[first:last, part]
         found = np.empty((len(root), self.m, root.shape[1]), dtype=np.float32)
-        found[:, :2] = self._slopes[first:last, :, part]
-        found[:, 2:-1] = self._maps[:, part]
-        found[:, -1] = 1
-        found *= root[:, None]
-        if component is not None:
-            found *= component[first:last, None, part]
+        np.multiply(self._slopes[first:last, :, part], weight[:, None], out=found[:, :2])
+        np.multiply(self._maps[:, part], weight[:, None], out=found[:, 2:-1])
+        found[:, -1] = weight
         start = rows.start - first * self.m
         return found.reshape(-1, found.shape[2])[start : start + rows.stop - rows.start]
 
