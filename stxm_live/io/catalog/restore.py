@@ -49,8 +49,9 @@ def require_stored(broker: databroker.Broker, uid: str, sent: Digests) -> None:
         )
     require_same(broker)
     folder = catalog_folder(broker)
-    if folder is not None:
-        for path in (folder / "data" / uid).rglob("*"):
+    arrays = None if folder is None else folder / "data" / uid
+    if arrays is not None and arrays.is_dir():
+        for path in (arrays.parent, arrays, *arrays.rglob("*")):
             sync_file(path)
 
 

@@ -1,7 +1,10 @@
 import copy
 import itertools
+import os
 import shutil
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -323,6 +326,33 @@ def test_a_backup_folder_that_cannot_be_written_is_told_and_the_run_is_stored(
 
     np.testing.assert_array_equal(stored_images(broker, uid), images)
     assert [uid for uid, _ in reported] == [uid]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it asks Linux for names")
+def test_all_files_of_a_run_are_on_the_disk_before_its_backup_is_removed(
+    broker, writer, tmp_path, monkeypatch
+):
+    steps, fsync, unlink = [], os.fsync, Path.unlink
+
+    def sync(descriptor):
+        steps.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    def remove(path, **options):
+        steps.extend(["removed"] * (path.parent == tmp_path))
+        unlink(path, **options)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(Path, "unlink", remove)
+    run = list(line_documents(stack_images(3, 4, 5), image_scan(3, 4, 5)))
+    for name, doc in run:
+        writer(name, doc)
+    uid = run[0][1]["uid"]
+    writer.wait(uid, 120)
+    synced = steps[: steps.index("removed")]
+    data = catalog_folder(broker) / "data"
+    assert {data, data / uid, *(data / uid).rglob("*")} <= set(synced)
+    assert {tmp_path, tmp_path / f"{uid}.jsonl"} <= set(synced)
 
 
 def test_two_runs_whose_documents_interleave_are_stored_each_for_itself(broker, writer):
