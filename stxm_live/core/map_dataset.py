@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.core.map_products import PRODUCTS, UNIDENTIFIED_PRODUCTS, flags_of
+from stxm_live.core.plain_text import for_files
 
 if TYPE_CHECKING:
     import xarray
@@ -38,8 +39,7 @@ def dataset_of(maps: PhaseMaps) -> xarray.Dataset:
             f"unidentified_{name}": (product, getattr(maps.unidentified_spectrum, name))
             for name, product in UNIDENTIFIED_PRODUCTS.items()
         }
-    # half a character (a lone surrogate) is no text that files and tables take
-    names = [name.encode("utf-8", "replace").decode() for name in maps.phase_names]
+    names = [for_files(name) for name in maps.phase_names]
     flags = flags_of(names)
     variables: dict[str, Any] = {
         name: (
@@ -68,16 +68,16 @@ def _attributes(maps: PhaseMaps) -> dict[str, Any]:
     return {
         "status": maps.status,
         "revision": maps.revision,
-        "run_uids": list(maps.key.run_uids),
-        "region": maps.key.region,
-        "polarization": maps.key.polarization,
-        "source": maps.key.source,
+        "run_uids": list(map(for_files, maps.key.run_uids)),
+        "region": for_files(maps.key.region),
+        "polarization": for_files(maps.key.polarization),
+        "source": for_files(maps.key.source),
         "synthetic_references": int(maps.synthetic_references),
         "mixed_references": json.dumps([asdict(one) for one in maps.mixed_references]),
         "twins": json.dumps(maps.twins),
         "value_quantity": "" if maps.final_amounts is None else maps.final_amounts.quantity,
-        "quality": str(maps.quality),
-        "warnings": list(maps.warnings),
+        "quality": for_files(str(maps.quality)),
+        "warnings": list(map(for_files, maps.warnings)),
         "provenance": json.dumps(maps.provenance, sort_keys=True),
         **{
             name: value

@@ -120,7 +120,7 @@ def read_named_columns(
                 f"{','.join(cells)!r:.80}{commas}"
             )
         table[k] = np.ravel(values)
-    check_last_is_whole(path, written, [lines[number - 1].strip() for number, _ in rows[1:]])
+    check_last_is_whole(path, written, [",".join(cells) for _, cells in rows[1:]])
     return names, table, comments
 
 

@@ -98,6 +98,19 @@ def _defused(part: str) -> str:
     return f"{part[: len(part) - len(text)]}'{text}"
 
 
+def for_files(text: str) -> str:
+    r"""Return a text that every file takes: half a character and a zero become question marks.
+
+    HDF5 refuses both, UTF-8 the first, which is a lone surrogate and may come in JSON.
+
+    Examples
+    --------
+    >>> for_files("sample\0 7\ud800")
+    'sample? 7?'
+    """
+    return text.replace("\0", "?").encode("utf-8", "replace").decode()
+
+
 class PlainRecords(logging.Filter):
     """A filter of a logger: every message is one printable line, whatever a document holds."""
 

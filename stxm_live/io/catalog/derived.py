@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.json_values import json_clean
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.core.plain_text import for_files
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.recipe_saving import moved_recipe_files
 from stxm_live.io.catalog.anywhere import bluesky_catalog
@@ -79,7 +80,8 @@ def _fractions(maps: PhaseMaps) -> list[list[Any]]:
     They are pairs, since a key of a document may have no dot, as Na2.4VPF has.
     """
     return [
-        [name, share if resolved is None else resolved] for name, share, resolved in maps.summary()
+        [for_files(name), share if resolved is None else resolved]
+        for name, share, resolved in maps.summary()
     ]
 
 

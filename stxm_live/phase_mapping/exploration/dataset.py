@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.plain_text import for_files
 from stxm_live.phase_mapping.exploration.workflow import Exploration
 
 if TYPE_CHECKING:
@@ -82,13 +83,13 @@ def _attributes(found: Exploration, names: Mapping[str, str]) -> dict[str, Any]:
     provenance["recipe_sha256"] = found.recipe.fingerprint
     return {
         "content": "First look at",
-        "run_uids": list(key.run_uids),
-        "region": key.region,
-        "polarization": key.polarization,
-        "source": key.source,
+        "run_uids": list(map(for_files, key.run_uids)),
+        "region": for_files(key.region),
+        "polarization": for_files(key.polarization),
+        "source": for_files(key.source),
         "synthetic_references": 0,
         "names": json.dumps(dict(names)),
         "pca_noise_floor": found.pca.noise_floor,
-        "warnings": list(found.notes),
+        "warnings": list(map(for_files, found.notes)),
         "provenance": json.dumps(provenance, sort_keys=True),
     }
