@@ -24,6 +24,13 @@ BEYOND_EV = 0.05 + 1e-9
 _LONG_TABLE, _AT_ONCE, _REACH = 2000, 256, 9.0
 """Rows from which only those near the wanted energies count; energies at once; reach in widths."""
 
+_FEWEST_POINTS = 60
+"""Points of a spectrum from which most of them are on no peak, so that its roughness is noise."""
+
+_WHITE = 0.7
+"""Noise in fourth differences over that in third ones: of peaks they hold less and less, of noise
+the same."""
+
 _FLAT_SHARE = 0.05
 """References that begin lower than this share of their largest value have no pre-edge."""
 
@@ -46,7 +53,8 @@ class ReferenceSpectra:
     synthetic : bool
         True for calculated spectra; results made with them are always marked as such.
     od_std : ndarray of shape (n_phases, n_energies), optional
-        Standard errors of ``od``, NaN where not known; by default the spectra count as exact.
+        Standard errors of ``od``, NaN where not known; by default they are as large as the spectra
+        are rough.
     """
 
     phase_names: tuple[str, ...]
@@ -206,18 +214,29 @@ class ReferenceSpectra:
         wanted = self._within(energies_ev)
         return np.array([np.interp(wanted, self.energies_ev, od) for od in self.od])
 
+    @property
+    def seen_noise(self) -> NDArray[np.float64]:
+        """Return the noise that spectra without standard errors show, (n_phases,), in OD.
+
+        0 for those that have some, or show none.
+        """
+        seen = roughness(self.od)
+        return seen if self.od_std is None else np.where(np.isnan(self.od_std).all(1), seen, 0.0)
+
     def std_at(
         self, energies_ev: Sequence[float] | NDArray[np.floating]
     ) -> NDArray[np.float64] | None:
         """Return the standard errors (n_phases, n_energies) at other energies, 0 if not known.
 
-        None where no phase has any. Between two energies they are interpolated, as of errors that
-        neighboring energies share.
+        Of a phase without any they are what its spectrum shows (`roughness`); None where no phase
+        has any. Between two energies they are interpolated, as of errors that neighboring energies
+        share.
         """
-        if self.od_std is None:
+        given = np.zeros_like(self.od) if self.od_std is None else np.nan_to_num(self.od_std)
+        known = given + self.seen_noise[:, None]
+        if not known.any():
             return None
         wanted = self._within(energies_ev)
-        known = np.nan_to_num(self.od_std)
         return np.array([np.interp(wanted, self.energies_ev, std) for std in known])
 
     def corrected(self, offset_ev: float, width_ev: float) -> ReferenceSpectra:
@@ -334,6 +353,33 @@ class ReferenceSpectra:
         """Return 1 - PCC of the closest pair on these energies."""
         matrix = self.correlation(energies_ev)
         return float((1.0 - matrix[np.triu_indices(self.n_phases, 1)]).min())
+
+
+def roughness(od: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard deviation of the noise of each spectrum, (n_phases,), 0 if none is seen.
+
+    From third differences of points beside each other, to which peaks add little, by their median:
+    most points are on no peak.
+
+    Parameters
+    ----------
+    od : ndarray of shape (n_phases, n_energies)
+        Of fewer than `_FEWEST_POINTS` energies nothing is seen.
+
+    Examples
+    --------
+    >>> peak = np.exp(-(np.linspace(-3, 3, 200) ** 2))
+    >>> noise = np.random.default_rng(1).normal(scale=0.02, size=200)
+    >>> roughness(np.stack([peak, peak + noise])).round(2)
+    array([0.  , 0.02])
+    """
+    if od.shape[1] < _FEWEST_POINTS:
+        return np.zeros(len(od))
+    third, fourth = (
+        np.median(np.abs(np.diff(od, n=n, axis=1)), axis=1) / (0.6745 * np.sqrt(square))
+        for n, square in ((3, 20), (4, 70))
+    )
+    return np.where(fourth > _WHITE * third, third, 0.0)
 
 
 def _broadened(

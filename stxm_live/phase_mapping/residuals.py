@@ -132,7 +132,7 @@ def residual_of(
     apart = _distances(spectra)
     np.fill_diagonal(apart, np.inf)
     excess = np.sqrt(max(misfit / _FITS_BETTER - 1, 0.0))
-    mistaken = _mistaken(apart, excess)
+    mistaken = _mistaken(apart, np.hypot(excess, _share_of_references(spectra)))
     apart[~present] = np.inf
     phase, rival = (int(k) for k in np.unravel_index(int(apart.argmin()), apart.shape))
     nearest = float(apart[phase, rival])
@@ -163,14 +163,32 @@ def _mistaken(apart: NDArray[np.float64], excess: float) -> NDArray[np.float64]:
     return np.asarray(chance)
 
 
+def _share_of_references(spectra: CountedSpectra) -> float:
+    """Return the part of a typical spectrum's noise that is an error of the references (std).
+
+    All pixels of a phase share it, as they share a residual.
+    """
+    if spectra.noise.of_references is None:
+        return 0.0
+    of_references = np.median(spectra.noise.of_references, axis=1)
+    return float(np.sqrt(np.mean(of_references / _typical_variance(spectra))))
+
+
+def _typical_variance(spectra: CountedSpectra) -> NDArray[np.float64]:
+    """Return the variance of a typical spectrum, (n_energies,), what is known of it included."""
+    _, photons, _, noise = spectra
+    variance = noise.gain / typical_photons(photons).astype(np.float64) + KNOWN_TO**2
+    if noise.of_references is not None:
+        variance += np.median(noise.of_references, axis=1)
+    return variance
+
+
 def _distances(spectra: CountedSpectra) -> NDArray[np.float64]:
     """Return the distances between phases, in standard deviations of a pixel's noise."""
-    od, photons, references, noise = spectra
+    od, _, references, noise = spectra
     y = np.median(od, axis=1)[:, None].astype(np.float64)
-    variance = noise.gain / typical_photons(photons)[:, None].astype(np.float64)
-    if noise.of_references is not None:
-        variance += np.median(noise.of_references, axis=1)[:, None]
-    found = products(y, 1 / (variance + KNOWN_TO**2), of_length_one(references), noise.baseline)
+    weight = 1 / _typical_variance(spectra)[:, None]
+    found = products(y, weight, of_length_one(references), noise.baseline)
     gram = found.gram()[:, :, 0]
     own = np.diag(gram)
     thickness = np.maximum(found.along[:, 0], 0) / own

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stxm_live.core.mixed_reference import notes_on_mixtures
-from stxm_live.core.references import SYNTHETIC_NOTE, listed_ev
+from stxm_live.core.references import SYNTHETIC_NOTE, ReferenceSpectra, listed_ev
 from stxm_live.core.twins import together
 from stxm_live.phase_mapping.assignment import needs_model
 from stxm_live.phase_mapping.repeated_energies import change_in_words
@@ -17,6 +17,9 @@ from stxm_live.preprocessing.gaps import n_hardly_measured
 if TYPE_CHECKING:
     from stxm_live.phase_mapping.result import Found
 
+
+_NOISY = 0.005
+"""Noise of a reference over its largest value from which it is mentioned."""
 
 _FEW_PX = 30
 """Specimen of fewer pixels shows hardly more than its labels."""
@@ -66,6 +69,21 @@ def _on_scale(found: Found) -> Iterator[str]:
             yield f"all positions along {name} are the same: lengths and areas have no scale"
 
 
+def _on_noise(references: ReferenceSpectra) -> Iterator[str]:
+    """Yield a note on references whose noise makes labels less sure."""
+    share = references.seen_noise / references.od.max(axis=1)
+    noisy = [
+        f"{name} {100 * of_phase:.1f} %"
+        for name, of_phase in zip(references.phase_names, share, strict=True)
+        if of_phase > _NOISY
+    ]
+    if noisy:
+        yield (
+            f"noise in the references, over their largest value: {', '.join(noisy)}; labels allow "
+            "for it, and would be surer with references that were measured longer"
+        )
+
+
 def _on_references(found: Found) -> list[str]:
     """Return notes on references that lack something."""
     stack, recipe, notes = found.stack, found.recipe, list[str]()
@@ -80,6 +98,7 @@ def _on_references(found: Found) -> list[str]:
             f"no absorption before the edge in {', '.join(low)}, as if it was subtracted: "
             f"{consequence}"
         )
+    notes.extend(_on_noise(recipe.reference_spectra))
     beyond = recipe.corrected_references.beyond(stack.energies_ev)
     if beyond:
         notes.append(

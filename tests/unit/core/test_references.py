@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stxm_live.core.recipe_files import read_mask, read_two_columns
-from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.references import ReferenceSpectra, roughness
 
 ENERGIES_EV = np.array([510.0, 512.0, 515.0, 520.0])
 OD = np.array([[0.1, 0.9, 0.3, 0.2], [0.1, 0.4, 1.0, 0.2]])
@@ -310,3 +310,29 @@ def test_a_long_table_is_broadened_as_a_short_one():
     of_some = ReferenceSpectra(("a", "b"), energies[near], od[:, near]).broadened_at(wanted, 0.3)
 
     np.testing.assert_allclose(of_all, of_some, atol=1e-12)
+
+
+def test_noise_is_seen_in_many_points_and_peaks_are_none():
+    energies = np.arange(700, 730, 0.1)
+    narrow = np.exp(-0.5 * ((energies - 708) / 0.25) ** 2) + 0.3 / (
+        1 + np.exp(-(energies - 712) / 0.3)
+    )
+    noise = np.random.default_rng(7).normal(scale=0.02, size=energies.size)
+    spectra = np.stack([narrow, narrow[::-1], narrow + noise])
+    assert roughness(spectra)[:2].max() < 1e-3
+    assert roughness(spectra)[2] == pytest.approx(0.02, rel=0.15)
+    assert not roughness(spectra[:, ::12]).any()  # every point of 25 is on the peak
+
+
+def test_standard_errors_that_are_given_count_and_others_are_seen():
+    energies = np.arange(700, 730, 0.1)
+    noise = np.random.default_rng(8).normal(scale=0.02, size=(2, energies.size))
+    od = 1 + np.sin(energies / 3) + noise
+    seen = ReferenceSpectra(("a", "b"), energies, od).std_at([710.0])
+    np.testing.assert_allclose(seen[:, 0], 0.02, rtol=0.2)
+    given = np.stack([np.full(energies.size, 0.5), np.full(energies.size, np.nan)])
+    both = ReferenceSpectra(("a", "b"), energies, od, od_std=given)
+    np.testing.assert_allclose(both.std_at([710.0])[:, 0], [0.5, seen[1, 0]])
+    assert both.corrected(0.1, 0.2).std_at([710.0])[1, 0] == pytest.approx(seen[1, 0])
+    smooth = ReferenceSpectra(("a", "b"), energies, od - noise + [[0.0], [0.1]])
+    assert smooth.std_at([710.0]) is None
