@@ -41,6 +41,7 @@ from stxm_live.live.remote import publisher
 IMAGE_S, LINE_S = 0.5, 0.1
 LINE_ROWS, LINE_POINTS = 5, 150
 SLEEP_S = 2.0
+MOST_MS, MOST_GROWTH_MIB = 50.0, 200.0
 
 Subscriber = Callable[[str, dict[str, Any]], None]
 
@@ -67,7 +68,7 @@ def asked_for(arguments: argparse.Namespace) -> list[Figure]:
     if arguments.messages:
         return list(message_figures(arguments.messages, arguments.seed))
     if arguments.faults:
-        return [faults_figure(arguments.faults, arguments.seed)]
+        return list(fault_figures(arguments.faults, arguments.seed))
     recipe = Recipe.load("nvpf")
     if arguments.images:
         return [growth_figure(recipe, arguments.images)]
@@ -305,11 +306,15 @@ def holds(run: dict[str, Any], expected: Any) -> bool:
     )
 
 
-def faults_figure(n_streams: int, seed: int) -> Figure:
-    """Streams spoilt in every way at every position of every shape; what went wrong."""
+def fault_figures(n_streams: int, seed: int) -> Iterator[Figure]:
+    """Streams spoilt in every way at every position of every shape; what went wrong, and cost."""
+    from growth import rss_mib
     from streams import MUTATIONS, SHAPES, cells, gone_through
 
-    counts, faults = gone_through(n_streams, seed)
+    gone_through(min(n_streams, len(cells())), seed)  # imports, and memory that is kept at hand
+    before_mib = rss_mib()
+    counts, faults, longest_ms = gone_through(n_streams, seed)
+    grown_mib = rss_mib() - before_mib
     table = Table("shape", *MUTATIONS, title="fewest streams of any position")
     for shape in SHAPES:
         fewest = [
@@ -323,7 +328,14 @@ def faults_figure(n_streams: int, seed: int) -> Figure:
     for fault in faults[:50]:
         print("  ", fault[:300])
     name = f"scans disturbed, frames lost or faults not reported, of {n_streams} spoilt streams"
-    return Figure(name, len(faults), target=Target(0))
+    yield Figure(name, len(faults), target=Target(0))
+    yield Figure(
+        "longest of one of their documents, on the thread of the RunEngine",
+        *(longest_ms, "ms"),
+        target=Target(MOST_MS),
+        note="time of the processor",
+    )
+    yield Figure("growth of memory meanwhile", grown_mib, "MiB", target=Target(MOST_GROWTH_MIB))
 
 
 def message_figures(n_messages: int, seed: int) -> Iterator[Figure]:

@@ -76,6 +76,7 @@ def test_the_checks_themselves_see_a_frame_that_was_changed(tester, shape, monke
 
 
 def test_going_through_cells_as_the_benchmark_does_counts_each_and_finds_no_fault():
-    counts, faults = gone_through(20, 3)
+    counts, faults, longest_ms = gone_through(20, 3)
     assert faults == []
     assert counts.total() == 20
+    assert longest_ms > 0

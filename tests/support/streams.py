@@ -10,9 +10,10 @@ import copy
 import logging
 import random
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -293,11 +294,22 @@ class NoImages:
         pass
 
 
+class OnlyTaking(LivePhaseMapper):
+    """A mapper that takes documents as in a scan, and leaves them."""
+
+    def _handle(self, item):
+        pass
+
+
 class Tester:
-    """Feeds spoilt streams to a mapper and looks at what it would have mapped."""
+    """Feeds spoilt streams to a mapper and looks at what it would have mapped.
+
+    ``longest_ms`` is the time of the processor that one document took on the thread of a scan.
+    """
 
     def __init__(self, runs) -> None:
         self._runs = runs
+        self._taking, self.longest_ms = OnlyTaking(Recipe.load("nvpf")), 0.0
         self._recipe = Recipe.load("nvpf").with_changes({"model": None, "energy_fit": False})
         self._mapped: dict = {}
 
@@ -311,10 +323,17 @@ class Tester:
         self._mapped.clear()
         with self._live() as live:
             for name, doc in (pair for run in mutated for pair in run):
+                begun_s = time.thread_time()
+                self._taking(name, doc)
+                self.longest_ms = max(self.longest_ms, 1e3 * (time.thread_time() - begun_s))
                 live(name, doc)  # must not raise, whatever comes
             self._check_valid_frames(shape, mutated, k, spoilt, mutation, position)
             self._check_status(live, shape, stream, mutation, position)
             self._check_next_run(live)
+
+    def close(self) -> None:
+        """End the thread of the mapper that only takes."""
+        self._taking.close()
 
     def mapped_of(self, shape: str, spoil: Callable[[list], object]) -> None:
         """Catch in ``mapped`` what a spoilt run would have mapped."""
@@ -448,15 +467,16 @@ def a_tester() -> Iterator[Tester]:
         was = logger.disabled
         logger.disabled = True
         try:
-            yield Tester(runs)
+            with closing(Tester(runs)) as tester:
+                yield tester
         finally:
             logger.disabled = was
 
 
 def gone_through(
     n_streams: int, seed: int, cells_in: Sequence[tuple[str, str, str]] | None = None
-) -> tuple[Counter, list[str]]:
-    """Go through all cells again and again: streams by cell, and what went wrong."""
+) -> tuple[Counter, list[str], float]:
+    """Go through all cells again and again: streams by cell, faults, and `Tester.longest_ms`."""
     wanted = list(cells_in or cells())
     counts: Counter = Counter()
     faults: list[str] = []
@@ -468,4 +488,4 @@ def gone_through(
             except Exception as error:  # noqa: BLE001  all of them are reported
                 faults.append(f"{' x '.join(cell)}, stream {n}: {error!r}")
             counts[cell] += 1
-    return counts, faults
+    return counts, faults, tester.longest_ms
