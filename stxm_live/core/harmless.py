@@ -18,6 +18,8 @@ logger = logging.getLogger("stxm_live")
 _MOST_ITEMS = 10_000
 """Items of a subclass of dict that are taken; fewer are copied."""
 
+_LONGEST_UID = 500
+
 _MAPPINGS = frozenset({ChainMap, MappingProxyType, UserDict})
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -134,10 +136,20 @@ def plain_name(name: object) -> Any:
 def uid_in(doc: Mapping[str, Any], key: str) -> str:
     """Return the uid in a field of a document; empty if there is none, or one that is no text.
 
-    The text of another value may be long, and made by a function of the value.
+    The text of another value may be long, and made by a function of the value. A uid of more than
+    `_LONGEST_UID` letters is cut, with its hash: uids are kept as long as their runs, and longer.
+
+    Examples
+    --------
+    >>> uid_in({"uid": "3f2a91bb"}, "uid")
+    '3f2a91bb'
+    >>> len(uid_in({"uid": "x" * 10**6}, "uid")) < 1000
+    True
     """
     uid = doc.get(key)
-    return uid if type(uid) is str else ""
+    if type(uid) is not str:
+        return ""
+    return uid if len(uid) <= _LONGEST_UID else f"{uid[:_LONGEST_UID]}...{hash(uid):x}"
 
 
 def _is_text(value: object) -> bool:

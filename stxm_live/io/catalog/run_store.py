@@ -82,8 +82,8 @@ class RunStore:
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take the next document; errors of Tiled are passed on."""
         if name == "start":
+            check_names("uid", [str(doc["uid"])])
             self._uid = str(doc["uid"])
-            check_names("uid", [self._uid])
             self._scan = _scan_or_none(doc)
             motors = doc.get("motors") or ()
             self._motors = frozenset(map(str, motors if not isinstance(motors, str) else [motors]))
