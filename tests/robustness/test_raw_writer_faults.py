@@ -99,6 +99,23 @@ def test_a_fault_of_the_writer_is_told_and_the_next_run_is_stored(
     assert is_whole(writer, stored, send(writer, documents), documents)
 
 
+def test_a_run_that_failed_keeps_no_image_in_memory(writer, told, stored, monkeypatch):
+    class BrokenStore(raw_writer.RunStore):
+        def __call__(self, name, doc):
+            if name == "event":
+                try:
+                    doc["data"]["absent"]
+                except KeyError as error:
+                    raise OSError(errno.ENOSPC, "No space left on device") from error
+            super().__call__(name, doc)
+
+    monkeypatch.setattr(raw_writer, "RunStore", BrokenStore)
+    send(writer, a_run())
+    writer.flush(120)
+    ((_, error),) = told
+    assert error.__traceback__ is error.__cause__.__traceback__ is None
+
+
 def test_a_backup_that_cannot_be_removed_is_told_until_it_is_gone(
     writer, told, monkeypatch, tmp_path, caplog
 ):

@@ -15,6 +15,9 @@ logger = logging.getLogger("stxm_live")
 _LOOK_S = 1.0
 """Seconds between two looks whether the storage is stalled."""
 
+_MOST_CAUSES = 100
+"""Errors in a chain of causes."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -208,9 +211,17 @@ class Failures:
     def _report(self, uid: str, what: str, error: BaseException) -> None:
         with suppress(BaseException):
             logger.error("run %s %s", uid[:8], what, exc_info=error)
-        if self._on_error is None:
-            return
         try:
-            self._on_error(uid, error)
+            if self._on_error is not None:
+                self._on_error(uid, error)
         except BaseException:
             logger.exception("on_error of the raw writer failed")
+        _forget_frames(error)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the tracebacks of an error and its causes: their frames keep images in memory."""
+    for _ in range(_MOST_CAUSES):
+        if error is not None:
+            error.__traceback__ = None
+            error = error.__cause__ or error.__context__
