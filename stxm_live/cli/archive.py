@@ -21,6 +21,7 @@ from rich.progress import (
 from stxm_live.cli.errors import UsageError
 from stxm_live.cli.json_output import print_json
 from stxm_live.cli.output import console
+from stxm_live.cli.run_options import opened
 from stxm_live.core.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ TABLE = "table"
 
 INTERRUPTED = 130
 """Exit code of a command that was ended with Ctrl-C, as shells have it."""
+
+_MOST_PRINTED = 20
+"""Stacks that were not mapped and are named on the screen; the table has all."""
 
 EachOption = Annotated[
     bool,
@@ -123,7 +127,6 @@ def _documents(
     catalog: str | None, runs: Sequence[str], where: str | None
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Return start and stop of the named runs, or of those that meet the conditions."""
-    from stxm_live.cli.stacks import opened
     from stxm_live.io.catalog import raw_runs
     from stxm_live.io.catalog.anywhere import embedded_folder
     from stxm_live.io.catalog.reading import find_run, plain
@@ -252,9 +255,6 @@ def end(rows: Sequence[Row], stopped_by: BaseException | None) -> None:
         raise stopped_by
     if any(row["outcome"] == "failed" for row in rows):
         raise typer.Exit(1)
-
-
-_MOST_PRINTED = 20
 
 
 def tasks_of(

@@ -13,7 +13,7 @@ from rich.table import Table
 from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.json_output import JsonOption, only_json, print_json
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import CatalogOption, RootsOption, opened
+from stxm_live.cli.run_options import CatalogOption, RootsOption, opened
 
 if TYPE_CHECKING:
     from stxm_live.io.catalog import Broker

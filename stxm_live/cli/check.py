@@ -13,7 +13,13 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.json_output import JsonOption, only_json, print_json
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import CatalogOption, SettingsOption, opened, parse_settings
+from stxm_live.cli.run_options import (
+    CatalogOption,
+    RootsOption,
+    SettingsOption,
+    opened,
+    parse_settings,
+)
 from stxm_live.core.recipe import Recipe
 from stxm_live.core.stack import Stack
 from stxm_live.io.documents import OpenStacks, Roots, RunFrames, StackFrames, snapshot
@@ -47,10 +53,7 @@ def check(
         str | None, typer.Option(help="Recipe whose energies and fields are used; default: nvpf.")
     ] = None,
     catalog: CatalogOption = None,
-    root: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder from which images may be read. Repeatable."),
-    ] = None,
+    roots: RootsOption = None,
     changes: SettingsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -67,10 +70,10 @@ def check(
     if len(files) < len(runs):
         from stxm_live.io.catalog.reading import documents, find_run
 
-        with opened(catalog, roots=root) as broker:
+        with opened(catalog, roots=roots) as broker:
             keys = [run for run in runs if not Path(run).is_file()]
             found += [list(documents(find_run(broker, key))) for key in keys]
-    reports, stacks = check_runs(found, chosen, Roots(root or ()))
+    reports, stacks = check_runs(found, chosen, Roots(roots or ()))
     for report in reports:
         _print_report(report)
     verdicts = [_print_stack(stack, chosen) for stack in stacks]

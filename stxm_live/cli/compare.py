@@ -23,7 +23,7 @@ from stxm_live.cli.archive import (
 from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.json_output import JsonOption, only_json, print_json
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import CatalogOption, RootsOption, SettingsOption, parse_settings
+from stxm_live.cli.run_options import CatalogOption, RootsOption, SettingsOption, parse_settings
 from stxm_live.core.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console, print_result
-from stxm_live.cli.stacks import SettingsOption, parse_settings
+from stxm_live.cli.run_options import SettingsOption, parse_settings
 from stxm_live.core.phase_maps import PhaseMaps
 from stxm_live.core.recipe import Recipe
 

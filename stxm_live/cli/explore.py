@@ -13,7 +13,7 @@ from rich.table import Table
 from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.references import ForceOption, refuse_to_replace, write_with_picture
-from stxm_live.cli.stacks import (
+from stxm_live.cli.run_options import (
     CatalogOption,
     DetectorOption,
     I0Option,

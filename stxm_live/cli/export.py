@@ -13,7 +13,7 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.json_output import JsonOption, only_json, print_json
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import (
+from stxm_live.cli.run_options import (
     CatalogOption,
     PolarizationOption,
     RegionOption,
@@ -23,6 +23,7 @@ from stxm_live.cli.stacks import (
     opened,
     parse_settings,
     recipe_of,
+    runs_and_recipe,
 )
 
 if TYPE_CHECKING:
@@ -170,15 +171,12 @@ def write_aligned(
 
     Energies and alignment are those of the recipe, which is chosen as for a result.
     """
-    from stxm_live.io.catalog.reading import find_run
     from stxm_live.io.files import write_ncb, write_nexus_stxm
     from stxm_live.live.replay import stack_of_run
     from stxm_live.preprocessing.normalization import aligned_stack
     from stxm_live.preprocessing.workflow import register
 
-    found = find_run(broker, run)
-    stored = None if recipe else which.stored(broker, str(found.start["uid"]))
-    chosen = recipe_of(recipe, stored).with_changes(changes)
+    found, chosen = runs_and_recipe(broker, [run], recipe, changes, which)
     with console.working(f"aligning run {escape(run)}"):
         stack = stack_of_run(found, fields=chosen.fields, **which.options)
         aligned = aligned_stack(stack, register(stack, chosen))

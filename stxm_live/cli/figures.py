@@ -12,7 +12,7 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.picture_options import FormatOption
-from stxm_live.cli.stacks import (
+from stxm_live.cli.run_options import (
     CatalogOption,
     PolarizationOption,
     RegionOption,
@@ -21,14 +21,13 @@ from stxm_live.cli.stacks import (
     Which,
     opened,
     parse_settings,
-    recipe_of,
+    runs_and_recipe,
 )
 from stxm_live.core.recipe import Recipe
 from stxm_live.plotting.style.layout import PictureFormat
 
 if TYPE_CHECKING:
     from stxm_live.core.phase_maps import PhaseMaps
-    from stxm_live.io.catalog import Broker
     from stxm_live.phase_mapping.latent_space.bundle import Bundle
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures and CSV files.")]
@@ -58,10 +57,11 @@ def figures(
     from stxm_live.plotting.paper_figures import ParticleMaps, particle_plates, write_plates
     from stxm_live.plotting.pictures import safe_name
 
-    particles, bundle, which = [], None, Which(region, polarization, roots)
+    settings, which = parse_settings(changes), Which(region, polarization, roots)
+    particles, bundle = [], None
     with opened(catalog, roots=roots) as broker:
         for run in runs:
-            found, chosen = _found(broker, run, recipe, changes, which)
+            (found,), chosen = runs_and_recipe(broker, [run], recipe, settings, which)
             uid = str(found.start["uid"])
             folder = out / safe_name(uid[:8]) if len(runs) > 1 else out
             with console.working(f"run {uid[:8]}"):
@@ -72,21 +72,6 @@ def figures(
         plates = particle_plates(particles, bundle)
         files = write_plates(plates, out, picture_format=picture_format)
         console.print(f"{len(runs)} runs: {len(files)} files in {escape(str(out))}")
-
-
-def _found(
-    broker: Broker,
-    run: str,
-    recipe: str | None,
-    changes: list[str] | None,
-    which: Which,
-) -> tuple[Any, Recipe]:
-    """Return the run, and the recipe to map it with."""
-    from stxm_live.io.catalog.reading import find_run
-
-    found = find_run(broker, run)
-    stored = None if recipe else which.stored(broker, str(found.start["uid"]))
-    return found, recipe_of(recipe, stored).with_changes(parse_settings(changes))
 
 
 def _draw_run(

@@ -13,7 +13,7 @@ from rich.table import Table
 from stxm_live.cli.errors import EXPECTED, one_line_errors
 from stxm_live.cli.map_inputs import files_of
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import (
+from stxm_live.cli.run_options import (
     CatalogOption,
     DetectorOption,
     QuantityOption,

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.mixtures import ODOption, PhotonsOption, print_mixtures
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import CatalogOption, RootsOption
+from stxm_live.cli.run_options import CatalogOption, RootsOption
 from stxm_live.cli.training_spectra import Gathered, gathered
 from stxm_live.core.recipe import Recipe, recipe_path, shipped_recipes
 from stxm_live.core.whole_file import whole_file

@@ -15,7 +15,7 @@ from rich.table import Table
 from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.mixtures import ODOption, PhotonsOption, print_mixtures
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import (
+from stxm_live.cli.run_options import (
     CatalogOption,
     RootsOption,
     SettingsOption,

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import (
+from stxm_live.cli.run_options import (
     CatalogOption,
     PolarizationOption,
     RegionOption,
@@ -23,6 +23,7 @@ from stxm_live.cli.stacks import (
     opened,
     parse_settings,
     recipe_of,
+    runs_and_recipe,
 )
 from stxm_live.core.whole_file import whole_file
 
@@ -126,20 +127,18 @@ def _maps(
 ) -> PhaseMaps:
     """Return the maps of files, or of a run with the recipe of its stored result."""
     from stxm_live.cli.map_inputs import files_of, stack_of_files
-    from stxm_live.io.catalog.reading import find_run
     from stxm_live.live.replay import map_run
     from stxm_live.phase_mapping.workflow import map_phases
 
+    settings = parse_settings(changes)
     if Path(runs[0]).exists():
-        chosen = recipe_of(recipe, None).with_changes(parse_settings(changes))
+        chosen = recipe_of(recipe, None).with_changes(settings)
         stack = stack_of_files(
             files_of(runs), fields=chosen.fields, region=which.region, roots=which.roots
         )
         return map_phases(stack, chosen)
     with opened(catalog, roots=which.roots) as broker:
-        found = [find_run(broker, run) for run in runs]
-        stored = None if recipe else which.stored(broker, str(found[0].start["uid"]))
-        chosen = recipe_of(recipe, stored).with_changes(parse_settings(changes))
+        found, chosen = runs_and_recipe(broker, runs, recipe, settings, which)
         return map_run(found, chosen, **which.options)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +13,7 @@ from rich.markup import escape
 from stxm_live.cli.errors import one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
-from stxm_live.cli.stacks import CatalogOption, SettingsOption, parse_settings
+from stxm_live.cli.run_options import CatalogOption, RootsOption, SettingsOption, parse_settings
 from stxm_live.core.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -30,9 +29,7 @@ def serve(
     recipe: Annotated[str, typer.Option(help="A TOML file or a shipped name.")] = "nvpf",
     catalog: CatalogOption = None,
     changes: SettingsOption = None,
-    root: Annotated[
-        list[Path] | None, typer.Option(help="Folder from which images may be read. Repeatable.")
-    ] = None,
+    roots: RootsOption = None,
     allow_network: Annotated[
         bool,
         typer.Option("--allow-network", help="Accept addresses other than this machine's own."),
@@ -51,7 +48,12 @@ def serve(
     chosen = Recipe.load(recipe).with_changes(parse_settings(changes))
     folder = (folder_only(catalog) or default_folder()).expanduser().absolute()
     server = Server(
-        chosen, raw=zmq, maps=results, catalog=folder, roots=root or (), allow_network=allow_network
+        chosen,
+        raw=zmq,
+        maps=results,
+        catalog=folder,
+        roots=roots or (),
+        allow_network=allow_network,
     )
     server.live.add_sink(
         on_maps=_print_maps,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stxm_live.cli.output import console
-from stxm_live.cli.stacks import opened
+from stxm_live.cli.run_options import opened
 from stxm_live.core.recipe import Recipe
 
 

@@ -16,7 +16,7 @@ from rich.markup import escape
 from stxm_live.cli.errors import UsageError, one_line_errors
 from stxm_live.cli.output import console
 from stxm_live.cli.priority import let_the_scan_go_first
-from stxm_live.cli.stacks import (
+from stxm_live.cli.run_options import (
     CatalogOption,
     DetectorOption,
     QuantityOption,

@@ -7,7 +7,7 @@ import xarray
 from particles import documents, particle_counts, particle_scan, write_sdf
 
 from stxm_live.cli.export import Format, _result, write_formats
-from stxm_live.cli.stacks import Which
+from stxm_live.cli.run_options import Which
 from stxm_live.core.recipe import Recipe
 from stxm_live.io.catalog import store_documents, store_maps
 from stxm_live.io.files import read_stack
