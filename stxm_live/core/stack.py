@@ -214,19 +214,35 @@ def the_one(stacks: Iterable[_K], region: str | None, polarization: str | None) 
     ValueError
         If there is none or more than one; the message names the choices.
     """
+    found = chosen(stacks, region, polarization)
+    if len(found) > 1:
+        raise ValueError(
+            f"there are {len(found)} stacks; choose one with region and polarization: "
+            f"{_in_words(found)}"
+        )
+    return found[0]
+
+
+def chosen(stacks: Iterable[_K], region: str | None, polarization: str | None) -> list[_K]:
+    """Return the stacks with this region and polarization; None stands for any.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message names the choices.
+    """
     stacks = list(stacks)
     found = [
         stack
         for stack in stacks
         if region in (None, stack.key.region) and polarization in (None, stack.key.polarization)
     ]
-    if len(found) == 1:
-        return found[0]
-    choices = "; ".join(str(stack.key) for stack in stacks)
-    if found:
-        raise ValueError(
-            f"there are {len(found)} stacks; choose one with region and polarization: {choices}"
-        )
-    raise ValueError(
-        f"no stack of region {region!r} and polarization {polarization!r}; there is {choices}"
-    )
+    if not found:
+        given = {"region": region, "polarization": polarization}
+        wanted = " and ".join(f"{name} {one!r}" for name, one in given.items() if one is not None)
+        raise ValueError(f"no stack of {wanted}; there is {_in_words(stacks)}")
+    return found
+
+
+def _in_words(stacks: Iterable[_Keyed]) -> str:
+    return "; ".join(str(stack.key) for stack in stacks)

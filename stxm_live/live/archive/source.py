@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stxm_live.core.recipe_options import FieldOptions
-from stxm_live.core.stack import Stack
+from stxm_live.core.stack import Stack, chosen
 
 if TYPE_CHECKING:
     from stxm_live.io.catalog import Broker
@@ -68,25 +68,14 @@ class Source:
     def stacks(self, fields: FieldOptions) -> list[Stack]:
         """Read the stacks; errors are those of `stacks_of_runs` and `read_stack`."""
         if self.catalog is None:
-            return self._wanted(_stacks_of_file(self, fields))
+            return chosen(_stacks_of_file(self, fields), self.region, self.polarization)
         from stxm_live.io.catalog.anywhere import bluesky_catalog
         from stxm_live.live.replay import stacks_of_runs
 
         runs = bluesky_catalog(opened(self.catalog, self.roots).v2)
         found = [runs[uid] for uid in self.places]
-        return self._wanted(stacks_of_runs(found, fields=fields, roots=self.roots))
-
-    def _wanted(self, stacks: list[Stack]) -> list[Stack]:
-        wanted = [
-            stack
-            for stack in stacks
-            if self.region in (None, stack.key.region)
-            and self.polarization in (None, stack.key.polarization)
-        ]
-        if not wanted:
-            choices = "; ".join(str(stack.key) for stack in stacks)
-            raise ValueError(f"no stack of region {self.region!r}; there is {choices}")
-        return wanted
+        stacks = stacks_of_runs(found, fields=fields, roots=self.roots)
+        return chosen(stacks, self.region, self.polarization)
 
 
 def _stacks_of_file(source: Source, fields: FieldOptions) -> list[Stack]:
