@@ -18,6 +18,9 @@ from stxm_live.phase_mapping.exploration import Exploration
 
 Analyze = Callable[[RunFrames], Sequence[StackAnalysis]]
 
+_ORDER: tuple[State, ...] = ("failed", "scanning", "waiting", "overview", "explored", "mapped")
+"""States of stacks; a run of several has the first of these that one of them has."""
+
 
 class LiveRun:
     """A run and its stacks; it has none before the analysis, or if the run is not a stack.
@@ -161,12 +164,8 @@ class LiveRun:
         if not each:
             return replace(self._without_stacks, is_done=self.has_stopped)
         states = [status.state for status in each]
-        order: tuple[State, ...] = (
-            *("failed", "scanning", "waiting"),
-            *("overview", "explored", "mapped"),
-        )
         return StackStatus(
-            next(state for state in order if state in states),
+            next(state for state in _ORDER if state in states),
             sum(status.n_images for status in each),
             sum(status.n_announced for status in each),
             self.is_done,

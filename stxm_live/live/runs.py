@@ -117,7 +117,7 @@ class LiveRuns:
         self._forget_outdated()
 
     def stopped(self, doc: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a stop document, which nothing follows in its run, with the uid of this.
+        """Return a stop document with the uid of its run, to which nothing more will come.
 
         If it does not say which run it ends, the runs that are open have a problem.
         """
@@ -193,13 +193,17 @@ class LiveRuns:
 
     def results(self) -> list[PhaseMaps]:
         """Return the maps of each stack that has any, in the order in which the runs began."""
-        stacks = dict.fromkeys(stack for run in self._runs.values() for stack in run.stacks)
+        stacks = self._stacks()
         return [s.maps for s in stacks if s.maps is not None and s.error is None]
 
     def explorations(self) -> list[Exploration]:
         """Return what was found in each stack that was explored, as `results` does."""
-        stacks = dict.fromkeys(stack for run in self._runs.values() for stack in run.stacks)
+        stacks = self._stacks()
         return [s.exploration for s in stacks if s.exploration is not None and s.error is None]
+
+    def _stacks(self) -> list[StackAnalysis]:
+        """Return the stacks of all runs, each once."""
+        return list(dict.fromkeys(s for run in self._runs.values() for s in run.stacks))
 
     def forget_descriptors(self, uid: str) -> None:
         """Remove the descriptors of a run, because no more of its documents will come."""

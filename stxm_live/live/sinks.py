@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from stxm_live.core.harmless import SessionEndsError, as_error
@@ -52,7 +53,7 @@ class Sinks:
 
     def __init__(self) -> None:
         self._callbacks: list[Callbacks] = []
-        self._workers: list[Worker[Callable[[], None]]] = []
+        self._workers: list[Worker[Callable[[], object]]] = []
 
     @property
     def want_cubes(self) -> bool:
@@ -131,7 +132,7 @@ class Aside:
         self._lock = threading.Lock()
         self._view: ODCube | None = None
         self._found: OrderedDict[StackKey, Found] = OrderedDict()
-        self.worker: Worker[Callable[[], None]] = Worker(lambda act: act(), name=name)
+        self.worker: Worker[Callable[[], object]] = Worker(_do, name=name)
 
     def on_cube(self, view: ODCube) -> None:
         """Show the newest cube."""
@@ -153,7 +154,7 @@ class Aside:
 
     def on_error(self, uid: str, error: Exception) -> None:
         """Report this error to the sink."""
-        self.worker.submit(lambda: _drop(_call(self._callbacks.on_error, uid, error)), n_bytes=1)
+        self.worker.submit(partial(_call, self._callbacks.on_error, uid, error), n_bytes=1)
 
     def _show(self) -> None:
         with self._lock:
@@ -185,5 +186,5 @@ def _call(callback: Callable[..., None] | None, *arguments: Any) -> Exception | 
     return None
 
 
-def _drop(_: object) -> None:
-    """Ignore the result."""
+def _do(act: Callable[[], object]) -> None:
+    act()

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stxm_live.core.phase_maps import PhaseMaps
+from stxm_live.io.catalog.reading import Document
 
 if TYPE_CHECKING:
     from stxm_live.io.catalog import Broker, RunSummary
 
-from stxm_live.io.catalog.reading import Document
-
 logger = logging.getLogger("stxm_live")
-
 
 RECENT_S = 24 * 3600.0
 """Backup files and runs older than this are not taken up automatically."""
@@ -162,11 +160,7 @@ class StoredRuns:
 def _recent_backups(folder: Path) -> list[str]:
     """Return runs by the age of their backup files, the oldest first."""
     ages = []
-    for path in _existing(folder):
+    for path in folder.glob("*.jsonl"):
         with suppress(FileNotFoundError):  # its run has just been stored
             ages.append((path.stat().st_mtime, path.stem))
     return [uid for mtime, uid in sorted(ages) if time.time() - mtime < RECENT_S]
-
-
-def _existing(folder: Path) -> list[Path]:
-    return list(folder.glob("*.jsonl"))
