@@ -18,6 +18,7 @@ from bokeh.models import (
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.dashboard.energy_plot import EnergyPlot
 from stxm_live.dashboard.line_profile import MOST_ACROSS, profile
 from stxm_live.dashboard.offline_page.page_figures import style_plot
@@ -187,7 +188,7 @@ def _finite(layer: Layer) -> NDArray[np.floating]:
     if layer.values is None:
         return np.zeros(0)
     finite = np.asarray(layer.values[np.isfinite(layer.values)])
-    return finite[:: 1 + finite.size // _MOST_COUNTED]
+    return finite[at_most(_MOST_COUNTED, finite.size)]
 
 
 def _of_what(layer: Layer) -> str:

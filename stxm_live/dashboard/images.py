@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stxm_live.core.even_selection import at_most
 from stxm_live.plotting.style.palette import (
     AMBIGUOUS,
     GROUND,
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_SHOWN_PIXELS = 2**20
 """Larger images are shown with every second, third ... pixel."""
+
+_COUNTED = 2**18
+"""Values whose percentiles are as good as those of all."""
 
 Limits = tuple[float, float]
 """Values shown darkest and brightest."""
@@ -161,7 +165,6 @@ def _mapped(values: NDArray[Any], low: float, high: float, color_map: Any, nothi
 
 def _span(values: NDArray[Any], low: float, high: float) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
-    if finite.size > 4 * MAX_SHOWN_PIXELS // 16:  # percentiles of a quarter million are as good
-        finite = finite[:: 1 + finite.size // 2**18]
+    finite = finite[at_most(_COUNTED, finite.size)]
     bottom, top = np.percentile(finite, [low, high]) if finite.size else (0.0, 1.0)
     return float(bottom), float(top if top > bottom else bottom + 1.0)

@@ -84,7 +84,7 @@ class Served:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         self._loop = IOLoop.current()
-        app = Application(FunctionHandler(self._open))
+        app = Application(FunctionHandler(self._open_page))
         tornado = GuardedTornado(
             {"/": app},
             self._guard,
@@ -107,10 +107,6 @@ class Served:
             server.unlisten()
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
-
-    def _open(self, doc: Document) -> None:
-        """Build the page for a new browser."""
-        self._open_page(doc)
 
 
 def serve(

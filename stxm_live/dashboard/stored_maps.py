@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stxm_live.core.amounts import Amounts
+from stxm_live.core.map_dataset import NUMBERS
 from stxm_live.core.map_products import PRODUCTS
 from stxm_live.core.mixed_reference import stored_mixtures
 from stxm_live.core.phase_maps import PhaseMaps, Quality
@@ -19,11 +20,6 @@ from stxm_live.core.twins import stored_twins
 
 if TYPE_CHECKING:
     import xarray
-
-_NUMBERS = (
-    *("dwell_ms", "dispersion"),
-    *("energy_offset_ev", "energy_offset_std_ev", "energy_width_ev", "energy_width_std_ev"),
-)
 
 
 def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
@@ -35,7 +31,9 @@ def maps_of(dataset: xarray.Dataset) -> PhaseMaps:
     products: dict[str, Any] = {
         name: np.array(dataset[name].values) for name in PRODUCTS if name in dataset
     }
-    numbers: dict[str, Any] = {n: float(attributes[n]) for n in _NUMBERS if n in attributes}
+    numbers: dict[str, Any] = {
+        name: float(attributes[name]) for name in ("dwell_ms", *NUMBERS) if name in attributes
+    }
     return PhaseMaps(
         key=StackKey(
             tuple(attributes["run_uids"]),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bokeh.models import Checkbox, Column, ColumnDataSource, LayoutDOM
 
+from stxm_live.adaptive.regions.reasons import cost
 from stxm_live.dashboard.scene import Scene
 from stxm_live.dashboard.style import html
 
@@ -73,14 +74,11 @@ class SuggestionsPanel:
 
 
 def suggestion(region: Region) -> str:
-    """Return reason, size, time, dose and gain of a region, escaped."""
+    """Return reason, size, dose, time and gain of a region, escaped, and nothing of it twice."""
     (x0, x1), (y0, y1) = region.x_extent_um, region.y_extent_um
-    size = f"{abs(x1 - x0):.2g} x {abs(y1 - y0):.2g} µm"
-    costs = [size]
-    if region.minutes is not None:
-        costs.append(f"{region.minutes:.0f} min")
-    if region.dose_mgy is not None:
-        costs.append(f"{region.dose_mgy:.2g} MGy")
+    said = region.reason.split(", ")
+    costs = [f"{abs(x1 - x0):.2g} x {abs(y1 - y0):.2g} µm"]
+    costs += [text for text in cost(region.minutes, region.dose_mgy) if text not in said]
     if region.expected_gain is not None:
         costs.append(f"about {region.expected_gain:.0f} labels corrected")
     return f"{escape(region.reason or region.criterion)}<br>{escape(', '.join(costs))}"
