@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stxm_live.plotting.style.lettering import PLAIN, wrapped
-from stxm_live.plotting.style.palette import INK
+from stxm_live.plotting.style.lettering import PLAIN, wrapped, write_paragraphs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,23 +56,13 @@ def draw_regions(ax: Axes, regions: Sequence[Region]) -> None:
 
 def draw_reasons(ax: Axes, regions: Sequence[Region]) -> None:
     """Write the number, position and reason of each region on its own axes."""
-    ax.set_axis_off()
     shown = [
         f"{k}   {_place_and_worth(region)}\n{wrapped(region.reason or region.criterion, 78, 2)}"
         for k, region in enumerate(regions[:_MOST_DESCRIBED], start=1)
     ]
     if len(regions) > len(shown):
         shown.append(f"and {len(regions) - len(shown)} more")
-    ax.text(
-        *(0.0, 1.0, "\n\n".join(shown)),
-        ha="left",
-        va="top",
-        fontsize=8.5,
-        color=INK,
-        linespacing=1.3,
-        transform=ax.transAxes,
-        **PLAIN,
-    )
+    write_paragraphs(ax, "\n\n".join(shown))
 
 
 def _place_and_worth(region: Region) -> str:

@@ -21,14 +21,14 @@ from stxm_live.plotting.panels.maps import (
 from stxm_live.plotting.panels.spectra import draw_spectra
 from stxm_live.plotting.style.layout import write_footer, write_header
 from stxm_live.plotting.style.lettering import (
-    PLAIN,
     DrawLegend,
     plain,
     set_titles,
     side_legend,
     wrapped,
+    write_paragraphs,
 )
-from stxm_live.plotting.style.palette import INK, VERDICT, Palette, phase_colors
+from stxm_live.plotting.style.palette import VERDICT, Palette, phase_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -197,14 +197,4 @@ def notes_in_panels(maps: PhaseMaps) -> list[list[str]]:
 def draw_notes(ax: Axes, lines: Sequence[str]) -> None:
     """Write lines of `notes_in_panels` in a panel."""
     set_titles(ax, "Notes")
-    ax.set_axis_off()
-    ax.text(
-        *(0.0, 1.0, "\n".join(lines)),
-        ha="left",
-        va="top",
-        fontsize=8.5,
-        color=INK,
-        linespacing=1.3,
-        transform=ax.transAxes,
-        **PLAIN,
-    )
+    write_paragraphs(ax, "\n".join(lines))

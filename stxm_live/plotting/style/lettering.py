@@ -89,6 +89,23 @@ def set_titles(ax: Axes, title: str, subtitle: str = "") -> None:
         )
 
 
+def write_paragraphs(ax: Axes, text: str) -> None:
+    """Write lines of text from the top of a panel on, in place of its axes."""
+    from stxm_live.plotting.style.palette import INK
+
+    ax.set_axis_off()
+    ax.text(
+        *(0.0, 1.0, text),
+        ha="left",
+        va="top",
+        fontsize=8.5,
+        color=INK,
+        linespacing=1.3,
+        transform=ax.transAxes,
+        **PLAIN,
+    )
+
+
 def side_legend(ax: Axes, entries: Entries, title: str = "") -> Legend:
     """Draw a legend to the right of the axes, where it never covers data."""
     from matplotlib.lines import Line2D
