@@ -108,7 +108,9 @@ def read_named_columns(
     except csv.Error as error:
         raise ValueError(f"{path}: no table ({error})") from None
     names = tuple(rows[0][1]) if rows else ()
-    if len(rows) < 2 or len(names) < 3 or _numbers(names[0]):
+    if names and _numbers(names[0]):
+        raise ValueError(f"{path}: no line of column names; write {expected} above, without #")
+    if len(rows) < 2 or len(names) < 3:
         raise ValueError(f"{path}: expected a header {expected} and lines of numbers")
     table = np.empty((len(rows) - 1, len(names)))
     for k, (number, cells) in enumerate(rows[1:]):

@@ -130,9 +130,12 @@ class Recipe(Options):
         try:
             return cls.model_validate(values, context={"folder": Path(folder)})
         except ValidationError as error:
-            lines = [f"  {_in_words(details)}" for details in error.errors()]
-            title = values.get("name", "recipe")
-            raise ValueError(f"recipe {title!r} in {folder}:\n" + "\n".join(lines)) from None
+            wrong = [_in_words(details) for details in error.errors()]
+            title = f"recipe {values.get('name', 'recipe')!r}"
+            title += f" in {folder}" if Path(folder) != Path() else ""
+            if len(wrong) == 1:
+                raise ValueError(f"{title}: {wrong[0]}") from None
+            raise ValueError("\n  ".join([f"{title}:", *wrong])) from None
 
     def with_changes(self, changes: Mapping[str, Any]) -> Recipe:
         """Return a copy with dotted names set, such as ``{"resolver.method": "mahalanobis"}``.
@@ -269,7 +272,11 @@ def _in_words(details: ErrorDetails) -> str:
     name = ".".join(map(str, details["loc"]))
     if details["type"] == "extra_forbidden":
         return f"{name}: {unknown_setting(name, Recipe)}"
-    return f"{name or 'recipe'}: {details['msg'].removeprefix('Value error, ')}"
+    if details["type"] == "model_type":
+        return f"{name}: expected a table [{name}] with its settings"
+    given = f"{details['input']!r:.60}"
+    said = details["msg"].removeprefix("Value error, ").replace("Input should", f"{given} should")
+    return f"{name or 'recipe'}: {said}"
 
 
 def _without(values: dict[str, Any], names: set[str]) -> dict[str, Any]:

@@ -27,8 +27,9 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     """
     reader = _MASK_READERS.get(path.suffix.lower())
     if reader is None:
-        known = ", ".join(sorted(_MASK_READERS))
-        raise ValueError(f"{path}: a mask is a file {known}, not {path.suffix or 'without suffix'}")
+        raise ValueError(
+            f"{path}: a mask is a .msk, .npy or .png file, not {path.suffix or 'without suffix'}"
+        )
     content = read_bytes(path)
     try:
         mask = reader(content)

@@ -32,16 +32,18 @@ def unknown_setting(dotted: str, model: type[BaseModel]) -> str:
     'there is no such setting; did you mean resolver.baseline?'
     >>> unknown_setting("method", Recipe)
     'there is no such setting; did you mean resolver.method?'
+    >>> unknown_setting("resolvr", Recipe)
+    'there is no such setting; did you mean resolver?'
     """
     tables: dict[str, list[str]] = {}
     for name in setting_names(model):
         table, _, last = name.rpartition(".")
         tables.setdefault(table, []).append(last)
+    tables[""] += filter(None, tables)
     table, _, last = dotted.rpartition(".")
     beside = tables.get(table, [])
     found = [f"{table}.{name}".strip(".") for name in get_close_matches(last, beside, 1, _LIKE)]
     found += [f"{other}.{last}".strip(".") for other, names in tables.items() if last in names]
     if found:
         return f"there is no such setting; did you mean {' or '.join(found[:_MOST_SUGGESTED])}?"
-    beside = beside or [*tables[""], *filter(None, tables)]
-    return f"there is no such setting; there is {', '.join(beside)}"
+    return "there is no such setting; there is " + ", ".join(beside or tables[""])

@@ -35,6 +35,9 @@ _FLAT_SHARE = 0.05
 """References that begin lower than this share of their largest value have no pre-edge."""
 
 
+_KEV = 0.01
+"""References that end below this share of the scan's lowest energy are in another unit."""
+
 SYNTHETIC_NOTE = "the reference spectra are synthetic"
 """Note on maps and tables that were made with calculated references."""
 
@@ -308,11 +311,12 @@ class ReferenceSpectra:
         low, high = self.energies_ev[0], self.energies_ev[-1]
         outside = wanted[(wanted < low - BEYOND_EV) | (wanted > high + BEYOND_EV)]
         if outside.size:
-            listed = listed_ev(outside)
+            advice = "extend the references, or exclude these in the recipe (exclude_energies_ev)"
+            if high < _KEV * outside.min():
+                advice = "are the energies of the references in keV? write them in eV"
             raise ValueError(
-                f"references cover {low:g} to {high:g} eV, the scan has {listed} eV; "
-                "exclude these energies in the recipe (exclude_energies_ev) "
-                "or extend the references"
+                f"references cover {low:g} to {high:g} eV, the scan has {listed_ev(outside)} eV; "
+                f"{advice}"
             )
         return np.clip(wanted, low, high)
 
@@ -423,9 +427,10 @@ def listed_ev(energies_ev: Iterable[float], most: int = 8) -> str:
     >>> listed_ev([505, 513.2])
     '505, 513.2'
     >>> listed_ev(range(500, 600))
-    '500, 501, 502, 503, ... 599 (100 energies)'
+    '500, 501, 502, 503 and 96 more to 599'
     """
     words = [f"{e:g}" for e in energies_ev]
     if len(words) <= most:
         return ", ".join(words)
-    return f"{', '.join(words[: most // 2])}, ... {words[-1]} ({len(words)} energies)"
+    first = words[: most // 2]
+    return f"{', '.join(first)} and {len(words) - len(first)} more to {words[-1]}"

@@ -129,7 +129,7 @@ def test_what_a_recipe_does_not_say_has_the_papers_defaults():
             r"alignment\.max_shift: there is no such setting; did you mean alignment\.max_shift_px",
         ),
         ({"alignment": {"max_shift_px": 0}}, r"alignment\.max_shift_px: .*greater than 0"),
-        ({"alignment": True}, "alignment: "),
+        ({"alignment": True}, r"alignment: expected a table \[alignment\]"),
         ({"name": ""}, "name: .*at least 1 character"),
         ({"ambiguity_threshold": -0.1}, "ambiguity_threshold: .*greater than or equal to 0"),
         ({"ambiguity_threshold": "low"}, "ambiguity_threshold: .*valid number"),
@@ -140,7 +140,7 @@ def test_what_a_recipe_does_not_say_has_the_papers_defaults():
         ({"i0": {"source": "spectrum"}}, 'i0: source = "spectrum" needs spectrum = "file.csv"'),
         (
             {"i0": {"source": "sky"}},
-            "i0.source: Input should be 'empty-region', 'region', 'spectrum' or",
+            "i0.source: 'sky' should be 'empty-region', 'region', 'spectrum' or",
         ),
         ({"i0": {"region": [1, 2, 3]}}, r"i0\.region\.3: Field required"),
         ({"resolver": {"method": "magic"}}, "resolver.method: .*'mahalanobis'"),
@@ -158,7 +158,7 @@ def test_what_a_recipe_does_not_say_has_the_papers_defaults():
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(changes, problem):
-    with pytest.raises(ValueError, match=rf"recipe '.*' in \.:\n(?s:.*)  {problem}"):
+    with pytest.raises(ValueError, match=rf"recipe '.*':(?s:.*) {problem}"):
         Recipe.from_values(values(**changes))
 
 
@@ -213,8 +213,9 @@ def test_a_change_takes_the_text_of_a_command_line(folder):
             r"resolvr\.method: there is no such setting; did you mean resolver\.method",
         ),
         ({"name.first": "Fe"}, r"name\.first: there is no such setting"),
+        ({"resolvr": {"method": "pearson"}}, "resolvr: .*did you mean resolver"),
         ({"resolver.methd": "pearson"}, r"resolver\.methd: .*did you mean resolver\.method"),
-        ({"resolver.method": "best"}, "resolver.method: Input should be 'pearson'"),
+        ({"resolver.method": "best"}, "^recipe '.*': resolver.method: 'best' should be 'pearson'"),
         ({"resolver.method": "posterior"}, "'centroid' or 'likelihood'"),
         ({"ambiguity_threshold": "low"}, "ambiguity_threshold: .*valid number"),
     ],
@@ -319,7 +320,7 @@ def test_a_damaged_mask_file_is_refused_by_name(tmp_path, rng, suffix):
 @pytest.mark.parametrize("name", ["mask.tif", "mask"])
 def test_a_mask_of_another_kind_is_refused_with_the_kinds_there_are(tmp_path, name):
     (tmp_path / name).write_text("xx\n")
-    with pytest.raises(ValueError, match=rf"{name}: a mask is a file \.msk, \.npy, \.png, not "):
+    with pytest.raises(ValueError, match=rf"{name}: a mask is a \.msk, \.npy or \.png file, not "):
         read_mask(tmp_path / name)
 
 

@@ -73,7 +73,7 @@ def test_writing_and_reading_keeps_every_digit(tmp_path_factory, od, synthetic):
         ("energy_ev,a,b\n510,1,2\n511,2,1,7\n", "line 3: expected 3 numbers, got '511,2,1,7'"),
         ("energy_ev,a,b\n510,1,2\n511,2,1\n512\n", "line 4: expected 3 numbers, got '512'"),
         ("energy_ev,a,b\n510,1,2\n511,,1\n", "line 3: expected 3 numbers, got '511,,1'"),
-        ("510,1,2\n511,2,1\n512,3,3\n", "expected a header energy_ev,<phase>"),
+        ("# energy_ev,a,b\n510,1,2\n511,2,1\n", "write energy_ev,<phase>.* above, without #"),
         ("energy_ev,a\n510,1\n511,2\n", "expected a header energy_ev,<phase>"),
         ("energy_ev,a,b\n", "expected a header .* and lines of numbers"),
         ("", "expected a header"),
@@ -296,8 +296,15 @@ def test_the_references_last_values_hold_a_little_beyond_their_ends(nvpf):
 
     np.testing.assert_array_equal(at_end, spectra.od[:, [0, -1]])
     assert spectra.beyond([low - 0.05, high]) == [low - 0.05]
-    with pytest.raises(ValueError, match="references cover"):
+    with pytest.raises(ValueError, match=r"references cover .* extend the references"):
         spectra.at([high + 0.06])
+
+
+def test_references_in_kev_are_told_from_references_that_end_too_early():
+    spectra = np.array([[0.1, 0.5, 0.4], [0.2, 0.3, 0.9]])
+    in_kev = ReferenceSpectra(("a", "b"), np.array([0.505, 0.515, 0.52]), spectra)
+    with pytest.raises(ValueError, match=r"references in keV\? write them in eV"):
+        in_kev.at([505.0, 517.5])
 
 
 def test_a_long_table_is_broadened_as_a_short_one():
