@@ -17,6 +17,7 @@ from stxm_live.cli.run_options import (
     CatalogOption,
     RootsOption,
     SettingsOption,
+    names_file,
     opened,
     parse_settings,
 )
@@ -63,7 +64,7 @@ def check(
     """
     only_json(as_json)
     chosen = Recipe.load(recipe or "nvpf").with_changes(parse_settings(changes))
-    files = [Path(run) for run in runs if Path(run).is_file()]
+    files = [Path(run) for run in runs if names_file(run)]
     from stxm_live.io.catalog.document_files import runs_in_file
 
     found: list[Documents] = [run for path in files for run in runs_in_file(path)]
@@ -71,7 +72,7 @@ def check(
         from stxm_live.io.catalog.reading import documents, find_run
 
         with opened(catalog, roots=roots) as broker:
-            keys = [run for run in runs if not Path(run).is_file()]
+            keys = [run for run in runs if not names_file(run)]
             found += [list(documents(find_run(broker, key))) for key in keys]
     reports, stacks = check_runs(found, chosen, Roots(roots or ()))
     for report in reports:

@@ -24,6 +24,7 @@ from stxm_live.cli.run_options import (
     RootsOption,
     SettingsOption,
     Which,
+    names_files,
     opened,
     parse_settings,
 )
@@ -136,7 +137,7 @@ def explore(
     chosen = Recipe.load(recipe) if recipe else blank_recipe()
     settings, which = parse_settings(changes), Which(region, polarization, roots)
     fields = chosen.with_changes(settings).fields
-    if _names_files(stack):
+    if names_files(stack):
         frames, stem = _of_files(stack, fields, which, detector, quantity)
     else:
         frames, stem = _of_runs(stack, fields, which, catalog)
@@ -155,20 +156,6 @@ def explore(
     console.print(f"{len(files)} files in {escape(str(folder))}")
     if save_references is not None and made is not None:
         _save(made, save_references, chosen)
-
-
-def _names_files(stack: Sequence[str]) -> bool:
-    """Return True for files and patterns, False for runs, whose names have no suffix.
-
-    Examples
-    --------
-    >>> [_names_files([one]) for one in ("stack.hdr", "e*", "3f2a91", "-1")]
-    [True, True, False, False]
-    """
-    return any(
-        Path(one).exists() or Path(one).suffix or any(sign in one for sign in "*?[/")
-        for one in stack
-    )
 
 
 def _of_files(

@@ -20,6 +20,7 @@ from stxm_live.cli.run_options import (
     RootsOption,
     SettingsOption,
     Which,
+    names_file,
     opened,
     parse_settings,
     recipe_of,
@@ -193,7 +194,14 @@ def write_aligned(
 
 def _source(run: str) -> str | Path:
     """Return the path of a file, or the name of a run as it is."""
-    return Path(run) if Path(run).suffix.lower() in NEXUS_SUFFIXES else run
+    if Path(run).suffix.lower() in NEXUS_SUFFIXES:
+        return Path(run)
+    if names_file(run):
+        raise ValueError(
+            f"{run}: neither a run nor a NeXus file of this command "
+            f"({', '.join(NEXUS_SUFFIXES)}); stxm-live map makes maps of a stack"
+        )
+    return run
 
 
 def _name(source: str | Path) -> str:

@@ -197,15 +197,17 @@ TrainedRunsArgument = Annotated[
 RecipeOption = Annotated[str, typer.Option(help="A TOML file or a shipped name.")]
 BundleOption = Annotated[Path, typer.Option(help="Folder of the bundle.")]
 SimulatedOption = Annotated[
-    int | None, typer.Option(help="Number of simulated spectra, alone or in addition to runs.")
+    int | None,
+    typer.Option(min=0, help="Number of simulated spectra, alone or in addition to runs."),
 ]
 PerRunOption = Annotated[
-    int, typer.Option(help="Largest number of spectra from one run, evenly chosen.")
+    int, typer.Option(min=1, help="Largest number of spectra from one run, evenly chosen.")
 ]
 EpochsOption = Annotated[
     int | None,
     typer.Option(
-        help="Fixed number of epochs (400 in the paper); default: until the loss stops falling."
+        min=1,
+        help="Fixed number of epochs (400 in the paper); default: until the loss stops falling.",
     ),
 ]
 MinutesOption = Annotated[float, typer.Option(help="Time limit in minutes without --epochs.")]
@@ -225,7 +227,7 @@ def train(
     epochs: EpochsOption = None,
     max_minutes: MinutesOption = 9.0,
     beta: BetaOption = 1e-5,
-    batch: Annotated[int, typer.Option(help="Batch size.")] = 128,
+    batch: Annotated[int, typer.Option(min=1, help="Batch size.")] = 128,
     seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     by_particle: ByParticleOption = False,
     catalog: CatalogOption = None,

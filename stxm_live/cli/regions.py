@@ -20,6 +20,7 @@ from stxm_live.cli.run_options import (
     RootsOption,
     SettingsOption,
     Which,
+    names_files,
     opened,
     parse_settings,
     recipe_of,
@@ -68,7 +69,7 @@ def regions(
     runs: RunsArgument,
     size: SizeOption,
     criterion: CriterionOption = None,
-    number: Annotated[int, typer.Option("--n", "-n", help="Largest number of regions.")] = 3,
+    number: Annotated[int, typer.Option("--n", "-n", min=1, help="Largest number of regions.")] = 3,
     step: Annotated[
         float | None, typer.Option(help="Step of their pixels in um; default: half of the map's.")
     ] = None,
@@ -131,7 +132,7 @@ def _maps(
     from stxm_live.phase_mapping.workflow import map_phases
 
     settings = parse_settings(changes)
-    if Path(runs[0]).exists():
+    if names_files(runs):
         chosen = recipe_of(recipe, None).with_changes(settings)
         stack = stack_of_files(
             files_of(runs), fields=chosen.fields, region=which.region, roots=which.roots

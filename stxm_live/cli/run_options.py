@@ -87,6 +87,31 @@ class Which(NamedTuple):
         return {**self._asdict(), "roots": tuple(self.roots or ())}
 
 
+def names_file(name: str) -> bool:
+    """Return True for a file, also one that is not there: the name of a run has no suffix.
+
+    Examples
+    --------
+    >>> [names_file(one) for one in ("stack.hdr", "3f2a91", "-1")]
+    [True, False, False]
+    """
+    return bool(Path(name).suffix) or Path(name).is_file()
+
+
+def names_files(names: Sequence[str]) -> bool:
+    """Return True if there are files, folders or patterns among names of runs.
+
+    Examples
+    --------
+    >>> [names_files([one]) for one in ("stack.hdr", "e*", "3f2a91", "-1")]
+    [True, True, False, False]
+    """
+    return any(
+        names_file(one) or Path(one).exists() or any(sign in one for sign in "*?[/")
+        for one in names
+    )
+
+
 @contextmanager
 def opened(
     catalog: str | Path | None, *, create: bool = False, roots: Sequence[Path] | None = None

@@ -234,7 +234,7 @@ def replay(
 def list_catalog(
     catalog: CatalogOption = None,
     limit: Annotated[
-        int, typer.Option("--limit", "-n", help="Number of runs, the latest first.")
+        int, typer.Option("--limit", "-n", min=1, help="Number of runs, the latest first.")
     ] = 20,
     as_json: JsonOption = False,
 ) -> None:

@@ -24,6 +24,7 @@ from stxm_live.cli.run_options import (
     RootsOption,
     SettingsOption,
     Which,
+    names_files,
     opened,
     parse_settings,
     recipe_of,
@@ -120,6 +121,10 @@ def watch(
         parts = {"region": region, "detector": detector, "quantity": quantity}
         _watch_folder(Path(runs[0]), chosen, page, parts)
         return
+    if zmq is None and names_files(runs or ()):
+        raise FileNotFoundError(
+            f"{' '.join(runs or ())}: no such folder, and not the name of a run"
+        )
     if zmq is None and not runs and is_server(catalog):
         chosen = Recipe.load(recipe or "nvpf").with_changes(settings)
         _watch_catalog(catalog, chosen, roots or [], page)

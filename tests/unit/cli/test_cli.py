@@ -96,6 +96,26 @@ def test_files_that_are_not_there_are_named_without_words_of_python(run, tmp_pat
     assert text == "error: a.msk: no such file "
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("check no.jsonl", "no.jsonl: no such file or directory"),
+        ("export no.dat", "no.dat: neither a run nor a NeXus file of this command"),
+        ("regions no.hdr --size 1 --recipe nvpf", "no.hdr: no such file"),
+        ("watch no/folder", "no/folder: no such folder, and not the name of a run"),
+    ],
+)
+def test_a_file_that_is_not_there_is_not_looked_for_in_the_catalogue(run, command, said):
+    code, text = run(*command.split())
+    assert code == 1
+    assert text.startswith(f"error: {said}")
+
+
+@pytest.mark.parametrize("command", ["runs --limit 0", "train --simulated -5", "regions -1 --n 0"])
+def test_a_number_that_is_too_small_is_wrong_usage(run, command):
+    assert run(*command.split())[0] == 2
+
+
 def test_a_folder_named_by_a_dot_has_its_own_name(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert stem_of(Path("a/stack.hdr")) == "stack"
