@@ -161,6 +161,11 @@ class PhaseMaps:
         return self.phase_index if self.resolved_index is None else self.resolved_index
 
     @property
+    def final_fractions(self) -> NDArray[np.float64]:
+        """Return the shares of the phases in `final_index`, shape (n_phases,)."""
+        return self.fractions if self.resolved_fractions is None else self.resolved_fractions
+
+    @property
     def origin(self) -> Origin:
         """Return sample, time and file of the stack."""
         return Origin.from_values(self.provenance.get("origin") or {})

@@ -353,10 +353,8 @@ def _regions_sheet(maps: PhaseMaps, regions: Sequence[Region], palette: Palette)
 
 def _draw_numbered(maps: PhaseMaps, regions: Sequence[Region], palette: Palette, ax: Axes) -> None:
     """Draw the final map with the regions on it."""
-    resolved = maps.resolved_index is not None
     titles = ("Where to scan next", f"1 is the best; phases {method_in_words(maps)}")
-    fractions = maps.resolved_fractions if resolved else maps.fractions
-    _draw_index(maps.final_index, titles, maps, fractions, None, palette, ax)
+    _draw_index(maps.final_index, titles, maps, maps.final_fractions, None, palette, ax)
     draw_regions(ax, regions)
 
 

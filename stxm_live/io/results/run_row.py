@@ -114,9 +114,8 @@ def _phases(maps: PhaseMaps) -> dict[str, dict[str, float | None]]:
     found: dict[str, dict[str, float | None]] = {}
     amounts = maps.final_amounts
     for k, name in enumerate(maps.phase_names):
-        resolved = maps.resolved_fractions
         numbers = {
-            "share": (maps.fractions if resolved is None else resolved)[k],
+            "share": maps.final_fractions[k],
             "share_by_correlation": maps.fractions[k],
         }
         if amounts is not None:

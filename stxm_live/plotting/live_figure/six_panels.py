@@ -182,8 +182,8 @@ def _draw_growing_curves(
 def _draw_growing_pairs(ax: Axes, view: ODCube) -> None:
     """Draw the phases that the energies so far can distinguish."""
     usable = [e for e, known in zip(view.energies_ev, view.measured, strict=True) if known]
-    _draw_pairs(ax, view.phase_names, view.energies_ev, view.reference_od, usable,
-                view.inseparable)  # fmt: skip
+    of_scan = view.phase_names, view.energies_ev, view.reference_od
+    _draw_pairs(ax, *of_scan, usable, view.inseparable)
 
 
 def draw_final(
@@ -320,9 +320,8 @@ def _draw_energy_axis(ax: Axes, maps: PhaseMaps) -> None:
     references = ReferenceSpectra(maps.phase_names, np.asarray(maps.energies_ev), maps.reference_od)
     threshold = values.get("ambiguity_threshold", 0.005)
     pairs = references.inseparable_pairs(maps.energies_ev, threshold)
-    _draw_pairs(
-        ax, maps.phase_names, maps.energies_ev, maps.reference_od, list(maps.energies_ev), pairs
-    )
+    of_scan = maps.phase_names, maps.energies_ev, maps.reference_od
+    _draw_pairs(ax, *of_scan, list(maps.energies_ev), pairs)
 
 
 def _draw_pairs(

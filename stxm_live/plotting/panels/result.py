@@ -96,7 +96,7 @@ def draw_final_map(
         phase_colors(maps.phase_names, maps.colors, palette=palette),
         title="Resolved phase map" if resolved else "Phase map (largest correlation)",
         subtitle=f"{method_in_words(maps)}; brightness: {meaning}",
-        fractions=shares_in_legend(maps, maps.resolved_fractions if resolved else maps.fractions),
+        fractions=shares_in_legend(maps, maps.final_fractions),
         sureness=sureness,
         twins=maps.twins,
         legend=legend,

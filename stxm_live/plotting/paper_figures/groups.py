@@ -18,6 +18,7 @@ from stxm_live.plotting.paper_figures.latent import (
     view_of_thickness,
 )
 from stxm_live.plotting.paper_figures.plate import Plate, Table, centred, sheet
+from stxm_live.plotting.paper_figures.simulated_model import Model, draw_true_phases
 from stxm_live.plotting.pictures import Panel
 from stxm_live.plotting.style.lettering import PLAIN, set_titles, side_legend
 from stxm_live.plotting.style.palette import AMBIGUOUS, crameri, heat
@@ -25,8 +26,6 @@ from stxm_live.plotting.style.raster import style_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-from stxm_live.plotting.paper_figures.simulated_model import Model, draw_true_phases
 
 
 def figure_s10(model: Model) -> Plate:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stxm_live.core.origin import identity
 from stxm_live.core.phase_maps import PhaseMaps
@@ -154,11 +153,6 @@ def _aspect_of_all(particles: Sequence[ParticleMaps]) -> float:
     return float(np.median([aspect_of(maps) for _, maps in particles]))
 
 
-def final_fractions(maps: PhaseMaps) -> NDArray[np.float64]:
-    """Return the shares of the phases in the resolved map, else in the initial one."""
-    return maps.fractions if maps.resolved_fractions is None else maps.resolved_fractions
-
-
 def shares_table(particles: Sequence[ParticleMaps]) -> Table:
     """Return the shares of the phases of each particle, a row for each phase."""
     rows = []
@@ -170,7 +164,7 @@ def shares_table(particles: Sequence[ParticleMaps]) -> Table:
                     str(maps.key),
                     phase,
                     maps.fractions[k],
-                    final_fractions(maps)[k],
+                    maps.final_fractions[k],
                     maps.ambiguous_share,
                 )
             )

@@ -14,7 +14,6 @@ from stxm_live.plotting.panels.result import method_in_words
 from stxm_live.plotting.paper_figures.particles import (
     ParticleMaps,
     any_synthetic,
-    final_fractions,
     recipes_of,
     shares_table,
 )
@@ -51,7 +50,7 @@ def states_of_charge_plate(particles: Sequence[ParticleMaps]) -> Plate:
 
 def charge(maps: PhaseMaps) -> float:
     """Return the mean position of the pixels' phases: 0 if all are the first, 1 if all the last."""
-    shares = final_fractions(maps)
+    shares = maps.final_fractions
     places = np.linspace(0, 1, len(shares))
     return float(shares @ places) if np.isfinite(shares).all() else float("inf")
 
@@ -63,7 +62,7 @@ def _draw_shares(ax: Axes, particles: Sequence[ParticleMaps], resolved: bool) ->
     first = particles[0].maps
     colors = phase_colors(first.phase_names, first.colors)
     shares = np.array(
-        [final_fractions(maps) if resolved else maps.fractions for _, maps in particles]
+        [maps.final_fractions if resolved else maps.fractions for _, maps in particles]
     )
     left = np.zeros(len(particles))
     for k, color in enumerate(colors):
