@@ -48,7 +48,7 @@ def named(panel, board, names):
     for spectrum, name in names.items():
         panel._fields[spectrum].value = name
     panel.save()
-    board.close()
+    board.close(timeout_s=120)  # the first picture loads what draws it
     return board.now.note
 
 
