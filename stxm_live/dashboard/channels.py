@@ -56,10 +56,7 @@ def channel_of(maps: PhaseMaps, name: str) -> Channel:
     values = getattr(maps.amounts if name in ("thickness", "value") else maps, name, None)
     if values is None or not np.isfinite(values).any():
         return Channel(None, (0.0, 1.0), f"{_NUMBERS[name]}: no values")
-    if name in ("thickness", "value"):
-        low, high = value_range(name, values)
-    else:
-        low, high = 0.0, max(float(np.nanpercentile(values, 99)), 1e-3)
+    low, high = value_range(name, values)
     unit = ""
     if name == "thickness" and maps.amounts is not None:
         unit = f" {thickness_unit(maps.amounts.unit)}"

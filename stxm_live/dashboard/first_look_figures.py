@@ -12,15 +12,10 @@ from bokeh.plotting import figure
 from stxm_live.dashboard.energy_plot import EnergyPlot
 from stxm_live.dashboard.offline_page.page_figures import style_plot
 from stxm_live.phase_mapping.exploration import Principal
+from stxm_live.plotting.panels.scree import ABOVE, NOISE, n_shown
 from stxm_live.plotting.style.grounds import on_ground
 from stxm_live.plotting.style.palette import AMBIGUOUS, FAINT, GROUND
 from stxm_live.preprocessing.reference_extraction import MeasuredSpectrum
-
-ABOVE, NOISE = "#8ecae6", "#8a929c"
-"""Colors of components above the noise and within it."""
-
-_MOST = 20
-"""Components in the scree plot at least, and one and a half times those above the noise."""
 
 
 class SpectraPlot(EnergyPlot):
@@ -93,8 +88,7 @@ class ScreePlot:
 
     def draw(self, pca: Principal) -> None:
         """Draw the eigenvalues."""
-        above = pca.n_above_noise
-        n = min(len(pca.eigenvalues), max(_MOST, above * 3 // 2))
+        above, n = pca.n_above_noise, n_shown(pca)
         shown = np.maximum(pca.eigenvalues[:n], 1e-30)
         colors = [ABOVE if k < above else NOISE for k in range(n)]
         self.points.data = {"x": np.arange(n), "y": shown, "color": colors}

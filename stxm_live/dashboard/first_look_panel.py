@@ -10,12 +10,13 @@ from bokeh.models import Checkbox, Column, LayoutDOM, RadioButtonGroup, Row, Tex
 from bokeh.plotting import figure
 
 from stxm_live.core.recipe import Recipe
-from stxm_live.dashboard.first_look_figures import ABOVE, NOISE, ScreePlot, SpectraPlot
+from stxm_live.dashboard.first_look_figures import ScreePlot, SpectraPlot
 from stxm_live.dashboard.scene import cluster_names
 from stxm_live.dashboard.state import Board
 from stxm_live.dashboard.style import STYLE, WRAPPED, button, html, select
 from stxm_live.dashboard.text import swatches
 from stxm_live.phase_mapping.exploration import Exploration, regrouped, save_as_recipe
+from stxm_live.plotting.panels.scree import ABOVE, NOISE
 from stxm_live.plotting.pictures import safe_name
 from stxm_live.plotting.style.palette import AMBIGUOUS, hex_of, phase_colors
 

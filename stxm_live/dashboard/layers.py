@@ -248,10 +248,10 @@ def _values(maps: PhaseMaps, name: str) -> tuple[NDArray[np.float32] | None, flo
             return wrong, 0.5, _NOTHING
         return wrong, 0.5, f"expected share of wrong pixels: {100 * float(np.nanmean(wrong)):.1f} %"
     if name == "counts":
-        return maps.counts, _top(maps.counts), "mean counts per pixel and energy"
+        return maps.counts, value_range(name, maps.counts)[1], "mean counts per pixel and energy"
     return (
         maps.reliability,
-        _top(maps.reliability),
+        value_range(name, maps.reliability)[1],
         "R = 100 (Q1 − Q2), best minus second-best correlation",
     )
 
@@ -294,8 +294,3 @@ def _alike(maps: PhaseMaps, phase: int) -> str:
     mixtures = alternatives(maps.mixed_references, most=1)
     found = look_alikes(maps.phase_names, maps.twins, mixtures).get(maps.phase_names[phase])
     return f", {found}" if found else ""
-
-
-def _top(values: NDArray[np.float32]) -> float:
-    finite = values[np.isfinite(values)]
-    return max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0

@@ -47,6 +47,7 @@ from stxm_live.plotting.style.palette import (
     phase_colors,
 )
 from stxm_live.plotting.style.raster import FieldOfView, field_of_view
+from stxm_live.plotting.style.value_range import value_range
 
 if TYPE_CHECKING:
     import xarray
@@ -168,15 +169,10 @@ def _header(
         "block_px": precision.block_px,
         "ranges": map_ranges(dataset) if has_amounts(dataset) else {},
         "distinguished": distinguished(dataset),
-        "top_reliability": _top(dataset["reliability"].values),
+        "top_reliability": value_range("reliability", dataset["reliability"].values)[1],
         "od_energy": brightest_energy(spectrum_over(dataset["od"].values, counted)),
         "arrays": {name: data.describe() for name, data in arrays.items()},
     }
-
-
-def _top(reliability: Any) -> float:
-    finite = reliability[np.isfinite(reliability)]
-    return max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0
 
 
 def _recipe_colors(dataset: xarray.Dataset) -> Mapping[str, str]:

@@ -21,6 +21,7 @@ from stxm_live.plotting.style.palette import (
     heat,
 )
 from stxm_live.plotting.style.raster import Extent, add_colorbar, draw_raster
+from stxm_live.plotting.style.value_range import value_range
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -261,9 +262,8 @@ def draw_reliability(
     subtitle: str = "best minus second-best correlation",
 ) -> None:
     """Draw R = 100 (Q1 - Q2) of shape (ny, nx), NaN beside the specimen."""
-    finite = reliability[np.isfinite(reliability)]
-    top = max(float(np.percentile(finite, 99)), 1e-3) if finite.size else 1.0
-    image = draw_raster(ax, reliability, extent_um, cmap=heat(), vmin=0.0, vmax=top)
+    low, high = value_range("reliability", reliability)
+    image = draw_raster(ax, reliability, extent_um, cmap=heat(), vmin=low, vmax=high)
     add_colorbar(ax, image, "reliability R = 100 (Q1 − Q2)", extend="max")
     set_titles(ax, title, subtitle)
 

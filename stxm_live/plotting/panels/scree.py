@@ -15,19 +15,26 @@ if TYPE_CHECKING:
 
     from stxm_live.phase_mapping.exploration import Principal
 
-_SCREE = 20
-"""Eigenvalues in the scree plot at least, and one and a half times those above the noise."""
+ABOVE, NOISE = "#8ecae6", "#8a929c"
+"""Colors of components above the noise and within it."""
+
+_FEWEST = 20
+
+
+def n_shown(pca: Principal) -> int:
+    """Return how many components are shown: 20, or one and a half times those above the noise."""
+    return min(len(pca.eigenvalues), max(_FEWEST, pca.n_above_noise * 3 // 2))
 
 
 def draw_scree(ax: Axes, pca: Principal, *, legend: DrawLegend = side_legend) -> None:
     """Draw the eigenvalues on a logarithmic scale, and the noise floor."""
-    n = min(len(pca.eigenvalues), max(_SCREE, pca.n_above_noise * 3 // 2))
+    n = n_shown(pca)
     shown, above = np.maximum(pca.eigenvalues[:n], 1e-30), pca.n_above_noise
     numbers = np.arange(n)
     ax.semilogy(numbers, shown, color="white", linewidth=0.8, zorder=2)
     options: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 5}
-    (signal,) = ax.plot(numbers[:above], shown[:above], color="#8ecae6", zorder=3, **options)
-    (noise,) = ax.plot(numbers[above:], shown[above:], color="#8a929c", zorder=3, **options)
+    (signal,) = ax.plot(numbers[:above], shown[:above], color=ABOVE, zorder=3, **options)
+    (noise,) = ax.plot(numbers[above:], shown[above:], color=NOISE, zorder=3, **options)
     entries: list[tuple[Any, str]] = [(signal, f"{above} above noise"), (noise, "noise")]
     bottom = shown.min() / 2
     if pca.noise_floor > 0:

@@ -1,4 +1,4 @@
-"""The numbers that a map of amounts shows darkest and brightest."""
+"""The numbers that a map shows darkest and brightest."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 
 def value_range(name: str, values: NDArray[np.floating]) -> tuple[float, float]:
-    """Return both numbers for a map of "composition", "thickness" or "value".
+    """Return both numbers for a map of "composition", "value", or others such as "thickness".
 
-    Shares are from 0 to 1 and thicknesses from 0 on; of values, which need have no zero, one pixel
-    in a hundred is beyond either end.
+    Shares are from 0 to 1 and others from 0 on; of values, which need have no zero, one pixel in a
+    hundred is beyond either end.
 
     Examples
     --------
