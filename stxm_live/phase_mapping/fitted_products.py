@@ -14,8 +14,9 @@ from stxm_live.phase_mapping.weighted_products import Products, products
 
 _T = TypeVar("_T")
 
-_CHUNK = 1024
-"""Spectra taken at once; the result does not depend on the number of threads."""
+_CHUNK = 2048
+"""Spectra taken at once: few enough for the cache, many enough that threads seldom wait for each
+other. The result does not depend on the number of threads."""
 
 
 def fitted_products(spectra: CountedSpectra) -> Products:

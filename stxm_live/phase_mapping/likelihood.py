@@ -208,10 +208,11 @@ def best_model(
     best = (found.along**2 / found.square).argmax(axis=0)
     columns = np.arange(y.shape[1])
     t = found.along[best, columns] / found.square[best, columns]
-    model = (r[best] * t[:, None]).T
+    model = np.take(r.T, best, axis=1)  # in the order of y, unlike r[best].T
+    model *= t
     if len(baseline.shapes):
         model += product(baseline.shapes.T, found.coefficients(t, best))
-    return np.asarray(model)
+    return model
 
 
 def best_model_photons(
@@ -227,8 +228,12 @@ def best_model_photons(
     baseline : Baseline
         In units of the photons (`Baseline.in_units_of`).
     """
-    model = best_model(y, n, r, baseline)
-    return np.asarray(n * np.exp(np.clip(y - model, -2.0, 2.0)))
+    photons = best_model(y, n, r, baseline)
+    np.subtract(y, photons, out=photons)
+    np.clip(photons, -2.0, 2.0, out=photons)
+    np.exp(photons, out=photons)
+    photons *= n
+    return photons
 
 
 def dispersion_of(

@@ -87,45 +87,49 @@ def pair_posterior(found: Products, scale: float) -> PairPosterior:
     """
     first, second = pairs(len(found.along))
     own, across, other = (found.square[rows] for rows in _rows(len(found.along)))
-    along = found.along[first]
-    turn = found.along[second] - along
+    along, turn = found.along[first], found.along[second]
+    share = _best_share(own, across, other, along, turn)
+    turn -= along
     step = across - own
     apart = other - across - step
-    share = _best_share(own, across, other, along, found.along[second])
     along += share * turn
     square = own + share * (2 * step + share * apart)
     step += share * apart
-    best = along / square
+    per_square = 1 / square
+    best = along * per_square
     explained = along * best
     misfit = found.rest - explained.max(axis=0)
     thickness = np.maximum(best, 1e-3)
-    curvature = np.maximum(apart - step**2 / square, 1e-12 * square)
-    std = np.sqrt(scale / curvature) / thickness
-    slope = (turn - thickness * step) * std * thickness / scale  # in standard deviations
-    exponent = 0.5 / scale * explained + 0.5 * slope**2
+    curvature = np.maximum(apart - step**2 * per_square, 1e-12 * square)
+    per_std = np.sqrt(curvature / scale)
+    slope = (turn - thickness * step) / (per_std * scale)  # in standard deviations
+    per_std *= thickness
+    std = 1 / per_std
     beyond = np.minimum(_BEYOND_STD * std, _MOST_BEYOND)
     nearest, area, mean, variance = _truncated_normal(
-        (0.5 - share) / std - slope, (0.5 + beyond) / std
+        (0.5 - share) * per_std - slope, (0.5 + beyond) * per_std
     )
-    exponent -= 0.5 * nearest**2
-    sigmas = along / np.sqrt(scale * square)
-    if sigmas.min(initial=_SURE) < _SURE:
+    exponent = 0.5 / scale * explained + 0.5 * (slope**2 - nearest**2)
+    root = np.sqrt(square)
+    sigmas = along / (np.sqrt(scale) * root)
+    unsure = sigmas < _SURE
+    if unsure.any():
         from scipy.special import log_ndtr
 
-        exponent += log_ndtr(sigmas)
+        exponent[unsure] += log_ndtr(sigmas[unsure])
     exponent -= exponent.max(axis=0)
     likelihood = np.exp(exponent, out=exponent)
-    likelihood *= area * std / (np.sqrt(square) * (1 + 2 * beyond))
+    likelihood *= area * std / (root * (1 + 2 * beyond))
     mean += slope
     mean *= std
     variance *= std**2
-    change = (turn - 2 * best * step) / square
+    change = (turn - 2 * best * step) * per_square
     return PairPosterior(
         likelihood,
         share + mean,
         variance,
         np.maximum(best + change * mean, 0),
-        scale / square + change**2 * variance,
+        scale * per_square + change**2 * variance,
         misfit,
     )
 
@@ -141,7 +145,7 @@ def _best_share(
     second = own * along_other - across * along
     total = second + other * along - across * along_other
     positive = total > 0
-    share = np.clip(np.divide(second, total, where=positive, out=np.zeros_like(total)), 0, 1)
+    share = np.clip(second / np.where(positive, total, 1.0), 0, 1)
     if not positive.all():
         better = along_other * np.sqrt(own) > along * np.sqrt(other)
         share[~positive] = better[~positive]
@@ -184,7 +188,7 @@ def frequencies_of_pairs(likelihood: NDArray[np.float64]) -> NDArray[np.float64]
     n_pairs = len(likelihood)
     found = np.full(n_pairs, 1 / n_pairs)
     for _ in range(_ROUNDS):
-        p = likelihood * found[:, None]
-        p /= np.maximum(p.sum(axis=0), np.finfo(np.float64).tiny)
-        found = (1 - _ANY) * p.mean(axis=1) + _ANY / n_pairs
+        total = np.maximum(np.einsum("pn,p->n", likelihood, found), np.finfo(np.float64).tiny)
+        found *= (1 - _ANY) * np.einsum("pn,n->p", likelihood, 1 / total) / len(total)
+        found += _ANY / n_pairs
     return found

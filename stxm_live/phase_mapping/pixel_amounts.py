@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from stxm_live.core.even_selection import at_least
 from stxm_live.core.products import product
+from stxm_live.core.threads import in_threads
 from stxm_live.phase_mapping.counted_spectra import CountedSpectra
-from stxm_live.phase_mapping.fitted_products import each_part, fitted_products
+from stxm_live.phase_mapping.fitted_products import each_part
 from stxm_live.phase_mapping.likelihood import dispersion_of, n_measured
 from stxm_live.phase_mapping.pair_posterior import (
     frequencies_of_pairs,
@@ -70,13 +71,15 @@ def common_mixtures(spectra: CountedSpectra) -> CommonMixtures:
     The gain of the noise is the least dispersion.
     """
     some, gain = spectra.at(at_least(_TYPICAL_SPECTRA, spectra.n_spectra)), spectra.noise.gain
-    fitted = fitted_products(some)
-    found = pair_posterior(fitted, gain)
+    fitted = each_part(lambda _, found: found, some)
+    found = in_threads(partial(pair_posterior, scale=gain), fitted)
     degrees = n_measured(some.photons) - 2 - some.noise.baseline.n_free
-    scatter = max(dispersion_of(found.misfit, degrees, otherwise=gain), gain)
+    misfit = np.concatenate([each.misfit for each in found])
+    scatter = max(dispersion_of(misfit, degrees, otherwise=gain), gain)
     if scatter > gain:
-        found = pair_posterior(fitted, scatter)
-    return CommonMixtures(frequencies_of_pairs(found.likelihood), scatter)
+        found = in_threads(partial(pair_posterior, scale=scatter), fitted)
+    likelihood = np.concatenate([each.likelihood for each in found], axis=1)
+    return CommonMixtures(frequencies_of_pairs(likelihood), scatter)
 
 
 def pixel_amounts(
@@ -110,13 +113,15 @@ def moments(
     """Return the rows of `PixelAmounts`, (2 n_phases + 4, n_spectra)."""
     n_phases = len(found.along)
     posterior = pair_posterior(found, mixtures.dispersion)
-    p = posterior.likelihood * mixtures.frequency[:, None]
+    weighted = np.empty((3, *posterior.share.shape))
+    p, first, second = weighted
+    np.multiply(posterior.likelihood, mixtures.frequency[:, None], out=p)
     p /= np.maximum(p.sum(axis=0), np.finfo(np.float64).tiny)
-    first = p * posterior.share
-    second = first * posterior.share
+    np.multiply(p, posterior.share, out=first)
+    np.multiply(first, posterior.share, out=second)
     second += p * posterior.share_variance
     known = (0.0,) * n_phases if values is None else tuple(map(float, values))
-    sums = product(_sums(known), np.concatenate([p, first, second]))
+    sums = product(_sums(known), weighted.reshape(3 * len(p), -1))
     share, square = sums[:n_phases], sums[n_phases + 1 : -1]
     deviation = _deviation(share, square)
     np.maximum(share, 0, out=share)
