@@ -74,6 +74,11 @@ def stack_field(
     recipe : Recipe
     may_be_full : bool
         True if I0 is known from elsewhere.
+
+    Raises
+    ------
+    ValueError
+        If the mask has another shape than the images, or leaves no support that I0 comes from.
     """
     mask, shape = recipe.specimen_mask, log_intensity.shape[1:]
     if mask is not None and mask.shape != shape:
@@ -96,7 +101,16 @@ def stack_field(
             found = find_specimen(mean_log)
             if not _is_of_another_material(log_intensity, found, references):
                 raise
-    return found if mask is None else Field(mask, found.empty & ~mask)
+    if mask is None:
+        return found
+    empty = found.empty & ~mask
+    if found.empty.any() and not empty.any() and not may_be_full:
+        raise ValueError(
+            f"the specimen mask {recipe.specimen.mask} covers all that looks empty, and I0 comes "
+            "from there; is it inverted (True is specimen)? Leave some empty support out of it, or "
+            "name a box for I0"
+        )
+    return Field(mask, empty)
 
 
 def _is_of_another_material(

@@ -118,6 +118,17 @@ def test_a_mask_says_what_is_specimen_and_the_support_is_still_found(nvpf, tmp_p
     assert found[:6].any()
 
 
+@pytest.mark.parametrize("covered", ["all of the field", "what is empty"])
+def test_a_mask_that_leaves_nothing_empty_is_asked_whether_it_is_inverted(
+    nvpf, tmp_path, intensity, covered
+):
+    mask = np.ones((NY, NX), dtype=bool)
+    if covered == "what is empty":
+        mask = ~found_specimen(intensity, nvpf).specimen
+    with pytest.raises(ValueError, match=r"mask\.npy covers all that looks empty.*inverted"):
+        found_field(intensity, masked(nvpf, tmp_path, mask))
+
+
 def test_with_a_mask_and_another_source_nothing_needs_to_look_empty(nvpf, tmp_path):
     source = {"i0.source": "region", "i0.region": (0, 1, 0, 1)}
     recipe = masked(nvpf, tmp_path, half_mask(), **source)
