@@ -212,7 +212,7 @@ def best_model(
     model *= t
     if len(baseline.shapes):
         model += product(baseline.shapes.T, found.coefficients(t, best))
-    return model
+    return np.asarray(model)
 
 
 def best_model_photons(
