@@ -192,12 +192,14 @@ def pause_and_abort():
         session.RE(session.plan(**few))
     except RunEngineInterrupted:
         session.RE.abort("enough")
+    counter = session.devices.image
+    wait_until(lambda: counter.state.get() == 0)  # nobody waits for the counter to stop
     return {
         "paused": interrupted,
         "resumed_differs_by": float(np.abs(resumed - undisturbed).max()),
         "after_resume": after_resume,
         "aborted": [session.stop()["exit_status"], session.stop()["reason"], session.is_open()],
-        "counter_state": int(session.devices.image.state.get()),
+        "counter_state": int(counter.state.get()),
         "dark": dark_image(session),
     }
 
