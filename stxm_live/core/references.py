@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stxm_live.core.notebook_tables import table_html
 from stxm_live.core.number_tables import read_named_columns
-from stxm_live.core.products import product
+from stxm_live.core.spectrum_tables import broadened, roughness, subdivided
 from stxm_live.core.whole_file import whole_file
 
 STD = "_std"
@@ -20,16 +20,6 @@ STD = "_std"
 
 BEYOND_EV = 0.05 + 1e-9
 """Distance from the end of the references up to which their last value is taken."""
-
-_LONG_TABLE, _AT_ONCE, _REACH = 2000, 256, 9.0
-"""Rows from which only those near the wanted energies count; energies at once; reach in widths."""
-
-_FEWEST_POINTS = 60
-"""Points of a spectrum from which most of them are on no peak, so that its roughness is noise."""
-
-_WHITE = 0.7
-"""Noise in fourth differences over that in third ones: of peaks they hold less and less, of noise
-the same."""
 
 _FLAT_SHARE = 0.05
 """References that begin lower than this share of their largest value have no pre-edge."""
@@ -275,7 +265,7 @@ class ReferenceSpectra:
             )
         if offset_ev == 0 and width_ev == 0:
             return self
-        grid = _subdivided(self.energies_ev, width_ev / 2) if width_ev else self.energies_ev
+        grid = subdivided(self.energies_ev, width_ev / 2) if width_ev else self.energies_ev
         od = self.broadened_at(grid, width_ev)
         std = self.std_at(grid)
         return ReferenceSpectra(self.phase_names, grid - offset_ev, od, self.synthetic, std)
@@ -292,18 +282,7 @@ class ReferenceSpectra:
         if width_ev == 0:
             return self.at(energies_ev)
         wanted = self._within(energies_ev)
-        if len(self.energies_ev) <= _LONG_TABLE:
-            return _broadened(self.energies_ev, self.od, wanted, width_ev)
-        broadened = np.empty((self.n_phases, len(wanted)))
-        order = np.argsort(wanted, kind="stable")
-        for some in np.array_split(order, len(order) // _AT_ONCE + 1):
-            reach_ev = wanted[some[[0, -1]]] + width_ev * np.array([-_REACH, _REACH])
-            first, last = np.searchsorted(self.energies_ev, reach_ev)
-            near = slice(max(first - 2, 0), last + 2)
-            broadened[:, some] = _broadened(
-                self.energies_ev[near], self.od[:, near], wanted[some], width_ev
-            )
-        return broadened
+        return broadened(self.energies_ev, self.od, wanted, width_ev)
 
     def _within(self, energies_ev: Sequence[float] | NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the energies if all are inside the references' range, or hardly outside."""
@@ -357,57 +336,6 @@ class ReferenceSpectra:
         """Return 1 - PCC of the closest pair on these energies."""
         matrix = self.correlation(energies_ev)
         return float((1.0 - matrix[np.triu_indices(self.n_phases, 1)]).min())
-
-
-def roughness(od: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard deviation of the noise of each spectrum, (n_phases,), 0 if none is seen.
-
-    From third differences of points beside each other, to which peaks add little, by their median:
-    most points are on no peak.
-
-    Parameters
-    ----------
-    od : ndarray of shape (n_phases, n_energies)
-        Of fewer than `_FEWEST_POINTS` energies nothing is seen.
-
-    Examples
-    --------
-    >>> peak = np.exp(-(np.linspace(-3, 3, 200) ** 2))
-    >>> noise = np.random.default_rng(1).normal(scale=0.02, size=200)
-    >>> roughness(np.stack([peak, peak + noise])).round(2)
-    array([0.  , 0.02])
-    """
-    if od.shape[1] < _FEWEST_POINTS:
-        return np.zeros(len(od))
-    third, fourth = (
-        np.median(np.abs(np.diff(od, n=n, axis=1)), axis=1) / (0.6745 * np.sqrt(square))
-        for n, square in ((3, 20), (4, 70))
-    )
-    return np.where(fourth > _WHITE * third, third, 0.0)
-
-
-def _broadened(
-    energies_ev: NDArray[np.float64],
-    od: NDArray[np.float64],
-    wanted: NDArray[np.float64],
-    width_ev: float,
-) -> NDArray[np.float64]:
-    """Return the OD (n_phases, n_wanted) of a table after a Gaussian; see `broadened_at`."""
-    from scipy.special import ndtr
-
-    slopes = np.diff(od, axis=1) / np.diff(energies_ev)
-    line = od[:, :1] + slopes[:, :1] * (wanted - energies_ev[0])
-    # every bend of the polygon is a ramp; a ramp under a Gaussian has a closed form
-    x = (wanted - energies_ev[1:-1, None]) / width_ev
-    ramps = width_ev * (x * ndtr(x) + np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi))
-    return np.asarray(line + product(np.diff(slopes, axis=1), ramps))
-
-
-def _subdivided(energies_ev: NDArray[np.float64], longest_ev: float) -> NDArray[np.float64]:
-    """Return the energies with up to nine more in each step, so that none need be longer."""
-    counts = np.clip(np.ceil(np.diff(energies_ev) / longest_ev), 1, 10).astype(np.intp)
-    place = np.concatenate([[0], np.cumsum(counts)])
-    return np.interp(np.arange(place[-1] + 1), place, energies_ev)
 
 
 def _ascending(

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stxm_live.core.recipe_files import read_mask, read_two_columns
-from stxm_live.core.references import ReferenceSpectra, roughness
+from stxm_live.core.references import ReferenceSpectra
+from stxm_live.core.spectrum_tables import roughness
 
 ENERGIES_EV = np.array([510.0, 512.0, 515.0, 520.0])
 OD = np.array([[0.1, 0.9, 0.3, 0.2], [0.1, 0.4, 1.0, 0.2]])
