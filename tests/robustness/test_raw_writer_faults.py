@@ -349,6 +349,7 @@ def test_a_backup_goes_on_in_the_second_folder_with_all_that_it_has(
         monkeypatch.setattr(backup, "SPARE_BYTES", 2**62)
         with pytest.raises(OSError, match="No space left"):
             file(*documents[n_before])
+        file.close()
         assert (file.path, *second.iterdir()) == (tmp_path / "a" / "run.jsonl",)
         return
     assert file(*documents[n_before]) is FAULTS["disk full"]
