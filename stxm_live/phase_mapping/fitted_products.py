@@ -14,7 +14,7 @@ from stxm_live.phase_mapping.weighted_products import Products, products
 
 _T = TypeVar("_T")
 
-_CHUNK = 2048
+_CHUNK = 4096
 """Spectra taken at once: few enough for the cache, many enough that threads seldom wait for each
 other. The result does not depend on the number of threads."""
 
