@@ -24,7 +24,6 @@ BEYOND_EV = 0.05 + 1e-9
 _FLAT_SHARE = 0.05
 """References that begin lower than this share of their largest value have no pre-edge."""
 
-
 _KEV = 0.01
 """References that end below this share of the scan's lowest energy are in another unit."""
 

@@ -71,7 +71,7 @@ def _on_scale(found: Found) -> Iterator[str]:
 
 def _on_noise(references: ReferenceSpectra) -> Iterator[str]:
     """Yield a note on references whose noise makes labels less sure."""
-    share = references.seen_noise / references.od.max(axis=1)
+    share = references.seen_noise / np.abs(references.od).max(axis=1)
     noisy = [
         f"{name} {100 * of_phase:.1f} %"
         for name, of_phase in zip(references.phase_names, share, strict=True)
