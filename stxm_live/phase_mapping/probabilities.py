@@ -35,8 +35,6 @@ from stxm_live.phase_mapping.phase_frequencies import (
 )
 from stxm_live.phase_mapping.scan_noise import LIKE_PHOTONS
 from stxm_live.phase_mapping.spatial_prior import (
-    ITERATIONS,
-    ITERATIONS_OF_TWINS,
     STRENGTH_SPECTRA,
     potts_in_bands,
     strength_for,
@@ -121,12 +119,10 @@ def phase_probabilities(
     shown : ndarray of shape (n_phases,), optional
         Number of the label of each phase; those that correlation cannot distinguish have one.
     """
-    has_twins = shown is not None and len(np.unique(shown)) < len(shown)
-    iterations = ITERATIONS_OF_TWINS if has_twins else ITERATIONS
 
     def assigned(references: NDArray[np.float64]) -> _Assigned:
         fit = partial(_fit, spectra._replace(references=references), dispersion)
-        return _assigned(fit, spectra.n_spectra, mapped, recipe, iterations)
+        return _assigned(fit, spectra.n_spectra, mapped, recipe)
 
     od, photons, references, noise = spectra
     by_references = assigned(references)
@@ -201,7 +197,6 @@ def _assigned(
     n_spectra: int,
     mapped: NDArray[np.bool_],
     recipe: Recipe,
-    iterations: int,
 ) -> _Assigned:
     """Return probabilities by neighbors, or by frequencies, as the recipe says.
 
@@ -227,8 +222,7 @@ def _assigned(
     def with_prior(some: slice) -> Hypotheses:
         return hypotheses_of(some).with_prior(texture.log_prior)
 
-    strength = texture.heard * usual
-    found = potts_in_bands(with_prior, mapped, scan=scan, strength=strength, iterations=iterations)
+    found = potts_in_bands(with_prior, mapped, scan=scan, strength=texture.heard * usual)
     return _Assigned(found, misfit, scan, texture.heard)
 
 

@@ -32,12 +32,8 @@ DIAGONAL = 0.7071
 STRENGTH_SPECTRA = 5_000
 """An even selection, from which the strength is found."""
 
-ITERATIONS = 10
+ITERATIONS = 15
 """Sweeps over the image; forty make no more labels of composite worlds right."""
-
-ITERATIONS_OF_TWINS = 15
-"""The same where some phases share a label: their labels settle more slowly, and with ten sweeps
-promised less than they kept (decision 38)."""
 
 MIXING = 0.3
 """Chance of being mixed for a pixel all of whose neighbors are of another phase."""

@@ -204,7 +204,7 @@ def test_pixels_too_thin_to_tell_promise_hardly_more_than_they_keep():
             kept = (found.argmax(axis=0) == labels.ravel()).mean()
             excess.append(found.max(axis=0).mean() - kept)
     # where the neighbors count as much as in a thick specimen, noise convinces itself
-    assert np.mean(excess[1::2]) > 0.15
+    assert np.mean(excess[1::2]) > 0.25
     assert np.mean(excess[::2]) < 0.1
 
 
@@ -250,19 +250,3 @@ def test_the_map_is_the_same_whether_likelihoods_are_made_at_once_or_for_some_ro
     np.testing.assert_allclose(by_rows.probability, at_once.probability, atol=1e-5)
     np.testing.assert_array_equal(by_rows.unidentified, at_once.unidentified)
     assert by_rows.mixed_share == pytest.approx(at_once.mixed_share, abs=1e-6)
-
-
-def test_labels_of_phases_that_share_one_settle_before_they_say_how_sure_they_are(nvpf):
-    """After ten sweeps they promised .06 less than after fifteen, with the same labels."""
-    labels = np.repeat(np.arange(3), 1000).reshape(50, 60)
-    od, counts = measured(one_hot(labels), 3, np.random.default_rng(9))
-    noise = SpectrumNoise(1.0, True, Baseline.none(len(od)))
-    counted = CountedSpectra(od, counts, REFERENCES, noise)
-    mask = np.ones(labels.shape, dtype=bool)
-    apart, shared = (
-        phase_probabilities(counted, mask, nvpf, dispersion=1.0, shown=np.array(shown, np.int8))
-        for shown in ([0, 1, 2], [0, 0, 2])
-    )
-    assert apart.power == shared.power == 1
-    surer = shared.probability.max(axis=0).mean() - apart.probability.max(axis=0).mean()
-    assert surer > 0.03
